@@ -1,0 +1,1 @@
+//! The ports' implementations: the only code that touches disks, networks, clocks and SDKs.

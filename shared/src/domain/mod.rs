@@ -1,0 +1,3 @@
+//! Formats and rules of kops, etcd-manager, etcd and Kubernetes, free of I/O.
+
+pub mod store_url;

@@ -1,0 +1,18 @@
+//! What the control-plane recovery plugins share.
+//!
+//! The dependency law, from the outside in; nothing points back:
+//!
+//! ```text
+//! plugin main ──► adapters ──► ports ──► domain
+//! plugin subcommand ──► backups (use cases) ──► ports ──► domain
+//! ```
+//!
+//! - [`domain`]: formats and rules. No I/O, no clock, no environment.
+//! - [`ports`]: the few verbs that the rules need from the world, as traits.
+//! - [`adapters`]: the only places that import an SDK or touch a disk, one cargo feature each where they are heavy.
+//! - [`backups`]: use cases over ports that several plugins need: discover, list, choose, verify.
+//! - [`cli`], [`output`], [`ui`], [`confirm`], [`error`], [`exit`]: how every plugin talks.
+
+pub mod adapters;
+pub mod domain;
+pub mod ports;

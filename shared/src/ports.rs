@@ -1,0 +1,137 @@
+//! What the rules need from the world: small traits, the verbs that we use and no more.
+
+use std::io;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::io::AsyncRead;
+
+use crate::domain::store_url::StoreUrl;
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Now, in UTC.
+    fn now(&self) -> Timestamp;
+}
+
+/// One object of a store, as a listing tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// The key below the listed location, segments joined by `/`, without a leading slash.
+    pub path: String,
+    /// The size in bytes.
+    pub size: u64,
+    /// When it was last written, where the store tells.
+    pub modified: Option<Timestamp>,
+}
+
+/// An object's content, to be read once from its beginning.
+pub struct ObjectBody {
+    /// The size in bytes as the store tells it before the first byte.
+    pub size: u64,
+    /// The bytes.
+    pub reader: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+/// Whether a write may replace what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutMode {
+    /// Fail with [`StoreErrorKind::AlreadyExists`] where the object exists.
+    Create,
+    /// Replace it.
+    Replace,
+}
+
+/// A kops state store or an etcd-manager backup store: objects by absolute location.
+#[async_trait]
+pub trait ObjectStore: Send + Sync {
+    /// Every object below `at`, at any depth, sorted by path. A location that holds nothing is an empty list, a missing
+    /// bucket is an error.
+    async fn list(&self, at: &StoreUrl) -> Result<Vec<ObjectInfo>, StoreError>;
+
+    /// The names of the "folders" right below `at`, sorted.
+    async fn list_folders(&self, at: &StoreUrl) -> Result<Vec<String>, StoreError>;
+
+    /// A small object whole. One of more than `limit` bytes is an error, not a truncation.
+    async fn get(&self, at: &StoreUrl, limit: u64) -> Result<Vec<u8>, StoreError>;
+
+    /// An object as a stream.
+    async fn open(&self, at: &StoreUrl) -> Result<ObjectBody, StoreError>;
+
+    /// Writes a small object atomically.
+    async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode) -> Result<(), StoreError>;
+
+    /// Copies one object, on the server's side where the store can, and replaces what is there.
+    async fn copy(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError>;
+
+    /// Deletes one object. One that is not there is no error.
+    async fn delete(&self, at: &StoreUrl) -> Result<(), StoreError>;
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} {at}: {kind}")]
+pub struct StoreError {
+    /// What was tried: `list`, `read`, `write`, `copy`, `delete`.
+    pub action: &'static str,
+    /// On what.
+    pub at: StoreUrl,
+    /// Why it failed.
+    pub kind: StoreErrorKind,
+    /// The adapter's own error, where there is one.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The reasons that a user can do something about, told apart.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreErrorKind {
+    /// No such object.
+    #[error("not found")]
+    NotFound,
+    /// The bucket, or the store's root folder, does not exist.
+    #[error("the bucket does not exist")]
+    NoSuchBucket,
+    /// Credentials were found and are not allowed to do this.
+    #[error("access denied")]
+    AccessDenied,
+    /// No credentials were found.
+    #[error("no AWS credentials found")]
+    NoCredentials,
+    /// Credentials were found and have expired.
+    #[error("the AWS credentials have expired")]
+    ExpiredCredentials,
+    /// Credentials were found and AWS does not know them.
+    #[error("AWS does not accept the credentials")]
+    BadCredentials,
+    /// The bucket is in another region than the one that was given.
+    #[error("the bucket is in region {0}")]
+    WrongRegion(String),
+    /// The object exists already.
+    #[error("it exists already")]
+    AlreadyExists,
+    /// The object is larger than the caller allowed.
+    #[error("it is larger than {limit} bytes")]
+    TooLarge {
+        /// What the caller allowed, in bytes.
+        limit: u64,
+    },
+    /// The store could not be reached, or did not answer in time.
+    #[error("the store cannot be reached")]
+    Unreachable,
+    /// A scheme or a setting that this build cannot serve.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Anything else, in the store's words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Reads at positions, as a file or a byte slice can: what the snapshot reader needs of a database.
+pub trait ReadAt: Send + Sync {
+    /// Fills `buffer` from `offset`. Fewer bytes than asked for are an `UnexpectedEof`.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// The length in bytes.
+    fn size(&self) -> u64;
+}
