@@ -1,3 +1,12 @@
 //! Formats and rules of kops, etcd-manager, etcd and Kubernetes, free of I/O.
 
+pub mod backup_meta;
+pub mod backup_name;
+pub mod backup_ref;
+pub mod control;
+pub mod goodness;
+pub mod layout;
+pub mod protojson;
+pub mod retention;
 pub mod store_url;
+pub mod units;
