@@ -4,7 +4,7 @@
 //! earliest of each UTC hour, for a week; then the earliest of each UTC day, for the daily retention. All comparisons are
 //! strict. The leader cleans up after a backup, at most once an hour, so a backup can outlive its time a little.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -69,48 +69,66 @@ pub struct Keep {
 /// `names` are the folders that have a meta file: etcd-manager sees no others.
 #[must_use]
 pub fn replay(names: &[BackupName], now: Timestamp, retention: Retention) -> HashMap<BackupName, Keep> {
-    let first_of = |bucket_seconds: i64| {
-        let mut first = HashMap::<i64, &BackupName>::new();
-        for name in names {
-            first
-                .entry(bucket(name, bucket_seconds))
-                .and_modify(|held| *held = earlier(held, name))
-                .or_insert(name);
-        }
-        first
-    };
-    let (first_of_hour, first_of_day) = (first_of(3_600), first_of(86_400));
-
-    let keep = |name: &BackupName| {
-        let is_first = |first: &HashMap<i64, &BackupName>, seconds| first.get(&bucket(name, seconds)) == Some(&name);
-        let mut bound = HOUR;
-        let mut class = KeepClass::Recent;
-        let age = now.duration_since(name.created());
-        for (reach, first, of) in [
-            (retention.hourly, is_first(&first_of_hour, 3_600), KeepClass::Hourly),
-            (retention.daily, is_first(&first_of_day, 86_400), KeepClass::Daily),
-        ] {
-            if reach <= bound {
-                continue;
-            }
-            if !first {
-                break;
-            }
-            if age >= bound {
-                class = of;
-            }
-            bound = reach;
-        }
-        if age >= bound {
-            class = KeepClass::Expiring;
-        }
-        Keep {
-            class,
-            until: name.created().saturating_add(bound).unwrap_or(Timestamp::MAX),
-        }
-    };
-    names.iter().map(|name| (name.clone(), keep(name))).collect()
+    // Buckets never reach beyond a UTC day, so each day is judged by itself.
+    let mut days = BTreeMap::<i64, Vec<&BackupName>>::new();
+    for name in names {
+        days.entry(bucket(name, DAY)).or_default().push(name);
+    }
+    days.values()
+        .flat_map(|day| {
+            day.iter()
+                .map(|name| ((*name).clone(), keep(name, day, now, retention)))
+        })
+        .collect()
 }
+
+/// What becomes of `name`, one of the backups of one day.
+fn keep(name: &BackupName, day: &[&BackupName], now: Timestamp, retention: Retention) -> Keep {
+    let class = class_at(name, day, now, retention);
+    let mut bounds = [HOUR, retention.hourly, retention.daily]
+        .map(|bound| name.created().saturating_add(bound).unwrap_or(Timestamp::MAX));
+    bounds.sort();
+    let kept = class != KeepClass::Expiring;
+    let removed_from = bounds
+        .into_iter()
+        .filter(|bound| (*bound > now) == kept)
+        .find(|bound| class_at(name, day, *bound, retention) == KeepClass::Expiring);
+    Keep {
+        class,
+        until: removed_from.unwrap_or(now),
+    }
+}
+
+/// Why a clean-up at `time` leaves `name` alone.
+fn class_at(name: &BackupName, day: &[&BackupName], time: Timestamp, retention: Retention) -> KeepClass {
+    // The hour that begins a day and the day itself share a key, as they do in etcd-manager's map.
+    let place = |name: &BackupName| {
+        let age = time.duration_since(name.created());
+        if age < HOUR {
+            (KeepClass::Recent, None)
+        } else if age < retention.hourly {
+            (KeepClass::Hourly, Some(bucket(name, 3_600) * 3_600))
+        } else if age < retention.daily {
+            (KeepClass::Daily, Some(bucket(name, DAY) * DAY))
+        } else {
+            (KeepClass::Expiring, None)
+        }
+    };
+    let (class, key) = place(name);
+    let Some(key) = key else { return class };
+    let first = day
+        .iter()
+        .copied()
+        .filter(|other| place(other).1 == Some(key))
+        .reduce(earlier);
+    if first == Some(name) {
+        class
+    } else {
+        KeepClass::Expiring
+    }
+}
+
+const DAY: i64 = 86_400;
 
 fn bucket(name: &BackupName, seconds: i64) -> i64 {
     name.created().as_second().div_euclid(seconds)
