@@ -5,6 +5,7 @@ pub mod backup_name;
 pub mod backup_ref;
 pub mod control;
 pub mod goodness;
+pub mod kube;
 pub mod layout;
 pub mod protobuf;
 pub mod protojson;
