@@ -2,14 +2,18 @@
 
 use crate::domain::backup_meta::BackupMeta;
 use crate::domain::goodness::Facts;
-use crate::domain::kube;
+use crate::domain::kube::key::KUBE_SYSTEM;
+use crate::domain::kube::metadata::ObjectMeta;
+use crate::domain::kube::value::Value;
 use crate::domain::snapshot::Content;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::ports::{ObjectStore, ReadFailure, ReadSnapshot, SnapshotReader, StoreError, StoreErrorKind};
+use crate::ports::{ObjectStore, ReadAt, ReadFailure, ReadSnapshot, SnapshotReader, StoreError, StoreErrorKind};
 
 use super::catalog::Backup;
 
+/// Below it kube-apiserver keeps the Nodes.
+const NODES_PREFIX: &[u8] = b"/registry/minions/";
 /// More than any meta has; what is larger is none.
 const META_LIMIT: u64 = 64 * 1024;
 
@@ -119,11 +123,15 @@ pub async fn examine(
     if let Some(ReadSnapshot { content: Some(content), db: Some(db), .. }) = &snapshot {
         facts.revision = content.revision;
         facts.keys = content.keys.len() as u64;
-        facts.nodes = content.below(kube::NODES_PREFIX).len() as u64;
-        facts.lineage = content
-            .find(kube::KUBE_SYSTEM_KEY)
-            .and_then(|key| key.value(db.as_ref()).ok())
-            .and_then(|value| kube::uid(&value));
+        facts.nodes = content.below(NODES_PREFIX).len() as u64;
+        facts.lineage = lineage(content, db.as_ref());
     }
     Ok(Examined { facts, meta, snapshot })
+}
+
+/// The cluster's identity: the UID of namespace `kube-system`.
+fn lineage(content: &Content, db: &dyn ReadAt) -> Option<String> {
+    let value = content.find(KUBE_SYSTEM)?.value(db).ok()?;
+    let meta = ObjectMeta::of_value(&Value::decode(&value).ok()?).ok()?;
+    Some(meta.uid).filter(|uid| !uid.is_empty())
 }
