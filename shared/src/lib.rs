@@ -14,5 +14,6 @@
 //! - [`cli`], [`output`], [`ui`], [`confirm`], [`error`], [`exit`]: how every plugin talks.
 
 pub mod adapters;
+pub mod backups;
 pub mod domain;
 pub mod ports;

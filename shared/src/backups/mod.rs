@@ -1,0 +1,3 @@
+//! Use cases over ports that several plugins need.
+
+pub mod discover;
