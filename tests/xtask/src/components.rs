@@ -1,5 +1,7 @@
 //! `cargo xtask components`.
 
+use std::process::ExitCode;
+
 use harness::components;
 
 use crate::{Outcome, say};
@@ -28,5 +30,5 @@ pub fn run(args: &Args) -> Outcome {
             say::line(&format!("{name}\t{}", path.display()));
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,11 @@ pub fn line(text: &str) {
     println!("{text}");
 }
 
+/// A line about what is going on.
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
 /// The end: an error and what caused it.
 pub fn failure(error: &dyn Error) {
     eprintln!("error: {error}");
