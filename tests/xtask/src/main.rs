@@ -2,12 +2,14 @@
 
 mod acts;
 mod components;
+mod dist;
 mod rehearse;
 mod say;
 mod steps;
 mod test;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand};
@@ -26,6 +28,7 @@ struct Xtask {
 #[derive(Debug, Subcommand)]
 enum Chore {
     Components(components::Args),
+    Dist(dist::Args),
     Rehearse(rehearse::Args),
     Test(test::Args),
 }
@@ -33,6 +36,7 @@ enum Chore {
 fn main() -> ExitCode {
     let done = match Xtask::parse().chore {
         Chore::Components(args) => components::run(&args),
+        Chore::Dist(args) => dist::run(&args),
         Chore::Rehearse(args) => rehearse::run(&args),
         Chore::Test(args) => test::run(&args),
     };
@@ -47,4 +51,10 @@ fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(harness::paths::root()).args(arguments);
     cargo
+}
+
+/// Where cargo builds.
+fn target_folder() -> PathBuf {
+    let root = harness::paths::root();
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
 }
