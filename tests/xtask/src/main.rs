@@ -1,6 +1,7 @@
 //! `cargo xtask`: the chores of this repository, each one command.
 
 mod acts;
+mod bench;
 mod components;
 mod dist;
 mod rehearse;
@@ -27,6 +28,7 @@ struct Xtask {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    Bench(bench::Args),
     Components(components::Args),
     Dist(dist::Args),
     Rehearse(rehearse::Args),
@@ -35,6 +37,7 @@ enum Chore {
 
 fn main() -> ExitCode {
     let done = match Xtask::parse().chore {
+        Chore::Bench(args) => bench::run(&args),
         Chore::Components(args) => components::run(&args),
         Chore::Dist(args) => dist::run(&args),
         Chore::Rehearse(args) => rehearse::run(&args),
