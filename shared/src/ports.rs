@@ -1,5 +1,7 @@
 //! What the rules need from the world: small traits, the verbs that we use and no more.
 
+mod hints;
+
 use std::io;
 
 use async_trait::async_trait;
@@ -7,6 +9,10 @@ use jiff::Timestamp;
 use tokio::io::AsyncRead;
 
 use crate::domain::store_url::StoreUrl;
+
+pub mod snapshot;
+
+pub use snapshot::{ReadFailure, ReadSnapshot, SnapshotFile, SnapshotReader};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -45,6 +51,12 @@ pub enum PutMode {
 /// A kops state store or an etcd-manager backup store: objects by absolute location.
 #[async_trait]
 pub trait ObjectStore: Send + Sync {
+    /// Fails where a store's root (a state store, or a backup store that the user named) is certainly missing: then an
+    /// empty list below it would mislead. Costs no request: on S3 the first list tells of a missing bucket.
+    async fn require_root(&self, _root: &StoreUrl) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Every object below `at`, at any depth, sorted by path. A location that holds nothing is an empty list, a missing
     /// bucket is an error.
     async fn list(&self, at: &StoreUrl) -> Result<Vec<ObjectInfo>, StoreError>;
@@ -89,9 +101,12 @@ pub enum StoreErrorKind {
     /// No such object.
     #[error("not found")]
     NotFound,
-    /// The bucket, or the store's root folder, does not exist.
+    /// The bucket does not exist.
     #[error("the bucket does not exist")]
     NoSuchBucket,
+    /// The root folder of a `file://` store does not exist.
+    #[error("the folder does not exist")]
+    NoSuchFolder,
     /// Credentials were found and are not allowed to do this.
     #[error("access denied")]
     AccessDenied,
@@ -134,4 +149,31 @@ pub trait ReadAt: Send + Sync {
 
     /// The length in bytes.
     fn size(&self) -> u64;
+}
+
+impl ReadAt for Vec<u8> {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.as_slice().read_exact_at(buffer, offset)
+    }
+
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
+impl ReadAt for &[u8] {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).ok();
+        let end = start.and_then(|start| start.checked_add(buffer.len()));
+        let bytes = start
+            .zip(end)
+            .and_then(|(start, end)| self.get(start..end))
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
 }

@@ -50,7 +50,10 @@ impl StoreUrl {
             (base, name) => format!("{base}/{name}"),
         };
         match self {
-            Self::S3 { bucket, key } => Self::S3 { bucket: bucket.clone(), key: glue(key) },
+            Self::S3 { bucket, key } => Self::S3 {
+                bucket: bucket.clone(),
+                key: glue(key),
+            },
             Self::File { path } => Self::File { path: glue(path) },
         }
     }
@@ -61,11 +64,16 @@ impl StoreUrl {
         let up = |text: &str| text.rsplit_once('/').map(|(head, _)| head.to_owned());
         match self {
             Self::S3 { key, .. } if key.is_empty() => None,
-            Self::S3 { bucket, key } => Some(Self::S3 { bucket: bucket.clone(), key: up(key).unwrap_or_default() }),
+            Self::S3 { bucket, key } => Some(Self::S3 {
+                bucket: bucket.clone(),
+                key: up(key).unwrap_or_default(),
+            }),
             Self::File { path } if path == "/" => None,
             Self::File { path } => {
                 let head = up(path).filter(|head| !head.is_empty());
-                Some(Self::File { path: head.unwrap_or_else(|| "/".to_owned()) })
+                Some(Self::File {
+                    path: head.unwrap_or_else(|| "/".to_owned()),
+                })
             }
         }
     }
@@ -95,7 +103,10 @@ impl FromStr for StoreUrl {
             if climbs(key) {
                 return Err(StoreUrlError::Climbs(text.to_owned()));
             }
-            return Ok(Self::S3 { bucket: bucket.to_owned(), key: key.trim_matches('/').to_owned() });
+            return Ok(Self::S3 {
+                bucket: bucket.to_owned(),
+                key: key.trim_matches('/').to_owned(),
+            });
         }
         if let Some(path) = text.strip_prefix("file://") {
             if !path.starts_with('/') {
@@ -105,7 +116,13 @@ impl FromStr for StoreUrl {
                 return Err(StoreUrlError::Climbs(text.to_owned()));
             }
             let trimmed = path.trim_end_matches('/');
-            return Ok(Self::File { path: if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() } });
+            return Ok(Self::File {
+                path: if trimmed.is_empty() {
+                    "/".to_owned()
+                } else {
+                    trimmed.to_owned()
+                },
+            });
         }
         Err(StoreUrlError::Scheme(text.to_owned()))
     }
@@ -144,14 +161,27 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_store() {
-        for text in ["gs://b/k", "s3://", "s3:///k", "file://srv/x", "file://x", "/srv", "", "s3://b/a/../k", "file:///a/.."] {
+        for text in [
+            "gs://b/k",
+            "s3://",
+            "s3:///k",
+            "file://srv/x",
+            "file://x",
+            "/srv",
+            "",
+            "s3://b/a/../k",
+            "file:///a/..",
+        ] {
             assert!(text.parse::<StoreUrl>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn joins_and_climbs_by_segments() {
-        assert_eq!(url("s3://b").join("c.example.com").join("backups/etcd").to_string(), "s3://b/c.example.com/backups/etcd");
+        assert_eq!(
+            url("s3://b").join("c.example.com").join("backups/etcd").to_string(),
+            "s3://b/c.example.com/backups/etcd"
+        );
         assert_eq!(url("file:///").join("a").to_string(), "file:///a");
         assert_eq!(url("s3://b/x/main").parent(), Some(url("s3://b/x")));
         assert_eq!(url("s3://b/x").parent(), Some(url("s3://b")));
