@@ -3,4 +3,6 @@
 pub mod clock;
 pub mod file;
 pub mod kops_config;
+#[cfg(feature = "s3")]
+mod s3;
 pub mod stores;
