@@ -15,5 +15,11 @@
 
 pub mod adapters;
 pub mod backups;
+pub mod cli;
+pub mod confirm;
 pub mod domain;
+pub mod error;
+pub mod exit;
+pub mod output;
 pub mod ports;
+pub mod ui;

@@ -5,4 +5,6 @@ pub mod file;
 pub mod kops_config;
 #[cfg(feature = "s3")]
 mod s3;
+pub mod save;
 pub mod stores;
+pub mod unpack;

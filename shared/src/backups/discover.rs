@@ -14,6 +14,7 @@ use crate::domain::kops::cluster::{
     ClusterSpec, DEFAULT_DAILY_RETENTION, DEFAULT_HOURLY_RETENTION, DEFAULT_INTERVAL, EtcdClusterSpec, MemberSpec,
 };
 use crate::domain::kops::names;
+use crate::domain::retention::Retention;
 use crate::domain::store_url::StoreUrl;
 use crate::ports::{ObjectStore, StoreError};
 
@@ -183,6 +184,15 @@ fn recovery(state: &StoreUrl, cluster: &str, etcd: &str) -> StoreUrl {
 }
 
 impl EtcdStore {
+    /// How long etcd-manager keeps its backups.
+    #[must_use]
+    pub const fn retention(&self) -> Retention {
+        Retention {
+            hourly: self.hourly_retention,
+            daily: self.daily_retention,
+        }
+    }
+
     fn specified(cluster: &str, base: StoreUrl, recovery: Option<StoreUrl>, etcd: &EtcdClusterSpec) -> Self {
         Self {
             cluster: cluster.to_owned(),

@@ -1,3 +1,9 @@
-//! Use cases over ports that several plugins need.
+//! Use cases over backups that several plugins need: which stores there are, what is in them, what can be trusted.
 
+pub mod catalog;
+pub mod choose;
+pub mod control;
 pub mod discover;
+pub mod examine;
+pub mod gaps;
+pub mod pinning;

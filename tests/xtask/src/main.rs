@@ -1,13 +1,16 @@
 //! `cargo xtask`: the chores of this repository, each one command.
 
 mod acts;
+mod bench;
 mod components;
+mod dist;
 mod rehearse;
 mod say;
 mod steps;
 mod test;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand};
@@ -25,14 +28,18 @@ struct Xtask {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    Bench(bench::Args),
     Components(components::Args),
+    Dist(dist::Args),
     Rehearse(rehearse::Args),
     Test(test::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Xtask::parse().chore {
+        Chore::Bench(args) => bench::run(&args),
         Chore::Components(args) => components::run(&args),
+        Chore::Dist(args) => dist::run(&args),
         Chore::Rehearse(args) => rehearse::run(&args),
         Chore::Test(args) => test::run(&args),
     };
@@ -47,4 +54,10 @@ fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(harness::paths::root()).args(arguments);
     cargo
+}
+
+/// Where cargo builds.
+fn target_folder() -> PathBuf {
+    let root = harness::paths::root();
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
 }

@@ -6,10 +6,10 @@ use std::ffi::OsStr;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use harness::{Cmd, Ended, paths};
+use harness::{Cmd, Ended};
 use tempfile::TempDir;
 
-use crate::{cargo, say};
+use crate::{cargo, say, target_folder};
 
 /// A place to run commands in, as a shell is: with a working folder and variables.
 pub struct Stage {
@@ -38,9 +38,8 @@ impl Stage {
         {
             return Err(format!("{package} does not build").into());
         }
-        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths::root().join("target"), Into::into);
         Ok(symlink(
-            paths::root().join(target).join("debug").join(package),
+            target_folder().join("debug").join(package),
             self.folder.path().join(link),
         )?)
     }
