@@ -8,6 +8,8 @@ use tokio::io::AsyncRead;
 
 use crate::domain::store_url::StoreUrl;
 
+pub mod snapshot;
+
 /// Tells the time.
 pub trait Clock: Send + Sync {
     /// Now, in UTC.

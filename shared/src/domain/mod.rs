@@ -1,5 +1,16 @@
 //! Formats and rules of kops, etcd-manager, etcd and Kubernetes, free of I/O.
 
+pub mod backup_meta;
+pub mod backup_name;
+pub mod backup_ref;
+pub mod contents;
+pub mod control;
+pub mod goodness;
 pub mod kube;
+pub mod layout;
 pub mod protobuf;
+pub mod protojson;
+pub mod retention;
+pub mod snapshot;
 pub mod store_url;
+pub mod units;

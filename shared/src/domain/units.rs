@@ -1,0 +1,132 @@
+//! Sizes and ages as people read them.
+
+use jiff::SignedDuration;
+
+/// `29.3 KiB`: three figures at most.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    #[expect(clippy::cast_precision_loss, reason = "three figures are shown")]
+    let mut value = count as f64;
+    let mut shown = "B";
+    for unit in units {
+        shown = unit;
+        if value < 999.5 {
+            break;
+        }
+        value /= 1024.0;
+    }
+    if shown == "B" {
+        format!("{count} B")
+    } else if value < 99.95 {
+        format!("{value:.1} {shown}")
+    } else {
+        format!("{value:.0} {shown}")
+    }
+}
+
+/// `42m`, `3h12m`, `5d4h`: as kubectl shows ages. A time to come has a minus.
+#[must_use]
+pub fn age(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs();
+    let (sign, s) = if seconds < 0 {
+        ("-", seconds.unsigned_abs())
+    } else {
+        ("", seconds.unsigned_abs())
+    };
+    let (m, h, d) = (s / 60, s / 3_600, s / 86_400);
+    let text = if s < 120 {
+        format!("{s}s")
+    } else if m < 10 && s % 60 > 0 {
+        format!("{m}m{}s", s % 60)
+    } else if m < 180 {
+        format!("{m}m")
+    } else if h < 8 && m % 60 > 0 {
+        format!("{h}h{}m", m % 60)
+    } else if h < 48 {
+        format!("{h}h")
+    } else if d < 8 && h % 24 > 0 {
+        format!("{d}d{}h", h % 24)
+    } else {
+        format!("{d}d")
+    };
+    format!("{sign}{text}")
+}
+
+/// Reads `90d`, `2y`, `15m`, `1h30m`: a Go duration, with days and years as etcd-manager takes them.
+///
+/// Source: kubernetes-sigs/etcd-manager pkg/backupcontroller/cleanup.go.
+///
+/// # Errors
+/// The text, where it is none of these.
+pub fn duration(text: &str) -> Result<SignedDuration, DurationError> {
+    let error = || DurationError(text.to_owned());
+    let days = |number: &str, days: i64| {
+        let count: i64 = number.parse().map_err(|_| error())?;
+        count
+            .checked_mul(days * 24)
+            .and_then(SignedDuration::try_from_hours)
+            .ok_or_else(error)
+    };
+    if let Some(number) = text.strip_suffix('y') {
+        return days(number, 365);
+    }
+    if let Some(number) = text.strip_suffix('d') {
+        return days(number, 1);
+    }
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        return Err(error());
+    }
+    if text == "0" {
+        return Ok(SignedDuration::ZERO);
+    }
+    text.parse().map_err(|_| error())
+}
+
+/// The text is no duration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a duration like 30m, 2h, 7d or 1y")]
+pub struct DurationError(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_three_figures() {
+        let shown: Vec<String> = [0, 791, 1_023, 29_294, 102_400, 1_048_576, 1_700_000_000]
+            .into_iter()
+            .map(bytes)
+            .collect();
+        assert_eq!(
+            shown,
+            ["0 B", "791 B", "1.0 KiB", "28.6 KiB", "100 KiB", "1.0 MiB", "1.6 GiB"]
+        );
+    }
+
+    #[test]
+    fn ages_are_kubectls() {
+        let shown: Vec<String> = [-30, 0, 119, 150, 3_600, 10_800, 12_000, 100_000, 180_000, 9_000_000]
+            .into_iter()
+            .map(|seconds| age(SignedDuration::from_secs(seconds)))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "-30s", "0s", "119s", "2m30s", "60m", "3h", "3h20m", "27h", "2d2h", "104d"
+            ]
+        );
+    }
+
+    #[test]
+    fn durations_are_gos_with_days_and_years() {
+        let hours = |text: &str| duration(text).unwrap().as_secs_f64() / 3_600.0;
+        assert_eq!(
+            [hours("90d"), hours("2y"), hours("15m"), hours("1h30m"), hours("0")],
+            [2160.0, 17520.0, 0.25, 1.5, 0.0]
+        );
+        for text in ["", "d", "1w2", "15", "1.5d", "99999999999999999y", "1 h", "x"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

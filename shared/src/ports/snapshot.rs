@@ -1,0 +1,119 @@
+//! From a backup's object to what it holds: decompressed, hashed, decoded.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use super::{ObjectBody, ReadAt};
+use crate::domain::snapshot::{Content, Problem};
+
+/// Reads the snapshot in a backup's `etcd.backup.gz`.
+///
+/// A bad backup is no error but a [`ReadSnapshot`] with problems; an error means that the backup could not be looked at.
+/// `progress` is told the compressed bytes read so far.
+#[async_trait]
+pub trait SnapshotReader: Send + Sync {
+    /// Reads and checks the whole snapshot. The decompressed database lives in a temporary file without a name until
+    /// the result is dropped.
+    async fn read(&self, body: ObjectBody, progress: &(dyn Fn(u64) + Send + Sync))
+    -> Result<ReadSnapshot, ReadFailure>;
+
+    /// The same, with the temporary file in `folder`, so that [`SnapshotFile::save_as`] can give it a name there
+    /// without copying it.
+    async fn read_into(
+        &self,
+        folder: &Path,
+        body: ObjectBody,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<ReadSnapshot, ReadFailure>;
+}
+
+/// What was read from one backup.
+pub struct ReadSnapshot {
+    /// What is wrong with it; empty for a sound one.
+    pub problems: Vec<Problem>,
+    /// What it holds, where every page could be decoded. With problems beside it (a wrong SHA-256, say) it is what the
+    /// damaged file says.
+    pub content: Option<Content>,
+    /// The decompressed database, where the object could be decompressed to its end.
+    pub db: Option<Box<dyn SnapshotFile>>,
+    /// Bytes of the object that were read.
+    pub gzip_bytes: u64,
+    /// Bytes of the snapshot: the database and its SHA-256 trailer.
+    pub snapshot_bytes: u64,
+    /// SHA-256 of the database as computed: of all but the trailer, or of all where there is none.
+    pub sha256: [u8; 32],
+    /// The trailer, where there is one.
+    pub trailer: Option<[u8; 32]>,
+}
+
+/// A decompressed snapshot in a temporary file: the database for reading, the whole of it for keeping.
+pub trait SnapshotFile: ReadAt {
+    /// Writes it through to the disk and gives it the name `target`, which is replaced if it exists: the file is there
+    /// whole or not at all. It holds the database and the trailer, as `etcdctl snapshot save` writes them, and is
+    /// readable for its owner only, since it holds Secrets.
+    fn save_as(self: Box<Self>, target: &Path) -> Result<(), ReadFailure>;
+}
+
+/// Why a backup could not be looked at. It says nothing about the backup.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadFailure {
+    /// The store stopped sending.
+    #[error("reading the backup after {at} bytes")]
+    Store {
+        /// Bytes of the object that had come.
+        at: u64,
+        /// The store's error.
+        #[source]
+        source: io::Error,
+    },
+    /// No room for the decompressed database.
+    #[error("no space left for the unpacked snapshot in {}: {}", folder.display(), space(*available, *needed))]
+    DiskFull {
+        /// The folder of the temporary file.
+        folder: PathBuf,
+        /// Bytes that were free before.
+        available: u64,
+        /// Bytes known to be needed: the compressed size before, or what had been written when the disk was full.
+        needed: u64,
+    },
+    /// Another trouble with the temporary file.
+    #[error("{action} a temporary file in {}", folder.display())]
+    Temporary {
+        /// `creating`, `writing`, `reading`, `keeping`.
+        action: &'static str,
+        /// The folder of the temporary file.
+        folder: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The target of [`SnapshotFile::save_as`] could not be made.
+    #[error("writing {}", target.display())]
+    Save {
+        /// The file that was to be written.
+        target: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// A thread of ours ended early.
+    #[error("the thread that unpacks the snapshot ended early")]
+    Worker,
+}
+
+impl ReadFailure {
+    /// What the user can do about it.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::DiskFull { .. } | Self::Temporary { .. } => Some("choose a folder with more room by --temp-dir"),
+            Self::Store { .. } | Self::Save { .. } | Self::Worker => None,
+        }
+    }
+}
+
+fn space(available: u64, needed: u64) -> String {
+    format!("{available} bytes were free, {needed} or more are needed")
+}
