@@ -1,2 +1,20 @@
-//! x
-fn main() {}
+//! `kubectl etcd-backups`: find, verify, look into and compare the backups that etcd-manager keeps.
+
+mod check;
+mod cli;
+mod context;
+mod download;
+mod list;
+mod pin;
+mod show;
+mod timeline;
+mod verify;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runbook_kit::cli::main("kubectl-etcd-backups", |cli: &cli::Cli| &cli.output, |cli, ui| async move {
+        let context = context::Context::connect(&cli, ui)?;
+        cli.command.run(&context).await
+    })
+}

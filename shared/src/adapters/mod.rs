@@ -1,1 +1,3 @@
 //! The ports' implementations: the only code that touches disks, networks, clocks and SDKs.
+
+pub mod unpack;

@@ -82,6 +82,12 @@ pub const fn fields(message: &[u8]) -> Fields<'_> {
 }
 
 impl<'a> Fields<'a> {
+    /// How many bytes of the message have been read: a `Bytes` value that was just yielded ends here.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.at
+    }
+
     fn varint(&mut self, start: usize) -> Result<u64, ProtobufError> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {

@@ -83,6 +83,32 @@ pub fn duration(text: &str) -> Result<SignedDuration, DurationError> {
     text.parse().map_err(|_| error())
 }
 
+/// Reads `16GiB`, `500MB`, `1048576`: bytes, by binary units or decimal ones.
+///
+/// # Errors
+/// The text, where it is none of these.
+pub fn parse_bytes(text: &str) -> Result<u64, SizeError> {
+    let error = || SizeError(text.to_owned());
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "k" | "kB" | "KB" => 1_000,
+        "M" | "MB" => 1_000_000,
+        "G" | "GB" => 1_000_000_000,
+        "Ki" | "KiB" => 1 << 10,
+        "Mi" | "MiB" => 1 << 20,
+        "Gi" | "GiB" => 1 << 30,
+        _ => return Err(error()),
+    };
+    number.parse::<u64>().ok().and_then(|count| count.checked_mul(factor)).ok_or_else(error)
+}
+
+/// The text is no size.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a size like 500MiB or 16GiB")]
+pub struct SizeError(String);
+
 /// The text is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a duration like 30m, 2h, 7d or 1y")]
@@ -116,6 +142,15 @@ mod tests {
                 "-30s", "0s", "119s", "2m30s", "60m", "3h", "3h20m", "27h", "2d2h", "104d"
             ]
         );
+    }
+
+    #[test]
+    fn sizes_are_read_with_both_kinds_of_units() {
+        let sizes: Vec<u64> = ["0", "16GiB", "2 MB", "5Ki"].into_iter().map(|text| parse_bytes(text).unwrap()).collect();
+        assert_eq!(sizes, [0, 17_179_869_184, 2_000_000, 5_120]);
+        for text in ["", "GiB", "-1", "1.5G", "99999999999GiB", "1 XB"] {
+            assert!(parse_bytes(text).is_err(), "{text}");
+        }
     }
 
     #[test]

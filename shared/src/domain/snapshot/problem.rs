@@ -172,8 +172,8 @@ pub enum Fault {
         /// Bytes allowed.
         limit: u64,
     },
-    /// An element, key or value outside its page.
-    #[error("element {index} reaches beyond its page")]
+    /// An element, key or value outside its page, or overlapping with the one before.
+    #[error("element {index} reaches beyond its page or into another one")]
     ElementOutOfPage {
         /// The element, from 0.
         index: u64,

@@ -1,0 +1,82 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs};
+use runbook_kit::error::AnyFailure;
+use runbook_kit::exit::Exit;
+
+use crate::context::Context;
+use crate::{check, download, list, pin, show, timeline, verify};
+
+/// Find, verify, look into and compare the backups that etcd-manager keeps
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub unpack: UnpackArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// How backups are unpacked to be looked into.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Unpacking")]
+pub struct UnpackArgs {
+    /// Folder for unpacked snapshots [default: the system's]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub temp_dir: Option<std::path::PathBuf>,
+    /// Refuse a snapshot that unpacks to more than this
+    #[arg(long, global = true, value_name = "SIZE", default_value = "16GiB", value_parser = size)]
+    pub max_db_size: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    List(list::Args),
+    Show(show::Args),
+    Verify(verify::Args),
+    Pin(pin::PinArgs),
+    Unpin(pin::UnpinArgs),
+    Download(download::Args),
+    Timeline(timeline::Args),
+    Check(check::Args),
+}
+
+impl Command {
+    /// Runs it.
+    pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
+        match self {
+            Self::List(args) => list::run(args, context).await,
+            Self::Show(args) => show::run(args, context).await,
+            Self::Verify(args) => verify::run(args, context).await,
+            Self::Pin(args) => pin::pin(args, context).await,
+            Self::Unpin(args) => pin::unpin(args, context).await,
+            Self::Download(args) => download::run(args, context).await,
+            Self::Timeline(args) => timeline::run(args, context).await,
+            Self::Check(args) => check::run(args, context).await,
+        }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  # Which backups are there, and how long will they be kept?
+  kubectl etcd-backups list --state s3://kops-state --name k8s.example.com
+
+  # Is the newest one whole, and is it of this cluster?
+  kubectl etcd-backups verify latest-good
+
+  # What would a restore of it bring?
+  kubectl etcd-backups inspect latest-good
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 failed after a change, 5 a backup is bad, 130 interrupted";
+
+fn size(text: &str) -> Result<u64, String> {
+    runbook_kit::domain::units::parse_bytes(text).map_err(|error| error.to_string())
+}

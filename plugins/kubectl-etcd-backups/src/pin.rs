@@ -1,0 +1,101 @@
+//! `pin` and `unpin`: a copy of a backup where etcd-manager's clean-up never comes.
+
+use runbook_kit::backups::catalog::{Backup, Catalog};
+use runbook_kit::backups::pinning;
+use runbook_kit::confirm::{self, StrongConsentArgs};
+use runbook_kit::domain::backup_ref::BackupRef;
+use runbook_kit::domain::units;
+use runbook_kit::error::{AnyFailure, UsageError};
+use runbook_kit::exit::Exit;
+
+use crate::context::Context;
+
+/// Copy a backup to where etcd-manager's clean-up never comes
+///
+/// A pinned backup is listed and can be used like any other. It goes to <cluster>/backups/recovery/<etcd>/ in the state
+/// store, copied by the store itself.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  kubectl etcd-backups pin latest-good --yes")]
+pub struct PinArgs {
+    /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
+    #[arg(value_name = "BACKUP")]
+    backup: BackupRef,
+    /// With latest and latest-good: not after this time
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Do it; without it the plan is only shown
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Delete the pinned copy of a backup
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  kubectl etcd-backups unpin main=2026-11-22T15:18 --yes")]
+pub struct UnpinArgs {
+    /// A name or the beginning of one, with `ETCD=` before it for one etcd cluster
+    #[arg(value_name = "BACKUP")]
+    backup: BackupRef,
+    #[command(flatten)]
+    consent: StrongConsentArgs,
+}
+
+/// Runs `pin`.
+pub async fn pin(args: PinArgs, context: &Context) -> Result<Exit, AnyFailure> {
+    let catalogs = context.catalogs().await?;
+    let chosen = context.choose(&catalogs, &args.backup, args.at.as_deref()).await?;
+    let mut plans = Vec::new();
+    for one in &chosen {
+        context.tell_rejected(&one.rejected);
+        plans.extend(pinning::plan_pin(one.catalog, one.backup)?);
+    }
+    for one in chosen.iter().filter(|one| one.backup.pinned.is_some()) {
+        context.ui.note(&format!("{} {} is pinned already", one.catalog.store.etcd, one.backup.name));
+    }
+    let Some(consent) = confirm::plain(args.yes) else {
+        for plan in &plans {
+            context.ui.result(&format!("would copy {}\n        to {}\n", plan.from, plan.to))?;
+        }
+        context.ui.note(if plans.is_empty() { "nothing to do" } else { "nothing was changed; pass --yes to do it" });
+        return Ok(Exit::Done);
+    };
+    for plan in &plans {
+        pinning::pin(context.objects(), plan, &consent).await?;
+        context.ui.result(&format!("pinned {} at {}\n", plan.name, plan.to))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Runs `unpin`.
+pub async fn unpin(args: UnpinArgs, context: &Context) -> Result<Exit, AnyFailure> {
+    let catalogs = context.catalogs().await?;
+    let chosen = context.choose(&catalogs, &args.backup, None).await?;
+    let pinned: Vec<(&Catalog, &Backup)> = chosen
+        .iter()
+        .filter(|one| one.backup.pinned.is_some())
+        .map(|one| (one.catalog, one.backup))
+        .collect();
+    let Some((first, _)) = pinned.first() else {
+        return Err(UsageError::new(format!("backup {} is not pinned", args.backup)).into());
+    };
+    for (catalog, backup) in &pinned {
+        let size = units::bytes(backup.data_size.unwrap_or_default());
+        let fate = if backup.in_store { "the store's own copy stays" } else { "THE ONLY COPY: nothing is left of it" };
+        let at = backup.pinned.as_ref().map(ToString::to_string).unwrap_or_default();
+        context.ui.result(&format!("would delete {at} ({} {size}): {fate}\n", catalog.store.etcd))?;
+    }
+    let last_copies = pinned.iter().any(|(_, backup)| !backup.in_store);
+    let consent = if last_copies {
+        confirm::strong(&args.consent, &first.store.cluster, "This deletes the only copy of a backup.")?
+    } else {
+        confirm::plain(args.consent.yes)
+    };
+    let Some(consent) = consent else {
+        context.ui.note("nothing was changed; pass --yes to do it");
+        return Ok(Exit::Done);
+    };
+    for (_, backup) in &pinned {
+        pinning::unpin(context.objects(), backup, &consent).await?;
+        context.ui.result(&format!("unpinned {}\n", backup.name))?;
+    }
+    Ok(Exit::Done)
+}

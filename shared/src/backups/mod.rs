@@ -1,0 +1,5 @@
+//! Use cases over backups that several plugins need: which stores there are, what is in them, what can be trusted.
+
+pub mod catalog;
+pub mod choose;
+pub mod examine;

@@ -1,0 +1,165 @@
+//! What all plugins' command lines have in common.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, FromArgMatches};
+
+use crate::error::{AnyFailure, UsageError};
+use crate::exit::Exit;
+use crate::output::Format;
+use crate::ui::{ColorWhen, Ui};
+
+/// How the user wants to be talked to.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Shape of the result
+    #[arg(short, long, value_enum, default_value_t, global = true, value_name = "FORMAT")]
+    pub output: Format,
+    /// Say nothing but the result and what must not be missed
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say how things are done
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// When to colour verdicts
+    #[arg(long, value_enum, default_value_t, global = true, value_name = "WHEN")]
+    pub color: ColorWhen,
+}
+
+/// Which cluster, and where its state and its backups are.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterArgs {
+    /// kops state store, s3://bucket[/prefix] or file:///folder [env: KOPS_STATE_STORE; else ~/.kops.yaml]
+    #[arg(long, global = true, value_name = "URL")]
+    pub state: Option<String>,
+    /// Name of the cluster [env: KOPS_CLUSTER_NAME; else the current kubectl context]
+    #[arg(long, global = true, value_name = "CLUSTER")]
+    pub name: Option<String>,
+    /// One backup store directly, instead of those that the cluster's spec names; repeatable
+    #[arg(long, global = true, value_name = "[ETCD=]URL")]
+    pub store: Vec<String>,
+    /// Only these etcd clusters [default: all that the cluster has]
+    #[arg(long, global = true, value_delimiter = ',', value_name = "ETCD,…")]
+    pub etcd: Vec<String>,
+    /// kubectl context whose name is the cluster's, where no name is given
+    #[arg(long, global = true, value_name = "CONTEXT")]
+    pub context: Option<String>,
+    /// kubeconfig file to find that context in
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// With whose credentials AWS is asked.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "AWS")]
+pub struct AwsArgs {
+    /// AWS region to start from; a bucket's own region is found by itself
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// AWS profile
+    #[arg(long, global = true, value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// AWS profile for the state store and the backups, where it is another one
+    #[arg(long, global = true, value_name = "PROFILE")]
+    pub state_profile: Option<String>,
+}
+
+/// The name that help and errors use for the program: `kubectl etcd-backups`, whatever the file's dashes are.
+#[must_use]
+pub fn program_name(argv0: Option<&OsString>, package: &str) -> String {
+    let file = argv0.map(Path::new).and_then(Path::file_stem).and_then(|stem| stem.to_str()).unwrap_or(package);
+    match file.strip_prefix("kubectl-") {
+        Some(plugin) => format!("kubectl {}", plugin.replace('_', "-")),
+        None => file.to_owned(),
+    }
+}
+
+/// The command line's description, under the program's name.
+#[must_use]
+pub fn command<C: CommandFactory>(program: &str) -> clap::Command {
+    let mut command = C::command().bin_name(program).display_name(program);
+    command.build();
+    command
+}
+
+/// Runs a plugin: parses the command line, runs `run` until it ends or is interrupted, tells a failure once.
+pub fn main<C, Run, Running>(package: &str, output: impl Fn(&C) -> &OutputArgs, run: Run) -> ExitCode
+where
+    C: CommandFactory + FromArgMatches,
+    Run: FnOnce(C, Ui) -> Running,
+    Running: Future<Output = Result<Exit, AnyFailure>>,
+{
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let program = program_name(arguments.first(), package);
+    let parsed = C::command()
+        .bin_name(&program)
+        .display_name(&program)
+        .try_get_matches_from(arguments)
+        .and_then(|matches| C::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where the terminal is gone nothing can be said.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let flags = output(&cli);
+    let ui = Ui::new(flags.quiet, flags.verbose, flags.color);
+    match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => {
+            let ended = runtime.block_on(async {
+                tokio::select! {
+                    ended = run(cli, ui) => ended,
+                    () = interrupted() => Ok(Exit::Interrupted),
+                }
+            });
+            // Threads that unpack a backup see the end of their input and remove their temporary files.
+            runtime.shutdown_timeout(Duration::from_secs(2));
+            match ended {
+                Ok(exit) => exit.into(),
+                Err(failure) => {
+                    ui.failure(failure.as_ref());
+                    failure.exit().into()
+                }
+            }
+        }
+        Err(error) => {
+            ui.failure(&UsageError::new(format!("starting up: {error}")));
+            Exit::Failed.into()
+        }
+    }
+}
+
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_speaks_of_the_command_that_kubectl_users_type() {
+        let name = |file: &str| program_name(Some(&OsString::from(file)), "p");
+        assert_eq!(name("/usr/local/bin/kubectl-etcd_backups"), "kubectl etcd-backups");
+        assert_eq!(name("kubectl-etcd-backups"), "kubectl etcd-backups");
+        assert_eq!(name("/x/kops-wipe-masters"), "kops-wipe-masters");
+        assert_eq!(name("kubectl-kops_wipe_masters"), "kubectl kops-wipe-masters");
+        assert_eq!(program_name(None, "p"), "p");
+    }
+}

@@ -1,0 +1,129 @@
+//! Consent: a proof, made only here, that the user has seen what would happen and wants it.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use crate::error::Failure;
+use crate::exit::Exit;
+
+/// The proof. Functions that change something demand one; nothing else can make it.
+///
+/// ```compile_fail
+/// let consent = runbook_kit::confirm::Consent { _made_here_only: () };
+/// ```
+#[derive(Debug)]
+pub struct Consent {
+    _made_here_only: (),
+}
+
+/// What the user said on the command line.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ConsentArgs {
+    /// Do what the plan says; without it the plan is only shown
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// The same where the deed cannot be taken back.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct StrongConsentArgs {
+    /// Do what the plan says; without it the plan is only shown
+    #[arg(long)]
+    pub yes: bool,
+    /// Where no terminal can ask: the name of the cluster that loses something
+    #[arg(long, value_name = "CLUSTER_NAME")]
+    pub confirm: Option<String>,
+}
+
+/// Consent was asked for and not given.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Another name was typed or given.
+    #[error("`{given}` is not `{wanted}`: nothing was changed")]
+    WrongName {
+        /// What was typed.
+        given: String,
+        /// What had to be typed.
+        wanted: String,
+    },
+    /// There is no terminal to ask on.
+    #[error("this cannot be taken back and no terminal is there to ask on: nothing was changed")]
+    NoTerminal {
+        /// What had to be given.
+        wanted: String,
+    },
+}
+
+impl Failure for Refusal {
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::WrongName { wanted, .. } => Some(format!("type the cluster's name, {wanted}, in full")),
+            Self::NoTerminal { wanted } => Some(format!("pass --confirm {wanted}")),
+        }
+    }
+}
+
+/// Consent for something that can be taken back: `--yes` is enough. `None` asks to show the plan only.
+#[must_use]
+pub fn plain(yes: bool) -> Option<Consent> {
+    yes.then_some(Consent { _made_here_only: () })
+}
+
+/// Consent for something that cannot be taken back: `--yes`, and the cluster's name, typed on the terminal or given by
+/// `--confirm`. `None` asks to show the plan only.
+///
+/// # Errors
+/// [`Refusal`] where the name is another one or nobody can be asked.
+pub fn strong(args: &StrongConsentArgs, cluster: &str, question: &str) -> Result<Option<Consent>, Refusal> {
+    if !args.yes {
+        return Ok(None);
+    }
+    let given = match &args.confirm {
+        Some(name) => name.clone(),
+        None => ask(cluster, question)?,
+    };
+    if given == cluster {
+        Ok(Some(Consent { _made_here_only: () }))
+    } else {
+        Err(Refusal::WrongName { given, wanted: cluster.to_owned() })
+    }
+}
+
+fn ask(cluster: &str, question: &str) -> Result<String, Refusal> {
+    let refused = || Refusal::NoTerminal { wanted: cluster.to_owned() };
+    if !std::io::stdin().is_terminal() {
+        return Err(refused());
+    }
+    let mut stderr = std::io::stderr().lock();
+    write!(stderr, "{question}\nType the cluster's name to go on: ").map_err(|_| refused())?;
+    stderr.flush().map_err(|_| refused())?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(|_| refused())?;
+    Ok(line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(yes: bool, confirm: Option<&str>) -> StrongConsentArgs {
+        StrongConsentArgs { yes, confirm: confirm.map(str::to_owned) }
+    }
+
+    #[test]
+    fn without_yes_nothing_is_agreed() {
+        assert!(plain(false).is_none());
+        assert!(strong(&args(false, Some("c")), "c", "").unwrap().is_none());
+    }
+
+    #[test]
+    fn the_name_must_be_the_clusters() {
+        assert!(strong(&args(true, Some("a.example.com")), "a.example.com", "").unwrap().is_some());
+        for name in ["", "x.a.example.com", "A.example.com", "a.example.com "] {
+            assert!(strong(&args(true, Some(name)), "a.example.com", "").is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! One result, in the shape that was asked for: a table for people, JSON or YAML for programs, names for pipes.
+
+use comfy_table::{Cell as TableCell, CellAlignment, ContentArrangement, Table};
+use serde::Serialize;
+
+use crate::error::{AnyFailure, Failure, OutputError};
+use crate::ui::{Ui, Verdict};
+
+/// What `-o` takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table for people
+    #[default]
+    Table,
+    /// The same with more columns
+    Wide,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+    /// Names only, one a line
+    Name,
+}
+
+/// One cell of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    text: String,
+    verdict: Verdict,
+    right: bool,
+}
+
+impl Cell {
+    /// Plain text, to the left.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), verdict: Verdict::Plain, right: false }
+    }
+
+    /// A number, to the right.
+    pub fn number(text: impl ToString) -> Self {
+        Self { text: text.to_string(), verdict: Verdict::Plain, right: true }
+    }
+
+    /// A word that judges.
+    pub fn verdict(verdict: Verdict, text: impl Into<String>) -> Self {
+        Self { text: text.into(), verdict, right: false }
+    }
+}
+
+/// One column: its head, and whether only `-o wide` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    head: &'static str,
+    wide: bool,
+}
+
+/// A column that every table shows.
+#[must_use]
+pub const fn column(head: &'static str) -> Column {
+    Column { head, wide: false }
+}
+
+/// A column that only `-o wide` shows.
+#[must_use]
+pub const fn wide(head: &'static str) -> Column {
+    Column { head, wide: true }
+}
+
+/// One row of a result.
+pub trait Row: Serialize {
+    /// The columns.
+    fn columns() -> Vec<Column>;
+    /// One cell a column.
+    fn cells(&self) -> Vec<Cell>;
+    /// What `-o name` prints.
+    fn name(&self) -> String;
+}
+
+/// Prints rows. `nothing` is what a person reads where there are none; programs get an empty list.
+///
+/// # Errors
+/// Where stdout takes no more.
+pub fn rows<R: Row>(ui: &Ui, format: Format, rows: &[R], nothing: &str) -> Result<(), AnyFailure> {
+    match format {
+        Format::Table | Format::Wide if rows.is_empty() => ui.note(nothing),
+        Format::Table | Format::Wide => {
+            let lines = rows.iter().map(Row::cells).collect();
+            ui.result(&table(&R::columns(), lines, format == Format::Wide))?;
+        }
+        Format::Name => ui.result(&rows.iter().map(|row| row.name() + "\n").collect::<String>())?,
+        Format::Json | Format::Yaml => structured(ui, format, &rows)?,
+    }
+    Ok(())
+}
+
+/// Prints a value for programs; for the other formats too, as YAML, where it has no better shape.
+///
+/// # Errors
+/// Where stdout takes no more, or the value cannot be written.
+pub fn structured<T: Serialize + ?Sized>(ui: &Ui, format: Format, value: &T) -> Result<(), AnyFailure> {
+    let text = if format == Format::Json {
+        serde_json::to_string_pretty(value).map_err(|error| EncodeError(error.to_string()))? + "\n"
+    } else {
+        // By way of JSON, so that both have the very same fields.
+        let value = serde_json::to_value(value).map_err(|error| EncodeError(error.to_string()))?;
+        serde_saphyr::to_string(&value).map_err(|error| EncodeError(error.to_string()))?
+    };
+    ui.result(&text)?;
+    Ok(())
+}
+
+/// Draws a table as kubectl does: no lines, heads in capitals, two spaces between columns.
+#[must_use]
+pub fn table(columns: &[Column], lines: Vec<Vec<Cell>>, with_wide: bool) -> String {
+    let shown = |index: usize| columns.get(index).is_some_and(|column| with_wide || !column.wide);
+    let mut table = Table::new();
+    table.load_preset(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.enforce_styling();
+    table.set_header(columns.iter().filter(|column| with_wide || !column.wide).map(|column| column.head));
+    for line in lines {
+        table.add_row(line.into_iter().enumerate().filter(|(index, _)| shown(*index)).map(|(_, cell)| {
+            let drawn = TableCell::new(cell.text);
+            let drawn = if cell.right { drawn.set_alignment(CellAlignment::Right) } else { drawn };
+            match cell.verdict {
+                Verdict::Good => drawn.fg(comfy_table::Color::Green),
+                Verdict::Doubtful => drawn.fg(comfy_table::Color::Yellow),
+                Verdict::Bad => drawn.fg(comfy_table::Color::Red),
+                Verdict::Plain => drawn,
+            }
+        }));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// The result has no form in this format.
+#[derive(Debug, thiserror::Error)]
+#[error("writing the result: {0}")]
+struct EncodeError(String);
+
+impl Failure for EncodeError {}
+
+impl From<OutputError> for EncodeError {
+    fn from(error: OutputError) -> Self {
+        Self(error.to_string())
+    }
+}
