@@ -1,10 +1,10 @@
-//! A snapshot made by hand.
+//! A snapshot in memory, made by hand or read from a database.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Snapshot;
-use crate::domain::snapshot::{Content, LiveKey, ValueAt};
+use crate::domain::snapshot::{self, Content, LiveKey, ValueAt};
 use crate::ports::ReadAt;
 
 /// Keys and values in memory; it counts the bytes read.
@@ -36,6 +36,20 @@ impl ReadAt for Bytes {
 }
 
 impl Fake {
+    /// From a database, as the reader decodes it.
+    pub fn read(bytes: Vec<u8>) -> Self {
+        let db = Bytes {
+            bytes,
+            read: AtomicU64::new(0),
+        };
+        let reading = snapshot::read(&db).unwrap();
+        assert_eq!(reading.problems, []);
+        Self {
+            content: reading.content.unwrap(),
+            db,
+        }
+    }
+
     /// Of (key, lease, value), sorted by key; the nth is written at revision n + 2.
     pub fn of(entries: &[(&str, i64, &[u8])]) -> Self {
         assert!(
