@@ -108,6 +108,12 @@ pub fn find<'a>(snapshot: Snapshot<'a>, wanted: &ObjectRef) -> Result<&'a LiveKe
     }
 }
 
+/// An object's name, as an operator types it.
+#[must_use]
+pub fn name(live: &LiveKey) -> String {
+    ObjectKey::parse(&live.key).to_string()
+}
+
 /// The stored bytes of an object.
 ///
 /// # Errors
@@ -141,11 +147,10 @@ pub struct Exported {
 /// # Errors
 /// When it is encrypted, damaged, or no object of Kubernetes.
 pub fn decoded(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<Exported, ExportError> {
-    let object = || ObjectKey::parse(&live.key).to_string();
     let stored = snapshot.value(live)?;
     decode(&stored).map_err(|why| match why {
-        ValueError::Encrypted(by) => ExportError::Encrypted { object: object(), by },
-        why => ExportError::Undecodable { object: object(), why },
+        ValueError::Encrypted(by) => ExportError::Encrypted { object: name(live), by },
+        why => ExportError::Undecodable { object: name(live), why },
     })
 }
 
@@ -182,7 +187,7 @@ pub fn yaml(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<String, ExportErro
     // Folding long lines is valid YAML and unreadable in a certificate or a last-applied annotation.
     let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
     let text = serde_saphyr::to_string_with_options(&exported.object, options).map_err(|error| ExportError::Yaml {
-        object: ObjectKey::parse(&live.key).to_string(),
+        object: name(live),
         why: error.to_string(),
     })?;
     let comment = if exported.whole { "" } else { NOT_DECODED };
