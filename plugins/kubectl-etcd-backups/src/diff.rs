@@ -49,6 +49,9 @@ struct Compared {
 
 /// Runs `diff`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    if context.format == Format::Prometheus {
+        return Err(output::no_metrics().into());
+    }
     let catalogs = context.catalogs().await?;
     let from = context.choose(&catalogs, &args.from, None).await?;
     let to = context.choose(&catalogs, &args.to, None).await?;
@@ -68,6 +71,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             let lists = compared.iter().flat_map(|one| [&one.diff.gone, &one.diff.new, &one.diff.changed]);
             context.ui.result(&lists.flatten().map(|found| format!("{}\n", found.object)).collect::<String>())?;
         }
+        Format::Prometheus => {}
         Format::Json | Format::Yaml => output::structured(&context.ui, context.format, &compared)?,
     }
     Ok(Exit::Done)

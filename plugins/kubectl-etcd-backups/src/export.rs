@@ -111,6 +111,7 @@ fn write(args: &Args, context: &Context, opened: &Opened) -> Result<(), Unwritte
             output::structured(&context.ui, Format::Json, &exported.object).map_err(Unwritten::Other)
         }
         Format::Name => context.ui.result(&format!("{}\n", export::name(live))).map_err(|error| Unwritten::Other(error.into())),
+        Format::Prometheus => Err(Unwritten::Other(output::no_metrics().into())),
         Format::Table | Format::Wide | Format::Yaml => {
             let text = export::yaml(snapshot, live).map_err(Unwritten::Export)?;
             context.ui.result(&text).map_err(|error| Unwritten::Other(error.into()))

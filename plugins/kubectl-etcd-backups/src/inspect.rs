@@ -41,6 +41,9 @@ struct Inspected {
 
 /// Runs `inspect`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    if context.format == Format::Prometheus {
+        return Err(output::no_metrics().into());
+    }
     let catalogs = context.catalogs().await?;
     let mut inspected = Vec::new();
     for chosen in context.choose(&catalogs, &args.backup, args.at.as_deref()).await? {
@@ -54,7 +57,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         inspected.push(Inspected { cluster: opened.cluster, etcd: opened.etcd, name: opened.name, contents });
     }
     match context.format {
-        Format::Name => {}
+        Format::Name | Format::Prometheus => {}
         Format::Table | Format::Wide => {
             let every_namespace = context.format == Format::Wide;
             let sheets: Vec<String> = inspected.iter().map(|one| sheet(one, every_namespace)).collect();
