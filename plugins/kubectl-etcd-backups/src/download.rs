@@ -66,10 +66,17 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let written = if args.raw {
         runbook_kit::adapters::save::save(body, &args.file, &follow).await?
     } else {
-        let read = context.reader().read_into(&folder_of(&args.file), body, &follow).await?;
+        let read = context
+            .reader()
+            .read_into(&folder_of(&args.file), body, &follow)
+            .await?;
         if !read.problems.is_empty() {
             let problems = read.problems.iter().map(ToString::to_string).collect();
-            return Err(Damaged { name: backup.name.to_string(), problems }.into());
+            return Err(Damaged {
+                name: backup.name.to_string(),
+                problems,
+            }
+            .into());
         }
         let Some(file) = read.db else {
             return Err(UsageError::new(format!("backup {} has no content", backup.name)).into());
@@ -78,9 +85,17 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         read.snapshot_bytes
     };
     drop(progress);
-    context.ui.note(&format!("{} of backup {} in {}", units::bytes(written), backup.name, args.file.display()));
+    context.ui.note(&format!(
+        "{} of backup {} in {}",
+        units::bytes(written),
+        backup.name,
+        args.file.display()
+    ));
     if !args.raw {
-        context.ui.note(&format!("next: etcdutl snapshot restore {} --data-dir NEW_FOLDER", args.file.display()));
+        context.ui.note(&format!(
+            "next: etcdutl snapshot restore {} --data-dir NEW_FOLDER",
+            args.file.display()
+        ));
     }
     Ok(Exit::Done)
 }

@@ -6,6 +6,7 @@ mod context;
 mod download;
 mod list;
 mod pin;
+mod prometheus;
 mod show;
 mod timeline;
 mod verify;
@@ -13,8 +14,12 @@ mod verify;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    runbook_kit::cli::main("kubectl-etcd-backups", |cli: &cli::Cli| &cli.output, |cli, ui| async move {
-        let context = context::Context::connect(&cli, ui)?;
-        cli.command.run(&context).await
-    })
+    runbook_kit::cli::main(
+        "kubectl-etcd-backups",
+        |cli: &cli::Cli| &cli.output,
+        |cli, ui| async move {
+            let context = context::Context::connect(&cli, ui)?;
+            cli.command.run(&context).await
+        },
+    )
 }

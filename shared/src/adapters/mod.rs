@@ -1,3 +1,8 @@
 //! The ports' implementations: the only code that touches disks, networks, clocks and SDKs.
 
+pub mod clock;
+pub mod file;
+pub mod kops_config;
+pub mod save;
+pub mod stores;
 pub mod unpack;
