@@ -59,8 +59,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     match context.format {
         Format::Name | Format::Prometheus => {}
         Format::Table | Format::Wide => {
-            let every_namespace = context.format == Format::Wide;
-            let sheets: Vec<String> = inspected.iter().map(|one| sheet(one, every_namespace)).collect();
+            let wide = context.format == Format::Wide;
+            let sheets: Vec<String> = inspected.iter().map(|one| sheet(one, wide)).collect();
             context.ui.result(&sheets.join("\n"))?;
         }
         Format::Json | Format::Yaml => output::structured(&context.ui, context.format, &inspected)?,
@@ -72,13 +72,14 @@ fn names(opened: &Opened) -> String {
     opened.content().keys.iter().map(|live| format!("{}\n", ObjectKey::parse(&live.key))).collect()
 }
 
-fn sheet(inspected: &Inspected, every_namespace: bool) -> String {
+fn sheet(inspected: &Inspected, wide: bool) -> String {
     let contents = &inspected.contents;
     let mut text: String = facts(inspected).iter().map(|(label, value)| format!("{label:<13} {value}\n")).collect();
     if contents.keys == 0 {
         return text + "Nothing is in it.\n";
     }
-    for part in [nodes(contents), masterleases(contents), resources(contents, every_namespace)].into_iter().flatten() {
+    let parts = [nodes(contents, wide), masterleases(contents), resources(contents, wide)];
+    for part in parts.into_iter().flatten() {
         text.push('\n');
         text.push_str(&part);
     }
@@ -100,7 +101,7 @@ fn facts(inspected: &Inspected) -> Vec<(&'static str, String)> {
         lines.push(("Values", values(contents)));
     }
     if let Some(uid) = &contents.lineage {
-        lines.push(("Lineage", format!("{uid} (UID of namespace kube-system)")));
+        lines.push(("Lineage", format!("{uid} (UID of kube-system)")));
     }
     if let Some(newest) = &contents.newest_object {
         lines.push(("Newest object", format!("{}, {}", newest.created, newest.object)));
@@ -135,9 +136,15 @@ fn values(contents: &Contents) -> String {
     format!("{}: {}", units::bytes(contents.value_bytes), counted.join(", "))
 }
 
-fn nodes(contents: &Contents) -> Option<String> {
-    let columns =
-        [column("NODE"), column("ROLE"), column("INSTANCE GROUP"), column("INTERNAL IP"), column("CREATED")];
+fn nodes(contents: &Contents, with_wide: bool) -> Option<String> {
+    let columns = [
+        column("NODE"),
+        column("ROLE"),
+        column("INSTANCE GROUP"),
+        column("INTERNAL IP"),
+        wide("CREATED"),
+        wide("PROVIDER ID"),
+    ];
     let dash = |text: Option<String>| Cell::text(text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned()));
     let lines = contents.nodes.iter().map(|node| {
         vec![
@@ -146,9 +153,10 @@ fn nodes(contents: &Contents) -> Option<String> {
             dash(node.instance_group.clone()),
             dash(Some(node.internal_ips.join(","))),
             dash(node.created.map(|created| created.to_string())),
+            dash(node.provider_id.clone()),
         ]
     });
-    (!contents.nodes.is_empty()).then(|| output::table(&columns, lines.collect(), true))
+    (!contents.nodes.is_empty()).then(|| output::table(&columns, lines.collect(), with_wide))
 }
 
 fn masterleases(contents: &Contents) -> Option<String> {
