@@ -117,14 +117,15 @@ fn export_writes_json_values_whole() {
 
 #[test]
 fn export_finds_the_etcd_that_has_the_object() {
-    run(&["export", "2026-11-22T15:18", "ev/shop/ev1"]).success().stdout_has("kind: Event");
+    let exported = run(&["export", "2026-11-22T15:18", "ev/shop/ev1"]).success().stdout;
+    assert!(exported.contains("kind: Event"), "{exported}");
 }
 
 #[test]
 fn export_says_what_is_near() {
     insta::assert_snapshot!(run(&["export", HEALTHY, "secrets/s1"]).code(1).stderr);
     insta::assert_snapshot!(run(&["export", HEALTHY, "widgets/a/b"]).code(1).stderr);
-    run(&["export", HEALTHY, "secrets"]).code(2).stderr_has("names no object");
+    insta::assert_snapshot!(run(&["export", HEALTHY, "secrets"]).code(2).stderr);
 }
 
 #[test]
