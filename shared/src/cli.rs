@@ -17,8 +17,8 @@ use crate::ui::{ColorWhen, Ui};
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// Shape of the result
-    #[arg(short, long, value_enum, default_value_t, global = true, value_name = "FORMAT")]
+    /// Shape of the result: table, wide, json, yaml, name, or prometheus for checks
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, global = true, value_name = "FORMAT")]
     pub output: Format,
     /// Say nothing but the result and what must not be missed
     #[arg(short, long, global = true)]
@@ -26,8 +26,8 @@ pub struct OutputArgs {
     /// Say how things are done
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// When to colour verdicts
-    #[arg(long, value_enum, default_value_t, global = true, value_name = "WHEN")]
+    /// When to colour verdicts: auto (on a terminal, unless NO_COLOR is set), always or never
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, global = true, value_name = "WHEN")]
     pub color: ColorWhen,
 }
 
@@ -73,7 +73,11 @@ pub struct AwsArgs {
 /// The name that help and errors use for the program: `kubectl etcd-backups`, whatever the file's dashes are.
 #[must_use]
 pub fn program_name(argv0: Option<&OsString>, package: &str) -> String {
-    let file = argv0.map(Path::new).and_then(Path::file_stem).and_then(|stem| stem.to_str()).unwrap_or(package);
+    let file = argv0
+        .map(Path::new)
+        .and_then(Path::file_stem)
+        .and_then(|stem| stem.to_str())
+        .unwrap_or(package);
     match file.strip_prefix("kubectl-") {
         Some(plugin) => format!("kubectl {}", plugin.replace('_', "-")),
         None => file.to_owned(),
@@ -107,12 +111,20 @@ where
         Err(error) => {
             // Where the terminal is gone nothing can be said.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Done.into()
+            };
         }
     };
     let flags = output(&cli);
     let ui = Ui::new(flags.quiet, flags.verbose, flags.color);
-    match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => {
             let ended = runtime.block_on(async {
                 tokio::select! {

@@ -88,12 +88,17 @@ pub fn strong(args: &StrongConsentArgs, cluster: &str, question: &str) -> Result
     if given == cluster {
         Ok(Some(Consent { _made_here_only: () }))
     } else {
-        Err(Refusal::WrongName { given, wanted: cluster.to_owned() })
+        Err(Refusal::WrongName {
+            given,
+            wanted: cluster.to_owned(),
+        })
     }
 }
 
 fn ask(cluster: &str, question: &str) -> Result<String, Refusal> {
-    let refused = || Refusal::NoTerminal { wanted: cluster.to_owned() };
+    let refused = || Refusal::NoTerminal {
+        wanted: cluster.to_owned(),
+    };
     if !std::io::stdin().is_terminal() {
         return Err(refused());
     }
@@ -110,7 +115,10 @@ mod tests {
     use super::*;
 
     fn args(yes: bool, confirm: Option<&str>) -> StrongConsentArgs {
-        StrongConsentArgs { yes, confirm: confirm.map(str::to_owned) }
+        StrongConsentArgs {
+            yes,
+            confirm: confirm.map(str::to_owned),
+        }
     }
 
     #[test]
@@ -121,7 +129,11 @@ mod tests {
 
     #[test]
     fn the_name_must_be_the_clusters() {
-        assert!(strong(&args(true, Some("a.example.com")), "a.example.com", "").unwrap().is_some());
+        assert!(
+            strong(&args(true, Some("a.example.com")), "a.example.com", "")
+                .unwrap()
+                .is_some()
+        );
         for name in ["", "x.a.example.com", "A.example.com", "a.example.com "] {
             assert!(strong(&args(true, Some(name)), "a.example.com", "").is_err(), "{name}");
         }

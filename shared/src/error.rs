@@ -1,5 +1,6 @@
 //! What every error of a plugin tells beside its message: how to exit, and what the user can do.
 
+use crate::backups::discover::DiscoverError;
 use crate::exit::Exit;
 use crate::ports::{ReadFailure, StoreError};
 
@@ -31,6 +32,19 @@ impl Failure for StoreError {
     }
 }
 
+impl Failure for DiscoverError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::ClusterName(_) | Self::TwoStores(_) => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
+    }
+}
+
 impl Failure for ReadFailure {
     fn hint(&self) -> Option<String> {
         Self::hint(self).map(str::to_owned)
@@ -44,7 +58,11 @@ pub struct OutputError(#[from] pub std::io::Error);
 
 impl Failure for OutputError {
     fn exit(&self) -> Exit {
-        if self.0.kind() == std::io::ErrorKind::BrokenPipe { Exit::Done } else { Exit::Failed }
+        if self.0.kind() == std::io::ErrorKind::BrokenPipe {
+            Exit::Done
+        } else {
+            Exit::Failed
+        }
     }
 }
 
@@ -59,7 +77,10 @@ pub struct UsageError {
 impl UsageError {
     /// With a message, a lowercase fragment.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self {
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// And what to do instead.

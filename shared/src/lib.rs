@@ -14,5 +14,12 @@
 //! - [`cli`], [`output`], [`ui`], [`confirm`], [`error`], [`exit`]: how every plugin talks.
 
 pub mod adapters;
+pub mod backups;
+pub mod cli;
+pub mod confirm;
 pub mod domain;
+pub mod error;
+pub mod exit;
+pub mod output;
 pub mod ports;
+pub mod ui;

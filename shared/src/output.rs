@@ -3,10 +3,10 @@
 use comfy_table::{Cell as TableCell, CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 
-use crate::error::{AnyFailure, Failure, OutputError};
+use crate::error::{AnyFailure, Failure, UsageError};
 use crate::ui::{Ui, Verdict};
 
-/// What `-o` takes.
+/// What `-o` takes. The values are named in the flag's own help.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A table for people
@@ -20,6 +20,8 @@ pub enum Format {
     Yaml,
     /// Names only, one a line
     Name,
+    /// Metrics for Prometheus, of checks only
+    Prometheus,
 }
 
 /// One cell of a table.
@@ -33,17 +35,29 @@ pub struct Cell {
 impl Cell {
     /// Plain text, to the left.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), verdict: Verdict::Plain, right: false }
+        Self {
+            text: text.into(),
+            verdict: Verdict::Plain,
+            right: false,
+        }
     }
 
     /// A number, to the right.
     pub fn number(text: impl ToString) -> Self {
-        Self { text: text.to_string(), verdict: Verdict::Plain, right: true }
+        Self {
+            text: text.to_string(),
+            verdict: Verdict::Plain,
+            right: true,
+        }
     }
 
     /// A word that judges.
     pub fn verdict(verdict: Verdict, text: impl Into<String>) -> Self {
-        Self { text: text.into(), verdict, right: false }
+        Self {
+            text: text.into(),
+            verdict,
+            right: false,
+        }
     }
 }
 
@@ -89,8 +103,15 @@ pub fn rows<R: Row>(ui: &Ui, format: Format, rows: &[R], nothing: &str) -> Resul
         }
         Format::Name => ui.result(&rows.iter().map(|row| row.name() + "\n").collect::<String>())?,
         Format::Json | Format::Yaml => structured(ui, format, &rows)?,
+        Format::Prometheus => return Err(no_metrics().into()),
     }
     Ok(())
+}
+
+/// The result is no metric.
+#[must_use]
+pub fn no_metrics() -> UsageError {
+    UsageError::new("this command has no metrics").hint("`-o prometheus` is for `check`")
 }
 
 /// Prints a value for programs; for the other formats too, as YAML, where it has no better shape.
@@ -114,20 +135,38 @@ pub fn structured<T: Serialize + ?Sized>(ui: &Ui, format: Format, value: &T) -> 
 pub fn table(columns: &[Column], lines: Vec<Vec<Cell>>, with_wide: bool) -> String {
     let shown = |index: usize| columns.get(index).is_some_and(|column| with_wide || !column.wide);
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table.enforce_styling();
-    table.set_header(columns.iter().filter(|column| with_wide || !column.wide).map(|column| column.head));
+    table.style_text_only();
+    // Heads stand over their numbers.
+    let numbers: Vec<bool> = lines.first().map(|line| line.iter().map(|cell| cell.right).collect()).unwrap_or_default();
+    let heads = columns.iter().enumerate().filter(|(index, _)| shown(*index)).map(|(index, column)| {
+        let right = numbers.get(index).copied().unwrap_or_default();
+        TableCell::new(column.head).set_alignment(if right { CellAlignment::Right } else { CellAlignment::Left })
+    });
+    table.set_header(heads.collect::<Vec<_>>());
     for line in lines {
-        table.add_row(line.into_iter().enumerate().filter(|(index, _)| shown(*index)).map(|(_, cell)| {
-            let drawn = TableCell::new(cell.text);
-            let drawn = if cell.right { drawn.set_alignment(CellAlignment::Right) } else { drawn };
-            match cell.verdict {
-                Verdict::Good => drawn.fg(comfy_table::Color::Green),
-                Verdict::Doubtful => drawn.fg(comfy_table::Color::Yellow),
-                Verdict::Bad => drawn.fg(comfy_table::Color::Red),
-                Verdict::Plain => drawn,
-            }
-        }));
+        table.add_row(
+            line.into_iter()
+                .enumerate()
+                .filter(|(index, _)| shown(*index))
+                .map(|(_, cell)| {
+                    let drawn = TableCell::new(cell.text);
+                    let drawn = if cell.right {
+                        drawn.set_alignment(CellAlignment::Right)
+                    } else {
+                        drawn
+                    };
+                    match cell.verdict {
+                        Verdict::Good => drawn.fg(comfy_table::Color::Green),
+                        Verdict::Doubtful => drawn.fg(comfy_table::Color::Yellow),
+                        Verdict::Bad => drawn.fg(comfy_table::Color::Red),
+                        Verdict::Plain => drawn,
+                    }
+                }),
+        );
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -141,9 +180,3 @@ pub fn table(columns: &[Column], lines: Vec<Vec<Cell>>, with_wide: bool) -> Stri
 struct EncodeError(String);
 
 impl Failure for EncodeError {}
-
-impl From<OutputError> for EncodeError {
-    fn from(error: OutputError) -> Self {
-        Self(error.to_string())
-    }
-}

@@ -1,5 +1,7 @@
 //! What the rules need from the world: small traits, the verbs that we use and no more.
 
+mod hints;
+
 use std::io;
 
 use async_trait::async_trait;
@@ -9,6 +11,8 @@ use tokio::io::AsyncRead;
 use crate::domain::store_url::StoreUrl;
 
 pub mod snapshot;
+
+pub use snapshot::{ReadFailure, ReadSnapshot, SnapshotFile, SnapshotReader};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -47,6 +51,12 @@ pub enum PutMode {
 /// A kops state store or an etcd-manager backup store: objects by absolute location.
 #[async_trait]
 pub trait ObjectStore: Send + Sync {
+    /// Fails where a store's root (a state store, or a backup store that the user named) is certainly missing: then an
+    /// empty list below it would mislead. Costs no request: on S3 the first list tells of a missing bucket.
+    async fn require_root(&self, _root: &StoreUrl) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Every object below `at`, at any depth, sorted by path. A location that holds nothing is an empty list, a missing
     /// bucket is an error.
     async fn list(&self, at: &StoreUrl) -> Result<Vec<ObjectInfo>, StoreError>;
@@ -91,9 +101,12 @@ pub enum StoreErrorKind {
     /// No such object.
     #[error("not found")]
     NotFound,
-    /// The bucket, or the store's root folder, does not exist.
+    /// The bucket does not exist.
     #[error("the bucket does not exist")]
     NoSuchBucket,
+    /// The root folder of a `file://` store does not exist.
+    #[error("the folder does not exist")]
+    NoSuchFolder,
     /// Credentials were found and are not allowed to do this.
     #[error("access denied")]
     AccessDenied,

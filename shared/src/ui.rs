@@ -127,20 +127,15 @@ impl Ui {
         if failure.exit() == Exit::Done {
             return;
         }
-        let mut text = failure.to_string();
-        let mut cause = failure.source();
-        while let Some(error) = cause {
-            let more = error.to_string();
-            if !text.contains(&more) {
-                text.push_str(": ");
-                text.push_str(&more);
-            }
-            cause = error.source();
-        }
-        say(&format!("{} {text}", Verdict::Bad.paint("error:")));
+        say(&format!("{} {}", Verdict::Bad.paint("error:"), chain(failure)));
         if let Some(hint) = failure.hint() {
             say(&format!("{}  {hint}", Verdict::Plain.paint("hint:")));
         }
+    }
+
+    /// The same for one of several things, when the others go on.
+    pub fn failure_of(&self, thing: &str, failure: &dyn Failure) {
+        say(&format!("{} {thing}: {}", Verdict::Bad.paint("error:"), chain(failure)));
     }
 
     /// A progress bar over `total` bytes; drawn on a terminal only, gone when dropped.
@@ -153,7 +148,11 @@ impl Ui {
     /// A progress bar over `total` things; drawn on a terminal only, gone when dropped.
     #[must_use]
     pub fn count_progress(&self, label: &str, total: u64) -> Progress {
-        self.progress(label, total, ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len}"))
+        self.progress(
+            label,
+            total,
+            ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len}"),
+        )
     }
 
     fn progress(
@@ -163,7 +162,11 @@ impl Ui {
         style: Result<ProgressStyle, indicatif::style::TemplateError>,
     ) -> Progress {
         let shown = !self.quiet && std::io::stderr().is_terminal();
-        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if shown {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(Some(total), target).with_message(label.to_owned());
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
@@ -195,6 +198,22 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
+}
+
+/// A failure and its causes in one line, none said twice.
+#[must_use]
+pub fn chain(failure: &dyn Failure) -> String {
+    let mut text = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Where stderr is closed nothing can be said, and nothing should fail for it.

@@ -10,10 +10,8 @@ use runbook_kit::exit::Exit;
 use crate::context::Context;
 
 /// Download a backup, decompressed and verified, as `etcdutl snapshot restore` takes it
-///
-/// The file appears whole or not at all, readable for you only: it holds the cluster's Secrets.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  kubectl etcd-backups download main=latest-good main.db")]
+#[command(after_help = "The file appears whole or not at all, readable for you only: it holds the cluster's Secrets.\n\nExample:\n  kubectl etcd-backups download main=latest-good main.db")]
 pub struct Args {
     /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
     #[arg(value_name = "BACKUP")]
@@ -66,10 +64,17 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let written = if args.raw {
         runbook_kit::adapters::save::save(body, &args.file, &follow).await?
     } else {
-        let read = context.reader().read_into(&folder_of(&args.file), body, &follow).await?;
+        let read = context
+            .reader()
+            .read_into(&folder_of(&args.file), body, &follow)
+            .await?;
         if !read.problems.is_empty() {
             let problems = read.problems.iter().map(ToString::to_string).collect();
-            return Err(Damaged { name: backup.name.to_string(), problems }.into());
+            return Err(Damaged {
+                name: backup.name.to_string(),
+                problems,
+            }
+            .into());
         }
         let Some(file) = read.db else {
             return Err(UsageError::new(format!("backup {} has no content", backup.name)).into());
@@ -78,9 +83,17 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         read.snapshot_bytes
     };
     drop(progress);
-    context.ui.note(&format!("{} of backup {} in {}", units::bytes(written), backup.name, args.file.display()));
+    context.ui.note(&format!(
+        "{} of backup {} in {}",
+        units::bytes(written),
+        backup.name,
+        args.file.display()
+    ));
     if !args.raw {
-        context.ui.note(&format!("next: etcdutl snapshot restore {} --data-dir NEW_FOLDER", args.file.display()));
+        context.ui.note(&format!(
+            "next: etcdutl snapshot restore {} --data-dir NEW_FOLDER",
+            args.file.display()
+        ));
     }
     Ok(Exit::Done)
 }

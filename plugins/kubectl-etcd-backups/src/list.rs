@@ -14,14 +14,11 @@ use runbook_kit::ports::{ObjectStore, StoreError};
 use runbook_kit::ui::Verdict;
 use serde::Serialize;
 
-use crate::context::{Context, moment};
+use crate::context::Context;
 
 /// List the backups, newest first, and how long each will be kept
-///
-/// `keep` replays etcd-manager's clean-up with the cluster's own retention: `recent` (under an hour old), `hourly` and
-/// `daily` (the earliest of its hour, of its day), `expiring` (the next clean-up removes it).
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  kubectl etcd-backups list --etcd main --since 6h")]
+#[command(after_help = "`keep` replays etcd-manager's clean-up with the cluster's own retention: `recent` (under an hour old), `hourly` and `daily` (the earliest of its hour, of its day), `expiring` (the next clean-up removes it).\n\nExample:\n  kubectl etcd-backups list --etcd main --since 6h")]
 pub struct Args {
     /// Only those taken since then: a time, or an age like 6h or 2d
     #[arg(long, value_name = "TIME")]
@@ -76,7 +73,11 @@ impl Row for ListRow {
 
     fn cells(&self) -> Vec<Cell> {
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        let etcd = if self.many_clusters { format!("{}/{}", self.cluster, self.etcd) } else { self.etcd.clone() };
+        let etcd = if self.many_clusters {
+            format!("{}/{}", self.cluster, self.etcd)
+        } else {
+            self.etcd.clone()
+        };
         vec![
             Cell::text(etcd),
             Cell::text(&self.name),
@@ -118,9 +119,13 @@ fn state_cell(complete: bool, pinned: bool) -> Cell {
 /// Runs `list`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let now = context.now();
-    let since = moment(args.since.as_deref(), now, "--since")?;
-    let until = moment(args.until.as_deref(), now, "--until")?;
-    let catalogs = if args.all_clusters { context.all_catalogs().await? } else { context.catalogs().await? };
+    let since = context.moment(args.since.as_deref(), "--since")?;
+    let until = context.moment(args.until.as_deref(), "--until")?;
+    let (catalogs, exit) = if args.all_clusters {
+        all_clusters(context).await?
+    } else {
+        (context.catalogs().await?, Exit::Done)
+    };
 
     let wanted = |backup: &&Backup| {
         since.is_none_or(|since| backup.name.created() >= since)
@@ -130,7 +135,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         .iter()
         .flat_map(|catalog| {
             let newest_first = catalog.backups.iter().rev().filter(wanted);
-            newest_first.take(args.limit.unwrap_or(usize::MAX)).map(move |backup| (catalog, backup))
+            newest_first
+                .take(args.limit.unwrap_or(usize::MAX))
+                .map(move |backup| (catalog, backup))
         })
         .collect();
 
@@ -138,7 +145,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let with_metas = matches!(context.format, Format::Wide | Format::Json | Format::Yaml);
     let metas: Vec<Option<BackupMeta>> = stream::iter(&chosen)
         .map(|(_, backup)| async move {
-            if with_metas { read_meta(context.objects(), backup).await } else { Ok(None) }
+            if with_metas {
+                read_meta(context.objects(), backup).await
+            } else {
+                Ok(None)
+            }
         })
         .buffered(AT_ONCE)
         .try_collect()
@@ -163,10 +174,29 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         })
         .collect();
     output::rows(&context.ui, context.format, &rows, "No backups found")?;
-    Ok(Exit::Done)
+    Ok(exit)
+}
+
+/// What can be listed is listed, what cannot is named, and then the command has failed.
+async fn all_clusters(context: &Context) -> Result<(Vec<Catalog>, Exit), AnyFailure> {
+    let (mut catalogs, mut exit) = (Vec::new(), Exit::Done);
+    for cluster in context.every_cluster().await? {
+        match cluster.catalogs {
+            Ok(found) => catalogs.extend(found),
+            Err(failure) => {
+                context.ui.failure_of(&cluster.cluster, failure.as_ref());
+                exit = Exit::Failed;
+            }
+        }
+    }
+    Ok((catalogs, exit))
 }
 
 /// A damaged meta is `verify`'s to report: here the columns stay empty.
 async fn read_meta(objects: &dyn ObjectStore, backup: &Backup) -> Result<Option<BackupMeta>, StoreError> {
-    if backup.has_meta { Ok(examine::meta(objects, backup).await?.ok()) } else { Ok(None) }
+    if backup.has_meta {
+        Ok(examine::meta(objects, backup).await?.ok())
+    } else {
+        Ok(None)
+    }
 }

@@ -3,9 +3,14 @@
 mod check;
 mod cli;
 mod context;
+mod diff;
 mod download;
+mod export;
+mod inspect;
 mod list;
+mod open;
 mod pin;
+mod prometheus;
 mod show;
 mod timeline;
 mod verify;
@@ -13,8 +18,12 @@ mod verify;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    runbook_kit::cli::main("kubectl-etcd-backups", |cli: &cli::Cli| &cli.output, |cli, ui| async move {
-        let context = context::Context::connect(&cli, ui)?;
-        cli.command.run(&context).await
-    })
+    runbook_kit::cli::main(
+        "kubectl-etcd-backups",
+        |cli: &cli::Cli| &cli.output,
+        |cli, ui| async move {
+            let context = context::Context::connect(&cli, ui)?;
+            cli.command.run(&context).await
+        },
+    )
 }

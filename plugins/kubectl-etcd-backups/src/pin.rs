@@ -11,11 +11,8 @@ use runbook_kit::exit::Exit;
 use crate::context::Context;
 
 /// Copy a backup to where etcd-manager's clean-up never comes
-///
-/// A pinned backup is listed and can be used like any other. It goes to <cluster>/backups/recovery/<etcd>/ in the state
-/// store, copied by the store itself.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  kubectl etcd-backups pin latest-good --yes")]
+#[command(after_help = "A pinned backup is listed and can be used like any other. It goes to <cluster>/backups/recovery/<etcd>/ in the state store, copied by the store itself.\n\nExample:\n  kubectl etcd-backups pin latest-good --yes")]
 pub struct PinArgs {
     /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
     #[arg(value_name = "BACKUP")]
@@ -49,13 +46,22 @@ pub async fn pin(args: PinArgs, context: &Context) -> Result<Exit, AnyFailure> {
         plans.extend(pinning::plan_pin(one.catalog, one.backup)?);
     }
     for one in chosen.iter().filter(|one| one.backup.pinned.is_some()) {
-        context.ui.note(&format!("{} {} is pinned already", one.catalog.store.etcd, one.backup.name));
+        context.ui.note(&format!(
+            "{} {} is pinned already",
+            one.catalog.store.etcd, one.backup.name
+        ));
     }
     let Some(consent) = confirm::plain(args.yes) else {
         for plan in &plans {
-            context.ui.result(&format!("would copy {}\n        to {}\n", plan.from, plan.to))?;
+            context
+                .ui
+                .result(&format!("would copy {}\n        to {}\n", plan.from, plan.to))?;
         }
-        context.ui.note(if plans.is_empty() { "nothing to do" } else { "nothing was changed; pass --yes to do it" });
+        context.ui.note(if plans.is_empty() {
+            "nothing to do"
+        } else {
+            "nothing was changed; pass --yes to do it"
+        });
         return Ok(Exit::Done);
     };
     for plan in &plans {
@@ -79,13 +85,23 @@ pub async fn unpin(args: UnpinArgs, context: &Context) -> Result<Exit, AnyFailur
     };
     for (catalog, backup) in &pinned {
         let size = units::bytes(backup.data_size.unwrap_or_default());
-        let fate = if backup.in_store { "the store's own copy stays" } else { "THE ONLY COPY: nothing is left of it" };
+        let fate = if backup.in_store {
+            "the store's own copy stays"
+        } else {
+            "THE ONLY COPY: nothing is left of it"
+        };
         let at = backup.pinned.as_ref().map(ToString::to_string).unwrap_or_default();
-        context.ui.result(&format!("would delete {at} ({} {size}): {fate}\n", catalog.store.etcd))?;
+        context
+            .ui
+            .result(&format!("would delete {at} ({} {size}): {fate}\n", catalog.store.etcd))?;
     }
     let last_copies = pinned.iter().any(|(_, backup)| !backup.in_store);
     let consent = if last_copies {
-        confirm::strong(&args.consent, &first.store.cluster, "This deletes the only copy of a backup.")?
+        confirm::strong(
+            &args.consent,
+            &first.store.cluster,
+            "This deletes the only copy of a backup.",
+        )?
     } else {
         confirm::plain(args.consent.yes)
     };

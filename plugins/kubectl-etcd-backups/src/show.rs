@@ -15,7 +15,9 @@ use crate::context::Context;
 
 /// Show all that the store knows of a backup, without reading its data
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  kubectl etcd-backups show latest\n  kubectl etcd-backups show main=2026-11-22T15:18")]
+#[command(
+    after_help = "Examples:\n  kubectl etcd-backups show latest\n  kubectl etcd-backups show main=2026-11-22T15:18"
+)]
 pub struct Args {
     /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
     #[arg(value_name = "BACKUP")]
@@ -65,12 +67,19 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     match context.format {
         Format::Table | Format::Wide => {
-            let text = shown.iter().map(|one| sheet(one, context.now())).collect::<Vec<_>>().join("\n");
+            let text = shown
+                .iter()
+                .map(|one| sheet(one, context.now()))
+                .collect::<Vec<_>>()
+                .join("\n");
             context.ui.result(&text)?;
         }
         Format::Name => {
-            context.ui.result(&shown.iter().map(|one| format!("{}\n", one.name)).collect::<String>())?;
+            context
+                .ui
+                .result(&shown.iter().map(|one| format!("{}\n", one.name)).collect::<String>())?;
         }
+        Format::Prometheus => return Err(output::no_metrics().into()),
         Format::Json | Format::Yaml => output::structured(&context.ui, context.format, &shown)?,
     }
     Ok(Exit::Done)
@@ -78,7 +87,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 
 async fn look_up(chosen: &Chosen<'_>, context: &Context) -> Result<Shown, AnyFailure> {
     let (catalog, backup) = (chosen.catalog, chosen.backup);
-    let meta = if backup.has_meta { Some(examine::meta(context.objects(), backup).await?) } else { None };
+    let meta = if backup.has_meta {
+        Some(examine::meta(context.objects(), backup).await?)
+    } else {
+        None
+    };
     let (meta, meta_problem) = match meta {
         Some(Ok(meta)) => (Some(meta), None),
         Some(Err(problem)) => (None, Some(problem)),
@@ -90,18 +103,27 @@ async fn look_up(chosen: &Chosen<'_>, context: &Context) -> Result<Shown, AnyFai
         cluster: catalog.store.cluster.clone(),
         etcd: catalog.store.etcd.clone(),
         created: backup.name.created(),
-        taken: meta.as_ref().and_then(runbook_kit::domain::backup_meta::BackupMeta::taken),
+        taken: meta
+            .as_ref()
+            .and_then(runbook_kit::domain::backup_meta::BackupMeta::taken),
         location: backup.folder.to_string(),
         complete: backup.complete(),
         size_bytes: backup.data_size,
-        member_count: meta.as_ref().and_then(runbook_kit::domain::backup_meta::BackupMeta::member_count),
+        member_count: meta
+            .as_ref()
+            .and_then(runbook_kit::domain::backup_meta::BackupMeta::member_count),
         etcd_version: meta.map(|meta| meta.etcd_version),
         meta_problem,
         keep: backup.keep,
         pinned: backup.pinned.is_some(),
         pinned_location: backup.pinned.as_ref().map(ToString::to_string),
         in_store: backup.in_store,
-        queued_by: control.commands.iter().filter(|command| command.restores(&name)).map(|c| c.path.clone()).collect(),
+        queued_by: control
+            .commands
+            .iter()
+            .filter(|command| command.restores(&name))
+            .map(|c| c.path.clone())
+            .collect(),
         cluster_spec: control.cluster_spec,
         cluster_created: control.cluster_created,
         rejected: chosen
@@ -120,9 +142,24 @@ fn sheet(shown: &Shown, now: Timestamp) -> String {
     let mut lines = vec![
         ("Backup", shown.name.clone()),
         ("Etcd", format!("{} of {}", shown.etcd, shown.cluster)),
-        ("Taken", format!("{}, {} ago", shown.created, units::age(now.duration_since(shown.created)))),
+        (
+            "Taken",
+            format!(
+                "{}, {} ago",
+                shown.created,
+                units::age(now.duration_since(shown.created))
+            ),
+        ),
         ("Location", shown.location.clone()),
-        ("Complete", if shown.complete { "yes" } else { "NO: data or meta is missing" }.to_owned()),
+        (
+            "Complete",
+            if shown.complete {
+                "yes"
+            } else {
+                "NO: data or meta is missing"
+            }
+            .to_owned(),
+        ),
     ];
     if let Some(size) = shown.size_bytes {
         lines.push(("Size", format!("{} compressed", units::bytes(size))));
@@ -150,10 +187,20 @@ fn sheet(shown: &Shown, now: Timestamp) -> String {
         lines.push(("Queued", format!("{path} restores it")));
     }
     for (label, file) in [("Spec", &shown.cluster_spec), ("Created", &shown.cluster_created)] {
-        lines.push((label, file.as_ref().map_or_else(|| "missing in control/".to_owned(), ToString::to_string)));
+        lines.push((
+            label,
+            file.as_ref()
+                .map_or_else(|| "missing in control/".to_owned(), ToString::to_string),
+        ));
     }
     for rejected in &shown.rejected {
-        lines.push(("Passed over", format!("{}: {}", rejected.name, rejected.reasons.join("; "))));
+        lines.push((
+            "Passed over",
+            format!("{}: {}", rejected.name, rejected.reasons.join("; ")),
+        ));
     }
-    lines.into_iter().map(|(label, value)| format!("{label:<13} {value}\n")).collect()
+    lines
+        .into_iter()
+        .map(|(label, value)| format!("{label:<13} {value}\n"))
+        .collect()
 }

@@ -15,11 +15,8 @@ use serde::Serialize;
 use crate::context::Context;
 
 /// Verify backups down to the last key: checksums, pages, records, and whether anything was ever in it
-///
-/// Reads each backup whole. `hash`, `revision` and `keys` are the numbers that `etcdutl snapshot status` prints.
-/// Exits with 5 where a backup is bad or empty.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  kubectl etcd-backups verify latest-good\n  kubectl etcd-backups verify --all --etcd main")]
+#[command(after_help = "Reads each backup whole. `hash`, `revision` and `keys` are the numbers that `etcdutl snapshot status` prints. Exits with 5 where a backup is bad or empty.\n\nExamples:\n  kubectl etcd-backups verify latest-good\n  kubectl etcd-backups verify --all --etcd main")]
 pub struct Args {
     /// Names, beginnings of names, `latest` or `latest-good`, each with `ETCD=` before it for one etcd cluster
     /// [default: latest]
@@ -75,7 +72,11 @@ impl VerifyRow {
             size_bytes: backup.data_size,
             db_size_bytes: content.map(|content| content.db_size),
             snapshot_bytes: examined.snapshot.as_ref().map(|snapshot| snapshot.snapshot_bytes),
-            sha256: examined.snapshot.as_ref().and_then(|snapshot| snapshot.trailer).map(hex),
+            sha256: examined
+                .snapshot
+                .as_ref()
+                .and_then(|snapshot| snapshot.trailer)
+                .map(hex),
             storage_version: content.and_then(|content| content.storage_version.clone()),
         }
     }
@@ -128,7 +129,9 @@ impl Row for VerifyRow {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     let (chosen, rejected) = if args.all {
-        let all = catalogs.iter().flat_map(|catalog| catalog.backups.iter().rev().map(move |backup| (catalog, backup)));
+        let all = catalogs
+            .iter()
+            .flat_map(|catalog| catalog.backups.iter().rev().map(move |backup| (catalog, backup)));
         (all.collect::<Vec<_>>(), Vec::new())
     } else {
         named(&args, context, &catalogs).await?
@@ -157,7 +160,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             context.ui.warn(&format!("{} {}: {problem}", row.etcd, row.name));
         }
         if row.ok {
-            context.ui.warn(&format!("{} {}: empty, nothing was ever written to this etcd", row.etcd, row.name));
+            context.ui.warn(&format!(
+                "{} {}: empty, nothing was ever written to this etcd",
+                row.etcd, row.name
+            ));
         }
     }
     Ok(if bad.is_empty() { Exit::Done } else { Exit::Found })
@@ -166,8 +172,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 type Named<'a> = (Vec<(&'a Catalog, &'a Backup)>, Vec<Rejected>);
 
 async fn named<'a>(args: &Args, context: &Context, catalogs: &'a [Catalog]) -> Result<Named<'a>, AnyFailure> {
-    let latest = [BackupRef { etcd: None, which: Which::Latest }];
-    let wanted = if args.backups.is_empty() { &latest[..] } else { &args.backups };
+    let latest = [BackupRef {
+        etcd: None,
+        which: Which::Latest,
+    }];
+    let wanted = if args.backups.is_empty() {
+        &latest[..]
+    } else {
+        &args.backups
+    };
     let (mut chosen, mut rejected) = (Vec::<(&Catalog, &Backup)>::new(), Vec::new());
     for one in wanted {
         for found in context.choose(catalogs, one, args.at.as_deref()).await? {

@@ -85,19 +85,17 @@ impl Catalog {
 ///
 /// # Errors
 /// Where a listing fails.
-pub async fn read(
-    objects: &dyn ObjectStore,
-    stores: &[EtcdStore],
-    now: Timestamp,
-) -> Result<Vec<Catalog>, StoreError> {
-    let folders: BTreeSet<StoreUrl> =
-        stores.iter().filter_map(|store| store.recovery.as_ref().and_then(StoreUrl::parent)).collect();
+pub async fn read(objects: &dyn ObjectStore, stores: &[EtcdStore], now: Timestamp) -> Result<Vec<Catalog>, StoreError> {
+    let folders: BTreeSet<StoreUrl> = stores
+        .iter()
+        .filter_map(|store| store.recovery.as_ref().and_then(StoreUrl::parent))
+        .collect();
     let pins = try_join_all(folders.iter().map(|folder| async move {
         let found = objects.list(folder).await?;
         Ok::<_, StoreError>((folder.clone(), found))
     }));
     let bases = try_join_all(stores.iter().map(|store| objects.list(&store.base)));
-    let (pins, bases) = futures::try_join!(pins, bases)?;
+    let (pins, bases) = futures::future::try_join(pins, bases).await?;
     let pins: BTreeMap<_, _> = pins.into_iter().collect();
 
     Ok(stores
@@ -108,9 +106,9 @@ pub async fn read(
             let recovery = store.recovery.as_ref().and_then(|recovery| {
                 let below = format!("{}/", recovery.name());
                 let found = pins.get(&recovery.parent()?)?;
-                Some(Listing::of(
-                    found.iter().filter_map(|object| Some((object.path.strip_prefix(&below)?, object.size))),
-                ))
+                Some(Listing::of(found.iter().filter_map(|object| {
+                    Some((object.path.strip_prefix(&below)?, object.size))
+                })))
             });
             combine(store, listing, recovery.unwrap_or_default(), now)
         })
@@ -119,9 +117,13 @@ pub async fn read(
 
 fn combine(store: &EtcdStore, listing: Listing, pinned: Listing, now: Timestamp) -> Catalog {
     // etcd-manager takes every folder with a meta for a backup.
-    let names: Vec<BackupName> =
-        listing.backups.iter().filter(|backup| backup.has_meta).map(|backup| backup.name.clone()).collect();
-    let keeps: HashMap<BackupName, Keep> = retention::replay(&names, now, store.retention);
+    let names: Vec<BackupName> = listing
+        .backups
+        .iter()
+        .filter(|backup| backup.has_meta)
+        .map(|backup| backup.name.clone())
+        .collect();
+    let keeps: HashMap<BackupName, Keep> = retention::replay(&names, now, store.retention());
 
     let mut backups: BTreeMap<BackupName, Backup> = listing
         .backups
@@ -141,7 +143,9 @@ fn combine(store: &EtcdStore, listing: Listing, pinned: Listing, now: Timestamp)
         .collect();
     let whole = pinned.backups.into_iter().filter(layout::ListedBackup::complete);
     for (pin, recovery) in whole.zip(std::iter::repeat(store.recovery.as_ref())) {
-        let Some(folder) = recovery.map(|recovery| recovery.join(pin.name.as_str())) else { continue };
+        let Some(folder) = recovery.map(|recovery| recovery.join(pin.name.as_str())) else {
+            continue;
+        };
         match backups.get_mut(&pin.name) {
             Some(own) if own.complete() => own.pinned = Some(folder),
             Some(half) => {
@@ -162,5 +166,9 @@ fn combine(store: &EtcdStore, listing: Listing, pinned: Listing, now: Timestamp)
             }
         }
     }
-    Catalog { store: store.clone(), backups: backups.into_values().collect(), listing }
+    Catalog {
+        store: store.clone(),
+        backups: backups.into_values().collect(),
+        listing,
+    }
 }

@@ -125,7 +125,9 @@ impl Failure for ChooseError {
             Self::NoneGood { .. } => {
                 Some("look into one by `inspect NAME`; to use it all the same, give its name".to_owned())
             }
-            Self::NoBackups { .. } => Some("check --state, --name and --store; `list` shows halves of backups too".to_owned()),
+            Self::NoBackups { .. } => {
+                Some("check --state, --name and --store; `list` shows halves of backups too".to_owned())
+            }
             Self::Examine(error) => error.hint(),
             _ => None,
         }
@@ -167,7 +169,10 @@ pub async fn choose<'a>(
     };
     if let (Some(name), true) = (&wanted.etcd, asked.is_empty()) {
         let known = catalogs.iter().map(|catalog| catalog.store.etcd.clone()).collect();
-        return Err(ChooseError::NoSuchEtcd { name: name.clone(), known });
+        return Err(ChooseError::NoSuchEtcd {
+            name: name.clone(),
+            known,
+        });
     }
     let mut chosen = Vec::new();
     match &wanted.which {
@@ -179,7 +184,11 @@ pub async fn choose<'a>(
                             .backups
                             .iter()
                             .find(|backup| backup.name == *name)
-                            .map(|backup| Chosen { catalog, backup, rejected: Vec::new() }),
+                            .map(|backup| Chosen {
+                                catalog,
+                                backup,
+                                rejected: Vec::new(),
+                            }),
                     ),
                     Matched::None => {}
                     Matched::Several(names) => {
@@ -202,7 +211,11 @@ pub async fn choose<'a>(
         Which::Latest => {
             for catalog in &asked {
                 let newest = not_after(catalog, at).next_back();
-                chosen.extend(newest.map(|backup| Chosen { catalog, backup, rejected: Vec::new() }));
+                chosen.extend(newest.map(|backup| Chosen {
+                    catalog,
+                    backup,
+                    rejected: Vec::new(),
+                }));
             }
             if chosen.is_empty() {
                 return Err(nothing(&asked, at));
@@ -231,16 +244,35 @@ pub async fn latest_good<'a>(
     catalog: &'a Catalog,
     at: Option<Timestamp>,
 ) -> Result<Chosen<'a>, ChooseError> {
-    let mut judge = Judge { looking, catalog, known: HashMap::new() };
+    let mut judge = Judge {
+        looking,
+        catalog,
+        known: HashMap::new(),
+    };
     let mut rejected = Vec::new();
-    for backup in catalog.backups.iter().rev().filter(|backup| at.is_none_or(|at| backup.name.created() <= at)) {
+    for backup in catalog
+        .backups
+        .iter()
+        .rev()
+        .filter(|backup| at.is_none_or(|at| backup.name.created() <= at))
+    {
         let reasons = judge.judge(backup).await?;
         if reasons.is_empty() {
-            return Ok(Chosen { catalog, backup, rejected });
+            return Ok(Chosen {
+                catalog,
+                backup,
+                rejected,
+            });
         }
-        rejected.push(Rejected { name: backup.name.clone(), reasons });
+        rejected.push(Rejected {
+            name: backup.name.clone(),
+            reasons,
+        });
     }
-    Err(ChooseError::NoneGood { etcd: catalog.store.etcd.clone(), rejected })
+    Err(ChooseError::NoneGood {
+        etcd: catalog.store.etcd.clone(),
+        rejected,
+    })
 }
 
 /// Judges backups of one catalog, reading each at most once.
@@ -254,7 +286,11 @@ impl<'a> Judge<'a> {
     /// For one catalog.
     #[must_use]
     pub fn new(looking: Looking<'a>, catalog: &'a Catalog) -> Self {
-        Self { looking, catalog, known: HashMap::new() }
+        Self {
+            looking,
+            catalog,
+            known: HashMap::new(),
+        }
     }
 
     /// Why `backup` is not good; empty when it is.
@@ -275,7 +311,12 @@ impl<'a> Judge<'a> {
         for earlier in predecessors_of(self.catalog, backup) {
             predecessors.push(self.facts(earlier).await?);
         }
-        Ok(goodness::judge(etcd, &facts, history.as_ref(), &predecessors.iter().collect::<Vec<_>>()))
+        Ok(goodness::judge(
+            etcd,
+            &facts,
+            history.as_ref(),
+            &predecessors.iter().collect::<Vec<_>>(),
+        ))
     }
 
     /// The oldest sound backup that has a lineage.
@@ -293,7 +334,9 @@ impl<'a> Judge<'a> {
         if let Some(facts) = self.known.get(&backup.name) {
             return Ok(facts.clone());
         }
-        let facts = examine(self.looking.objects, self.looking.reader, backup, &|_| {}).await?.facts;
+        let facts = examine(self.looking.objects, self.looking.reader, backup, &|_| {})
+            .await?
+            .facts;
         self.known.insert(backup.name.clone(), facts.clone());
         Ok(facts)
     }
@@ -303,38 +346,63 @@ impl<'a> Judge<'a> {
 fn predecessors_of<'a>(catalog: &'a Catalog, backup: &Backup) -> Vec<&'a Backup> {
     let earlier = || catalog.complete().filter(|other| other.name < backup.name);
     let week = earlier().filter(|other| backup.name.created().duration_since(other.name.created()) <= PREDECESSORS);
-    let mut found: Vec<&Backup> =
-        earlier().next_back().into_iter().chain(week.max_by_key(|other| other.data_size)).collect();
+    let mut found: Vec<&Backup> = earlier()
+        .next_back()
+        .into_iter()
+        .chain(week.max_by_key(|other| other.data_size))
+        .collect();
     found.dedup_by_key(|backup| backup.name.clone());
     found
 }
 
 fn not_after(catalog: &Catalog, at: Option<Timestamp>) -> impl DoubleEndedIterator<Item = &Backup> {
-    catalog.complete().filter(move |backup| at.is_none_or(|at| backup.name.created() <= at))
+    catalog
+        .complete()
+        .filter(move |backup| at.is_none_or(|at| backup.name.created() <= at))
 }
 
 fn nothing(asked: &[&Catalog], at: Option<Timestamp>) -> ChooseError {
-    let oldest = asked.iter().find_map(|catalog| Some((catalog, catalog.complete().next()?)));
+    let oldest = asked
+        .iter()
+        .find_map(|catalog| Some((catalog, catalog.complete().next()?)));
     match (at, oldest) {
-        (Some(at), Some((catalog, oldest))) => {
-            ChooseError::NoneBefore { etcd: catalog.store.etcd.clone(), at, oldest: oldest.name.clone() }
-        }
+        (Some(at), Some((catalog, oldest))) => ChooseError::NoneBefore {
+            etcd: catalog.store.etcd.clone(),
+            at,
+            oldest: oldest.name.clone(),
+        },
         _ => ChooseError::NoBackups {
             etcd: etcds(asked),
-            at: asked.iter().map(|catalog| catalog.store.base.to_string()).collect::<Vec<_>>().join(", "),
+            at: asked
+                .iter()
+                .map(|catalog| catalog.store.base.to_string())
+                .collect::<Vec<_>>()
+                .join(", "),
         },
     }
 }
 
 fn etcds(catalogs: &[&Catalog]) -> String {
-    catalogs.iter().map(|catalog| catalog.store.etcd.as_str()).collect::<Vec<_>>().join(", ")
+    catalogs
+        .iter()
+        .map(|catalog| catalog.store.etcd.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Up to three names that share the longest beginning with `text`.
 fn near(catalogs: &[&Catalog], text: &str) -> Vec<String> {
-    let shared = |name: &BackupName| name.as_str().bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
-    let mut names: Vec<&BackupName> =
-        catalogs.iter().flat_map(|catalog| catalog.backups.iter().map(|backup| &backup.name)).collect();
+    let shared = |name: &BackupName| {
+        name.as_str()
+            .bytes()
+            .zip(text.bytes())
+            .take_while(|(a, b)| a == b)
+            .count()
+    };
+    let mut names: Vec<&BackupName> = catalogs
+        .iter()
+        .flat_map(|catalog| catalog.backups.iter().map(|backup| &backup.name))
+        .collect();
     names.sort_by_key(|name| (std::cmp::Reverse(shared(name)), std::cmp::Reverse((*name).clone())));
     names.dedup();
     names.into_iter().take(3).map(ToString::to_string).collect()

@@ -78,9 +78,10 @@ impl Failure for ExamineError {
 pub async fn meta(objects: &dyn ObjectStore, backup: &Backup) -> Result<Result<BackupMeta, String>, StoreError> {
     match objects.get(&backup.meta(), META_LIMIT).await {
         Ok(bytes) => Ok(BackupMeta::parse(&bytes).map_err(|error| error.to_string())),
-        Err(StoreError { kind: StoreErrorKind::TooLarge { limit }, .. }) => {
-            Ok(Err(format!("_etcd_backup.meta is larger than {limit} bytes")))
-        }
+        Err(StoreError {
+            kind: StoreErrorKind::TooLarge { limit },
+            ..
+        }) => Ok(Err(format!("_etcd_backup.meta is larger than {limit} bytes"))),
         Err(error) => Err(error),
     }
 }
@@ -97,7 +98,10 @@ pub async fn examine(
 ) -> Result<Examined, ExamineError> {
     let mut problems = Vec::new();
     let meta = if backup.has_meta {
-        meta(objects, backup).await?.map_err(|problem| problems.push(problem)).ok()
+        meta(objects, backup)
+            .await?
+            .map_err(|problem| problems.push(problem))
+            .ok()
     } else {
         problems.push("_etcd_backup.meta is missing: a partial upload, or a half-removed backup".to_owned());
         None
@@ -105,12 +109,19 @@ pub async fn examine(
     let snapshot = if backup.data_size.is_some() {
         let body = objects.open(&backup.data()).await?;
         let read = reader.read(body, progress).await;
-        Some(read.map_err(|source| ExamineError::Read { name: backup.name.to_string(), source })?)
+        Some(read.map_err(|source| ExamineError::Read {
+            name: backup.name.to_string(),
+            source,
+        })?)
     } else {
         problems.push("etcd.backup.gz is missing: a half-removed backup".to_owned());
         None
     };
-    problems.extend(snapshot.iter().flat_map(|snapshot| snapshot.problems.iter().map(ToString::to_string)));
+    problems.extend(
+        snapshot
+            .iter()
+            .flat_map(|snapshot| snapshot.problems.iter().map(ToString::to_string)),
+    );
 
     let mut facts = Facts {
         name: backup.name.clone(),
@@ -120,7 +131,12 @@ pub async fn examine(
         nodes: 0,
         lineage: None,
     };
-    if let Some(ReadSnapshot { content: Some(content), db: Some(db), .. }) = &snapshot {
+    if let Some(ReadSnapshot {
+        content: Some(content),
+        db: Some(db),
+        ..
+    }) = &snapshot
+    {
         facts.revision = content.revision;
         facts.keys = content.keys.len() as u64;
         facts.nodes = content.below(NODES_PREFIX).len() as u64;

@@ -2,4 +2,8 @@
 
 pub mod catalog;
 pub mod choose;
+pub mod control;
+pub mod discover;
 pub mod examine;
+pub mod gaps;
+pub mod pinning;

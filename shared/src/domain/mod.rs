@@ -3,10 +3,13 @@
 pub mod backup_meta;
 pub mod backup_name;
 pub mod backup_ref;
+pub mod contents;
 pub mod control;
 pub mod goodness;
+pub mod kops;
 pub mod kube;
 pub mod layout;
+pub mod moment;
 pub mod protobuf;
 pub mod protojson;
 pub mod retention;

@@ -12,13 +12,6 @@ use serde::Serialize;
 use super::backup_name::BackupName;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
-/// What kops writes since 1.27 where the spec says nothing.
-pub const KOPS_DAILY: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// What etcd-manager does when kops says nothing.
-pub const ETCD_MANAGER_DAILY: SignedDuration = SignedDuration::from_hours(2 * 365 * 24);
-/// What etcd-manager does when nothing is said of hourly backups.
-pub const ETCD_MANAGER_HOURLY: SignedDuration = SignedDuration::from_hours(7 * 24);
-
 /// How long backups are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
@@ -148,8 +141,8 @@ mod tests {
     use super::*;
 
     const RETENTION: Retention = Retention {
-        hourly: ETCD_MANAGER_HOURLY,
-        daily: KOPS_DAILY,
+        hourly: SignedDuration::from_hours(7 * 24),
+        daily: SignedDuration::from_hours(90 * 24),
     };
 
     fn names(texts: &[&str]) -> Vec<BackupName> {

@@ -53,36 +53,6 @@ pub fn age(duration: SignedDuration) -> String {
     format!("{sign}{text}")
 }
 
-/// Reads `90d`, `2y`, `15m`, `1h30m`: a Go duration, with days and years as etcd-manager takes them.
-///
-/// Source: kubernetes-sigs/etcd-manager pkg/backupcontroller/cleanup.go.
-///
-/// # Errors
-/// The text, where it is none of these.
-pub fn duration(text: &str) -> Result<SignedDuration, DurationError> {
-    let error = || DurationError(text.to_owned());
-    let days = |number: &str, days: i64| {
-        let count: i64 = number.parse().map_err(|_| error())?;
-        count
-            .checked_mul(days * 24)
-            .and_then(SignedDuration::try_from_hours)
-            .ok_or_else(error)
-    };
-    if let Some(number) = text.strip_suffix('y') {
-        return days(number, 365);
-    }
-    if let Some(number) = text.strip_suffix('d') {
-        return days(number, 1);
-    }
-    if text.is_empty() || text.contains(char::is_whitespace) {
-        return Err(error());
-    }
-    if text == "0" {
-        return Ok(SignedDuration::ZERO);
-    }
-    text.parse().map_err(|_| error())
-}
-
 /// Reads `16GiB`, `500MB`, `1048576`: bytes, by binary units or decimal ones.
 ///
 /// # Errors
@@ -101,18 +71,17 @@ pub fn parse_bytes(text: &str) -> Result<u64, SizeError> {
         "Gi" | "GiB" => 1 << 30,
         _ => return Err(error()),
     };
-    number.parse::<u64>().ok().and_then(|count| count.checked_mul(factor)).ok_or_else(error)
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|count| count.checked_mul(factor))
+        .ok_or_else(error)
 }
 
 /// The text is no size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a size like 500MiB or 16GiB")]
 pub struct SizeError(String);
-
-/// The text is no duration.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a duration like 30m, 2h, 7d or 1y")]
-pub struct DurationError(String);
 
 #[cfg(test)]
 mod tests {
@@ -146,22 +115,13 @@ mod tests {
 
     #[test]
     fn sizes_are_read_with_both_kinds_of_units() {
-        let sizes: Vec<u64> = ["0", "16GiB", "2 MB", "5Ki"].into_iter().map(|text| parse_bytes(text).unwrap()).collect();
+        let sizes: Vec<u64> = ["0", "16GiB", "2 MB", "5Ki"]
+            .into_iter()
+            .map(|text| parse_bytes(text).unwrap())
+            .collect();
         assert_eq!(sizes, [0, 17_179_869_184, 2_000_000, 5_120]);
         for text in ["", "GiB", "-1", "1.5G", "99999999999GiB", "1 XB"] {
             assert!(parse_bytes(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn durations_are_gos_with_days_and_years() {
-        let hours = |text: &str| duration(text).unwrap().as_secs_f64() / 3_600.0;
-        assert_eq!(
-            [hours("90d"), hours("2y"), hours("15m"), hours("1h30m"), hours("0")],
-            [2160.0, 17520.0, 0.25, 1.5, 0.0]
-        );
-        for text in ["", "d", "1w2", "15", "1.5d", "99999999999999999y", "1 h", "x"] {
-            assert!(duration(text).is_err(), "{text}");
         }
     }
 }

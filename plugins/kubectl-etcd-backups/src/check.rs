@@ -1,0 +1,180 @@
+//! `check`: for cron and alerting: do backups still arrive?
+
+use futures::future::FutureExt;
+use jiff::{SignedDuration, Timestamp};
+use runbook_kit::backups::catalog::{Backup, Catalog};
+use runbook_kit::domain::kops::duration;
+use runbook_kit::domain::units;
+use runbook_kit::error::AnyFailure;
+use runbook_kit::exit::Exit;
+use runbook_kit::output::{self, Cell, Column, Format, Row, column};
+use runbook_kit::ui::{Verdict, chain};
+use serde::Serialize;
+
+use crate::context::{ClusterCatalogs, Context};
+use crate::prometheus;
+use crate::timeline::fell_by_half;
+
+/// Check that backups still arrive, for cron and alerting
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Looks at listings only: is the newest complete backup of each etcd cluster younger than --max-age, and is it at least half as large as the one before? Exits with 5 where one is not.\n\nExamples:\n  kubectl etcd-backups check --max-age 45m --all-clusters\n  kubectl etcd-backups check -o prometheus > backups.prom")]
+pub struct Args {
+    /// How old the newest backup may be [default: 30m, or twice the interval of the cluster's spec if that is longer]
+    #[arg(long, value_name = "AGE", value_parser = duration::parse)]
+    max_age: Option<SignedDuration>,
+    /// Every cluster of the state store
+    #[arg(long)]
+    all_clusters: bool,
+}
+
+/// What one etcd cluster's backups are like.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckRow {
+    pub cluster: String,
+    pub etcd: Option<String>,
+    pub ok: bool,
+    pub reasons: Vec<String>,
+    pub newest: Option<String>,
+    pub created: Option<Timestamp>,
+    pub age_seconds: Option<i64>,
+    pub max_age_seconds: Option<i64>,
+    pub size_bytes: Option<u64>,
+    pub backups: usize,
+}
+
+impl Row for CheckRow {
+    fn columns() -> Vec<Column> {
+        vec![
+            column("CLUSTER"),
+            column("ETCD"),
+            column("VERDICT"),
+            column("NEWEST"),
+            column("AGE"),
+            column("SIZE"),
+            column("BACKUPS"),
+            column("REASON"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let verdict = if self.ok {
+            Cell::verdict(Verdict::Good, "ok")
+        } else {
+            Cell::verdict(Verdict::Bad, "BAD")
+        };
+        vec![
+            Cell::text(&self.cluster),
+            Cell::text(or_dash(self.etcd.clone())),
+            verdict,
+            Cell::text(or_dash(self.newest.clone())),
+            Cell::number(or_dash(
+                self.age_seconds.map(|age| units::age(SignedDuration::from_secs(age))),
+            )),
+            Cell::number(or_dash(self.size_bytes.map(units::bytes))),
+            Cell::number(self.backups),
+            Cell::text(self.reasons.join("; ")),
+        ]
+    }
+
+    fn name(&self) -> String {
+        match &self.etcd {
+            Some(etcd) => format!("{}/{etcd}", self.cluster),
+            None => self.cluster.clone(),
+        }
+    }
+}
+
+/// Runs `check`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let now = context.now();
+    let clusters = if args.all_clusters {
+        context.every_cluster().await?
+    } else {
+        let one = |catalogs| ClusterCatalogs {
+            cluster: String::new(),
+            catalogs: Ok(catalogs),
+        };
+        context
+            .catalogs()
+            .map(|found| found.map(|catalogs| vec![one(catalogs)]))
+            .await?
+    };
+    let rows: Vec<CheckRow> = clusters
+        .iter()
+        .flat_map(|cluster| rows_of(cluster, args.max_age, now))
+        .collect();
+    if context.format == Format::Prometheus {
+        context.ui.result(&prometheus::metrics(&rows))?;
+    } else {
+        output::rows(&context.ui, context.format, &rows, "No etcd clusters found")?;
+    }
+    Ok(if rows.iter().all(|row| row.ok) {
+        Exit::Done
+    } else {
+        Exit::Found
+    })
+}
+
+fn rows_of(cluster: &ClusterCatalogs, max_age: Option<SignedDuration>, now: Timestamp) -> Vec<CheckRow> {
+    match &cluster.catalogs {
+        Ok(catalogs) => catalogs.iter().map(|catalog| row_of(catalog, max_age, now)).collect(),
+        Err(error) => vec![CheckRow {
+            cluster: cluster.cluster.clone(),
+            etcd: None,
+            ok: false,
+            reasons: vec![chain(error.as_ref())],
+            newest: None,
+            created: None,
+            age_seconds: None,
+            max_age_seconds: None,
+            size_bytes: None,
+            backups: 0,
+        }],
+    }
+}
+
+/// Twice the interval, as an etcd-manager that is just busy may be late once.
+fn allowed_age(catalog: &Catalog) -> SignedDuration {
+    SignedDuration::from_mins(30).max(catalog.store.interval.saturating_add(catalog.store.interval))
+}
+
+fn row_of(catalog: &Catalog, max_age: Option<SignedDuration>, now: Timestamp) -> CheckRow {
+    let max_age = max_age.unwrap_or_else(|| allowed_age(catalog));
+    // A pinned copy says nothing about whether backups still arrive.
+    let mut arrived = catalog.complete().filter(|backup| backup.in_store).rev();
+    let (newest, before) = (arrived.next(), arrived.next());
+    let reasons = reasons(newest, before, max_age, now);
+    CheckRow {
+        cluster: catalog.store.cluster.clone(),
+        etcd: Some(catalog.store.etcd.clone()),
+        ok: reasons.is_empty(),
+        reasons,
+        newest: newest.map(|backup| backup.name.to_string()),
+        created: newest.map(|backup| backup.name.created()),
+        age_seconds: newest.map(|backup| backup.age(now).as_secs()),
+        max_age_seconds: Some(max_age.as_secs()),
+        size_bytes: newest.and_then(|backup| backup.data_size),
+        backups: catalog.complete().count(),
+    }
+}
+
+fn reasons(newest: Option<&Backup>, before: Option<&Backup>, max_age: SignedDuration, now: Timestamp) -> Vec<String> {
+    let Some(newest) = newest else {
+        return vec!["no complete backup".to_owned()];
+    };
+    let mut reasons = Vec::new();
+    if newest.age(now) > max_age {
+        let age = units::age(newest.age(now));
+        reasons.push(format!("the newest backup is {age} old, over {}", units::age(max_age)));
+    }
+    if let Some((now, before)) = fell_by_half(before.and_then(|backup| backup.data_size), newest.data_size) {
+        reasons.push(format!(
+            "the newest backup has {}, the one before {}",
+            units::bytes(now),
+            units::bytes(before)
+        ));
+    }
+    reasons
+}

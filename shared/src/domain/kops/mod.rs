@@ -1,0 +1,7 @@
+//! What kops writes into its state store, and what follows from it.
+
+pub mod cluster;
+pub mod duration;
+pub mod identity;
+pub mod names;
+mod raw;

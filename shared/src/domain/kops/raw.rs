@@ -1,0 +1,101 @@
+//! The parts of kops' Cluster that we read, as they stand in the YAML.
+//!
+//! Source: kubernetes/kops `pkg/apis/kops/v1alpha2/cluster.go` and `v1alpha3/cluster.go`. Every field is optional: kops
+//! leaves out what it defaults, and a recovery must not fail over a field that it does not need.
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawHeader {
+    pub(super) api_version: Option<String>,
+    pub(super) kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawCluster {
+    pub(super) metadata: Option<RawMetadata>,
+    pub(super) spec: Option<RawSpec>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawMetadata {
+    pub(super) name: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawSpec {
+    pub(super) config_base: Option<String>,
+    pub(super) key_store: Option<String>,
+    /// v1alpha3 moved `configBase` and `keyStore` in here.
+    pub(super) config_store: Option<RawConfigStore>,
+    pub(super) kubernetes_version: Option<String>,
+    pub(super) subnets: Option<Vec<RawSubnet>>,
+    /// v1alpha3 moved `subnets` in here.
+    pub(super) networking: Option<RawNetworking>,
+    pub(super) etcd_clusters: Option<Vec<RawEtcd>>,
+}
+
+/// In v1alpha2 `configStore` is a text, and unused.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawConfigStore {
+    Parts {
+        base: Option<String>,
+        keypairs: Option<String>,
+    },
+    #[expect(dead_code, reason = "matched by its shape, never read")]
+    Text(String),
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawNetworking {
+    pub(super) subnets: Option<Vec<RawSubnet>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawSubnet {
+    pub(super) zone: Option<String>,
+    pub(super) region: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawEtcd {
+    pub(super) name: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) image: Option<String>,
+    pub(super) backups: Option<RawBackups>,
+    pub(super) manager: Option<RawManager>,
+    pub(super) etcd_members: Option<Vec<RawMember>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawBackups {
+    pub(super) backup_store: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawManager {
+    pub(super) image: Option<String>,
+    pub(super) backup_interval: Option<String>,
+    pub(super) backup_retention_days: Option<u32>,
+    pub(super) log_level: Option<i32>,
+    pub(super) env: Option<Vec<RawEnv>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawEnv {
+    pub(super) name: String,
+    pub(super) value: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawMember {
+    pub(super) name: Option<String>,
+    pub(super) instance_group: Option<String>,
+}

@@ -1,0 +1,102 @@
+//! What to do about a store that refuses: one imperative line per reason.
+
+use super::{StoreError, StoreErrorKind};
+use crate::domain::store_url::StoreUrl;
+
+impl StoreError {
+    /// What the user can do, where there is something; to be printed after `hint:`.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let s3 = matches!(self.at, StoreUrl::S3 { .. });
+        Some(match &self.kind {
+            StoreErrorKind::NoCredentials => "set AWS_PROFILE or pass --profile; log in first (aws sso login) if the profile \
+                uses SSO; for a store that is not AWS set S3_ENDPOINT with S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, as \
+                for kops"
+                .into(),
+            StoreErrorKind::ExpiredCredentials => {
+                "log in again (aws sso login --profile PROFILE, or renew AWS_SESSION_TOKEN), then repeat the command".into()
+            }
+            StoreErrorKind::BadCredentials => "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or unset them so that \
+                AWS_PROFILE or --profile counts; `aws sts get-caller-identity` shows who you are; a wrong clock breaks \
+                signatures, too"
+                .into(),
+            StoreErrorKind::AccessDenied if s3 => self.s3_permissions(),
+            StoreErrorKind::AccessDenied => "run as a user who may use that folder, or copy the store elsewhere".into(),
+            StoreErrorKind::NoSuchBucket => "check --state (KOPS_STATE_STORE) or --store for a misspelt bucket; if S3_ENDPOINT \
+                or AWS_ENDPOINT_URL is set, check that it is the right server"
+                .into(),
+            StoreErrorKind::NoSuchFolder => "check --state or --store for a misspelt path, or mount what belongs there".into(),
+            StoreErrorKind::WrongRegion(region) => format!("pass --region {region}"),
+            StoreErrorKind::Unreachable => "check network, VPN and proxy (HTTPS_PROXY); check S3_ENDPOINT and \
+                AWS_ENDPOINT_URL if one is set"
+                .into(),
+            StoreErrorKind::AlreadyExists => "look at what is there before you replace it".into(),
+            StoreErrorKind::NotFound
+            | StoreErrorKind::TooLarge { .. }
+            | StoreErrorKind::Unsupported(_)
+            | StoreErrorKind::Other(_) => return None,
+        })
+    }
+
+    /// Which permissions the action needs. S3 says "denied" for a missing object, too, to those who may not list.
+    fn s3_permissions(&self) -> String {
+        let (actions, on) = match self.action {
+            "list" => ("s3:ListBucket", "the bucket"),
+            "read" => (
+                "s3:GetObject (and s3:ListBucket, else a missing object looks denied; kms:Decrypt where a KMS key encrypts it)",
+                "it",
+            ),
+            "delete" => ("s3:DeleteObject", "it"),
+            "copy" => (
+                "s3:GetObject on the source and s3:PutObject on the target (kms:Decrypt and kms:GenerateDataKey where KMS keys encrypt them)",
+                "both",
+            ),
+            _ => (
+                "s3:PutObject (s3:PutObjectAcl where KOPS_STATE_S3_ACL is set; kms:GenerateDataKey where a KMS key encrypts the bucket)",
+                "it",
+            ),
+        };
+        format!(
+            "use credentials that have {actions} on {on}: AWS_PROFILE or --profile; `aws sts get-caller-identity` shows who you are"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(action: &'static str, at: &str, kind: StoreErrorKind) -> Option<String> {
+        StoreError {
+            action,
+            at: at.parse().unwrap(),
+            kind,
+            source: None,
+        }
+        .hint()
+    }
+
+    #[test]
+    fn hints_are_single_lines_that_name_the_cure() {
+        let s3 = "s3://bucket/key";
+        for (action, at, kind, cure) in [
+            ("list", s3, StoreErrorKind::NoCredentials, "--profile"),
+            ("list", s3, StoreErrorKind::ExpiredCredentials, "aws sso login"),
+            ("list", s3, StoreErrorKind::AccessDenied, "s3:ListBucket"),
+            ("read", s3, StoreErrorKind::AccessDenied, "s3:GetObject"),
+            ("write", s3, StoreErrorKind::AccessDenied, "s3:PutObject"),
+            ("read", "file:///x", StoreErrorKind::AccessDenied, "run as a user"),
+            (
+                "list",
+                s3,
+                StoreErrorKind::WrongRegion("eu-west-1".into()),
+                "--region eu-west-1",
+            ),
+        ] {
+            let hint = hint(action, at, kind).unwrap();
+            assert!(hint.contains(cure), "{hint}");
+            assert!(!hint.contains("  ") && !hint.contains('\n'), "{hint}");
+        }
+        assert_eq!(hint("read", s3, StoreErrorKind::NotFound), None);
+    }
+}
