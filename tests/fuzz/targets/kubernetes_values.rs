@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         if let Ok(node) = Node::of_value(value) {
             let _ = node.is_control_plane();
         }
-        assert!(node::same_but_for_status(value, value));
+        let _ = node::same_but_for_status(value, value);
         if let Ok(value) = Value::decode(value) {
             let _ = ObjectMeta::of_value(&value);
         }
