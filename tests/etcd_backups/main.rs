@@ -9,10 +9,13 @@
 
 mod bad_input;
 mod check;
+mod completion;
 mod contents;
 mod download;
+mod etcd;
 mod good;
 mod help;
+mod interrupted;
 mod list;
 mod pin;
 mod s3;
