@@ -16,6 +16,7 @@ mod prometheus;
 mod show;
 mod timeline;
 mod verify;
+mod wanted;
 
 use std::process::ExitCode;
 
