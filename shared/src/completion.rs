@@ -19,7 +19,6 @@ use crate::ui::Ui;
 
 /// Print a completion script, or make `kubectl` complete this plugin
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  kubectl etcd-backups completion --install")]
 pub struct Args {
     /// The shell
     #[arg(value_name = "SHELL", required_unless_present = "install")]

@@ -49,6 +49,7 @@ pub enum Command {
     Download(download::Args),
     Timeline(timeline::Args),
     Check(check::Args),
+    #[command(after_help = "Example:\n  kubectl etcd-backups completion --install")]
     Completion(runbook_kit::completion::Args),
     Man(man::Args),
     #[command(name = "__complete", hide = true)]

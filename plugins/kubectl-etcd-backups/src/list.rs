@@ -65,7 +65,7 @@ impl Row for ListRow {
             column("BACKUP"),
             column("AGE"),
             column("SIZE"),
-            column("KEEP"),
+            column("KEPT FOR"),
             column("STATE"),
             wide("ETCD VERSION"),
             wide("MEMBERS"),
@@ -103,8 +103,7 @@ fn keep_cell(keep: Option<Keep>, now: Timestamp) -> Cell {
         Some(keep) if keep.class == KeepClass::Expiring => Cell::verdict(Verdict::Doubtful, keep.class.word()),
         Some(keep) => {
             let left = units::age(keep.until.duration_since(now));
-            let cell = format!("{}, {left} left", keep.class.word());
-            Cell::text(cell)
+            Cell::text(format!("{left} ({})", keep.class.word()))
         }
     }
 }
@@ -112,7 +111,7 @@ fn keep_cell(keep: Option<Keep>, now: Timestamp) -> Cell {
 fn state_cell(complete: bool, pinned: bool) -> Cell {
     match (complete, pinned) {
         (false, _) => Cell::verdict(Verdict::Bad, "incomplete"),
-        (true, true) => Cell::verdict(Verdict::Good, "complete, pinned"),
+        (true, true) => Cell::verdict(Verdict::Good, "pinned"),
         (true, false) => Cell::text("complete"),
     }
 }
