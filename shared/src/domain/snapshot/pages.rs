@@ -2,12 +2,12 @@
 
 use std::io;
 
+use super::ReadAt;
 use super::bytes::u64_at;
 use super::meta::Meta;
 use super::page::{FREELIST, HEADER, Header};
 use super::problem::{Fault, Place, Problem};
 use super::problems::Problems;
-use crate::ports::ReadAt;
 
 /// Bytes of pages held at once: the one at hand and those above it in the tree. etcd's requests are limited to 1.5 MiB unless
 /// told otherwise and a page that overflows holds few values, so this is far beyond any real database; a crafted one
