@@ -1,1 +1,18 @@
-//! x
+//! What the tests and `cargo xtask` stand on: the real components, servers on this machine, hermetic commands and the
+//! fixtures.
+
+pub mod command;
+pub mod components;
+pub mod error;
+pub mod http;
+pub mod paths;
+pub mod proxy;
+pub mod run;
+pub mod servers;
+pub mod store;
+
+pub use command::{Cmd, Ended};
+pub use components::EtcdVersion;
+pub use error::Error;
+pub use proxy::{Fault, Proxy, Recorded, Rule};
+pub use servers::{Etcd, EtcdOptions, Moto, Put, S3, SeaweedFs};

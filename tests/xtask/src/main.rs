@@ -1,2 +1,63 @@
-//! x
-fn main() {}
+//! `cargo xtask`: the chores of this repository, each one command.
+
+mod acts;
+mod bench;
+mod components;
+mod dist;
+mod rehearse;
+mod say;
+mod steps;
+mod test;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// How a chore ends.
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+/// The chores of this repository
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Xtask {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    Bench(bench::Args),
+    Components(components::Args),
+    Dist(dist::Args),
+    Rehearse(rehearse::Args),
+    Test(test::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Xtask::parse().chore {
+        Chore::Bench(args) => bench::run(&args),
+        Chore::Components(args) => components::run(&args),
+        Chore::Dist(args) => dist::run(&args),
+        Chore::Rehearse(args) => rehearse::run(&args),
+        Chore::Test(args) => test::run(&args),
+    };
+    done.unwrap_or_else(|error| {
+        say::failure(error.as_ref());
+        ExitCode::FAILURE
+    })
+}
+
+/// The cargo that runs us, at the root of the clone.
+fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(harness::paths::root()).args(arguments);
+    cargo
+}
+
+/// Where cargo builds.
+fn target_folder() -> PathBuf {
+    let root = harness::paths::root();
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
+}

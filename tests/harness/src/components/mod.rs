@@ -1,0 +1,54 @@
+//! The real programs that the tests run: the user's own where its version fits, else the pinned one, installed once into
+//! the cache folder.
+
+mod etcd;
+mod install;
+mod python;
+mod tools;
+mod version;
+
+use std::path::PathBuf;
+
+pub use etcd::{EtcdVersion, etcd, etcdctl, etcdutl};
+pub use python::{moto, weed};
+pub use tools::cargo_deny;
+
+use crate::error::Error;
+
+/// A program and the arguments that always come first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The executable.
+    pub path: PathBuf,
+    /// What comes before the arguments of a caller.
+    pub first: Vec<String>,
+}
+
+impl Program {
+    /// A command of it, to be given the rest of the arguments.
+    #[must_use]
+    pub fn command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.path);
+        command.args(&self.first);
+        command
+    }
+}
+
+/// What `cargo xtask components` can install, by name.
+pub const NAMES: [&str; 6] = ["etcd", "etcd-3.5", "etcd-3.7", "moto", "seaweedfs", "cargo-deny"];
+
+/// Makes sure that the component `name` is there, and says where. `None` for a name that is not in [`NAMES`].
+///
+/// # Errors
+/// When it has to be installed and cannot be.
+pub fn ensure(name: &str) -> Result<Option<Vec<PathBuf>>, Error> {
+    Ok(Some(match name {
+        "etcd" => vec![etcd(EtcdVersion::V3_6)?, etcdctl()?, etcdutl()?],
+        "etcd-3.5" => vec![etcd(EtcdVersion::V3_5)?],
+        "etcd-3.7" => vec![etcd(EtcdVersion::V3_7)?],
+        "moto" => vec![moto()?.path],
+        "seaweedfs" => vec![weed()?],
+        "cargo-deny" => vec![cargo_deny()?],
+        _ => return Ok(None),
+    }))
+}

@@ -1,0 +1,72 @@
+//! What comes from PyPI: pinned with hashes, each in a virtual environment of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::Program;
+use super::install::once;
+use super::version::{parse, users_own};
+use crate::error::Error;
+use crate::{paths, run};
+
+/// moto's server: EC2, Auto Scaling and S3.
+///
+/// # Errors
+/// When it has to be installed and cannot be.
+pub fn moto() -> Result<Program, Error> {
+    let first = ["-m", "moto.server"].map(str::to_owned).to_vec();
+    if let Some(path) = users_moto() {
+        return Ok(Program { path, first });
+    }
+    // The environment was made under another name than it has now, so only its interpreter is of use, not its scripts.
+    Ok(Program {
+        path: environment("moto-5.2.5", "moto")?.join("bin/python"),
+        first,
+    })
+}
+
+/// SeaweedFS: a second S3 server, by other people.
+///
+/// # Errors
+/// When it has to be installed and cannot be.
+pub fn weed() -> Result<PathBuf, Error> {
+    match users_own("weed", &["version"], |version| version == (4, 48, 0)) {
+        Some(path) => Ok(path),
+        None => Ok(environment("seaweedfs-4.48", "seaweedfs")?.join("bin/weed")),
+    }
+}
+
+/// The user's Python, if it has the server and exactly this version: moto's behaviour changes between patches.
+fn users_moto() -> Option<PathBuf> {
+    which::which("moto_server").ok()?;
+    let python = which::which("python3").ok()?;
+    let print_version = "import moto, moto.server; print(moto.__version__)";
+    let said = run::run(Command::new(&python).args(["-c", print_version])).ok()?;
+    (parse(&said) == Some((5, 2, 5))).then_some(python)
+}
+
+fn environment(name: &str, requirements: &str) -> Result<PathBuf, Error> {
+    let requirements = paths::root()
+        .join("tests/components")
+        .join(requirements)
+        .join("requirements.txt");
+    once(name, |folder| {
+        run::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        install(folder, &requirements)
+    })
+}
+
+fn install(environment: &Path, requirements: &Path) -> Result<(), Error> {
+    let mut pip = Command::new(environment.join("bin/python"));
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--only-binary=:all:",
+        "-r",
+    ]);
+    run::run(pip.arg(requirements)).map(drop)
+}

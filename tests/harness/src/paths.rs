@@ -1,0 +1,28 @@
+//! Where things are: the clone, its fixtures, and the cache outside of it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The root folder of the clone.
+#[must_use]
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+/// A file or folder of `tests/fixtures/`.
+#[must_use]
+pub fn fixture(name: &str) -> PathBuf {
+    root().join("tests/fixtures").join(name)
+}
+
+/// `$XDG_CACHE_HOME/kops-recovery`, by default `~/.cache/kops-recovery`: what costs minutes to make and can be made anew.
+#[must_use]
+pub fn cache() -> PathBuf {
+    let base = env::var_os("XDG_CACHE_HOME")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
+    base.or_else(|| env::home_dir().map(|home| home.join(".cache")))
+        .unwrap_or_else(env::temp_dir)
+        .join("kops-recovery")
+}

@@ -1,0 +1,240 @@
+//! A proxy in front of an S3 server: it writes down what was asked, and plays faults that a server has only on bad days.
+
+mod relay;
+mod wire;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::servers::S3;
+
+/// One request that came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// `GET`, `PUT`, …
+    pub method: String,
+    /// The path, still escaped: `/bucket/key`.
+    pub path: String,
+    /// What is after the `?`, still escaped; empty without one.
+    pub query: String,
+}
+
+impl Recorded {
+    /// Whether this lists a bucket.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        self.method == "GET" && (self.query.contains("list-type=") || self.query.contains("prefix="))
+    }
+}
+
+/// What happens instead of, or before, the server's answer.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// An S3 error: status, its code as in `AccessDenied`, and further headers (`x-amz-bucket-region` of a 301).
+    Error {
+        /// The status code.
+        status: u16,
+        /// The `<Code>` of the XML body.
+        code: &'static str,
+        /// More headers.
+        headers: Vec<(&'static str, String)>,
+    },
+    /// Wait, then let the server answer.
+    Delay(Duration),
+    /// Relay this many bytes of the answer's body, then break the connection.
+    CutBodyAfter(u64),
+    /// Break the connection without an answer.
+    HangUp,
+}
+
+/// Which requests meet a fault.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The method; any when empty.
+    pub method: &'static str,
+    /// A part of `path?query`, escaped as on the wire; any when empty.
+    pub contains: String,
+    /// How often; afterwards the rule is spent.
+    pub times: usize,
+    /// What happens.
+    pub fault: Fault,
+}
+
+impl Rule {
+    /// Every request of `method` whose `path?query` contains `contains` meets `fault`.
+    pub fn always(method: &'static str, contains: impl Into<String>, fault: Fault) -> Self {
+        Self {
+            method,
+            contains: contains.into(),
+            times: usize::MAX,
+            fault,
+        }
+    }
+
+    /// The first `times` requests of that kind meet `fault`.
+    pub fn times(times: usize, method: &'static str, contains: impl Into<String>, fault: Fault) -> Self {
+        Self {
+            times,
+            ..Self::always(method, contains, fault)
+        }
+    }
+
+    /// An S3 error as a fault.
+    #[must_use]
+    pub fn error(status: u16, code: &'static str) -> Fault {
+        Fault::Error {
+            status,
+            code,
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// A running proxy. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    upstream: String,
+    ended: AtomicBool,
+    recorded: Mutex<Vec<Recorded>>,
+    rules: Mutex<Vec<Rule>>,
+    in_flight: AtomicUsize,
+    most_in_flight: AtomicUsize,
+}
+
+impl Proxy {
+    /// Starts one in front of `server`.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn start(server: &impl S3) -> Result<Self, Error> {
+        let upstream = server.endpoint().trim_start_matches("http://").to_owned();
+        let bound = |source: io::Error| Error::Start {
+            program: "the proxy".to_owned(),
+            source,
+        };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(bound)?;
+        let address = listener.local_addr().map_err(bound)?;
+        let shared = Arc::new(Shared {
+            upstream,
+            ended: AtomicBool::new(false),
+            recorded: Mutex::default(),
+            rules: Mutex::default(),
+            in_flight: AtomicUsize::new(0),
+            most_in_flight: AtomicUsize::new(0),
+        });
+        let serving = Arc::clone(&shared);
+        let accepting = Some(thread::spawn(move || accept(&listener, &serving)));
+        Ok(Self {
+            address,
+            shared,
+            accepting,
+        })
+    }
+
+    /// Adds a rule. Where several fit a request, the first one added that is not spent counts.
+    pub fn inject(&self, rule: Rule) {
+        lock(&self.shared.rules).push(rule);
+    }
+
+    /// Forgets what was recorded and all rules.
+    pub fn reset(&self) {
+        lock(&self.shared.rules).clear();
+        lock(&self.shared.recorded).clear();
+        self.shared.most_in_flight.store(0, Ordering::SeqCst);
+    }
+
+    /// The requests so far, in the order in which they came.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Recorded> {
+        lock(&self.shared.recorded).clone()
+    }
+
+    /// How many of them listed a bucket.
+    #[must_use]
+    pub fn lists(&self) -> usize {
+        self.requests().iter().filter(|request| request.is_list()).count()
+    }
+
+    /// How many of them read an object whose path contains `part` (escaped).
+    #[must_use]
+    pub fn gets(&self, part: &str) -> usize {
+        let is_get = |request: &&Recorded| request.method == "GET" && !request.is_list() && request.path.contains(part);
+        self.requests().iter().filter(is_get).count()
+    }
+
+    /// The most requests that were being answered at one time.
+    #[must_use]
+    pub fn most_in_flight(&self) -> usize {
+        self.shared.most_in_flight.load(Ordering::SeqCst)
+    }
+}
+
+impl S3 for Proxy {
+    fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        // Wakes the listener, which then sees that it is over.
+        drop(TcpStream::connect(self.address));
+        if let Some(accepting) = self.accepting.take() {
+            drop(accepting.join());
+        }
+    }
+}
+
+impl Shared {
+    fn begin(&self, request: Recorded) {
+        lock(&self.recorded).push(request);
+        let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_in_flight.fetch_max(now, Ordering::SeqCst);
+    }
+
+    fn end(&self) {
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn fault(&self, request: &Recorded) -> Option<Fault> {
+        let whole = format!("{}?{}", request.path, request.query);
+        let fits = |rule: &&mut Rule| {
+            rule.times > 0
+                && (rule.method.is_empty() || rule.method == request.method)
+                && whole.contains(&rule.contains)
+        };
+        let mut rules = lock(&self.rules);
+        let rule = rules.iter_mut().find(fits)?;
+        rule.times -= 1;
+        Some(rule.fault.clone())
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for stream in listener.incoming() {
+        if shared.ended.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(stream) = stream else { continue };
+        let shared = Arc::clone(shared);
+        // A client that breaks off is no concern of the proxy; the test sees what came of it.
+        thread::spawn(move || drop(relay::serve(stream, &shared)));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

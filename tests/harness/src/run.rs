@@ -1,0 +1,37 @@
+//! Runs a tool to its end and insists that it succeeds.
+
+use std::process::{Command, Stdio};
+
+use crate::error::{Error, tail};
+
+/// Runs `command` without stdin and gives its standard output.
+///
+/// # Errors
+/// When it cannot be started, or ends with anything but 0; the error holds the end of both its outputs.
+pub fn run(command: &mut Command) -> Result<String, Error> {
+    let shown = shown(command);
+    let output = command.stdin(Stdio::null()).output().map_err(|source| Error::Start {
+        program: command.get_program().to_string_lossy().into_owned(),
+        source,
+    })?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(stdout);
+    }
+    let both = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    Err(Error::Failed {
+        command: shown,
+        status: output.status.to_string(),
+        output: tail(&both),
+    })
+}
+
+/// The command as one would type it.
+#[must_use]
+pub fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
+}

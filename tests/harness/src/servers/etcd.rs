@@ -1,0 +1,237 @@
+//! A real etcd of one member, driven through its own JSON gateway.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+
+use super::process::{Server, folder, free_ports, with_retries};
+use crate::components::{self, EtcdVersion};
+use crate::error::Error;
+use crate::{http, run};
+
+/// A started etcd.
+#[derive(Debug)]
+pub struct Etcd {
+    server: Server,
+    endpoint: String,
+}
+
+/// How to start an etcd.
+#[derive(Clone, Debug)]
+pub struct EtcdOptions {
+    /// Which server.
+    pub version: EtcdVersion,
+    /// Where its data is, say from `etcdutl snapshot restore`; by default a new, empty folder that goes with the server.
+    pub data_dir: Option<PathBuf>,
+}
+
+/// One key to write.
+#[derive(Clone, Debug, Default)]
+pub struct Put {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The value.
+    pub value: Vec<u8>,
+    /// The lease that it hangs on; 0 for none.
+    pub lease: i64,
+}
+
+impl Put {
+    /// A key without a lease.
+    pub fn new(key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        Self {
+            key: key.into(),
+            value: value.into(),
+            lease: 0,
+        }
+    }
+}
+
+/// More than etcd's default of 128, so that large databases are made in minutes.
+const OPERATIONS: usize = 1000;
+
+impl Etcd {
+    /// Starts an empty one.
+    ///
+    /// # Errors
+    /// When this version cannot be installed or does not start.
+    pub fn start(version: EtcdVersion) -> Result<Self, Error> {
+        Self::start_with(&EtcdOptions {
+            version,
+            data_dir: None,
+        })
+    }
+
+    /// Starts one, perhaps on existing data.
+    ///
+    /// # Errors
+    /// See [`Etcd::start`].
+    pub fn start_with(options: &EtcdOptions) -> Result<Self, Error> {
+        let program = components::etcd(options.version)?;
+        with_retries(|| Self::start_once(&program, options.data_dir.as_deref()))
+    }
+
+    fn start_once(program: &Path, data_dir: Option<&Path>) -> Result<Self, Error> {
+        let [client, peer] = free_ports()?;
+        let folder = folder("etcd")?;
+        let data = data_dir.map_or_else(|| folder.path().join("data"), Path::to_path_buf);
+        let endpoint = format!("http://127.0.0.1:{client}");
+        let peer = format!("http://127.0.0.1:{peer}");
+        let mut command = Command::new(program);
+        command.arg("--data-dir").arg(data).args([
+            "--listen-client-urls",
+            &endpoint,
+            "--advertise-client-urls",
+            &endpoint,
+        ]);
+        command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
+        command.args(["--initial-cluster", &format!("default={peer}"), "--unsafe-no-fsync"]);
+        command.args(["--quota-backend-bytes", "8589934592", "--max-request-bytes", "33554432"]);
+        command.args(["--max-txn-ops", &OPERATIONS.to_string()]);
+        let health = format!("{endpoint}/health");
+        let serves = || http::request("GET", &health, b"").is_ok_and(|response| response.status == 200);
+        Ok(Self {
+            server: Server::start("etcd", folder, &mut command, serves)?,
+            endpoint,
+        })
+    }
+
+    /// `http://127.0.0.1:port`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
+    /// Writes keys, up to 1,000 in one transaction and thus in one revision. A key may occur only once in that.
+    ///
+    /// # Errors
+    /// When etcd refuses.
+    pub fn put(&self, puts: &[Put]) -> Result<(), Error> {
+        for chunk in puts.chunks(OPERATIONS) {
+            let operations: Vec<Value> = chunk.iter().map(put_operation).collect();
+            self.call("kv/txn", &json!({ "success": operations }))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes one key, which becomes a tombstone.
+    ///
+    /// # Errors
+    /// When etcd refuses.
+    pub fn delete(&self, key: &[u8]) -> Result<(), Error> {
+        self.call("kv/deleterange", &json!({ "key": BASE64.encode(key) }))
+            .map(drop)
+    }
+
+    /// Deletes all keys from `first` up to, without, `end`.
+    ///
+    /// # Errors
+    /// When etcd refuses.
+    pub fn delete_range(&self, first: &[u8], end: &[u8]) -> Result<(), Error> {
+        self.call(
+            "kv/deleterange",
+            &json!({ "key": BASE64.encode(first), "range_end": BASE64.encode(end) }),
+        )
+        .map(drop)
+    }
+
+    /// Makes a lease that lives `ttl` seconds, and gives its id.
+    ///
+    /// # Errors
+    /// When etcd refuses.
+    pub fn grant_lease(&self, ttl: u32) -> Result<i64, Error> {
+        let answer = self.call("lease/grant", &json!({ "TTL": ttl }))?;
+        number(&answer, "ID")
+    }
+
+    /// Forgets what was before `revision`, and waits until it is gone from the database.
+    ///
+    /// # Errors
+    /// When etcd refuses.
+    pub fn compact(&self, revision: i64) -> Result<(), Error> {
+        self.call("kv/compaction", &json!({ "revision": revision, "physical": true }))
+            .map(drop)
+    }
+
+    /// Rewrites the database without its free pages.
+    ///
+    /// # Errors
+    /// When etcd refuses.
+    pub fn defragment(&self) -> Result<(), Error> {
+        self.call("maintenance/defragment", &json!({})).map(drop)
+    }
+
+    /// The current revision.
+    ///
+    /// # Errors
+    /// When etcd does not answer.
+    pub fn revision(&self) -> Result<i64, Error> {
+        let answer = self.call("kv/range", &json!({ "key": BASE64.encode("\0"), "count_only": true }))?;
+        number(answer.get("header").unwrap_or(&Value::Null), "revision")
+    }
+
+    /// How many keys it holds.
+    ///
+    /// # Errors
+    /// When etcd does not answer.
+    pub fn count_keys(&self) -> Result<i64, Error> {
+        let every = BASE64.encode("\0");
+        let answer = self.call(
+            "kv/range",
+            &json!({ "key": every, "range_end": every, "count_only": true }),
+        )?;
+        // protojson leaves out a zero.
+        answer.get("count").map_or(Ok(0), |_| number(&answer, "count"))
+    }
+
+    /// Saves a snapshot, with its SHA-256 trailer, as etcd-manager takes one.
+    ///
+    /// # Errors
+    /// When etcd does not answer, or the file cannot be written.
+    pub fn snapshot(&self, file: &Path) -> Result<(), Error> {
+        let mut etcdctl = Command::new(components::etcdctl()?);
+        etcdctl.args([
+            "--endpoints",
+            &self.endpoint,
+            "--command-timeout=300s",
+            "snapshot",
+            "save",
+        ]);
+        run::run(etcdctl.arg(file)).map(drop)
+    }
+
+    fn call(&self, what: &str, body: &Value) -> Result<Value, Error> {
+        let url = format!("{}/v3/{what}", self.endpoint);
+        let response = http::expect_ok("POST", &url, body.to_string().as_bytes())?;
+        serde_json::from_slice(&response.body).map_err(|_| Error::Answer {
+            from: url,
+            answer: response.text(),
+        })
+    }
+}
+
+fn put_operation(put: &Put) -> Value {
+    let (key, value) = (BASE64.encode(&put.key), BASE64.encode(&put.value));
+    json!({ "request_put": { "key": key, "value": value, "lease": put.lease } })
+}
+
+/// protojson writes int64 as strings.
+fn number(answer: &Value, field: &str) -> Result<i64, Error> {
+    let text = answer
+        .get(field)
+        .and_then(Value::as_str)
+        .and_then(|text| text.parse().ok());
+    text.ok_or_else(|| Error::Answer {
+        from: "etcd".to_owned(),
+        answer: answer.to_string(),
+    })
+}

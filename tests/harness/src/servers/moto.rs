@@ -1,0 +1,48 @@
+//! moto: AWS' S3, EC2 and Auto Scaling in memory.
+
+use std::process::Command;
+
+use super::process::{Server, folder, free_ports, with_retries};
+use super::s3::S3;
+use crate::components::{self, Program};
+use crate::error::Error;
+use crate::http;
+
+/// A started moto server.
+#[derive(Debug)]
+pub struct Moto {
+    _server: Server,
+    port: u16,
+}
+
+impl Moto {
+    /// Starts one with nothing in it.
+    ///
+    /// # Errors
+    /// When moto cannot be installed or does not start.
+    pub fn start() -> Result<Self, Error> {
+        let program = components::moto()?;
+        with_retries(|| Self::start_once(&program))
+    }
+
+    fn start_once(program: &Program) -> Result<Self, Error> {
+        let [port] = free_ports()?;
+        let folder = folder("moto")?;
+        let mut command: Command = program.command();
+        command
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .current_dir(folder.path());
+        let health = format!("http://127.0.0.1:{port}/moto-api/");
+        let serves = || http::request("GET", &health, b"").is_ok_and(|response| response.status == 200);
+        Ok(Self {
+            _server: Server::start("moto", folder, &mut command, serves)?,
+            port,
+        })
+    }
+}
+
+impl S3 for Moto {
+    fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}

@@ -1,0 +1,72 @@
+//! `verify` against what one would do by hand: unpack, sum, and let etcd look at it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use harness::components;
+
+use super::measure::{measure, median};
+use super::snapshot::{NAME, store};
+use super::{Bench, Row, Rows};
+
+/// See the module.
+pub(super) const BENCH: Bench = Bench { name: "verify", run };
+
+/// By turns, so that a busy moment of the machine hits both.
+const RUNS: usize = 3;
+
+fn run(binary: &Path) -> Rows {
+    let store = store()?;
+    let gzip = store.join(NAME).join("etcd.backup.gz");
+    // On the disk of the cache, as the spooled snapshot of `verify`: `/tmp` may be memory.
+    let scratch = tempfile::tempdir_in(store.parent().ok_or("no cache folder")?)?;
+    let unpacked = scratch.path().join("snapshot");
+    let script = format!(
+        "gzip -dc {gzip} > {file} && sha256sum {file} && {etcdutl} snapshot status {file}",
+        gzip = gzip.display(),
+        file = unpacked.display(),
+        etcdutl = components::etcdutl()?.display()
+    );
+    let (mut ours, mut theirs, mut peak) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..RUNS {
+        let mut verify = Command::new(binary);
+        verify
+            .args(["verify", NAME, "--store"])
+            .arg(format!("main=file://{}", store.display()));
+        let cost = measure(verify.arg("--temp-dir").arg(scratch.path()))?;
+        ours.push(cost.time);
+        peak = peak.max(cost.peak);
+        theirs.push(measure(Command::new("sh").args(["-c", &script]))?.time);
+    }
+    let size = fs::metadata(&unpacked)?.len() as f64 / 1e9;
+    Ok(rows(size, median(&mut ours), median(&mut theirs), peak))
+}
+
+fn rows(size: f64, ours: Duration, theirs: Duration, peak: u64) -> Vec<Row> {
+    let row = |what: &str, value: String, aim| Row {
+        what: what.to_owned(),
+        value,
+        aim,
+    };
+    vec![
+        row("snapshot, unpacked", format!("{size:.2} GB"), ""),
+        row(
+            "`gzip -dc > f && sha256sum f && etcdutl snapshot status f`",
+            format!("{:.2} s", theirs.as_secs_f64()),
+            "",
+        ),
+        row(
+            "`kubectl etcd-backups verify`",
+            format!("{:.2} s", ours.as_secs_f64()),
+            "",
+        ),
+        row(
+            "ratio",
+            format!("{:.2}", ours.as_secs_f64() / theirs.as_secs_f64()),
+            "≤ 0.25",
+        ),
+        row("peak memory of `verify`", format!("{} MiB", peak >> 20), "≤ 300 MiB"),
+    ]
+}

@@ -1,0 +1,72 @@
+//! A `.tar.gz` that depends on nothing but its content: no times, no owners.
+
+use std::io;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+/// An archive in the making.
+pub(super) struct Archive {
+    tar: tar::Builder<GzEncoder<Vec<u8>>>,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self {
+            tar: tar::Builder::new(GzEncoder::new(Vec::new(), Compression::best())),
+        }
+    }
+}
+
+impl Archive {
+    pub(super) fn add(&mut self, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(mode);
+        self.tar.append_data(&mut header, path, content)
+    }
+
+    /// Its bytes.
+    pub(super) fn finish(self) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+        Ok(self.tar.into_inner()?.finish()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        let mut archive = Archive::default();
+        archive.add("plugin", 0o755, b"binary").unwrap();
+        archive.add("man/plugin.1", 0o644, b".TH").unwrap();
+        archive.finish().unwrap()
+    }
+
+    #[test]
+    fn holds_what_was_added_and_is_the_same_each_time() {
+        let bytes = sample();
+        let mut read = tar::Archive::new(GzDecoder::new(bytes.as_slice()));
+        let mut found = Vec::new();
+        for entry in read.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut content = String::new();
+            entry.read_to_string(&mut content).unwrap();
+            found.push((
+                entry.path().unwrap().display().to_string(),
+                entry.header().mode().unwrap(),
+                content,
+            ));
+        }
+        let expected = [("plugin", 0o755, "binary"), ("man/plugin.1", 0o644, ".TH")];
+        assert_eq!(
+            found,
+            expected.map(|(path, mode, content)| (path.to_owned(), mode, content.to_owned()))
+        );
+        assert_eq!(bytes, sample());
+    }
+}
