@@ -33,6 +33,8 @@ pub struct Ways<'a> {
     pub kubeconfig: Option<PathBuf>,
     /// `--context`.
     pub context: Option<String>,
+    /// The program to run as ssh; else the one on `PATH`.
+    pub ssh: Option<PathBuf>,
     /// Where the clients CA lies, where a state store is known: to make a certificate from.
     pub keys: Option<KeySource<'a>>,
 }
@@ -146,7 +148,10 @@ impl Ways<'_> {
             return Err(AccessError::Missing("--via ssh needs --host"));
         }
         let port = self.port()?;
-        let program = which::which("ssh").map_err(|_| SshError::NoProgram)?;
+        let program = match &self.ssh {
+            Some(program) => program.clone(),
+            None => which::which("ssh").map_err(|_| SshError::NoProgram)?,
+        };
         let mut failed = Vec::new();
         for host in &self.args.host {
             let ssh = Ssh {
@@ -375,6 +380,7 @@ mod tests {
             etcd: "main",
             kubeconfig: None,
             context: None,
+            ssh: None,
             keys: None,
         }
     }
