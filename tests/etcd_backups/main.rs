@@ -11,5 +11,6 @@ mod pin;
 mod s3;
 mod show;
 mod stand;
+mod take;
 mod timeline;
 mod verify;

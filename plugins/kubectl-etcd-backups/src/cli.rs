@@ -6,7 +6,7 @@ use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
-use crate::{check, diff, download, export, inspect, list, pin, show, timeline, verify};
+use crate::{check, diff, download, export, inspect, list, pin, show, take, timeline, verify};
 
 /// Find, verify, look into and compare the backups that etcd-manager keeps
 #[derive(Debug, Parser)]
@@ -49,6 +49,7 @@ pub enum Command {
     Download(download::Args),
     Timeline(timeline::Args),
     Check(check::Args),
+    Take(take::Args),
 }
 
 impl Command {
@@ -66,6 +67,7 @@ impl Command {
             Self::Download(args) => download::run(args, context).await,
             Self::Timeline(args) => timeline::run(args, context).await,
             Self::Check(args) => check::run(args, context).await,
+            Self::Take(args) => take::run(args, context).await,
         }
     }
 }

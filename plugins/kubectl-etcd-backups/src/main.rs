@@ -12,6 +12,7 @@ mod open;
 mod pin;
 mod prometheus;
 mod show;
+mod take;
 mod timeline;
 mod verify;
 

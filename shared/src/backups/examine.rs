@@ -8,7 +8,7 @@ use crate::domain::kube::value::Value;
 use crate::domain::snapshot::Content;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::ports::{ObjectStore, ReadAt, ReadFailure, ReadSnapshot, SnapshotReader, StoreError, StoreErrorKind};
+use crate::ports::{ObjectStore, ReadFailure, ReadSnapshot, SnapshotReader, StoreError, StoreErrorKind};
 
 use super::catalog::Backup;
 
@@ -133,21 +133,23 @@ pub async fn examine(
     };
     if let Some(ReadSnapshot {
         content: Some(content),
-        db: Some(db),
+        db: Some(_),
         ..
     }) = &snapshot
     {
         facts.revision = content.revision;
         facts.keys = content.keys.len() as u64;
         facts.nodes = content.below(NODES_PREFIX).len() as u64;
-        facts.lineage = lineage(content, db.as_ref());
+        facts.lineage = snapshot.as_ref().and_then(lineage);
     }
     Ok(Examined { facts, meta, snapshot })
 }
 
 /// The cluster's identity: the UID of namespace `kube-system`.
-fn lineage(content: &Content, db: &dyn ReadAt) -> Option<String> {
-    let value = content.find(KUBE_SYSTEM)?.value(db).ok()?;
+#[must_use]
+pub fn lineage(snapshot: &ReadSnapshot) -> Option<String> {
+    let (content, db) = (snapshot.content.as_ref()?, snapshot.db.as_ref()?);
+    let value = content.find(KUBE_SYSTEM)?.value(db.as_ref()).ok()?;
     let meta = ObjectMeta::of_value(&Value::decode(&value).ok()?).ok()?;
     Some(meta.uid).filter(|uid| !uid.is_empty())
 }
