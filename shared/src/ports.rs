@@ -2,7 +2,6 @@
 
 mod hints;
 
-use std::io;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -14,6 +13,7 @@ use crate::domain::store_url::StoreUrl;
 pub mod etcd;
 pub mod snapshot;
 
+pub use crate::domain::snapshot::ReadAt;
 pub use etcd::{EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyValue, LeaseId, SnapshotStream};
 pub use snapshot::{
     PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
@@ -157,40 +157,4 @@ pub enum StoreErrorKind {
     /// Anything else, in the store's words.
     #[error("{0}")]
     Other(String),
-}
-
-/// Reads at positions, as a file or a byte slice can: what the snapshot reader needs of a database.
-pub trait ReadAt: Send + Sync {
-    /// Fills `buffer` from `offset`. Fewer bytes than asked for are an `UnexpectedEof`.
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
-
-    /// The length in bytes.
-    fn size(&self) -> u64;
-}
-
-impl ReadAt for Vec<u8> {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.as_slice().read_exact_at(buffer, offset)
-    }
-
-    fn size(&self) -> u64 {
-        self.len() as u64
-    }
-}
-
-impl ReadAt for &[u8] {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let start = usize::try_from(offset).ok();
-        let end = start.and_then(|start| start.checked_add(buffer.len()));
-        let bytes = start
-            .zip(end)
-            .and_then(|(start, end)| self.get(start..end))
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        buffer.copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn size(&self) -> u64 {
-        self.len() as u64
-    }
 }

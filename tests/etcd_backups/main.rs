@@ -1,11 +1,21 @@
 //! `kubectl etcd-backups` as an operator calls it: every subcommand over real stores.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 mod bad_input;
 mod check;
+mod completion;
+mod contents;
 mod download;
+mod etcd;
 mod good;
 mod help;
+mod interrupted;
 mod list;
 mod pin;
 mod s3;

@@ -17,7 +17,9 @@ use crate::timeline::fell_by_half;
 
 /// Check that backups still arrive, for cron and alerting
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Looks at listings only: is the newest complete backup of each etcd cluster younger than --max-age, and is it at least half as large as the one before? Exits with 5 where one is not.\n\nExamples:\n  kubectl etcd-backups check --max-age 45m --all-clusters\n  kubectl etcd-backups check -o prometheus > backups.prom")]
+#[command(
+    after_help = "Looks at listings only: is the newest complete backup of each etcd cluster younger than --max-age, and is it at least half as large as the one before? Exits with 5 where one is not.\n\nExamples:\n  kubectl etcd-backups check --max-age 45m --all-clusters\n  kubectl etcd-backups check -o prometheus > backups.prom"
+)]
 pub struct Args {
     /// How old the newest backup may be [default: 30m, or twice the interval of the cluster's spec if that is longer]
     #[arg(long, value_name = "AGE", value_parser = duration::parse)]
@@ -58,7 +60,6 @@ impl Row for CheckRow {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let verdict = if self.ok {
             Cell::verdict(Verdict::Good, "ok")
         } else {
@@ -66,13 +67,11 @@ impl Row for CheckRow {
         };
         vec![
             Cell::text(&self.cluster),
-            Cell::text(or_dash(self.etcd.clone())),
+            Cell::text_or_dash(self.etcd.clone()),
             verdict,
-            Cell::text(or_dash(self.newest.clone())),
-            Cell::number(or_dash(
-                self.age_seconds.map(|age| units::age(SignedDuration::from_secs(age))),
-            )),
-            Cell::number(or_dash(self.size_bytes.map(units::bytes))),
+            Cell::text_or_dash(self.newest.clone()),
+            Cell::number_or_dash(self.age_seconds.map(|age| units::age(SignedDuration::from_secs(age)))),
+            Cell::number_or_dash(self.size_bytes.map(units::bytes)),
             Cell::number(self.backups),
             Cell::text(self.reasons.join("; ")),
         ]

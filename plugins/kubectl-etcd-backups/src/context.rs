@@ -13,7 +13,6 @@ use runbook_kit::backups::catalog::{self, Backup, Catalog};
 use runbook_kit::backups::choose::{self, ChooseError, Chosen, Looking, Rejected};
 use runbook_kit::backups::discover::{self, Discovered, EtcdStore, ExplicitStore};
 use runbook_kit::cli::ClusterArgs;
-use runbook_kit::domain::backup_ref::BackupRef;
 use runbook_kit::domain::kops::identity;
 use runbook_kit::domain::moment;
 use runbook_kit::domain::store_url::StoreUrl;
@@ -23,6 +22,7 @@ use runbook_kit::ports::{Clock, ObjectStore, SnapshotPacker, SnapshotReader};
 use runbook_kit::ui::Ui;
 
 use crate::cli::Cli;
+use crate::wanted::Wanted;
 
 /// Clusters whose stores are listed at once.
 const CLUSTERS_AT_ONCE: usize = 16;
@@ -143,18 +143,13 @@ impl Context {
     }
 
     /// What the user named, at most one of each etcd cluster.
-    pub async fn choose<'a>(
-        &self,
-        catalogs: &'a [Catalog],
-        wanted: &BackupRef,
-        at: Option<&str>,
-    ) -> Result<Vec<Chosen<'a>>, AnyFailure> {
-        let at = self.moment(at, "--at")?;
+    pub async fn choose<'a>(&self, catalogs: &'a [Catalog], wanted: &Wanted) -> Result<Vec<Chosen<'a>>, AnyFailure> {
+        let at = self.moment(wanted.at.as_deref(), "--at")?;
         let looking = Looking {
             objects: self.objects(),
             reader: self.reader(),
         };
-        let chosen = choose::choose(looking, catalogs, wanted, at).await;
+        let chosen = choose::choose(looking, catalogs, &wanted.backup, at).await;
         if let Err(ChooseError::NoneGood { rejected, .. }) = &chosen {
             // The error itself lists them.
             self.ui.detail(&format!("{} backups were looked at", rejected.len()));
@@ -166,10 +161,9 @@ impl Context {
     pub async fn choose_one<'a>(
         &self,
         catalogs: &'a [Catalog],
-        wanted: &BackupRef,
-        at: Option<&str>,
+        wanted: &Wanted,
     ) -> Result<(&'a Catalog, &'a Backup), AnyFailure> {
-        let chosen = self.choose(catalogs, wanted, at).await?;
+        let chosen = self.choose(catalogs, wanted).await?;
         match chosen.as_slice() {
             [one] => {
                 self.tell_rejected(&one.rejected);
@@ -177,6 +171,7 @@ impl Context {
             }
             several => {
                 let etcds: Vec<&str> = several.iter().map(|one| one.catalog.store.etcd.as_str()).collect();
+                let wanted = &wanted.backup;
                 let message = format!("{wanted} is a backup of {}: say which is meant", etcds.join(" and of "));
                 let etcd = etcds.first().copied().unwrap_or_default();
                 Err(UsageError::new(message)

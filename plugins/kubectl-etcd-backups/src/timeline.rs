@@ -17,7 +17,9 @@ use crate::context::Context;
 
 /// Draw sizes and gaps over time, oldest first, and mark what is odd
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Marks: `cliff` (less than half the size, or with --keys less than half the keys, of the backup before), `gap` (over three backup intervals in which none was kept or taken), `empty` (nothing was ever written to this etcd), `lineage` (with --keys: another cluster than before), `incomplete`.\n\nExamples:\n  kubectl etcd-backups timeline --since 2d\n  kubectl etcd-backups timeline --keys --etcd main")]
+#[command(
+    after_help = "Marks: `cliff` (less than half the size, or with --keys less than half the keys, of the backup before), `gap` (over three backup intervals in which none was kept or taken), `empty` (nothing was ever written to this etcd), `lineage` (with --keys: another cluster than before), `incomplete`.\n\nExamples:\n  kubectl etcd-backups timeline --since 2d\n  kubectl etcd-backups timeline --keys --etcd main"
+)]
 pub struct Args {
     /// Read every backup whole, to count keys and Nodes and to see whether it is the same cluster
     #[arg(long)]
@@ -98,22 +100,21 @@ impl Row for TimelineRow {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let marks: Vec<&str> = self.marks.iter().map(|mark| mark.word()).collect();
         vec![
             Cell::text(&self.etcd),
             Cell::text(&self.name),
             Cell::number(units::age(self.now.duration_since(self.created))),
-            Cell::number(or_dash(self.size_bytes.map(units::bytes))),
+            Cell::number_or_dash(self.size_bytes.map(units::bytes)),
             Cell::text("▇".repeat(self.bar)),
-            Cell::number(or_dash(self.keys.map(|keys| keys.to_string()))),
+            Cell::number_or_dash(self.keys),
             if marks.is_empty() {
                 Cell::text("")
             } else {
                 Cell::verdict(Verdict::Doubtful, marks.join(", "))
             },
-            Cell::number(or_dash(self.nodes.map(|nodes| nodes.to_string()))),
-            Cell::text(self.lineage.as_deref().unwrap_or("-")),
+            Cell::number_or_dash(self.nodes),
+            Cell::text_or_dash(self.lineage.as_deref()),
         ]
     }
 
