@@ -113,7 +113,6 @@ fn ways<'a>(args: &'a EtcdAccessArgs, keys: Option<&'a Keys>) -> Ways<'a> {
         etcd: "main",
         kubeconfig: None,
         context: None,
-        ssh: None,
         keys: keys.map(Keys::source),
     }
 }

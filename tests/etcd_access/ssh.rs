@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use harness::servers::sshd;
 use harness::{Ca, EtcdVersion, Sshd, Usage, pki};
-use runbook_kit::adapters::etcd::access::{AccessError, Connected, Ways, connect};
+use runbook_kit::adapters::etcd::access::{AccessError, Connected, connect};
 use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
 use runbook_kit::error::Failure;
 
@@ -31,11 +31,11 @@ fn args(world: &World, host: &str) -> EtcdAccessArgs {
 }
 
 async fn go(sshd: &Sshd, args: &EtcdAccessArgs) -> Result<Connected, AccessError> {
-    let ways = Ways {
-        ssh: Some(sshd.path().join("ssh")),
-        ..ways(args, None)
+    let args = EtcdAccessArgs {
+        ssh_program: Some(sshd.path().join("ssh")),
+        ..args.clone()
     };
-    connect(&ways).await
+    connect(&ways(&args, None)).await
 }
 
 async fn told(sshd: &Sshd, args: &EtcdAccessArgs) -> String {

@@ -156,7 +156,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         };
         rows.push(TakeRow::new(catalog, &plan, taken.as_ref(), &connected.way));
     }
-    output::rows(&context.ui, context.format, &rows, "No etcd cluster to take a backup of")?;
+    output::rows(
+        &context.ui,
+        context.format,
+        &rows,
+        "No etcd cluster to take a backup of",
+    )?;
     if consent.is_none() {
         context.ui.note("nothing was changed; pass --yes to do it");
     }
@@ -169,10 +174,11 @@ fn one_etcd_per_endpoint(access: &EtcdAccessArgs, catalogs: &[Catalog]) -> Resul
     let several = catalogs.len() > 1;
     if several && (by_endpoint || access.etcd_port.is_some()) {
         let etcds: Vec<&str> = catalogs.iter().map(|catalog| catalog.store.etcd.as_str()).collect();
-        return Err(
-            UsageError::new(format!("the endpoint is of one etcd, and {} are asked for", etcds.join(" and ")))
-                .hint("pass --etcd with the one that answers there, such as --etcd main"),
-        );
+        return Err(UsageError::new(format!(
+            "the endpoint is of one etcd, and {} are asked for",
+            etcds.join(" and ")
+        ))
+        .hint("pass --etcd with the one that answers there, such as --etcd main"));
     }
     Ok(())
 }
@@ -194,7 +200,6 @@ async fn connect(
         etcd: &catalog.store.etcd,
         kubeconfig,
         context: kube_context,
-        ssh: None,
         keys: key_store.map(|place| KeySource {
             objects: context.objects(),
             key_store: place.clone(),

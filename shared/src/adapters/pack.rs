@@ -127,7 +127,9 @@ mod tests {
         let seen = Mutex::new(0);
         let packer = Packer::new(Some(folder.path().to_owned()));
         let packed = packer
-            .pack(stream(io::Cursor::new(content.clone())), &|at| *seen.lock().unwrap() = at)
+            .pack(stream(io::Cursor::new(content.clone())), &|at| {
+                *seen.lock().unwrap() = at
+            })
             .await
             .unwrap();
         assert_eq!(*seen.lock().unwrap(), 3_000_000);
@@ -136,7 +138,9 @@ mod tests {
         body.reader.read_to_end(&mut gzip).await.unwrap();
         assert_eq!(gzip.len() as u64, packed.size());
         let mut back = Vec::new();
-        flate2::read::GzDecoder::new(gzip.as_slice()).read_to_end(&mut back).unwrap();
+        flate2::read::GzDecoder::new(gzip.as_slice())
+            .read_to_end(&mut back)
+            .unwrap();
         assert!(back == content);
         drop(packed);
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
@@ -149,7 +153,9 @@ mod tests {
             Ok(bytes::Bytes::from_static(b"some")),
             Err(io::Error::other("gone")),
         ]));
-        let packed = Packer::new(Some(folder.path().to_owned())).pack(stream(broken), &|_| {}).await;
+        let packed = Packer::new(Some(folder.path().to_owned()))
+            .pack(stream(broken), &|_| {})
+            .await;
         assert!(matches!(packed.err().unwrap(), PackFailure::Etcd { at: 4, .. }));
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
         let absent = Packer::new(Some(folder.path().join("absent")));

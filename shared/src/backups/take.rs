@@ -91,7 +91,9 @@ pub enum TakeError {
     #[error("this etcd is empty: nothing was ever written to it, and a backup of it would restore nothing")]
     Empty,
     /// Another cluster's etcd.
-    #[error("this etcd is of another cluster than the store's newest backup {newest}: kube-system is {found} and not {wanted}")]
+    #[error(
+        "this etcd is of another cluster than the store's newest backup {newest}: kube-system is {found} and not {wanted}"
+    )]
     OtherCluster {
         /// The store's newest backup.
         newest: BackupName,
@@ -141,9 +143,9 @@ impl Failure for TakeError {
             Self::ReadBack(error) => Failure::hint(error),
             Self::Damaged(_) => Some("repeat the command, or take it from another member".to_owned()),
             Self::Empty => Some("check --endpoints, --host or --context: is it the right etcd?".to_owned()),
-            Self::OtherCluster { .. } => {
-                Some("check --endpoints, --host and --context; pass --other-lineage if the store changed hands".to_owned())
-            }
+            Self::OtherCluster { .. } => Some(
+                "check --endpoints, --host and --context; pass --other-lineage if the store changed hands".to_owned(),
+            ),
             Self::Half { .. } | Self::Different { .. } => {
                 Some("repeat the command; etcd-manager ignores data without meta, and you may delete it".to_owned())
             }
@@ -164,7 +166,11 @@ pub async fn plan(taking: Taking<'_>, catalog: &Catalog, now: Timestamp) -> Resu
         .join(layout::CONTROL_FOLDER)
         .join(layout::CLUSTER_SPEC_FILE);
     let spec = if catalog.listing.has_cluster_spec {
-        let file = taking.objects.get(&spec_at, CONTROL_LIMIT).await.map_err(TakeError::Store)?;
+        let file = taking
+            .objects
+            .get(&spec_at, CONTROL_LIMIT)
+            .await
+            .map_err(TakeError::Store)?;
         ClusterSpec::parse(&file)
             .map_err(|error| notes.push(format!("{spec_at}: {error}; the meta says what etcd says of itself")))
             .ok()

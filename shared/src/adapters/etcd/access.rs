@@ -33,8 +33,6 @@ pub struct Ways<'a> {
     pub kubeconfig: Option<PathBuf>,
     /// `--context`.
     pub context: Option<String>,
-    /// The program to run as ssh; else the one on `PATH`.
-    pub ssh: Option<PathBuf>,
     /// Where the clients CA lies, where a state store is known: to make a certificate from.
     pub keys: Option<KeySource<'a>>,
 }
@@ -148,7 +146,7 @@ impl Ways<'_> {
             return Err(AccessError::Missing("--via ssh needs --host"));
         }
         let port = self.port()?;
-        let program = match &self.ssh {
+        let program = match &self.args.ssh_program {
             Some(program) => program.clone(),
             None => which::which("ssh").map_err(|_| SshError::NoProgram)?,
         };
@@ -380,7 +378,6 @@ mod tests {
             etcd: "main",
             kubeconfig: None,
             context: None,
-            ssh: None,
             keys: None,
         }
     }
