@@ -109,7 +109,7 @@ pub enum TakeError {
         at: StoreUrl,
         /// Why.
         #[source]
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// The store has another size than was sent.
     #[error("{at} has {found} bytes in the store and not {wanted}: no meta was written, so it is no backup")]
@@ -227,9 +227,9 @@ pub async fn take(
     let data = plan.folder.join(layout::DATA_FILE);
     let uploaded = taking.objects.put_file(&data, packed.path(), PutMode::Create).await;
     uploaded.map_err(TakeError::Store)?;
-    let half = |source| TakeError::Half {
+    let half = |source: StoreError| TakeError::Half {
         at: data.clone(),
-        source,
+        source: Box::new(source),
     };
     let listed = taking.objects.list(&plan.folder).await.map_err(half)?;
     let found = listed.iter().find(|object| object.path == layout::DATA_FILE);

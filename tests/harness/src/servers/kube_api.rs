@@ -198,7 +198,7 @@ fn forward_port(
         .and_then(|port| port.parse().ok())
         .unwrap_or_default();
     for channel in [0, 1] {
-        send(connection, &[&[channel][..], &port.to_le_bytes()].concat())?;
+        send(connection, channel, &port.to_le_bytes())?;
     }
     let target = shared
         .pods
@@ -212,17 +212,17 @@ fn forward_port(
     let etcd = match target {
         Ok(etcd) => etcd,
         Err(error) => {
-            let words = format!("\u{1}error forwarding port {port} to pod {pod}: {error}");
-            send(connection, words.as_bytes())?;
+            let words = format!("error forwarding port {port} to pod {pod}: {error}");
+            send(connection, 1, words.as_bytes())?;
             return wait_for_end(reader);
         }
     };
     let (to_client, mut from_etcd) = (connection.try_clone()?, etcd.try_clone()?);
     let back = thread::spawn(move || {
         let mut block = vec![0; 32 << 10];
-        block[0] = 0;
-        while let Ok(count) = from_etcd.read(&mut block[1..]) {
-            if count == 0 || send(&to_client, &block[..=count]).is_err() {
+        while let Ok(count) = from_etcd.read(&mut block) {
+            let bytes = block.get(..count).unwrap_or_default();
+            if bytes.is_empty() || send(&to_client, 0, bytes).is_err() {
                 break;
             }
         }
@@ -251,10 +251,11 @@ fn wait_for_end(mut reader: BufReader<TcpStream>) -> io::Result<()> {
     Ok(())
 }
 
-/// One binary message to the client; servers do not mask theirs.
-fn send(mut connection: &TcpStream, message: &[u8]) -> io::Result<()> {
+/// One binary message to the client, on a channel; servers do not mask theirs.
+fn send(mut connection: &TcpStream, channel: u8, bytes: &[u8]) -> io::Result<()> {
+    let length = bytes.len() + 1;
     let mut frame = vec![0x82];
-    match (u8::try_from(message.len()), u16::try_from(message.len())) {
+    match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short), _) if short < 126 => frame.push(short),
         (_, Ok(medium)) => {
             frame.push(126);
@@ -262,10 +263,11 @@ fn send(mut connection: &TcpStream, message: &[u8]) -> io::Result<()> {
         }
         _ => {
             frame.push(127);
-            frame.extend((message.len() as u64).to_be_bytes());
+            frame.extend((length as u64).to_be_bytes());
         }
     }
-    frame.extend(message);
+    frame.push(channel);
+    frame.extend(bytes);
     connection.write_all(&frame)
 }
 
