@@ -2,16 +2,22 @@
 
 mod hints;
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::io::AsyncRead;
 
 use crate::domain::store_url::StoreUrl;
 
+pub mod etcd;
 pub mod snapshot;
 
 pub use crate::domain::snapshot::ReadAt;
-pub use snapshot::{ReadFailure, ReadSnapshot, SnapshotFile, SnapshotReader};
+pub use etcd::{EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyValue, LeaseId, SnapshotStream};
+pub use snapshot::{
+    PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
+};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -71,6 +77,18 @@ pub trait ObjectStore: Send + Sync {
 
     /// Writes a small object atomically.
     async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode) -> Result<(), StoreError>;
+
+    /// Writes the file at `path` as an object, whole or not at all. By default through memory: a store of large objects has
+    /// a better way.
+    async fn put_file(&self, at: &StoreUrl, path: &Path, mode: PutMode) -> Result<(), StoreError> {
+        let content = tokio::fs::read(path).await.map_err(|error| StoreError {
+            action: "write",
+            at: at.clone(),
+            kind: StoreErrorKind::Other(error.to_string()),
+            source: None,
+        })?;
+        self.put(at, content, mode).await
+    }
 
     /// Copies one object, on the server's side where the store can, and replaces what is there.
     async fn copy(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError>;

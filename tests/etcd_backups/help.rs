@@ -18,6 +18,7 @@ fn of_the_plugin_and_of_every_subcommand() {
         "download",
         "timeline",
         "check",
+        "take",
         "completion",
         "man",
     ];

@@ -21,5 +21,6 @@ mod pin;
 mod s3;
 mod show;
 mod stand;
+mod take;
 mod timeline;
 mod verify;

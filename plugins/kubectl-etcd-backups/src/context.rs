@@ -6,6 +6,7 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use runbook_kit::adapters::clock;
 use runbook_kit::adapters::kops_config;
+use runbook_kit::adapters::pack::Packer;
 use runbook_kit::adapters::stores::{StoreEnvironment, StoreOptions, Stores};
 use runbook_kit::adapters::unpack::{UnpackOptions, Unpacker};
 use runbook_kit::backups::catalog::{self, Backup, Catalog};
@@ -17,7 +18,7 @@ use runbook_kit::domain::moment;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::output::Format;
-use runbook_kit::ports::{Clock, ObjectStore, SnapshotReader};
+use runbook_kit::ports::{Clock, ObjectStore, SnapshotPacker, SnapshotReader};
 use runbook_kit::ui::Ui;
 
 use crate::cli::Cli;
@@ -33,6 +34,7 @@ pub struct Context {
     cluster: ClusterArgs,
     objects: Box<dyn ObjectStore>,
     reader: Box<dyn SnapshotReader>,
+    packer: Box<dyn SnapshotPacker>,
     clock: Box<dyn Clock>,
 }
 
@@ -63,6 +65,7 @@ impl Context {
             cluster: cli.cluster.clone(),
             objects: Box::new(Stores::new(options)),
             reader: Box::new(Unpacker::new(unpack)),
+            packer: Box::new(Packer::new(cli.unpack.temp_dir.clone())),
             clock,
         })
     }
@@ -77,6 +80,32 @@ impl Context {
 
     pub fn reader(&self) -> &dyn SnapshotReader {
         self.reader.as_ref()
+    }
+
+    pub fn packer(&self) -> &dyn SnapshotPacker {
+        self.packer.as_ref()
+    }
+
+    /// `--kubeconfig` and `--context`.
+    pub fn kube(&self) -> (Option<PathBuf>, Option<String>) {
+        (self.cluster.kubeconfig.clone(), self.cluster.context.clone())
+    }
+
+    /// Where the cluster's CAs lie, where state store and cluster are known and the cluster is in it.
+    pub async fn key_store(&self) -> Result<Option<StoreUrl>, AnyFailure> {
+        let (Some(state), Some(name)) = (self.state()?, self.name()?) else {
+            return Ok(None);
+        };
+        let place = match discover::cluster(self.objects(), &state, &name.value).await {
+            Ok(found) => match found.spec.map(|spec| spec.key_store_in(&state)) {
+                Some(place) => place.map_err(|error| error.to_string()),
+                None => Ok(state.join(&name.value).join("pki")),
+            },
+            Err(error) => Err(error.to_string()),
+        };
+        Ok(place
+            .map_err(|error| self.ui.detail(&format!("no certificate can be made: {error}")))
+            .ok())
     }
 
     /// The backups of each etcd cluster that was asked for.

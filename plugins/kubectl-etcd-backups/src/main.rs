@@ -14,6 +14,7 @@ mod open;
 mod pin;
 mod prometheus;
 mod show;
+mod take;
 mod timeline;
 mod verify;
 mod wanted;

@@ -132,16 +132,23 @@ pub async fn examine(
     };
     if let Some(ReadSnapshot {
         content: Some(content),
-        db: Some(db),
+        db: Some(_),
         ..
     }) = &snapshot
     {
         facts.revision = content.revision;
         facts.keys = content.keys.len() as u64;
         facts.nodes = nodes(content);
-        facts.lineage = Snapshot::new(content, db.as_ref()).lineage().ok().flatten();
+        facts.lineage = snapshot.as_ref().and_then(lineage);
     }
     Ok(Examined { facts, meta, snapshot })
+}
+
+/// The cluster's identity: the UID of namespace `kube-system`.
+#[must_use]
+pub fn lineage(snapshot: &ReadSnapshot) -> Option<String> {
+    let (content, db) = (snapshot.content.as_ref()?, snapshot.db.as_ref()?);
+    Snapshot::new(content, db.as_ref()).lineage().ok().flatten()
 }
 
 /// How many Nodes there are; under another prefix than kube-apiserver's default one every key is looked at.

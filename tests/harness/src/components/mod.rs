@@ -4,6 +4,7 @@
 mod etcd;
 mod install;
 mod python;
+mod ssh;
 mod tools;
 mod version;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 pub use etcd::{EtcdVersion, etcd, etcdctl, etcdutl};
 pub use python::{moto, weed};
+pub use ssh::sshd;
 pub use tools::cargo_deny;
 
 use crate::error::Error;
@@ -35,7 +37,15 @@ impl Program {
 }
 
 /// What `cargo xtask components` can install, by name.
-pub const NAMES: [&str; 6] = ["etcd", "etcd-3.5", "etcd-3.7", "moto", "seaweedfs", "cargo-deny"];
+pub const NAMES: [&str; 7] = [
+    "etcd",
+    "etcd-3.5",
+    "etcd-3.7",
+    "moto",
+    "seaweedfs",
+    "cargo-deny",
+    "sshd",
+];
 
 /// Makes sure that the component `name` is there, and says where. `None` for a name that is not in [`NAMES`].
 ///
@@ -49,6 +59,7 @@ pub fn ensure(name: &str) -> Result<Option<Vec<PathBuf>>, Error> {
         "moto" => vec![moto()?.path],
         "seaweedfs" => vec![weed()?],
         "cargo-deny" => vec![cargo_deny()?],
+        "sshd" => vec![sshd()?],
         _ => return Ok(None),
     }))
 }

@@ -1,12 +1,18 @@
 //! Servers on this machine's loopback address, each in a temporary folder and ended when its value is dropped.
 
 mod etcd;
+mod etcd_tls;
+pub mod kube_api;
 mod moto;
 mod process;
 mod s3;
 mod seaweedfs;
+pub mod sshd;
 
 pub use etcd::{Etcd, EtcdOptions, Put};
+pub use etcd_tls::ServerTls;
+pub use kube_api::{KubeApi, Pod};
 pub use moto::Moto;
 pub use s3::S3;
 pub use seaweedfs::SeaweedFs;
+pub use sshd::Sshd;
