@@ -2,7 +2,7 @@
 
 use crate::backups::discover::DiscoverError;
 use crate::exit::Exit;
-use crate::ports::{ReadFailure, StoreError};
+use crate::ports::{EtcdError, ReadFailure, StoreError};
 
 /// An error that ends a command.
 pub trait Failure: std::error::Error + Send + Sync + 'static {
@@ -27,6 +27,12 @@ impl<F: Failure> From<F> for AnyFailure {
 }
 
 impl Failure for StoreError {
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
+    }
+}
+
+impl Failure for EtcdError {
     fn hint(&self) -> Option<String> {
         Self::hint(self)
     }

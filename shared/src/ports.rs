@@ -10,8 +10,10 @@ use tokio::io::AsyncRead;
 
 use crate::domain::store_url::StoreUrl;
 
+pub mod etcd;
 pub mod snapshot;
 
+pub use etcd::{EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyValue, LeaseId, SnapshotStream};
 pub use snapshot::{ReadFailure, ReadSnapshot, SnapshotFile, SnapshotReader};
 
 /// Tells the time.

@@ -3,8 +3,10 @@
 use async_trait::async_trait;
 
 use super::file::FileStore;
+#[cfg(feature = "s3")]
+use super::s3::S3Store;
 use crate::domain::store_url::StoreUrl;
-use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind};
+use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError};
 
 /// What the user chose about AWS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +17,26 @@ pub struct StoreOptions {
     pub profile: Option<String>,
     /// kops' own variables.
     pub environment: StoreEnvironment,
+    /// When a copy on the server's side is done in parts.
+    pub multipart: Multipart,
+}
+
+/// When and how a copy on the server's side is done in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Multipart {
+    /// Objects larger than this, in bytes. S3 copies at most 5 GiB at once.
+    pub threshold: u64,
+    /// The size of a part in bytes; S3 wants at least 5 MiB.
+    pub part: u64,
+}
+
+impl Default for Multipart {
+    fn default() -> Self {
+        Self {
+            threshold: 5 << 30,
+            part: 512 << 20,
+        }
+    }
 }
 
 /// The variables by which kops and etcd-manager find an S3 that is not AWS, and how they write to it. AWS' own variables are
@@ -57,28 +79,72 @@ impl StoreEnvironment {
 /// All stores that this build can reach.
 pub struct Stores {
     file: FileStore,
+    #[cfg(feature = "s3")]
+    s3: S3Store,
 }
 
 impl Stores {
-    /// Connects to nothing yet: a bucket is looked for when it is first used.
+    /// Connects to nothing yet: credentials and a bucket are looked for when a bucket is first used.
     #[must_use]
-    pub fn new(_options: StoreOptions) -> Self {
-        Self { file: FileStore }
+    #[cfg_attr(
+        not(feature = "s3"),
+        expect(unused_variables, reason = "without S3 there is nothing to choose")
+    )]
+    pub fn new(options: StoreOptions) -> Self {
+        Self {
+            file: FileStore,
+            #[cfg(feature = "s3")]
+            s3: S3Store::new(options),
+        }
     }
 
+    #[cfg(feature = "s3")]
+    #[expect(clippy::unnecessary_wraps, reason = "without the feature s3 it fails")]
+    fn of(&self, _action: &'static str, at: &StoreUrl) -> Result<&dyn ObjectStore, StoreError> {
+        Ok(match at {
+            StoreUrl::File { .. } => &self.file,
+            StoreUrl::S3 { .. } => &self.s3,
+        })
+    }
+
+    #[cfg(not(feature = "s3"))]
     fn of(&self, action: &'static str, at: &StoreUrl) -> Result<&dyn ObjectStore, StoreError> {
         match at {
             StoreUrl::File { .. } => Ok(&self.file),
-            StoreUrl::S3 { .. } => {
-                let kind = StoreErrorKind::Unsupported("this build has no S3 support".into());
-                Err(StoreError {
-                    action,
-                    at: at.clone(),
-                    kind,
-                    source: None,
-                })
+            StoreUrl::S3 { .. } => Err(without_s3(action, at)),
+        }
+    }
+
+    /// Copies between schemes, through this process but never through memory.
+    #[cfg(feature = "s3")]
+    async fn transfer(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError> {
+        match from {
+            StoreUrl::S3 { .. } => self.file.receive(to, self.s3.open(from).await?).await,
+            StoreUrl::File { path } => {
+                // Tells a missing source by its own name, before anything is asked of the target.
+                drop(self.file.open(from).await?);
+                self.s3.upload(path.as_ref(), to).await
             }
         }
+    }
+
+    #[cfg(not(feature = "s3"))]
+    async fn transfer(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError> {
+        Err(without_s3(
+            "copy",
+            if matches!(from, StoreUrl::S3 { .. }) { from } else { to },
+        ))
+    }
+}
+
+#[cfg(not(feature = "s3"))]
+fn without_s3(action: &'static str, at: &StoreUrl) -> StoreError {
+    let kind = crate::ports::StoreErrorKind::Unsupported("this build has no S3 support".into());
+    StoreError {
+        action,
+        at: at.clone(),
+        kind,
+        source: None,
     }
 }
 
@@ -109,7 +175,12 @@ impl ObjectStore for Stores {
     }
 
     async fn copy(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError> {
-        self.of("copy", from)?.copy(from, to).await
+        match (from, to) {
+            (StoreUrl::S3 { .. }, StoreUrl::S3 { .. }) | (StoreUrl::File { .. }, StoreUrl::File { .. }) => {
+                self.of("copy", from)?.copy(from, to).await
+            }
+            _ => self.transfer(from, to).await,
+        }
     }
 
     async fn delete(&self, at: &StoreUrl) -> Result<(), StoreError> {

@@ -184,3 +184,25 @@ fn check_space(folder: &Path, compressed: u64) -> Result<u64, ReadFailure> {
     }
     Ok(available)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_fills_up_is_told_apart() {
+        let file = File::options().write(true).open("/dev/full").unwrap();
+        let mut spool = Spool {
+            file,
+            folder: PathBuf::from("/scratch"),
+            length: 4096,
+            available: 8192,
+        };
+        let failure = spool.write(&[0; 8192]).unwrap_err();
+        assert_eq!(
+            failure.to_string(),
+            "no space left for the unpacked snapshot in /scratch: 8192 bytes were free, 12288 or more are needed"
+        );
+        assert_eq!(spool.length(), 4096);
+    }
+}

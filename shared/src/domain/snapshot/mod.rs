@@ -5,6 +5,8 @@
 //! loaded at most once, so no file can make it run in circles, and nothing is allocated that the file's real length does
 //! not warrant.
 
+#[cfg(test)]
+mod build;
 mod bytes;
 mod content;
 mod meta;
@@ -13,6 +15,8 @@ mod pages;
 mod problem;
 mod problems;
 mod records;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::io;

@@ -1,0 +1,144 @@
+//! `s3://` stores: AWS, and what speaks its language, found and written to as kops and etcd-manager do.
+
+mod body;
+mod bucket;
+mod connect;
+mod copy;
+mod list;
+mod problem;
+mod write;
+
+use async_trait::async_trait;
+use tokio::io::AsyncReadExt;
+
+use self::bucket::Bucket;
+use self::connect::Connector;
+use self::problem::Problem;
+use super::stores::StoreOptions;
+use crate::domain::store_url::StoreUrl;
+use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind};
+
+/// Any number of buckets, each asked in its own region.
+pub(super) struct S3Store {
+    connector: Connector,
+}
+
+/// A location, with its bucket at hand.
+struct Place<'a> {
+    bucket: std::sync::Arc<Bucket>,
+    key: &'a str,
+}
+
+impl S3Store {
+    pub(super) fn new(options: StoreOptions) -> Self {
+        Self {
+            connector: Connector::new(options),
+        }
+    }
+
+    async fn place<'a>(&self, action: &'static str, at: &'a StoreUrl) -> Result<Place<'a>, StoreError> {
+        let StoreUrl::S3 { bucket, key } = at else {
+            let kind = StoreErrorKind::Unsupported("it is no s3:// location".into());
+            return Err(StoreError {
+                action,
+                at: at.clone(),
+                kind,
+                source: None,
+            });
+        };
+        let bucket = self
+            .connector
+            .bucket(bucket)
+            .await
+            .map_err(|problem| problem.on(action, at))?;
+        Ok(Place { bucket, key })
+    }
+
+    /// Writes the file at `path` to `to`, as a whole or not at all.
+    pub(super) async fn upload(&self, path: &std::path::Path, to: &StoreUrl) -> Result<(), StoreError> {
+        let place = self.place("write", to).await?;
+        write::upload(&place.bucket, place.key, path)
+            .await
+            .map_err(|problem| problem.on("write", to))
+    }
+}
+
+#[async_trait]
+impl ObjectStore for S3Store {
+    async fn list(&self, at: &StoreUrl) -> Result<Vec<ObjectInfo>, StoreError> {
+        let place = self.place("list", at).await?;
+        list::objects(&place.bucket, place.key)
+            .await
+            .map_err(|problem| problem.on("list", at))
+    }
+
+    async fn list_folders(&self, at: &StoreUrl) -> Result<Vec<String>, StoreError> {
+        let place = self.place("list", at).await?;
+        list::folders(&place.bucket, place.key)
+            .await
+            .map_err(|problem| problem.on("list", at))
+    }
+
+    async fn get(&self, at: &StoreUrl, limit: u64) -> Result<Vec<u8>, StoreError> {
+        let body = self.open(at).await?;
+        let failed = |kind| StoreError {
+            action: "read",
+            at: at.clone(),
+            kind,
+            source: None,
+        };
+        if body.size > limit {
+            return Err(failed(StoreErrorKind::TooLarge { limit }));
+        }
+        let mut content = Vec::new();
+        // One more than allowed: the server's word on the size is no promise.
+        let mut reader = body.reader.take(limit.saturating_add(1));
+        reader
+            .read_to_end(&mut content)
+            .await
+            .map_err(|error| failed(StoreErrorKind::Other(error.to_string())))?;
+        if u64::try_from(content.len()).unwrap_or(u64::MAX) > limit {
+            return Err(failed(StoreErrorKind::TooLarge { limit }));
+        }
+        Ok(content)
+    }
+
+    async fn open(&self, at: &StoreUrl) -> Result<ObjectBody, StoreError> {
+        let place = self.place("read", at).await?;
+        body::open(place.bucket, place.key)
+            .await
+            .map_err(|problem| problem.on("read", at))
+    }
+
+    async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode) -> Result<(), StoreError> {
+        let place = self.place("write", at).await?;
+        write::put(&place.bucket, place.key, content.into(), mode)
+            .await
+            .map_err(|problem| problem.on("write", at))
+    }
+
+    async fn copy(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError> {
+        let (source, target) = (self.place("copy", from).await?, self.place("copy", to).await?);
+        let found = source
+            .bucket
+            .probe(source.key)
+            .await
+            .map_err(|problem| problem.on("copy", from))?;
+        let found = found.ok_or_else(|| Problem::of(StoreErrorKind::NotFound).on("copy", from))?;
+        let source = copy::Source {
+            bucket: source.bucket.name(),
+            key: source.key,
+            found: &found,
+        };
+        copy::copy(&source, &target.bucket, target.key, self.connector.multipart())
+            .await
+            .map_err(|problem| problem.on("copy", to))
+    }
+
+    async fn delete(&self, at: &StoreUrl) -> Result<(), StoreError> {
+        let place = self.place("delete", at).await?;
+        write::delete(&place.bucket, place.key)
+            .await
+            .map_err(|problem| problem.on("delete", at))
+    }
+}

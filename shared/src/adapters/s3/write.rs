@@ -1,0 +1,126 @@
+//! Writes: as kops does them, and conditional where the caller wants no object replaced.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_types::byte_stream::Length;
+use bytes::Bytes;
+
+use super::bucket::Bucket;
+use super::copy::{PartSource, Parts};
+use super::problem::{Problem, innermost};
+use crate::ports::{PutMode, StoreErrorKind};
+
+/// The most that one request may carry, and the parts that more is sent in.
+const LARGEST_PUT: u64 = 5 << 30;
+const UPLOAD_PART: u64 = 256 << 20;
+
+pub(super) async fn put(bucket: &Bucket, key: &str, content: Bytes, mode: PutMode) -> Result<(), Problem> {
+    let mut conditional = mode == PutMode::Create;
+    loop {
+        let encryption = bucket.encryption().await;
+        let request = bucket
+            .client()
+            .put_object()
+            .bucket(bucket.name())
+            .key(key)
+            .set_acl(bucket.acl());
+        let request = request
+            .set_server_side_encryption(encryption.clone())
+            .body(ByteStream::from(content.clone()));
+        let request = if conditional {
+            request.if_none_match("*")
+        } else {
+            request
+        };
+        let Err(error) = request.send().await else {
+            return Ok(());
+        };
+        let problem = Problem::from(error);
+        if conditional && problem.is_condition() {
+            return Err(Problem::of(StoreErrorKind::AlreadyExists));
+        }
+        if bucket.gives_up_encryption(encryption.as_ref(), &problem) {
+            continue;
+        }
+        if !conditional || !problem.refuses_conditions() {
+            return Err(problem);
+        }
+        // The server knows no conditional writes: a look beforehand is the best that is left.
+        if bucket.probe(key).await?.is_some() {
+            return Err(Problem::of(StoreErrorKind::AlreadyExists));
+        }
+        conditional = false;
+    }
+}
+
+pub(super) async fn delete(bucket: &Bucket, key: &str) -> Result<(), Problem> {
+    match bucket
+        .client()
+        .delete_object()
+        .bucket(bucket.name())
+        .key(key)
+        .send()
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(error) => match Problem::from(error) {
+            problem if *problem.kind() == StoreErrorKind::NotFound => Ok(()),
+            problem => Err(problem),
+        },
+    }
+}
+
+/// Sends a file, in parts where it is too large for one request.
+pub(super) async fn upload(bucket: &Bucket, key: &str, path: &Path) -> Result<(), Problem> {
+    let size = tokio::fs::metadata(path)
+        .await
+        .map_err(|error| Problem::other(error.to_string()))?
+        .len();
+    if size > LARGEST_PUT {
+        return Parts::begin(bucket, key)
+            .await?
+            .fill(size, UPLOAD_PART, &PartSource::File(path))
+            .await;
+    }
+    loop {
+        let encryption = bucket.encryption().await;
+        let body = body_of(path, 0, size).await?;
+        let request = bucket
+            .client()
+            .put_object()
+            .bucket(bucket.name())
+            .key(key)
+            .set_acl(bucket.acl())
+            .body(body);
+        let request = request.set_server_side_encryption(encryption.clone());
+        let Err(error) = request.customize().config_override(patience()).send().await else {
+            return Ok(());
+        };
+        let problem = Problem::from(error);
+        if !bucket.gives_up_encryption(encryption.as_ref(), &problem) {
+            return Err(problem);
+        }
+    }
+}
+
+/// A piece of a file, which can be sent again.
+pub(super) async fn body_of(path: &Path, start: u64, length: u64) -> Result<ByteStream, Problem> {
+    let part = ByteStream::read_from()
+        .path(path)
+        .offset(start)
+        .length(Length::Exact(length))
+        .build();
+    part.await.map_err(|error| Problem::other(innermost(&error)))
+}
+
+/// A large body takes its time; a stalled one is noticed by the SDK.
+pub(super) fn patience() -> Builder {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .read_timeout(Duration::from_secs(3_600));
+    Builder::new().timeout_config(timeouts.build())
+}
