@@ -129,7 +129,11 @@ async fn an_interrupt_leaves_no_file() {
     let reader = Box::new(Cursor::new(object[..20_000].to_vec()).chain(Silent));
     let unpacker = unpacker(folder.path());
     let mut reading = unpacker.read_into(folder.path(), ObjectBody { size, reader }, &|_| {});
-    assert!(tokio::time::timeout(Duration::from_millis(100), &mut reading).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(100), &mut reading)
+            .await
+            .is_err()
+    );
     assert_eq!(names(folder.path()).len(), 1);
     drop(reading);
     assert_eq!(names(folder.path()), Vec::<String>::new());

@@ -1,7 +1,7 @@
 //! `<prefix>/peerserverleases/<server id>`: where an API server tells its peers how to proxy to it.
 //!
 //! Written with the same lease as a masterlease (kubernetes/kubernetes, `pkg/controlplane/apiserver/peer.go` and
-//! `pkg/controlplane/reconcilers/peer_endpoint_lease.go`), but named by the server's id: which host that was is not told. They
+//! `staging/src/k8s.io/apiserver/pkg/reconcilers/peer_endpoint_lease.go`), but named by the server's id: which host that was is not told. They
 //! send no pod astray, so they are counted and left alone.
 
 use serde::Serialize;
