@@ -1,5 +1,7 @@
 //! What all plugins' command lines have in common.
 
+pub mod etcd;
+
 use std::ffi::OsString;
 use std::future::Future;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,12 @@
 //! The ports' implementations: the only code that touches disks, networks, clocks and SDKs.
 
 pub mod clock;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 pub mod file;
 pub mod kops_config;
+#[cfg(feature = "kube")]
+pub mod kube;
 #[cfg(feature = "s3")]
 mod s3;
 pub mod save;

@@ -89,6 +89,9 @@ pub trait EtcdKv: Send + Sync {
     /// What the member that we are connected to says of itself. Needs no quorum.
     async fn status(&self) -> Result<EtcdStatus, EtcdError>;
 
+    /// How many voting members the cluster has; linearizable.
+    async fn voters(&self) -> Result<usize, EtcdError>;
+
     /// A snapshot of the member that we are connected to. Needs no quorum.
     async fn snapshot(&self) -> Result<SnapshotStream, EtcdError>;
 }
@@ -129,6 +132,9 @@ pub enum EtcdErrorKind {
     /// It talks plain HTTP where we talked TLS.
     #[error("it does not talk TLS")]
     NotTls,
+    /// It talks TLS where we talked plain HTTP.
+    #[error("it hangs up on plain HTTP")]
+    WantsTls,
     /// Nobody answers there.
     #[error("it cannot be reached")]
     Unreachable,
@@ -183,7 +189,11 @@ impl EtcdErrorKind {
                 "restart etcd-manager on that master (kubectl etcd-restore restart-etcd): it renews its certificates when it \
                  starts; check the clocks, too"
             }
-            Self::NotTls => "give the endpoint as http://HOST:PORT if this etcd is meant to talk plain HTTP",
+            Self::NotTls => {
+                "if this etcd is meant to talk plain HTTP (kops' feature flag EtcdEventsHTTP), pass --plain-http, or give \
+                 the endpoint as http://HOST:PORT"
+            }
+            Self::WantsTls => "give the endpoint as https://HOST:PORT, with --cacert, --cert and --key",
             Self::Unreachable => {
                 "check that etcd runs there and that the network leads there; ports are main 4001, events 4002, cilium 4003, \
                  leases 4004; try --via ssh"
@@ -211,7 +221,8 @@ mod tests {
             (EtcdErrorKind::CertificateExpired, "--cert"),
             (EtcdErrorKind::ServerNotTrusted("unknown issuer".into()), "--cacert"),
             (EtcdErrorKind::ServerCertificateExpired, "restart-etcd"),
-            (EtcdErrorKind::NotTls, "http://"),
+            (EtcdErrorKind::NotTls, "--plain-http"),
+            (EtcdErrorKind::WantsTls, "https://"),
             (EtcdErrorKind::Unreachable, "4001"),
             (EtcdErrorKind::Timeout { seconds: 10 }, "--etcd-timeout"),
             (EtcdErrorKind::NoLeader, "members"),

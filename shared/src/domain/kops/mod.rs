@@ -3,5 +3,6 @@
 pub mod cluster;
 pub mod duration;
 pub mod identity;
+pub mod keyset;
 pub mod names;
 mod raw;

@@ -1,0 +1,100 @@
+//! Why no etcd could be reached.
+
+use crate::adapters::etcd::credentials::CredentialsError;
+use crate::adapters::etcd::mint::MintError;
+#[cfg(feature = "kube")]
+use crate::adapters::etcd::port_forward::PortForwardError;
+use crate::adapters::etcd::ssh::SshError;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::ports::{EtcdError, StoreError};
+
+/// No etcd could be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// Nothing that was given leads anywhere.
+    #[error("no way to etcd is given")]
+    NoWay,
+    /// A flag that the wanted way needs.
+    #[error("{0}")]
+    Missing(&'static str),
+    /// Not an endpoint.
+    #[error("`{0}` is no endpoint like https://10.0.0.7:4001")]
+    Endpoint(String),
+    /// An etcd cluster whose port nobody knows.
+    #[error("the client port of etcd {0} is not known")]
+    NoPort(String),
+    /// Certificates cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The state store did not give the CA.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The CA could not be used to make a certificate.
+    #[error("making a client certificate from {place}")]
+    Mint {
+        /// The keyset.
+        place: String,
+        /// Why not.
+        #[source]
+        source: MintError,
+    },
+    /// The Kubernetes API did not bring us there.
+    #[cfg(feature = "kube")]
+    #[error(transparent)]
+    PortForward(#[from] PortForwardError),
+    /// ssh did not bring us there.
+    #[error(transparent)]
+    Ssh(#[from] SshError),
+    /// etcd did not let us in.
+    #[error(transparent)]
+    Etcd(#[from] EtcdError),
+    /// Several were tried.
+    #[error("none of {} ways to etcd worked: {}", .0.len(), listed(.0))]
+    Several(Vec<AccessError>),
+}
+
+fn listed(errors: &[AccessError]) -> String {
+    let each: Vec<String> = errors.iter().map(|error| crate::ui::chain(error)).collect();
+    each.join("; ")
+}
+
+impl AccessError {
+    /// One error of several; `None` of none.
+    pub(super) fn of(mut errors: Vec<Self>) -> Option<Self> {
+        if errors.len() > 1 {
+            return Some(Self::Several(errors));
+        }
+        errors.pop()
+    }
+}
+
+impl Failure for AccessError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NoWay | Self::Missing(_) | Self::Endpoint(_) | Self::NoPort(_) => Exit::Usage,
+            Self::Credentials(CredentialsError::NoCa | CredentialsError::Half) => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoWay => Some(
+                "pass --state and --name (then a port-forward with a certificate made for an hour is tried), or --host for \
+                 ssh, or --endpoints with --cacert, --cert and --key"
+                    .to_owned(),
+            ),
+            Self::NoPort(_) => Some("pass --etcd-port".to_owned()),
+            Self::Missing(_) | Self::Endpoint(_) => None,
+            Self::Credentials(error) => error.hint().map(str::to_owned),
+            Self::Store(error) => error.hint(),
+            Self::Mint { .. } => Some("pass --cacert, --cert and --key instead, or --via ssh".to_owned()),
+            #[cfg(feature = "kube")]
+            Self::PortForward(error) => error.hint(),
+            Self::Ssh(error) => error.hint(),
+            Self::Etcd(error) => error.hint(),
+            Self::Several(errors) => errors.iter().find_map(Failure::hint),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The Kubernetes API, as kubectl reaches it.
+
+mod error;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+pub use error::{KubeError, KubeErrorKind};
+
+/// Which cluster's API, in kubectl's terms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KubeOptions {
+    /// `--kubeconfig`; else `KUBECONFIG`, else `~/.kube/config`.
+    pub kubeconfig: Option<PathBuf>,
+    /// `--context`; else the current one.
+    pub context: Option<String>,
+    /// The limit of each request.
+    pub timeout: Duration,
+}
+
+/// A connection to one API server.
+#[derive(Clone)]
+pub struct KubeClient {
+    client: Client,
+    server: String,
+    timeout: Duration,
+}
+
+/// A pod, as far as we look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodRef {
+    /// Its name.
+    pub name: String,
+    /// The node that it runs on.
+    pub node: Option<String>,
+    /// Whether its condition Ready is true.
+    pub ready: bool,
+}
+
+impl KubeClient {
+    /// Reads the kubeconfig; nothing is asked of the API yet.
+    ///
+    /// # Errors
+    /// Where there is none, or not the context, or credentials in it cannot be used.
+    pub async fn connect(options: &KubeOptions) -> Result<Self, KubeError> {
+        let unusable = |error: kube::config::KubeconfigError| KubeError::config(&error);
+        let kubeconfig = match &options.kubeconfig {
+            Some(file) => Kubeconfig::read_from(file).map_err(unusable)?,
+            None => Kubeconfig::read().map_err(unusable)?,
+        };
+        let chosen = KubeConfigOptions {
+            context: options.context.clone(),
+            ..KubeConfigOptions::default()
+        };
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &chosen)
+            .await
+            .map_err(unusable)?;
+        config.connect_timeout = Some(options.timeout);
+        // The limit of a request is ours: kube's own would cut a port-forward short, too.
+        config.read_timeout = None;
+        config.write_timeout = None;
+        let server = config.cluster_url.to_string();
+        let client = Client::try_from(config).map_err(|error| KubeError::of("connect to", &server, error))?;
+        Ok(Self {
+            client,
+            server,
+            timeout: options.timeout,
+        })
+    }
+
+    /// The API server's URL, as the kubeconfig has it.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The SDK's client, for the other adapters of the Kubernetes API.
+    pub(in crate::adapters) fn sdk(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Waits for an answer no longer than the limit.
+    pub(in crate::adapters) async fn bounded<T>(
+        &self,
+        action: &str,
+        asked: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, KubeError> {
+        match timeout(self.timeout, asked).await {
+            Ok(answer) => answer.map_err(|error| KubeError::of(action, &self.server, error)),
+            Err(_) => Err(KubeError::timeout(action, &self.server, self.timeout)),
+        }
+    }
+
+    /// The pods with a label, sorted by name.
+    ///
+    /// # Errors
+    /// [`KubeError`].
+    pub async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<PodRef>, KubeError> {
+        let pods: Api<Pod> = Api::namespaced(self.sdk(), namespace);
+        let wanted = ListParams::default().labels(selector);
+        let action = format!("list pods in {namespace}");
+        let mut found: Vec<PodRef> = self
+            .bounded(&action, pods.list(&wanted))
+            .await?
+            .into_iter()
+            .filter_map(pod_ref)
+            .collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// A stream to a port of a pod, and a future that tells why it broke, if it does.
+    ///
+    /// # Errors
+    /// [`KubeError`].
+    pub async fn port_forward(
+        &self,
+        namespace: &str,
+        pod: &str,
+        port: u16,
+    ) -> Result<
+        (
+            impl AsyncRead + AsyncWrite + Send + Unpin + use<>,
+            BoxFuture<'static, Option<String>>,
+        ),
+        KubeError,
+    > {
+        let pods: Api<Pod> = Api::namespaced(self.sdk(), namespace);
+        let action = format!("port-forward to pod {namespace}/{pod}");
+        let mut forwarder = self.bounded(&action, pods.portforward(pod, &[port])).await?;
+        let (Some(stream), Some(why)) = (forwarder.take_stream(port), forwarder.take_error(port)) else {
+            return Err(KubeError::timeout(&action, &self.server, self.timeout));
+        };
+        Ok((stream, why.boxed()))
+    }
+}
+
+fn pod_ref(pod: Pod) -> Option<PodRef> {
+    let status = pod.status.unwrap_or_default();
+    let ready = status
+        .conditions
+        .unwrap_or_default()
+        .iter()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    Some(PodRef {
+        name: pod.metadata.name?,
+        node: pod.spec.and_then(|spec| spec.node_name),
+        ready,
+    })
+}
