@@ -19,8 +19,8 @@ use crate::ui::{ColorWhen, Ui};
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// Shape of the result
-    #[arg(short, long, value_enum, default_value_t, global = true, value_name = "FORMAT")]
+    /// Shape of the result: table, wide, json, yaml, name, or prometheus for checks
+    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, global = true, value_name = "FORMAT")]
     pub output: Format,
     /// Say nothing but the result and what must not be missed
     #[arg(short, long, global = true)]
@@ -28,8 +28,8 @@ pub struct OutputArgs {
     /// Say how things are done
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// When to colour verdicts
-    #[arg(long, value_enum, default_value_t, global = true, value_name = "WHEN")]
+    /// When to colour verdicts: auto (on a terminal, unless NO_COLOR is set), always or never
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, global = true, value_name = "WHEN")]
     pub color: ColorWhen,
 }
 

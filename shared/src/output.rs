@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::error::{AnyFailure, Failure, UsageError};
 use crate::ui::{Ui, Verdict};
 
-/// What `-o` takes.
+/// What `-o` takes. The values are named in the flag's own help.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A table for people
@@ -140,12 +140,13 @@ pub fn table(columns: &[Column], lines: Vec<Vec<Cell>>, with_wide: bool) -> Stri
         .set_content_arrangement(ContentArrangement::Disabled);
     table.enforce_styling();
     table.style_text_only();
-    table.set_header(
-        columns
-            .iter()
-            .filter(|column| with_wide || !column.wide)
-            .map(|column| column.head),
-    );
+    // Heads stand over their numbers.
+    let numbers: Vec<bool> = lines.first().map(|line| line.iter().map(|cell| cell.right).collect()).unwrap_or_default();
+    let heads = columns.iter().enumerate().filter(|(index, _)| shown(*index)).map(|(index, column)| {
+        let right = numbers.get(index).copied().unwrap_or_default();
+        TableCell::new(column.head).set_alignment(if right { CellAlignment::Right } else { CellAlignment::Left })
+    });
+    table.set_header(heads.collect::<Vec<_>>());
     for line in lines {
         table.add_row(
             line.into_iter()

@@ -6,7 +6,7 @@ use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
-use crate::{check, download, list, pin, show, timeline, verify};
+use crate::{check, diff, download, export, inspect, list, pin, show, timeline, verify};
 
 /// Find, verify, look into and compare the backups that etcd-manager keeps
 #[derive(Debug, Parser)]
@@ -41,6 +41,9 @@ pub enum Command {
     List(list::Args),
     Show(show::Args),
     Verify(verify::Args),
+    Inspect(inspect::Args),
+    Diff(diff::Args),
+    Export(export::Args),
     Pin(pin::PinArgs),
     Unpin(pin::UnpinArgs),
     Download(download::Args),
@@ -55,6 +58,9 @@ impl Command {
             Self::List(args) => list::run(args, context).await,
             Self::Show(args) => show::run(args, context).await,
             Self::Verify(args) => verify::run(args, context).await,
+            Self::Inspect(args) => inspect::run(args, context).await,
+            Self::Diff(args) => diff::run(args, context).await,
+            Self::Export(args) => export::run(args, context).await,
             Self::Pin(args) => pin::pin(args, context).await,
             Self::Unpin(args) => pin::unpin(args, context).await,
             Self::Download(args) => download::run(args, context).await,

@@ -51,6 +51,7 @@ impl Context {
             region: cli.aws.region.clone(),
             profile: cli.aws.state_profile.clone().or_else(|| cli.aws.profile.clone()),
             environment: StoreEnvironment::from_process(),
+            ..StoreOptions::default()
         };
         let unpack = UnpackOptions {
             temp_dir: cli.unpack.temp_dir.clone(),

@@ -3,8 +3,12 @@
 mod check;
 mod cli;
 mod context;
+mod diff;
 mod download;
+mod export;
+mod inspect;
 mod list;
+mod open;
 mod pin;
 mod prometheus;
 mod show;

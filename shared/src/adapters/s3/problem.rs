@@ -135,8 +135,8 @@ where
             SdkError::TimeoutError(_) => unreachable_store("it did not answer in time"),
             SdkError::DispatchFailure(failure) => match credentials(&error) {
                 Some(problem) => problem,
-                None if failure.is_timeout() || failure.is_io() => unreachable_store(&innermost(&error)),
-                None => Self::other(innermost(&error)),
+                None if failure.is_user() => Self::other(innermost(&error)),
+                None => unreachable_store(&innermost(&error)),
             },
             _ => credentials(&error).unwrap_or_else(|| Self::other(innermost(&error))),
         }
@@ -204,13 +204,15 @@ fn credentials(error: &(dyn Error + 'static)) -> Option<Problem> {
     let words = innermost(found);
     // An SSO or login session that ran out shows by nothing but its words (aws-config `sso/token.rs`, `login/token.rs`).
     let expired = chain(found).any(|link| link.to_string().contains("expired"));
-    let kind = match found {
-        _ if expired => StoreErrorKind::ExpiredCredentials,
-        CredentialsError::CredentialsNotLoaded(_) => return Some(Problem::of(StoreErrorKind::NoCredentials)),
-        _ => StoreErrorKind::NoCredentials,
+    let kind = if expired {
+        StoreErrorKind::ExpiredCredentials
+    } else {
+        StoreErrorKind::NoCredentials
     };
+    // The chain's own list of all that it tried helps nobody who set none of it.
+    let cause = (!words.contains('\n')).then_some(Cause(words));
     Some(Problem {
-        cause: Some(Cause(words)),
+        cause,
         ..Problem::of(kind)
     })
 }

@@ -61,6 +61,20 @@ impl Node {
         })
     }
 
+    /// A Node of which nothing but its key could be read.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            role: None,
+            instance_group: None,
+            provider_id: None,
+            internal_ips: Vec::new(),
+            created: None,
+            labels: BTreeMap::new(),
+        }
+    }
+
     /// Whether it is a master.
     #[must_use]
     pub fn is_control_plane(&self) -> bool {

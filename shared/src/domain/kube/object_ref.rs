@@ -195,7 +195,7 @@ impl Reading {
         let close = same_resource
             .then(|| edits(&wanted, &found, wanted.len() / 3 + 1))
             .flatten();
-        close.map(|edits| edits + 1)
+        close.map(|edits| edits + 2)
     }
 }
 
@@ -352,6 +352,7 @@ mod tests {
         assert_eq!(near("secrets/s1"), ["secrets/billing/s1", "configmaps/billing/s1"]);
         assert_eq!(near("secrets/biling/s2"), ["secrets/billing/s1", "secrets/billing/s10"]);
         assert_eq!(near("nodes/default/i-1"), ["nodes/i-1"]);
+        assert_eq!(near("secrets/far-away-namespace/o"), ["secrets/far-away-namespace/other"]);
         assert_eq!(near("pods/x/y"), [""; 0]);
     }
 

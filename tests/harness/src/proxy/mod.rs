@@ -22,9 +22,18 @@ pub struct Recorded {
     pub path: String,
     /// What is after the `?`, still escaped; empty without one.
     pub query: String,
+    /// Names as they were written, and values.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Recorded {
+    /// The value of header `name`, in whatever case it was written.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// Whether this lists a bucket.
     #[must_use]
     pub fn is_list(&self) -> bool {

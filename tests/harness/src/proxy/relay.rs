@@ -35,6 +35,7 @@ fn recorded(head: &Head) -> Recorded {
         method,
         path: path.to_owned(),
         query: query.to_owned(),
+        headers: head.headers.clone(),
     }
 }
 

@@ -20,11 +20,12 @@ fn play(stage: &Stage) -> Result<(), Box<dyn Error>> {
     let s3 = Moto::start()?;
     load(&s3, "kops-state", "state-store-restored")?;
     load(&s3, "kops-state-reseeded", "state-store-reseeded")?;
-    let healthy = stage.with(&environment(&s3, "kops-state", "2026-11-22T15:27:00Z"))?;
+    let operator = stage.with(&s3.env())?;
+    let healthy = operator.with(&store("kops-state", "2026-11-22T15:27:00Z"))?;
     look_at_the_healthy_store(&healthy)?;
     restore_for_real(&healthy)?;
     stage.tell("An hour later: the control plane was wiped, and came up with a new, empty etcd");
-    let reseeded = stage.with(&environment(&s3, "kops-state-reseeded", "2026-11-22T16:30:00Z"))?;
+    let reseeded = operator.with(&store("kops-state-reseeded", "2026-11-22T16:30:00Z"))?;
     look_at_the_reseeded_store(&reseeded)
 }
 
@@ -38,12 +39,12 @@ fn load(s3: &Moto, bucket: &str, backups: &str) -> Result<(), Box<dyn Error>> {
 }
 
 /// The clock stands still a while after the newest backup, so that ages look as they did then.
-fn environment(s3: &Moto, bucket: &str, now: &str) -> Vec<(&'static str, String)> {
-    let mut variables = s3.env();
-    variables.push(("KOPS_STATE_STORE", format!("s3://{bucket}")));
-    variables.push(("KOPS_CLUSTER_NAME", CLUSTER.to_owned()));
-    variables.push(("KOPS_RECOVERY_NOW", now.to_owned()));
-    variables
+fn store(bucket: &str, now: &str) -> [(&'static str, String); 3] {
+    [
+        ("KOPS_STATE_STORE", format!("s3://{bucket}")),
+        ("KOPS_CLUSTER_NAME", CLUSTER.to_owned()),
+        ("KOPS_RECOVERY_NOW", now.to_owned()),
+    ]
 }
 
 fn look_at_the_healthy_store(stage: &Stage) -> Result<(), Box<dyn Error>> {

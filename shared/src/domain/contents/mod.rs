@@ -1,0 +1,14 @@
+//! What a snapshot holds, in the words of Kubernetes: what a restore of it would bring, how two differ, one object of it.
+//!
+//! The keys of a snapshot are in memory; of its values one at a time is read, and of most of them only the beginning.
+
+pub mod diff;
+pub mod export;
+pub mod report;
+mod source;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests_on_fixtures;
+
+pub use source::Snapshot;

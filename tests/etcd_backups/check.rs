@@ -1,0 +1,79 @@
+//! `check`.
+
+use crate::stand::{LATER, RESEEDED, RESTORED, Stand};
+
+#[test]
+fn young_backups_pass() {
+    let ended = Stand::new(RESTORED).backups(&["check", "--max-age", "30m"]).run().unwrap().success();
+    insta::assert_snapshot!(ended.stdout, @r"
+    CLUSTER          ETCD    VERDICT  NEWEST                       AGE  SIZE      BACKUPS  REASON
+    super.k8s.local  main    ok       2026-11-22T15:20:36Z-000001  60s  27.1 KiB        5
+    super.k8s.local  events  ok       2026-11-22T15:20:35Z-000001  61s   1.7 KiB        5
+    ");
+}
+
+#[test]
+fn old_ones_missing_ones_and_a_collapse_are_found() {
+    let stand = Stand::new(RESTORED);
+    let reasons = |stand: &Stand, now: &str, more: &[&str]| {
+        let ended = stand.backups(&["check", "-o", "json"]).args(more).now(now).run().unwrap().code(5);
+        ended.json()[0]["reasons"].to_string()
+    };
+    assert!(reasons(&stand, "2026-11-22T18:00:00Z", &[]).contains("159m old, over 30m"));
+    assert!(reasons(&stand, "2026-11-22T15:21:36Z", &["--max-age", "10s"]).contains("over 10s"));
+
+    let empty = fs_read(&stand, "2026-11-22T15:16:00Z-000001");
+    stand.write("main", "2026-11-22T15:20:36Z-000001", "etcd.backup.gz", &empty);
+    assert!(reasons(&stand, "2026-11-22T15:21:36Z", &[]).contains("has 791 B, the one before 29.5 KiB"));
+
+    std::fs::remove_dir_all(stand.base("main")).unwrap();
+    assert!(reasons(&stand, "2026-11-22T15:21:36Z", &[]).contains("no complete backup"));
+}
+
+fn fs_read(stand: &Stand, name: &str) -> Vec<u8> {
+    std::fs::read(stand.file("main", name, "etcd.backup.gz")).unwrap()
+}
+
+#[test]
+fn every_cluster_of_the_store_is_checked_and_an_unreadable_one_is_bad() {
+    let stand = Stand::new(RESEEDED);
+    let broken = stand.root().join("broken.example.com");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("cluster-completed.spec"), "kind: [").unwrap();
+    let ended = stand.backups(&["check", "--all-clusters", "-o", "json"]).now(LATER).run().unwrap().code(5);
+    let rows = ended.json();
+    let verdicts: Vec<(&str, bool)> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["cluster"].as_str().unwrap(), row["ok"].as_bool().unwrap()))
+        .collect();
+    assert_eq!(verdicts, [("broken.example.com", false), ("super.k8s.local", true), ("super.k8s.local", true)]);
+}
+
+#[test]
+fn metrics_are_prometheus_text() {
+    let ended = Stand::new(RESTORED).backups(&["check", "--etcd", "main", "-o", "prometheus"]).run().unwrap().success();
+    insta::assert_snapshot!(ended.stdout, @r#"
+    # HELP etcd_backup_ok Whether the etcd cluster's backups pass the check.
+    # TYPE etcd_backup_ok gauge
+    etcd_backup_ok{cluster="super.k8s.local",etcd="main"} 1
+    # HELP etcd_backup_newest_timestamp_seconds When the newest complete backup was taken.
+    # TYPE etcd_backup_newest_timestamp_seconds gauge
+    etcd_backup_newest_timestamp_seconds{cluster="super.k8s.local",etcd="main"} 1795360836
+    # HELP etcd_backup_newest_size_bytes Compressed size of the newest complete backup.
+    # TYPE etcd_backup_newest_size_bytes gauge
+    etcd_backup_newest_size_bytes{cluster="super.k8s.local",etcd="main"} 27762
+    # HELP etcd_backup_max_age_seconds How old the newest backup may be.
+    # TYPE etcd_backup_max_age_seconds gauge
+    etcd_backup_max_age_seconds{cluster="super.k8s.local",etcd="main"} 1800
+    # HELP etcd_backup_count Complete backups in the store.
+    # TYPE etcd_backup_count gauge
+    etcd_backup_count{cluster="super.k8s.local",etcd="main"} 5
+    "#);
+}
+
+#[test]
+fn only_check_has_metrics() {
+    let _ = Stand::new(RESTORED).backups(&["list", "-o", "prometheus"]).run().unwrap().code(2).stderr_has("`check`");
+}

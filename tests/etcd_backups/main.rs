@@ -1,0 +1,15 @@
+//! `kubectl etcd-backups` as an operator calls it: every subcommand over real stores.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
+
+mod bad_input;
+mod check;
+mod download;
+mod good;
+mod help;
+mod list;
+mod pin;
+mod s3;
+mod show;
+mod stand;
+mod timeline;
+mod verify;

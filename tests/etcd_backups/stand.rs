@@ -1,0 +1,86 @@
+//! A state store in a folder of its own, and the command to be tried on it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use harness::store::{self, CLUSTER};
+use harness::{Cmd, paths};
+use tempfile::TempDir;
+
+/// A minute after the last backup of the healthy fixture.
+pub const NOW: &str = "2026-11-22T15:21:36Z";
+/// Ten minutes after the last backup of the re-seeded fixture.
+pub const LATER: &str = "2026-11-22T16:36:00Z";
+
+pub const RESTORED: &str = "state-store-restored";
+pub const RESEEDED: &str = "state-store-reseeded";
+
+pub struct Stand {
+    folder: TempDir,
+}
+
+impl Stand {
+    /// What kops built, with the backups of one fixture.
+    pub fn new(backups: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let base = format!("file://{}", folder.path().display());
+        store::make_state_store(folder.path(), &base, backups).unwrap();
+        Self { folder }
+    }
+
+    /// The healthy history and what came after the accident, in one store: as it is before retention has run.
+    pub fn merged() -> Self {
+        let stand = Self::new(RESTORED);
+        store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
+        stand
+    }
+
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn url(&self) -> String {
+        format!("file://{}", self.root().display())
+    }
+
+    /// The folder of one etcd cluster's backups.
+    pub fn base(&self, etcd: &str) -> PathBuf {
+        self.root().join(CLUSTER).join("backups/etcd").join(etcd)
+    }
+
+    /// A file of one backup.
+    pub fn file(&self, etcd: &str, backup: &str, file: &str) -> PathBuf {
+        self.base(etcd).join(backup).join(file)
+    }
+
+    pub fn write(&self, etcd: &str, backup: &str, file: &str, content: &[u8]) {
+        let path = self.file(etcd, backup, file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// `kubectl etcd-backups` on this store, at a time at which its backups are young.
+    pub fn backups(&self, arguments: &[&str]) -> Cmd {
+        backups(arguments).args(["--state", &self.url(), "--name", CLUSTER])
+    }
+}
+
+/// `kubectl etcd-backups` on no store yet.
+pub fn backups(arguments: &[&str]) -> Cmd {
+    Cmd::new(env!("CARGO_BIN_EXE_kubectl-etcd-backups")).unwrap().now(NOW).args(arguments)
+}
+
+/// Every file below a folder with its content: to show that nothing was touched.
+pub fn tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(tree(&path));
+        } else {
+            found.push((path.clone(), fs::read(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,123 @@
+//! `verify`.
+
+use serde_json::Value;
+
+use crate::stand::{RESEEDED, RESTORED, Stand};
+
+#[test]
+fn agrees_with_etcdutl_on_every_backup_of_the_fixtures() {
+    let expected = harness::store::expected().unwrap();
+    for store in [RESTORED, RESEEDED] {
+        let ended = Stand::new(store).backups(&["verify", "--all", "-o", "json"]).run().unwrap().code(5);
+        let rows = ended.json();
+        let rows = rows.as_array().unwrap();
+        let expected = expected[store].as_object().unwrap();
+        assert_eq!(rows.len(), expected.len());
+        for row in rows {
+            let name = format!("{}/{}", row["etcd"].as_str().unwrap(), row["name"].as_str().unwrap());
+            let said = &expected[&name];
+            let status = &said["etcdutl_status"];
+            assert_eq!(row["revision"], status["revision"], "{name}");
+            assert_eq!(row["hash"], status["hash"], "{name}");
+            assert_eq!(row["keys"], status["totalKey"], "{name}");
+            assert_eq!(row["keys"], said["live_keys"], "{name}");
+            assert_eq!(row["dbSizeBytes"], status["totalSize"], "{name}");
+            assert_eq!(row["snapshotBytes"], said["snapshot_bytes"], "{name}");
+            assert_eq!(row["sizeBytes"], said["gzip_bytes"], "{name}");
+            assert_eq!(row["sha256"], said["sha256_trailer"], "{name}");
+            assert_eq!(row["ok"], true, "{name}");
+            assert_eq!(row["empty"], status["revision"] == 0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn only_a_good_backup_of_every_etcd_cluster_exits_with_zero() {
+    let stand = Stand::new(RESTORED);
+    let ended = stand.backups(&["verify"]).run().unwrap().success();
+    insta::assert_snapshot!(ended.stdout, @r"
+    ETCD    BACKUP                       VERDICT  REVISION  KEYS  NODES        HASH
+    main    2026-11-22T15:20:36Z-000001  ok            227   226      5  1153878302
+    events  2026-11-22T15:20:35Z-000001  ok             13    12      0  3323734842
+    ");
+    let empty = stand.backups(&["verify", "2026-11-22T15:16"]).run().unwrap().code(5);
+    assert!(empty.stdout.contains("EMPTY") && empty.stderr.contains("nothing was ever written"), "{}", empty.stderr);
+}
+
+#[test]
+fn the_lineage_tells_the_two_clusters_apart() {
+    let uids = |store: &str, backup: &str| {
+        let rows = Stand::new(store).backups(&["verify", backup, "--etcd", "main", "-o", "json"]).run().unwrap();
+        rows.success().json()[0]["lineage"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(uids(RESTORED, "2026-11-22T15:17"), uids(RESTORED, "2026-11-22T15:20"));
+    assert_ne!(uids(RESTORED, "2026-11-22T15:17"), uids(RESEEDED, "2026-11-22T16:25:57"));
+}
+
+/// Damage of each kind: what is said, and that it exits with 5.
+#[test]
+fn damage_is_named() {
+    let name = "2026-11-22T15:20:36Z-000001";
+    let original = std::fs::read(Stand::new(RESTORED).file("main", name, "etcd.backup.gz")).unwrap();
+    let mut flipped = original.clone();
+    flipped[9_000] ^= 1;
+    let mut garbage = original.clone();
+    garbage.extend_from_slice(b"garbage");
+    let twice = [original.clone(), original.clone()].concat();
+    let cases: [(&str, &[u8]); 6] = [
+        ("the object is empty", b""),
+        ("not a gzip file", b"SQLite format 3"),
+        ("gzip data is cut off", &original[..20_000]),
+        ("gzip checksum", &flipped),
+        ("follow the last gzip member", &garbage),
+        ("SHA-256", &twice),
+    ];
+    for (said, content) in cases {
+        let stand = Stand::new(RESTORED);
+        stand.write("main", name, "etcd.backup.gz", content);
+        let ended = stand.backups(&["verify", "main=latest", "-o", "json"]).run().unwrap().code(5);
+        let row = &ended.json()[0];
+        let problems = row["problems"].to_string();
+        assert!(row["ok"] == Value::Bool(false) && problems.contains(said), "{said}: {problems}");
+    }
+}
+
+#[test]
+fn a_meta_that_etcd_manager_could_not_use_is_a_problem() {
+    let name = "2026-11-22T15:20:36Z-000001";
+    for (content, said) in [
+        (&b""[..], "_etcd_backup.meta is empty"),
+        (br#"{"etcdVersion":"3.5.35","timest"#, "not what etcd-manager writes"),
+        (b"{}", "names no etcd version"),
+    ] {
+        let stand = Stand::new(RESTORED);
+        stand.write("main", name, "_etcd_backup.meta", content);
+        let _ = stand.backups(&["verify", "main=latest"]).run().unwrap().code(5).stderr_has(said);
+    }
+    let stand = Stand::new(RESTORED);
+    stand.write("main", name, "_etcd_backup.meta", br#"{"etcdVersion":"3.5.35","timestamp":1795360836,"new":{"x":1}}"#);
+    let _ = stand.backups(&["verify", "main=latest"]).run().unwrap().success();
+}
+
+#[test]
+fn half_a_backup_is_never_verified_as_one() {
+    let stand = Stand::new(RESTORED);
+    let name = "2026-11-22T15:20:36Z-000001";
+    std::fs::remove_file(stand.file("main", name, "_etcd_backup.meta")).unwrap();
+    let _ = stand.backups(&["verify", name, "--etcd", "main"]).run().unwrap().code(5).stderr_has("meta is missing");
+    // `latest` passes over it.
+    let rows = stand.backups(&["verify", "main=latest", "-o", "json"]).run().unwrap().success().json();
+    assert_eq!(rows[0]["name"], "2026-11-22T15:19:01Z-000002");
+}
+
+#[test]
+fn a_bomb_is_stopped_at_the_given_size() {
+    let ended = Stand::new(RESTORED).backups(&["verify", "main=latest", "--max-db-size", "100KiB"]).run().unwrap();
+    let _ = ended.code(5).stderr_has("--max-db-size");
+}
+
+#[test]
+fn a_folder_for_unpacking_that_is_not_there_is_a_failure_and_no_verdict() {
+    let ended = Stand::new(RESTORED).backups(&["verify", "main=latest", "--temp-dir", "/nowhere"]).run().unwrap();
+    let _ = ended.code(1).stderr_has("/nowhere").stderr_has("hint:");
+}
