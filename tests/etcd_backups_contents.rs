@@ -48,8 +48,12 @@ fn inspect_wide_counts_every_namespace() {
 #[test]
 fn inspect_shows_leases_lost_by_a_restore() {
     let ended = run(&["inspect", RESTORED]).success();
-    let masterleases: Vec<&str> =
-        ended.stdout.lines().skip_while(|line| !line.starts_with("MASTERLEASE")).take(4).collect();
+    let masterleases: Vec<&str> = ended
+        .stdout
+        .lines()
+        .skip_while(|line| !line.starts_with("MASTERLEASE"))
+        .take(4)
+        .collect();
     insta::assert_snapshot!(masterleases.join("\n"));
 }
 
@@ -59,7 +63,12 @@ fn inspect_of_both_etcds_and_of_an_empty_one() {
     insta::assert_snapshot!(run(&["inspect", "events=2026-11-22T15:17"]).success().stdout);
     insta::assert_snapshot!(run(&["inspect", "main=2026-11-22T15:16"]).success().stdout);
     let both = run(&["inspect", "2026-11-22T15:18", "-o", "json"]).success().json();
-    let etcds: Vec<&str> = both.as_array().unwrap().iter().map(|one| one["etcd"].as_str().unwrap()).collect();
+    let etcds: Vec<&str> = both
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["etcd"].as_str().unwrap())
+        .collect();
     assert_eq!(etcds, ["main", "events"]);
 }
 
@@ -88,7 +97,11 @@ fn inspect_agrees_with_etcdutl_on_every_backup() {
 fn diff_shows_the_accident() {
     insta::assert_snapshot!(run(&["diff", HEALTHY, ACCIDENT]).success().stdout);
     insta::assert_snapshot!(run(&["diff", HEALTHY, ACCIDENT, "--summary"]).success().stdout);
-    insta::assert_snapshot!(run(&["diff", HEALTHY, ACCIDENT, "--heartbeats", "-o", "name"]).success().stdout);
+    insta::assert_snapshot!(
+        run(&["diff", HEALTHY, ACCIDENT, "--heartbeats", "-o", "name"])
+            .success()
+            .stdout
+    );
 }
 
 #[test]
@@ -98,7 +111,9 @@ fn diff_shows_that_a_restore_loses_leases_only() {
 
 #[test]
 fn diff_compares_backups_of_one_etcd_only() {
-    let rows = run(&["diff", "2026-11-22T15:17", "2026-11-22T15:18", "-o", "json"]).success().json();
+    let rows = run(&["diff", "2026-11-22T15:17", "2026-11-22T15:18", "-o", "json"])
+        .success()
+        .json();
     assert_eq!(rows.as_array().unwrap().len(), 2);
     insta::assert_snapshot!(run(&["diff", HEALTHY, "events=latest"]).code(2).stderr);
 }
@@ -106,7 +121,9 @@ fn diff_compares_backups_of_one_etcd_only() {
 #[test]
 fn export_writes_the_metadata_of_a_built_in_object() {
     insta::assert_snapshot!(run(&["export", HEALTHY, "deploy/shop/web"]).success().stdout);
-    let json = run(&["export", HEALTHY, "secret/billing/s1", "-o", "json"]).success().json();
+    let json = run(&["export", HEALTHY, "secret/billing/s1", "-o", "json"])
+        .success()
+        .json();
     assert_eq!(json["metadata"]["name"], "s1");
 }
 
@@ -131,10 +148,26 @@ fn export_says_what_is_near() {
 #[test]
 fn export_raw_writes_the_bytes_that_etcd_holds() {
     let folder = state_store("state-store-restored");
-    let arguments = ["export", HEALTHY, "/registry/minions/i-0node1", "--raw", "--state", &url(&folder), "--name", CLUSTER];
-    let output = Command::new(env!("CARGO_BIN_EXE_kubectl-etcd-backups")).args(arguments).output().unwrap();
+    let arguments = [
+        "export",
+        HEALTHY,
+        "/registry/minions/i-0node1",
+        "--raw",
+        "--state",
+        &url(&folder),
+        "--name",
+        CLUSTER,
+    ];
+    let output = Command::new(env!("CARGO_BIN_EXE_kubectl-etcd-backups"))
+        .args(arguments)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(output.stdout.starts_with(b"k8s\0\n\n\n\x02v1\x12\x04Node"), "{:?}", &output.stdout[..30]);
+    assert!(
+        output.stdout.starts_with(b"k8s\0\n\n\n\x02v1\x12\x04Node"),
+        "{:?}",
+        &output.stdout[..30]
+    );
     let name = b"aws:///us-test-1a/i-0node1";
     assert!(output.stdout.windows(name.len()).any(|window| window == name));
 }

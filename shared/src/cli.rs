@@ -20,7 +20,15 @@ use crate::ui::{ColorWhen, Ui};
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Shape of the result: table, wide, json, yaml, name, or prometheus for checks
-    #[arg(short, long, value_enum, default_value_t, hide_possible_values = true, global = true, value_name = "FORMAT")]
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        global = true,
+        value_name = "FORMAT"
+    )]
     pub output: Format,
     /// Say nothing but the result and what must not be missed
     #[arg(short, long, global = true)]
@@ -29,7 +37,14 @@ pub struct OutputArgs {
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
     /// When to colour verdicts: auto (on a terminal, unless NO_COLOR is set), always or never
-    #[arg(long, value_enum, default_value_t, hide_possible_values = true, global = true, value_name = "WHEN")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        global = true,
+        value_name = "WHEN"
+    )]
     pub color: ColorWhen,
 }
 

@@ -141,11 +141,22 @@ pub fn table(columns: &[Column], lines: Vec<Vec<Cell>>, with_wide: bool) -> Stri
     table.enforce_styling();
     table.style_text_only();
     // Heads stand over their numbers.
-    let numbers: Vec<bool> = lines.first().map(|line| line.iter().map(|cell| cell.right).collect()).unwrap_or_default();
-    let heads = columns.iter().enumerate().filter(|(index, _)| shown(*index)).map(|(index, column)| {
-        let right = numbers.get(index).copied().unwrap_or_default();
-        TableCell::new(column.head).set_alignment(if right { CellAlignment::Right } else { CellAlignment::Left })
-    });
+    let numbers: Vec<bool> = lines
+        .first()
+        .map(|line| line.iter().map(|cell| cell.right).collect())
+        .unwrap_or_default();
+    let heads = columns
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| shown(*index))
+        .map(|(index, column)| {
+            let right = numbers.get(index).copied().unwrap_or_default();
+            TableCell::new(column.head).set_alignment(if right {
+                CellAlignment::Right
+            } else {
+                CellAlignment::Left
+            })
+        });
     table.set_header(heads.collect::<Vec<_>>());
     for line in lines {
         table.add_row(

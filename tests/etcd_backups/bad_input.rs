@@ -6,7 +6,12 @@ use crate::stand::{RESTORED, Stand, backups};
 
 #[test]
 fn no_state_store_and_no_cluster() {
-    let _ = backups(&["list"]).run().unwrap().code(2).stderr_has("no state store").stderr_has("KOPS_STATE_STORE");
+    let _ = backups(&["list"])
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("no state store")
+        .stderr_has("KOPS_STATE_STORE");
     let stand = Stand::new(RESTORED);
     let ended = backups(&["list", "--state", &stand.url()]).run().unwrap().code(2);
     let _ = ended.stderr_has("no cluster is named").stderr_has("super.k8s.local");
@@ -21,7 +26,11 @@ fn what_is_named_elsewhere_is_found() {
     assert_eq!(by_variables.run().unwrap().success().stdout.lines().count(), 10);
 
     let by_files = backups(&["list", "-o", "name"]);
-    std::fs::write(by_files.home().join(".kops.yaml"), format!("kops_state_store: {}\n", stand.url())).unwrap();
+    std::fs::write(
+        by_files.home().join(".kops.yaml"),
+        format!("kops_state_store: {}\n", stand.url()),
+    )
+    .unwrap();
     std::fs::create_dir(by_files.home().join(".kube")).unwrap();
     let kubeconfig = "current-context: c\ncontexts:\n- name: c\n  context: {cluster: super.k8s.local, user: u}\n";
     std::fs::write(by_files.home().join(".kube/config"), kubeconfig).unwrap();
@@ -31,8 +40,15 @@ fn what_is_named_elsewhere_is_found() {
 #[test]
 fn an_unknown_cluster_suggests_near_names() {
     let stand = Stand::new(RESTORED);
-    let list = |name: &str| backups(&["list", "--state", &stand.url(), "--name", name]).run().unwrap();
-    let _ = list("super.k8s.locl").code(1).stderr_has("no cluster super.k8s.locl").stderr_has("did you mean super.k8s.local");
+    let list = |name: &str| {
+        backups(&["list", "--state", &stand.url(), "--name", name])
+            .run()
+            .unwrap()
+    };
+    let _ = list("super.k8s.locl")
+        .code(1)
+        .stderr_has("no cluster super.k8s.locl")
+        .stderr_has("did you mean super.k8s.local");
     let _ = list("../super.k8s.local").code(2).stderr_has("is no cluster name");
 }
 
@@ -42,7 +58,11 @@ fn stores_that_are_none() {
     let _ = list("gs://bucket/x").code(2).stderr_has("s3://");
     let _ = list("file:///nowhere/main").code(1).stderr_has("/nowhere/main");
     let _ = list("main=file:///a/../b").code(2).stderr_has("climbs");
-    let _ = backups(&["list", "--state", "kops-state", "--name", "a"]).run().unwrap().code(2).stderr_has("not a store URL");
+    let _ = backups(&["list", "--state", "kops-state", "--name", "a"])
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("not a store URL");
 }
 
 #[test]
@@ -52,10 +72,25 @@ fn names_that_are_none() {
     let _ = show("../x").code(2).stderr_has("is no backup");
     let _ = show("control").code(2).stderr_has("is no backup");
     let _ = show("cilium=latest").code(2).stderr_has("only main, events");
-    let _ = show("main=2026-11-22T15:1").code(2).stderr_has("the beginning of 4 backups");
-    let _ = show("2026-11-22T15:21").code(1).stderr_has("no backup").stderr_has("near it: 2026-11-22T15:20:36Z-000001");
-    let _ = stand.backups(&["list", "--etcd", "main,cilium"]).run().unwrap().code(2).stderr_has("cilium");
-    let _ = stand.backups(&["list", "--since", "yesterday"]).run().unwrap().code(2).stderr_has("is no time");
+    let _ = show("main=2026-11-22T15:1")
+        .code(2)
+        .stderr_has("the beginning of 4 backups");
+    let _ = show("2026-11-22T15:21")
+        .code(1)
+        .stderr_has("no backup")
+        .stderr_has("near it: 2026-11-22T15:20:36Z-000001");
+    let _ = stand
+        .backups(&["list", "--etcd", "main,cilium"])
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("cilium");
+    let _ = stand
+        .backups(&["list", "--since", "yesterday"])
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("is no time");
 }
 
 #[test]
@@ -64,10 +99,18 @@ fn a_state_store_without_backups_and_one_without_clusters() {
     for etcd in ["main", "events"] {
         std::fs::remove_dir_all(stand.base(etcd)).unwrap();
     }
-    let _ = stand.backups(&["verify"]).run().unwrap().code(1).stderr_has("no complete backup of etcd main, events");
+    let _ = stand
+        .backups(&["verify"])
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("no complete backup of etcd main, events");
     let empty = tempfile::tempdir().unwrap();
     let url = format!("file://{}", empty.path().display());
-    let ended = backups(&["list", "--state", &url, "--name", "a.example.com"]).run().unwrap().code(1);
+    let ended = backups(&["list", "--state", &url, "--name", "a.example.com"])
+        .run()
+        .unwrap()
+        .code(1);
     let _ = ended.stderr_has("holds no kops cluster");
 }
 
@@ -99,5 +142,11 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 
 #[test]
 fn a_clock_that_cannot_be_read_is_a_usage_error() {
-    let _ = Stand::new(RESTORED).backups(&["list"]).now("noon").run().unwrap().code(2).stderr_has("KOPS_RECOVERY_NOW");
+    let _ = Stand::new(RESTORED)
+        .backups(&["list"])
+        .now("noon")
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("KOPS_RECOVERY_NOW");
 }

@@ -4,7 +4,11 @@ use crate::stand::{LATER, RESEEDED, RESTORED, Stand};
 
 #[test]
 fn young_backups_pass() {
-    let ended = Stand::new(RESTORED).backups(&["check", "--max-age", "30m"]).run().unwrap().success();
+    let ended = Stand::new(RESTORED)
+        .backups(&["check", "--max-age", "30m"])
+        .run()
+        .unwrap()
+        .success();
     insta::assert_snapshot!(ended.stdout, @r"
     CLUSTER          ETCD    VERDICT  NEWEST                       AGE  SIZE      BACKUPS  REASON
     super.k8s.local  main    ok       2026-11-22T15:20:36Z-000001  60s  27.1 KiB        5
@@ -16,7 +20,13 @@ fn young_backups_pass() {
 fn old_ones_missing_ones_and_a_collapse_are_found() {
     let stand = Stand::new(RESTORED);
     let reasons = |stand: &Stand, now: &str, more: &[&str]| {
-        let ended = stand.backups(&["check", "-o", "json"]).args(more).now(now).run().unwrap().code(5);
+        let ended = stand
+            .backups(&["check", "-o", "json"])
+            .args(more)
+            .now(now)
+            .run()
+            .unwrap()
+            .code(5);
         ended.json()[0]["reasons"].to_string()
     };
     assert!(reasons(&stand, "2026-11-22T18:00:00Z", &[]).contains("159m old, over 30m"));
@@ -40,7 +50,12 @@ fn every_cluster_of_the_store_is_checked_and_an_unreadable_one_is_bad() {
     let broken = stand.root().join("broken.example.com");
     std::fs::create_dir(&broken).unwrap();
     std::fs::write(broken.join("cluster-completed.spec"), "kind: [").unwrap();
-    let ended = stand.backups(&["check", "--all-clusters", "-o", "json"]).now(LATER).run().unwrap().code(5);
+    let ended = stand
+        .backups(&["check", "--all-clusters", "-o", "json"])
+        .now(LATER)
+        .run()
+        .unwrap()
+        .code(5);
     let rows = ended.json();
     let verdicts: Vec<(&str, bool)> = rows
         .as_array()
@@ -48,12 +63,23 @@ fn every_cluster_of_the_store_is_checked_and_an_unreadable_one_is_bad() {
         .iter()
         .map(|row| (row["cluster"].as_str().unwrap(), row["ok"].as_bool().unwrap()))
         .collect();
-    assert_eq!(verdicts, [("broken.example.com", false), ("super.k8s.local", true), ("super.k8s.local", true)]);
+    assert_eq!(
+        verdicts,
+        [
+            ("broken.example.com", false),
+            ("super.k8s.local", true),
+            ("super.k8s.local", true)
+        ]
+    );
 }
 
 #[test]
 fn metrics_are_prometheus_text() {
-    let ended = Stand::new(RESTORED).backups(&["check", "--etcd", "main", "-o", "prometheus"]).run().unwrap().success();
+    let ended = Stand::new(RESTORED)
+        .backups(&["check", "--etcd", "main", "-o", "prometheus"])
+        .run()
+        .unwrap()
+        .success();
     insta::assert_snapshot!(ended.stdout, @r#"
     # HELP etcd_backup_ok Whether the etcd cluster's backups pass the check.
     # TYPE etcd_backup_ok gauge
@@ -75,5 +101,10 @@ fn metrics_are_prometheus_text() {
 
 #[test]
 fn only_check_has_metrics() {
-    let _ = Stand::new(RESTORED).backups(&["list", "-o", "prometheus"]).run().unwrap().code(2).stderr_has("`check`");
+    let _ = Stand::new(RESTORED)
+        .backups(&["list", "-o", "prometheus"])
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("`check`");
 }

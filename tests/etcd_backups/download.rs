@@ -13,13 +13,23 @@ fn gives_the_snapshot_decompressed_with_its_checksum() {
     let stand = Stand::new(RESTORED);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("main.db");
-    let ended = stand.backups(&["download", &format!("main={NAME}"), file.to_str().unwrap()]).run().unwrap().success();
+    let ended = stand
+        .backups(&["download", &format!("main={NAME}"), file.to_str().unwrap()])
+        .run()
+        .unwrap()
+        .success();
     let _ = ended.stderr_has("etcdutl snapshot restore");
     let mut unpacked = Vec::new();
     let packed = fs::read(stand.file("main", NAME, "etcd.backup.gz")).unwrap();
-    flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked).unwrap();
+    flate2::read::GzDecoder::new(packed.as_slice())
+        .read_to_end(&mut unpacked)
+        .unwrap();
     assert!(fs::read(&file).unwrap() == unpacked, "the file is not the snapshot");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was left beside it");
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "something was left beside it"
+    );
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600, "it holds Secrets");
 }
@@ -34,7 +44,10 @@ fn raw_is_the_object_as_it_is() {
         .run()
         .unwrap()
         .success();
-    assert_eq!(fs::read(&file).unwrap(), fs::read(stand.file("main", NAME, "etcd.backup.gz")).unwrap());
+    assert_eq!(
+        fs::read(&file).unwrap(),
+        fs::read(stand.file("main", NAME, "etcd.backup.gz")).unwrap()
+    );
 }
 
 #[test]
@@ -45,7 +58,11 @@ fn a_damaged_backup_leaves_no_file() {
     stand.write("main", NAME, "etcd.backup.gz", &content);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("main.db");
-    let ended = stand.backups(&["download", &format!("main={NAME}"), file.to_str().unwrap()]).run().unwrap().code(5);
+    let ended = stand
+        .backups(&["download", &format!("main={NAME}"), file.to_str().unwrap()])
+        .run()
+        .unwrap()
+        .code(5);
     let _ = ended.stderr_has("nothing was written").stderr_has("--raw");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -57,7 +74,11 @@ fn a_file_that_exists_is_not_replaced_unless_told() {
     let file = folder.path().join("main.db");
     fs::write(&file, "precious").unwrap();
     let download = |more: &[&str]| {
-        stand.backups(&["download", &format!("main={NAME}"), file.to_str().unwrap()]).args(more).run().unwrap()
+        stand
+            .backups(&["download", &format!("main={NAME}"), file.to_str().unwrap()])
+            .args(more)
+            .run()
+            .unwrap()
     };
     let _ = download(&[]).code(2).stderr_has("exists already").stderr_has("--force");
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
@@ -67,12 +88,19 @@ fn a_file_that_exists_is_not_replaced_unless_told() {
 
 #[test]
 fn a_name_of_two_etcd_clusters_must_be_told_apart() {
-    let ended = Stand::new(RESTORED).backups(&["download", "latest", "x.db"]).run().unwrap().code(2);
+    let ended = Stand::new(RESTORED)
+        .backups(&["download", "latest", "x.db"])
+        .run()
+        .unwrap()
+        .code(2);
     let _ = ended.stderr_has("main and of events").stderr_has("main=latest");
 }
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
-    let ended = Stand::new(RESTORED).backups(&["download", "main=latest", "/nowhere/x.db"]).run().unwrap();
+    let ended = Stand::new(RESTORED)
+        .backups(&["download", "main=latest", "/nowhere/x.db"])
+        .run()
+        .unwrap();
     let _ = ended.code(1).stderr_has("/nowhere");
 }

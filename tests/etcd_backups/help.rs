@@ -5,10 +5,19 @@ use crate::stand::backups;
 #[test]
 fn of_the_plugin_and_of_every_subcommand() {
     let mut reference = String::new();
-    for subcommand in ["", "list", "show", "verify", "pin", "unpin", "download", "timeline", "check"] {
-        let arguments: Vec<&str> = [subcommand, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+    for subcommand in [
+        "", "list", "show", "verify", "pin", "unpin", "download", "timeline", "check",
+    ] {
+        let arguments: Vec<&str> = [subcommand, "--help"]
+            .into_iter()
+            .filter(|word| !word.is_empty())
+            .collect();
         let ended = backups(&arguments).env("COLUMNS", "80").run().unwrap().success();
-        reference.push_str(&format!("$ kubectl etcd-backups {}\n{}\n", arguments.join(" "), ended.stdout));
+        reference.push_str(&format!(
+            "$ kubectl etcd-backups {}\n{}\n",
+            arguments.join(" "),
+            ended.stdout
+        ));
         let wide = ended.stdout.lines().find(|line| line.chars().count() > 80);
         assert!(wide.is_none() || subcommand.is_empty(), "{subcommand}: {wide:?}");
     }
@@ -17,9 +26,25 @@ fn of_the_plugin_and_of_every_subcommand() {
 
 #[test]
 fn usage_errors_say_what_would_be_right_and_exit_with_two() {
-    let _ = backups(&["lst"]).run().unwrap().code(2).stderr_has("kubectl etcd-backups");
-    let _ = backups(&["list", "--limt", "3"]).run().unwrap().code(2).stderr_has("--limit");
-    let _ = backups(&[]).run().unwrap().code(2).stderr_has("Usage: kubectl etcd-backups");
+    let _ = backups(&["lst"])
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("kubectl etcd-backups");
+    let _ = backups(&["list", "--limt", "3"])
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("--limit");
+    let _ = backups(&[])
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("Usage: kubectl etcd-backups");
     let _ = backups(&["verify", "--all", "latest"]).run().unwrap().code(2);
-    let _ = backups(&["--version"]).run().unwrap().success().stdout_has("kubectl etcd-backups ");
+    let _ = backups(&["--version"])
+        .run()
+        .unwrap()
+        .success()
+        .stdout_has("kubectl etcd-backups ");
 }

@@ -6,7 +6,12 @@ use crate::stand::{RESEEDED, RESTORED, Stand};
 
 #[test]
 fn shows_every_backup_newest_first_as_the_contract_says() {
-    let rows = Stand::new(RESTORED).backups(&["list", "-o", "json"]).run().unwrap().success().json();
+    let rows = Stand::new(RESTORED)
+        .backups(&["list", "-o", "json"])
+        .run()
+        .unwrap()
+        .success()
+        .json();
     let rows = rows.as_array().unwrap();
     assert_eq!(rows.len(), 10);
     assert_eq!(
@@ -31,14 +36,24 @@ fn shows_every_backup_newest_first_as_the_contract_says() {
 #[test]
 fn agrees_with_what_the_store_held_when_it_was_made() {
     for store in [RESTORED, RESEEDED] {
-        let rows = Stand::new(store).backups(&["list", "-o", "json"]).run().unwrap().success().json();
+        let rows = Stand::new(store)
+            .backups(&["list", "-o", "json"])
+            .run()
+            .unwrap()
+            .success()
+            .json();
         let expected = harness::store::expected().unwrap();
         let expected = expected[store].as_object().unwrap();
         let listed: Vec<(String, &Value)> = rows
             .as_array()
             .unwrap()
             .iter()
-            .map(|row| (format!("{}/{}", row["etcd"].as_str().unwrap(), row["name"].as_str().unwrap()), &row["sizeBytes"]))
+            .map(|row| {
+                (
+                    format!("{}/{}", row["etcd"].as_str().unwrap(), row["name"].as_str().unwrap()),
+                    &row["sizeBytes"],
+                )
+            })
             .collect();
         assert_eq!(listed.len(), expected.len());
         for (name, size) in listed {
@@ -49,21 +64,40 @@ fn agrees_with_what_the_store_held_when_it_was_made() {
 
 #[test]
 fn is_a_table_of_eighty_columns_for_people() {
-    let table = Stand::new(RESTORED).backups(&["list", "--etcd", "main", "--limit", "2"]).run().unwrap().success();
+    let table = Stand::new(RESTORED)
+        .backups(&["list", "--etcd", "main", "--limit", "2"])
+        .run()
+        .unwrap()
+        .success();
     insta::assert_snapshot!(table.stdout, @r"
     ETCD  BACKUP                       AGE  SIZE      KEEP             STATE
     main  2026-11-22T15:20:36Z-000001  60s  27.1 KiB  recent, 59m left  complete
     main  2026-11-22T15:19:01Z-000002  2m35s  29.5 KiB  recent, 57m left  complete
     ");
-    assert!(table.stdout.lines().all(|line| line.chars().count() <= 80 && line.trim_end() == line));
+    assert!(
+        table
+            .stdout
+            .lines()
+            .all(|line| line.chars().count() <= 80 && line.trim_end() == line)
+    );
     assert_eq!(table.stderr, "");
 }
 
 #[test]
 fn retention_is_the_specs_own() {
     // kops wrote 90 days; the earliest of hour and day lives that long, the others until they are an hour old.
-    let rows = Stand::new(RESTORED).backups(&["list", "--etcd", "main", "-o", "json"]).run().unwrap().success().json();
-    let until: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row["keep"]["until"].as_str().unwrap()).collect();
+    let rows = Stand::new(RESTORED)
+        .backups(&["list", "--etcd", "main", "-o", "json"])
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    let until: Vec<&str> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["keep"]["until"].as_str().unwrap())
+        .collect();
     assert_eq!(until[4], "2027-02-20T15:16:00Z");
     assert_eq!(until[3], "2026-11-22T16:17:01Z");
 }
@@ -72,13 +106,21 @@ fn retention_is_the_specs_own() {
 fn selects_by_time_count_and_etcd() {
     let stand = Stand::new(RESTORED);
     let names = |arguments: &[&str]| {
-        let ended = stand.backups(&["list", "-o", "name"]).args(arguments).run().unwrap().success();
+        let ended = stand
+            .backups(&["list", "-o", "name"])
+            .args(arguments)
+            .run()
+            .unwrap()
+            .success();
         ended.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(names(&["--etcd", "main", "--since", "2026-11-22T15:18:00Z"]).len(), 3);
     assert_eq!(names(&["--etcd", "main", "--until", "2026-11-22T15:18:00Z"]).len(), 2);
     assert_eq!(names(&["--since", "3m"]).len(), 4);
-    assert_eq!(names(&["--limit", "1"]), ["2026-11-22T15:20:36Z-000001", "2026-11-22T15:20:35Z-000001"]);
+    assert_eq!(
+        names(&["--limit", "1"]),
+        ["2026-11-22T15:20:36Z-000001", "2026-11-22T15:20:35Z-000001"]
+    );
     assert_eq!(names(&["--since", "2027-01-01"]), Vec::<String>::new());
 }
 
@@ -89,7 +131,12 @@ fn of_nothing_is_an_empty_list() {
     std::fs::remove_dir_all(stand.base("events")).unwrap();
     let ended = stand.backups(&["list", "-o", "json"]).run().unwrap().success();
     assert_eq!(ended.json(), json!([]));
-    let ended = stand.backups(&["list"]).run().unwrap().success().stderr_has("No backups found");
+    let ended = stand
+        .backups(&["list"])
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("No backups found");
     assert_eq!(ended.stdout, "");
 }
 
@@ -100,7 +147,12 @@ fn halves_of_backups_are_shown_as_such() {
     std::fs::remove_file(stand.file("main", "2026-11-22T15:19:01Z-000002", "etcd.backup.gz")).unwrap();
     stand.write("main", "not-a-backup", "etcd.backup.gz", b"x");
     std::fs::create_dir(stand.base("main").join("2026-11-22T15:30:00Z-000001")).unwrap();
-    let rows = stand.backups(&["list", "--etcd", "main", "-o", "json"]).run().unwrap().success().json();
+    let rows = stand
+        .backups(&["list", "--etcd", "main", "-o", "json"])
+        .run()
+        .unwrap()
+        .success()
+        .json();
     let complete: Vec<&Value> = rows.as_array().unwrap().iter().map(|row| &row["complete"]).collect();
     assert_eq!(complete, [false, false, true, true, true]);
     assert_eq!((&rows[0]["keep"], &rows[1]["sizeBytes"]), (&Value::Null, &Value::Null));
@@ -112,7 +164,11 @@ fn all_clusters_are_listed_and_a_broken_one_does_not_hide_the_others() {
     let broken = stand.root().join("broken.example.com");
     std::fs::create_dir(&broken).unwrap();
     std::fs::write(broken.join("cluster-completed.spec"), "kind: [").unwrap();
-    let ended = stand.backups(&["list", "--all-clusters", "-o", "json"]).run().unwrap().code(1);
+    let ended = stand
+        .backups(&["list", "--all-clusters", "-o", "json"])
+        .run()
+        .unwrap()
+        .code(1);
     assert_eq!(ended.json().as_array().unwrap().len(), 10);
     assert!(ended.stderr.contains("broken.example.com"), "{}", ended.stderr);
 }
@@ -122,7 +178,14 @@ fn a_store_can_be_named_directly() {
     let stand = Stand::new(RESTORED);
     let url = format!("file://{}", stand.base("main").display());
     for store in [url.clone(), format!("main={url}")] {
-        let rows = crate::stand::backups(&["list", "-o", "json", "--store", &store]).run().unwrap().success().json();
-        assert_eq!((rows.as_array().unwrap().len(), &rows[0]["cluster"]), (5, &json!("super.k8s.local")));
+        let rows = crate::stand::backups(&["list", "-o", "json", "--store", &store])
+            .run()
+            .unwrap()
+            .success()
+            .json();
+        assert_eq!(
+            (rows.as_array().unwrap().len(), &rows[0]["cluster"]),
+            (5, &json!("super.k8s.local"))
+        );
     }
 }

@@ -1,5 +1,11 @@
 //! `kubectl etcd-backups` as an operator calls it: every subcommand over real stores.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 mod bad_input;
 mod check;

@@ -13,22 +13,41 @@ fn fill(server: &impl S3) {
 }
 
 fn on(server: &impl S3, arguments: &[&str]) -> Cmd {
-    backups(arguments).envs(server.env()).args(["--state", "s3://kops-state", "--name", CLUSTER]).now(NOW)
+    backups(arguments)
+        .envs(server.env())
+        .args(["--state", "s3://kops-state", "--name", CLUSTER])
+        .now(NOW)
 }
 
 /// What an operator would do, from listing to a pinned copy, on any S3 server.
 fn walk(server: &impl S3) {
     fill(server);
     let rows = on(server, &["list", "-o", "json"]).run().unwrap().success().json();
-    assert_eq!((rows.as_array().unwrap().len(), &rows[0]["sizeBytes"]), (10, &27_762.into()));
-    let rows = on(server, &["verify", "--all", "-o", "json"]).run().unwrap().code(5).json();
+    assert_eq!(
+        (rows.as_array().unwrap().len(), &rows[0]["sizeBytes"]),
+        (10, &27_762.into())
+    );
+    let rows = on(server, &["verify", "--all", "-o", "json"])
+        .run()
+        .unwrap()
+        .code(5)
+        .json();
     assert!(rows.as_array().unwrap().iter().all(|row| row["ok"] == true));
     let name = "2026-11-22T15:18:01Z-000001";
-    let _ = on(server, &["pin", &format!("main={name}"), "--yes"]).run().unwrap().success();
+    let _ = on(server, &["pin", &format!("main={name}"), "--yes"])
+        .run()
+        .unwrap()
+        .success();
     let pin = format!("{CLUSTER}/backups/recovery/main/{name}/etcd.backup.gz");
     let own = format!("{CLUSTER}/backups/etcd/main/{name}/etcd.backup.gz");
-    assert_eq!(server.get("kops-state", &pin).unwrap(), server.get("kops-state", &own).unwrap());
-    let _ = on(server, &["unpin", &format!("main={name}"), "--yes"]).run().unwrap().success();
+    assert_eq!(
+        server.get("kops-state", &pin).unwrap(),
+        server.get("kops-state", &own).unwrap()
+    );
+    let _ = on(server, &["unpin", &format!("main={name}"), "--yes"])
+        .run()
+        .unwrap()
+        .success();
     assert!(!server.exists("kops-state", &pin).unwrap() && server.exists("kops-state", &own).unwrap());
     let _ = on(server, &["check"]).run().unwrap().success();
 }
@@ -48,13 +67,18 @@ fn a_thousand_backups_take_no_more_listings_than_pages_and_no_meta_unless_shown(
     let moto = Moto::start().unwrap();
     moto.create_bucket("long").unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let names = LongStore::new(1_000, "2026-11-01T00:00:00Z".parse().unwrap()).unwrap().write(folder.path()).unwrap();
+    let names = LongStore::new(1_000, "2026-11-01T00:00:00Z".parse().unwrap())
+        .unwrap()
+        .write(folder.path())
+        .unwrap();
     assert_eq!(names.len(), 1_000);
     moto.upload_folder("long", "main", folder.path()).unwrap();
     let proxy = Proxy::start(&moto).unwrap();
     let list = |format: &str| {
         proxy.reset();
-        let ended = backups(&["list", "--store", "s3://long/main", "-o", format]).envs(proxy.env()).now("2026-11-12T00:00:00Z");
+        let ended = backups(&["list", "--store", "s3://long/main", "-o", format])
+            .envs(proxy.env())
+            .now("2026-11-12T00:00:00Z");
         let ended = ended.run().unwrap().success();
         assert!(ended.stdout.lines().count() >= 1_000);
         (proxy.lists(), proxy.gets("_etcd_backup.meta"))
@@ -63,7 +87,11 @@ fn a_thousand_backups_take_no_more_listings_than_pages_and_no_meta_unless_shown(
     assert_eq!(list("name"), (2, 0));
     assert_eq!(list("table"), (2, 0));
     assert_eq!(list("json"), (2, 1_000));
-    assert!(proxy.most_in_flight() > 16, "metas are read one after the other: {}", proxy.most_in_flight());
+    assert!(
+        proxy.most_in_flight() > 16,
+        "metas are read one after the other: {}",
+        proxy.most_in_flight()
+    );
 }
 
 #[test]
@@ -85,16 +113,39 @@ fn what_s3_refuses_is_named_with_a_hint() {
     proxy.reset();
     proxy.inject(Rule::always("GET", "etcd.backup.gz", Rule::error(403, "AccessDenied")));
     let _ = on(&proxy, &["list", "-o", "name"]).run().unwrap().success();
-    let _ = on(&proxy, &["verify"]).run().unwrap().code(1).stderr_has("access denied").stderr_has("etcd.backup.gz");
+    let _ = on(&proxy, &["verify"])
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("access denied")
+        .stderr_has("etcd.backup.gz");
 }
 
 #[test]
 fn a_bucket_that_is_not_there_and_no_credentials() {
     let moto = Moto::start().unwrap();
     let list = || backups(&["list", "--state", "s3://no-such-bucket", "--name", CLUSTER]);
-    let _ = list().envs(moto.env()).run().unwrap().code(1).stderr_has("no-such-bucket").stderr_has("does not exist");
+    let _ = list()
+        .envs(moto.env())
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("no-such-bucket")
+        .stderr_has("does not exist");
     let begun = std::time::Instant::now();
-    let ended = list().env("AWS_ENDPOINT_URL", moto.endpoint()).without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY");
-    let _ = ended.run().unwrap().code(1).stderr_has("no AWS credentials").stderr_has("hint:");
-    assert!(begun.elapsed() < std::time::Duration::from_secs(30), "it waited for {:?}", begun.elapsed());
+    let ended = list()
+        .env("AWS_ENDPOINT_URL", moto.endpoint())
+        .without_env("AWS_ACCESS_KEY_ID")
+        .without_env("AWS_SECRET_ACCESS_KEY");
+    let _ = ended
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("no AWS credentials")
+        .stderr_has("hint:");
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(30),
+        "it waited for {:?}",
+        begun.elapsed()
+    );
 }

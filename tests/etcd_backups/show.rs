@@ -4,7 +4,11 @@ use crate::stand::{RESTORED, Stand};
 
 #[test]
 fn tells_all_that_the_store_knows() {
-    let ended = Stand::new(RESTORED).backups(&["show", "main=2026-11-22T15:18"]).run().unwrap().success();
+    let ended = Stand::new(RESTORED)
+        .backups(&["show", "main=2026-11-22T15:18"])
+        .run()
+        .unwrap()
+        .success();
     let text = ended.stdout.replace(
         ended.stdout.lines().find(|line| line.starts_with("Location")).unwrap(),
         "Location      …",
@@ -28,8 +32,16 @@ fn tells_all_that_the_store_knows() {
 fn a_queued_restore_of_it_is_told() {
     let stand = Stand::new(RESTORED);
     harness::store::copy_folder(&harness::paths::fixture("state-store-restore-pending"), stand.root()).unwrap();
-    let rows = stand.backups(&["show", "main=2026-11-22T15:18", "-o", "json"]).run().unwrap().success().json();
-    assert_eq!(rows[0]["queuedBy"][0], "control/2026-11-22T15:20:06Z-000000/_command.json");
+    let rows = stand
+        .backups(&["show", "main=2026-11-22T15:18", "-o", "json"])
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    assert_eq!(
+        rows[0]["queuedBy"][0],
+        "control/2026-11-22T15:20:06Z-000000/_command.json"
+    );
 }
 
 #[test]
@@ -38,5 +50,7 @@ fn broken_control_files_are_told() {
     std::fs::write(stand.base("main").join("control/etcd-cluster-created"), "").unwrap();
     std::fs::remove_file(stand.base("main").join("control/etcd-cluster-spec")).unwrap();
     let ended = stand.backups(&["show", "main=latest"]).run().unwrap().success();
-    let _ = ended.stdout_has("Created       BROKEN, etcd-manager is blocked").stdout_has("Spec          missing in control/");
+    let _ = ended
+        .stdout_has("Created       BROKEN, etcd-manager is blocked")
+        .stdout_has("Spec          missing in control/");
 }

@@ -67,7 +67,10 @@ impl Stand {
 
 /// `kubectl etcd-backups` on no store yet.
 pub fn backups(arguments: &[&str]) -> Cmd {
-    Cmd::new(env!("CARGO_BIN_EXE_kubectl-etcd-backups")).unwrap().now(NOW).args(arguments)
+    Cmd::new(env!("CARGO_BIN_EXE_kubectl-etcd-backups"))
+        .unwrap()
+        .now(NOW)
+        .args(arguments)
 }
 
 /// Every file below a folder with its content: to show that nothing was touched.

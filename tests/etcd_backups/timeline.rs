@@ -4,14 +4,27 @@ use crate::stand::{LATER, RESTORED, Stand};
 
 #[test]
 fn draws_sizes_and_marks_what_is_odd() {
-    let ended = Stand::merged().backups(&["timeline", "--etcd", "main"]).now(LATER).run().unwrap().success();
+    let ended = Stand::merged()
+        .backups(&["timeline", "--etcd", "main"])
+        .now(LATER)
+        .run()
+        .unwrap()
+        .success();
     insta::assert_snapshot!(ended.stdout, @r"");
-    assert!(ended.stdout.lines().all(|line| line.chars().count() <= 100), "{}", ended.stdout);
+    assert!(
+        ended.stdout.lines().all(|line| line.chars().count() <= 100),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]
 fn with_keys_it_tells_a_change_of_lineage() {
-    let ended = Stand::merged().backups(&["timeline", "--keys", "--etcd", "main", "-o", "json"]).now(LATER).run().unwrap();
+    let ended = Stand::merged()
+        .backups(&["timeline", "--keys", "--etcd", "main", "-o", "json"])
+        .now(LATER)
+        .run()
+        .unwrap();
     let rows = ended.success().json();
     let marks: Vec<(&str, String)> = rows
         .as_array()
@@ -26,12 +39,22 @@ fn with_keys_it_tells_a_change_of_lineage() {
         ("16:25:17", r#"["lineage"]"#),
     ];
     assert_eq!(marks, expected.map(|(time, marks)| (time, marks.to_owned())));
-    let keys: Vec<u64> = rows.as_array().unwrap().iter().map(|row| row["keys"].as_u64().unwrap()).collect();
+    let keys: Vec<u64> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["keys"].as_u64().unwrap())
+        .collect();
     assert_eq!(keys, [0, 226, 226, 211, 226, 0, 187, 187]);
 }
 
 #[test]
 fn silence_since_the_newest_is_told() {
-    let ended = Stand::new(RESTORED).backups(&["timeline"]).now("2026-11-22T17:00:00Z").run().unwrap().success();
+    let ended = Stand::new(RESTORED)
+        .backups(&["timeline"])
+        .now("2026-11-22T17:00:00Z")
+        .run()
+        .unwrap()
+        .success();
     let _ = ended.stderr_has("etcd main: no backup for 99m, one is due every 15m");
 }

@@ -8,7 +8,11 @@ use crate::stand::{RESEEDED, RESTORED, Stand};
 fn agrees_with_etcdutl_on_every_backup_of_the_fixtures() {
     let expected = harness::store::expected().unwrap();
     for store in [RESTORED, RESEEDED] {
-        let ended = Stand::new(store).backups(&["verify", "--all", "-o", "json"]).run().unwrap().code(5);
+        let ended = Stand::new(store)
+            .backups(&["verify", "--all", "-o", "json"])
+            .run()
+            .unwrap()
+            .code(5);
         let rows = ended.json();
         let rows = rows.as_array().unwrap();
         let expected = expected[store].as_object().unwrap();
@@ -41,17 +45,27 @@ fn only_a_good_backup_of_every_etcd_cluster_exits_with_zero() {
     events  2026-11-22T15:20:35Z-000001  ok             13    12      0  3323734842
     ");
     let empty = stand.backups(&["verify", "2026-11-22T15:16"]).run().unwrap().code(5);
-    assert!(empty.stdout.contains("EMPTY") && empty.stderr.contains("nothing was ever written"), "{}", empty.stderr);
+    assert!(
+        empty.stdout.contains("EMPTY") && empty.stderr.contains("nothing was ever written"),
+        "{}",
+        empty.stderr
+    );
 }
 
 #[test]
 fn the_lineage_tells_the_two_clusters_apart() {
     let uids = |store: &str, backup: &str| {
-        let rows = Stand::new(store).backups(&["verify", backup, "--etcd", "main", "-o", "json"]).run().unwrap();
+        let rows = Stand::new(store)
+            .backups(&["verify", backup, "--etcd", "main", "-o", "json"])
+            .run()
+            .unwrap();
         rows.success().json()[0]["lineage"].as_str().unwrap().to_owned()
     };
     assert_eq!(uids(RESTORED, "2026-11-22T15:17"), uids(RESTORED, "2026-11-22T15:20"));
-    assert_ne!(uids(RESTORED, "2026-11-22T15:17"), uids(RESEEDED, "2026-11-22T16:25:57"));
+    assert_ne!(
+        uids(RESTORED, "2026-11-22T15:17"),
+        uids(RESEEDED, "2026-11-22T16:25:57")
+    );
 }
 
 /// Damage of each kind: what is said, and that it exits with 5.
@@ -75,10 +89,17 @@ fn damage_is_named() {
     for (said, content) in cases {
         let stand = Stand::new(RESTORED);
         stand.write("main", name, "etcd.backup.gz", content);
-        let ended = stand.backups(&["verify", "main=latest", "-o", "json"]).run().unwrap().code(5);
+        let ended = stand
+            .backups(&["verify", "main=latest", "-o", "json"])
+            .run()
+            .unwrap()
+            .code(5);
         let row = &ended.json()[0];
         let problems = row["problems"].to_string();
-        assert!(row["ok"] == Value::Bool(false) && problems.contains(said), "{said}: {problems}");
+        assert!(
+            row["ok"] == Value::Bool(false) && problems.contains(said),
+            "{said}: {problems}"
+        );
     }
 }
 
@@ -92,10 +113,20 @@ fn a_meta_that_etcd_manager_could_not_use_is_a_problem() {
     ] {
         let stand = Stand::new(RESTORED);
         stand.write("main", name, "_etcd_backup.meta", content);
-        let _ = stand.backups(&["verify", "main=latest"]).run().unwrap().code(5).stderr_has(said);
+        let _ = stand
+            .backups(&["verify", "main=latest"])
+            .run()
+            .unwrap()
+            .code(5)
+            .stderr_has(said);
     }
     let stand = Stand::new(RESTORED);
-    stand.write("main", name, "_etcd_backup.meta", br#"{"etcdVersion":"3.5.35","timestamp":1795360836,"new":{"x":1}}"#);
+    stand.write(
+        "main",
+        name,
+        "_etcd_backup.meta",
+        br#"{"etcdVersion":"3.5.35","timestamp":1795360836,"new":{"x":1}}"#,
+    );
     let _ = stand.backups(&["verify", "main=latest"]).run().unwrap().success();
 }
 
@@ -104,20 +135,36 @@ fn half_a_backup_is_never_verified_as_one() {
     let stand = Stand::new(RESTORED);
     let name = "2026-11-22T15:20:36Z-000001";
     std::fs::remove_file(stand.file("main", name, "_etcd_backup.meta")).unwrap();
-    let _ = stand.backups(&["verify", name, "--etcd", "main"]).run().unwrap().code(5).stderr_has("meta is missing");
+    let _ = stand
+        .backups(&["verify", name, "--etcd", "main"])
+        .run()
+        .unwrap()
+        .code(5)
+        .stderr_has("meta is missing");
     // `latest` passes over it.
-    let rows = stand.backups(&["verify", "main=latest", "-o", "json"]).run().unwrap().success().json();
+    let rows = stand
+        .backups(&["verify", "main=latest", "-o", "json"])
+        .run()
+        .unwrap()
+        .success()
+        .json();
     assert_eq!(rows[0]["name"], "2026-11-22T15:19:01Z-000002");
 }
 
 #[test]
 fn a_bomb_is_stopped_at_the_given_size() {
-    let ended = Stand::new(RESTORED).backups(&["verify", "main=latest", "--max-db-size", "100KiB"]).run().unwrap();
+    let ended = Stand::new(RESTORED)
+        .backups(&["verify", "main=latest", "--max-db-size", "100KiB"])
+        .run()
+        .unwrap();
     let _ = ended.code(5).stderr_has("--max-db-size");
 }
 
 #[test]
 fn a_folder_for_unpacking_that_is_not_there_is_a_failure_and_no_verdict() {
-    let ended = Stand::new(RESTORED).backups(&["verify", "main=latest", "--temp-dir", "/nowhere"]).run().unwrap();
+    let ended = Stand::new(RESTORED)
+        .backups(&["verify", "main=latest", "--temp-dir", "/nowhere"])
+        .run()
+        .unwrap();
     let _ = ended.code(1).stderr_has("/nowhere").stderr_has("hint:");
 }

@@ -17,7 +17,9 @@ use crate::timeline::fell_by_half;
 
 /// Check that backups still arrive, for cron and alerting
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Looks at listings only: is the newest complete backup of each etcd cluster younger than --max-age, and is it at least half as large as the one before? Exits with 5 where one is not.\n\nExamples:\n  kubectl etcd-backups check --max-age 45m --all-clusters\n  kubectl etcd-backups check -o prometheus > backups.prom")]
+#[command(
+    after_help = "Looks at listings only: is the newest complete backup of each etcd cluster younger than --max-age, and is it at least half as large as the one before? Exits with 5 where one is not.\n\nExamples:\n  kubectl etcd-backups check --max-age 45m --all-clusters\n  kubectl etcd-backups check -o prometheus > backups.prom"
+)]
 pub struct Args {
     /// How old the newest backup may be [default: 30m, or twice the interval of the cluster's spec if that is longer]
     #[arg(long, value_name = "AGE", value_parser = duration::parse)]

@@ -55,7 +55,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     let from = context.choose(&catalogs, &args.from, None).await?;
     let to = context.choose(&catalogs, &args.to, None).await?;
-    let options = DiffOptions { heartbeats: args.heartbeats };
+    let options = DiffOptions {
+        heartbeats: args.heartbeats,
+    };
     let mut compared = Vec::new();
     for (from, to) in pairs(&args, context, &from, &to)? {
         context.tell_rejected(&from.rejected);
@@ -68,8 +70,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             context.ui.result(&sheets.join("\n"))?;
         }
         Format::Name => {
-            let lists = compared.iter().flat_map(|one| [&one.diff.gone, &one.diff.new, &one.diff.changed]);
-            context.ui.result(&lists.flatten().map(|found| format!("{}\n", found.object)).collect::<String>())?;
+            let lists = compared
+                .iter()
+                .flat_map(|one| [&one.diff.gone, &one.diff.new, &one.diff.changed]);
+            context.ui.result(
+                &lists
+                    .flatten()
+                    .map(|found| format!("{}\n", found.object))
+                    .collect::<String>(),
+            )?;
         }
         Format::Prometheus => {}
         Format::Json | Format::Yaml => output::structured(&context.ui, context.format, &compared)?,
@@ -85,11 +94,16 @@ fn pairs<'c, 'a>(
     to: &'c [Chosen<'a>],
 ) -> Result<Vec<(&'c Chosen<'a>, &'c Chosen<'a>)>, UsageError> {
     let same = |a: &Chosen<'_>, b: &Chosen<'_>| a.catalog.store.base == b.catalog.store.base;
-    let pairs: Vec<_> =
-        from.iter().filter_map(|a| to.iter().find(|b| same(a, b)).map(|b| (a, b))).collect();
+    let pairs: Vec<_> = from
+        .iter()
+        .filter_map(|a| to.iter().find(|b| same(a, b)).map(|b| (a, b)))
+        .collect();
     if pairs.is_empty() {
         let etcds = |side: &[Chosen<'_>]| {
-            side.iter().map(|chosen| chosen.catalog.store.etcd.clone()).collect::<Vec<_>>().join(", ")
+            side.iter()
+                .map(|chosen| chosen.catalog.store.etcd.clone())
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let message = format!(
             "{} is of etcd {}, {} of etcd {}: there is nothing to compare",
@@ -100,8 +114,15 @@ fn pairs<'c, 'a>(
         );
         return Err(UsageError::new(message).hint("name two backups of one etcd cluster, as `list` shows them"));
     }
-    for alone in from.iter().chain(to).filter(|one| !pairs.iter().any(|(a, b)| same(a, one) || same(b, one))) {
-        context.ui.note(&format!("etcd {}: only one of the two backups is there", alone.catalog.store.etcd));
+    for alone in from
+        .iter()
+        .chain(to)
+        .filter(|one| !pairs.iter().any(|(a, b)| same(a, one) || same(b, one)))
+    {
+        context.ui.note(&format!(
+            "etcd {}: only one of the two backups is there",
+            alone.catalog.store.etcd
+        ));
     }
     Ok(pairs)
 }
@@ -114,25 +135,49 @@ async fn compare(
 ) -> Result<Compared, AnyFailure> {
     let from = open::open(context, from).await?;
     let to = open::open(context, to).await?;
-    let diff = Diff::between(from.snapshot(), to.snapshot(), options)
-        .map_err(|problem| ReadError::new(&to, problem))?;
-    Ok(Compared { cluster: from.cluster, etcd: from.etcd, from_backup: from.name, to_backup: to.name, diff })
+    let diff =
+        Diff::between(from.snapshot(), to.snapshot(), options).map_err(|problem| ReadError::new(&to, problem))?;
+    Ok(Compared {
+        cluster: from.cluster,
+        etcd: from.etcd,
+        from_backup: from.name,
+        to_backup: to.name,
+        diff,
+    })
 }
 
 fn sheet(compared: &Compared, summary: bool) -> String {
     let diff = &compared.diff;
     let mut lines = vec![
         ("Etcd", format!("{} of {}", compared.etcd, compared.cluster)),
-        ("From", format!("{}: {} keys, revision {}", compared.from_backup, diff.from.keys, diff.from.revision)),
-        ("To", format!("{}: {} keys, revision {}", compared.to_backup, diff.to.keys, diff.to.revision)),
+        (
+            "From",
+            format!(
+                "{}: {} keys, revision {}",
+                compared.from_backup, diff.from.keys, diff.from.revision
+            ),
+        ),
+        (
+            "To",
+            format!(
+                "{}: {} keys, revision {}",
+                compared.to_backup, diff.to.keys, diff.to.revision
+            ),
+        ),
     ];
     match diff.same_lineage {
         Some(true) => lines.push(("Lineage", "the same cluster".to_owned())),
-        Some(false) => lines.push(("Lineage", "ANOTHER CLUSTER: namespace kube-system has another UID".to_owned())),
+        Some(false) => lines.push((
+            "Lineage",
+            "ANOTHER CLUSTER: namespace kube-system has another UID".to_owned(),
+        )),
         None => {}
     }
     if diff.leases_lost > 0 {
-        lines.push(("Leases lost", format!("{}, as a restore does: these keys never expire", diff.leases_lost)));
+        lines.push((
+            "Leases lost",
+            format!("{}, as a restore does: these keys never expire", diff.leases_lost),
+        ));
     }
     if diff.leases_gained > 0 {
         lines.push(("Leases gained", diff.leases_gained.to_string()));
@@ -140,7 +185,10 @@ fn sheet(compared: &Compared, summary: bool) -> String {
     if !diff.heartbeats.is_empty() {
         lines.push(("Heartbeats", heartbeats(&diff.heartbeats)));
     }
-    let mut text: String = lines.iter().map(|(label, value)| format!("{label:<13} {value}\n")).collect();
+    let mut text: String = lines
+        .iter()
+        .map(|(label, value)| format!("{label:<13} {value}\n"))
+        .collect();
     if diff.is_empty() {
         return text + "No object differs.\n";
     }
@@ -157,15 +205,24 @@ fn heartbeats(counts: &[HeartbeatCount]) -> String {
     let one = |count: &HeartbeatCount| {
         let tally = count.tally;
         let parts = [(tally.gone, "gone"), (tally.new, "new"), (tally.changed, "changed")];
-        let parts: Vec<String> =
-            parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect();
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, word)| format!("{number} {word}"))
+            .collect();
         format!("{}: {}", count.resource, parts.join(", "))
     };
     counts.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn counts(diff: &Diff) -> String {
-    let columns = [column("RESOURCE"), column("NAMESPACE"), column("GONE"), column("NEW"), column("CHANGED")];
+    let columns = [
+        column("RESOURCE"),
+        column("NAMESPACE"),
+        column("GONE"),
+        column("NEW"),
+        column("CHANGED"),
+    ];
     let lines = diff.counts.iter().map(|count| {
         vec![
             Cell::text(&count.resource),
@@ -185,7 +242,8 @@ fn changes(diff: &Diff) -> String {
         ("changed", Verdict::Doubtful, &diff.changed),
     ];
     let lines = lists.iter().flat_map(|(word, verdict, list)| {
-        list.iter().map(|found| vec![Cell::verdict(*verdict, *word), Cell::text(&found.object)])
+        list.iter()
+            .map(|found| vec![Cell::verdict(*verdict, *word), Cell::text(&found.object)])
     });
     output::table(&[column("CHANGE"), column("OBJECT")], lines.collect(), true)
 }

@@ -11,7 +11,9 @@ use crate::context::Context;
 
 /// Download a backup, decompressed and verified, as `etcdutl snapshot restore` takes it
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The file appears whole or not at all, readable for you only: it holds the cluster's Secrets.\n\nExample:\n  kubectl etcd-backups download main=latest-good main.db")]
+#[command(
+    after_help = "The file appears whole or not at all, readable for you only: it holds the cluster's Secrets.\n\nExample:\n  kubectl etcd-backups download main=latest-good main.db"
+)]
 pub struct Args {
     /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
     #[arg(value_name = "BACKUP")]

@@ -49,13 +49,21 @@ struct NotExported {
 
 impl NotExported {
     fn new(opened: &Opened, error: ExportError) -> Self {
-        Self { error, etcd: opened.etcd.clone(), backup: opened.name.clone() }
+        Self {
+            error,
+            etcd: opened.etcd.clone(),
+            backup: opened.name.clone(),
+        }
     }
 }
 
 impl Failure for NotExported {
     fn exit(&self) -> Exit {
-        if matches!(self.error, ExportError::Ambiguous { .. }) { Exit::Usage } else { Exit::Failed }
+        if matches!(self.error, ExportError::Ambiguous { .. }) {
+            Exit::Usage
+        } else {
+            Exit::Failed
+        }
     }
 
     fn hint(&self) -> Option<String> {
@@ -73,8 +81,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         let opened = open::open(context, &chosen).await?;
         match write(&args, context, &opened) {
             Err(Unwritten::Export(error @ ExportError::NotFound { .. })) => {
-                let suggests = |error: &ExportError| matches!(error, ExportError::NotFound { near, .. } if !near.is_empty());
-                if missing.as_ref().is_none_or(|first| !suggests(&first.error) && suggests(&error)) {
+                let suggests =
+                    |error: &ExportError| matches!(error, ExportError::NotFound { near, .. } if !near.is_empty());
+                if missing
+                    .as_ref()
+                    .is_none_or(|first| !suggests(&first.error) && suggests(&error))
+                {
                     missing = Some(NotExported::new(&opened, error));
                 }
             }
@@ -110,7 +122,10 @@ fn write(args: &Args, context: &Context, opened: &Opened) -> Result<(), Unwritte
             }
             output::structured(&context.ui, Format::Json, &exported.object).map_err(Unwritten::Other)
         }
-        Format::Name => context.ui.result(&format!("{}\n", export::name(live))).map_err(|error| Unwritten::Other(error.into())),
+        Format::Name => context
+            .ui
+            .result(&format!("{}\n", export::name(live)))
+            .map_err(|error| Unwritten::Other(error.into())),
         Format::Prometheus => Err(Unwritten::Other(output::no_metrics().into())),
         Format::Table | Format::Wide | Format::Yaml => {
             let text = export::yaml(snapshot, live).map_err(Unwritten::Export)?;

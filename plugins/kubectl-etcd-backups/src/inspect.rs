@@ -54,7 +54,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             continue;
         }
         let contents = Contents::of(opened.snapshot()).map_err(|problem| ReadError::new(&opened, problem))?;
-        inspected.push(Inspected { cluster: opened.cluster, etcd: opened.etcd, name: opened.name, contents });
+        inspected.push(Inspected {
+            cluster: opened.cluster,
+            etcd: opened.etcd,
+            name: opened.name,
+            contents,
+        });
     }
     match context.format {
         Format::Name | Format::Prometheus => {}
@@ -69,12 +74,20 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 }
 
 fn names(opened: &Opened) -> String {
-    opened.content().keys.iter().map(|live| format!("{}\n", ObjectKey::parse(&live.key))).collect()
+    opened
+        .content()
+        .keys
+        .iter()
+        .map(|live| format!("{}\n", ObjectKey::parse(&live.key)))
+        .collect()
 }
 
 fn sheet(inspected: &Inspected, wide: bool) -> String {
     let contents = &inspected.contents;
-    let mut text: String = facts(inspected).iter().map(|(label, value)| format!("{label:<13} {value}\n")).collect();
+    let mut text: String = facts(inspected)
+        .iter()
+        .map(|(label, value)| format!("{label:<13} {value}\n"))
+        .collect();
     if contents.keys == 0 {
         return text + "Nothing is in it.\n";
     }
@@ -94,7 +107,10 @@ fn facts(inspected: &Inspected) -> Vec<(&'static str, String)> {
         ("Revision", contents.revision.to_string()),
         (
             "Keys",
-            format!("{}: {} with a lease, {} without", contents.keys, contents.keys_with_lease, contents.keys_without_lease),
+            format!(
+                "{}: {} with a lease, {} without",
+                contents.keys, contents.keys_with_lease, contents.keys_without_lease
+            ),
         ),
     ];
     if contents.keys > 0 {
@@ -107,7 +123,13 @@ fn facts(inspected: &Inspected) -> Vec<(&'static str, String)> {
         lines.push(("Newest object", format!("{}, {}", newest.created, newest.object)));
     }
     if contents.events.objects > 0 {
-        lines.push(("Events", format!("{}: {} with a lease", contents.events.objects, contents.events.with_lease)));
+        lines.push((
+            "Events",
+            format!(
+                "{}: {} with a lease",
+                contents.events.objects, contents.events.with_lease
+            ),
+        ));
     }
     for encryption in &contents.encryption {
         let (by, what) = (&encryption.by, encryption.resources.join(", "));
@@ -131,8 +153,11 @@ fn values(contents: &Contents) -> String {
         (encodings.encrypted, "encrypted"),
         (encodings.other, "other"),
     ];
-    let counted: Vec<String> =
-        counted.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let counted: Vec<String> = counted
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
     format!("{}: {}", units::bytes(contents.value_bytes), counted.join(", "))
 }
 
@@ -145,7 +170,8 @@ fn nodes(contents: &Contents, with_wide: bool) -> Option<String> {
         wide("CREATED"),
         wide("PROVIDER ID"),
     ];
-    let dash = |text: Option<String>| Cell::text(text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned()));
+    let dash =
+        |text: Option<String>| Cell::text(text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned()));
     let lines = contents.nodes.iter().map(|node| {
         vec![
             Cell::text(&node.name),
@@ -172,11 +198,21 @@ fn masterleases(contents: &Contents) -> Option<String> {
 }
 
 fn resources(contents: &Contents, every_namespace: bool) -> Option<String> {
-    let columns =
-        [column("RESOURCE"), column("OBJECTS"), column("SIZE"), column("NAMESPACES"), wide("GROUP"), wide("WITH LEASE")];
+    let columns = [
+        column("RESOURCE"),
+        column("OBJECTS"),
+        column("SIZE"),
+        column("NAMESPACES"),
+        wide("GROUP"),
+        wide("WITH LEASE"),
+    ];
     let mut lines = Vec::new();
     for row in &contents.resources {
-        let namespaces = if every_namespace { in_namespaces(row) } else { shortened(row) };
+        let namespaces = if every_namespace {
+            in_namespaces(row)
+        } else {
+            shortened(row)
+        };
         lines.push(vec![
             Cell::text(&row.resource),
             Cell::number(row.objects),
@@ -211,7 +247,12 @@ fn shortened(row: &ResourceCount) -> String {
     sorted.sort_by_key(|found| std::cmp::Reverse(found.objects));
     let mut text = String::new();
     for (index, found) in sorted.iter().enumerate() {
-        let next = format!("{}{} {}", if index > 0 { ", " } else { "" }, found.namespace, found.objects);
+        let next = format!(
+            "{}{} {}",
+            if index > 0 { ", " } else { "" },
+            found.namespace,
+            found.objects
+        );
         if index > 0 && text.len() + next.len() > ROOM {
             return format!("{text}, +{}", sorted.len() - index);
         }
@@ -236,12 +277,18 @@ mod tests {
             bytes: 0,
             namespaces: namespaces
                 .iter()
-                .map(|(name, objects)| NamespaceCount { namespace: (*name).to_owned(), objects: *objects })
+                .map(|(name, objects)| NamespaceCount {
+                    namespace: (*name).to_owned(),
+                    objects: *objects,
+                })
                 .collect(),
         };
         assert_eq!(shortened(&row(&[])), "-");
         assert_eq!(shortened(&row(&[("a", 1), ("b", 20)])), "b 20, a 1");
-        assert_eq!(shortened(&row(&[("billing", 1), ("kube-system", 20), ("shop", 3), ("x", 1)])), "kube-system 20, shop 3, +2");
+        assert_eq!(
+            shortened(&row(&[("billing", 1), ("kube-system", 20), ("shop", 3), ("x", 1)])),
+            "kube-system 20, shop 3, +2"
+        );
         let long = "a-namespace-with-a-name-longer-than-the-room";
         assert_eq!(shortened(&row(&[(long, 2), ("b", 1)])), format!("{long} 2, +1"));
     }

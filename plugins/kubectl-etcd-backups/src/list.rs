@@ -18,7 +18,9 @@ use crate::context::Context;
 
 /// List the backups, newest first, and how long each will be kept
 #[derive(Debug, clap::Args)]
-#[command(after_help = "`keep` replays etcd-manager's clean-up with the cluster's own retention: `recent` (under an hour old), `hourly` and `daily` (the earliest of its hour, of its day), `expiring` (the next clean-up removes it).\n\nExample:\n  kubectl etcd-backups list --etcd main --since 6h")]
+#[command(
+    after_help = "`keep` replays etcd-manager's clean-up with the cluster's own retention: `recent` (under an hour old), `hourly` and `daily` (the earliest of its hour, of its day), `expiring` (the next clean-up removes it).\n\nExample:\n  kubectl etcd-backups list --etcd main --since 6h"
+)]
 pub struct Args {
     /// Only those taken since then: a time, or an age like 6h or 2d
     #[arg(long, value_name = "TIME")]

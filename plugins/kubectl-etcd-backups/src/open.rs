@@ -6,8 +6,8 @@ use runbook_kit::domain::contents::Snapshot;
 use runbook_kit::domain::snapshot::{Content, Problem};
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::exit::Exit;
-use runbook_kit::ports::SnapshotFile;
 use runbook_kit::ports::ReadSnapshot;
+use runbook_kit::ports::SnapshotFile;
 
 use crate::context::Context;
 
@@ -67,7 +67,10 @@ impl Failure for ReadError {}
 impl ReadError {
     /// Of this backup.
     pub fn new(opened: &Opened, source: Problem) -> Self {
-        Self { name: opened.name.clone(), source }
+        Self {
+            name: opened.name.clone(),
+            source,
+        }
     }
 }
 
@@ -75,17 +78,34 @@ impl ReadError {
 pub async fn open(context: &Context, chosen: &Chosen<'_>) -> Result<Opened, AnyFailure> {
     let (store, backup) = (&chosen.catalog.store, chosen.backup);
     let name = backup.name.to_string();
-    let progress = context.ui.bytes_progress(&format!("reading {name}"), backup.data_size.unwrap_or(0));
+    let progress = context
+        .ui
+        .bytes_progress(&format!("reading {name}"), backup.data_size.unwrap_or(0));
     let examined = examine(context.objects(), context.reader(), backup, &|read| progress.set(read)).await?;
     drop(progress);
     let problems = examined.facts.problems;
     match examined.snapshot {
-        Some(ReadSnapshot { content: Some(content), db: Some(db), .. }) => {
+        Some(ReadSnapshot {
+            content: Some(content),
+            db: Some(db),
+            ..
+        }) => {
             for problem in &problems {
                 context.ui.warn(&format!("{} {name}: {problem}", store.etcd));
             }
-            Ok(Opened { cluster: store.cluster.clone(), etcd: store.etcd.clone(), name, content, db })
+            Ok(Opened {
+                cluster: store.cluster.clone(),
+                etcd: store.etcd.clone(),
+                name,
+                content,
+                db,
+            })
         }
-        _ => Err(Undecodable { etcd: store.etcd.clone(), name, problems }.into()),
+        _ => Err(Undecodable {
+            etcd: store.etcd.clone(),
+            name,
+            problems,
+        }
+        .into()),
     }
 }

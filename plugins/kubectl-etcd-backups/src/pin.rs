@@ -12,7 +12,9 @@ use crate::context::Context;
 
 /// Copy a backup to where etcd-manager's clean-up never comes
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A pinned backup is listed and can be used like any other. It goes to <cluster>/backups/recovery/<etcd>/ in the state store, copied by the store itself.\n\nExample:\n  kubectl etcd-backups pin latest-good --yes")]
+#[command(
+    after_help = "A pinned backup is listed and can be used like any other. It goes to <cluster>/backups/recovery/<etcd>/ in the state store, copied by the store itself.\n\nExample:\n  kubectl etcd-backups pin latest-good --yes"
+)]
 pub struct PinArgs {
     /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
     #[arg(value_name = "BACKUP")]

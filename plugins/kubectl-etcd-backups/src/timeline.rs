@@ -17,7 +17,9 @@ use crate::context::Context;
 
 /// Draw sizes and gaps over time, oldest first, and mark what is odd
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Marks: `cliff` (less than half the size, or with --keys less than half the keys, of the backup before), `gap` (over three backup intervals in which none was kept or taken), `empty` (nothing was ever written to this etcd), `lineage` (with --keys: another cluster than before), `incomplete`.\n\nExamples:\n  kubectl etcd-backups timeline --since 2d\n  kubectl etcd-backups timeline --keys --etcd main")]
+#[command(
+    after_help = "Marks: `cliff` (less than half the size, or with --keys less than half the keys, of the backup before), `gap` (over three backup intervals in which none was kept or taken), `empty` (nothing was ever written to this etcd), `lineage` (with --keys: another cluster than before), `incomplete`.\n\nExamples:\n  kubectl etcd-backups timeline --since 2d\n  kubectl etcd-backups timeline --keys --etcd main"
+)]
 pub struct Args {
     /// Read every backup whole, to count keys and Nodes and to see whether it is the same cluster
     #[arg(long)]

@@ -16,7 +16,9 @@ use crate::context::Context;
 
 /// Verify backups down to the last key: checksums, pages, records, and whether anything was ever in it
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Reads each backup whole. `hash`, `revision` and `keys` are the numbers that `etcdutl snapshot status` prints. Exits with 5 where a backup is bad or empty.\n\nExamples:\n  kubectl etcd-backups verify latest-good\n  kubectl etcd-backups verify --all --etcd main")]
+#[command(
+    after_help = "Reads each backup whole. `hash`, `revision` and `keys` are the numbers that `etcdutl snapshot status` prints. Exits with 5 where a backup is bad or empty.\n\nExamples:\n  kubectl etcd-backups verify latest-good\n  kubectl etcd-backups verify --all --etcd main"
+)]
 pub struct Args {
     /// Names, beginnings of names, `latest` or `latest-good`, each with `ETCD=` before it for one etcd cluster
     /// [default: latest]

@@ -150,7 +150,10 @@ pub fn decoded(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<Exported, Expor
     let stored = snapshot.value(live)?;
     decode(&stored).map_err(|why| match why {
         ValueError::Encrypted(by) => ExportError::Encrypted { object: name(live), by },
-        why => ExportError::Undecodable { object: name(live), why },
+        why => ExportError::Undecodable {
+            object: name(live),
+            why,
+        },
     })
 }
 

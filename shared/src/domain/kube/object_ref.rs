@@ -352,7 +352,10 @@ mod tests {
         assert_eq!(near("secrets/s1"), ["secrets/billing/s1", "configmaps/billing/s1"]);
         assert_eq!(near("secrets/biling/s2"), ["secrets/billing/s1", "secrets/billing/s10"]);
         assert_eq!(near("nodes/default/i-1"), ["nodes/i-1"]);
-        assert_eq!(near("secrets/far-away-namespace/o"), ["secrets/far-away-namespace/other"]);
+        assert_eq!(
+            near("secrets/far-away-namespace/o"),
+            ["secrets/far-away-namespace/other"]
+        );
         assert_eq!(near("pods/x/y"), [""; 0]);
     }
 

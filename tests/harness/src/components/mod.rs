@@ -37,7 +37,15 @@ impl Program {
 }
 
 /// What `cargo xtask components` can install, by name.
-pub const NAMES: [&str; 7] = ["etcd", "etcd-3.5", "etcd-3.7", "kube-apiserver", "moto", "seaweedfs", "cargo-deny"];
+pub const NAMES: [&str; 7] = [
+    "etcd",
+    "etcd-3.5",
+    "etcd-3.7",
+    "kube-apiserver",
+    "moto",
+    "seaweedfs",
+    "cargo-deny",
+];
 
 /// Makes sure that the component `name` is there, and says where. `None` for a name that is not in [`NAMES`].
 ///
