@@ -16,10 +16,12 @@
 pub mod adapters;
 pub mod backups;
 pub mod cli;
+pub mod completion;
 pub mod confirm;
 pub mod domain;
 pub mod error;
 pub mod exit;
+pub mod manual;
 pub mod masterleases;
 pub mod output;
 pub mod ports;

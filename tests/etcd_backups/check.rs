@@ -10,7 +10,7 @@ fn young_backups_pass() {
         .unwrap()
         .success();
     insta::assert_snapshot!(ended.stdout, @r"
-    CLUSTER          ETCD    VERDICT  NEWEST                       AGE  SIZE      BACKUPS  REASON
+    CLUSTER          ETCD    VERDICT  NEWEST                       AGE      SIZE  BACKUPS  REASON
     super.k8s.local  main    ok       2026-11-22T15:20:36Z-000001  60s  27.1 KiB        5
     super.k8s.local  events  ok       2026-11-22T15:20:35Z-000001  61s   1.7 KiB        5
     ");

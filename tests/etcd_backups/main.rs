@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod check;
+mod contents;
 mod download;
 mod good;
 mod help;

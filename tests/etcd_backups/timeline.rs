@@ -10,7 +10,17 @@ fn draws_sizes_and_marks_what_is_odd() {
         .run()
         .unwrap()
         .success();
-    insta::assert_snapshot!(ended.stdout, @r"");
+    insta::assert_snapshot!(ended.stdout, @r"
+    ETCD  BACKUP                       AGE      SIZE                        KEYS  MARKS
+    main  2026-11-22T15:16:00Z-000001  80m     791 B  ▇                        0  empty
+    main  2026-11-22T15:17:01Z-000001  78m  28.0 KiB  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇     -
+    main  2026-11-22T15:18:01Z-000001  77m  28.6 KiB  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇     -
+    main  2026-11-22T15:19:01Z-000002  76m  29.5 KiB  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇     -
+    main  2026-11-22T15:20:36Z-000001  75m  27.1 KiB  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇      -
+    main  2026-11-22T16:24:36Z-000001  11m     799 B  ▇                        0  cliff, empty, gap
+    main  2026-11-22T16:25:17Z-000001  10m  23.7 KiB  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇        -
+    main  2026-11-22T16:25:57Z-000002  10m  24.0 KiB  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇        -
+    ");
     assert!(
         ended.stdout.lines().all(|line| line.chars().count() <= 100),
         "{}",

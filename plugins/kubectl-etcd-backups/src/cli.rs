@@ -6,7 +6,7 @@ use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
-use crate::{check, diff, download, export, inspect, list, pin, show, timeline, verify};
+use crate::{check, completion, diff, download, export, inspect, list, man, pin, show, timeline, verify};
 
 /// Find, verify, look into and compare the backups that etcd-manager keeps
 #[derive(Debug, Parser)]
@@ -49,6 +49,10 @@ pub enum Command {
     Download(download::Args),
     Timeline(timeline::Args),
     Check(check::Args),
+    Completion(runbook_kit::completion::Args),
+    Man(man::Args),
+    #[command(name = "__complete", hide = true)]
+    Complete(runbook_kit::completion::Words),
 }
 
 impl Command {
@@ -66,6 +70,9 @@ impl Command {
             Self::Download(args) => download::run(args, context).await,
             Self::Timeline(args) => timeline::run(args, context).await,
             Self::Check(args) => check::run(args, context).await,
+            Self::Completion(args) => completion::run(args, context),
+            Self::Man(args) => man::run(args, context),
+            Self::Complete(words) => completion::complete(words, context),
         }
     }
 }

@@ -3,6 +3,7 @@
 use runbook_kit::backups::choose::Chosen;
 use runbook_kit::domain::backup_ref::BackupRef;
 use runbook_kit::domain::contents::diff::{Diff, DiffOptions, HeartbeatCount, ObjectName};
+use runbook_kit::domain::kube::builtin;
 use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Cell, Format, column};
@@ -225,7 +226,7 @@ fn counts(diff: &Diff) -> String {
     ];
     let lines = diff.counts.iter().map(|count| {
         vec![
-            Cell::text(&count.resource),
+            Cell::text(builtin::label(&count.resource, &count.group)),
             Cell::text(count.namespace.as_deref().unwrap_or("-")),
             Cell::number(count.tally.gone),
             Cell::number(count.tally.new),

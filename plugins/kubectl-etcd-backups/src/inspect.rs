@@ -2,6 +2,7 @@
 
 use runbook_kit::domain::backup_ref::BackupRef;
 use runbook_kit::domain::contents::report::{Contents, ResourceCount};
+use runbook_kit::domain::kube::builtin;
 use runbook_kit::domain::kube::key::ObjectKey;
 use runbook_kit::domain::units;
 use runbook_kit::error::AnyFailure;
@@ -214,7 +215,7 @@ fn resources(contents: &Contents, every_namespace: bool) -> Option<String> {
             shortened(row)
         };
         lines.push(vec![
-            Cell::text(&row.resource),
+            Cell::text(builtin::label(&row.resource, &row.group)),
             Cell::number(row.objects),
             Cell::number(units::bytes(row.bytes)),
             Cell::text(namespaces),

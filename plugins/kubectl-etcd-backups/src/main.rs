@@ -2,12 +2,14 @@
 
 mod check;
 mod cli;
+mod completion;
 mod context;
 mod diff;
 mod download;
 mod export;
 mod inspect;
 mod list;
+mod man;
 mod open;
 mod pin;
 mod prometheus;

@@ -8,7 +8,7 @@ use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
-use crate::{check, list, prune, undo};
+use crate::{check, completion, list, man, prune, undo};
 
 /// Find and prune the masterleases that a restore of etcd made immortal
 ///
@@ -52,6 +52,10 @@ pub enum Command {
     Check(Box<check::Args>),
     Prune(Box<prune::Args>),
     Undo(Box<undo::Args>),
+    Completion(runbook_kit::completion::Args),
+    Man(man::Args),
+    #[command(name = "__complete", hide = true)]
+    Complete(runbook_kit::completion::Words),
 }
 
 impl Command {
@@ -62,6 +66,9 @@ impl Command {
             Self::Check(args) => check::run(*args, context).await,
             Self::Prune(args) => prune::run(*args, context).await,
             Self::Undo(args) => undo::run(*args, context).await,
+            Self::Completion(args) => completion::run(args, context),
+            Self::Man(args) => man::run(args, context),
+            Self::Complete(words) => completion::complete(words, context),
         }
     }
 }

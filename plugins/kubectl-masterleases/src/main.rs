@@ -3,9 +3,11 @@
 mod apply;
 mod check;
 mod cli;
+mod completion;
 mod context;
 mod list;
 mod look;
+mod man;
 mod plan;
 mod prune;
 mod rows;

@@ -6,6 +6,8 @@
 //! servers within the API server (`apiregistration.k8s.io`, `apiextensions.k8s.io`) put their group before it.
 //! Groups and short names as `kubectl api-resources` of 1.34 prints them, and those that 1.20 still had.
 
+use std::borrow::Cow;
+
 /// One built-in resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Builtin {
@@ -175,6 +177,22 @@ pub fn of_word(word: &str) -> Option<&'static Builtin> {
     })
 }
 
+/// A resource as an operator types it: with its group where it is not built in, since only then the plural alone may be
+/// another one's (`services` and `services.serving.knative.dev`).
+#[must_use]
+pub fn label<'a>(resource: &'a str, group: &str) -> Cow<'a, str> {
+    let built_in = || {
+        BUILTINS
+            .iter()
+            .any(|builtin| builtin.plural == resource && builtin.group == group)
+    };
+    if group.is_empty() || built_in() {
+        Cow::Borrowed(resource)
+    } else {
+        Cow::Owned(format!("{resource}.{group}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -212,6 +230,18 @@ mod tests {
                 "podsecuritypolicy"
             ]
         );
+    }
+
+    #[test]
+    fn only_custom_resources_need_their_group() {
+        for (resource, group, expected) in [
+            ("services", "", "services"),
+            ("services", "serving.knative.dev", "services.serving.knative.dev"),
+            ("deployments", "apps", "deployments"),
+            ("cilium/state", "", "cilium/state"),
+        ] {
+            assert_eq!(label(resource, group), expected);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `kubectl etcd-backups inspect`, `diff` and `export`, as an operator sees them on 80 columns.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::process::Command;
 
 use harness::store::{CLUSTER, make_state_store};
