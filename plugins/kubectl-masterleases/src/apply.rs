@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use runbook_kit::confirm::Consent;
 use runbook_kit::domain::masterleases::FOLDER;
+use runbook_kit::domain::masterleases::verdict::Verdict;
 use runbook_kit::error::Failure;
 use runbook_kit::exit::Exit;
 use runbook_kit::ports::{EtcdError, EtcdErrorKind, EtcdKv};
@@ -105,7 +106,7 @@ pub async fn apply(
             })
         };
         if plan.needs_a_live_one {
-            match any_live(etcd, prefix).await {
+            match any_live(plan, etcd, prefix).await {
                 Ok(true) => {}
                 Ok(false) => return Err(stopped(&outcome, false, Reason::NoneLive)),
                 Err(error) => return Err(stopped(&outcome, false, error.into())),
@@ -123,7 +124,17 @@ pub async fn apply(
     Ok(outcome)
 }
 
-async fn any_live(etcd: &dyn EtcdKv, prefix: &str) -> Result<bool, EtcdError> {
+/// One of those that lived when we looked, else any: with a lease it was written by a server within the last 15 s.
+async fn any_live(plan: &Plan, etcd: &dyn EtcdKv, prefix: &str) -> Result<bool, EtcdError> {
+    let known = plan
+        .keep
+        .iter()
+        .filter(|(lease, _)| lease.judgement.verdict == Verdict::Live);
+    for (lease, _) in known {
+        if etcd.get(&lease.stored.key).await?.is_some_and(|key| key.lease != 0) {
+            return Ok(true);
+        }
+    }
     let range = etcd.range(format!("{prefix}{FOLDER}").as_bytes()).await?;
     Ok(range.keys.iter().any(|key| key.lease != 0))
 }

@@ -5,14 +5,21 @@ pub mod command;
 pub mod components;
 pub mod error;
 pub mod http;
+mod https;
 pub mod paths;
+pub mod pki;
 pub mod proxy;
 pub mod run;
 pub mod servers;
+pub mod stand_in;
 pub mod store;
 
 pub use command::{Cmd, Ended};
 pub use components::EtcdVersion;
 pub use error::Error;
+pub use pki::{Ca, KeyKind, Usage};
 pub use proxy::{Fault, Proxy, Recorded, Rule};
-pub use servers::{Etcd, EtcdOptions, Moto, Put, S3, SeaweedFs};
+pub use servers::{
+    Etcd, EtcdOptions, KubeApiServer, KubeApiServerOptions, Moto, Put, S3, SeaweedFs, ServerTls, Stored,
+};
+pub use stand_in::EtcdManagerStandIn;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
+use super::etcd_tls::ServerTls;
 use super::process::{Server, folder, free_ports, with_retries};
 use crate::components::{self, EtcdVersion};
 use crate::error::Error;
@@ -17,6 +18,44 @@ use crate::{http, run};
 pub struct Etcd {
     server: Server,
     endpoint: String,
+    tls_endpoint: Option<String>,
+}
+
+/// One member that is to be started.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) name: String,
+    client: u16,
+    peer: u16,
+    /// `--initial-cluster`.
+    pub(super) cluster: String,
+    data_dir: Option<PathBuf>,
+    tls: Option<(u16, [PathBuf; 3])>,
+}
+
+impl Member {
+    pub(super) fn alone(client: u16, peer: u16) -> Self {
+        let mut member = Self {
+            name: "default".to_owned(),
+            client,
+            peer,
+            cluster: String::new(),
+            data_dir: None,
+            tls: None,
+        };
+        member.cluster = member.peer_entry();
+        member
+    }
+
+    pub(super) fn with_tls(mut self, port: u16, tls: &ServerTls) -> Self {
+        let files = [tls.certificate.clone(), tls.key.clone(), tls.clients.clone()];
+        self.tls = Some((port, files));
+        self
+    }
+
+    pub(super) fn peer_entry(&self) -> String {
+        format!("{}=http://127.0.0.1:{}", self.name, self.peer)
+    }
 }
 
 /// How to start an etcd.
@@ -71,24 +110,33 @@ impl Etcd {
     /// See [`Etcd::start`].
     pub fn start_with(options: &EtcdOptions) -> Result<Self, Error> {
         let program = components::etcd(options.version)?;
-        with_retries(|| Self::start_once(&program, options.data_dir.as_deref()))
+        with_retries(|| {
+            let [client, peer] = free_ports()?;
+            let mut member = Member::alone(client, peer);
+            member.data_dir.clone_from(&options.data_dir);
+            Self::start_member(&program, &member)
+        })
     }
 
-    fn start_once(program: &Path, data_dir: Option<&Path>) -> Result<Self, Error> {
-        let [client, peer] = free_ports()?;
+    pub(super) fn start_member(program: &Path, member: &Member) -> Result<Self, Error> {
         let folder = folder("etcd")?;
-        let data = data_dir.map_or_else(|| folder.path().join("data"), Path::to_path_buf);
-        let endpoint = format!("http://127.0.0.1:{client}");
-        let peer = format!("http://127.0.0.1:{peer}");
+        let data = member.data_dir.clone().unwrap_or_else(|| folder.path().join("data"));
+        let endpoint = format!("http://127.0.0.1:{}", member.client);
+        let tls_endpoint = member.tls.as_ref().map(|(port, _)| format!("https://127.0.0.1:{port}"));
+        let urls = match &tls_endpoint {
+            Some(secure) => format!("{endpoint},{secure}"),
+            None => endpoint.clone(),
+        };
+        let peer = format!("http://127.0.0.1:{}", member.peer);
         let mut command = Command::new(program);
-        command.arg("--data-dir").arg(data).args([
-            "--listen-client-urls",
-            &endpoint,
-            "--advertise-client-urls",
-            &endpoint,
-        ]);
+        command.args(["--name", &member.name]).arg("--data-dir").arg(data);
+        command.args(["--listen-client-urls", &urls, "--advertise-client-urls", &endpoint]);
+        if let Some((_, [certificate, key, clients])) = &member.tls {
+            command.arg("--cert-file").arg(certificate).arg("--key-file").arg(key);
+            command.arg("--trusted-ca-file").arg(clients).arg("--client-cert-auth");
+        }
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
-        command.args(["--initial-cluster", &format!("default={peer}"), "--unsafe-no-fsync"]);
+        command.args(["--initial-cluster", &member.cluster, "--unsafe-no-fsync"]);
         command.args(["--quota-backend-bytes", "8589934592", "--max-request-bytes", "33554432"]);
         command.args(["--max-txn-ops", &OPERATIONS.to_string()]);
         let health = format!("{endpoint}/health");
@@ -96,7 +144,14 @@ impl Etcd {
         Ok(Self {
             server: Server::start("etcd", folder, &mut command, serves)?,
             endpoint,
+            tls_endpoint,
         })
+    }
+
+    /// `https://127.0.0.1:port`, where a client certificate is demanded; of those started with TLS only.
+    #[must_use]
+    pub fn tls_endpoint(&self) -> Option<&str> {
+        self.tls_endpoint.as_deref()
     }
 
     /// `http://127.0.0.1:port`.
@@ -209,7 +264,7 @@ impl Etcd {
         run::run(etcdctl.arg(file)).map(drop)
     }
 
-    fn call(&self, what: &str, body: &Value) -> Result<Value, Error> {
+    pub(super) fn call(&self, what: &str, body: &Value) -> Result<Value, Error> {
         let url = format!("{}/v3/{what}", self.endpoint);
         let response = http::expect_ok("POST", &url, body.to_string().as_bytes())?;
         serde_json::from_slice(&response.body).map_err(|_| Error::Answer {
@@ -225,7 +280,7 @@ fn put_operation(put: &Put) -> Value {
 }
 
 /// protojson writes int64 as strings.
-fn number(answer: &Value, field: &str) -> Result<i64, Error> {
+pub(super) fn number(answer: &Value, field: &str) -> Result<i64, Error> {
     let text = answer
         .get(field)
         .and_then(Value::as_str)

@@ -1,0 +1,106 @@
+//! etcds that demand client certificates, and etcds of several members.
+
+use std::path::PathBuf;
+use std::thread;
+
+use tempfile::TempDir;
+
+use super::etcd::{Etcd, Member};
+use super::process::{folder, free_ports};
+use crate::components::{self, EtcdVersion};
+use crate::error::Error;
+use crate::pki::{self, Ca, Usage};
+
+/// What makes an etcd speak TLS and demand a certificate.
+#[derive(Debug)]
+pub struct ServerTls {
+    folder: TempDir,
+    /// The server's certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The CAs whose clients it takes.
+    pub clients: PathBuf,
+}
+
+impl ServerTls {
+    /// A server certificate signed by `ca`, and the clients of all of `trusted`.
+    ///
+    /// # Errors
+    /// When the files cannot be made.
+    pub fn new(ca: &Ca, trusted: &[&Ca]) -> Result<Self, Error> {
+        let folder = folder("tls")?;
+        let (certificate, key) = ca.issue(Usage::Server)?.write(folder.path(), "server")?;
+        let bundle: String = trusted.iter().map(|ca| ca.certificate()).collect();
+        let clients = pki::write(folder.path(), "clients-ca.crt", &bundle)?;
+        Ok(Self {
+            folder,
+            certificate,
+            key,
+            clients,
+        })
+    }
+
+    /// Where the files are; gone with this value.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+}
+
+impl Etcd {
+    /// Starts an empty one that demands a client certificate on [`Etcd::tls_endpoint`]. [`Etcd::endpoint`] stays plain, for
+    /// the harness to drive it.
+    ///
+    /// # Errors
+    /// When this version cannot be installed or does not start.
+    pub fn start_tls(version: EtcdVersion, tls: &ServerTls) -> Result<Self, Error> {
+        let program = components::etcd(version)?;
+        super::process::with_retries(|| {
+            let [client, peer, secure] = free_ports()?;
+            Self::start_member(&program, &Member::alone(client, peer).with_tls(secure, tls))
+        })
+    }
+
+    /// Starts a cluster of `count` members, of one by one `tls` each or none.
+    ///
+    /// # Errors
+    /// When this version cannot be installed or does not start.
+    pub fn start_cluster(version: EtcdVersion, count: usize, tls: Option<&ServerTls>) -> Result<Vec<Self>, Error> {
+        let program = components::etcd(version)?;
+        super::process::with_retries(|| {
+            let mut members = Vec::new();
+            for number in 0..count {
+                let [client, peer, secure] = free_ports()?;
+                let mut member = Member::alone(client, peer);
+                member.name = format!("m{number}");
+                members.push(match tls {
+                    Some(tls) => member.with_tls(secure, tls),
+                    None => member,
+                });
+            }
+            let everybody: Vec<String> = members.iter().map(Member::peer_entry).collect();
+            for member in &mut members {
+                member.cluster = everybody.join(",");
+            }
+            // Each waits for a leader: so all have to start at once.
+            thread::scope(|scope| {
+                let starting: Vec<_> = members
+                    .iter()
+                    .map(|member| scope.spawn(|| Self::start_member(&program, member)))
+                    .collect();
+                starting
+                    .into_iter()
+                    .map(|thread| {
+                        thread.join().unwrap_or_else(|_| {
+                            Err(Error::Answer {
+                                from: "a thread of ours".to_owned(),
+                                answer: "it panicked".to_owned(),
+                            })
+                        })
+                    })
+                    .collect()
+            })
+        })
+    }
+}
