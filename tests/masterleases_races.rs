@@ -62,5 +62,8 @@ async fn a_thousand_races_at_the_moment_of_deletion() {
         let stored = stored.unwrap_or_else(|| panic!("race {race}: a living server's key was deleted"));
         assert_eq!((stored.value, stored.lease), (value.into_bytes(), lease), "race {race}");
     }
-    assert!(deletions > 50 && rewrites > 50, "{deletions} deletions, {rewrites} rewrites: no race");
+    assert!(
+        deletions > 50 && rewrites > 50,
+        "{deletions} deletions, {rewrites} rewrites: no race"
+    );
 }

@@ -33,7 +33,11 @@ impl Cluster {
         let etcd_ca = Ca::new("etcd-clients-ca", KeyKind::Rsa).unwrap();
         let folder = tempfile::tempdir().unwrap();
         harness::pki::write(folder.path(), "ca.crt", etcd_ca.certificate()).unwrap();
-        etcd_ca.issue(Usage::Client).unwrap().write(folder.path(), "client").unwrap();
+        etcd_ca
+            .issue(Usage::Client)
+            .unwrap()
+            .write(folder.path(), "client")
+            .unwrap();
         Self {
             cluster_ca: Ca::new("kubernetes-ca", KeyKind::Ec).unwrap(),
             tls: ServerTls::new(&etcd_ca, &[&etcd_ca]).unwrap(),
@@ -73,7 +77,9 @@ impl Cluster {
             "metadata": { "name": "kube-root-ca.crt" },
             "data": { "ca.crt": self.cluster_ca.certificate() },
         });
-        master.create("/api/v1/namespaces/kube-system/configmaps", &map).unwrap();
+        master
+            .create("/api/v1/namespaces/kube-system/configmaps", &map)
+            .unwrap();
     }
 }
 
@@ -87,7 +93,10 @@ fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
 
 fn keys(etcd: &Etcd) -> Vec<String> {
     let stored = etcd.keys(b"/registry/masterleases/").unwrap();
-    stored.into_iter().map(|stored| String::from_utf8(stored.key).unwrap()).collect()
+    stored
+        .into_iter()
+        .map(|stored| String::from_utf8(stored.key).unwrap())
+        .collect()
 }
 
 fn keys_of(ips: &[&str]) -> Vec<String> {
@@ -129,7 +138,11 @@ fn the_cure(version: EtcdVersion) {
     wait_for("three masters", || masters[0].endpoints().unwrap() == OLD);
     cluster.publish_root_ca(&masters[0]);
     let healthy = cluster.cmd(&etcd, "check -o json").run().unwrap().success().json();
-    assert!(verdicts(&healthy).iter().all(|(_, verdict, listed)| verdict == "live" && *listed));
+    assert!(
+        verdicts(&healthy)
+            .iter()
+            .all(|(_, verdict, listed)| verdict == "live" && *listed)
+    );
     let backup = manager.take_backup(&etcd, version).unwrap();
     drop(masters);
 
@@ -141,8 +154,16 @@ fn the_cure(version: EtcdVersion) {
 
     let rows = cluster.cmd(&etcd, "list -o json").run().unwrap().success().json();
     let expected = |ips: [&str; 3], verdict: &str| ips.map(|ip| (ip.to_owned(), verdict.to_owned(), true)).to_vec();
-    assert_eq!(verdicts(&rows), [expected(OLD, "stale"), expected(NEW, "live")].concat());
-    cluster.cmd(&etcd, "check").run().unwrap().code(5).stdout_has("no lease, and not rewritten in 12 s");
+    assert_eq!(
+        verdicts(&rows),
+        [expected(OLD, "stale"), expected(NEW, "live")].concat()
+    );
+    cluster
+        .cmd(&etcd, "check")
+        .run()
+        .unwrap()
+        .code(5)
+        .stdout_has("no lease, and not rewritten in 12 s");
     // Deleting the Endpoints object is no cure, so it is the keys.
     assert_eq!(keys(&etcd), keys_of(&both()));
 
@@ -161,22 +182,33 @@ fn the_cure(version: EtcdVersion) {
     assert_eq!(report["right"], true);
     assert!(asked > 100, "asked only {asked} times");
     assert!(seen.iter().all(|list| !list.is_empty()), "{seen:?}");
-    assert!(seen.iter().all(|list| NEW.iter().all(|ip| list.iter().any(|listed| listed == ip))), "{seen:?}");
-    assert_eq!((masters[0].endpoints().unwrap(), masters[0].endpoint_slice().unwrap()), (
-        NEW.map(str::to_owned).to_vec(),
-        NEW.map(str::to_owned).to_vec()
-    ));
+    assert!(
+        seen.iter()
+            .all(|list| NEW.iter().all(|ip| list.iter().any(|listed| listed == ip))),
+        "{seen:?}"
+    );
+    assert_eq!(
+        (masters[0].endpoints().unwrap(), masters[0].endpoint_slice().unwrap()),
+        (NEW.map(str::to_owned).to_vec(), NEW.map(str::to_owned).to_vec())
+    );
     assert_eq!(keys(&etcd), keys_of(&NEW));
 
     // Back to the byte, and published again; then pruned again.
     cluster.cmd(&etcd, "undo undo.json --yes").run().unwrap().success();
     let back = etcd.keys(b"/registry/masterleases/10.245.21.").unwrap();
     for (first, now) in restored.iter().zip(&back) {
-        assert_eq!((&first.key, &first.value, first.lease), (&now.key, &now.value, now.lease));
+        assert_eq!(
+            (&first.key, &first.value, first.lease),
+            (&now.key, &now.value, now.lease)
+        );
     }
     wait_for("six addresses again", || masters[0].endpoints().unwrap() == both());
     let text = cluster.cmd(&etcd, "prune --yes").run().unwrap().success();
-    assert!(text.stdout.contains("default/kubernetes lists live masters only"), "{}", text.stdout);
+    assert!(
+        text.stdout.contains("default/kubernetes lists live masters only"),
+        "{}",
+        text.stdout
+    );
 
     whoever_answers_is_not_pruned(&cluster, &etcd, &masters[0]);
     while_the_api_is_down(&cluster, &etcd, masters);
@@ -185,13 +217,23 @@ fn the_cure(version: EtcdVersion) {
 /// A key without a lease whose address answers as an API server of this cluster: sources contradict each other.
 fn whoever_answers_is_not_pruned(cluster: &Cluster, etcd: &Etcd, master: &KubeApiServer) {
     let value = br#"{"kind":"Endpoints","apiVersion":"v1","metadata":{"name":""},"subsets":[{"addresses":[{"ip":"127.0.0.1"}]}]}"#;
-    etcd.put(&[Put::new("/registry/masterleases/127.0.0.1", &value[..])]).unwrap();
+    etcd.put(&[Put::new("/registry/masterleases/127.0.0.1", &value[..])])
+        .unwrap();
     let prune = format!("prune --yes --wait 0 --api-port {} -o json", master.port());
     let report = cluster.cmd(etcd, &prune).run().unwrap().success().json();
     let plan = report["plan"].as_array().unwrap();
     let row = plan.iter().find(|row| row["ip"] == "127.0.0.1").unwrap();
-    assert_eq!((&row["action"], &row["verdict"], &row["alive"]), (&json!("keep"), &json!("unknown"), &json!(true)));
-    assert!(row["reason"].as_str().unwrap().contains("an API server of this cluster answers there (401)"), "{row}");
+    assert_eq!(
+        (&row["action"], &row["verdict"], &row["alive"]),
+        (&json!("keep"), &json!("unknown"), &json!(true))
+    );
+    assert!(
+        row["reason"]
+            .as_str()
+            .unwrap()
+            .contains("an API server of this cluster answers there (401)"),
+        "{row}"
+    );
     assert_eq!(report["deleted"], json!([]));
     etcd.delete(b"/registry/masterleases/127.0.0.1").unwrap();
 }
@@ -200,9 +242,18 @@ fn whoever_answers_is_not_pruned(cluster: &Cluster, etcd: &Etcd, master: &KubeAp
 fn while_the_api_is_down(cluster: &Cluster, etcd: &Etcd, masters: Vec<KubeApiServer>) {
     drop(masters);
     let rows = cluster.cmd(etcd, "list -o json").run().unwrap().success().json();
-    assert!(verdicts(&rows).iter().all(|(_, verdict, listed)| verdict == "live" && *listed));
+    assert!(
+        verdicts(&rows)
+            .iter()
+            .all(|(_, verdict, listed)| verdict == "live" && *listed)
+    );
     wait_for("leases run out", || keys(etcd).is_empty());
-    cluster.cmd(etcd, "list").run().unwrap().success().stderr_has("no API server has announced itself");
+    cluster
+        .cmd(etcd, "list")
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("no API server has announced itself");
 }
 
 #[test]

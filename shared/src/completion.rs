@@ -94,7 +94,11 @@ pub fn run(args: Args, mut command: Command, file: &str, ui: &Ui) -> Result<Exit
         None => folder().ok_or(InstallError::NoFolder)?,
     };
     let written = install(&folder, plugin)?;
-    ui.note(&format!("wrote {}; kubectl {} now completes, as kubectl itself does", written.display(), dashed(plugin)));
+    ui.note(&format!(
+        "wrote {}; kubectl {} now completes, as kubectl itself does",
+        written.display(),
+        dashed(plugin)
+    ));
     Ok(Exit::Done)
 }
 
@@ -128,7 +132,10 @@ pub fn install(folder: &Path, plugin: &str) -> Result<PathBuf, InstallError> {
     use std::os::unix::fs::PermissionsExt;
 
     let file = folder.join(format!("kubectl_complete-{plugin}"));
-    let failed = |source| InstallError::Write { file: file.clone(), source };
+    let failed = |source| InstallError::Write {
+        file: file.clone(),
+        source,
+    };
     match fs::read_to_string(&file) {
         Ok(text) if !text.contains(MARK) => return Err(InstallError::Foreign(file)),
         Ok(_) => {}
@@ -138,7 +145,10 @@ pub fn install(folder: &Path, plugin: &str) -> Result<PathBuf, InstallError> {
     let script = format!("#!/bin/sh\n{MARK}\nexec kubectl-{plugin} __complete \"$@\"\n");
     let mut target = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     io::Write::write_all(&mut target, script.as_bytes()).map_err(failed)?;
-    target.as_file().set_permissions(fs::Permissions::from_mode(0o755)).map_err(failed)?;
+    target
+        .as_file()
+        .set_permissions(fs::Permissions::from_mode(0o755))
+        .map_err(failed)?;
     target.persist(&file).map_err(|error| failed(error.error))?;
     Ok(file)
 }
@@ -146,12 +156,19 @@ pub fn install(folder: &Path, plugin: &str) -> Result<PathBuf, InstallError> {
 /// krew's folder where it is on PATH, else the first one that can be written.
 fn folder() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path)
+        .filter(|folder| folder.is_absolute())
+        .collect();
     let writable = |folder: &&PathBuf| {
         folder.is_dir() && rustix::fs::access(folder.as_path(), rustix::fs::Access::WRITE_OK).is_ok()
     };
     let krew = |folder: &&PathBuf| folder.ends_with(".krew/bin") || is_krew_root(folder);
-    folders.iter().filter(writable).find(krew).or_else(|| folders.iter().find(writable)).cloned()
+    folders
+        .iter()
+        .filter(writable)
+        .find(krew)
+        .or_else(|| folders.iter().find(writable))
+        .cloned()
 }
 
 fn is_krew_root(folder: &Path) -> bool {
@@ -172,10 +189,16 @@ mod tests {
         let file = install(folder.path(), "etcd_backups").unwrap();
         assert_eq!(file.file_name().unwrap(), "kubectl_complete-etcd_backups");
         let script = fs::read_to_string(&file).unwrap();
-        assert!(script.contains("exec kubectl-etcd_backups __complete \"$@\""), "{script}");
+        assert!(
+            script.contains("exec kubectl-etcd_backups __complete \"$@\""),
+            "{script}"
+        );
         install(folder.path(), "etcd_backups").unwrap();
         fs::write(&file, "#!/bin/sh\nprecious\n").unwrap();
-        assert!(matches!(install(folder.path(), "etcd_backups"), Err(InstallError::Foreign(_))));
+        assert!(matches!(
+            install(folder.path(), "etcd_backups"),
+            Err(InstallError::Foreign(_))
+        ));
         assert!(fs::read_to_string(&file).unwrap().contains("precious"));
     }
 }

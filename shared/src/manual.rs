@@ -16,7 +16,10 @@ pub fn page(command: &Command, file: &str) -> Result<Vec<u8>, OutputError> {
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_options_section(&mut page)?;
-    for subcommand in command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
+    for subcommand in command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set() && command.get_name() != "help")
+    {
         let name = subcommand.get_bin_name().unwrap_or(subcommand.get_name()).to_owned();
         page.extend_from_slice(format!(".SH \"{}\"\n", name.to_uppercase()).as_bytes());
         // What all subcommands have is told once, above.
@@ -31,8 +34,11 @@ pub fn page(command: &Command, file: &str) -> Result<Vec<u8>, OutputError> {
 }
 
 fn hide_globals(mut command: Command) -> Command {
-    let globals: Vec<String> =
-        command.get_arguments().filter(|arg| arg.is_global_set()).map(|arg| arg.get_id().to_string()).collect();
+    let globals: Vec<String> = command
+        .get_arguments()
+        .filter(|arg| arg.is_global_set())
+        .map(|arg| arg.get_id().to_string())
+        .collect();
     for id in globals {
         command = command.mut_arg(id, |arg| arg.hide(true));
     }

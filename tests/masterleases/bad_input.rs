@@ -9,8 +9,17 @@ fn each_certificate_problem_has_its_own_words() {
     let stand = Stand::of_a_cluster("uid-1");
     let stranger = Ca::new("another", KeyKind::Ec).unwrap();
     harness::pki::write(stand.folder.path(), "other-ca.crt", stranger.certificate()).unwrap();
-    stranger.issue(Usage::Client).unwrap().write(stand.folder.path(), "stranger").unwrap();
-    stand.ca.issue(Usage::ExpiredClient).unwrap().write(stand.folder.path(), "expired").unwrap();
+    stranger
+        .issue(Usage::Client)
+        .unwrap()
+        .write(stand.folder.path(), "stranger")
+        .unwrap();
+    stand
+        .ca
+        .issue(Usage::ExpiredClient)
+        .unwrap()
+        .write(stand.folder.path(), "expired")
+        .unwrap();
 
     let with = |name: &str| {
         stand
@@ -18,12 +27,36 @@ fn each_certificate_problem_has_its_own_words() {
             .env("ETCDCTL_CERT", stand.path(&format!("{name}.crt")))
             .env("ETCDCTL_KEY", stand.path(&format!("{name}.key")))
     };
-    with("stranger").run().unwrap().code(1).stderr_has("does not accept the client certificate").stderr_has("hint:");
-    with("expired").run().unwrap().code(1).stderr_has("expired").stderr_has("hint:");
-    let wrong_ca = stand.cmd("list --observe 0").env("ETCDCTL_CACERT", stand.path("other-ca.crt"));
-    wrong_ca.run().unwrap().code(1).stderr_has("its certificate is not trusted").stderr_has("hint:");
-    let none = stand.cmd("list --observe 0").without_env("ETCDCTL_CERT").without_env("ETCDCTL_KEY");
-    none.run().unwrap().code(1).stderr_has("it demands a client certificate").stderr_has("hint:");
+    with("stranger")
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("does not accept the client certificate")
+        .stderr_has("hint:");
+    with("expired")
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("expired")
+        .stderr_has("hint:");
+    let wrong_ca = stand
+        .cmd("list --observe 0")
+        .env("ETCDCTL_CACERT", stand.path("other-ca.crt"));
+    wrong_ca
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("its certificate is not trusted")
+        .stderr_has("hint:");
+    let none = stand
+        .cmd("list --observe 0")
+        .without_env("ETCDCTL_CERT")
+        .without_env("ETCDCTL_KEY");
+    none.run()
+        .unwrap()
+        .code(1)
+        .stderr_has("it demands a client certificate")
+        .stderr_has("hint:");
     let missing = stand.cmd("list --observe 0").env("ETCDCTL_CERT", "/no/such.crt");
     missing.run().unwrap().code(1).stderr_has("/no/such.crt");
 }
@@ -31,17 +64,39 @@ fn each_certificate_problem_has_its_own_words() {
 #[test]
 fn an_etcd_without_masterleases_is_explained() {
     let empty = Stand::empty(EtcdVersion::V3_6);
-    let ended = empty.cmd("list -o json").run().unwrap().success().stderr_has("this etcd is empty");
+    let ended = empty
+        .cmd("list -o json")
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("this etcd is empty");
     assert_eq!(ended.json(), serde_json::json!([]));
 
     empty.put("/registry/events/default/web.1", b"{}", 0);
-    empty.cmd("list").run().unwrap().success().stderr_has("no etcd `main`").stderr_has("port 4001");
+    empty
+        .cmd("list")
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("no etcd `main`")
+        .stderr_has("port 4001");
     for subcommand in ["check", "prune --yes"] {
-        empty.cmd(subcommand).run().unwrap().code(1).stderr_has("no etcd `main`").stderr_has("hint:");
+        empty
+            .cmd(subcommand)
+            .run()
+            .unwrap()
+            .code(1)
+            .stderr_has("no etcd `main`")
+            .stderr_has("hint:");
     }
 
     let silent = Stand::of_a_cluster("uid-1");
-    silent.cmd("check").run().unwrap().code(1).stderr_has("no API server has announced itself");
+    silent
+        .cmd("check")
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("no API server has announced itself");
 }
 
 #[test]

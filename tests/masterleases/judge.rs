@@ -6,7 +6,8 @@ use crate::stand::{ENDPOINTS, SLICE, Stand, endpoints, key, slice};
 
 fn row<'v>(rows: &'v Value, ip: &str) -> &'v Value {
     let mut rows = rows.as_array().unwrap().iter();
-    rows.find(|row| row["ip"] == ip).unwrap_or_else(|| panic!("no row of {ip}"))
+    rows.find(|row| row["ip"] == ip)
+        .unwrap_or_else(|| panic!("no row of {ip}"))
 }
 
 fn after_a_restore() -> Stand {
@@ -28,10 +29,22 @@ fn rows_tell_the_living_from_the_stale_and_why() {
     let stand = after_a_restore();
     let ended = stand.cmd("list -o json").run().unwrap().success();
     let rows = ended.json();
-    let order: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row["ip"].as_str().unwrap()).collect();
+    let order: Vec<&str> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["ip"].as_str().unwrap())
+        .collect();
     assert_eq!(
         order,
-        ["10.245.21.9", "10.245.21.10", "10.245.21.11", "10.245.21.57", "2001:db8::1", "2001:db8::57"]
+        [
+            "10.245.21.9",
+            "10.245.21.10",
+            "10.245.21.11",
+            "10.245.21.57",
+            "2001:db8::1",
+            "2001:db8::57"
+        ]
     );
     let stale = row(&rows, "10.245.21.9");
     let stored = stand.etcd.get(key("10.245.21.9").as_bytes()).unwrap().unwrap();
@@ -39,9 +52,17 @@ fn rows_tell_the_living_from_the_stale_and_why() {
     assert_eq!(stale["ttlSeconds"], Value::Null);
     assert_eq!(stale["modRevision"], stored.mod_revision);
     assert_eq!(stale["alive"], Value::Null);
-    assert_eq!((&stale["inEndpoints"], &stale["inEndpointSlice"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&stale["inEndpoints"], &stale["inEndpointSlice"]),
+        (&json!(true), &json!(true))
+    );
     assert_eq!(stale["verdict"], "stale");
-    assert!(stale["reason"].as_str().unwrap().starts_with("no lease, and not rewritten in 12 s"));
+    assert!(
+        stale["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("no lease, and not rewritten in 12 s")
+    );
     assert_eq!(row(&rows, "2001:db8::1")["verdict"], "stale");
     assert_eq!(row(&rows, "10.245.21.10")["inEndpoints"], false);
 
@@ -52,7 +73,10 @@ fn rows_tell_the_living_from_the_stale_and_why() {
 
     let damaged = row(&rows, "10.245.21.11");
     assert_eq!(damaged["verdict"], "unknown");
-    assert!(damaged["reason"].as_str().unwrap().contains("no object of Kubernetes"), "{damaged}");
+    assert!(
+        damaged["reason"].as_str().unwrap().contains("no object of Kubernetes"),
+        "{damaged}"
+    );
 
     let _ = ended
         .stderr_has("4 keys without a lease: watching for 12 s")
@@ -65,7 +89,11 @@ fn rows_tell_the_living_from_the_stale_and_why() {
 fn check_finds_stale_ones_only() {
     let stand = after_a_restore();
     let ended = stand.cmd("check -o prometheus").run().unwrap().code(5);
-    assert!(ended.stdout.contains("kops_masterleases{verdict=\"stale\"} 3\n"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("kops_masterleases{verdict=\"stale\"} 3\n"),
+        "{}",
+        ended.stdout
+    );
 
     let healthy = Stand::of_a_cluster("uid-2");
     healthy.live("10.245.21.57");
@@ -80,9 +108,15 @@ fn check_finds_stale_ones_only() {
 fn another_prefix_and_a_glance() {
     let stand = Stand::empty(harness::EtcdVersion::V3_5);
     stand.put("/kubernetes.io/masterleases/10.0.0.1", &endpoints(&["10.0.0.1"]), 0);
-    let ended = stand.cmd("list --observe 0 --etcd-prefix kubernetes.io -o json").run().unwrap();
+    let ended = stand
+        .cmd("list --observe 0 --etcd-prefix kubernetes.io -o json")
+        .run()
+        .unwrap();
     let rows = ended.success().json();
     assert_eq!(row(&rows, "10.0.0.1")["verdict"], "unknown");
-    let names = stand.cmd("list --observe 0 --etcd-prefix /kubernetes.io -o name").run().unwrap();
+    let names = stand
+        .cmd("list --observe 0 --etcd-prefix /kubernetes.io -o name")
+        .run()
+        .unwrap();
     assert_eq!(names.success().stdout, "10.0.0.1\n");
 }

@@ -9,7 +9,9 @@ use crate::stand::Stand;
 fn a_connection_lost_midway_tells_what_was_deleted_and_how_to_go_on() {
     let stand = Stand::of_a_cluster("uid-1");
     stand.live("10.1.0.1");
-    let stale: Vec<String> = (0..2000).map(|at| format!("10.2.{}.{}", at / 250, at % 250 + 1)).collect();
+    let stale: Vec<String> = (0..2000)
+        .map(|at| format!("10.2.{}.{}", at / 250, at % 250 + 1))
+        .collect();
     for ip in &stale {
         stand.restored(ip);
     }
@@ -25,7 +27,15 @@ fn a_connection_lost_midway_tells_what_was_deleted_and_how_to_go_on() {
     drop(etcd);
     let ended = running.join().unwrap().code(4);
     drop(folder);
-    let file = undo_files.first().unwrap().file_name().unwrap().to_string_lossy().into_owned();
-    let ended = ended.stderr_has("pruning stopped at 10.2.").stderr_has("deleted 10.2.0.1, ");
+    let file = undo_files
+        .first()
+        .unwrap()
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
+    let ended = ended
+        .stderr_has("pruning stopped at 10.2.")
+        .stderr_has("deleted 10.2.0.1, ");
     let _ = ended.stderr_has(&format!("undo {file}"));
 }

@@ -15,7 +15,9 @@ fn a_thousand_servers_write_while_their_keys_are_pruned() {
     const WRITERS: usize = 4;
     let stand = Stand::of_a_cluster("uid-1");
     stand.live("10.1.0.1");
-    let ips: Vec<String> = (0..1000).map(|at| format!("10.2.{}.{}", at / 250, at % 250 + 1)).collect();
+    let ips: Vec<String> = (0..1000)
+        .map(|at| format!("10.2.{}.{}", at / 250, at % 250 + 1))
+        .collect();
     for ip in &ips {
         stand.restored(ip);
     }

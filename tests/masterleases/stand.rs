@@ -78,7 +78,9 @@ impl Stand {
     pub fn undo_files(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.folder.path()).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
-        paths.filter(|path| path.to_string_lossy().contains("masterleases-undo-")).collect()
+        paths
+            .filter(|path| path.to_string_lossy().contains("masterleases-undo-"))
+            .collect()
     }
 }
 
@@ -95,8 +97,10 @@ pub fn key(ip: &str) -> String {
 pub fn endpoints(ips: &[&str]) -> Vec<u8> {
     let addresses: Vec<String> = ips.iter().map(|ip| format!(r#"{{"ip":"{ip}"}}"#)).collect();
     let addresses = addresses.join(",");
-    format!(r#"{{"kind":"Endpoints","subsets":[{{"addresses":[{addresses}],"ports":[{{"name":"https","port":443}}]}}]}}"#)
-        .into_bytes()
+    format!(
+        r#"{{"kind":"Endpoints","subsets":[{{"addresses":[{addresses}],"ports":[{{"name":"https","port":443}}]}}]}}"#
+    )
+    .into_bytes()
 }
 
 pub fn slice(ips: &[&str]) -> Vec<u8> {

@@ -15,6 +15,8 @@ pub struct Args {}
 /// Runs `man`.
 pub fn run(_args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let command = runbook_kit::cli::command::<Cli>("kubectl etcd-backups");
-    context.ui.raw(&runbook_kit::manual::page(&command, Cli::command().get_name())?)?;
+    context
+        .ui
+        .raw(&runbook_kit::manual::page(&command, Cli::command().get_name())?)?;
     Ok(Exit::Done)
 }

@@ -58,7 +58,9 @@ impl KubeApiServer {
         std::thread::scope(|scope| {
             let starting: Vec<_> = advertise
                 .iter()
-                .map(|advertise| scope.spawn(move || Self::start(etcd, &KubeApiServerOptions { advertise, ..*options })))
+                .map(|advertise| {
+                    scope.spawn(move || Self::start(etcd, &KubeApiServerOptions { advertise, ..*options }))
+                })
                 .collect();
             let panicked = |_| {
                 Err(Error::Answer {
