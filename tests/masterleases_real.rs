@@ -1,5 +1,9 @@
 //! The whole cure against real programs: etcd with TLS and client certificates, and kube-apiservers on it. Only etcd-manager is
 //! a stand-in.
+#![allow(
+    unused_must_use,
+    reason = "the checks panic by themselves; what they give is for chaining"
+)]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -24,12 +28,11 @@ struct Cluster {
     cluster_ca: Ca,
     etcd_ca: Ca,
     tls: ServerTls,
-    version: EtcdVersion,
     folder: TempDir,
 }
 
 impl Cluster {
-    fn new(version: EtcdVersion) -> Self {
+    fn new() -> Self {
         let etcd_ca = Ca::new("etcd-clients-ca", KeyKind::Rsa).unwrap();
         let folder = tempfile::tempdir().unwrap();
         harness::pki::write(folder.path(), "ca.crt", etcd_ca.certificate()).unwrap();
@@ -42,7 +45,6 @@ impl Cluster {
             cluster_ca: Ca::new("kubernetes-ca", KeyKind::Ec).unwrap(),
             tls: ServerTls::new(&etcd_ca, &[&etcd_ca]).unwrap(),
             etcd_ca,
-            version,
             folder,
         }
     }
@@ -130,7 +132,7 @@ fn watch_endpoint(master: &KubeApiServer, stop: &AtomicBool) -> (BTreeSet<Vec<St
 
 fn the_cure(version: EtcdVersion) {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let cluster = Cluster::new(version);
+    let cluster = Cluster::new();
     let manager = EtcdManagerStandIn::new(cluster.path("backups"));
 
     let etcd = Etcd::start_tls(version, &cluster.tls).unwrap();

@@ -78,7 +78,7 @@ fn rows_tell_the_living_from_the_stale_and_why() {
         "{damaged}"
     );
 
-    let _ = ended
+    ended
         .stderr_has("4 keys without a lease: watching for 12 s")
         .stderr_has("1 of 1 keys under /registry/peerserverleases/ have no lease")
         .stderr_has("could not be asked: the addresses themselves: ConfigMap kube-system/kube-root-ca.crt is not there")

@@ -110,7 +110,7 @@ fn who_is_named_and_who_is_not() {
         .run()
         .unwrap()
         .success();
-    let _ = ended.stderr_has("10.9.9.9 has no masterlease");
+    ended.stderr_has("10.9.9.9 has no masterlease");
     assert_eq!(stand.names(), ["10.245.21.57", "10.245.21.9", "2001:db8::1"]);
 }
 

@@ -40,6 +40,7 @@ impl Context {
             region: cli.aws.region.clone(),
             profile: cli.aws.state_profile.clone().or_else(|| cli.aws.profile.clone()),
             environment: StoreEnvironment::from_process(),
+            multipart: Default::default(),
         };
         Ok(Self {
             ui,

@@ -13,7 +13,7 @@ use runbook_kit::exit::Exit;
 use runbook_kit::masterleases::reading::Published;
 use runbook_kit::masterleases::survey::Survey;
 use runbook_kit::output::{self, Cell, Column, Format, Row, column};
-use runbook_kit::ports::{EtcdError, EtcdKv};
+use runbook_kit::ports::EtcdError;
 use runbook_kit::ui;
 use serde::Serialize;
 
