@@ -34,7 +34,7 @@ fn completion_and_manual_page_are_there() {
         .run()
         .unwrap()
         .success()
-        .stdout_has(".TH kubectl-masterleases");
+        .stdout_has(".TH KUBECTL-MASTERLEASES");
 }
 
 #[test]

@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 pub struct Stand {
     pub ca: Ca,
-    pub tls: ServerTls,
+    /// Its files: etcd reads them anew for each connection.
+    _tls: ServerTls,
     pub etcd: Etcd,
     pub folder: TempDir,
 }
@@ -24,7 +25,12 @@ impl Stand {
         let folder = tempfile::tempdir().unwrap();
         harness::pki::write(folder.path(), "ca.crt", ca.certificate()).unwrap();
         ca.issue(Usage::Client).unwrap().write(folder.path(), "client").unwrap();
-        Self { ca, tls, etcd, folder }
+        Self {
+            ca,
+            _tls: tls,
+            etcd,
+            folder,
+        }
     }
 
     /// The etcd of a cluster: it has a namespace kube-system.

@@ -75,9 +75,9 @@ pub fn plan(leases: &[Masterlease], named: &[String]) -> Result<Plan, PlanRefuse
                     reason: lease.judgement.reason.clone(),
                 });
             }
-            (Verdict::Live, false) => keep.push((lease.clone(), "it is live")),
-            (Verdict::Unknown, false) => keep.push((lease.clone(), "it may be alive: name it to delete it")),
-            (Verdict::Stale, false) if !named.is_empty() => keep.push((lease.clone(), "it was not named")),
+            (Verdict::Live, false) => keep.push((lease.clone(), "not stale")),
+            (Verdict::Unknown, false) => keep.push((lease.clone(), "name it to delete it")),
+            (Verdict::Stale, false) if !named.is_empty() => keep.push((lease.clone(), "not named")),
             (Verdict::Stale, _) | (Verdict::Unknown, true) => delete.push(lease.clone()),
         }
     }
@@ -164,13 +164,7 @@ pub mod tests {
             .iter()
             .map(|(lease, why)| (lease.name.as_str(), *why))
             .collect();
-        assert_eq!(
-            kept,
-            [
-                ("10.0.0.2", "it may be alive: name it to delete it"),
-                ("10.0.0.57", "it is live")
-            ]
-        );
+        assert_eq!(kept, [("10.0.0.2", "name it to delete it"), ("10.0.0.57", "not stale")]);
         assert!(plan.needs_a_live_one);
     }
 

@@ -66,7 +66,7 @@ impl Row for PlanRow {
     fn cells(&self) -> Vec<Cell> {
         let reason = self.why.map_or_else(
             || self.lease.reason.clone(),
-            |why| format!("{why}: {}", self.lease.reason),
+            |why| format!("{why} ({})", self.lease.reason),
         );
         vec![
             Cell::text(self.action),
@@ -178,6 +178,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         })?)
     };
     report.applied = true;
+    report.deleted.clone_from(&outcome.deleted);
+    report.left.clone_from(&outcome.left);
     report.undo_file = Some(undo_file.clone());
     report.after = settled.as_ref().map(|settled| Lists::of(&settled.after));
     report.right = settled.as_ref().map(|settled| settled.right);

@@ -122,10 +122,7 @@ fn by_etcd(evidence: &Evidence, said: &mut Said) -> Verdict {
         return Verdict::Unknown;
     }
     let verdict = if evidence.observed > REWRITE_INTERVAL {
-        said.say(
-            Source::Etcd,
-            format!("no lease, and not rewritten in {observed} (a living API server does so every 10 s)"),
-        );
+        said.say(Source::Etcd, format!("no lease, and not rewritten in {observed}"));
         Verdict::Stale
     } else {
         said.say(
@@ -144,7 +141,10 @@ fn by_etcd(evidence: &Evidence, said: &mut Said) -> Verdict {
 /// Why a key is none that an API server of this cluster would write.
 fn oddity(evidence: &Evidence) -> Option<String> {
     match (&evidence.published, evidence.ip) {
-        (Err(error), _) => Some(format!("its {error}")),
+        // kube-apiserver lists them all or none: one that it cannot read stops all corrections (seen with 1.34).
+        (Err(error), _) => Some(format!(
+            "its {error}, and while it is there no API server can correct the endpoint"
+        )),
         (Ok(_), None) => Some("its name is no IP address".to_owned()),
         (Ok(published), Some(ip)) if !published.contains(&ip) => {
             let others: Vec<String> = published.iter().map(IpAddr::to_string).collect();
@@ -161,6 +161,7 @@ fn oddity(evidence: &Evidence) -> Option<String> {
 /// Whether somebody else says that the API server lives.
 fn by_others(evidence: &Evidence, said: &mut Said) -> bool {
     let mut alive = false;
+    let leased = evidence.last.lease != 0;
     match &evidence.probe {
         Probe::Answers { status } => {
             said.say(
@@ -169,6 +170,8 @@ fn by_others(evidence: &Evidence, said: &mut Said) -> bool {
             );
             alive = true;
         }
+        // Against a lease it says nothing: from here the network may not lead there.
+        Probe::NoApiServer(_) | Probe::Silent if leased => said.sources.push(Source::Tls),
         Probe::NoApiServer(what) => said.say(Source::Tls, format!("no API server there: {what}")),
         Probe::Silent => said.say(Source::Tls, "no answer from there"),
         Probe::NotAsked(_) => {}
@@ -191,6 +194,7 @@ fn by_others(evidence: &Evidence, said: &mut Said) -> bool {
             ),
             None => said.say(Source::Nodes, format!("Node {} has it", node.name)),
         },
+        Asked::Told(None) if leased => said.sources.push(Source::Nodes),
         Asked::Told(None) => said.say(Source::Nodes, "no Node has it"),
         Asked::NotKnown(_) => {}
     }
@@ -207,7 +211,7 @@ fn by_others(evidence: &Evidence, said: &mut Said) -> bool {
             }
         }
     }
-    if evidence.last.lease == 0 && !listed.is_empty() {
+    if !leased && !listed.is_empty() {
         said.words.push(format!("listed in {}", listed.join(" and ")));
     }
     alive
