@@ -142,7 +142,7 @@ pub fn install(folder: &Path, plugin: &str) -> Result<PathBuf, InstallError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    let script = format!("#!/bin/sh\n{MARK}\nexec kubectl-{plugin} __complete \"$@\"\n");
+    let script = format!("#!/bin/sh\n{MARK}\nexec kubectl-{plugin} __complete -- \"$@\"\n");
     let mut target = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     io::Write::write_all(&mut target, script.as_bytes()).map_err(failed)?;
     target
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(file.file_name().unwrap(), "kubectl_complete-etcd_backups");
         let script = fs::read_to_string(&file).unwrap();
         assert!(
-            script.contains("exec kubectl-etcd_backups __complete \"$@\""),
+            script.contains("exec kubectl-etcd_backups __complete -- \"$@\""),
             "{script}"
         );
         install(folder.path(), "etcd_backups").unwrap();

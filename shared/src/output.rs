@@ -51,6 +51,16 @@ impl Cell {
         }
     }
 
+    /// Text to the left, or a dash where there is none.
+    pub fn text_or_dash(text: Option<impl Into<String>>) -> Self {
+        Self::text(text.map_or_else(|| "-".to_owned(), Into::into))
+    }
+
+    /// A number to the right, or a dash where there is none.
+    pub fn number_or_dash(number: Option<impl ToString>) -> Self {
+        Self::number(number.map_or_else(|| "-".to_owned(), |number| number.to_string()))
+    }
+
     /// A word that judges.
     pub fn verdict(verdict: Verdict, text: impl Into<String>) -> Self {
         Self {

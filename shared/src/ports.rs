@@ -2,7 +2,7 @@
 
 mod hints;
 
-use std::io;
+use std::path::Path;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,8 +15,11 @@ pub mod etcd;
 pub mod snapshot;
 
 pub use api_probe::ApiProbe;
+pub use crate::domain::snapshot::ReadAt;
 pub use etcd::{EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyValue, LeaseId, SnapshotStream};
-pub use snapshot::{ReadFailure, ReadSnapshot, SnapshotFile, SnapshotReader};
+pub use snapshot::{
+    PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
+};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -76,6 +79,18 @@ pub trait ObjectStore: Send + Sync {
 
     /// Writes a small object atomically.
     async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode) -> Result<(), StoreError>;
+
+    /// Writes the file at `path` as an object, whole or not at all. By default through memory: a store of large objects has
+    /// a better way.
+    async fn put_file(&self, at: &StoreUrl, path: &Path, mode: PutMode) -> Result<(), StoreError> {
+        let content = tokio::fs::read(path).await.map_err(|error| StoreError {
+            action: "write",
+            at: at.clone(),
+            kind: StoreErrorKind::Other(error.to_string()),
+            source: None,
+        })?;
+        self.put(at, content, mode).await
+    }
 
     /// Copies one object, on the server's side where the store can, and replaces what is there.
     async fn copy(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError>;
@@ -144,40 +159,4 @@ pub enum StoreErrorKind {
     /// Anything else, in the store's words.
     #[error("{0}")]
     Other(String),
-}
-
-/// Reads at positions, as a file or a byte slice can: what the snapshot reader needs of a database.
-pub trait ReadAt: Send + Sync {
-    /// Fills `buffer` from `offset`. Fewer bytes than asked for are an `UnexpectedEof`.
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
-
-    /// The length in bytes.
-    fn size(&self) -> u64;
-}
-
-impl ReadAt for Vec<u8> {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.as_slice().read_exact_at(buffer, offset)
-    }
-
-    fn size(&self) -> u64 {
-        self.len() as u64
-    }
-}
-
-impl ReadAt for &[u8] {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let start = usize::try_from(offset).ok();
-        let end = start.and_then(|start| start.checked_add(buffer.len()));
-        let bytes = start
-            .zip(end)
-            .and_then(|(start, end)| self.get(start..end))
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        buffer.copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn size(&self) -> u64 {
-        self.len() as u64
-    }
 }

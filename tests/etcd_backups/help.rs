@@ -5,9 +5,24 @@ use crate::stand::backups;
 #[test]
 fn of_the_plugin_and_of_every_subcommand() {
     let mut reference = String::new();
-    for subcommand in [
-        "", "list", "show", "verify", "pin", "unpin", "download", "timeline", "check",
-    ] {
+    let subcommands = [
+        "",
+        "list",
+        "show",
+        "verify",
+        "inspect",
+        "diff",
+        "export",
+        "pin",
+        "unpin",
+        "download",
+        "timeline",
+        "check",
+        "take",
+        "completion",
+        "man",
+    ];
+    for subcommand in subcommands {
         let arguments: Vec<&str> = [subcommand, "--help"]
             .into_iter()
             .filter(|word| !word.is_empty())
@@ -18,6 +33,10 @@ fn of_the_plugin_and_of_every_subcommand() {
             arguments.join(" "),
             ended.stdout
         ));
+        assert!(
+            subcommand.is_empty() || ended.stdout.contains("Example"),
+            "{subcommand} shows no example"
+        );
         let wide = ended.stdout.lines().find(|line| line.chars().count() > 80);
         assert!(wide.is_none() || subcommand.is_empty(), "{subcommand}: {wide:?}");
     }

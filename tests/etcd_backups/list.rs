@@ -70,9 +70,9 @@ fn is_a_table_of_eighty_columns_for_people() {
         .unwrap()
         .success();
     insta::assert_snapshot!(table.stdout, @r"
-    ETCD  BACKUP                         AGE      SIZE  KEEP              STATE
-    main  2026-11-22T15:20:36Z-000001    60s  27.1 KiB  recent, 59m left  complete
-    main  2026-11-22T15:19:01Z-000002  2m35s  29.5 KiB  recent, 57m left  complete
+    ETCD  BACKUP                         AGE      SIZE  KEPT FOR      STATE
+    main  2026-11-22T15:20:36Z-000001    60s  27.1 KiB  59m (recent)  complete
+    main  2026-11-22T15:19:01Z-000002  2m35s  29.5 KiB  57m (recent)  complete
     ");
     assert!(
         table

@@ -9,14 +9,18 @@
 
 mod bad_input;
 mod check;
+mod completion;
 mod contents;
 mod download;
+mod etcd;
 mod good;
 mod help;
+mod interrupted;
 mod list;
 mod pin;
 mod s3;
 mod show;
 mod stand;
+mod take;
 mod timeline;
 mod verify;

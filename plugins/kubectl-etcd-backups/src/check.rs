@@ -60,7 +60,6 @@ impl Row for CheckRow {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let verdict = if self.ok {
             Cell::verdict(Verdict::Good, "ok")
         } else {
@@ -68,13 +67,11 @@ impl Row for CheckRow {
         };
         vec![
             Cell::text(&self.cluster),
-            Cell::text(or_dash(self.etcd.clone())),
+            Cell::text_or_dash(self.etcd.clone()),
             verdict,
-            Cell::text(or_dash(self.newest.clone())),
-            Cell::number(or_dash(
-                self.age_seconds.map(|age| units::age(SignedDuration::from_secs(age))),
-            )),
-            Cell::number(or_dash(self.size_bytes.map(units::bytes))),
+            Cell::text_or_dash(self.newest.clone()),
+            Cell::number_or_dash(self.age_seconds.map(|age| units::age(SignedDuration::from_secs(age)))),
+            Cell::number_or_dash(self.size_bytes.map(units::bytes)),
             Cell::number(self.backups),
             Cell::text(self.reasons.join("; ")),
         ]

@@ -6,7 +6,7 @@ use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
-use crate::{check, completion, diff, download, export, inspect, list, man, pin, show, timeline, verify};
+use crate::{check, completion, diff, download, export, inspect, list, man, pin, show, take, timeline, verify};
 
 /// Find, verify, look into and compare the backups that etcd-manager keeps
 #[derive(Debug, Parser)]
@@ -49,6 +49,8 @@ pub enum Command {
     Download(download::Args),
     Timeline(timeline::Args),
     Check(check::Args),
+    Take(take::Args),
+    #[command(after_help = "Example:\n  kubectl etcd-backups completion --install")]
     Completion(runbook_kit::completion::Args),
     Man(man::Args),
     #[command(name = "__complete", hide = true)]
@@ -70,6 +72,7 @@ impl Command {
             Self::Download(args) => download::run(args, context).await,
             Self::Timeline(args) => timeline::run(args, context).await,
             Self::Check(args) => check::run(args, context).await,
+            Self::Take(args) => take::run(args, context).await,
             Self::Completion(args) => completion::run(args, context),
             Self::Man(args) => man::run(args, context),
             Self::Complete(words) => completion::complete(words, context),

@@ -6,22 +6,23 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use runbook_kit::adapters::clock;
 use runbook_kit::adapters::kops_config;
+use runbook_kit::adapters::pack::Packer;
 use runbook_kit::adapters::stores::{StoreEnvironment, StoreOptions, Stores};
 use runbook_kit::adapters::unpack::{UnpackOptions, Unpacker};
 use runbook_kit::backups::catalog::{self, Backup, Catalog};
 use runbook_kit::backups::choose::{self, ChooseError, Chosen, Looking, Rejected};
 use runbook_kit::backups::discover::{self, Discovered, EtcdStore, ExplicitStore};
 use runbook_kit::cli::ClusterArgs;
-use runbook_kit::domain::backup_ref::BackupRef;
 use runbook_kit::domain::kops::identity;
 use runbook_kit::domain::moment;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::output::Format;
-use runbook_kit::ports::{Clock, ObjectStore, SnapshotReader};
+use runbook_kit::ports::{Clock, ObjectStore, SnapshotPacker, SnapshotReader};
 use runbook_kit::ui::Ui;
 
 use crate::cli::Cli;
+use crate::wanted::Wanted;
 
 /// Clusters whose stores are listed at once.
 const CLUSTERS_AT_ONCE: usize = 16;
@@ -33,6 +34,7 @@ pub struct Context {
     cluster: ClusterArgs,
     objects: Box<dyn ObjectStore>,
     reader: Box<dyn SnapshotReader>,
+    packer: Box<dyn SnapshotPacker>,
     clock: Box<dyn Clock>,
 }
 
@@ -63,6 +65,7 @@ impl Context {
             cluster: cli.cluster.clone(),
             objects: Box::new(Stores::new(options)),
             reader: Box::new(Unpacker::new(unpack)),
+            packer: Box::new(Packer::new(cli.unpack.temp_dir.clone())),
             clock,
         })
     }
@@ -77,6 +80,32 @@ impl Context {
 
     pub fn reader(&self) -> &dyn SnapshotReader {
         self.reader.as_ref()
+    }
+
+    pub fn packer(&self) -> &dyn SnapshotPacker {
+        self.packer.as_ref()
+    }
+
+    /// `--kubeconfig` and `--context`.
+    pub fn kube(&self) -> (Option<PathBuf>, Option<String>) {
+        (self.cluster.kubeconfig.clone(), self.cluster.context.clone())
+    }
+
+    /// Where the cluster's CAs lie, where state store and cluster are known and the cluster is in it.
+    pub async fn key_store(&self) -> Result<Option<StoreUrl>, AnyFailure> {
+        let (Some(state), Some(name)) = (self.state()?, self.name()?) else {
+            return Ok(None);
+        };
+        let place = match discover::cluster(self.objects(), &state, &name.value).await {
+            Ok(found) => match found.spec.map(|spec| spec.key_store_in(&state)) {
+                Some(place) => place.map_err(|error| error.to_string()),
+                None => Ok(state.join(&name.value).join("pki")),
+            },
+            Err(error) => Err(error.to_string()),
+        };
+        Ok(place
+            .map_err(|error| self.ui.detail(&format!("no certificate can be made: {error}")))
+            .ok())
     }
 
     /// The backups of each etcd cluster that was asked for.
@@ -114,18 +143,13 @@ impl Context {
     }
 
     /// What the user named, at most one of each etcd cluster.
-    pub async fn choose<'a>(
-        &self,
-        catalogs: &'a [Catalog],
-        wanted: &BackupRef,
-        at: Option<&str>,
-    ) -> Result<Vec<Chosen<'a>>, AnyFailure> {
-        let at = self.moment(at, "--at")?;
+    pub async fn choose<'a>(&self, catalogs: &'a [Catalog], wanted: &Wanted) -> Result<Vec<Chosen<'a>>, AnyFailure> {
+        let at = self.moment(wanted.at.as_deref(), "--at")?;
         let looking = Looking {
             objects: self.objects(),
             reader: self.reader(),
         };
-        let chosen = choose::choose(looking, catalogs, wanted, at).await;
+        let chosen = choose::choose(looking, catalogs, &wanted.backup, at).await;
         if let Err(ChooseError::NoneGood { rejected, .. }) = &chosen {
             // The error itself lists them.
             self.ui.detail(&format!("{} backups were looked at", rejected.len()));
@@ -137,10 +161,9 @@ impl Context {
     pub async fn choose_one<'a>(
         &self,
         catalogs: &'a [Catalog],
-        wanted: &BackupRef,
-        at: Option<&str>,
+        wanted: &Wanted,
     ) -> Result<(&'a Catalog, &'a Backup), AnyFailure> {
-        let chosen = self.choose(catalogs, wanted, at).await?;
+        let chosen = self.choose(catalogs, wanted).await?;
         match chosen.as_slice() {
             [one] => {
                 self.tell_rejected(&one.rejected);
@@ -148,6 +171,7 @@ impl Context {
             }
             several => {
                 let etcds: Vec<&str> = several.iter().map(|one| one.catalog.store.etcd.as_str()).collect();
+                let wanted = &wanted.backup;
                 let message = format!("{wanted} is a backup of {}: say which is meant", etcds.join(" and of "));
                 let etcd = etcds.first().copied().unwrap_or_default();
                 Err(UsageError::new(message)

@@ -12,14 +12,12 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::open::{self, ReadError};
+use crate::wanted::Wanted;
 
 /// Compare two backups: objects gone, new, changed
-///
-/// An object is changed when its stored value is another one. Events, leases, masterleases and the status of Nodes change
-/// all the time: they are summed up, unless --heartbeats asks for them.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  kubectl etcd-backups diff latest-good latest\n  kubectl etcd-backups diff main=2026-11-22T15:18 main=2026-11-22T15:19 --summary"
+    after_help = "An object is changed when its stored value is another one. Events, leases, masterleases and the status of Nodes change all the time: they are summed up, unless --heartbeats asks for them.\n\nExamples:\n  kubectl etcd-backups diff latest-good latest\n  kubectl etcd-backups diff main=2026-11-22T15:18 main=2026-11-22T15:19 --summary"
 )]
 pub struct Args {
     /// The earlier backup: a name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd
@@ -54,8 +52,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         return Err(output::no_metrics().into());
     }
     let catalogs = context.catalogs().await?;
-    let from = context.choose(&catalogs, &args.from, None).await?;
-    let to = context.choose(&catalogs, &args.to, None).await?;
+    let from = context.choose(&catalogs, &Wanted::from(args.from.clone())).await?;
+    let to = context.choose(&catalogs, &Wanted::from(args.to.clone())).await?;
     let options = DiffOptions {
         heartbeats: args.heartbeats,
     };

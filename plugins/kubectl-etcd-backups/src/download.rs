@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use runbook_kit::domain::backup_ref::BackupRef;
 use runbook_kit::domain::units;
 use runbook_kit::error::{AnyFailure, Failure, UsageError};
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
+use crate::wanted::Wanted;
 
 /// Download a backup, decompressed and verified, as `etcdutl snapshot restore` takes it
 #[derive(Debug, clap::Args)]
@@ -15,9 +15,8 @@ use crate::context::Context;
     after_help = "The file appears whole or not at all, readable for you only: it holds the cluster's Secrets.\n\nExample:\n  kubectl etcd-backups download main=latest-good main.db"
 )]
 pub struct Args {
-    /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
-    #[arg(value_name = "BACKUP")]
-    backup: BackupRef,
+    #[command(flatten)]
+    wanted: Wanted,
     /// The file to write
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -27,9 +26,6 @@ pub struct Args {
     /// Replace the file if it exists
     #[arg(long)]
     force: bool,
-    /// With latest and latest-good: not after this time
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
 }
 
 /// The backup is no good as a file.
@@ -58,7 +54,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             .into());
     }
     let catalogs = context.catalogs().await?;
-    let (_, backup) = context.choose_one(&catalogs, &args.backup, args.at.as_deref()).await?;
+    let (_, backup) = context.choose_one(&catalogs, &args.wanted).await?;
     let body = context.objects().open(&backup.data()).await?;
     let progress = context.ui.bytes_progress("downloading", body.size);
     let follow = |read: u64| progress.set(read);

@@ -1,6 +1,5 @@
 //! `export`: one object out of a backup.
 
-use runbook_kit::domain::backup_ref::BackupRef;
 use runbook_kit::domain::contents::export::{self, ExportError};
 use runbook_kit::domain::kube::object_ref::{ObjectRef, ObjectRefError};
 use runbook_kit::error::{AnyFailure, Failure, UsageError};
@@ -9,19 +8,16 @@ use runbook_kit::output::{self, Format};
 
 use crate::context::Context;
 use crate::open::{self, Opened};
+use crate::wanted::Wanted;
 
 /// Export one object of a backup
-///
-/// What is stored as JSON (custom resources) is written whole. Of what is stored as protobuf (built-in resources) the metadata
-/// is: who it is, who owns it, since when; --raw writes the stored bytes of any object.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  kubectl etcd-backups export latest-good deploy/shop/web\n  kubectl etcd-backups export latest-good cert-manager.io/certificates/shop/web\n  kubectl etcd-backups export main=latest /registry/secrets/billing/s1 --raw > s1.bin"
+    after_help = "What is stored as JSON (custom resources) is written whole. Of what is stored as protobuf (built-in resources) the metadata is: who it is, who owns it, since when; --raw writes the stored bytes of any object.\n\nExamples:\n  kubectl etcd-backups export latest-good deploy/shop/web\n  kubectl etcd-backups export latest-good cert-manager.io/certificates/shop/web\n  kubectl etcd-backups export main=latest /registry/secrets/billing/s1 --raw > s1.bin"
 )]
 pub struct Args {
-    /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
-    #[arg(value_name = "BACKUP")]
-    backup: BackupRef,
+    #[command(flatten)]
+    wanted: Wanted,
     /// The object: resources as kubectl knows them, in the plural, singular or short; RESOURCE/NAME without namespace;
     /// [GROUP/]RESOURCE for custom ones; or a key of etcd
     #[arg(value_name = "RESOURCE/NAMESPACE/NAME", value_parser = object)]
@@ -29,9 +25,6 @@ pub struct Args {
     /// Write the stored bytes
     #[arg(long)]
     raw: bool,
-    /// With latest and latest-good: not after this time
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
 }
 
 fn object(text: &str) -> Result<ObjectRef, ObjectRefError> {
@@ -76,7 +69,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     let mut missing: Option<NotExported> = None;
     // Events live in an etcd of their own: an object may be in any of those that the backup's name stands for.
-    for chosen in context.choose(&catalogs, &args.backup, args.at.as_deref()).await? {
+    for chosen in context.choose(&catalogs, &args.wanted).await? {
         context.tell_rejected(&chosen.rejected);
         let opened = open::open(context, &chosen).await?;
         match write(&args, context, &opened) {

@@ -1,6 +1,5 @@
 //! `inspect`: what a restore of a backup brings.
 
-use runbook_kit::domain::backup_ref::BackupRef;
 use runbook_kit::domain::contents::report::{Contents, ResourceCount};
 use runbook_kit::domain::kube::builtin;
 use runbook_kit::domain::kube::key::ObjectKey;
@@ -13,21 +12,16 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::open::{self, Opened, ReadError};
+use crate::wanted::Wanted;
 
 /// Inspect what a restore of a backup brings: objects, nodes, masterleases, leases, encryption
-///
-/// `-o wide` counts each namespace in a row of its own; `-o name` lists every object as `export` takes it.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  kubectl etcd-backups inspect latest-good\n  kubectl etcd-backups inspect main=latest -o name | grep secrets/billing/"
+    after_help = "`-o wide` counts each namespace in a row of its own; `-o name` lists every object as `export` takes it.\n\nExamples:\n  kubectl etcd-backups inspect latest-good\n  kubectl etcd-backups inspect main=latest -o name | grep secrets/billing/"
 )]
 pub struct Args {
-    /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
-    #[arg(value_name = "BACKUP")]
-    backup: BackupRef,
-    /// With latest and latest-good: not after this time
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
+    #[command(flatten)]
+    wanted: Wanted,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,7 +41,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let catalogs = context.catalogs().await?;
     let mut inspected = Vec::new();
-    for chosen in context.choose(&catalogs, &args.backup, args.at.as_deref()).await? {
+    for chosen in context.choose(&catalogs, &args.wanted).await? {
         context.tell_rejected(&chosen.rejected);
         let opened = open::open(context, &chosen).await?;
         if context.format == Format::Name {

@@ -65,7 +65,7 @@ impl Row for ListRow {
             column("BACKUP"),
             column("AGE"),
             column("SIZE"),
-            column("KEEP"),
+            column("KEPT FOR"),
             column("STATE"),
             wide("ETCD VERSION"),
             wide("MEMBERS"),
@@ -74,7 +74,6 @@ impl Row for ListRow {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let etcd = if self.many_clusters {
             format!("{}/{}", self.cluster, self.etcd)
         } else {
@@ -84,12 +83,12 @@ impl Row for ListRow {
             Cell::text(etcd),
             Cell::text(&self.name),
             Cell::number(units::age(self.now.duration_since(self.created))),
-            Cell::number(or_dash(self.size_bytes.map(units::bytes))),
+            Cell::number_or_dash(self.size_bytes.map(units::bytes)),
             keep_cell(self.keep, self.now),
             state_cell(self.complete, self.pinned),
-            Cell::text(or_dash(self.etcd_version.clone())),
-            Cell::number(or_dash(self.member_count.map(|count| count.to_string()))),
-            Cell::text(or_dash(self.keep.map(|keep| keep.until.to_string()))),
+            Cell::text_or_dash(self.etcd_version.clone()),
+            Cell::number_or_dash(self.member_count),
+            Cell::text_or_dash(self.keep.map(|keep| keep.until.to_string())),
         ]
     }
 
@@ -104,8 +103,7 @@ fn keep_cell(keep: Option<Keep>, now: Timestamp) -> Cell {
         Some(keep) if keep.class == KeepClass::Expiring => Cell::verdict(Verdict::Doubtful, keep.class.word()),
         Some(keep) => {
             let left = units::age(keep.until.duration_since(now));
-            let cell = format!("{}, {left} left", keep.class.word());
-            Cell::text(cell)
+            Cell::text(format!("{left} ({})", keep.class.word()))
         }
     }
 }
@@ -113,7 +111,7 @@ fn keep_cell(keep: Option<Keep>, now: Timestamp) -> Cell {
 fn state_cell(complete: bool, pinned: bool) -> Cell {
     match (complete, pinned) {
         (false, _) => Cell::verdict(Verdict::Bad, "incomplete"),
-        (true, true) => Cell::verdict(Verdict::Good, "complete, pinned"),
+        (true, true) => Cell::verdict(Verdict::Good, "pinned"),
         (true, false) => Cell::text("complete"),
     }
 }

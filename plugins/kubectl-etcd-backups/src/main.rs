@@ -14,8 +14,10 @@ mod open;
 mod pin;
 mod prometheus;
 mod show;
+mod take;
 mod timeline;
 mod verify;
+mod wanted;
 
 use std::process::ExitCode;
 

@@ -9,6 +9,7 @@ use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
+use crate::wanted::Wanted;
 
 /// Copy a backup to where etcd-manager's clean-up never comes
 #[derive(Debug, clap::Args)]
@@ -16,12 +17,8 @@ use crate::context::Context;
     after_help = "A pinned backup is listed and can be used like any other. It goes to <cluster>/backups/recovery/<etcd>/ in the state store, copied by the store itself.\n\nExample:\n  kubectl etcd-backups pin latest-good --yes"
 )]
 pub struct PinArgs {
-    /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
-    #[arg(value_name = "BACKUP")]
-    backup: BackupRef,
-    /// With latest and latest-good: not after this time
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
+    #[command(flatten)]
+    wanted: Wanted,
     /// Do it; without it the plan is only shown
     #[arg(long)]
     yes: bool,
@@ -41,7 +38,7 @@ pub struct UnpinArgs {
 /// Runs `pin`.
 pub async fn pin(args: PinArgs, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
-    let chosen = context.choose(&catalogs, &args.backup, args.at.as_deref()).await?;
+    let chosen = context.choose(&catalogs, &args.wanted).await?;
     let mut plans = Vec::new();
     for one in &chosen {
         context.tell_rejected(&one.rejected);
@@ -76,7 +73,7 @@ pub async fn pin(args: PinArgs, context: &Context) -> Result<Exit, AnyFailure> {
 /// Runs `unpin`.
 pub async fn unpin(args: UnpinArgs, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
-    let chosen = context.choose(&catalogs, &args.backup, None).await?;
+    let chosen = context.choose(&catalogs, &Wanted::from(args.backup.clone())).await?;
     let pinned: Vec<(&Catalog, &Backup)> = chosen
         .iter()
         .filter(|one| one.backup.pinned.is_some())

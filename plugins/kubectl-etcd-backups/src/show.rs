@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use runbook_kit::backups::choose::Chosen;
 use runbook_kit::backups::{control, examine};
-use runbook_kit::domain::backup_ref::BackupRef;
 use runbook_kit::domain::retention::Keep;
 use runbook_kit::domain::units;
 use runbook_kit::error::AnyFailure;
@@ -12,6 +11,7 @@ use runbook_kit::output::{self, Format};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::wanted::Wanted;
 
 /// Show all that the store knows of a backup, without reading its data
 #[derive(Debug, clap::Args)]
@@ -19,12 +19,8 @@ use crate::context::Context;
     after_help = "Examples:\n  kubectl etcd-backups show latest\n  kubectl etcd-backups show main=2026-11-22T15:18"
 )]
 pub struct Args {
-    /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
-    #[arg(value_name = "BACKUP")]
-    backup: BackupRef,
-    /// With latest and latest-good: not after this time
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
+    #[command(flatten)]
+    wanted: Wanted,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,7 +56,7 @@ struct Rejection {
 /// Runs `show`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
-    let chosen = context.choose(&catalogs, &args.backup, args.at.as_deref()).await?;
+    let chosen = context.choose(&catalogs, &args.wanted).await?;
     let mut shown = Vec::new();
     for one in &chosen {
         shown.push(look_up(one, context).await?);

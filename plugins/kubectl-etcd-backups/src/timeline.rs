@@ -100,22 +100,21 @@ impl Row for TimelineRow {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let marks: Vec<&str> = self.marks.iter().map(|mark| mark.word()).collect();
         vec![
             Cell::text(&self.etcd),
             Cell::text(&self.name),
             Cell::number(units::age(self.now.duration_since(self.created))),
-            Cell::number(or_dash(self.size_bytes.map(units::bytes))),
+            Cell::number_or_dash(self.size_bytes.map(units::bytes)),
             Cell::text("▇".repeat(self.bar)),
-            Cell::number(or_dash(self.keys.map(|keys| keys.to_string()))),
+            Cell::number_or_dash(self.keys),
             if marks.is_empty() {
                 Cell::text("")
             } else {
                 Cell::verdict(Verdict::Doubtful, marks.join(", "))
             },
-            Cell::number(or_dash(self.nodes.map(|nodes| nodes.to_string()))),
-            Cell::text(self.lineage.as_deref().unwrap_or("-")),
+            Cell::number_or_dash(self.nodes),
+            Cell::text_or_dash(self.lineage.as_deref()),
         ]
     }
 

@@ -13,6 +13,7 @@ use runbook_kit::ui::Verdict;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::wanted::Wanted;
 
 /// Verify backups down to the last key: checksums, pages, records, and whether anything was ever in it
 #[derive(Debug, clap::Args)]
@@ -108,17 +109,16 @@ impl Row for VerifyRow {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let number = |value: Option<String>| Cell::number(value.unwrap_or_else(|| "-".to_owned()));
         vec![
             Cell::text(&self.etcd),
             Cell::text(&self.name),
             self.verdict(),
-            number(self.revision.map(|revision| revision.to_string())),
-            number(self.keys.map(|keys| keys.to_string())),
-            number(self.nodes.map(|nodes| nodes.to_string())),
-            number(self.hash.map(|hash| hash.to_string())),
-            number(self.db_size_bytes.map(units::bytes)),
-            Cell::text(self.lineage.as_deref().unwrap_or("-")),
+            Cell::number_or_dash(self.revision),
+            Cell::number_or_dash(self.keys),
+            Cell::number_or_dash(self.nodes),
+            Cell::number_or_dash(self.hash),
+            Cell::number_or_dash(self.db_size_bytes.map(units::bytes)),
+            Cell::text_or_dash(self.lineage.as_deref()),
         ]
     }
 
@@ -185,7 +185,16 @@ async fn named<'a>(args: &Args, context: &Context, catalogs: &'a [Catalog]) -> R
     };
     let (mut chosen, mut rejected) = (Vec::<(&Catalog, &Backup)>::new(), Vec::new());
     for one in wanted {
-        for found in context.choose(catalogs, one, args.at.as_deref()).await? {
+        for found in context
+            .choose(
+                catalogs,
+                &Wanted {
+                    backup: one.clone(),
+                    at: args.at.clone(),
+                },
+            )
+            .await?
+        {
             let known = chosen.iter().any(|(catalog, backup)| {
                 catalog.store.base == found.catalog.store.base && backup.name == found.backup.name
             });

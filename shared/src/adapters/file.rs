@@ -92,6 +92,15 @@ impl ObjectStore for FileStore {
         .await
     }
 
+    async fn put_file(&self, at: &StoreUrl, path: &Path, mode: PutMode) -> Result<(), StoreError> {
+        let source = path.to_owned();
+        blocking("write", at, move |target| {
+            let mut source = fs::File::open(source)?;
+            place(target, mode, |file| io::copy(&mut source, file).map(drop)).map_err(Failure::from)
+        })
+        .await
+    }
+
     async fn copy(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError> {
         let target = path_of("copy", to)?;
         blocking("copy", from, move |path| {

@@ -9,6 +9,7 @@ pub mod file;
 pub mod kops_config;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod pack;
 #[cfg(feature = "s3")]
 mod s3;
 pub mod save;

@@ -53,14 +53,6 @@ impl S3Store {
             .map_err(|problem| problem.on(action, at))?;
         Ok(Place { bucket, key })
     }
-
-    /// Writes the file at `path` to `to`, as a whole or not at all.
-    pub(super) async fn upload(&self, path: &std::path::Path, to: &StoreUrl) -> Result<(), StoreError> {
-        let place = self.place("write", to).await?;
-        write::upload(&place.bucket, place.key, path)
-            .await
-            .map_err(|problem| problem.on("write", to))
-    }
 }
 
 #[async_trait]
@@ -113,6 +105,13 @@ impl ObjectStore for S3Store {
     async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode) -> Result<(), StoreError> {
         let place = self.place("write", at).await?;
         write::put(&place.bucket, place.key, content.into(), mode)
+            .await
+            .map_err(|problem| problem.on("write", at))
+    }
+
+    async fn put_file(&self, at: &StoreUrl, path: &std::path::Path, mode: PutMode) -> Result<(), StoreError> {
+        let place = self.place("write", at).await?;
+        write::upload(&place.bucket, place.key, path, mode)
             .await
             .map_err(|problem| problem.on("write", at))
     }

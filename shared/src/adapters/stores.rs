@@ -123,7 +123,7 @@ impl Stores {
             StoreUrl::File { path } => {
                 // Tells a missing source by its own name, before anything is asked of the target.
                 drop(self.file.open(from).await?);
-                self.s3.upload(path.as_ref(), to).await
+                self.s3.put_file(to, path.as_ref(), PutMode::Replace).await
             }
         }
     }
@@ -172,6 +172,10 @@ impl ObjectStore for Stores {
 
     async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode) -> Result<(), StoreError> {
         self.of("write", at)?.put(at, content, mode).await
+    }
+
+    async fn put_file(&self, at: &StoreUrl, path: &std::path::Path, mode: PutMode) -> Result<(), StoreError> {
+        self.of("write", at)?.put_file(at, path, mode).await
     }
 
     async fn copy(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError> {

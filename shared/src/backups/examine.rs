@@ -1,14 +1,13 @@
 //! Reads one backup whole and says what is in it and what is wrong with it.
 
 use crate::domain::backup_meta::BackupMeta;
+use crate::domain::contents::Snapshot;
 use crate::domain::goodness::Facts;
-use crate::domain::kube::key::KUBE_SYSTEM;
-use crate::domain::kube::metadata::ObjectMeta;
-use crate::domain::kube::value::Value;
+use crate::domain::kube::key::ObjectKey;
 use crate::domain::snapshot::Content;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::ports::{ObjectStore, ReadAt, ReadFailure, ReadSnapshot, SnapshotReader, StoreError, StoreErrorKind};
+use crate::ports::{ObjectStore, ReadFailure, ReadSnapshot, SnapshotReader, StoreError, StoreErrorKind};
 
 use super::catalog::Backup;
 
@@ -133,21 +132,34 @@ pub async fn examine(
     };
     if let Some(ReadSnapshot {
         content: Some(content),
-        db: Some(db),
+        db: Some(_),
         ..
     }) = &snapshot
     {
         facts.revision = content.revision;
         facts.keys = content.keys.len() as u64;
-        facts.nodes = content.below(NODES_PREFIX).len() as u64;
-        facts.lineage = lineage(content, db.as_ref());
+        facts.nodes = nodes(content);
+        facts.lineage = snapshot.as_ref().and_then(lineage);
     }
     Ok(Examined { facts, meta, snapshot })
 }
 
 /// The cluster's identity: the UID of namespace `kube-system`.
-fn lineage(content: &Content, db: &dyn ReadAt) -> Option<String> {
-    let value = content.find(KUBE_SYSTEM)?.value(db).ok()?;
-    let meta = ObjectMeta::of_value(&Value::decode(&value).ok()?).ok()?;
-    Some(meta.uid).filter(|uid| !uid.is_empty())
+#[must_use]
+pub fn lineage(snapshot: &ReadSnapshot) -> Option<String> {
+    let (content, db) = (snapshot.content.as_ref()?, snapshot.db.as_ref()?);
+    Snapshot::new(content, db.as_ref()).lineage().ok().flatten()
+}
+
+/// How many Nodes there are; under another prefix than kube-apiserver's default one every key is looked at.
+fn nodes(content: &Content) -> u64 {
+    let usual = content.below(NODES_PREFIX).len() as u64;
+    if usual > 0 {
+        return usual;
+    }
+    content
+        .keys
+        .iter()
+        .filter(|live| ObjectKey::parse(&live.key).is("nodes"))
+        .count() as u64
 }

@@ -7,3 +7,4 @@ pub mod discover;
 pub mod examine;
 pub mod gaps;
 pub mod pinning;
+pub mod take;

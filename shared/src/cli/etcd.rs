@@ -53,6 +53,9 @@ pub struct EtcdAccessArgs {
     /// Bastion to go through, as of `ssh -J` [default: as your ssh config says]
     #[arg(long, value_name = "[USER@]HOST")]
     pub ssh_jump: Option<String>,
+    /// The program to run as ssh; by default the one on `PATH`. No flag: the user's own is the user's.
+    #[arg(skip)]
+    pub ssh_program: Option<PathBuf>,
     /// Limit of connecting and of each request
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub etcd_timeout: Duration,
@@ -75,6 +78,7 @@ impl Default for EtcdAccessArgs {
             host: Vec::new(),
             ssh_user: None,
             ssh_jump: None,
+            ssh_program: None,
             etcd_timeout: Duration::from_secs(10),
             etcd_port: None,
             plain_http: false,

@@ -54,6 +54,21 @@ impl BackupMeta {
         Ok(meta)
     }
 
+    /// The file as etcd-manager writes it: an int64 is a string in protobuf's JSON.
+    #[must_use]
+    pub fn to_file(&self) -> String {
+        let mut file = serde_json::Map::new();
+        file.insert("etcdVersion".to_owned(), self.etcd_version.clone().into());
+        if let Some(seconds) = self.timestamp {
+            file.insert("timestamp".to_owned(), seconds.to_string().into());
+        }
+        if let Some(spec) = &self.cluster_spec {
+            let spec = serde_json::json!({ "memberCount": spec.member_count, "etcdVersion": spec.etcd_version });
+            file.insert("clusterSpec".to_owned(), spec);
+        }
+        serde_json::Value::Object(file).to_string()
+    }
+
     /// When it was taken, as the file says.
     #[must_use]
     pub fn taken(&self) -> Option<Timestamp> {
@@ -79,6 +94,8 @@ mod tests {
         let meta = BackupMeta::parse(text).unwrap();
         assert_eq!((meta.etcd_version.as_str(), meta.member_count()), ("3.5.35", Some(3)));
         assert_eq!(meta.taken().unwrap().to_string(), "2026-11-22T15:18:01Z");
+        let ours: serde_json::Value = serde_json::from_str(&meta.to_file()).unwrap();
+        assert_eq!(ours, serde_json::from_slice::<serde_json::Value>(text).unwrap());
     }
 
     #[test]

@@ -26,6 +26,18 @@ pub struct BackupNameError(pub String);
 const TIME_LENGTH: usize = 20;
 
 impl BackupName {
+    /// The name of the first backup that a process takes at `created`.
+    #[must_use]
+    pub fn first_of(created: Timestamp) -> Self {
+        let seconds = created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let created = Timestamp::from_second(created.as_second()).unwrap_or(created);
+        Self {
+            created,
+            sequence: 1,
+            text: format!("{seconds}-000001"),
+        }
+    }
+
     /// When etcd-manager took the backup, to the second, in UTC, as the name says.
     #[must_use]
     pub fn created(&self) -> Timestamp {
@@ -85,6 +97,13 @@ mod tests {
         let name: BackupName = "2026-11-22T15:18:01Z-000002".parse().unwrap();
         assert_eq!(name.created().to_string(), "2026-11-22T15:18:01Z");
         assert_eq!(name.to_string(), "2026-11-22T15:18:01Z-000002");
+    }
+
+    #[test]
+    fn a_new_name_is_read_as_what_it_is() {
+        let name = BackupName::first_of("2026-11-22T15:18:01.75Z".parse().unwrap());
+        assert_eq!(name.as_str(), "2026-11-22T15:18:01Z-000001");
+        assert_eq!(name.as_str().parse(), Ok(name));
     }
 
     #[test]

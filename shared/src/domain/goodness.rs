@@ -92,7 +92,9 @@ impl fmt::Display for Rejection {
             Self::NoLineage => f.write_str("no namespace kube-system: no API server has ever used this etcd"),
             Self::OtherLineage { found, expected, since } => write!(
                 f,
-                "another cluster: kube-system has UID {found}, the history since {since} has {expected}; the cluster was re-created"
+                "another cluster: kube-system has UID {}, since {since} it had {}",
+                short(found),
+                short(expected)
             ),
             Self::NoNodes => f.write_str("no Nodes: it holds only what an API server creates by itself"),
             Self::NodesCollapsed { now, before, against } => {
@@ -103,6 +105,11 @@ impl fmt::Display for Rejection {
             }
         }
     }
+}
+
+/// The first group of a UID tells two clusters apart well enough for a line on a screen.
+fn short(uid: &str) -> &str {
+    uid.split('-').next().unwrap_or(uid)
 }
 
 /// Judges one backup.
@@ -200,7 +207,7 @@ mod tests {
         assert_eq!(
             reasons(MAIN, &new, Some(&old), &[&old]),
             [
-                "another cluster: kube-system has UID b, the history since 2026-11-22T15:17:01Z-000001 has a; the cluster was re-created",
+                "another cluster: kube-system has UID b, since 2026-11-22T15:17:01Z-000001 it had a",
                 "no Nodes: it holds only what an API server creates by itself",
             ]
         );

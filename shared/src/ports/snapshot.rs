@@ -1,10 +1,11 @@
-//! From a backup's object to what it holds: decompressed, hashed, decoded.
+//! From a backup's object to what it holds (decompressed, hashed, decoded), and from a living etcd to such an object.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
+use super::etcd::{EtcdError, SnapshotStream};
 use super::{ObjectBody, ReadAt};
 use crate::domain::snapshot::{Content, Problem};
 
@@ -116,4 +117,67 @@ impl ReadFailure {
 
 fn space(available: u64, needed: u64) -> String {
     format!("{available} bytes were free, {needed} or more are needed")
+}
+
+/// Packs the snapshot of a living etcd as a backup's `etcd.backup.gz`.
+#[async_trait]
+pub trait SnapshotPacker: Send + Sync {
+    /// Takes the whole stream. `progress` is told the bytes taken so far.
+    async fn pack(
+        &self,
+        stream: SnapshotStream,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Box<dyn PackedSnapshot>, PackFailure>;
+}
+
+/// A packed snapshot in a temporary file, which goes with it.
+#[async_trait]
+pub trait PackedSnapshot: Send + Sync {
+    /// Its size in bytes, packed.
+    fn size(&self) -> u64;
+
+    /// The file.
+    fn path(&self) -> &Path;
+
+    /// Reads it from its beginning.
+    async fn open(&self) -> io::Result<ObjectBody>;
+}
+
+/// Why a snapshot could not be packed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackFailure {
+    /// etcd stopped sending.
+    #[error("taking the snapshot, after {at} bytes")]
+    Etcd {
+        /// Bytes that had come.
+        at: u64,
+        /// The way's or etcd's error.
+        #[source]
+        source: io::Error,
+    },
+    /// Trouble with the temporary file.
+    #[error("{action} a temporary file in {}", folder.display())]
+    Temporary {
+        /// `creating`, `writing`.
+        action: &'static str,
+        /// The folder of the temporary file.
+        folder: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl PackFailure {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Etcd { source, .. } => source
+                .get_ref()
+                .and_then(|inner| inner.downcast_ref::<EtcdError>())
+                .and_then(EtcdError::hint),
+            Self::Temporary { .. } => Some("choose a folder with more room by --temp-dir".to_owned()),
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod acts;
 mod bench;
 mod components;
 mod dist;
+mod fuzz;
 mod rehearse;
 mod say;
 mod steps;
@@ -31,6 +32,7 @@ enum Chore {
     Bench(bench::Args),
     Components(components::Args),
     Dist(dist::Args),
+    Fuzz(fuzz::Args),
     Rehearse(rehearse::Args),
     Test(test::Args),
 }
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Chore::Bench(args) => bench::run(&args),
         Chore::Components(args) => components::run(&args),
         Chore::Dist(args) => dist::run(&args),
+        Chore::Fuzz(args) => fuzz::run(&args),
         Chore::Rehearse(args) => rehearse::run(&args),
         Chore::Test(args) => test::run(&args),
     };

@@ -146,7 +146,10 @@ impl Ways<'_> {
             return Err(AccessError::Missing("--via ssh needs --host"));
         }
         let port = self.port()?;
-        let program = which::which("ssh").map_err(|_| SshError::NoProgram)?;
+        let program = match &self.args.ssh_program {
+            Some(program) => program.clone(),
+            None => which::which("ssh").map_err(|_| SshError::NoProgram)?,
+        };
         let mut failed = Vec::new();
         for host in &self.args.host {
             let ssh = Ssh {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use prost::Message;
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 
-use super::dial::{Dial, Io};
+use super::dial::{Dial, Dialed};
 use super::problem::{Problem, of_status};
 use super::tls::Tls;
 use super::wire;
@@ -24,6 +25,8 @@ use crate::ports::{EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyVa
 
 /// The largest answer that we take: a range is one message.
 const LARGEST_ANSWER: usize = 1 << 30;
+/// How long a tunnel may take to tell why it closed.
+const EXPLANATION: Duration = Duration::from_millis(500);
 /// How long a member may take to say whether it has a leader, after a request to it got no answer.
 const SECOND_QUESTION: Duration = Duration::from_secs(2);
 
@@ -39,17 +42,35 @@ pub(super) struct Target {
 }
 
 impl Target {
-    async fn open(&self) -> Result<Box<dyn Io>, Problem> {
-        let opening = async {
-            let dialed = self.dial.dial().await.map_err(of_dialing)?;
-            match &self.tls {
-                Some(tls) => tls.speak(dialed).await,
-                None => Ok(dialed.stream),
-            }
-        };
-        timeout(self.patience, opening)
+    async fn open(&self) -> Result<Dialed, Problem> {
+        timeout(self.patience, self.open_unbounded())
             .await
             .unwrap_or_else(|_| Err(Problem::of(self.too_late())))
+    }
+
+    async fn open_unbounded(&self) -> Result<Dialed, Problem> {
+        let Dialed { stream, mut why_closed } = self.dial.dial().await.map_err(of_dialing)?;
+        let Some(tls) = &self.tls else {
+            return Ok(Dialed { stream, why_closed });
+        };
+        let mut speaking = Box::pin(tls.speak(stream));
+        let spoken = loop {
+            let Some(why) = &mut why_closed else {
+                break speaking.await;
+            };
+            // A tunnel that cannot reach its end says so on the side, and may leave the stream open.
+            tokio::select! {
+                spoken = &mut speaking => break spoken,
+                reason = why => match reason {
+                    Some(reason) => return Err(of_tunnel(reason)),
+                    None => why_closed = None,
+                },
+            }
+        };
+        match spoken {
+            Ok(stream) => Ok(Dialed { stream, why_closed }),
+            Err(problem) => Err(explained(problem, why_closed).await),
+        }
     }
 
     const fn too_late(&self) -> EtcdErrorKind {
@@ -63,12 +84,39 @@ fn of_dialing(error: io::Error) -> Problem {
     Problem::with(EtcdErrorKind::Unreachable, error)
 }
 
+fn of_tunnel(reason: String) -> Problem {
+    Problem::with(EtcdErrorKind::Unreachable, reason)
+}
+
+/// A stream that just ended may be the tunnel's fault, not etcd's: then the tunnel tells in a moment.
+async fn explained(problem: Problem, why_closed: Option<BoxFuture<'static, Option<String>>>) -> Problem {
+    let vague = matches!(problem.kind, EtcdErrorKind::NotTls | EtcdErrorKind::Lost);
+    match why_closed {
+        Some(why) if vague => match timeout(EXPLANATION, why).await {
+            Ok(Some(reason)) => of_tunnel(reason),
+            _ => problem,
+        },
+        _ => problem,
+    }
+}
+
 /// One etcd cluster, by way of one of its members.
 pub struct EtcdClient {
     channel: Channel,
     target: Arc<Target>,
-    /// Why the last attempt to connect again failed: gRPC itself only says that it did.
-    last_failure: Arc<Mutex<Option<EtcdErrorKind>>>,
+    /// Why the connection closed, or could not be made again: gRPC itself only says that it did.
+    last_failure: Slot,
+}
+
+/// Where a connection leaves its last words.
+type Slot = Arc<Mutex<Option<Problem>>>;
+
+fn leave(slot: &Slot, problem: Problem) {
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+}
+
+fn taken<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 impl EtcdClient {
@@ -80,21 +128,33 @@ impl EtcdClient {
             .await
             .map_err(|problem| problem.on("connect to", &target.at))?;
         let first = Arc::new(Mutex::new(Some(first)));
-        let last_failure = Arc::new(Mutex::new(None));
+        let last_failure = Slot::default();
         let connector = {
-            let (target, last_failure) = (target.clone(), last_failure.clone());
+            let (target, slot) = (target.clone(), last_failure.clone());
             tower::service_fn(move |_| {
-                let (target, last_failure) = (target.clone(), last_failure.clone());
-                let ready = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let (target, slot, ready) = (target.clone(), slot.clone(), taken(&first));
                 async move {
                     let opened = match ready {
-                        Some(stream) => Ok(stream),
+                        Some(opened) => Ok(opened),
                         None => target.open().await,
                     };
-                    if let Err(problem) = &opened {
-                        *last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem.kind.clone());
+                    match opened {
+                        Ok(Dialed { stream, why_closed }) => {
+                            if let Some(why) = why_closed {
+                                tokio::spawn(async move {
+                                    if let Some(reason) = why.await {
+                                        leave(&slot, of_tunnel(reason));
+                                    }
+                                });
+                            }
+                            Ok(TokioIo::new(stream))
+                        }
+                        Err(problem) => {
+                            let told = problem.kind.to_string();
+                            leave(&slot, problem);
+                            Err(io::Error::other(told))
+                        }
                     }
-                    opened.map(TokioIo::new)
                 }
             })
         };
@@ -155,7 +215,7 @@ impl EtcdClient {
         };
         let problem = match timeout(patience, asked).await {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(status)) => self.judge(status),
+            Ok(Err(status)) => self.judge(status).await,
             Err(_) => Problem::of(self.target.too_late()),
         };
         let problem = match problem.kind {
@@ -165,13 +225,17 @@ impl EtcdClient {
         Err(problem.on(action, &self.target.at))
     }
 
-    fn judge(&self, status: Status) -> Problem {
-        let mut problem = of_status(status, self.target.patience.as_secs());
-        let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
-        if problem.kind == EtcdErrorKind::Lost
-            && let Some(kind) = last.take()
-        {
-            problem.kind = kind;
+    async fn judge(&self, status: Status) -> Problem {
+        let problem = of_status(status, self.target.patience.as_secs());
+        if problem.kind != EtcdErrorKind::Lost {
+            return problem;
+        }
+        // The connection's own last words may come a moment later.
+        for _ in 0..5 {
+            if let Some(known) = taken(&self.last_failure) {
+                return known;
+            }
+            tokio::time::sleep(EXPLANATION / 10).await;
         }
         problem
     }
@@ -285,7 +349,7 @@ impl EtcdKv for EtcdClient {
         };
         let stream = match timeout(patience, begun).await {
             Ok(Ok(answer)) => answer.into_inner(),
-            Ok(Err(status)) => return Err(self.judge(status).on(ACTION, &at)),
+            Ok(Err(status)) => return Err(self.judge(status).await.on(ACTION, &at)),
             Err(_) => return Err(Problem::of(self.target.too_late()).on(ACTION, &at)),
         };
         let blocks = futures::stream::try_unfold((stream, 1), move |(mut stream, remaining)| {

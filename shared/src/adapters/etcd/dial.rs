@@ -15,7 +15,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 /// A new connection.
 pub(super) struct Dialed {
     pub(super) stream: Box<dyn Io>,
-    /// Tells, where the way there knows, why the connection was closed. It may take for ever on a living one.
+    /// Tells, where the way there knows, why the connection broke; `None` where nothing went wrong. Pending on a living one.
     pub(super) why_closed: Option<BoxFuture<'static, Option<String>>>,
 }
 

@@ -51,7 +51,8 @@ pub(super) fn of_status(status: Status, waited: u64) -> Problem {
     let kind = match status.code() {
         _ if message.starts_with(NO_LEADER) => EtcdErrorKind::NoLeader,
         _ if message.starts_with(REQUEST_TIMED_OUT) => EtcdErrorKind::Timeout { seconds: waited },
-        Code::DeadlineExceeded => EtcdErrorKind::Timeout { seconds: waited },
+        // The limit that goes with each request ends it on our side as "cancelled".
+        Code::DeadlineExceeded | Code::Cancelled => EtcdErrorKind::Timeout { seconds: waited },
         Code::PermissionDenied | Code::Unauthenticated => EtcdErrorKind::Denied(message.to_owned()),
         Code::InvalidArgument if message.starts_with("etcdserver: user name") => {
             EtcdErrorKind::Denied(message.to_owned())

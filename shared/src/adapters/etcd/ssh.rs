@@ -110,7 +110,8 @@ impl SshError {
 }
 
 impl Ssh {
-    /// A command that runs ssh without ever asking anybody.
+    /// A command that runs ssh without ever asking anybody, and without the forwardings of the user's config: a port of
+    /// theirs that is taken already would end it.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         let seconds = self.patience.as_secs().max(1);
@@ -119,7 +120,7 @@ impl Ssh {
             "-o",
             &format!("ConnectTimeout={seconds}"),
             "-o",
-            "ClearAllForwardings=no",
+            "ClearAllForwardings=yes",
         ]);
         // A connection that lies dead in the middle of a snapshot is noticed.
         command.args(["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"]);
@@ -195,7 +196,7 @@ fn places(etcd: &str) -> (Vec<&'static str>, &'static str) {
 fn script(folders: &[&str], name: &str) -> String {
     let folders = folders.join(" ");
     format!(
-        "sh -c 'if [ \"$(id -u)\" = 0 ]; then s=; else s=\"sudo -n\"; $s true 2>/dev/null || exit {NO_SUDO}; fi; \
+        "sh -c 'if command -v sudo >/dev/null; then s=\"sudo -n\"; $s true 2>/dev/null || exit {NO_SUDO}; else s=; fi; \
          for d in {folders}; do $s test -r $d/{name}.key || continue; \
          $s cat $d/etcd-ca.crt && echo {CUT} && $s cat $d/{name}.crt && echo {CUT} && $s cat $d/{name}.key; exit; done; \
          exit {NO_FILES}'"

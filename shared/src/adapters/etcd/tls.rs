@@ -14,15 +14,13 @@ use tokio::io::AsyncBufReadExt;
 use tokio_rustls::TlsConnector;
 
 use super::credentials::{Credentials, CredentialsError};
-use super::dial::{Dialed, Io};
+use super::dial::Io;
 use super::problem::Problem;
 use crate::ports::EtcdErrorKind;
 
 /// How long a server may hesitate to say its first word before we speak. etcd speaks at once (HTTP/2 settings), or sends
 /// an alert when it refuses our certificate: with TLS 1.3 that comes after the handshake.
 const FIRST_WORD: Duration = Duration::from_secs(1);
-/// How long the way there may take to tell why it closed.
-const REASON: Duration = Duration::from_secs(1);
 
 /// Speaks TLS as one client.
 pub(super) struct Tls {
@@ -90,24 +88,17 @@ impl Tls {
     }
 
     /// Shakes hands and waits for etcd's first word, so that a refusal is known here and not in the middle of a request.
-    pub(super) async fn speak(&self, dialed: Dialed) -> Result<Box<dyn Io>, Problem> {
-        let Dialed { stream, why_closed } = dialed;
-        let failed = match self.connector.connect(self.name.clone(), stream).await {
-            Ok(mut stream) => match tokio::time::timeout(FIRST_WORD, stream.fill_buf()).await {
-                Ok(Ok([])) => self.judge_silence(),
-                Ok(Err(error)) => self.judge(error, true),
-                Ok(Ok(_)) | Err(_) => return Ok(Box::new(stream)),
-            },
-            Err(error) => self.judge(error, false),
-        };
-        // A stream that just ended may be the way's fault, not etcd's.
-        let vague = matches!(failed.kind, EtcdErrorKind::NotTls | EtcdErrorKind::Lost);
-        if let Some(why_closed) = why_closed.filter(|_| vague)
-            && let Ok(Some(reason)) = tokio::time::timeout(REASON, why_closed).await
-        {
-            return Err(Problem::with(EtcdErrorKind::Unreachable, io::Error::other(reason)));
+    pub(super) async fn speak(&self, stream: Box<dyn Io>) -> Result<Box<dyn Io>, Problem> {
+        let mut stream = self
+            .connector
+            .connect(self.name.clone(), stream)
+            .await
+            .map_err(|error| self.judge(error, false))?;
+        match tokio::time::timeout(FIRST_WORD, stream.fill_buf()).await {
+            Ok(Ok([])) => Err(self.judge_silence()),
+            Ok(Err(error)) => Err(self.judge(error, true)),
+            Ok(Ok(_)) | Err(_) => Ok(Box::new(stream)),
         }
-        Err(failed)
     }
 
     fn judge(&self, error: io::Error, shaken: bool) -> Problem {

@@ -9,6 +9,7 @@ use super::bucket::{Bucket, Probe};
 use super::problem::Problem;
 use super::write::{body_of, patience};
 use crate::adapters::stores::Multipart;
+use crate::ports::{PutMode, StoreErrorKind};
 
 /// S3 takes no more parts than this.
 const MOST_PARTS: u64 = 10_000;
@@ -70,7 +71,7 @@ async fn copy_parts(source: &Source<'_>, target: &Bucket, key: &str, part: u64) 
         header: source.header(),
         etag: source.found.etag.clone(),
     };
-    Parts::begin(target, key)
+    Parts::begin(target, key, PutMode::Replace)
         .await?
         .fill(source.found.size, part, &from)
         .await
@@ -93,11 +94,12 @@ pub(super) enum PartSource<'a> {
 pub(super) struct Parts<'a> {
     bucket: &'a Bucket,
     key: &'a str,
+    mode: PutMode,
     id: String,
 }
 
 impl<'a> Parts<'a> {
-    pub(super) async fn begin(bucket: &'a Bucket, key: &'a str) -> Result<Self, Problem> {
+    pub(super) async fn begin(bucket: &'a Bucket, key: &'a str, mode: PutMode) -> Result<Self, Problem> {
         loop {
             let encryption = bucket.encryption().await;
             let request = bucket
@@ -109,7 +111,7 @@ impl<'a> Parts<'a> {
             match request.set_server_side_encryption(encryption.clone()).send().await {
                 Ok(begun) => {
                     let id = begun.upload_id.ok_or_else(|| Problem::other("it gives no upload id"))?;
-                    return Ok(Self { bucket, key, id });
+                    return Ok(Self { bucket, key, mode, id });
                 }
                 Err(error) => {
                     let problem = Problem::from(error);
@@ -173,13 +175,27 @@ impl<'a> Parts<'a> {
         let ended = match sent {
             Ok(parts) => {
                 let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-                let request = client
-                    .complete_multipart_upload()
-                    .bucket(bucket)
-                    .key(self.key)
-                    .upload_id(&self.id);
-                let request = request.multipart_upload(parts).customize().config_override(patience());
-                request.send().await.map(drop).map_err(Problem::from)
+                let mut conditional = self.mode == PutMode::Create;
+                loop {
+                    let request = client
+                        .complete_multipart_upload()
+                        .bucket(bucket)
+                        .key(self.key)
+                        .upload_id(&self.id)
+                        .set_if_none_match(conditional.then(|| "*".to_owned()));
+                    let request = request.multipart_upload(parts.clone()).customize();
+                    let Err(error) = request.config_override(patience()).send().await else {
+                        break Ok(());
+                    };
+                    match Problem::from(error) {
+                        problem if conditional && problem.is_condition() => {
+                            break Err(Problem::of(StoreErrorKind::AlreadyExists));
+                        }
+                        // The server knows no conditional writes: the look beforehand was the best that there is.
+                        problem if conditional && problem.refuses_conditions() => conditional = false,
+                        problem => break Err(problem),
+                    }
+                }
             }
             Err(problem) => Err(problem),
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ServerSideEncryption;
 use aws_smithy_types::byte_stream::Length;
 use bytes::Bytes;
 
@@ -39,22 +40,33 @@ pub(super) async fn put(bucket: &Bucket, key: &str, content: Bytes, mode: PutMod
         let Err(error) = request.send().await else {
             return Ok(());
         };
-        let problem = Problem::from(error);
-        if conditional && problem.is_condition() {
-            return Err(Problem::of(StoreErrorKind::AlreadyExists));
-        }
-        if bucket.gives_up_encryption(encryption.as_ref(), &problem) {
-            continue;
-        }
-        if !conditional || !problem.refuses_conditions() {
-            return Err(problem);
-        }
-        // The server knows no conditional writes: a look beforehand is the best that is left.
-        if bucket.probe(key).await?.is_some() {
-            return Err(Problem::of(StoreErrorKind::AlreadyExists));
-        }
-        conditional = false;
+        refused(bucket, key, Problem::from(error), encryption.as_ref(), &mut conditional).await?;
     }
+}
+
+/// What a refusal of a write means: the end, or that it is to be tried once more without what the server does not know.
+async fn refused(
+    bucket: &Bucket,
+    key: &str,
+    problem: Problem,
+    encryption: Option<&ServerSideEncryption>,
+    conditional: &mut bool,
+) -> Result<(), Problem> {
+    if *conditional && problem.is_condition() {
+        return Err(Problem::of(StoreErrorKind::AlreadyExists));
+    }
+    if bucket.gives_up_encryption(encryption, &problem) {
+        return Ok(());
+    }
+    if !*conditional || !problem.refuses_conditions() {
+        return Err(problem);
+    }
+    // The server knows no conditional writes: a look beforehand is the best that is left.
+    if bucket.probe(key).await?.is_some() {
+        return Err(Problem::of(StoreErrorKind::AlreadyExists));
+    }
+    *conditional = false;
+    Ok(())
 }
 
 pub(super) async fn delete(bucket: &Bucket, key: &str) -> Result<(), Problem> {
@@ -75,13 +87,18 @@ pub(super) async fn delete(bucket: &Bucket, key: &str) -> Result<(), Problem> {
 }
 
 /// Sends a file, in parts where it is too large for one request.
-pub(super) async fn upload(bucket: &Bucket, key: &str, path: &Path) -> Result<(), Problem> {
+pub(super) async fn upload(bucket: &Bucket, key: &str, path: &Path, mode: PutMode) -> Result<(), Problem> {
     let size = tokio::fs::metadata(path)
         .await
         .map_err(|error| Problem::other(error.to_string()))?
         .len();
+    let mut conditional = mode == PutMode::Create;
+    // The condition is judged when all bytes have been sent: what is known to be in vain is not begun.
+    if conditional && bucket.probe(key).await?.is_some() {
+        return Err(Problem::of(StoreErrorKind::AlreadyExists));
+    }
     if size > LARGEST_PUT {
-        return Parts::begin(bucket, key)
+        return Parts::begin(bucket, key, mode)
             .await?
             .fill(size, UPLOAD_PART, &PartSource::File(path))
             .await;
@@ -96,14 +113,13 @@ pub(super) async fn upload(bucket: &Bucket, key: &str, path: &Path) -> Result<()
             .key(key)
             .set_acl(bucket.acl())
             .body(body);
-        let request = request.set_server_side_encryption(encryption.clone());
+        let request = request
+            .set_server_side_encryption(encryption.clone())
+            .set_if_none_match(conditional.then(|| "*".to_owned()));
         let Err(error) = request.customize().config_override(patience()).send().await else {
             return Ok(());
         };
-        let problem = Problem::from(error);
-        if !bucket.gives_up_encryption(encryption.as_ref(), &problem) {
-            return Err(problem);
-        }
+        refused(bucket, key, Problem::from(error), encryption.as_ref(), &mut conditional).await?;
     }
 }
 

@@ -1,7 +1,8 @@
 //! gzip (RFC 1952) as Go's `compress/gzip` reads it, since etcd-manager does: any number of members, each with its own
 //! CRC-32 and length, and nothing else behind the last one.
 
-use flate2::{Crc, Decompress, FlushDecompress, Status};
+use crc_fast::{CrcAlgorithm, Digest};
+use flate2::{Decompress, FlushDecompress, Status};
 
 use super::source::{Abandoned, Source};
 use crate::domain::snapshot::{Fault, Place, Problem};
@@ -79,7 +80,7 @@ fn damaged<T>(offset: u64, fault: Fault) -> Result<T, Stop> {
 
 /// One member's deflate data and what is stored behind it.
 fn member(source: &mut Source, output: &mut Output, decompress: &mut Decompress, take: Take<'_>) -> Result<(), Stop> {
-    let mut crc = Crc::new();
+    let mut crc = Digest::new(CrcAlgorithm::Crc32IsoHdlc);
     loop {
         let offset = source.offset();
         let input = source.buffer()?;
@@ -108,7 +109,7 @@ fn member(source: &mut Source, output: &mut Output, decompress: &mut Decompress,
     let at = source.offset();
     let stored = u32::from_le_bytes(exactly(source)?);
     let stored_length = u32::from_le_bytes(exactly(source)?);
-    let (computed, length) = (crc.sum(), crc.amount());
+    let (computed, length) = (crc.finalize() as u32, crc.get_amount() as u32);
     if (computed, length) != (stored, stored_length) {
         return damaged(
             at,
@@ -126,7 +127,7 @@ fn member(source: &mut Source, output: &mut Output, decompress: &mut Decompress,
 /// One member's header. Where no member starts, the fault is `otherwise`.
 fn header(source: &mut Source, otherwise: Fault) -> Result<(), Stop> {
     let start = source.offset();
-    let mut crc = Crc::new();
+    let mut crc = Digest::new(CrcAlgorithm::Crc32IsoHdlc);
     let mut fixed = [0; HEADER];
     for (at, place) in fixed.iter_mut().enumerate() {
         let Some(byte) = source.byte()? else {
@@ -151,14 +152,14 @@ fn header(source: &mut Source, otherwise: Fault) -> Result<(), Stop> {
             skip_text(source, &mut crc, start)?;
         }
     }
-    if flags & HAS_CHECKSUM != 0 && exactly(source)? != (crc.sum() as u16).to_le_bytes() {
+    if flags & HAS_CHECKSUM != 0 && exactly(source)? != (crc.finalize() as u16).to_le_bytes() {
         return damaged(start, Fault::GzipHeader);
     }
     Ok(())
 }
 
 /// Bytes up to a NUL.
-fn skip_text(source: &mut Source, crc: &mut Crc, start: u64) -> Result<(), Stop> {
+fn skip_text(source: &mut Source, crc: &mut Digest, start: u64) -> Result<(), Stop> {
     for _ in 0..LONGEST_TEXT {
         let byte = exactly::<1>(source)?;
         crc.update(&byte);

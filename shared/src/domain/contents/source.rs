@@ -3,8 +3,8 @@
 use super::super::kube::key::{KUBE_SYSTEM, ObjectKey};
 use super::super::kube::metadata::ObjectMeta;
 use super::super::kube::value::Value;
+use crate::domain::snapshot::ReadAt;
 use crate::domain::snapshot::{Content, LiveKey, Problem, ValueAt};
-use crate::ports::ReadAt;
 
 /// What the reports here read. It is cheap to copy.
 #[derive(Clone, Copy)]

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Snapshot;
+use crate::domain::snapshot::ReadAt;
 use crate::domain::snapshot::{self, Content, LiveKey, ValueAt};
-use crate::ports::ReadAt;
 
 /// Keys and values in memory; it counts the bytes read.
 pub struct Fake {

@@ -1,7 +1,7 @@
 //! What a sound snapshot holds.
 
+use super::ReadAt;
 use super::problem::Problem;
-use crate::ports::ReadAt;
 
 /// What a snapshot's database holds, as `etcdutl snapshot status` of etcd 3.6 and a start of etcd from it would see it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use std::io;
 
+use super::ReadAt;
 use super::bytes::{array, u32_at, u64_at};
 use super::page::{HEADER, Header, META};
 use super::problem::{Fault, MetaFault, Place, Problem};
 use super::problems::Problems;
-use crate::ports::ReadAt;
 
 const MAGIC: u32 = 0xED0C_DAED;
 const VERSION: u32 = 2;

@@ -14,6 +14,7 @@ mod page;
 mod pages;
 mod problem;
 mod problems;
+mod read_at;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -23,8 +24,8 @@ use std::io;
 
 pub use content::{Content, LiveKey, ValueAt};
 pub use problem::{Fault, MetaFault, Place, Problem};
+pub use read_at::ReadAt;
 
-use crate::ports::ReadAt;
 use pages::Pages;
 use problems::Problems;
 use walk::Walk;

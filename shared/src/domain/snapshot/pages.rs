@@ -2,16 +2,20 @@
 
 use std::io;
 
+use super::ReadAt;
 use super::bytes::u64_at;
 use super::meta::Meta;
 use super::page::{FREELIST, HEADER, Header};
 use super::problem::{Fault, Place, Problem};
 use super::problems::Problems;
-use crate::ports::ReadAt;
 
-/// The longest page with overflow that is loaded. etcd's requests are limited to 1.5 MiB unless told otherwise, a page
-/// holds two values at most when it overflows, and 16 million free pages fit.
-const LONGEST: u64 = 128 << 20;
+/// Bytes of pages held at once: the one at hand and those above it in the tree. etcd's requests are limited to 1.5 MiB unless
+/// told otherwise and a page that overflows holds few values, so this is far beyond any real database; a crafted one
+/// that inflates to gigabytes of overflow must not become gigabytes of memory.
+const MOST_HELD: u64 = 128 << 20;
+
+/// Buffers above this are not kept for the next page.
+const SPARE_CAPACITY: usize = 1 << 20;
 
 /// The first page that is no meta page.
 const FIRST: u64 = 2;
@@ -52,6 +56,7 @@ pub struct Pages<'a> {
     meta: Meta,
     used: Bits,
     free: Option<Bits>,
+    held: u64,
     spare: Vec<Vec<u8>>,
 }
 
@@ -67,6 +72,7 @@ impl<'a> Pages<'a> {
             meta,
             used,
             free: None,
+            held: 0,
             spare: Vec::new(),
         }
     }
@@ -117,8 +123,14 @@ impl<'a> Pages<'a> {
             );
         }
         let length = (last - id + 1) * page_size;
-        if length > LONGEST {
-            return damaged(place, Fault::PageTooLong { length, limit: LONGEST });
+        if self.held + length > MOST_HELD {
+            return damaged(
+                place,
+                Fault::PageTooLong {
+                    length,
+                    limit: MOST_HELD,
+                },
+            );
         }
         for page in id..=last {
             let shared = page != id && !self.used.set(page);
@@ -139,6 +151,7 @@ impl<'a> Pages<'a> {
         if length > page_size {
             self.fill(&mut bytes, offset, length)?;
         }
+        self.held += length;
         Ok(Page {
             id,
             offset,
@@ -149,7 +162,10 @@ impl<'a> Pages<'a> {
 
     /// Takes a page's memory back for the next one.
     pub fn give_back(&mut self, page: Page) {
-        self.spare.push(page.bytes);
+        self.held = self.held.saturating_sub(page.bytes.len() as u64);
+        if page.bytes.capacity() <= SPARE_CAPACITY {
+            self.spare.push(page.bytes);
+        }
     }
 
     /// Makes `bytes` the `length` bytes at `offset`. What it holds already is kept: it is the start of the same page.

@@ -164,8 +164,8 @@ pub enum Fault {
         /// Pages that follow as the header says.
         overflow: u32,
     },
-    /// A page with more overflow than this reader loads.
-    #[error("has {length} bytes with its overflow, more than the {limit} read here")]
+    /// More overflow than this reader holds in memory.
+    #[error("has {length} bytes with its overflow; no more than {limit} are read at once, with the pages above")]
     PageTooLong {
         /// Bytes of the page with its overflow.
         length: u64,

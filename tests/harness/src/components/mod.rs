@@ -5,6 +5,7 @@ mod etcd;
 mod install;
 mod kube;
 mod python;
+mod ssh;
 mod tools;
 mod version;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 pub use etcd::{EtcdVersion, etcd, etcdctl, etcdutl};
 pub use kube::kube_apiserver;
 pub use python::{moto, weed};
+pub use ssh::sshd;
 pub use tools::cargo_deny;
 
 use crate::error::Error;
@@ -37,7 +39,7 @@ impl Program {
 }
 
 /// What `cargo xtask components` can install, by name.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "etcd",
     "etcd-3.5",
     "etcd-3.7",
@@ -45,6 +47,7 @@ pub const NAMES: [&str; 7] = [
     "moto",
     "seaweedfs",
     "cargo-deny",
+    "sshd",
 ];
 
 /// Makes sure that the component `name` is there, and says where. `None` for a name that is not in [`NAMES`].
@@ -60,6 +63,7 @@ pub fn ensure(name: &str) -> Result<Option<Vec<PathBuf>>, Error> {
         "moto" => vec![moto()?.path],
         "seaweedfs" => vec![weed()?],
         "cargo-deny" => vec![cargo_deny()?],
+        "sshd" => vec![sshd()?],
         _ => return Ok(None),
     }))
 }

@@ -1,7 +1,7 @@
 //! A proxy in front of an S3 server: it writes down what was asked, and plays faults that a server has only on bad days.
 
 mod relay;
-mod wire;
+pub(crate) mod wire;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -6,13 +6,13 @@ use crate::http::read_line;
 
 /// The first line and the headers of a request or an answer.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) first: String,
-    pub(super) headers: Vec<(String, String)>,
+pub(crate) struct Head {
+    pub(crate) first: String,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Head {
-    pub(super) fn read(reader: &mut impl BufRead) -> io::Result<Self> {
+    pub(crate) fn read(reader: &mut impl BufRead) -> io::Result<Self> {
         let first = read_line(reader)?;
         let mut headers = Vec::new();
         loop {
@@ -25,7 +25,7 @@ impl Head {
     }
 
     /// The value of header `name`, in whatever case it was written.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(have, _)| have.eq_ignore_ascii_case(name))
@@ -33,22 +33,22 @@ impl Head {
     }
 
     /// Takes out header `name`, and puts it in with `value` if there is one.
-    pub(super) fn set(&mut self, name: &str, value: Option<&str>) {
+    pub(crate) fn set(&mut self, name: &str, value: Option<&str>) {
         self.headers.retain(|(have, _)| !have.eq_ignore_ascii_case(name));
         self.headers
             .extend(value.map(|value| (name.to_owned(), value.to_owned())));
     }
 
-    pub(super) fn length(&self) -> Option<u64> {
+    pub(crate) fn length(&self) -> Option<u64> {
         self.get("content-length").and_then(|value| value.parse().ok())
     }
 
-    pub(super) fn is_chunked(&self) -> bool {
+    pub(crate) fn is_chunked(&self) -> bool {
         self.get("transfer-encoding")
             .is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
     }
 
-    pub(super) fn write(&self, writer: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write(&self, writer: &mut impl Write) -> io::Result<()> {
         let mut text = format!("{}\r\n", self.first);
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));

@@ -29,7 +29,7 @@ pub(super) struct Member {
     peer: u16,
     /// `--initial-cluster`.
     pub(super) cluster: String,
-    data_dir: Option<PathBuf>,
+    pub(super) data_dir: Option<PathBuf>,
     tls: Option<(u16, [PathBuf; 3])>,
 }
 

@@ -5,7 +5,7 @@ use std::thread;
 
 use tempfile::TempDir;
 
-use super::etcd::{Etcd, Member};
+use super::etcd::{Etcd, EtcdOptions, Member};
 use super::process::{folder, free_ports};
 use crate::components::{self, EtcdVersion};
 use crate::error::Error;
@@ -55,10 +55,21 @@ impl Etcd {
     /// # Errors
     /// When this version cannot be installed or does not start.
     pub fn start_tls(version: EtcdVersion, tls: &ServerTls) -> Result<Self, Error> {
-        let program = components::etcd(version)?;
+        let data_dir = None;
+        Self::start_tls_with(&EtcdOptions { version, data_dir }, tls)
+    }
+
+    /// The same, perhaps on existing data.
+    ///
+    /// # Errors
+    /// See [`Etcd::start_tls`].
+    pub fn start_tls_with(options: &EtcdOptions, tls: &ServerTls) -> Result<Self, Error> {
+        let program = components::etcd(options.version)?;
         super::process::with_retries(|| {
             let [client, peer, secure] = free_ports()?;
-            Self::start_member(&program, &Member::alone(client, peer).with_tls(secure, tls))
+            let mut member = Member::alone(client, peer).with_tls(secure, tls);
+            member.data_dir.clone_from(&options.data_dir);
+            Self::start_member(&program, &member)
         })
     }
 

@@ -3,16 +3,20 @@
 mod etcd;
 mod etcd_read;
 mod etcd_tls;
+pub mod kube_api;
 mod kube_apiserver;
 mod moto;
 mod process;
 mod s3;
 mod seaweedfs;
+pub mod sshd;
 
 pub use etcd::{Etcd, EtcdOptions, Put};
 pub use etcd_read::Stored;
 pub use etcd_tls::ServerTls;
+pub use kube_api::{KubeApi, Pod};
 pub use kube_apiserver::{KubeApiServer, KubeApiServerOptions};
 pub use moto::Moto;
 pub use s3::S3;
 pub use seaweedfs::SeaweedFs;
+pub use sshd::Sshd;

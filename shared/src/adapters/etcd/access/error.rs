@@ -69,6 +69,18 @@ impl AccessError {
     }
 }
 
+/// What helps where not etcd but the Kubernetes API stood in the way.
+#[cfg(feature = "kube")]
+fn of_the_way(error: &EtcdError) -> Option<String> {
+    let inner = error.source.as_ref()?.downcast_ref::<std::io::Error>()?.get_ref()?;
+    inner.downcast_ref::<crate::adapters::kube::KubeError>()?.hint()
+}
+
+#[cfg(not(feature = "kube"))]
+const fn of_the_way(_error: &EtcdError) -> Option<String> {
+    None
+}
+
 impl Failure for AccessError {
     fn exit(&self) -> Exit {
         match self {
@@ -93,7 +105,7 @@ impl Failure for AccessError {
             #[cfg(feature = "kube")]
             Self::PortForward(error) => error.hint(),
             Self::Ssh(error) => error.hint(),
-            Self::Etcd(error) => error.hint(),
+            Self::Etcd(error) => of_the_way(error).or_else(|| error.hint()),
             Self::Several(errors) => errors.iter().find_map(Failure::hint),
         }
     }

@@ -315,3 +315,51 @@ fn of_many_problems_some_are_listed_and_all_are_counted() {
     assert_eq!(faults.len(), 51);
     assert_eq!(faults[50], Fault::More { count: 150 });
 }
+
+/// A file with a hole: zeros behind what was written.
+struct Sparse {
+    written: Vec<u8>,
+    size: u64,
+}
+
+impl ReadAt for Sparse {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        buffer.fill(0);
+        if let Some(rest) = usize::try_from(offset).ok().and_then(|start| self.written.get(start..)) {
+            let length = rest.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&rest[..length]);
+        }
+        Ok(())
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+#[test]
+fn overflow_of_gigabytes_is_not_loaded() {
+    let (mut db, sample) = sample(4096);
+    let written = db.bytes();
+    db.free_list = u64::MAX;
+    db.page_count = 1 << 20;
+    db.page(sample.right)[12..16].copy_from_slice(&(1_u32 << 19).to_le_bytes());
+    let metas = [db.meta(0, 8), db.meta(1, 7)].concat();
+    let mut written = [&metas, &written[metas.len()..]].concat();
+    let at = sample.right as usize * 4096;
+    written[at..at + 4096].copy_from_slice(&db.page(sample.right)[..4096]);
+    let reading = read(&Sparse { written, size: 4 << 30 }).unwrap();
+    let length = ((1 << 19) + 1) * 4096;
+    let problem = Problem {
+        place: Place::Page {
+            page: sample.right,
+            offset: at as u64,
+        },
+        fault: Fault::PageTooLong {
+            length,
+            limit: 128 << 20,
+        },
+    };
+    assert_eq!(reading.problems[0], problem);
+    assert_eq!(reading.content, None);
+}

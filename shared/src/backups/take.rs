@@ -1,0 +1,308 @@
+//! Takes a backup of a living etcd into its store, as etcd-manager would have written it.
+//!
+//! Order and names: kubernetes-sigs/etcd-manager `pkg/backup`: the data first, then the meta, which makes it a backup.
+
+use jiff::Timestamp;
+
+use super::catalog::Catalog;
+use super::examine::{self, lineage};
+use crate::confirm::Consent;
+use crate::domain::backup_meta::BackupMeta;
+use crate::domain::backup_name::BackupName;
+use crate::domain::control::ClusterSpec;
+use crate::domain::layout;
+use crate::domain::store_url::StoreUrl;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::ports::{
+    EtcdError, EtcdKv, ObjectStore, PackFailure, PutMode, ReadFailure, ReadSnapshot, SnapshotPacker, SnapshotReader,
+    StoreError, StoreErrorKind,
+};
+
+/// A control file is small.
+const CONTROL_LIMIT: u64 = 64 * 1024;
+/// At this revision nothing was ever written.
+const NEVER_WRITTEN: i64 = 1;
+
+/// What taking a backup works with.
+#[derive(Clone, Copy)]
+pub struct Taking<'a> {
+    /// Where it goes.
+    pub objects: &'a dyn ObjectStore,
+    /// Packs it.
+    pub packer: &'a dyn SnapshotPacker,
+    /// Reads it back.
+    pub reader: &'a dyn SnapshotReader,
+    /// The living etcd.
+    pub etcd: &'a dyn EtcdKv,
+}
+
+/// A backup that is to be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakePlan {
+    /// Its name.
+    pub name: BackupName,
+    /// The folder that it gets.
+    pub folder: StoreUrl,
+    /// What will stand in its meta.
+    pub meta: BackupMeta,
+    /// The size of etcd's database file in bytes.
+    pub db_size: u64,
+    /// The store's revision now.
+    pub revision: i64,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// A backup that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The size of `etcd.backup.gz` in bytes.
+    pub size: u64,
+    /// The revision of the snapshot.
+    pub revision: i64,
+    /// Its live keys.
+    pub keys: u64,
+    /// The number that `etcdutl snapshot status` prints.
+    pub hash: u32,
+    /// The UID of namespace `kube-system`.
+    pub lineage: Option<String>,
+}
+
+/// No backup was taken.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeError {
+    /// etcd did not answer.
+    #[error(transparent)]
+    Etcd(#[from] EtcdError),
+    /// The store refused before anything was written.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The snapshot did not arrive whole.
+    #[error(transparent)]
+    Pack(#[from] PackFailure),
+    /// It could not be read back.
+    #[error("reading back what was packed")]
+    ReadBack(#[source] ReadFailure),
+    /// It arrived and is damaged.
+    #[error("the snapshot is damaged, nothing was uploaded: {}", .0.join("; "))]
+    Damaged(Vec<String>),
+    /// Nothing was ever written to that etcd.
+    #[error("this etcd is empty: nothing was ever written to it, and a backup of it would restore nothing")]
+    Empty,
+    /// Another cluster's etcd.
+    #[error(
+        "this etcd is of another cluster than the store's newest backup {newest}: kube-system is {found} and not {wanted}"
+    )]
+    OtherCluster {
+        /// The store's newest backup.
+        newest: BackupName,
+        /// The etcd's lineage.
+        found: String,
+        /// The backup's.
+        wanted: String,
+    },
+    /// The data is there, and the meta that would make it a backup is not.
+    #[error("{at} was written and is no backup yet: its meta is missing")]
+    Half {
+        /// The data.
+        at: StoreUrl,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The store has another size than was sent.
+    #[error("{at} has {found} bytes in the store and not {wanted}: no meta was written, so it is no backup")]
+    Different {
+        /// The data.
+        at: StoreUrl,
+        /// Its size in the store.
+        found: u64,
+        /// The size that it should have.
+        wanted: u64,
+    },
+}
+
+impl Failure for TakeError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Half { .. } | Self::Different { .. } => Exit::FailedAfterChange,
+            Self::Empty | Self::OtherCluster { .. } => Exit::Refused,
+            _ => Exit::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Etcd(error) => error.hint(),
+            Self::Store(error) if error.kind == StoreErrorKind::AlreadyExists => {
+                Some("etcd-manager took one in the same second: repeat the command".to_owned())
+            }
+            Self::Store(error) => Failure::hint(error),
+            Self::Pack(error) => error.hint(),
+            Self::ReadBack(error) => Failure::hint(error),
+            Self::Damaged(_) => Some("repeat the command, or take it from another member".to_owned()),
+            Self::Empty => Some("check --endpoints, --host or --context: is it the right etcd?".to_owned()),
+            Self::OtherCluster { .. } => Some(
+                "check --endpoints, --host and --context; pass --other-lineage if the store changed hands".to_owned(),
+            ),
+            Self::Half { .. } | Self::Different { .. } => {
+                Some("repeat the command; etcd-manager ignores data without meta, and you may delete it".to_owned())
+            }
+        }
+    }
+}
+
+/// Asks etcd and the store what a backup taken at `now` would be.
+///
+/// # Errors
+/// Where one of them does not answer.
+pub async fn plan(taking: Taking<'_>, catalog: &Catalog, now: Timestamp) -> Result<TakePlan, TakeError> {
+    let status = taking.etcd.status().await?;
+    let mut notes = Vec::new();
+    let spec_at = catalog
+        .store
+        .base
+        .join(layout::CONTROL_FOLDER)
+        .join(layout::CLUSTER_SPEC_FILE);
+    let spec = if catalog.listing.has_cluster_spec {
+        let file = taking
+            .objects
+            .get(&spec_at, CONTROL_LIMIT)
+            .await
+            .map_err(TakeError::Store)?;
+        ClusterSpec::parse(&file)
+            .map_err(|error| notes.push(format!("{spec_at}: {error}; the meta says what etcd says of itself")))
+            .ok()
+    } else {
+        None
+    };
+    let spec = match spec {
+        Some(spec) => spec,
+        None => ClusterSpec {
+            member_count: i64::try_from(taking.etcd.voters().await?).unwrap_or(i64::MAX),
+            etcd_version: status.version.clone(),
+        },
+    };
+    let name = BackupName::first_of(now);
+    Ok(TakePlan {
+        folder: catalog.store.base.join(name.as_str()),
+        meta: BackupMeta {
+            etcd_version: status.version,
+            timestamp: Some(now.as_second()),
+            cluster_spec: Some(spec),
+        },
+        name,
+        db_size: status.db_size,
+        revision: status.revision,
+        notes,
+    })
+}
+
+/// Takes it: packs the snapshot, reads it back whole, uploads it, and at last makes it a backup by its meta. `progress` is
+/// told the bytes that came from etcd.
+///
+/// # Errors
+/// [`TakeError`]; before the upload began nothing was changed.
+pub async fn take(
+    taking: Taking<'_>,
+    plan: &TakePlan,
+    expected: Option<&Expected>,
+    progress: &(dyn Fn(u64) + Send + Sync),
+    _consent: &Consent,
+) -> Result<Taken, TakeError> {
+    let stream = taking.etcd.snapshot().await?;
+    let packed = taking.packer.pack(stream, progress).await?;
+    let body = packed.open().await.map_err(|source| {
+        TakeError::Pack(PackFailure::Temporary {
+            action: "reading",
+            folder: packed.path().to_owned(),
+            source,
+        })
+    })?;
+    let read = taking.reader.read(body, &|_| {}).await.map_err(TakeError::ReadBack)?;
+    let taken = judge(&read, packed.size(), expected)?;
+    drop(read);
+
+    let data = plan.folder.join(layout::DATA_FILE);
+    let uploaded = taking.objects.put_file(&data, packed.path(), PutMode::Create).await;
+    uploaded.map_err(TakeError::Store)?;
+    let half = |source| TakeError::Half {
+        at: data.clone(),
+        source,
+    };
+    let listed = taking.objects.list(&plan.folder).await.map_err(half)?;
+    let found = listed.iter().find(|object| object.path == layout::DATA_FILE);
+    let found = found.map(|object| object.size).unwrap_or_default();
+    if found != taken.size {
+        return Err(TakeError::Different {
+            at: data,
+            found,
+            wanted: taken.size,
+        });
+    }
+    let meta = plan.folder.join(layout::META_FILE);
+    let content = plan.meta.to_file().into_bytes();
+    taking
+        .objects
+        .put(&meta, content, PutMode::Create)
+        .await
+        .map_err(half)?;
+    Ok(taken)
+}
+
+fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<Taken, TakeError> {
+    let mut problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
+    if read.trailer.is_none() && problems.is_empty() {
+        problems.push("it ends without its SHA-256".to_owned());
+    }
+    let content = match &read.content {
+        Some(content) if problems.is_empty() => content,
+        _ => return Err(TakeError::Damaged(problems)),
+    };
+    if content.revision <= NEVER_WRITTEN {
+        return Err(TakeError::Empty);
+    }
+    let lineage = lineage(read);
+    match (expected, &lineage) {
+        (Some(expected), Some(found)) if *found != expected.lineage => {
+            return Err(TakeError::OtherCluster {
+                newest: expected.newest.clone(),
+                found: found.clone(),
+                wanted: expected.lineage.clone(),
+            });
+        }
+        _ => {}
+    }
+    Ok(Taken {
+        size,
+        revision: content.revision,
+        keys: content.keys.len() as u64,
+        hash: content.hash,
+        lineage,
+    })
+}
+
+/// Of which cluster the backups of a store are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The backup that says so.
+    pub newest: BackupName,
+    /// The UID of namespace `kube-system` in it.
+    pub lineage: String,
+}
+
+/// Reads the newest backup of a store for its lineage; `None` where there is none, or it cannot tell.
+///
+/// # Errors
+/// Where it cannot be looked at.
+pub async fn expected(taking: Taking<'_>, catalog: &Catalog) -> Result<Option<Expected>, examine::ExamineError> {
+    let Some(newest) = catalog.latest() else {
+        return Ok(None);
+    };
+    let read = examine::examine(taking.objects, taking.reader, newest, &|_| {}).await?;
+    Ok(read.facts.lineage.map(|lineage| Expected {
+        newest: newest.name.clone(),
+        lineage,
+    }))
+}

@@ -1,0 +1,327 @@
+//! `take`: backups of real etcds, judged by `verify` and by etcd's own tools.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use harness::servers::sshd;
+use harness::store::CLUSTER;
+use harness::{
+    Ca, Cmd, Etcd, EtcdOptions, EtcdVersion, KubeApi, Moto, Pod, Put, S3, ServerTls, Sshd, Usage, command, components,
+    pki, run,
+};
+use tempfile::TempDir;
+
+use crate::stand::{RESTORED, Stand, backups, tree};
+
+/// The second at which the fixed clock stands.
+const NAME: &str = "2026-11-22T15:21:36Z-000001";
+const HEALTHY: &str = "2026-11-22T15:18:01Z-000001";
+
+/// A kops cluster's store, and its etcd with its own CA.
+struct Living {
+    stand: Stand,
+    etcd: Etcd,
+    ca: Ca,
+    _tls: ServerTls,
+    _data: TempDir,
+}
+
+impl Living {
+    /// The etcd of the store's healthy backup.
+    fn of_the_cluster() -> Self {
+        let stand = Stand::new(RESTORED);
+        let data = tempfile::tempdir().unwrap();
+        let data_dir = restore(&stand.file("main", HEALTHY, "etcd.backup.gz"), data.path());
+        Self::on(stand, data, Some(data_dir))
+    }
+
+    /// One that has nothing to do with it.
+    fn fresh() -> Self {
+        Self::on(Stand::new(RESTORED), tempfile::tempdir().unwrap(), None)
+    }
+
+    fn on(stand: Stand, data: TempDir, data_dir: Option<std::path::PathBuf>) -> Self {
+        let keyset = stand
+            .root()
+            .join(CLUSTER)
+            .join("pki/private/etcd-clients-ca/keyset.yaml");
+        let ca = Ca::from_keyset(&fs::read_to_string(keyset).unwrap()).unwrap();
+        let tls = ServerTls::new(&ca, &[&ca]).unwrap();
+        let version = EtcdVersion::V3_6;
+        let etcd = Etcd::start_tls_with(&EtcdOptions { version, data_dir }, &tls).unwrap();
+        Self {
+            stand,
+            etcd,
+            ca,
+            _tls: tls,
+            _data: data,
+        }
+    }
+
+    fn endpoint(&self) -> String {
+        self.etcd.tls_endpoint().unwrap().to_owned()
+    }
+
+    fn port(&self) -> u16 {
+        self.endpoint().rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    fn take(&self, arguments: &[&str]) -> Cmd {
+        self.stand.backups(&["take", "--etcd", "main"]).args(arguments)
+    }
+
+    fn direct(&self, arguments: &[&str]) -> Cmd {
+        self.take(&["--endpoints", &self.endpoint()]).args(arguments)
+    }
+}
+
+/// etcd's own tool restores a backup; gives the data folder.
+fn restore(gzip: &Path, folder: &Path) -> std::path::PathBuf {
+    let (snapshot, data) = (folder.join("snapshot.db"), folder.join("data"));
+    let mut unpacked = flate2::read::MultiGzDecoder::new(File::open(gzip).unwrap());
+    std::io::copy(&mut unpacked, &mut File::create(&snapshot).unwrap()).unwrap();
+    let mut etcdutl = std::process::Command::new(components::etcdutl().unwrap());
+    run::run(
+        etcdutl
+            .args(["snapshot", "restore"])
+            .arg(&snapshot)
+            .arg("--data-dir")
+            .arg(&data),
+    )
+    .unwrap();
+    data
+}
+
+fn keys_after_restore(gzip: &Path) -> i64 {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = Some(restore(gzip, folder.path()));
+    let version = EtcdVersion::V3_6;
+    Etcd::start_with(&EtcdOptions { version, data_dir })
+        .unwrap()
+        .count_keys()
+        .unwrap()
+}
+
+#[test]
+fn what_it_takes_is_a_backup_to_verify_and_to_etcd() {
+    let living = Living::of_the_cluster();
+    let many: Vec<Put> = (0..2_000)
+        .map(|n| Put::new(format!("/registry/configmaps/shop/c{n}"), "v".repeat(500)))
+        .collect();
+    living.etcd.put(&many).unwrap();
+    let before = tree(living.stand.root());
+    let planned = living
+        .direct(&["-o", "json"])
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("pass --yes");
+    assert_eq!(tree(living.stand.root()), before);
+    assert_eq!(
+        (&planned.json()[0]["taken"], &planned.json()[0]["name"]),
+        (&false.into(), &NAME.into())
+    );
+
+    let taken = living.direct(&["--yes", "-o", "json"]).run().unwrap().success();
+    let taken = taken
+        .stderr_has("direct to https://127.0.0.1")
+        .stderr_has("certificate made for an hour");
+    let (row, keys) = (&taken.json()[0], living.etcd.count_keys().unwrap());
+    assert_eq!(
+        (&row["taken"], &row["keys"], &row["name"]),
+        (&true.into(), &keys.into(), &NAME.into())
+    );
+
+    let verified = living
+        .stand
+        .backups(&["verify", &format!("main={NAME}"), "-o", "json"])
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    assert_eq!((&verified[0]["ok"], &verified[0]["keys"]), (&true.into(), &keys.into()));
+    assert_eq!(
+        (&verified[0]["hash"], &verified[0]["revision"]),
+        (&row["hash"], &row["revision"])
+    );
+    let good = living
+        .stand
+        .backups(&["show", "main=latest-good", "-o", "name"])
+        .run()
+        .unwrap()
+        .success();
+    assert_eq!(good.stdout.trim_end(), NAME);
+
+    let meta: serde_json::Value =
+        serde_json::from_slice(&fs::read(living.stand.file("main", NAME, "_etcd_backup.meta")).unwrap()).unwrap();
+    assert!(meta["etcdVersion"].as_str().unwrap().starts_with("3.6."), "{meta}");
+    assert_eq!(meta["timestamp"], "1795360896");
+    // As control/etcd-cluster-spec has it, whatever runs now.
+    let spec = fs::read(living.stand.base("main").join("control/etcd-cluster-spec")).unwrap();
+    assert_eq!(
+        meta["clusterSpec"],
+        serde_json::from_slice::<serde_json::Value>(&spec).unwrap()
+    );
+
+    let added: Vec<_> = tree(living.stand.root())
+        .into_iter()
+        .filter(|file| !before.contains(file))
+        .collect();
+    assert_eq!(added.len(), 2, "data and meta, and nothing else");
+    assert_eq!(
+        keys_after_restore(&living.stand.file("main", NAME, "etcd.backup.gz")),
+        keys
+    );
+}
+
+#[test]
+fn it_is_never_written_over_another() {
+    let living = Living::of_the_cluster();
+    let _ = living.direct(&["--yes"]).run().unwrap().success();
+    let before = tree(living.stand.root());
+    let _ = living
+        .direct(&["--yes"])
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("it exists already");
+    assert_eq!(tree(living.stand.root()), before);
+    // Also not where only the other's data has come so far.
+    fs::remove_file(living.stand.file("main", NAME, "_etcd_backup.meta")).unwrap();
+    let before = tree(living.stand.root());
+    let _ = living
+        .direct(&["--yes"])
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("it exists already");
+    assert_eq!(tree(living.stand.root()), before);
+}
+
+#[test]
+fn an_empty_etcd_and_one_of_another_cluster_are_refused() {
+    let living = Living::fresh();
+    let before = tree(living.stand.root());
+    let _ = living
+        .direct(&["--yes"])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("this etcd is empty");
+    let other = r#"{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"kube-system","uid":"another-one"}}"#;
+    living
+        .etcd
+        .put(&[Put::new("/registry/namespaces/kube-system", other)])
+        .unwrap();
+    let refused = living
+        .direct(&["--yes"])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("of another cluster");
+    let _ = refused.stderr_has("another-one").stderr_has("--other-lineage");
+    assert_eq!(tree(living.stand.root()), before);
+    let _ = living.direct(&["--yes", "--other-lineage"]).run().unwrap().success();
+    assert_ne!(tree(living.stand.root()), before);
+}
+
+#[test]
+fn one_endpoint_is_not_two_etcds() {
+    let stand = Stand::new(RESTORED);
+    let take = || stand.backups(&["take"]);
+    let _ = take()
+        .args(["--endpoints", "127.0.0.1:1"])
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("--etcd main");
+    let _ = take()
+        .env("ETCDCTL_ENDPOINTS", "127.0.0.1:1")
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("main and events");
+}
+
+#[test]
+fn through_the_kubernetes_api_and_over_ssh() {
+    let living = Living::of_the_cluster();
+    let pod = Pod {
+        name: "etcd-manager-main-i-0".to_owned(),
+        app: "etcd-manager-main".to_owned(),
+        ready: true,
+        ports: vec![(4001, living.port())],
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = KubeApi::start(vec![pod])
+        .unwrap()
+        .kubeconfig(folder.path(), CLUSTER)
+        .unwrap();
+    let ended = living
+        .take(&["--yes"])
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .run()
+        .unwrap()
+        .success();
+    let _ = ended
+        .stderr_has("port-forward to pod etcd-manager-main-i-0")
+        .stderr_has("certificate made for an hour");
+    fs::remove_dir_all(living.stand.base("main").join(NAME)).unwrap();
+
+    let sshd = Sshd::start().unwrap();
+    let place = sshd.root().join("srv/kubernetes/kube-apiserver");
+    pki::write(&place, "etcd-ca.crt", living.ca.certificate()).unwrap();
+    living
+        .ca
+        .issue(Usage::Client)
+        .unwrap()
+        .write(&place, "etcd-client")
+        .unwrap();
+    let port = living.port().to_string();
+    let over_ssh = living.take(&["--host", sshd::HOST, "--etcd-port", &port, "--yes"]);
+    let ended = over_ssh
+        .env("PATH", command::path_with(&sshd.path()))
+        .run()
+        .unwrap()
+        .success();
+    let _ = ended.stderr_has("ssh to master-a, certificate the files of master-a");
+    let _ = living
+        .stand
+        .backups(&["verify", &format!("main={NAME}")])
+        .run()
+        .unwrap()
+        .success();
+}
+
+#[test]
+fn into_s3_and_from_etcd_3_5_without_a_cluster_spec() {
+    let (moto, etcd) = (Moto::start().unwrap(), Etcd::start(EtcdVersion::V3_5).unwrap());
+    moto.create_bucket("state").unwrap();
+    etcd.put(&[Put::new("/registry/a", "1"), Put::new("/registry/b", "2")])
+        .unwrap();
+    let run = |arguments: &[&str]| {
+        backups(arguments)
+            .args(["--store", "main=s3://state/x"])
+            .envs(moto.env())
+            .run()
+            .unwrap()
+    };
+    let take = ["take", "--endpoints", etcd.endpoint(), "--yes"];
+    let _ = run(&take).success().stderr_has("plain HTTP");
+    let verified = run(&["verify", "-o", "json"]).success().json();
+    assert_eq!((&verified[0]["name"], &verified[0]["keys"]), (&NAME.into(), &2.into()));
+    let meta = String::from_utf8(moto.get("state", &format!("x/{NAME}/_etcd_backup.meta")).unwrap()).unwrap();
+    assert!(
+        meta.contains(r#""memberCount":1"#) && meta.contains(r#""etcdVersion":"3.5."#),
+        "{meta}"
+    );
+    let _ = run(&take).code(1).stderr_has("it exists already");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(
+        file.path(),
+        moto.get("state", &format!("x/{NAME}/etcd.backup.gz")).unwrap(),
+    )
+    .unwrap();
+    assert_eq!(keys_after_restore(file.path()), 2);
+}
