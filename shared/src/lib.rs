@@ -10,7 +10,7 @@
 //! - [`domain`]: formats and rules. No I/O, no clock, no environment.
 //! - [`ports`]: the few verbs that the rules need from the world, as traits.
 //! - [`adapters`]: the only places that import an SDK or touch a disk, one cargo feature each where they are heavy.
-//! - [`backups`]: use cases over ports that several plugins need: discover, list, choose, verify.
+//! - [`backups`], [`masterleases`]: use cases over ports that several plugins need: discover, list, choose, verify.
 //! - [`cli`], [`output`], [`ui`], [`confirm`], [`error`], [`exit`]: how every plugin talks.
 
 pub mod adapters;
@@ -22,6 +22,9 @@ pub mod domain;
 pub mod error;
 pub mod exit;
 pub mod manual;
+pub mod masterleases;
 pub mod output;
 pub mod ports;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod ui;

@@ -10,9 +10,11 @@ use tokio::io::AsyncRead;
 
 use crate::domain::store_url::StoreUrl;
 
+pub mod api_probe;
 pub mod etcd;
 pub mod snapshot;
 
+pub use api_probe::ApiProbe;
 pub use crate::domain::snapshot::ReadAt;
 pub use etcd::{EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyValue, LeaseId, SnapshotStream};
 pub use snapshot::{

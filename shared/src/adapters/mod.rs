@@ -1,5 +1,7 @@
 //! The ports' implementations: the only code that touches disks, networks, clocks and SDKs.
 
+#[cfg(feature = "etcd")]
+pub mod api_probe;
 pub mod clock;
 #[cfg(feature = "etcd")]
 pub mod etcd;

@@ -1,6 +1,6 @@
 //! Saves an object as it is into a file that appears whole or not at all.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -78,4 +78,44 @@ pub async fn save(mut body: ObjectBody, file: &Path, progress: &(dyn Fn(u64) + S
     target.sync_all().await.map_err(failed)?;
     path.persist(file).map_err(|error| failed(error.error))?;
     Ok(written)
+}
+
+/// Writes a new file, readable for its owner only, which is whole and on the disk when this returns. One that exists is
+/// left as it is.
+///
+/// # Errors
+/// [`SaveError::Write`]; nothing is left behind then.
+pub fn create_private(file: &Path, content: &[u8]) -> Result<(), SaveError> {
+    let failed = |source| SaveError::Write {
+        file: file.to_owned(),
+        source,
+    };
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    temporary.write_all(content).map_err(failed)?;
+    temporary.as_file().sync_all().map_err(failed)?;
+    temporary.persist_noclobber(file).map_err(|error| failed(error.error))?;
+    // The name, too, must outlive a crash.
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("undo.json");
+        create_private(&file, b"one").unwrap();
+        let error = create_private(&file, b"two").unwrap_err();
+        assert!(matches!(error, SaveError::Write { .. }));
+        assert_eq!(std::fs::read(&file).unwrap(), b"one");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

@@ -9,6 +9,7 @@ pub mod goodness;
 pub mod kops;
 pub mod kube;
 pub mod layout;
+pub mod masterleases;
 pub mod moment;
 pub mod protobuf;
 pub mod protojson;

@@ -96,8 +96,20 @@ fn exchange(method: &str, url: &str, headers: &str, body: &[u8]) -> io::Result<R
         .strip_prefix("http://")
         .ok_or_else(|| io::Error::other("not an http:// URL"))?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let mut stream = TcpStream::connect(host)?;
+    let stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    talk(stream, method, host, path, headers, body)
+}
+
+/// One request and its answer over a stream that is open.
+pub(crate) fn talk(
+    mut stream: impl Read + Write,
+    method: &str,
+    host: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> io::Result<Response> {
     let length = body.len();
     let head = format!(
         "{method} /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n"

@@ -5,11 +5,13 @@ pub mod command;
 pub mod components;
 pub mod error;
 pub mod http;
+mod https;
 pub mod paths;
 pub mod pki;
 pub mod proxy;
 pub mod run;
 pub mod servers;
+pub mod stand_in;
 pub mod store;
 
 pub use command::{Cmd, Ended};
@@ -17,4 +19,7 @@ pub use components::EtcdVersion;
 pub use error::Error;
 pub use pki::{Ca, KeyKind, Usage};
 pub use proxy::{Fault, Proxy, Recorded, Rule};
-pub use servers::{Etcd, EtcdOptions, KubeApi, Moto, Pod, Put, S3, SeaweedFs, ServerTls, Sshd};
+pub use servers::{
+    Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, Moto, Pod, Put, S3, SeaweedFs, ServerTls, Sshd, Stored,
+};
+pub use stand_in::EtcdManagerStandIn;

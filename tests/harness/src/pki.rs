@@ -42,6 +42,8 @@ pub struct Issued {
 pub enum Usage {
     /// A server on 127.0.0.1 and localhost.
     Server,
+    /// An API server, whose certificate names no node: `kubernetes.default.svc`, and 127.0.0.1 for the tests.
+    ApiServer,
     /// A client.
     Client,
     /// A client whose time ended a minute ago.
@@ -116,6 +118,12 @@ impl Ca {
                 // etcd shows its server certificate as a client, too, where its own gateway calls it.
                 wanted.extended_key_usages =
                     vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+            }
+            Usage::ApiServer => {
+                let service = "kubernetes.default.svc".try_into().map_err(failed)?;
+                let loopback = std::net::Ipv4Addr::LOCALHOST.into();
+                wanted.subject_alt_names = vec![SanType::IpAddress(loopback), SanType::DnsName(service)];
+                wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
             }
             Usage::Client => wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
             Usage::ExpiredClient => {

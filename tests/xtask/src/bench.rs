@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what the plugins cost, measured beside what they replace.
 
+mod masterleases;
 mod measure;
 mod size;
 mod snapshot;
@@ -33,6 +34,8 @@ type Rows = Result<Vec<Row>, Box<dyn Error>>;
 struct Bench {
     /// How `--only` names it.
     name: &'static str,
+    /// Whose release binary it measures.
+    package: &'static str,
     /// Measures the binary at the given path.
     run: fn(&Path) -> Rows,
 }
@@ -47,11 +50,12 @@ struct Row {
     aim: &'static str,
 }
 
-const ALL: [Bench; 3] = [verify::BENCH, startup::BENCH, size::BENCH];
+const ALL: [Bench; 4] = [verify::BENCH, startup::BENCH, size::BENCH, masterleases::BENCH];
+
+const BACKUPS: &str = "kubectl-etcd-backups";
 
 /// Runs the benchmarks.
 pub fn run(args: &Args) -> Outcome {
-    let binary = release("kubectl-etcd-backups")?;
     let mut text = HEAD.to_owned();
     text.push_str(&format!("Measured on {}.\n", machine()));
     for bench in ALL
@@ -59,7 +63,7 @@ pub fn run(args: &Args) -> Outcome {
         .filter(|bench| args.only.as_ref().is_none_or(|name| name == bench.name))
     {
         say::note(&format!("measuring {}", bench.name));
-        text.push_str(&table(bench.name, &(bench.run)(&binary)?));
+        text.push_str(&table(bench.name, &(bench.run)(&release(bench.package)?)?));
     }
     say::line(&text);
     if args.only.is_none() {

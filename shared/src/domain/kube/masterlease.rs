@@ -36,7 +36,7 @@ fn of_protobuf(raw: &[u8]) -> Result<Vec<String>, ValueError> {
 }
 
 /// The embedded messages (or texts) that stand in field `number`.
-fn embedded(message: &[u8], number: u32) -> impl Iterator<Item = Result<&[u8], ValueError>> {
+pub(super) fn embedded(message: &[u8], number: u32) -> impl Iterator<Item = Result<&[u8], ValueError>> {
     protobuf::fields(message).filter_map(move |field| match field {
         Ok((found, Field::Bytes(bytes))) if found == number => Some(Ok(bytes)),
         Ok(_) => None,

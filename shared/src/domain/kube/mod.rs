@@ -4,11 +4,13 @@
 //! Nothing here fails on a key, whatever it holds: a key that is not Kubernetes' own is kept as it is.
 
 pub mod builtin;
+pub mod config_map;
 pub mod key;
 pub mod masterlease;
 pub mod metadata;
 pub mod node;
 pub mod object_ref;
+pub mod service_addresses;
 pub mod value;
 
 #[cfg(test)]

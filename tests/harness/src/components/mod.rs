@@ -3,6 +3,7 @@
 
 mod etcd;
 mod install;
+mod kube;
 mod python;
 mod ssh;
 mod tools;
@@ -11,6 +12,7 @@ mod version;
 use std::path::PathBuf;
 
 pub use etcd::{EtcdVersion, etcd, etcdctl, etcdutl};
+pub use kube::kube_apiserver;
 pub use python::{moto, weed};
 pub use ssh::sshd;
 pub use tools::cargo_deny;
@@ -37,10 +39,11 @@ impl Program {
 }
 
 /// What `cargo xtask components` can install, by name.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "etcd",
     "etcd-3.5",
     "etcd-3.7",
+    "kube-apiserver",
     "moto",
     "seaweedfs",
     "cargo-deny",
@@ -56,6 +59,7 @@ pub fn ensure(name: &str) -> Result<Option<Vec<PathBuf>>, Error> {
         "etcd" => vec![etcd(EtcdVersion::V3_6)?, etcdctl()?, etcdutl()?],
         "etcd-3.5" => vec![etcd(EtcdVersion::V3_5)?],
         "etcd-3.7" => vec![etcd(EtcdVersion::V3_7)?],
+        "kube-apiserver" => vec![kube_apiserver()?],
         "moto" => vec![moto()?.path],
         "seaweedfs" => vec![weed()?],
         "cargo-deny" => vec![cargo_deny()?],

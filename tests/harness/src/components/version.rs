@@ -1,15 +1,20 @@
 //! The version that a program tells of itself.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `major.minor.patch`.
 pub(super) type Version = (u32, u32, u32);
 
-/// The program `name` of the user's `PATH`, if it is there and `fits` likes the version that `arguments` make it print.
+/// The program `name` of the folder `KUBEBUILDER_ASSETS` (where Kubernetes developers keep etcd and kube-apiserver) or of the
+/// user's `PATH`, if it is there and `fits` likes the version that `arguments` make it print.
 pub(super) fn users_own(name: &str, arguments: &[&str], fits: impl Fn(Version) -> bool) -> Option<PathBuf> {
-    let path = which::which(name).ok()?;
-    of(&path, arguments).is_some_and(fits).then_some(path)
+    let assets = env::var_os("KUBEBUILDER_ASSETS").map(|folder| Path::new(&folder).join(name));
+    let candidates = assets.into_iter().chain(which::which(name).ok());
+    candidates
+        .into_iter()
+        .find(|path| of(path, arguments).is_some_and(&fits))
 }
 
 fn of(program: &Path, arguments: &[&str]) -> Option<Version> {

@@ -264,7 +264,7 @@ impl Etcd {
         run::run(etcdctl.arg(file)).map(drop)
     }
 
-    fn call(&self, what: &str, body: &Value) -> Result<Value, Error> {
+    pub(super) fn call(&self, what: &str, body: &Value) -> Result<Value, Error> {
         let url = format!("{}/v3/{what}", self.endpoint);
         let response = http::expect_ok("POST", &url, body.to_string().as_bytes())?;
         serde_json::from_slice(&response.body).map_err(|_| Error::Answer {
@@ -280,7 +280,7 @@ fn put_operation(put: &Put) -> Value {
 }
 
 /// protojson writes int64 as strings.
-fn number(answer: &Value, field: &str) -> Result<i64, Error> {
+pub(super) fn number(answer: &Value, field: &str) -> Result<i64, Error> {
     let text = answer
         .get(field)
         .and_then(Value::as_str)

@@ -1,8 +1,10 @@
 //! Servers on this machine's loopback address, each in a temporary folder and ended when its value is dropped.
 
 mod etcd;
+mod etcd_read;
 mod etcd_tls;
 pub mod kube_api;
+mod kube_apiserver;
 mod moto;
 mod process;
 mod s3;
@@ -10,8 +12,10 @@ mod seaweedfs;
 pub mod sshd;
 
 pub use etcd::{Etcd, EtcdOptions, Put};
+pub use etcd_read::Stored;
 pub use etcd_tls::ServerTls;
 pub use kube_api::{KubeApi, Pod};
+pub use kube_apiserver::{KubeApiServer, KubeApiServerOptions};
 pub use moto::Moto;
 pub use s3::S3;
 pub use seaweedfs::SeaweedFs;

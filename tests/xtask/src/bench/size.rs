@@ -3,10 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Bench, Row, Rows};
+use super::{BACKUPS, Bench, Row, Rows};
 
 /// See the module.
-pub(super) const BENCH: Bench = Bench { name: "size", run };
+pub(super) const BENCH: Bench = Bench {
+    name: "size",
+    package: BACKUPS,
+    run,
+};
 
 /// The release profile strips it.
 fn run(binary: &Path) -> Rows {

@@ -4,10 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 use super::measure::{measure, median};
-use super::{Bench, Row, Rows};
+use super::{BACKUPS, Bench, Row, Rows};
 
 /// See the module.
-pub(super) const BENCH: Bench = Bench { name: "startup", run };
+pub(super) const BENCH: Bench = Bench {
+    name: "startup",
+    package: BACKUPS,
+    run,
+};
 
 const RUNS: usize = 101;
 

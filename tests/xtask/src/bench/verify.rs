@@ -9,10 +9,14 @@ use harness::components;
 
 use super::measure::{measure, median};
 use super::snapshot::{NAME, store};
-use super::{Bench, Row, Rows};
+use super::{BACKUPS, Bench, Row, Rows};
 
 /// See the module.
-pub(super) const BENCH: Bench = Bench { name: "verify", run };
+pub(super) const BENCH: Bench = Bench {
+    name: "verify",
+    package: BACKUPS,
+    run,
+};
 
 /// By turns, so that a busy moment of the machine hits both.
 const RUNS: usize = 3;

@@ -27,6 +27,7 @@ impl Stage {
             variables: Vec::new(),
         };
         stage.build("kubectl-etcd-backups", "kubectl-etcd_backups")?;
+        stage.build("kubectl-masterleases", "kubectl-masterleases")?;
         Ok(stage)
     }
 
@@ -75,6 +76,17 @@ impl Stage {
         let program = self.folder().join("kubectl-etcd_backups");
         self.play(
             &format!("kubectl etcd-backups {arguments}"),
+            &program,
+            arguments.split_whitespace(),
+            code,
+        )
+    }
+
+    /// Runs `kubectl masterleases …` and insists on its exit code.
+    pub fn masterleases(&self, arguments: &str, code: i32) -> Played {
+        let program = self.folder().join("kubectl-masterleases");
+        self.play(
+            &format!("kubectl masterleases {arguments}"),
             &program,
             arguments.split_whitespace(),
             code,

@@ -1,0 +1,87 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use runbook_kit::cli::{AwsArgs, OutputArgs};
+use runbook_kit::error::AnyFailure;
+use runbook_kit::exit::Exit;
+
+use crate::context::Context;
+use crate::{check, completion, list, man, prune, undo};
+
+/// Find and prune the masterleases that a restore of etcd made immortal
+///
+/// After a restore through etcd-manager the `kubernetes` endpoint keeps sending pods to masters that are no more: each API
+/// server announces itself in etcd under /registry/masterleases/ with a lease, and a restore drops the leases. All that is
+/// needed is etcd: this works while the Kubernetes API is down.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Where a port-forward goes, and where the CA lies that makes a client certificate for it.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterArgs {
+    /// kops state store, s3://bucket[/prefix] or file:///folder [env: KOPS_STATE_STORE; else ~/.kops.yaml]
+    #[arg(long, global = true, value_name = "URL")]
+    pub state: Option<String>,
+    /// Name of the cluster [env: KOPS_CLUSTER_NAME; else the current kubectl context]
+    #[arg(long, global = true, value_name = "CLUSTER")]
+    pub name: Option<String>,
+    /// kubectl context [default: the current one]
+    #[arg(long, global = true, value_name = "CONTEXT")]
+    pub context: Option<String>,
+    /// kubeconfig file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    List(Box<list::Args>),
+    Check(Box<check::Args>),
+    Prune(Box<prune::Args>),
+    Undo(Box<undo::Args>),
+    Completion(runbook_kit::completion::Args),
+    Man(man::Args),
+    #[command(name = "__complete", hide = true)]
+    Complete(runbook_kit::completion::Words),
+}
+
+impl Command {
+    /// Runs it.
+    pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
+        match self {
+            Self::List(args) => list::run(*args, context).await,
+            Self::Check(args) => check::run(*args, context).await,
+            Self::Prune(args) => prune::run(*args, context).await,
+            Self::Undo(args) => undo::run(*args, context).await,
+            Self::Completion(args) => completion::run(args, context),
+            Self::Man(args) => man::run(args, context),
+            Self::Complete(words) => completion::complete(words, context),
+        }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  # Which masters does etcd know, and which of them are gone?
+  kubectl masterleases list --state s3://kops-state --name k8s.example.com
+
+  # The same while the API is down, over your own ssh
+  kubectl masterleases list --host 10.0.0.7 --ssh-jump bastion.example.com
+
+  # Delete those that are gone
+  kubectl masterleases prune --yes --host 10.0.0.7
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 failed after a change, 5 a lease is stale, 130 interrupted";

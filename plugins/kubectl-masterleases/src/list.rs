@@ -1,0 +1,49 @@
+//! `list`: every masterlease, and whether an API server is behind it.
+
+use runbook_kit::domain::masterleases::verdict::Verdict;
+use runbook_kit::error::{AnyFailure, Failure};
+use runbook_kit::exit::Exit;
+use runbook_kit::output;
+
+use crate::context::Context;
+use crate::look::{self, LookArgs};
+use crate::rows;
+
+/// List the masterleases and tell the living from the stale
+///
+/// A living API server rewrites its key every 10 s, with a lease. A key that has no lease and is not rewritten is stale: a
+/// restore of etcd brought it, and it never expires. Nodes, Endpoints and the addresses themselves are asked, too; where they
+/// contradict, the verdict is `unknown`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  kubectl masterleases list -o wide --host 10.0.0.7")]
+pub struct Args {
+    #[command(flatten)]
+    look: LookArgs,
+}
+
+/// Runs `list`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let etcd = context.etcd(&args.look.access).await?;
+    let survey = look::look(&args.look, etcd.as_ref(), context).await?;
+    output::rows(
+        &context.ui,
+        context.format,
+        &rows::rows(&survey.leases),
+        "No masterleases found",
+    )?;
+    if let Some(none) = look::none(&survey) {
+        context.ui.warn(&none.to_string());
+        context.ui.note(&none.hint().unwrap_or_default());
+    }
+    let stale = survey
+        .leases
+        .iter()
+        .filter(|lease| lease.judgement.verdict == Verdict::Stale);
+    match stale.count() {
+        0 => {}
+        count => context.ui.note(&format!(
+            "{count} stale: `kubectl masterleases prune` shows what it would delete"
+        )),
+    }
+    Ok(Exit::Done)
+}

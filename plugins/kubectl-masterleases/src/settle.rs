@@ -1,0 +1,65 @@
+//! After pruning: waits until the API servers publish what is left.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use runbook_kit::domain::masterleases::{FOLDER, name_of};
+use runbook_kit::masterleases::reading::{Published, published};
+use runbook_kit::ports::{EtcdError, EtcdKv};
+use tokio::time::{Instant, sleep};
+
+use crate::plan::is_right;
+
+/// What `default/kubernetes` came to.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// What it lists at the end.
+    pub after: Published,
+    /// Whether that is nobody but who is announced in etcd.
+    pub right: bool,
+}
+
+/// Looks once a second until it is right or `limit` has passed.
+///
+/// # Errors
+/// Where etcd does not answer.
+pub async fn settle(etcd: &dyn EtcdKv, prefix: &str, limit: Duration) -> Result<Settled, EtcdError> {
+    let begun = Instant::now();
+    loop {
+        let range = etcd.range(format!("{prefix}{FOLDER}").as_bytes()).await?;
+        let announced: Vec<IpAddr> = range
+            .keys
+            .iter()
+            .filter_map(|key| name_of(&key.key, prefix).1)
+            .collect();
+        let after = published(etcd, prefix).await?;
+        let right = is_right(&after, &announced);
+        if right || begun.elapsed() >= limit {
+            return Ok(Settled { after, right });
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook_kit::testing::{MemoryEtcd, endpoints};
+
+    use super::*;
+
+    const ENDPOINTS: &str = "/registry/services/endpoints/default/kubernetes";
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_for_an_api_server_to_publish_and_not_for_ever() {
+        let etcd = MemoryEtcd::default();
+        etcd.masterlease("10.0.0.57", 7);
+        etcd.put(ENDPOINTS, &endpoints(&["10.0.0.1", "10.0.0.57"]), 0);
+        let settled = settle(&etcd, "/registry", Duration::from_secs(30)).await.unwrap();
+        assert!(!settled.right);
+        let (settled, ()) = tokio::join!(settle(&etcd, "/registry", Duration::from_secs(30)), async {
+            sleep(Duration::from_secs(9)).await;
+            etcd.put(ENDPOINTS, &endpoints(&["10.0.0.57"]), 0);
+        });
+        assert!(settled.unwrap().right);
+    }
+}

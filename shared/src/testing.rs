@@ -1,0 +1,202 @@
+//! Stand-ins for the ports, for unit tests of this crate and of the plugins: feature `testing`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::domain::masterleases::evidence::Probe;
+use crate::ports::{
+    ApiProbe, EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyValue, LeaseId, SnapshotStream,
+};
+
+/// An etcd in memory: keys, revisions and leases, as far as [`EtcdKv`] shows them.
+#[derive(Default)]
+pub struct MemoryEtcd {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    revision: i64,
+    keys: BTreeMap<Vec<u8>, KeyValue>,
+    leases: BTreeMap<LeaseId, u64>,
+    before_deletes: VecDeque<Trick>,
+}
+
+/// What happens right before a deletion is carried out.
+#[derive(Clone, Debug)]
+pub enum Trick {
+    /// Nothing.
+    None,
+    /// A living API server writes a key, with lease 77.
+    Rewrite(String),
+    /// These keys' leases run out.
+    Expire(Vec<String>),
+    /// The deletion is carried out, and the connection breaks before the answer arrives.
+    LoseAnswer,
+    /// The connection breaks, and nothing is carried out.
+    Fail(EtcdErrorKind),
+}
+
+impl MemoryEtcd {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a key; a lease other than 0 is granted for 15 s.
+    pub fn put(&self, key: &str, value: &[u8], lease: LeaseId) {
+        self.state().put(key.as_bytes(), value, lease);
+    }
+
+    /// Writes the masterlease of `ip`, as a restore (lease 0) or an API server leaves it.
+    pub fn masterlease(&self, ip: &str, lease: LeaseId) {
+        self.put(&format!("/registry/masterleases/{ip}"), &endpoints(&[ip]), lease);
+    }
+
+    /// What happens before the deletions to come, in their order.
+    pub fn before_deletes(&self, tricks: impl IntoIterator<Item = Trick>) {
+        self.state().before_deletes.extend(tricks);
+    }
+
+    /// All keys, as text.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let state = self.state();
+        let keys = state.keys.keys();
+        keys.map(|key| String::from_utf8_lossy(key).into_owned()).collect()
+    }
+}
+
+/// An Endpoints object of these addresses, in JSON.
+#[must_use]
+pub fn endpoints(ips: &[&str]) -> Vec<u8> {
+    let addresses: Vec<String> = ips.iter().map(|ip| format!(r#"{{"ip":"{ip}"}}"#)).collect();
+    let addresses = addresses.join(",");
+    format!(
+        r#"{{"kind":"Endpoints","subsets":[{{"addresses":[{addresses}],"ports":[{{"name":"https","port":443}}]}}]}}"#
+    )
+    .into_bytes()
+}
+
+impl State {
+    fn put(&mut self, key: &[u8], value: &[u8], lease: LeaseId) {
+        self.revision += 1;
+        if lease != 0 {
+            self.leases.insert(lease, 15);
+        }
+        let before = self.keys.get(key);
+        let stored = KeyValue {
+            key: key.to_vec(),
+            value: value.to_vec(),
+            create_revision: before.map_or(self.revision, |before| before.create_revision),
+            mod_revision: self.revision,
+            version: before.map_or(1, |before| before.version + 1),
+            lease,
+        };
+        self.keys.insert(key.to_vec(), stored);
+    }
+}
+
+fn error(action: &'static str, kind: EtcdErrorKind) -> EtcdError {
+    EtcdError {
+        action,
+        at: "memory".to_owned(),
+        kind,
+        source: None,
+    }
+}
+
+#[async_trait]
+impl EtcdKv for MemoryEtcd {
+    async fn range(&self, prefix: &[u8]) -> Result<KeyRange, EtcdError> {
+        let state = self.state();
+        let keys = state.keys.values().filter(|key| key.key.starts_with(prefix));
+        Ok(KeyRange {
+            revision: state.revision,
+            keys: keys.cloned().collect(),
+        })
+    }
+
+    async fn get(&self, key: &[u8]) -> Result<Option<KeyValue>, EtcdError> {
+        Ok(self.state().keys.get(key).cloned())
+    }
+
+    async fn lease_ttl(&self, lease: LeaseId) -> Result<Option<u64>, EtcdError> {
+        Ok(self.state().leases.get(&lease).copied())
+    }
+
+    async fn delete_if_unchanged(&self, key: &[u8], mod_revision: i64) -> Result<bool, EtcdError> {
+        let mut state = self.state();
+        let trick = state.before_deletes.pop_front().unwrap_or(Trick::None);
+        match &trick {
+            Trick::Rewrite(rewritten) => state.put(rewritten.as_bytes(), b"{}", 77),
+            Trick::Expire(expired) => {
+                for key in expired {
+                    state.keys.remove(key.as_bytes());
+                }
+            }
+            Trick::Fail(kind) => return Err(error("delete a key of", kind.clone())),
+            Trick::None | Trick::LoseAnswer => {}
+        }
+        let unchanged = state
+            .keys
+            .get(key)
+            .is_some_and(|found| found.mod_revision == mod_revision);
+        if unchanged {
+            state.revision += 1;
+            state.keys.remove(key);
+        }
+        match trick {
+            Trick::LoseAnswer => Err(error("delete a key of", EtcdErrorKind::Lost)),
+            _ => Ok(unchanged),
+        }
+    }
+
+    async fn put_if_absent(&self, key: &[u8], value: &[u8]) -> Result<bool, EtcdError> {
+        let mut state = self.state();
+        let absent = !state.keys.contains_key(key);
+        if absent {
+            state.put(key, value, 0);
+        }
+        Ok(absent)
+    }
+
+    async fn status(&self) -> Result<EtcdStatus, EtcdError> {
+        Ok(EtcdStatus {
+            version: "3.6.16".to_owned(),
+            db_size: 20_480,
+            leader: Some(1),
+            member: 1,
+            cluster: 1,
+            revision: self.state().revision,
+        })
+    }
+
+    async fn voters(&self) -> Result<usize, EtcdError> {
+        Ok(1)
+    }
+
+    async fn snapshot(&self) -> Result<SnapshotStream, EtcdError> {
+        Err(error(
+            "take a snapshot of",
+            EtcdErrorKind::Other("memory has no snapshots".to_owned()),
+        ))
+    }
+}
+
+/// Answers for some addresses; the others are silent.
+#[derive(Default)]
+pub struct FakeProbe {
+    /// The HTTP status of each address that answers.
+    pub alive: BTreeMap<IpAddr, u16>,
+}
+
+#[async_trait]
+impl ApiProbe for FakeProbe {
+    async fn livez(&self, ip: IpAddr, _port: u16, _ca: &str) -> Probe {
+        let status = self.alive.get(&ip).copied();
+        status.map_or(Probe::Silent, |status| Probe::Answers { status })
+    }
+}

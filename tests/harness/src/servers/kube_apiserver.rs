@@ -1,0 +1,213 @@
+//! A real kube-apiserver on a real etcd.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::etcd::Etcd;
+use super::process::{Server, folder, free_ports, with_retries};
+use crate::components;
+use crate::error::Error;
+use crate::http::{Response, accept_ok};
+use crate::https::Https;
+use crate::pki::{Ca, Usage};
+
+/// How to start one.
+#[derive(Clone, Copy, Debug)]
+pub struct KubeApiServerOptions<'a> {
+    /// The CA of the cluster, which signs the server's certificate.
+    pub cluster_ca: &'a Ca,
+    /// The CA of etcd's server and of its clients; `None` talks plain HTTP to etcd.
+    pub etcd_ca: Option<&'a Ca>,
+    /// The address under which it announces itself. It need not be one of this machine, so one machine plays many masters;
+    /// Kubernetes refuses loopback addresses.
+    pub advertise: &'a str,
+}
+
+/// A started kube-apiserver on 127.0.0.1. As with kops, anonymous requests are not allowed.
+#[derive(Debug)]
+pub struct KubeApiServer {
+    server: Server,
+    client: Https,
+    port: u16,
+    advertise: String,
+}
+
+/// Whom the server takes for an administrator.
+const TOKEN: &str = "a-token-for-tests";
+const AUTHORIZATION: &str = "Authorization: Bearer a-token-for-tests\r\nContent-Type: application/json\r\n";
+
+impl KubeApiServer {
+    /// Starts one on `etcd`.
+    ///
+    /// # Errors
+    /// When it cannot be built or does not become ready.
+    pub fn start(etcd: &Etcd, options: &KubeApiServerOptions<'_>) -> Result<Self, Error> {
+        let program = components::kube_apiserver()?;
+        with_retries(|| Self::start_once(&program, etcd, options))
+    }
+
+    /// Starts one for each address at once: most of the time each one waits.
+    ///
+    /// # Errors
+    /// See [`KubeApiServer::start`].
+    pub fn start_all(etcd: &Etcd, options: &KubeApiServerOptions<'_>, advertise: &[&str]) -> Result<Vec<Self>, Error> {
+        components::kube_apiserver()?;
+        std::thread::scope(|scope| {
+            let starting: Vec<_> = advertise
+                .iter()
+                .map(|advertise| {
+                    scope.spawn(move || Self::start(etcd, &KubeApiServerOptions { advertise, ..*options }))
+                })
+                .collect();
+            let panicked = |_| {
+                Err(Error::Answer {
+                    from: "a thread of ours".to_owned(),
+                    answer: "it panicked".to_owned(),
+                })
+            };
+            starting
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(panicked))
+                .collect()
+        })
+    }
+
+    fn start_once(program: &Path, etcd: &Etcd, options: &KubeApiServerOptions<'_>) -> Result<Self, Error> {
+        let [port] = free_ports()?;
+        let folder = folder("kube-apiserver")?;
+        let at = |name: &str| folder.path().join(name);
+        let write = |name: &str, content: &str| {
+            let path = at(name);
+            fs::write(&path, content).map_err(Error::file("write", &path))?;
+            Ok::<_, Error>(path)
+        };
+        let (certificate, key) = options
+            .cluster_ca
+            .issue(Usage::ApiServer)?
+            .write(folder.path(), "apiserver")?;
+        // Any key pair will do for service accounts: a certificate stands for its public key.
+        let (account, account_key) = options.cluster_ca.issue(Usage::Client)?.write(folder.path(), "sa")?;
+        let tokens = write("tokens.csv", &format!("{TOKEN},admin,admin,system:masters\n"))?;
+
+        let mut command = Command::new(program);
+        command.args([
+            &format!("--advertise-address={}", options.advertise),
+            "--bind-address=127.0.0.1",
+            &format!("--secure-port={port}"),
+            "--service-account-issuer=https://kubernetes.default.svc",
+            "--service-cluster-ip-range=100.64.0.0/13",
+            "--authorization-mode=RBAC",
+            "--anonymous-auth=false",
+        ]);
+        let mut file = |flag: &str, path: &Path| {
+            command.arg(format!("--{flag}={}", path.display()));
+        };
+        file("cert-dir", folder.path());
+        file("tls-cert-file", &certificate);
+        file("tls-private-key-file", &key);
+        file("service-account-key-file", &account);
+        file("service-account-signing-key-file", &account_key);
+        file("token-auth-file", &tokens);
+        match (options.etcd_ca, etcd.tls_endpoint()) {
+            (Some(ca), Some(endpoint)) => {
+                let (certificate, key) = ca.issue(Usage::Client)?.write(folder.path(), "etcd-client")?;
+                file("etcd-cafile", &write("etcd-ca.crt", ca.certificate())?);
+                file("etcd-certfile", &certificate);
+                file("etcd-keyfile", &key);
+                command.arg(format!("--etcd-servers={endpoint}"));
+            }
+            _ => {
+                command.arg(format!("--etcd-servers={}", etcd.endpoint()));
+            }
+        }
+
+        let client = Https::new(&format!("127.0.0.1:{port}"), options.cluster_ca.certificate())?;
+        let ready = || {
+            client
+                .request("GET", "/readyz", AUTHORIZATION, b"")
+                .is_ok_and(|response| response.status == 200)
+        };
+        Ok(Self {
+            server: Server::start("kube-apiserver", folder, &mut command, ready)?,
+            client: client.clone(),
+            port,
+            advertise: options.advertise.to_owned(),
+        })
+    }
+
+    /// The port on 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
+    /// The address under which it announces itself.
+    #[must_use]
+    pub fn advertised(&self) -> &str {
+        &self.advertise
+    }
+
+    /// Asks for an object.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or does not answer with JSON and a 2xx status.
+    pub fn get(&self, path: &str) -> Result<Value, Error> {
+        self.call("GET", path, b"")
+    }
+
+    /// Creates an object.
+    ///
+    /// # Errors
+    /// See [`KubeApiServer::get`].
+    pub fn create(&self, path: &str, object: &Value) -> Result<Value, Error> {
+        self.call("POST", path, object.to_string().as_bytes())
+    }
+
+    /// The addresses of the Endpoints `default/kubernetes`, sorted.
+    ///
+    /// # Errors
+    /// See [`KubeApiServer::get`].
+    pub fn endpoints(&self) -> Result<Vec<String>, Error> {
+        let object = self.get("/api/v1/namespaces/default/endpoints/kubernetes")?;
+        let addresses = each(&object, "subsets").flat_map(|subset| each(subset, "addresses"));
+        Ok(sorted(addresses.filter_map(|address| address.get("ip")?.as_str())))
+    }
+
+    /// The addresses of the EndpointSlice `default/kubernetes`, sorted.
+    ///
+    /// # Errors
+    /// See [`KubeApiServer::get`].
+    pub fn endpoint_slice(&self) -> Result<Vec<String>, Error> {
+        let object = self.get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes")?;
+        let addresses = each(&object, "endpoints").flat_map(|endpoint| each(endpoint, "addresses"));
+        Ok(sorted(addresses.filter_map(Value::as_str)))
+    }
+
+    fn call(&self, method: &str, path: &str, body: &[u8]) -> Result<Value, Error> {
+        let response: Response = self.client.request(method, path, AUTHORIZATION, body)?;
+        let response = accept_ok(method, path, response)?;
+        serde_json::from_slice(&response.body).map_err(|_| Error::Answer {
+            from: path.to_owned(),
+            answer: response.text(),
+        })
+    }
+}
+
+fn each<'v>(object: &'v Value, field: &str) -> impl Iterator<Item = &'v Value> {
+    object.get(field).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn sorted<'v>(texts: impl Iterator<Item = &'v str>) -> Vec<String> {
+    let mut texts: Vec<String> = texts.map(str::to_owned).collect();
+    texts.sort();
+    texts
+}

@@ -1,0 +1,106 @@
+//! Certificates that do not fit, and etcds that are not the one.
+
+use harness::{Ca, EtcdVersion, KeyKind, Usage};
+
+use crate::stand::{Stand, plugin};
+
+#[test]
+fn each_certificate_problem_has_its_own_words() {
+    let stand = Stand::of_a_cluster("uid-1");
+    let stranger = Ca::new("another", KeyKind::Ec).unwrap();
+    harness::pki::write(stand.folder.path(), "other-ca.crt", stranger.certificate()).unwrap();
+    stranger
+        .issue(Usage::Client)
+        .unwrap()
+        .write(stand.folder.path(), "stranger")
+        .unwrap();
+    stand
+        .ca
+        .issue(Usage::ExpiredClient)
+        .unwrap()
+        .write(stand.folder.path(), "expired")
+        .unwrap();
+
+    let with = |name: &str| {
+        stand
+            .cmd("list --observe 0")
+            .env("ETCDCTL_CERT", stand.path(&format!("{name}.crt")))
+            .env("ETCDCTL_KEY", stand.path(&format!("{name}.key")))
+    };
+    with("stranger")
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("does not accept the client certificate")
+        .stderr_has("hint:");
+    with("expired")
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("expired")
+        .stderr_has("hint:");
+    let wrong_ca = stand
+        .cmd("list --observe 0")
+        .env("ETCDCTL_CACERT", stand.path("other-ca.crt"));
+    wrong_ca
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("its certificate is not trusted")
+        .stderr_has("hint:");
+    let none = stand
+        .cmd("list --observe 0")
+        .without_env("ETCDCTL_CERT")
+        .without_env("ETCDCTL_KEY");
+    none.run()
+        .unwrap()
+        .code(1)
+        .stderr_has("it demands a client certificate")
+        .stderr_has("hint:");
+    let missing = stand.cmd("list --observe 0").env("ETCDCTL_CERT", "/no/such.crt");
+    missing.run().unwrap().code(1).stderr_has("/no/such.crt");
+}
+
+#[test]
+fn an_etcd_without_masterleases_is_explained() {
+    let empty = Stand::empty(EtcdVersion::V3_6);
+    let ended = empty
+        .cmd("list -o json")
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("this etcd is empty");
+    assert_eq!(ended.json(), serde_json::json!([]));
+
+    empty.put("/registry/events/default/web.1", b"{}", 0);
+    empty
+        .cmd("list")
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("no etcd `main`")
+        .stderr_has("port 4001");
+    for subcommand in ["check", "prune --yes"] {
+        empty
+            .cmd(subcommand)
+            .run()
+            .unwrap()
+            .code(1)
+            .stderr_has("no etcd `main`")
+            .stderr_has("hint:");
+    }
+
+    let silent = Stand::of_a_cluster("uid-1");
+    silent
+        .cmd("check")
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("no API server has announced itself");
+}
+
+#[test]
+fn nobody_there_is_said_at_once() {
+    let ended = plugin("list --endpoints http://127.0.0.1:1").run().unwrap().code(1);
+    ended.stderr_has("cannot be reached").stderr_has("hint:");
+}

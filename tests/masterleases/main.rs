@@ -1,0 +1,13 @@
+//! `kubectl masterleases` against real etcds with TLS and client certificates, on keys that the tests write.
+#![allow(
+    unused_must_use,
+    reason = "the checks panic by themselves; what they give is for chaining"
+)]
+
+mod bad_input;
+mod help;
+mod judge;
+mod midway;
+mod races;
+mod stand;
+mod undo;

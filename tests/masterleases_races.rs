@@ -1,0 +1,69 @@
+//! A thousand times a server writes its key at the very moment of the deletion, through the real adapter, on a real etcd.
+
+use std::time::Duration;
+
+use harness::{Etcd, EtcdVersion, Put};
+use runbook_kit::adapters::etcd::access::{Ways, connect};
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::ports::EtcdKv;
+
+const KEY: &str = "/registry/masterleases/10.0.0.1";
+
+async fn adapter(etcd: &Etcd) -> Box<dyn EtcdKv> {
+    let args = EtcdAccessArgs {
+        endpoints: vec![etcd.endpoint().to_owned()],
+        plain_http: true,
+        ..EtcdAccessArgs::default()
+    };
+    let ways = Ways {
+        args: &args,
+        etcd: "main",
+        kubeconfig: None,
+        context: None,
+        keys: None,
+    };
+    connect(&ways).await.unwrap().kv
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_races_at_the_moment_of_deletion() {
+    let etcd = std::sync::Arc::new(Etcd::start(EtcdVersion::V3_6).unwrap());
+    let kv = adapter(&etcd).await;
+    let lease = etcd.grant_lease(600).unwrap();
+    let (mut deletions, mut rewrites) = (0, 0);
+    // Both begin together; this moves the writer to and fro until both win about as often.
+    let mut head_start = Duration::ZERO;
+    for race in 0..1000 {
+        etcd.put(&[Put::new(KEY, "restored")]).unwrap();
+        let seen = kv.get(KEY.as_bytes()).await.unwrap().unwrap();
+        let value = format!("living {race}");
+        let writer = {
+            let (etcd, value) = (etcd.clone(), value.clone());
+            tokio::task::spawn_blocking(move || {
+                let put = Put {
+                    lease,
+                    ..Put::new(KEY, value)
+                };
+                etcd.put(&[put]).unwrap();
+            })
+        };
+        tokio::time::sleep(head_start).await;
+        let deleted = kv.delete_if_unchanged(KEY.as_bytes(), seen.mod_revision).await.unwrap();
+        writer.await.unwrap();
+        if deleted {
+            deletions += 1;
+            head_start += Duration::from_micros(100);
+        } else {
+            rewrites += 1;
+            head_start = head_start.saturating_sub(Duration::from_micros(100));
+        }
+        // Whether it wrote before or after: what the living server wrote is there.
+        let stored = etcd.get(KEY.as_bytes()).unwrap();
+        let stored = stored.unwrap_or_else(|| panic!("race {race}: a living server's key was deleted"));
+        assert_eq!((stored.value, stored.lease), (value.into_bytes(), lease), "race {race}");
+    }
+    assert!(
+        deletions > 50 && rewrites > 50,
+        "{deletions} deletions, {rewrites} rewrites: no race"
+    );
+}
