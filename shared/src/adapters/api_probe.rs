@@ -120,7 +120,8 @@ mod tests {
         let probe = TlsProbe {
             patience: Duration::from_millis(300),
         };
-        let (answer, _server) = tokio::join!(probe.livez(HERE, port, &ca()), async {
+        let authority = ca();
+        let (answer, _server) = tokio::join!(probe.livez(HERE, port, &authority), async {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(b"220 mail\r\n").await.unwrap();
             stream
