@@ -14,8 +14,8 @@ pub mod api_probe;
 pub mod etcd;
 pub mod snapshot;
 
-pub use api_probe::ApiProbe;
 pub use crate::domain::snapshot::ReadAt;
+pub use api_probe::ApiProbe;
 pub use etcd::{EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyValue, LeaseId, SnapshotStream};
 pub use snapshot::{
     PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,

@@ -20,6 +20,7 @@ pub use error::Error;
 pub use pki::{Ca, KeyKind, Usage};
 pub use proxy::{Fault, Proxy, Recorded, Rule};
 pub use servers::{
-    Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, Moto, Pod, Put, S3, SeaweedFs, ServerTls, Sshd, Stored,
+    Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, Moto, Pod, Put, S3, SeaweedFs, ServerTls, Sshd,
+    Stored,
 };
 pub use stand_in::EtcdManagerStandIn;
