@@ -1,4 +1,11 @@
 //! A thousand times a server writes its key at the very moment of the deletion, through the real adapter, on a real etcd.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 use std::time::Duration;
 
