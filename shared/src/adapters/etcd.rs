@@ -1,6 +1,6 @@
 //! A living etcd over gRPC, and the ways to it.
 //!
-//! Every way ends in a byte stream (`dial`), in which TLS is spoken and verified by us ([`tls`]): so a refused certificate
+//! Every way ends in a byte stream (`dial`), in which TLS is spoken and verified by us (`tls`): so a refused certificate
 //! is told the same whichever way was taken. The messages are declared in `wire`: the few that we use need neither
 //! etcd's `.proto` files nor `protoc`.
 
