@@ -2,7 +2,11 @@
 //! a stand-in.
 #![allow(
     unused_must_use,
-    reason = "the checks panic by themselves; what they give is for chaining"
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests: the checks panic by themselves, and what they give is for chaining"
 )]
 
 use std::collections::BTreeSet;
