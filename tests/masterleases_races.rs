@@ -32,14 +32,20 @@ async fn adapter(etcd: &Etcd) -> Box<dyn EtcdKv> {
     connect(&ways).await.unwrap().kv
 }
 
+/// No time at all where the number is below zero.
+fn microseconds(number: i64) -> Duration {
+    Duration::from_micros(u64::try_from(number).unwrap_or(0))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_races_at_the_moment_of_deletion() {
     let etcd = std::sync::Arc::new(Etcd::start(EtcdVersion::V3_6).unwrap());
     let kv = adapter(&etcd).await;
     let lease = etcd.grant_lease(600).unwrap();
     let (mut deletions, mut rewrites) = (0, 0);
-    // Both begin together; this moves the writer to and fro until both win about as often.
-    let mut head_start = Duration::ZERO;
+    // How long the deletion waits for the writer, in microseconds (below zero the writer waits): moved after every race
+    // towards the one that lost it, so that on any machine both win about as often.
+    let mut head_start: i64 = 0;
     for race in 0..1000 {
         etcd.put(&[Put::new(KEY, "restored")]).unwrap();
         let seen = kv.get(KEY.as_bytes()).await.unwrap().unwrap();
@@ -47,6 +53,7 @@ async fn a_thousand_races_at_the_moment_of_deletion() {
         let writer = {
             let (etcd, value) = (etcd.clone(), value.clone());
             tokio::task::spawn_blocking(move || {
+                std::thread::sleep(microseconds(-head_start));
                 let put = Put {
                     lease,
                     ..Put::new(KEY, value)
@@ -54,15 +61,15 @@ async fn a_thousand_races_at_the_moment_of_deletion() {
                 etcd.put(&[put]).unwrap();
             })
         };
-        tokio::time::sleep(head_start).await;
+        tokio::time::sleep(microseconds(head_start)).await;
         let deleted = kv.delete_if_unchanged(KEY.as_bytes(), seen.mod_revision).await.unwrap();
         writer.await.unwrap();
         if deleted {
             deletions += 1;
-            head_start += Duration::from_micros(100);
+            head_start += 100;
         } else {
             rewrites += 1;
-            head_start = head_start.saturating_sub(Duration::from_micros(100));
+            head_start -= 100;
         }
         // Whether it wrote before or after: what the living server wrote is there.
         let stored = etcd.get(KEY.as_bytes()).unwrap();
