@@ -11,7 +11,7 @@ use crate::rows::{self, LeaseRow};
 
 /// Check whether any masterlease is stale, for scripts and alerting
 ///
-/// Exits with 5 where one is.
+/// Exits with 5 where one is. `-o name` prints the stale ones only.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  kubectl masterleases check -o prometheus --host 10.0.0.7 > masterleases.prom")]
 pub struct Args {
@@ -29,6 +29,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let rows = rows::rows(&survey.leases);
     if context.format == Format::Prometheus {
         context.ui.result(&metrics(&rows))?;
+    } else if context.format == Format::Name {
+        let stale: Vec<LeaseRow> = rows
+            .iter()
+            .filter(|row| row.verdict == Verdict::Stale)
+            .cloned()
+            .collect();
+        output::rows(&context.ui, context.format, &stale, "")?;
     } else {
         output::rows(&context.ui, context.format, &rows, "No masterleases found")?;
     }
