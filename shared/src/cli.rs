@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches};
 
+use crate::domain::backup_ref::BackupRef;
+use crate::domain::units;
 use crate::error::{AnyFailure, UsageError};
 use crate::exit::Exit;
 use crate::output::Format;
@@ -70,6 +72,49 @@ pub struct ClusterArgs {
     /// kubeconfig file to find that context in
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
+}
+
+/// Which backup is meant.
+#[derive(Clone, Debug, Args)]
+pub struct Wanted {
+    /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
+    #[arg(value_name = "BACKUP")]
+    pub backup: BackupRef,
+    /// With latest and latest-good: not after this time
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+}
+
+impl From<BackupRef> for Wanted {
+    /// Whenever it was taken.
+    fn from(backup: BackupRef) -> Self {
+        Self { backup, at: None }
+    }
+}
+
+/// How backups are unpacked to be looked into.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Unpacking")]
+pub struct UnpackArgs {
+    /// Folder for unpacked snapshots [default: the system's]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub temp_dir: Option<PathBuf>,
+    /// Refuse a snapshot that unpacks to more than this
+    #[arg(long, global = true, value_name = "SIZE", default_value = "16GiB", value_parser = size)]
+    pub max_db_size: u64,
+}
+
+impl Default for UnpackArgs {
+    fn default() -> Self {
+        Self {
+            temp_dir: None,
+            max_db_size: 16 << 30,
+        }
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    units::parse_bytes(text).map_err(|error| error.to_string())
 }
 
 /// With whose credentials AWS is asked.

@@ -11,6 +11,7 @@
 //! - [`ports`]: the few verbs that the rules need from the world, as traits.
 //! - [`adapters`]: the only places that import an SDK or touch a disk, one cargo feature each where they are heavy.
 //! - [`backups`], [`masterleases`]: use cases over ports that several plugins need: discover, list, choose, verify.
+//! - [`session`]: what subcommands of every plugin work with.
 //! - [`cli`], [`output`], [`ui`], [`confirm`], [`error`], [`exit`]: how every plugin talks.
 
 pub mod adapters;
@@ -25,6 +26,7 @@ pub mod manual;
 pub mod masterleases;
 pub mod output;
 pub mod ports;
+pub mod session;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod ui;

@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::io::AsyncRead;
 
+use crate::domain::kops::identity::{Chosen, SettingsError};
 use crate::domain::store_url::StoreUrl;
 
 pub mod api_probe;
 pub mod etcd;
+pub mod fleet;
 pub mod snapshot;
 
 pub use crate::domain::snapshot::ReadAt;
@@ -25,6 +27,26 @@ pub use snapshot::{
 pub trait Clock: Send + Sync {
     /// Now, in UTC.
     fn now(&self) -> Timestamp;
+}
+
+/// What the user's environment and settings files say where flags do not.
+pub trait UserSettings: Send + Sync {
+    /// The state store: `flag`, else `KOPS_STATE_STORE`, else kops' settings files.
+    ///
+    /// # Errors
+    /// Where a settings file cannot be read.
+    fn state_store(&self, flag: Option<&str>) -> Result<Option<Chosen>, SettingsError>;
+
+    /// The cluster's name: `flag`, else `KOPS_CLUSTER_NAME`, else the cluster of kubectl's context.
+    ///
+    /// # Errors
+    /// Where a settings file that has to tell cannot be read.
+    fn cluster_name(
+        &self,
+        flag: Option<&str>,
+        context: Option<&str>,
+        kubeconfig: Option<&Path>,
+    ) -> Result<Option<Chosen>, SettingsError>;
 }
 
 /// One object of a store, as a listing tells of it.

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::io::{Read as _, Write as _};
-use std::path::Path;
 
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
@@ -14,8 +13,8 @@ use runbook_kit::ports::snapshot::{ReadSnapshot, SnapshotReader};
 use sha2::{Digest as _, Sha256};
 
 fn healthy() -> Vec<u8> {
-    let path = "../tests/fixtures/state-store-restored/super.k8s.local/backups/etcd/main/2026-11-22T15:18:01Z-000001";
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path).join("etcd.backup.gz")).unwrap()
+    let path = "state-store-restored/super.k8s.local/backups/etcd/main/2026-11-22T15:18:01Z-000001";
+    std::fs::read(harness::paths::fixture(path).join("etcd.backup.gz")).unwrap()
 }
 
 fn inflated(object: &[u8]) -> Vec<u8> {

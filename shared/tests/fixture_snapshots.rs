@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use runbook_kit::adapters::unpack::Unpacker;
 use runbook_kit::ports::ObjectBody;
@@ -37,7 +37,7 @@ struct Key {
 }
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures")
+    harness::paths::fixture("")
 }
 
 fn expected() -> BTreeMap<String, BTreeMap<String, Expected>> {

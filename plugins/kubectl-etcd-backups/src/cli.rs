@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
-use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs};
+use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs, UnpackArgs};
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 
@@ -22,18 +22,6 @@ pub struct Cli {
     pub unpack: UnpackArgs,
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-/// How backups are unpacked to be looked into.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Unpacking")]
-pub struct UnpackArgs {
-    /// Folder for unpacked snapshots [default: the system's]
-    #[arg(long, global = true, value_name = "FOLDER")]
-    pub temp_dir: Option<std::path::PathBuf>,
-    /// Refuse a snapshot that unpacks to more than this
-    #[arg(long, global = true, value_name = "SIZE", default_value = "16GiB", value_parser = size)]
-    pub max_db_size: u64,
 }
 
 #[derive(Debug, Subcommand)]
@@ -92,7 +80,3 @@ Examples:
   kubectl etcd-backups inspect latest-good
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 failed after a change, 5 a backup is bad, 130 interrupted";
-
-fn size(text: &str) -> Result<u64, String> {
-    runbook_kit::domain::units::parse_bytes(text).map_err(|error| error.to_string())
-}

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::open::{self, ReadError};
-use crate::wanted::Wanted;
+use runbook_kit::cli::Wanted;
 
 /// Compare two backups: objects gone, new, changed
 #[derive(Debug, clap::Args)]

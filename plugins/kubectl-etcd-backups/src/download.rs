@@ -7,7 +7,7 @@ use runbook_kit::error::{AnyFailure, Failure, UsageError};
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
-use crate::wanted::Wanted;
+use runbook_kit::cli::Wanted;
 
 /// Download a backup, decompressed and verified, as `etcdutl snapshot restore` takes it
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use runbook_kit::output::{self, Format};
 
 use crate::context::Context;
 use crate::open::{self, Opened};
-use crate::wanted::Wanted;
+use runbook_kit::cli::Wanted;
 
 /// Export one object of a backup
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::open::{self, Opened, ReadError};
-use crate::wanted::Wanted;
+use runbook_kit::cli::Wanted;
 
 /// Inspect what a restore of a backup brings: objects, nodes, masterleases, leases, encryption
 #[derive(Debug, clap::Args)]

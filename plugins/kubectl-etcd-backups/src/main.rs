@@ -17,7 +17,6 @@ mod show;
 mod take;
 mod timeline;
 mod verify;
-mod wanted;
 
 use std::process::ExitCode;
 
@@ -26,7 +25,7 @@ fn main() -> ExitCode {
         "kubectl-etcd-backups",
         |cli: &cli::Cli| &cli.output,
         |cli, ui| async move {
-            let context = context::Context::connect(&cli, ui)?;
+            let context = context::connect(&cli, ui)?;
             cli.command.run(&context).await
         },
     )

@@ -9,7 +9,7 @@ use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
-use crate::wanted::Wanted;
+use runbook_kit::cli::Wanted;
 
 /// Copy a backup to where etcd-manager's clean-up never comes
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,7 @@ use runbook_kit::output::{self, Format};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::wanted::Wanted;
+use runbook_kit::cli::Wanted;
 
 /// Show all that the store knows of a backup, without reading its data
 #[derive(Debug, clap::Args)]

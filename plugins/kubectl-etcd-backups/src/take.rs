@@ -1,11 +1,10 @@
 //! `take`: a backup of a living etcd, as etcd-manager would have written it.
 
-use runbook_kit::adapters::etcd::access::{self, Connected, KeySource, Ways};
+use runbook_kit::adapters::etcd::access;
 use runbook_kit::backups::catalog::Catalog;
 use runbook_kit::backups::take::{self, Expected, TakePlan, Taken, Taking};
 use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
 use runbook_kit::confirm;
-use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::units;
 use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::exit::Exit;
@@ -117,15 +116,10 @@ impl Row for TakeRow {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     one_etcd_per_endpoint(&args.access, &catalogs)?;
-    let key_store = if wants_keys(&args.access) {
-        context.key_store().await?
-    } else {
-        None
-    };
     let consent = confirm::plain(args.yes);
     let mut rows = Vec::new();
     for catalog in &catalogs {
-        let connected = connect(&args.access, catalog, key_store.as_ref(), context).await?;
+        let connected = access::connect_for(context, &args.access, &catalog.store.etcd).await?;
         let taking = Taking {
             objects: context.objects(),
             packer: context.packer(),
@@ -181,38 +175,6 @@ fn one_etcd_per_endpoint(access: &EtcdAccessArgs, catalogs: &[Catalog]) -> Resul
         .hint("pass --etcd with the one that answers there, such as --etcd main"));
     }
     Ok(())
-}
-
-/// Whether a certificate may have to be made.
-fn wants_keys(access: &EtcdAccessArgs) -> bool {
-    access.via != Via::Ssh && access.cacert.is_none() && !access.plain_http
-}
-
-async fn connect(
-    access: &EtcdAccessArgs,
-    catalog: &Catalog,
-    key_store: Option<&StoreUrl>,
-    context: &Context,
-) -> Result<Connected, AnyFailure> {
-    let (kubeconfig, kube_context) = context.kube();
-    let ways = Ways {
-        args: access,
-        etcd: &catalog.store.etcd,
-        kubeconfig,
-        context: kube_context,
-        keys: key_store.map(|place| KeySource {
-            objects: context.objects(),
-            key_store: place.clone(),
-        }),
-    };
-    let connected = access::connect(&ways).await?;
-    for failed in &connected.passed_over {
-        context.ui.note(&format!("passed over: {failed}"));
-    }
-    context
-        .ui
-        .note(&format!("reached etcd {}: {}", catalog.store.etcd, connected.way));
-    Ok(connected)
 }
 
 /// A store whose newest backup cannot be looked at is no reason not to take another.

@@ -13,7 +13,7 @@ use runbook_kit::ui::Verdict;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::wanted::Wanted;
+use runbook_kit::cli::Wanted;
 
 /// Verify backups down to the last key: checksums, pages, records, and whether anything was ever in it
 #[derive(Debug, clap::Args)]

@@ -1,10 +1,46 @@
-//! Reads kubectl's and kops' settings files, for [`crate::domain::kops::identity`].
+//! The user's environment, and kubectl's and kops' settings files, for [`crate::domain::kops::identity`].
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::kops::identity::{Settings, SettingsError};
+use crate::domain::kops::identity::{self, Chosen, Settings, SettingsError};
+use crate::ports::UserSettings;
+
+/// The process' environment, and the files in the user's home.
+#[derive(Clone, Copy, Debug)]
+pub struct Files;
+
+impl UserSettings for Files {
+    fn state_store(&self, flag: Option<&str>) -> Result<Option<Chosen>, SettingsError> {
+        let variable = std::env::var("KOPS_STATE_STORE").ok();
+        identity::state_store(flag, variable.as_deref(), &kops_settings(home().as_deref())?)
+    }
+
+    fn cluster_name(
+        &self,
+        flag: Option<&str>,
+        context: Option<&str>,
+        kubeconfig: Option<&Path>,
+    ) -> Result<Option<Chosen>, SettingsError> {
+        let variable = std::env::var("KOPS_CLUSTER_NAME").ok();
+        // Only looked at where neither flag nor variable names the cluster: a broken kubeconfig is nobody's business then.
+        let named = flag.is_some() || variable.as_deref().is_some_and(|name| !name.is_empty());
+        let files = if named {
+            Vec::new()
+        } else {
+            let list = std::env::var_os("KUBECONFIG");
+            kubeconfigs(kubeconfig, list.as_deref(), home().as_deref())?
+        };
+        identity::cluster_name(flag, variable.as_deref(), context, &files)
+    }
+}
+
+fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME")
+        .filter(|home| !home.is_empty())
+        .map(PathBuf::from)
+}
 
 /// kubectl's files, in its order: the flag alone, else each of `KUBECONFIG`'s list, else `~/.kube/config`.
 ///

@@ -13,5 +13,6 @@ pub mod pack;
 #[cfg(feature = "s3")]
 mod s3;
 pub mod save;
+pub mod session;
 pub mod stores;
 pub mod unpack;

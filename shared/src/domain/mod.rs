@@ -5,6 +5,7 @@ pub mod backup_name;
 pub mod backup_ref;
 pub mod contents;
 pub mod control;
+pub mod fleet;
 pub mod goodness;
 pub mod kops;
 pub mod kube;

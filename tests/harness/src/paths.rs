@@ -3,11 +3,18 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The root folder of the clone.
+/// The root folder of the clone: that of the package that cargo runs, since several clones may share what was compiled.
 #[must_use]
 pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+    let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let compiled = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.iter()
+        .map(PathBuf::as_path)
+        .chain([compiled])
+        .flat_map(Path::ancestors)
+        .find(|folder| folder.join("tests/harness/Cargo.toml").is_file())
+        .unwrap_or(compiled)
+        .to_path_buf()
 }
 
 /// A file or folder of `tests/fixtures/`.

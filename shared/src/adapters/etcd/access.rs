@@ -14,7 +14,9 @@ use super::tls::Tls;
 use crate::cli::etcd::{EtcdAccessArgs, Via, client_port};
 use crate::domain::kops::keyset::{Keyset, clients_ca_name, keyset_place};
 use crate::domain::store_url::StoreUrl;
+use crate::error::AnyFailure;
 use crate::ports::{EtcdKv, ObjectStore};
+use crate::session::Session;
 
 pub use error::AccessError;
 
@@ -68,6 +70,36 @@ pub async fn connect(ways: &Ways<'_>) -> Result<Connected, AccessError> {
         Via::PortForward => ways.port_forward().await,
         Via::Auto => ways.auto().await,
     }
+}
+
+/// The same for a plugin: certificates are made from its state store where none are given, and the way is told.
+///
+/// # Errors
+/// Why no way led there.
+pub async fn connect_for(session: &Session, args: &EtcdAccessArgs, etcd: &str) -> Result<Connected, AnyFailure> {
+    // Over ssh the host's own certificates are used.
+    let keys = if args.via == Via::Ssh || args.cacert.is_some() || args.plain_http {
+        None
+    } else {
+        session.key_store().await?
+    };
+    let (kubeconfig, context) = session.kube();
+    let connected = connect(&Ways {
+        args,
+        etcd,
+        kubeconfig,
+        context,
+        keys: keys.map(|key_store| KeySource {
+            objects: session.objects(),
+            key_store,
+        }),
+    })
+    .await?;
+    for failed in &connected.passed_over {
+        session.ui.note(&format!("passed over: {failed}"));
+    }
+    session.ui.note(&format!("etcd {etcd}: {}", connected.way));
+    Ok(connected)
 }
 
 impl Ways<'_> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::diff::{Diff, DiffOptions, ObjectName};
 use super::export;
@@ -16,7 +16,7 @@ const RESTORED: &str = "state-store-restored";
 const RESEEDED: &str = "state-store-reseeded";
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures")
+    harness::paths::fixture("")
 }
 
 fn backup(store: &str, backup: &str) -> Fake {

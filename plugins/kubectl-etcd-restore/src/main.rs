@@ -1,0 +1,19 @@
+//! `kubectl etcd-restore`: restore the etcd clusters from their backups, until the API serves.
+
+mod cli;
+mod completion;
+mod context;
+mod man;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runbook_kit::cli::main(
+        "kubectl-etcd-restore",
+        |cli: &cli::Cli| &cli.output,
+        |cli, ui| async move {
+            let context = context::connect(&cli, ui)?;
+            cli.run(&context).await
+        },
+    )
+}

@@ -1,0 +1,46 @@
+//! Connects a [`Session`] to the real world.
+
+use super::clock;
+use super::kops_config::Files;
+use super::pack::Packer;
+use super::stores::{StoreEnvironment, StoreOptions, Stores};
+use super::unpack::{UnpackOptions, Unpacker};
+use crate::cli::{AwsArgs, ClusterArgs, UnpackArgs};
+use crate::error::{AnyFailure, UsageError};
+use crate::output::Format;
+use crate::session::Session;
+use crate::ui::Ui;
+
+/// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
+///
+/// # Errors
+/// Where the test clock's variable is no time.
+pub fn connect(
+    cluster: &ClusterArgs,
+    aws: &AwsArgs,
+    unpack: &UnpackArgs,
+    format: Format,
+    ui: Ui,
+) -> Result<Session, AnyFailure> {
+    let now = std::env::var(clock::NOW_VARIABLE).ok();
+    let clock = clock::from_variable(now.as_deref()).map_err(|error| UsageError::new(error.to_string()))?;
+    let options = StoreOptions {
+        region: aws.region.clone(),
+        profile: aws.state_profile.clone().or_else(|| aws.profile.clone()),
+        environment: StoreEnvironment::from_process(),
+        ..StoreOptions::default()
+    };
+    Ok(Session {
+        ui,
+        format,
+        cluster: cluster.clone(),
+        settings: Box::new(Files),
+        objects: Box::new(Stores::new(options)),
+        reader: Box::new(Unpacker::new(UnpackOptions {
+            temp_dir: unpack.temp_dir.clone(),
+            max_db_size: unpack.max_db_size,
+        })),
+        packer: Box::new(Packer::new(unpack.temp_dir.clone())),
+        clock,
+    })
+}

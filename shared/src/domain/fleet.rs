@@ -1,0 +1,157 @@
+//! What AWS tells of a cluster's machines: groups, instances and volumes with their tags. Facts only, no judgement.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+/// Tags by key. AWS allows each key once per resource.
+pub type Tags = BTreeMap<String, String>;
+
+/// An Auto Scaling group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Its name, which is its id within account and region.
+    pub name: String,
+    /// Its tags.
+    pub tags: Tags,
+    /// Its instances.
+    pub members: Vec<GroupMember>,
+    /// AWS' own word while it is being deleted: `Delete in progress`.
+    pub status: Option<String>,
+    /// `none`, `prevent-force-deletion` or `prevent-all-deletion`; `None` where AWS does not say.
+    pub deletion_protection: Option<String>,
+}
+
+/// An instance as its group sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupMember {
+    /// `i-…`.
+    pub instance: String,
+    /// `InService`, `Terminating:Wait`, …
+    pub lifecycle: String,
+    /// Scale-in protection.
+    pub protected_from_scale_in: bool,
+}
+
+/// An EC2 instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instance {
+    /// `i-…`.
+    pub id: String,
+    /// Whether it runs.
+    pub state: InstanceState,
+    /// Its tags.
+    pub tags: Tags,
+    /// `us-east-1a`.
+    pub zone: String,
+    /// `m5.large`.
+    pub instance_type: String,
+    /// Addresses and names in the VPC, the primary one first: IPv4, then IPv6.
+    pub private_ips: Vec<String>,
+    /// Its public address.
+    pub public_ip: Option<String>,
+    /// Its VPC.
+    pub vpc: Option<String>,
+    /// When it was started.
+    pub launched: Option<Timestamp>,
+    /// The volumes that are attached to it.
+    pub volumes: Vec<String>,
+}
+
+/// What an instance does. Source: EC2 API reference, `InstanceState`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    /// It starts.
+    Pending,
+    /// It runs.
+    #[default]
+    Running,
+    /// It is being terminated.
+    ShuttingDown,
+    /// It is gone; AWS lists it for about an hour.
+    Terminated,
+    /// It is being stopped.
+    Stopping,
+    /// It is stopped, and can be started again.
+    Stopped,
+    /// AWS said something else.
+    Unknown,
+}
+
+/// An EBS volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// `vol-…`.
+    pub id: String,
+    /// Whether it is in use.
+    pub state: VolumeState,
+    /// Its tags.
+    pub tags: Tags,
+    /// `us-east-1a`.
+    pub zone: String,
+    /// Its size in GiB.
+    pub size_gib: i64,
+    /// To what it is attached.
+    pub attachments: Vec<Attachment>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+}
+
+/// What a volume does. Source: EC2 API reference, `Volume.state`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VolumeState {
+    /// It is being made.
+    Creating,
+    /// It is free.
+    #[default]
+    Available,
+    /// It is attached.
+    InUse,
+    /// It is being deleted.
+    Deleting,
+    /// It is gone.
+    Deleted,
+    /// It is broken.
+    Error,
+    /// AWS said something else.
+    Unknown,
+}
+
+/// A volume on an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attachment {
+    /// `i-…`.
+    pub instance: String,
+    /// `/dev/xvdu`.
+    pub device: String,
+    /// `attached`, `detaching`, …
+    pub state: String,
+}
+
+/// All that AWS has of a cluster, each list sorted by id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Its groups.
+    pub groups: Vec<Group>,
+    /// Its instances, terminated ones too.
+    pub instances: Vec<Instance>,
+    /// Its volumes.
+    pub volumes: Vec<Volume>,
+}
+
+/// Who asks AWS, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The account's 12 digits.
+    pub account: String,
+    /// The account's alias, where it has one and we may know it.
+    pub alias: Option<String>,
+    /// The ARN of who we are.
+    pub arn: String,
+    /// The region that is asked.
+    pub region: String,
+    /// The profile that the credentials are from, where one was named.
+    pub profile: Option<String>,
+}

@@ -1,0 +1,318 @@
+//! What subcommands of every plugin work with: the stores, the clock, the flags that all have. Ports only: adapters are
+//! connected by `adapters::session`.
+
+use std::path::PathBuf;
+
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+
+use crate::backups::catalog::{self, Backup, Catalog};
+use crate::backups::choose::{self, ChooseError, Chosen, Looking, Rejected};
+use crate::backups::discover::{self, Discovered, EtcdStore, ExplicitStore};
+use crate::cli::{ClusterArgs, Wanted};
+use crate::domain::kops::identity;
+use crate::domain::moment;
+use crate::domain::store_url::StoreUrl;
+use crate::error::{AnyFailure, UsageError};
+use crate::output::Format;
+use crate::ports::{Clock, ObjectStore, SnapshotPacker, SnapshotReader, UserSettings};
+use crate::ui::{Ui, chain};
+
+/// Clusters whose stores are listed at once.
+const CLUSTERS_AT_ONCE: usize = 16;
+
+/// The world, and how to talk of it.
+pub struct Session {
+    /// How the user is talked to.
+    pub ui: Ui,
+    /// The shape of the result.
+    pub format: Format,
+    /// Which cluster, as the flags say.
+    pub cluster: ClusterArgs,
+    /// What the user's environment and files say where flags do not.
+    pub settings: Box<dyn UserSettings>,
+    /// State stores and backup stores.
+    pub objects: Box<dyn ObjectStore>,
+    /// Looks into backups.
+    pub reader: Box<dyn SnapshotReader>,
+    /// Makes backups.
+    pub packer: Box<dyn SnapshotPacker>,
+    /// Tells the time.
+    pub clock: Box<dyn Clock>,
+}
+
+/// One cluster of a state store, or why nothing is known of it.
+pub struct ClusterCatalogs {
+    /// Its name.
+    pub cluster: String,
+    /// The backups of each of its etcd clusters.
+    pub catalogs: Result<Vec<Catalog>, AnyFailure>,
+}
+
+impl Session {
+    /// Now, in UTC.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// State stores and backup stores.
+    #[must_use]
+    pub fn objects(&self) -> &dyn ObjectStore {
+        self.objects.as_ref()
+    }
+
+    /// Looks into backups.
+    #[must_use]
+    pub fn reader(&self) -> &dyn SnapshotReader {
+        self.reader.as_ref()
+    }
+
+    /// Makes backups.
+    #[must_use]
+    pub fn packer(&self) -> &dyn SnapshotPacker {
+        self.packer.as_ref()
+    }
+
+    /// `--kubeconfig` and `--context`.
+    #[must_use]
+    pub fn kube(&self) -> (Option<PathBuf>, Option<String>) {
+        (self.cluster.kubeconfig.clone(), self.cluster.context.clone())
+    }
+
+    /// Where the cluster's CAs lie, where state store and cluster are known.
+    ///
+    /// # Errors
+    /// Where flags name a cluster that cannot be found. One that the environment names is only noted: a way to etcd may need
+    /// no certificate of ours.
+    pub async fn key_store(&self) -> Result<Option<StoreUrl>, AnyFailure> {
+        let (Some(state), Some(name)) = (self.state()?, self.name()?) else {
+            return Ok(None);
+        };
+        self.ui.detail(&format!(
+            "cluster {} (from {}), state store {state}",
+            name.value, name.origin
+        ));
+        match discover::cluster(self.objects(), &state, &name.value).await {
+            Ok(found) => Ok(Some(match found.spec {
+                Some(spec) => spec
+                    .key_store_in(&state)
+                    .map_err(|error| UsageError::new(format!("keyStore: {error}")))?,
+                None => state.join(&name.value).join("pki"),
+            })),
+            Err(error) if self.cluster.state.is_none() || self.cluster.name.is_none() => {
+                self.ui.note(&format!("no certificate can be made: {}", chain(&error)));
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The backups of each etcd cluster that was asked for.
+    ///
+    /// # Errors
+    /// Where nothing is named, or a store refuses.
+    pub async fn catalogs(&self) -> Result<Vec<Catalog>, AnyFailure> {
+        let found = self.discover().await?;
+        for note in &found.notes {
+            self.ui.note(&format!("note: {note}"));
+        }
+        let stores = self.asked(found.stores)?;
+        Ok(catalog::read(self.objects(), &stores, self.now()).await?)
+    }
+
+    /// The same for every cluster of the state store. One that fails does not hide the others.
+    ///
+    /// # Errors
+    /// Where no state store is named, or it refuses.
+    pub async fn every_cluster(&self) -> Result<Vec<ClusterCatalogs>, AnyFailure> {
+        let state = self.required_state()?;
+        let clusters = discover::clusters(self.objects(), &state).await?;
+        Ok(stream::iter(clusters)
+            .map(|(cluster, found)| async move {
+                let catalogs = async {
+                    let wanted = found?
+                        .stores
+                        .into_iter()
+                        .filter(|store| self.is_asked(&store.etcd))
+                        .collect::<Vec<_>>();
+                    Ok::<_, AnyFailure>(catalog::read(self.objects(), &wanted, self.now()).await?)
+                };
+                ClusterCatalogs {
+                    cluster,
+                    catalogs: catalogs.await,
+                }
+            })
+            .buffered(CLUSTERS_AT_ONCE)
+            .collect()
+            .await)
+    }
+
+    /// What the user named, at most one of each etcd cluster.
+    ///
+    /// # Errors
+    /// Where there is no such backup, or none that is good.
+    pub async fn choose<'a>(&self, catalogs: &'a [Catalog], wanted: &Wanted) -> Result<Vec<Chosen<'a>>, AnyFailure> {
+        let at = self.moment(wanted.at.as_deref(), "--at")?;
+        let looking = Looking {
+            objects: self.objects(),
+            reader: self.reader(),
+        };
+        let chosen = choose::choose(looking, catalogs, &wanted.backup, at).await;
+        if let Err(ChooseError::NoneGood { rejected, .. }) = &chosen {
+            // The error itself lists them.
+            self.ui.detail(&format!("{} backups were looked at", rejected.len()));
+        }
+        Ok(chosen?)
+    }
+
+    /// What the user named, of one etcd cluster only.
+    ///
+    /// # Errors
+    /// The same; or where it is of several.
+    pub async fn choose_one<'a>(
+        &self,
+        catalogs: &'a [Catalog],
+        wanted: &Wanted,
+    ) -> Result<(&'a Catalog, &'a Backup), AnyFailure> {
+        let chosen = self.choose(catalogs, wanted).await?;
+        match chosen.as_slice() {
+            [one] => {
+                self.tell_rejected(&one.rejected);
+                Ok((one.catalog, one.backup))
+            }
+            several => {
+                let etcds: Vec<&str> = several.iter().map(|one| one.catalog.store.etcd.as_str()).collect();
+                let wanted = &wanted.backup;
+                let message = format!("{wanted} is a backup of {}: say which is meant", etcds.join(" and of "));
+                let etcd = etcds.first().copied().unwrap_or_default();
+                Err(UsageError::new(message)
+                    .hint(format!("{etcd}={wanted}, or --etcd {etcd}"))
+                    .into())
+            }
+        }
+    }
+
+    /// Why younger backups were passed over.
+    pub fn tell_rejected(&self, rejected: &[Rejected]) {
+        for one in rejected {
+            self.ui.note(&format!("passed over {one}"));
+        }
+    }
+
+    /// A time that a flag gave.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn moment(&self, text: Option<&str>, flag: &str) -> Result<Option<Timestamp>, AnyFailure> {
+        let read = |text| moment::parse(text, self.now()).map_err(|error| UsageError::new(format!("{flag}: {error}")));
+        Ok(text.map(read).transpose()?)
+    }
+
+    /// The etcd clusters that `--store`, or state store and name, stand for.
+    ///
+    /// # Errors
+    /// Where nothing is named, or the store refuses.
+    pub async fn discover(&self) -> Result<Discovered, AnyFailure> {
+        if !self.cluster.store.is_empty() {
+            let given: Vec<ExplicitStore> = self
+                .cluster
+                .store
+                .iter()
+                .map(|text| {
+                    text.parse()
+                        .map_err(|error| UsageError::new(format!("--store: {error}")))
+                })
+                .collect::<Result<_, _>>()?;
+            // A state store of the environment may be another cluster's: only flags place a store.
+            let state = self.cluster.state.as_deref().map(parse_state).transpose()?;
+            let found = discover::explicit(self.objects(), &given, state.as_ref(), self.cluster.name.as_deref());
+            return Ok(found.await?);
+        }
+        let state = self.required_state()?;
+        let name = self.name()?;
+        let Some(name) = name else {
+            let hint = match discover::clusters(self.objects(), &state).await {
+                Ok(found) => {
+                    let names: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
+                    format!(
+                        "pass --name or set KOPS_CLUSTER_NAME; {state} holds {}",
+                        names.join(", ")
+                    )
+                }
+                Err(error) => return Err(error.into()),
+            };
+            return Err(UsageError::new("no cluster is named").hint(hint).into());
+        };
+        self.ui.detail(&format!(
+            "cluster {} (from {}), state store {state}",
+            name.value, name.origin
+        ));
+        Ok(discover::cluster(self.objects(), &state, &name.value).await?)
+    }
+
+    fn asked(&self, stores: Vec<EtcdStore>) -> Result<Vec<EtcdStore>, AnyFailure> {
+        let known: Vec<String> = stores.iter().map(|store| store.etcd.clone()).collect();
+        if let Some(name) = self.cluster.etcd.iter().find(|name| !known.contains(name)) {
+            return Err(ChooseError::NoSuchEtcd {
+                name: name.clone(),
+                known,
+            }
+            .into());
+        }
+        Ok(stores.into_iter().filter(|store| self.is_asked(&store.etcd)).collect())
+    }
+
+    fn is_asked(&self, etcd: &str) -> bool {
+        self.cluster.etcd.is_empty() || self.cluster.etcd.iter().any(|name| name == etcd)
+    }
+
+    /// The state store, where one is named.
+    ///
+    /// # Errors
+    /// Where a settings file cannot be read, or what it says is no URL.
+    pub fn state(&self) -> Result<Option<StoreUrl>, AnyFailure> {
+        let chosen = self.settings.state_store(self.cluster.state.as_deref());
+        Ok(chosen
+            .map_err(settings_error)?
+            .map(|chosen| parse_state(&chosen.value))
+            .transpose()?)
+    }
+
+    /// The same, where nothing can be done without.
+    ///
+    /// # Errors
+    /// Where none is named, or it is no URL.
+    pub fn required_state(&self) -> Result<StoreUrl, AnyFailure> {
+        self.state()?.ok_or_else(no_state)
+    }
+
+    /// The cluster's name and where it is from, where there is one. What cannot be taken back must not go by a kubectl context.
+    ///
+    /// # Errors
+    /// Where a settings file that would have to tell cannot be read.
+    pub fn name(&self) -> Result<Option<identity::Chosen>, AnyFailure> {
+        let cluster = &self.cluster;
+        let chosen = self.settings.cluster_name(
+            cluster.name.as_deref(),
+            cluster.context.as_deref(),
+            cluster.kubeconfig.as_deref(),
+        );
+        Ok(chosen.map_err(settings_error)?)
+    }
+}
+
+fn parse_state(text: &str) -> Result<StoreUrl, UsageError> {
+    text.parse()
+        .map_err(|error| UsageError::new(format!("state store: {error}")))
+}
+
+fn settings_error(error: identity::SettingsError) -> UsageError {
+    UsageError::new(error.to_string())
+}
+
+fn no_state() -> AnyFailure {
+    UsageError::new("no state store is named")
+        .hint("pass --state s3://BUCKET or set KOPS_STATE_STORE; or name one backup store by --store URL")
+        .into()
+}
