@@ -3,6 +3,7 @@
 pub mod backup_meta;
 pub mod backup_name;
 pub mod backup_ref;
+pub mod check;
 pub mod contents;
 pub mod control;
 pub mod fleet;
