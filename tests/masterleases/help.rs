@@ -12,7 +12,8 @@ fn of_the_plugin_and_of_every_subcommand() {
             .unwrap()
             .success();
         reference.push_str(&format!(
-            "$ kubectl masterleases {subcommand} --help\n{}\n",
+            "$ kubectl masterleases {}\n{}\n",
+            format!("{subcommand} --help").trim(),
             ended.stdout
         ));
         let example = ended
