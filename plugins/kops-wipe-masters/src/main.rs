@@ -1,8 +1,10 @@
 //! `kops-wipe-masters`: remove the control plane of one cluster, so that kops can rebuild it.
 
+mod alive;
 mod cli;
 mod completion;
 mod context;
+mod interlock;
 mod man;
 
 use std::process::ExitCode;
