@@ -20,3 +20,4 @@ pub mod retention;
 pub mod snapshot;
 pub mod store_url;
 pub mod units;
+pub mod wipe;
