@@ -21,3 +21,4 @@ pub mod retention;
 pub mod snapshot;
 pub mod store_url;
 pub mod units;
+pub mod wipe;
