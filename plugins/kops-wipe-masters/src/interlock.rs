@@ -336,12 +336,12 @@ impl EtcdFacts {
                 Severity::Block,
                 format!("{marker} is missing: the new masters would seed a new, empty etcd and not wait for a restore"),
             )
-            .cure(write_marker(&marker));
+            .cure(format!("write it: `{}`", write_marker(&marker)));
         }
         if broken(&self.control.cluster_created) {
             let message =
                 format!("{marker} cannot be used: etcd-manager would be blocked, and not even wait for a restore");
-            return Check::found(NAME, Severity::Block, message).cure(write_marker(&marker));
+            return Check::found(NAME, Severity::Block, message).cure(format!("write it: `{}`", write_marker(&marker)));
         }
         let rewrite = "`kops update cluster --yes` writes it anew; it starts no machine";
         if self.control.cluster_spec.is_none() {
@@ -381,12 +381,12 @@ impl EtcdFacts {
     }
 }
 
-/// etcd-manager only asks whether it is there and can be read; the time in it does not matter.
-fn write_marker(at: &StoreUrl) -> String {
+/// The command that writes the created marker. etcd-manager only asks whether it is there and can be read; the time in it does not matter.
+pub fn write_marker(at: &StoreUrl) -> String {
     let content = r#"{"timestamp":1700000000000000000}"#;
     match at {
-        StoreUrl::S3 { .. } => format!("write it: `echo '{content}' | aws s3 cp - {at}`"),
-        StoreUrl::File { path } => format!("write it: `echo '{content}' > {path}`"),
+        StoreUrl::S3 { .. } => format!("echo '{content}' | aws s3 cp - {at}"),
+        StoreUrl::File { path } => format!("echo '{content}' > {path}"),
     }
 }
 
