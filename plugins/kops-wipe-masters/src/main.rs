@@ -3,7 +3,9 @@
 mod cli;
 mod completion;
 mod context;
+mod look;
 mod man;
+mod plan;
 
 use std::process::ExitCode;
 
