@@ -1,11 +1,13 @@
 //! `kops-wipe-masters`: remove the control plane of one cluster, so that kops can rebuild it.
 
+mod apply;
 mod cli;
 mod completion;
 mod context;
 mod look;
 mod man;
 mod plan;
+mod steps;
 
 use std::process::ExitCode;
 
