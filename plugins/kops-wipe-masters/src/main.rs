@@ -1,11 +1,16 @@
 //! `kops-wipe-masters`: remove the control plane of one cluster, so that kops can rebuild it.
 
 mod alive;
+mod apply;
+mod audit;
 mod cli;
 mod completion;
 mod context;
 mod interlock;
+mod look;
 mod man;
+mod plan;
+mod steps;
 
 use std::process::ExitCode;
 
