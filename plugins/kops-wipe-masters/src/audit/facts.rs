@@ -88,7 +88,7 @@ impl Etcd {
                 .flat_map(|chosen| etcds(&chosen.thing.tags));
             tags.filter(|(etcd, _)| *etcd == self.name())
                 .flat_map(|(_, value)| value.split_once('/').map_or("", |(_, all)| all).split(','))
-                .filter(|name| !name.is_empty())
+                .filter(|name| !name.is_empty() && !name.contains('/'))
                 .map(str::to_owned)
                 .collect()
         } else {

@@ -28,6 +28,8 @@ pub enum Kind {
     MemberNotMounted,
     /// A member has no volume.
     MemberMissing,
+    /// A volume is of a member that the spec does not have.
+    MemberUnknown,
     /// An instance group of a member has no running instance.
     MasterMissing,
     /// A control file is missing or broken.
@@ -53,6 +55,7 @@ impl Kind {
                 | Self::TwoVolumesOneInstance
                 | Self::MemberNotMounted
                 | Self::MemberMissing
+                | Self::MemberUnknown
                 | Self::MasterMissing
         )
     }
@@ -81,6 +84,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         duplicates(facts, etcd, &mut of_etcd);
         two_on_one(facts, etcd, &mut of_etcd);
         members(facts, etcd, &mut of_etcd);
+        unknown_members(facts, etcd, &mut of_etcd);
         control_files(etcd, &mut of_etcd);
         lifecycle(etcd, &mut of_etcd);
         managers(etcd, &mut of_etcd);
@@ -257,6 +261,25 @@ fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
         } else if !volumes.iter().any(|volume| is_mounted(facts, volume)) {
             found.push(not_mounted(facts, etcd, &member, &volumes));
         }
+    }
+}
+
+fn unknown_members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
+    if etcd.members.is_empty() {
+        return;
+    }
+    let known = |name: &str| etcd.members.iter().any(|member| member.name == name);
+    for (volume, member) in facts.volumes_of(etcd.name()).filter(|(_, member)| !known(member)) {
+        found.push(Finding {
+            objects: vec![volume.id.clone()],
+            what: format!(
+                "{} is of member `{member}`, which the cluster's spec does not have",
+                shown(volume)
+            ),
+            causes: "a master may mount it instead of its own member's volume".to_owned(),
+            command: format!("{} (its data stays)", untag(facts, volume)),
+            ..finding(Kind::MemberUnknown, Severity::Warn, etcd)
+        });
     }
 }
 

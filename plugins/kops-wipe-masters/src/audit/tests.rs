@@ -262,6 +262,15 @@ fn two_volumes_on_one_instance_lose_the_one_that_is_not_at_home() {
 }
 
 #[test]
+fn a_volume_of_a_member_that_is_no_more_is_told() {
+    let mut inventory = machines();
+    inventory.volumes.push(volume("vol-0", "events", "d", "a", None));
+    let (found, cure, _) = diagnosed(&inventory);
+    assert_eq!(kinds(&found), [of(Kind::MemberUnknown, "vol-0")]);
+    assert_eq!(cure, Cure::MendMembers);
+}
+
+#[test]
 fn an_unmounted_member_is_told_by_what_keeps_it() {
     let cause = |spoil: fn(&mut Inventory)| {
         let mut inventory = machines();
