@@ -1,7 +1,11 @@
 //! What every subcommand works with, and the only place where adapters are connected.
 
+use std::time::Duration;
+
 use runbook_kit::adapters::aws::{AwsFleet, FleetOptions};
-use runbook_kit::adapters::session;
+use runbook_kit::adapters::{etcd, kube, session};
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::domain::liveness::Liveness;
 use runbook_kit::error::AnyFailure;
 use runbook_kit::ports::fleet::FleetChange;
 use runbook_kit::session::Session;
@@ -27,4 +31,16 @@ pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
         session,
         fleet: Box::new(fleet),
     })
+}
+
+impl Context {
+    /// Whether the cluster's API answers.
+    pub async fn api_liveness(&self, cluster: &str, patience: Duration) -> Liveness {
+        kube::liveness::liveness(&self.session, cluster, patience).await
+    }
+
+    /// Whether etcd `main` answers.
+    pub async fn etcd_liveness(&self, access: &EtcdAccessArgs) -> Liveness {
+        etcd::liveness::liveness(&self.session, access, "main").await
+    }
 }

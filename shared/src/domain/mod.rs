@@ -12,6 +12,8 @@ pub mod goodness;
 pub mod kops;
 pub mod kube;
 pub mod layout;
+pub mod lifecycle;
+pub mod liveness;
 pub mod masterleases;
 pub mod moment;
 pub mod protobuf;
