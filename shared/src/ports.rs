@@ -16,6 +16,7 @@ pub mod api_probe;
 pub mod cluster_api;
 pub mod etcd;
 pub mod fleet;
+pub mod notebook;
 pub mod snapshot;
 
 pub use crate::domain::snapshot::ReadAt;

@@ -23,8 +23,7 @@ use runbook_kit::domain::units;
 use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::kops_state::etcd_managers::{EtcdManagers, etcd_managers};
 use runbook_kit::session::Session;
-
-use crate::plan::PlannedBackup;
+use serde::Serialize;
 
 /// What the user accepts.
 #[derive(Clone, Copy, Debug, Args)]
@@ -70,6 +69,7 @@ pub struct EtcdFacts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Best {
     pub name: BackupName,
+    pub size_bytes: u64,
     /// As its meta has it, without a `v`.
     pub etcd_version: String,
     /// Younger ones that were passed over, newest first.
@@ -109,10 +109,25 @@ impl fmt::Display for Lack {
 #[derive(Clone, Debug)]
 pub struct Interlock {
     pub checks: Vec<Check>,
-    /// The backups to come back from, one of each etcd cluster that has one, with what pinning them takes.
+    /// The backups to come back from, one of each etcd cluster that has one.
     pub backups: Vec<PlannedBackup>,
+    /// Copies to be made before anything is deleted.
+    pub pins: Vec<Pin>,
     /// `everything after 03:12 UTC is lost`; nothing where no backup of `main` is good.
     pub lost: Option<String>,
+}
+
+/// A backup to come back from, in the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedBackup {
+    pub etcd: String,
+    pub name: String,
+    pub created: Timestamp,
+    pub size_bytes: u64,
+    pub etcd_version: String,
+    /// Whether it is out of retention's reach already.
+    pub pinned: bool,
 }
 
 /// Looks for the newest good backup of every etcd cluster, and at what it takes to restore it. Backups that cannot be looked at are a
@@ -159,6 +174,7 @@ async fn best(session: &Session, catalog: &Catalog) -> Result<Best, Lack> {
         .map_err(Lack::NotLookedAt)?;
     Ok(Best {
         name: chosen.backup.name.clone(),
+        size_bytes: chosen.backup.data_size.unwrap_or_default(),
         etcd_version: meta.etcd_version,
         rejected: chosen.rejected,
         pin: pinning::plan_pin(catalog, chosen.backup).map_err(|error| chain(&error)),
@@ -208,10 +224,12 @@ pub fn judge(facts: &[EtcdFacts], args: &InterlockArgs, reversible: bool, now: T
                 etcd: etcd.clone(),
                 name: best.name.to_string(),
                 created: best.name.created(),
+                size_bytes: best.size_bytes,
+                etcd_version: best.etcd_version.clone(),
                 pinned: best.pin == Ok(None),
-                pin: best.pin.clone().ok().flatten(),
             })
             .collect(),
+        pins: best().filter_map(|(_, best)| best.pin.clone().ok().flatten()).collect(),
         lost: best()
             .find(|(etcd, _)| *etcd == MAIN)
             .map(|(_, best)| lost_after(best.name.created(), now)),

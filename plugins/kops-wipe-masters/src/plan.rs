@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-use runbook_kit::backups::pinning::Pin;
 use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::fleet::{Caller, InstanceState, VolumeState};
 use runbook_kit::domain::wipe::{NearMiss, Selection, etcds, name_of, quarantine};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+
+use crate::interlock::PlannedBackup;
 
 /// What becomes of the etcd volumes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -95,20 +95,6 @@ pub struct PlannedVolume {
     pub size_gib: i64,
     pub attached_to: Vec<String>,
     pub reason: String,
-}
-
-/// A backup from which the cluster is to be rebuilt.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PlannedBackup {
-    pub etcd: String,
-    pub name: String,
-    pub created: Timestamp,
-    /// Whether it is out of retention's reach already.
-    pub pinned: bool,
-    /// What pinning it takes, where it is not.
-    #[serde(skip)]
-    pub pin: Option<Pin>,
 }
 
 /// What the plan is made of.
@@ -235,12 +221,6 @@ impl Plan {
     /// The checks that refuse.
     pub fn blockers(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(|check| check.blocks())
-    }
-
-    /// After when everything is lost: what was written later is in no backup of `main`.
-    pub fn lost_after(&self) -> Option<Timestamp> {
-        let of_main = self.backups.iter().filter(|backup| backup.etcd == "main");
-        of_main.map(|backup| backup.created).max()
     }
 
     /// Names for ids, for lines that tell of progress.

@@ -13,6 +13,7 @@ pub mod file;
 pub mod kops_config;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod notebook;
 pub mod pack;
 #[cfg(feature = "s3")]
 mod s3;

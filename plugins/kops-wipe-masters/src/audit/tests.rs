@@ -107,6 +107,7 @@ fn etcd(name: &str) -> Etcd {
             etcd: name.to_owned(),
             best: Ok(Best {
                 name: backup.parse().unwrap(),
+                size_bytes: 7,
                 etcd_version: "3.5.35".to_owned(),
                 rejected: Vec::new(),
                 pin: Ok(None),
