@@ -25,12 +25,25 @@ async fn only_enabled_rules_that_take_current_objects_away_are_told() {
         .bucket_request("PUT", bench.bucket, "lifecycle", RULES.as_bytes())
         .unwrap();
     let rules = stores.expiry_rules(&bench.url("any/key")).await.unwrap();
-    let told: Vec<_> = rules.iter().map(|rule| (rule.name(), rule.prefix.as_str(), rule.only_tagged, rule.fate.clone())).collect();
+    let told: Vec<_> = rules
+        .iter()
+        .map(|rule| (rule.name(), rule.prefix.as_str(), rule.only_tagged, rule.fate.clone()))
+        .collect();
     assert_eq!(
         told,
         [
-            ("`tidy`".to_owned(), "k8s.example.com/", false, Fate::Deleted(When::After(30))),
-            ("`cold`".to_owned(), "k8s", true, Fate::Archived("GLACIER".to_owned(), When::After(60))),
+            (
+                "`tidy`".to_owned(),
+                "k8s.example.com/",
+                false,
+                Fate::Deleted(When::After(30))
+            ),
+            (
+                "`cold`".to_owned(),
+                "k8s",
+                true,
+                Fate::Archived("GLACIER".to_owned(), When::After(60))
+            ),
         ]
     );
     let missing = stores.expiry_rules(&at("no-such-bucket-at-all", "")).await;

@@ -5,6 +5,7 @@ mod apply;
 mod cli;
 mod completion;
 mod context;
+mod held;
 mod interlock;
 mod journal;
 mod look;

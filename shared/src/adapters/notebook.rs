@@ -16,7 +16,11 @@ impl Folder {
     /// Where the environment says.
     #[must_use]
     pub fn of_user() -> Self {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let variable = |name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         let state = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
         Self(state.map(|state| state.join(FOLDER)))
     }
