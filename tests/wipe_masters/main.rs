@@ -1,4 +1,4 @@
-//! `kops-wipe-masters` as a user meets it: on moto with clusters as kops makes them, and state stores that real programs wrote.
+//! `kops-wipe-masters` as an operator calls it: real moto with clusters as kops makes them, and a real state store.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,3 +10,5 @@
 
 mod audit;
 mod audit_stand;
+mod stand;
+mod wiping;

@@ -253,7 +253,7 @@ const fn is_final(kind: &FleetErrorKind) -> bool {
 }
 
 /// Whether AWS may have done what it was asked although the request failed.
-const fn may_have_happened(kind: &FleetErrorKind) -> bool {
+pub const fn may_have_happened(kind: &FleetErrorKind) -> bool {
     matches!(kind, FleetErrorKind::Unreachable | FleetErrorKind::Other(_))
 }
 

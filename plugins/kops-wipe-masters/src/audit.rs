@@ -8,19 +8,20 @@ mod tests;
 
 use clap::Args as ClapArgs;
 use runbook_kit::backups::catalog::{self, Catalog};
-use runbook_kit::backups::discover::Discovered;
+use runbook_kit::backups::discover::{self, Discovered};
 use runbook_kit::backups::examine;
 use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::wipe::select;
 use runbook_kit::domain::wipe::whereabouts::{Rest, whereabouts};
-use runbook_kit::error::{AnyFailure, Failure, UsageError};
+use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Cell, Column, Format, Row, column, wide};
 use runbook_kit::ui::{Verdict, chain};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::wipe::{Refused, explicit_name};
 use crate::{interlock, look};
 use cure::{Cure, SmallestCure};
 use facts::{Etcd, Facts, NewestBackup};
@@ -32,33 +33,6 @@ use findings::Finding;
     after_help = "Example:\n  kops-wipe-masters audit --name k8s.example.com\n\nExits with 5 when something was found. Nothing is changed."
 )]
 pub struct Args {}
-
-/// AWS was asked in the wrong place: there everything would seem to be missing.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-struct WrongPlace {
-    message: String,
-    cure: Option<String>,
-}
-
-impl Failure for WrongPlace {
-    fn exit(&self) -> Exit {
-        Exit::Refused
-    }
-
-    fn hint(&self) -> Option<String> {
-        self.cure.clone()
-    }
-}
-
-impl WrongPlace {
-    fn of(check: Check) -> Self {
-        Self {
-            message: check.message,
-            cure: check.cure,
-        }
-    }
-}
 
 /// A finding, or at the end the cure, in the shape of one.
 #[derive(Debug, Serialize)]
@@ -202,13 +176,8 @@ async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
     let session = &context.session;
     let ui = &session.ui;
     let state = session.required_state()?;
-    let Some(name) = session.name()? else {
-        return Err(UsageError::new("no cluster is named")
-            .hint("pass --name CLUSTER")
-            .into());
-    };
-    let cluster = name.value;
-    let found = session.discover().await?;
+    let cluster = explicit_name(context)?;
+    let found = discover::cluster(session.objects(), &state, &cluster).await?;
     for note in &found.notes {
         ui.note(&format!("note: {note}"));
     }
@@ -219,14 +188,16 @@ async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
     ));
     let inventory = look::inventory(context.fleet.as_ref(), &cluster).await?;
     let selection = select(&cluster, &inventory);
-    let rest = Rest {
-        quarantined: look::quarantined(context.fleet.as_ref(), &cluster).await?.len(),
-        networks: 0,
-    };
+    let mut rest = Rest::default();
+    if selection.is_empty() {
+        rest.quarantined = look::quarantined(context.fleet.as_ref(), &cluster).await?.len();
+        rest.networks = context.fleet.networks_of(&cluster).await?.len();
+    }
     let region = found.spec.as_ref().and_then(|spec| spec.region.as_deref());
     let place = whereabouts(&caller, region, &inventory, &selection, rest);
     if let Some(wrong) = place.into_iter().find(Check::blocks) {
-        return Err(WrongPlace::of(wrong).into());
+        // There everything would seem to be missing.
+        return Err(Refused::of(1, &wrong).into());
     }
     let catalogs = catalog::read(session.objects(), &found.stores, session.now()).await?;
     let states = interlock::look(session, &catalogs, &config_base(&found, &state, &cluster)?).await?;

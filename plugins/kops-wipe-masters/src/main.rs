@@ -6,11 +6,17 @@ mod audit;
 mod cli;
 mod completion;
 mod context;
+mod held;
 mod interlock;
+mod journal;
 mod look;
 mod man;
 mod plan;
+mod purge_volumes;
+mod report;
+mod restore_volumes;
 mod steps;
+mod wipe;
 
 use std::process::ExitCode;
 

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use runbook_kit::domain::fleet::{Group, Instance, InstanceState, Snapshot, SnapshotState, Tags, Volume, VolumeState};
+use runbook_kit::domain::wipe::quarantine::RUN_TAG;
 use runbook_kit::domain::wipe::{GROUP_TAG, Kind, Owner, TaggedRole, etcds, owner, quarantine, role};
 
 use crate::plan::{EtcdVolumes, Plan};
-
-/// The tag of a snapshot that this tool took: its value is the run, so that one of an earlier day is never taken for it.
-pub const RUN_TAG: &str = "kops-recovery/run";
 
 /// One thing of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -190,7 +188,7 @@ impl Look<'_> {
         let cluster = &self.plan.cluster;
         match self.plan.etcd_volumes {
             EtcdVolumes::Quarantine => {
-                let shadows = quarantine::shadows(&volume.tags, cluster);
+                let shadows = quarantine::shadows(&volume.tags, cluster, self.run);
                 let is_there = shadows.iter().all(|(key, value)| volume.tags.get(key) == Some(value));
                 Standing::Do(Deed::Quarantine {
                     shadows: (!is_there).then_some(shadows),
@@ -226,14 +224,13 @@ impl Look<'_> {
 
 /// The volume's own tags as shadows: a snapshot that carried them itself would be the cluster's to `kops delete cluster`.
 fn snapshot_tags(volume: &Volume, cluster: &str, run: &str) -> Tags {
-    let mut tags = quarantine::shadows(&volume.tags, cluster);
+    let mut tags = quarantine::shadows(&volume.tags, cluster, run);
     tags.remove(quarantine::MARK);
     let name = tags.get(&format!("{}Name", quarantine::SHADOW_PREFIX)).cloned();
     tags.insert(
         "Name".to_owned(),
         format!("wiped {}", name.as_ref().unwrap_or(&volume.id)),
     );
-    tags.insert(RUN_TAG.to_owned(), run.to_owned());
     tags
 }
 
@@ -354,7 +351,7 @@ mod tests {
             panic!("not to be put into quarantine");
         };
         let shadows = shadows.unwrap();
-        assert_eq!((shadows.len(), off.len()), (5, 4), "{shadows:?} {off:?}");
+        assert_eq!((shadows.len(), off.len()), (6, 4), "{shadows:?} {off:?}");
         // Killed between the two requests.
         now.volumes[0].tags.extend(shadows);
         let half = standing(&before, Q, &now, "vol-a");

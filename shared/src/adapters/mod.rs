@@ -11,6 +11,7 @@ pub mod clock;
 pub mod etcd;
 pub mod file;
 pub mod kops_config;
+pub mod kops_program;
 #[cfg(feature = "kube")]
 pub mod kube;
 pub mod notebook;

@@ -14,6 +14,8 @@ use crate::domain::fleet::{CLUSTER_TAG, Tags, Volume, cluster_key};
 pub const SHADOW_PREFIX: &str = "kops-recovery/was/";
 /// The tag that marks a volume in quarantine; its value is the cluster.
 pub const MARK: &str = "kops-recovery/quarantined";
+/// The tag that tells in which run: of a snapshot, too. What was put away on another day is never taken for it.
+pub const RUN_TAG: &str = "kops-recovery/run";
 /// AWS' limits. Source: EC2 user guide, "Tag restrictions".
 const LONGEST_KEY: usize = 128;
 const MOST_TAGS: usize = 50;
@@ -42,12 +44,13 @@ pub fn keys(tags: &Tags) -> BTreeSet<String> {
 
 /// The tags to be written before the identifying ones are taken off: their shadows, and the mark.
 #[must_use]
-pub fn shadows(tags: &Tags, cluster: &str) -> Tags {
+pub fn shadows(tags: &Tags, cluster: &str, run: &str) -> Tags {
     let shadows = identifying(tags, cluster).into_iter();
     let mut shadows: Tags = shadows
         .map(|(key, value)| (format!("{SHADOW_PREFIX}{key}"), value))
         .collect();
     shadows.insert(MARK.to_owned(), cluster.to_owned());
+    shadows.insert(RUN_TAG.to_owned(), run.to_owned());
     shadows
 }
 
@@ -62,7 +65,9 @@ pub fn originals(tags: &Tags) -> Tags {
 /// The keys that only a volume in quarantine has.
 #[must_use]
 pub fn shadow_keys(tags: &Tags) -> BTreeSet<String> {
-    let shadows = tags.keys().filter(|key| key.starts_with(SHADOW_PREFIX) || *key == MARK);
+    let shadows = tags
+        .keys()
+        .filter(|key| key.starts_with(SHADOW_PREFIX) || *key == MARK || *key == RUN_TAG);
     shadows.cloned().collect()
 }
 
@@ -75,7 +80,7 @@ pub fn is_hidden(tags: &Tags, cluster: &str) -> bool {
 /// Why AWS would not take the shadow tags, where it would not.
 #[must_use]
 pub fn obstacle(volume: &Volume, cluster: &str) -> Option<String> {
-    let shadows = shadows(&volume.tags, cluster);
+    let shadows = shadows(&volume.tags, cluster, "");
     if let Some(key) = shadows.keys().find(|key| key.chars().count() > LONGEST_KEY) {
         return Some(format!("tag key {key} would be longer than {LONGEST_KEY} characters"));
     }
@@ -110,7 +115,7 @@ mod tests {
     fn there_and_back_is_the_same() {
         let before = tags();
         let mut hidden = before.clone();
-        hidden.extend(shadows(&before, C));
+        hidden.extend(shadows(&before, C, "run-1"));
         assert!(!is_hidden(&hidden, C), "the identifying tags are still there");
         hidden.retain(|key, _| !identifies(key, C));
         assert!(is_hidden(&hidden, C));
