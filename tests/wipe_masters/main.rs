@@ -8,7 +8,9 @@
     reason = "a test fails by a panic"
 )]
 
+mod alive;
 mod audit;
 mod audit_stand;
+mod interlock;
 mod stand;
 mod wiping;
