@@ -6,7 +6,7 @@ use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
-use crate::{completion, man, purge_volumes, restore_volumes, wipe};
+use crate::{audit, completion, man, purge_volumes, restore_volumes, wipe};
 
 /// Remove the control plane of one cluster, so that kops can rebuild it, and nothing else
 ///
@@ -32,6 +32,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Audit(audit::Args),
     RestoreVolumes(restore_volumes::Args),
     PurgeVolumes(purge_volumes::Args),
     #[command(after_help = "Example:\n  kops-wipe-masters completion --install")]
@@ -54,6 +55,7 @@ impl Cli {
                 .into());
         }
         match command {
+            Command::Audit(args) => audit::run(&args, context).await,
             Command::RestoreVolumes(args) => restore_volumes::run(args, context).await,
             Command::PurgeVolumes(args) => purge_volumes::run(args, context).await,
             Command::Completion(args) => completion::run(args, context),

@@ -2,6 +2,7 @@
 
 mod alive;
 mod apply;
+mod audit;
 mod cli;
 mod completion;
 mod context;

@@ -18,6 +18,8 @@ pub enum Cure {
     MendMembers,
     /// No quorum, but enough members' data is there to have it again.
     MountAgain,
+    /// `main` has its quorum; another etcd cluster cannot have its own again: restore that one only.
+    RestoreOne,
     /// Quorum cannot come back by itself: wipe, rebuild, restore.
     Wipe,
     /// It is wiped already: rebuild, restore.
@@ -101,11 +103,18 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
     if !findings.iter().any(|found| found.finding.of_machines()) {
         return SmallestCure {
             cure: Cure::Mend,
-            why: "every member is mounted by a running master of its own: do not wipe, run the commands above".to_owned(),
+            why: "every member is mounted by a running master of its own: do not wipe, run the commands above"
+                .to_owned(),
             command: None,
         };
     }
-    let standings: Vec<Standing> = facts.etcds.iter().map(|etcd| Standing::of(facts, etcd)).collect();
+    let standings: Vec<Standing> = facts
+        .etcds
+        .iter()
+        .map(|etcd| Standing::of(facts, etcd))
+        // Of one whose members nobody names nothing can be said.
+        .filter(|standing| standing.members > 0)
+        .collect();
     let without: Vec<&Standing> = standings.iter().filter(|standing| !standing.has_quorum()).collect();
     if without.is_empty() {
         return SmallestCure {
@@ -129,8 +138,26 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
             command: Some(format!("kubectl etcd-restore status --name {cluster}")),
         };
     }
+    if let Some(other) = without.iter().find(|standing| standing.with_data < standing.quorum())
+        && without.iter().all(|standing| standing.etcd != MAIN)
+    {
+        return SmallestCure {
+            cure: Cure::RestoreOne,
+            why: format!(
+                "do not wipe: etcd {MAIN} keeps its quorum, and {}. Mend its volumes by the commands above, then restore it alone",
+                told(&without, "has none")
+            ),
+            command: Some(format!(
+                "kubectl etcd-restore run --name {cluster} --etcd {}",
+                other.etcd
+            )),
+        };
+    }
     let why = told(&without, "cannot have a quorum again");
-    let backup = facts.etcds.iter().any(|etcd| etcd.name() == MAIN && etcd.state.best.is_ok());
+    let backup = facts
+        .etcds
+        .iter()
+        .any(|etcd| etcd.name() == MAIN && etcd.state.best.is_ok());
     let manager = findings.iter().any(|found| {
         matches!(found.finding, Kind::EtcdManager | Kind::ControlFile)
             && found.etcd.as_deref() == Some(MAIN)
@@ -139,11 +166,17 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
     if !backup {
         return SmallestCure {
             cure: Cure::KeepEverything,
-            why: format!("{why}, and there is no good backup of main: delete nothing; the volumes that are left hold the only data there is"),
+            why: format!(
+                "{why}, and there is no good backup of main: delete nothing; the volumes that are left hold the only data there is"
+            ),
             command: Some(format!("kubectl etcd-backups list --name {cluster}")),
         };
     }
-    let first = if manager { "; first mend what a restore needs, by the commands above" } else { "" };
+    let first = if manager {
+        "; first mend what a restore needs, by the commands above"
+    } else {
+        ""
+    };
     SmallestCure {
         cure: Cure::Wipe,
         why: format!("{why}: it has to be restored from a backup{first}"),

@@ -64,7 +64,12 @@ impl Facts {
     /// The Auto Scaling group of an instance group.
     pub fn group_of(&self, instance_group: &str) -> Option<&Group> {
         let mut groups = self.selection.groups.iter().map(|chosen| &chosen.thing);
-        groups.find(|group| group.tags.get(INSTANCE_GROUP_TAG).is_some_and(|tag| tag == instance_group))
+        groups.find(|group| {
+            group
+                .tags
+                .get(INSTANCE_GROUP_TAG)
+                .is_some_and(|tag| tag == instance_group)
+        })
     }
 }
 
@@ -76,10 +81,14 @@ impl Etcd {
     /// Its members' names: by the spec, else by what the volumes' tags list, sorted.
     pub fn member_names(&self, facts: &Facts) -> Vec<String> {
         let mut names: Vec<String> = if self.members.is_empty() {
-            let tags = facts.selection.volumes.iter().flat_map(|chosen| etcds(&chosen.thing.tags));
+            let tags = facts
+                .selection
+                .volumes
+                .iter()
+                .flat_map(|chosen| etcds(&chosen.thing.tags));
             tags.filter(|(etcd, _)| *etcd == self.name())
                 .flat_map(|(_, value)| value.split_once('/').map_or("", |(_, all)| all).split(','))
-                .filter(|name| !name.is_empty())
+                .filter(|name| !name.is_empty() && !name.contains('/'))
                 .map(str::to_owned)
                 .collect()
         } else {

@@ -28,6 +28,8 @@ pub enum Kind {
     MemberNotMounted,
     /// A member has no volume.
     MemberMissing,
+    /// A volume is of a member that the spec does not have.
+    MemberUnknown,
     /// An instance group of a member has no running instance.
     MasterMissing,
     /// A control file is missing or broken.
@@ -53,6 +55,7 @@ impl Kind {
                 | Self::TwoVolumesOneInstance
                 | Self::MemberNotMounted
                 | Self::MemberMissing
+                | Self::MemberUnknown
                 | Self::MasterMissing
         )
     }
@@ -81,6 +84,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         duplicates(facts, etcd, &mut of_etcd);
         two_on_one(facts, etcd, &mut of_etcd);
         members(facts, etcd, &mut of_etcd);
+        unknown_members(facts, etcd, &mut of_etcd);
         control_files(etcd, &mut of_etcd);
         lifecycle(etcd, &mut of_etcd);
         managers(etcd, &mut of_etcd);
@@ -110,9 +114,17 @@ fn is_mounted(facts: &Facts, volume: &Volume) -> bool {
 fn untag(facts: &Facts, volume: &Volume) -> String {
     let own = cluster_key(&facts.cluster);
     let identifying = |key: &&String| {
-        matches!(key.as_str(), "Name" | CLUSTER_TAG) || **key == own || key.starts_with(ETCD_PREFIX) || key.starts_with(ROLE_PREFIX)
+        matches!(key.as_str(), "Name" | CLUSTER_TAG)
+            || **key == own
+            || key.starts_with(ETCD_PREFIX)
+            || key.starts_with(ROLE_PREFIX)
     };
-    let keys: Vec<String> = volume.tags.keys().filter(identifying).map(|key| format!("Key={key}")).collect();
+    let keys: Vec<String> = volume
+        .tags
+        .keys()
+        .filter(identifying)
+        .map(|key| format!("Key={key}"))
+        .collect();
     let detach = if volume.attachments.is_empty() {
         String::new()
     } else {
@@ -192,19 +204,37 @@ fn two_on_one(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
         if volumes.len() < 2 {
             continue;
         }
-        let group = facts.instance(instance).and_then(|instance| instance.tags.get(INSTANCE_GROUP_TAG));
+        let group = facts
+            .instance(instance)
+            .and_then(|instance| instance.tags.get(INSTANCE_GROUP_TAG));
         let at_home = |member: &str| group.is_some() && etcd.instance_group(member) == group.map(String::as_str);
         volumes.sort_by_key(|(volume, member)| (!at_home(member), volume.created, volume.id.clone()));
-        let list: Vec<String> = volumes.iter().map(|(volume, member)| format!("{} (member {member})", volume.id)).collect();
-        let commands: Vec<String> = volumes.iter().skip(1).map(|(volume, _)| detach(facts, &volume.id)).collect();
+        let list: Vec<String> = volumes
+            .iter()
+            .map(|(volume, member)| format!("{} (member {member})", volume.id))
+            .collect();
+        let commands: Vec<String> = volumes
+            .iter()
+            .skip(1)
+            .map(|(volume, _)| detach(facts, &volume.id))
+            .collect();
         let mut objects: Vec<String> = volumes.iter().map(|(volume, _)| volume.id.clone()).collect();
         objects.sort();
         objects.insert(0, instance.to_owned());
         found.push(Finding {
             objects,
-            what: format!("instance {instance} has {} volumes of etcd {}: {}", volumes.len(), etcd.name(), list.join(", ")),
-            causes: "its etcd-manager uses one of them; the other member has no disk, and its master runs no etcd".to_owned(),
-            command: format!("{} (the master without a volume then mounts it by itself)", commands.join("; then ")),
+            what: format!(
+                "instance {instance} has {} volumes of etcd {}: {}",
+                volumes.len(),
+                etcd.name(),
+                list.join(", ")
+            ),
+            causes: "its etcd-manager uses one of them; the other member has no disk, and its master runs no etcd"
+                .to_owned(),
+            command: format!(
+                "{} (the master without a volume then mounts it by itself)",
+                commands.join("; then ")
+            ),
             ..finding(Kind::TwoVolumesOneInstance, Severity::Block, etcd)
         });
     }
@@ -212,8 +242,11 @@ fn two_on_one(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
 
 fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     for member in etcd.member_names(facts) {
-        let volumes: Vec<&Volume> =
-            facts.volumes_of(etcd.name()).filter(|(_, of)| *of == member).map(|(volume, _)| volume).collect();
+        let volumes: Vec<&Volume> = facts
+            .volumes_of(etcd.name())
+            .filter(|(_, of)| *of == member)
+            .map(|(volume, _)| volume)
+            .collect();
         if volumes.is_empty() {
             found.push(Finding {
                 objects: vec![member.clone()],
@@ -231,12 +264,34 @@ fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     }
 }
 
+fn unknown_members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
+    if etcd.members.is_empty() {
+        return;
+    }
+    let known = |name: &str| etcd.members.iter().any(|member| member.name == name);
+    for (volume, member) in facts.volumes_of(etcd.name()).filter(|(_, member)| !known(member)) {
+        found.push(Finding {
+            objects: vec![volume.id.clone()],
+            what: format!(
+                "{} is of member `{member}`, which the cluster's spec does not have",
+                shown(volume)
+            ),
+            causes: "a master may mount it instead of its own member's volume".to_owned(),
+            command: format!("{} (its data stays)", untag(facts, volume)),
+            ..finding(Kind::MemberUnknown, Severity::Warn, etcd)
+        });
+    }
+}
+
 fn not_mounted(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) -> Finding {
     let name = etcd.name();
     let zones: BTreeSet<&str> = volumes.iter().map(|volume| volume.zone.as_str()).collect();
     let mut ids: Vec<String> = volumes.iter().map(|volume| volume.id.clone()).collect();
     ids.sort();
-    let (causes, command) = match volumes.iter().find_map(|volume| attached_to(volume).next().map(|on| (volume, on))) {
+    let (causes, command) = match volumes
+        .iter()
+        .find_map(|volume| attached_to(volume).next().map(|on| (volume, on)))
+    {
         Some((volume, on)) => attached_elsewhere(facts, volume, on),
         None => match idle_master(facts, name, &zones) {
             Some(idle) => (
@@ -253,7 +308,10 @@ fn not_mounted(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) ->
                 ),
             ),
             None => (
-                format!("no master without a volume of etcd {name} runs in {}", zones.iter().copied().collect::<Vec<_>>().join(", ")),
+                format!(
+                    "no master without a volume of etcd {name} runs in {}",
+                    zones.iter().copied().collect::<Vec<_>>().join(", ")
+                ),
                 start_master(facts, etcd.instance_group(member)),
             ),
         },
@@ -262,7 +320,11 @@ fn not_mounted(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) ->
         objects: ids,
         what: format!(
             "member {member} is mounted by no running master: {}",
-            volumes.iter().map(|volume| shown(volume)).collect::<Vec<_>>().join(", ")
+            volumes
+                .iter()
+                .map(|volume| shown(volume))
+                .collect::<Vec<_>>()
+                .join(", ")
         ),
         causes: format!("{causes}; etcd {name} runs without {member}"),
         command,
@@ -283,7 +345,10 @@ fn attached_elsewhere(facts: &Facts, volume: &Volume, on: &str) -> (String, Stri
         ),
         Some(_) => (
             format!("instance {on} is on its way out"),
-            format!("aws ec2 wait volume-available --region {region} --volume-ids {}", volume.id),
+            format!(
+                "aws ec2 wait volume-available --region {region} --volume-ids {}",
+                volume.id
+            ),
         ),
         None => (
             format!("instance {on} is none of this cluster's masters"),
@@ -294,14 +359,20 @@ fn attached_elsewhere(facts: &Facts, volume: &Volume, on: &str) -> (String, Stri
 
 /// A running master in one of these zones that has no volume of this etcd cluster.
 fn idle_master<'a>(facts: &'a Facts, etcd: &str, zones: &BTreeSet<&str>) -> Option<&'a Instance> {
-    let busy: BTreeSet<&str> = facts.volumes_of(etcd).flat_map(|(volume, _)| attached_to(volume)).collect();
+    let busy: BTreeSet<&str> = facts
+        .volumes_of(etcd)
+        .flat_map(|(volume, _)| attached_to(volume))
+        .collect();
     facts
         .running()
         .find(|instance| zones.contains(instance.zone.as_str()) && !busy.contains(instance.id.as_str()))
 }
 
 fn address(instance: &Instance) -> &str {
-    instance.private_ips.first().map_or(instance.id.as_str(), String::as_str)
+    instance
+        .private_ips
+        .first()
+        .map_or(instance.id.as_str(), String::as_str)
 }
 
 fn start_master(facts: &Facts, instance_group: Option<&str>) -> String {
@@ -317,7 +388,11 @@ fn start_master(facts: &Facts, instance_group: Option<&str>) -> String {
 fn masters(facts: &Facts, found: &mut Vec<Finding>) {
     let mut wanted: BTreeSet<&str> = BTreeSet::new();
     for etcd in &facts.etcds {
-        wanted.extend(etcd.members.iter().filter_map(|member| member.instance_group.as_deref()));
+        wanted.extend(
+            etcd.members
+                .iter()
+                .filter_map(|member| member.instance_group.as_deref()),
+        );
     }
     for group in wanted {
         let runs = facts
@@ -420,9 +495,13 @@ fn lifecycle(etcd: &Etcd, found: &mut Vec<Finding>) {
 }
 
 fn managers(etcd: &Etcd, found: &mut Vec<Finding>) {
-    let newest = etcd.newest.as_ref().and_then(|newest| Some((newest.name.as_str(), newest.etcd_version.as_deref()?)));
+    let newest = etcd
+        .newest
+        .as_ref()
+        .and_then(|newest| Some((newest.name.as_str(), newest.etcd_version.as_deref()?)));
     let best = etcd.state.best.as_ref().ok();
-    let Some((name, version)) = newest.or_else(|| best.map(|best| (best.name.as_str(), best.etcd_version.as_str()))) else {
+    let Some((name, version)) = newest.or_else(|| best.map(|best| (best.name.as_str(), best.etcd_version.as_str())))
+    else {
         return;
     };
     let check = etcd.state.managers.check(version);
@@ -440,7 +519,10 @@ fn managers(etcd: &Etcd, found: &mut Vec<Finding>) {
 
 fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     let name = etcd.name();
-    let verify = format!("kubectl etcd-backups verify --name {} --etcd {name} --all", facts.cluster);
+    let verify = format!(
+        "kubectl etcd-backups verify --name {} --etcd {name} --all",
+        facts.cluster
+    );
     let severity = if name == MAIN { Severity::Block } else { Severity::Warn };
     match &etcd.state.best {
         Err(lack) => found.push(Finding {
@@ -480,7 +562,8 @@ fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                 units::age(age),
                 units::age(etcd.interval)
             ),
-            causes: "etcd-manager has no leader that works: no quorum, a blocked queue, or no way to the bucket".to_owned(),
+            causes: "etcd-manager has no leader that works: no quorum, a blocked queue, or no way to the bucket"
+                .to_owned(),
             command: format!("kubectl etcd-restore logs --name {}", facts.cluster),
             ..finding(Kind::BackupsStopped, Severity::Warn, etcd)
         });
