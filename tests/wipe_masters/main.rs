@@ -11,6 +11,7 @@
 mod alive;
 mod audit;
 mod audit_stand;
+mod help;
 mod interlock;
 mod stand;
 mod wiping;
