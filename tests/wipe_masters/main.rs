@@ -10,5 +10,10 @@
 
 mod audit;
 mod audit_stand;
+mod back;
+mod bad_days;
+mod bad_input;
+mod help;
+mod kills;
 mod stand;
 mod wiping;
