@@ -11,7 +11,11 @@
 mod alive;
 mod audit;
 mod audit_stand;
+mod back;
+mod bad_days;
+mod bad_input;
 mod help;
 mod interlock;
+mod kills;
 mod stand;
 mod wiping;

@@ -17,7 +17,8 @@ pub struct Stand {
     pub moto: Moto,
     pub account: AwsAccount,
     pub built: Built,
-    pub other: Built,
+    /// Of the masters: without tags, they go with their instance.
+    root_volumes: BTreeSet<String>,
     state: TempDir,
     /// Kept from command to command, as an operator's is.
     home: TempDir,
@@ -39,7 +40,18 @@ impl Stand {
             older: true,
             ..KopsCluster::new(OTHER)
         };
-        let other = other.build(&account).unwrap();
+        other.build(&account).unwrap();
+        let masters: Vec<String> = built
+            .masters
+            .iter()
+            .map(|master| format!("[\"{}\"]", master.instance))
+            .collect();
+        let everything = account.picture().unwrap().0;
+        let root_volumes = everything
+            .into_iter()
+            .filter(|(_, what)| what.contains("tags {}") && masters.iter().any(|master| what.contains(master)))
+            .map(|(id, _)| id)
+            .collect();
         let state = tempfile::tempdir().unwrap();
         let base = format!("file://{}", state.path().display());
         store::make_state_store(state.path(), &base, "state-store-restored").unwrap();
@@ -47,7 +59,7 @@ impl Stand {
             moto,
             account,
             built,
-            other,
+            root_volumes,
             state,
             home: tempfile::tempdir().unwrap(),
         }
@@ -90,6 +102,37 @@ impl Stand {
 
     pub fn picture(&self) -> Picture {
         self.account.picture().unwrap()
+    }
+
+    /// What is there beside the control plane.
+    pub fn rest(&self) -> Picture {
+        let masters = self.masters();
+        let out = masters.iter().chain(&self.root_volumes);
+        self.picture().without(out.map(String::as_str))
+    }
+
+    /// Whether all etcd volumes are hidden and nothing else is left of the masters.
+    pub fn assert_wiped(&self) {
+        let now = self.picture();
+        for master in &self.built.masters {
+            assert!(
+                !now.has(&master.group) && !now.has(&master.instance),
+                "{}",
+                master.group
+            );
+        }
+        for volume in &self.built.etcd_volumes {
+            let tags = self.account.volume_tags(&volume.id).unwrap();
+            assert_eq!(tags["kops-recovery/quarantined"], CLUSTER, "{tags:?}");
+            assert_eq!(
+                tags[&format!("kops-recovery/was/k8s.io/etcd/{}", volume.etcd)]
+                    .split('/')
+                    .next(),
+                Some(volume.member.as_str())
+            );
+            let known = tags.keys().find(|key| !key.starts_with("kops-recovery/"));
+            assert_eq!(known, None, "{tags:?}");
+        }
     }
 
     /// All that a wipe may touch.
