@@ -2,13 +2,19 @@
 
 #[cfg(feature = "etcd")]
 pub mod api_probe;
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(any(feature = "s3", feature = "aws"))]
+mod aws_chain;
 pub mod clock;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod file;
 pub mod kops_config;
+pub mod kops_program;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod notebook;
 pub mod pack;
 #[cfg(feature = "s3")]
 mod s3;

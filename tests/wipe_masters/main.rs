@@ -1,0 +1,21 @@
+//! `kops-wipe-masters` as an operator calls it: real moto with clusters as kops makes them, and a real state store.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic"
+)]
+
+mod alive;
+mod audit;
+mod audit_stand;
+mod back;
+mod bad_days;
+mod bad_input;
+mod help;
+mod interlock;
+mod kills;
+mod stand;
+mod wiping;
