@@ -1,5 +1,6 @@
 //! The Kubernetes API, as kubectl reaches it.
 
+mod cluster_api;
 mod error;
 
 use std::path::PathBuf;
@@ -14,7 +15,8 @@ use kube::{Client, Config};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-pub use error::{KubeError, KubeErrorKind};
+use crate::ports::cluster_api::KubeError;
+use crate::session::Session;
 
 /// Which cluster's API, in kubectl's terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,13 +48,27 @@ pub struct PodRef {
     pub ready: bool,
 }
 
+/// Connects a plugin to the API that its flags and the kubeconfig name. Nothing is asked of it yet.
+///
+/// # Errors
+/// Where the kubeconfig cannot be used.
+pub async fn connect_for(session: &Session, timeout: Duration) -> Result<KubeClient, KubeError> {
+    let (kubeconfig, context) = session.kube();
+    KubeClient::connect(&KubeOptions {
+        kubeconfig,
+        context,
+        timeout,
+    })
+    .await
+}
+
 impl KubeClient {
     /// Reads the kubeconfig; nothing is asked of the API yet.
     ///
     /// # Errors
     /// Where there is none, or not the context, or credentials in it cannot be used.
     pub async fn connect(options: &KubeOptions) -> Result<Self, KubeError> {
-        let unusable = |error: kube::config::KubeconfigError| KubeError::config(&error);
+        let unusable = |error: kube::config::KubeconfigError| error::config(&error);
         let kubeconfig = match &options.kubeconfig {
             Some(file) => Kubeconfig::read_from(file).map_err(unusable)?,
             None => Kubeconfig::read().map_err(unusable)?,
@@ -69,7 +85,7 @@ impl KubeClient {
         config.read_timeout = None;
         config.write_timeout = None;
         let server = config.cluster_url.to_string();
-        let client = Client::try_from(config).map_err(|error| KubeError::of("connect to", &server, error))?;
+        let client = Client::try_from(config).map_err(|error| error::of("connect to", &server, error))?;
         Ok(Self {
             client,
             server,
@@ -95,8 +111,8 @@ impl KubeClient {
         asked: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, KubeError> {
         match timeout(self.timeout, asked).await {
-            Ok(answer) => answer.map_err(|error| KubeError::of(action, &self.server, error)),
-            Err(_) => Err(KubeError::timeout(action, &self.server, self.timeout)),
+            Ok(answer) => answer.map_err(|error| error::of(action, &self.server, error)),
+            Err(_) => Err(error::timeout(action, &self.server, self.timeout)),
         }
     }
 
@@ -138,7 +154,7 @@ impl KubeClient {
         let action = format!("port-forward to pod {namespace}/{pod}");
         let mut forwarder = self.bounded(&action, pods.portforward(pod, &[port])).await?;
         let (Some(stream), Some(why)) = (forwarder.take_stream(port), forwarder.take_error(port)) else {
-            return Err(KubeError::timeout(&action, &self.server, self.timeout));
+            return Err(error::timeout(&action, &self.server, self.timeout));
         };
         Ok((stream, why.boxed()))
     }

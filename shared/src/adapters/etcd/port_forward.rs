@@ -5,7 +5,8 @@ use std::io;
 use async_trait::async_trait;
 
 use super::dial::{Dial, Dialed};
-use crate::adapters::kube::{KubeClient, KubeError, PodRef};
+use crate::adapters::kube::{KubeClient, PodRef};
+use crate::ports::cluster_api::KubeError;
 
 /// Where kops runs etcd-manager.
 pub(super) const NAMESPACE: &str = "kube-system";

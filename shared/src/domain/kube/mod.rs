@@ -4,6 +4,7 @@
 //! Nothing here fails on a key, whatever it holds: a key that is not Kubernetes' own is kept as it is.
 
 pub mod builtin;
+pub mod cluster;
 pub mod config_map;
 pub mod key;
 pub mod masterlease;

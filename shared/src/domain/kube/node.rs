@@ -61,6 +61,26 @@ impl Node {
         })
     }
 
+    /// From what an API tells of it.
+    #[must_use]
+    pub fn of_parts(
+        name: String,
+        labels: BTreeMap<String, String>,
+        provider_id: Option<String>,
+        internal_ips: Vec<String>,
+        created: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            role: role(&labels),
+            instance_group: labels.get(INSTANCE_GROUP).cloned(),
+            provider_id: provider_id.filter(|id| !id.is_empty()),
+            internal_ips,
+            created,
+            name,
+            labels,
+        }
+    }
+
     /// A Node of which nothing but its key could be read.
     #[must_use]
     pub fn named(name: &str) -> Self {

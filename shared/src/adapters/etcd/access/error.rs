@@ -73,7 +73,7 @@ impl AccessError {
 #[cfg(feature = "kube")]
 fn of_the_way(error: &EtcdError) -> Option<String> {
     let inner = error.source.as_ref()?.downcast_ref::<std::io::Error>()?.get_ref()?;
-    inner.downcast_ref::<crate::adapters::kube::KubeError>()?.hint()
+    inner.downcast_ref::<crate::ports::cluster_api::KubeError>()?.hint()
 }
 
 #[cfg(not(feature = "kube"))]

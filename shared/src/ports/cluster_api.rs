@@ -1,0 +1,29 @@
+//! The Kubernetes API of a cluster: the verbs that the suite uses and no more.
+
+mod error;
+
+use async_trait::async_trait;
+
+use crate::confirm::Consent;
+use crate::domain::kube::cluster::{NodeDeletion, NodeLease, NodeState, Readiness};
+
+pub use error::{KubeError, KubeErrorKind};
+
+/// One API server, or the load balancer in front of several.
+#[async_trait]
+pub trait ClusterApi: Send + Sync {
+    /// Its URL.
+    fn server(&self) -> &str;
+
+    /// What `/readyz` answers to the user's credentials. An answer of any status is no error.
+    async fn readyz(&self) -> Result<Readiness, KubeError>;
+
+    /// All Nodes, sorted by name.
+    async fn nodes(&self) -> Result<Vec<NodeState>, KubeError>;
+
+    /// All kubelets' Leases, sorted by the Node's name.
+    async fn node_leases(&self) -> Result<Vec<NodeLease>, KubeError>;
+
+    /// Deletes this very Node in this very version: nothing else of its name, and not if anybody has written it since.
+    async fn delete_node(&self, node: &NodeState, consent: &Consent) -> Result<NodeDeletion, KubeError>;
+}
