@@ -1,9 +1,20 @@
 //! `kubectl etcd-restore`: restore the etcd clusters from their backups, until the API serves.
 
+mod bare;
+mod cancel;
+mod choose;
 mod cli;
+mod commands;
 mod completion;
 mod context;
+mod eyes;
 mod man;
+mod order;
+mod plan;
+mod queue;
+mod run;
+mod status;
+mod survey;
 
 use std::process::ExitCode;
 

@@ -28,6 +28,8 @@ pub struct Order<'a> {
     pub backup: &'a Backup,
     /// What the cluster is to be: the store's own `etcd-cluster-spec`.
     pub spec: ClusterSpec,
+    /// The time that names the command; now where there is none. Two who order the same at the same time order it once.
+    pub time: Option<Timestamp>,
 }
 
 /// A command that is in the queue.
@@ -106,7 +108,7 @@ pub async fn queue(
     if !order.backup.in_store || order.backup.folder != own_folder(order.catalog, &order.backup.name) {
         copy_back(objects, order, consent).await?;
     }
-    let mut now = clock.now();
+    let mut now = order.time.unwrap_or_else(|| clock.now());
     for _ in 0..COLLISIONS {
         let name = command_name(now);
         let at = control_folder(order.catalog).join(&name).join(layout::COMMAND_FILE);
@@ -133,14 +135,11 @@ pub async fn queue(
     Err(QueueError::Crowded(control_folder(order.catalog)))
 }
 
-/// Waits until the clock shows another second. One that stands still (in tests) is moved on by us.
+/// Waits out a second. A time that stands still, since it was given or in tests, is moved on by us.
 async fn next_second(clock: &dyn Clock, taken: Timestamp) -> Timestamp {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    let now = clock.now();
-    if now.as_second() > taken.as_second() {
-        return now;
-    }
-    taken.checked_add(SignedDuration::from_secs(1)).unwrap_or(taken)
+    let next = taken.checked_add(SignedDuration::from_secs(1)).unwrap_or(taken);
+    clock.now().max(next)
 }
 
 fn own_folder(catalog: &Catalog, name: &BackupName) -> StoreUrl {
@@ -191,14 +190,32 @@ impl Found {
     }
 }
 
-/// The queue as it stands now, in the order in which it is run: by the time in each command, broken ones first.
+/// What `control/` holds now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// The queue, in the order in which it is run: by the time in each command, broken ones first.
+    pub commands: Vec<Found>,
+    /// Whether `etcd-cluster-created` is there.
+    pub created: bool,
+}
+
+/// The queue as it stands now.
 ///
 /// # Errors
 /// Where the store does not list or give one. One that goes meanwhile was taken.
 pub async fn commands(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Vec<Found>, StoreError> {
+    Ok(control(objects, catalog).await?.commands)
+}
+
+/// All of `control/` as it stands now.
+///
+/// # Errors
+/// The same.
+pub async fn control(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Control, StoreError> {
     let folder = control_folder(catalog);
-    let mut found = Vec::new();
+    let (mut found, mut created) = (Vec::new(), false);
     for object in objects.list(&folder).await? {
+        created |= object.path == layout::CLUSTER_CREATED_FILE;
         let Some(name) = object.path.strip_suffix(layout::COMMAND_FILE).map(|name| name.trim_end_matches('/')) else {
             continue;
         };
@@ -222,7 +239,10 @@ pub async fn commands(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Ve
         let queued = found.command.as_ref().ok().and_then(|command| command.timestamp);
         (queued, found.name.clone())
     });
-    Ok(found)
+    Ok(Control {
+        commands: found,
+        created,
+    })
 }
 
 /// Takes an order back, if it is still the one that was shown. `false` means that it is not there any more.

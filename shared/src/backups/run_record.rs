@@ -34,11 +34,10 @@ pub struct Ordered {
     pub etcd: String,
     /// The backup; `None` where it is seeded anew.
     pub backup: Option<String>,
-    /// The command, once it is in the queue.
+    /// The command's name, where there is one.
     pub command: Option<String>,
-    /// Whether it was seen to serve after that.
-    #[serde(default)]
-    pub done: bool,
+    /// Whether it was ordered already: the command was queued, or the created marker removed.
+    pub ordered: bool,
 }
 
 impl RunRecord {
@@ -46,6 +45,14 @@ impl RunRecord {
     #[must_use]
     pub fn of(&self, etcd: &str) -> Option<&Ordered> {
         self.orders.iter().find(|order| order.etcd == etcd)
+    }
+
+    /// Forgets what was ordered by a command that was taken back. `false` where it was not of this run.
+    pub fn forget(&mut self, etcd: &str, command: &str) -> bool {
+        let before = self.orders.len();
+        self.orders
+            .retain(|order| order.etcd != etcd || order.command.as_deref() != Some(command));
+        self.orders.len() != before
     }
 
     /// Notes something of an etcd cluster, in place of what was noted before.
@@ -95,4 +102,38 @@ pub async fn write(
 /// Where the store refuses.
 pub async fn remove(objects: &dyn ObjectStore, at: &StoreUrl, _consent: &Consent) -> Result<(), StoreError> {
     objects.delete(at).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_as_what_it_is_and_forgets_what_was_taken_back() {
+        let ordered = |etcd: &str| Ordered {
+            etcd: etcd.to_owned(),
+            backup: Some("b".to_owned()),
+            command: Some("c".to_owned()),
+            ordered: true,
+        };
+        let mut record = RunRecord {
+            started: "2026-11-22T15:20:06Z".parse().unwrap(),
+            orders: Vec::new(),
+        };
+        record.note(ordered("main"));
+        record.note(ordered("events"));
+        record.note(ordered("main"));
+        assert_eq!(record.orders.len(), 2);
+        let text = serde_json::to_vec(&record).unwrap();
+        assert_eq!(serde_json::from_slice::<RunRecord>(&text).unwrap(), record);
+        assert!(!record.forget("main", "other"));
+        assert!(record.forget("main", "c"));
+        assert!(record.of("main").is_none() && record.of("events").is_some());
+    }
+
+    #[test]
+    fn it_lies_beside_the_pins_where_kops_does_not_look() {
+        let recovery = "s3://b/c/backups/recovery/main".parse().unwrap();
+        assert_eq!(place(&recovery).unwrap().to_string(), "s3://b/c/backups/recovery/etcd-restore-run.json");
+    }
 }

@@ -66,8 +66,10 @@ pub struct QueuedSeen {
 pub struct StoreSeen {
     /// The queue, in the order in which it runs.
     pub commands: Vec<QueuedSeen>,
-    /// The newest complete backup's name.
+    /// The newest backup's name.
     pub newest: Option<String>,
+    /// Whether `etcd-cluster-created` is there.
+    pub created: bool,
 }
 
 /// What etcd showed.
@@ -156,6 +158,16 @@ pub enum Restart {
 }
 
 impl Follow {
+    /// Follows a command that was queued some time ago, and may be gone by now.
+    #[must_use]
+    pub fn of_command(name: &str, backup: Option<&str>) -> Self {
+        Self {
+            command: Some(name.to_owned()),
+            backup: backup.map(str::to_owned),
+            ..Self::default()
+        }
+    }
+
     /// The next step: from what was seen before and what is seen now.
     #[must_use]
     pub fn step(&self, seen: &Seen, now: Timestamp) -> Self {
@@ -289,6 +301,10 @@ impl Follow {
         }
         self.cause = None;
         match &seen.etcd {
+            EtcdSeen::Serving(answer) if !answer.leader => {
+                self.problem = Some("etcd answers and has no leader: fewer than half of its members are up".to_owned());
+                if followed { State::Restored } else { State::Idle }
+            }
             EtcdSeen::Serving(answer) => {
                 self.cancelled = followed && self.served_before == Some(answer.cluster);
                 State::Serving

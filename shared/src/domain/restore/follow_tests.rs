@@ -23,6 +23,7 @@ fn queue(commands: &[&str]) -> Result<StoreSeen, String> {
     Ok(StoreSeen {
         commands: commands.collect(),
         newest: Some("2026-11-22T15:19:01Z-000002".to_owned()),
+        created: true,
     })
 }
 
@@ -151,6 +152,30 @@ fn new_etcds_coming_and_going_under_one_command_are_a_loop_whose_cause_their_dat
     assert_eq!(follow.cause.unwrap().cause, LoopCause::Unknown);
     let (_, follow) = walk([pass(1, 200), pass(2, 1), pass(2, 200), pass(3, 1)]);
     assert_eq!(follow.cause.unwrap().cause, LoopCause::CommandStays);
+}
+
+#[test]
+fn a_run_that_was_left_is_followed_where_it_stands() {
+    let left = Follow::of_command(COMMAND, Some(BACKUP));
+    assert_eq!(left.step(&seen(&[COMMAND], silent()), now(0)).state, State::Queued);
+    assert_eq!(left.step(&seen(&[], silent()), now(0)).state, State::Restored);
+    assert_eq!(left.step(&seen(&[], unseen()), now(0)).state, State::Restored);
+    let done = left.step(&seen(&[], EtcdSeen::Serving(answer(4, 213))), now(0));
+    assert_eq!((done.state, done.cancelled), (State::Serving, false));
+}
+
+#[test]
+fn an_etcd_without_a_quorum_does_not_serve() {
+    let lone = Answer {
+        leader: false,
+        ..answer(3, 500)
+    };
+    let (states, follow) = walk([seen(&[], EtcdSeen::Serving(lone))]);
+    assert_eq!(states, [State::Idle]);
+    assert!(follow.problem.unwrap().contains("no leader"));
+    // It has members: its manager does not read the queue by itself.
+    let queued = seen(&[COMMAND], EtcdSeen::Serving(lone));
+    assert_eq!(walk([queued.clone()]).1.restart(&queued), Restart::Leader);
 }
 
 #[test]
