@@ -8,6 +8,7 @@ mod commands;
 mod completion;
 mod context;
 mod eyes;
+mod follow;
 mod man;
 mod order;
 mod plan;
@@ -15,6 +16,7 @@ mod queue;
 mod run;
 mod status;
 mod survey;
+mod workers;
 
 use std::process::ExitCode;
 

@@ -23,4 +23,4 @@ pub use servers::{
     Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, Moto, Pod, Put, S3, SeaweedFs, ServerTls, Sshd,
     Stored,
 };
-pub use stand_in::EtcdManagerStandIn;
+pub use stand_in::{ControlLoopOptions, ControlLoopStandIn, EtcdManagerStandIn, HoldAt, ManagerStore};
