@@ -14,6 +14,7 @@ mod order;
 mod plan;
 mod queue;
 mod run;
+mod standing;
 mod status;
 mod survey;
 mod workers;
