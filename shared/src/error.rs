@@ -2,6 +2,7 @@
 
 use crate::backups::discover::DiscoverError;
 use crate::exit::Exit;
+use crate::ports::fleet::FleetError;
 use crate::ports::{EtcdError, ReadFailure, StoreError};
 
 /// An error that ends a command.
@@ -33,6 +34,12 @@ impl Failure for StoreError {
 }
 
 impl Failure for EtcdError {
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
+    }
+}
+
+impl Failure for FleetError {
     fn hint(&self) -> Option<String> {
         Self::hint(self)
     }

@@ -11,6 +11,7 @@
 //! - [`ports`]: the few verbs that the rules need from the world, as traits.
 //! - [`adapters`]: the only places that import an SDK or touch a disk, one cargo feature each where they are heavy.
 //! - [`backups`], [`masterleases`]: use cases over ports that several plugins need: discover, list, choose, verify.
+//! - [`kops_state`]: what else kops keeps of a cluster in its state store: instance groups, etcd-manager's manifests.
 //! - [`session`]: what subcommands of every plugin work with.
 //! - [`cli`], [`output`], [`ui`], [`confirm`], [`error`], [`exit`]: how every plugin talks.
 
@@ -22,6 +23,7 @@ pub mod confirm;
 pub mod domain;
 pub mod error;
 pub mod exit;
+pub mod kops_state;
 pub mod manual;
 pub mod masterleases;
 pub mod output;

@@ -1,5 +1,7 @@
 //! Stand-ins for the ports, for unit tests of this crate and of the plugins: feature `testing`.
 
+mod fleet;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,6 +15,8 @@ use crate::ports::{
     ApiProbe, ClusterApi, EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyValue, KubeError, KubeErrorKind,
     LeaseId, SnapshotStream,
 };
+
+pub use fleet::MemoryFleet;
 
 /// An etcd in memory: keys, revisions and leases, as far as [`EtcdKv`] shows them.
 #[derive(Default)]

@@ -2,6 +2,10 @@
 
 #[cfg(feature = "etcd")]
 pub mod api_probe;
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(any(feature = "s3", feature = "aws"))]
+mod aws_chain;
 pub mod clock;
 #[cfg(feature = "etcd")]
 pub mod etcd;

@@ -7,6 +7,21 @@ use jiff::Timestamp;
 /// Tags by key. AWS allows each key once per resource.
 pub type Tags = BTreeMap<String, String>;
 
+/// The tag whose value is the cluster's name.
+pub const CLUSTER_TAG: &str = "KubernetesCluster";
+
+/// The key of the tag that says `owned` or `shared`.
+#[must_use]
+pub fn cluster_key(cluster: &str) -> String {
+    format!("kubernetes.io/cluster/{cluster}")
+}
+
+/// Whether one of the cluster's tags is there: what it says is another question.
+#[must_use]
+pub fn has_tag_of(tags: &Tags, cluster: &str) -> bool {
+    tags.get(CLUSTER_TAG).is_some_and(|name| name == cluster) || tags.contains_key(&cluster_key(cluster))
+}
+
 /// An Auto Scaling group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
@@ -128,6 +143,33 @@ pub struct Attachment {
     pub device: String,
     /// `attached`, `detaching`, …
     pub state: String,
+}
+
+/// A snapshot of a volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// `snap-…`.
+    pub id: String,
+    /// Of which volume.
+    pub volume: String,
+    /// Whether it is whole.
+    pub state: SnapshotState,
+    /// Its tags.
+    pub tags: Tags,
+    /// When it was begun.
+    pub started: Option<Timestamp>,
+}
+
+/// Whether a snapshot is whole. Source: EC2 API reference, `Snapshot.status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SnapshotState {
+    /// It is being made, or AWS said something else.
+    #[default]
+    Pending,
+    /// It is whole.
+    Completed,
+    /// It failed.
+    Failed,
 }
 
 /// All that AWS has of a cluster, each list sorted by id.

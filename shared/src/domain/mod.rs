@@ -6,6 +6,7 @@ pub mod backup_ref;
 pub mod check;
 pub mod contents;
 pub mod control;
+pub mod etcd_manager;
 pub mod fleet;
 pub mod goodness;
 pub mod kops;

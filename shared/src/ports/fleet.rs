@@ -1,8 +1,11 @@
 //! AWS' machines of a cluster: the verbs that the suite uses and no more.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
-use crate::domain::fleet::{Caller, Group, Instance, Volume};
+use crate::confirm::Consent;
+use crate::domain::fleet::{Caller, Group, Instance, Snapshot, Tags, Volume};
 
 /// EC2 and Auto Scaling in one account and region.
 #[async_trait]
@@ -22,6 +25,57 @@ pub trait Fleet: Send + Sync {
 
     /// Those of the instances that AWS knows, in any state; an unknown id is no error. Sorted by id.
     async fn instances(&self, ids: &[String]) -> Result<Vec<Instance>, FleetError>;
+
+    /// Those of the groups that exist; an unknown name is no error. Sorted by name.
+    async fn groups(&self, names: &[String]) -> Result<Vec<Group>, FleetError>;
+
+    /// Those of the volumes that exist, in any state; an unknown id is no error. Sorted by id.
+    async fn volumes(&self, ids: &[String]) -> Result<Vec<Volume>, FleetError>;
+
+    /// Every volume with exactly this tag, in any state. Sorted by id.
+    async fn volumes_tagged(&self, key: &str, value: &str) -> Result<Vec<Volume>, FleetError>;
+
+    /// The account's own snapshots of these volumes. Sorted by id.
+    async fn snapshots_of(&self, volumes: &[String]) -> Result<Vec<Snapshot>, FleetError>;
+}
+
+/// The verbs that change something. None does so without the user's consent:
+///
+/// ```compile_fail,E0061
+/// # use runbook_kit::ports::fleet::{FleetChange, FleetError};
+/// async fn careless(fleet: &dyn FleetChange) -> Result<(), FleetError> {
+///     fleet.delete_group("control-plane-us-east-1a.masters.k8s.example.com").await
+/// }
+/// ```
+///
+/// With a [`Consent`], which only [`crate::confirm`] makes, the same compiles:
+///
+/// ```
+/// # use runbook_kit::confirm::Consent;
+/// # use runbook_kit::ports::fleet::{FleetChange, FleetError};
+/// async fn agreed(fleet: &dyn FleetChange, consent: &Consent) -> Result<(), FleetError> {
+///     fleet.delete_group("control-plane-us-east-1a.masters.k8s.example.com", consent).await
+/// }
+/// ```
+#[async_trait]
+pub trait FleetChange: Fleet {
+    /// Deletes a group and terminates its instances (`ForceDelete`). AWS takes minutes over it.
+    async fn delete_group(&self, name: &str, consent: &Consent) -> Result<(), FleetError>;
+
+    /// Terminates one instance. One that is terminated already is no error.
+    async fn terminate(&self, instance: &str, consent: &Consent) -> Result<(), FleetError>;
+
+    /// Adds these tags to a volume, all or none; a tag with the same key is replaced.
+    async fn tag(&self, volume: &str, tags: &Tags, consent: &Consent) -> Result<(), FleetError>;
+
+    /// Takes the tags with these keys off a volume, all or none. One that is not there is no error.
+    async fn untag(&self, volume: &str, keys: &BTreeSet<String>, consent: &Consent) -> Result<(), FleetError>;
+
+    /// Begins a snapshot of a volume, with these tags. It is not tried twice: look whether there is one before.
+    async fn snapshot(&self, volume: &str, tags: &Tags, consent: &Consent) -> Result<Snapshot, FleetError>;
+
+    /// Deletes a volume for good. It must not be attached.
+    async fn delete_volume(&self, volume: &str, consent: &Consent) -> Result<(), FleetError>;
 }
 
 /// Why AWS did not do what it was asked.
@@ -67,4 +121,37 @@ pub enum FleetErrorKind {
     /// Anything else, in AWS' words.
     #[error("{0}")]
     Other(String),
+}
+
+impl FleetError {
+    /// What the user can do, where there is something; to be printed after `hint:`.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match &self.kind {
+            FleetErrorKind::NoCredentials => {
+                "set AWS_PROFILE or pass --profile; log in first (aws sso login) if the profile \
+                uses SSO"
+                    .to_owned()
+            }
+            FleetErrorKind::ExpiredCredentials => {
+                "log in again (aws sso login --profile PROFILE, or renew AWS_SESSION_TOKEN), then repeat the command"
+                    .to_owned()
+            }
+            FleetErrorKind::BadCredentials => {
+                "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or unset them so that \
+                AWS_PROFILE or --profile counts; `aws sts get-caller-identity` shows who you are; a wrong clock breaks \
+                signatures, too"
+                    .to_owned()
+            }
+            FleetErrorKind::AccessDenied(_) => "use credentials that may do this: AWS_PROFILE or --profile; `aws sts \
+                get-caller-identity` shows who you are"
+                .to_owned(),
+            FleetErrorKind::NoRegion => "pass --region, set AWS_REGION, or give the profile a region".to_owned(),
+            FleetErrorKind::Throttled => "wait a minute, then repeat the command".to_owned(),
+            FleetErrorKind::Unreachable => {
+                "check network, VPN and proxy (HTTPS_PROXY), the region, and AWS_ENDPOINT_URL if it is set".to_owned()
+            }
+            FleetErrorKind::NotFound | FleetErrorKind::Other(_) => return None,
+        })
+    }
 }

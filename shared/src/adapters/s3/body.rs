@@ -10,7 +10,8 @@ use futures::stream::try_unfold;
 use tokio_util::io::StreamReader;
 
 use super::bucket::Bucket;
-use super::problem::{Problem, innermost};
+use super::problem::Problem;
+use crate::adapters::aws_chain::trouble::innermost;
 use crate::ports::ObjectBody;
 
 /// How often a broken stream is taken up again.

@@ -5,17 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
-use aws_config::environment::EnvironmentVariableRegionProvider;
-use aws_config::identity::IdentityCache;
-use aws_config::imds;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, Credentials, RequestChecksumCalculation, ResponseChecksumValidation};
@@ -24,13 +14,10 @@ use tokio::sync::OnceCell;
 
 use super::bucket::Bucket;
 use super::problem::Problem;
+use crate::adapters::aws_chain::{self, Chain};
 use crate::adapters::stores::{Multipart, StoreOptions};
 use crate::ports::StoreErrorKind;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Until an answer begins; its body is watched for stalls instead.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-const STALL_GRACE: Duration = Duration::from_secs(20);
 const ATTEMPTS: u32 = 3;
 /// Where to start looking when nobody says: S3 tells from there where a bucket is.
 const FIRST_REGION: &str = "us-east-1";
@@ -127,55 +114,21 @@ impl Connector {
             .credentials_provider(Credentials::new(id, secret, None, None, "S3_ACCESS_KEY_ID"))
             .region(Region::new(region.unwrap_or_else(|| FIRST_REGION.to_owned())))
             .endpoint_url(endpoint)
-            .timeout_config(timeouts())
-            .retry_config(retries())
-            .stalled_stream_protection(stalls()))
+            .timeout_config(aws_chain::timeouts())
+            .retry_config(aws_chain::retries(ATTEMPTS))
+            .stalled_stream_protection(aws_chain::stalls()))
     }
 
     async fn aws_chain(&self) -> SdkConfig {
-        let profile = self.options.profile.as_deref();
-        // Not the metadata service: without one, a look for a region there costs seconds, and any region will do to start.
-        let region = RegionProviderChain::first_try(self.options.region.clone().map(Region::new))
-            .or_else(EnvironmentVariableRegionProvider::new())
-            .or_else(profile_region(profile))
-            .or_else(Region::new(FIRST_REGION));
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .region(region)
-            .timeout_config(timeouts())
-            .retry_config(retries())
-            .stalled_stream_protection(stalls())
-            .identity_cache(IdentityCache::lazy().build());
-        loader = match profile {
-            // Named by the user, so it wins over keys in the environment: as with the AWS CLI, not as in the SDK's chain.
-            Some(name) => loader
-                .profile_name(name)
-                .credentials_provider(ProfileFileCredentialsProvider::builder().profile_name(name).build()),
-            None => loader.credentials_provider(
-                DefaultCredentialsChain::builder()
-                    .imds_client(hasty_imds())
-                    .build()
-                    .await,
-            ),
+        let chain = Chain {
+            region: self.options.region.as_deref(),
+            profile: self.options.profile.as_deref(),
+            // Any region will do to start.
+            otherwise: Some(FIRST_REGION),
+            attempts: ATTEMPTS,
         };
-        loader.load().await
+        chain.load().await
     }
-}
-
-fn profile_region(profile: Option<&str>) -> ProfileFileRegionProvider {
-    let builder = ProfileFileRegionProvider::builder();
-    match profile {
-        Some(name) => builder.profile_name(name).build(),
-        None => builder.build(),
-    }
-}
-
-/// A machine without the metadata service must learn so in seconds; one that has it gets its answer in milliseconds.
-fn hasty_imds() -> imds::Client {
-    imds::Client::builder()
-        .max_attempts(2)
-        .connect_timeout(Duration::from_secs(1))
-        .read_timeout(Duration::from_secs(2))
-        .build()
 }
 
 /// Whether the environment or the profile names a server that is not AWS, for everything or for S3.
@@ -214,21 +167,4 @@ async fn in_own_region(base: &Base, name: &str) -> Result<Client, Problem> {
         )),
         None => Ok(client),
     }
-}
-
-fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(ANSWER_TIMEOUT)
-        .build()
-}
-
-fn retries() -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(ATTEMPTS)
-}
-
-fn stalls() -> StalledStreamProtectionConfig {
-    StalledStreamProtectionConfig::enabled()
-        .grace_period(STALL_GRACE)
-        .build()
 }

@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::fmt;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use crate::adapters::aws_chain::trouble::{self, Words, innermost};
 use crate::domain::store_url::StoreUrl;
 use crate::ports::{StoreError, StoreErrorKind};
 
@@ -17,24 +17,12 @@ pub(super) const REGION_HEADER: &str = "x-amz-bucket-region";
 #[derive(Debug)]
 pub(super) struct Problem {
     kind: StoreErrorKind,
-    cause: Option<Cause>,
+    cause: Option<Words>,
     /// S3's own error code; empty where it gave none.
     code: String,
     status: Option<u16>,
     region: Option<String>,
 }
-
-/// The store's own words, without the SDK's wrapping.
-#[derive(Debug)]
-struct Cause(String);
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for Cause {}
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -181,7 +169,7 @@ fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse) -> Problem {
         (_, 404) => StoreErrorKind::NotFound,
         _ => StoreErrorKind::Other(words.clone()),
     };
-    let cause = (!matches!(kind, StoreErrorKind::Other(_) | StoreErrorKind::NotFound)).then_some(Cause(words));
+    let cause = (!matches!(kind, StoreErrorKind::Other(_) | StoreErrorKind::NotFound)).then_some(Words(words));
     Problem {
         kind,
         cause,
@@ -193,35 +181,19 @@ fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse) -> Problem {
 
 fn unreachable_store(words: &str) -> Problem {
     Problem {
-        cause: Some(Cause(words.to_owned())),
+        cause: Some(Words(words.to_owned())),
         ..Problem::of(StoreErrorKind::Unreachable)
     }
 }
 
-/// Credentials fail before anything is sent, deep inside another error.
 fn credentials(error: &(dyn Error + 'static)) -> Option<Problem> {
-    let found = chain(error).find_map(|link| link.downcast_ref::<CredentialsError>())?;
-    let words = innermost(found);
-    // An SSO or login session that ran out shows by nothing but its words (aws-config `sso/token.rs`, `login/token.rs`).
-    let expired = chain(found).any(|link| link.to_string().contains("expired"));
-    let kind = if expired {
-        StoreErrorKind::ExpiredCredentials
-    } else {
-        StoreErrorKind::NoCredentials
+    let found = trouble::credentials(error)?;
+    let kind = match found.expired {
+        true => StoreErrorKind::ExpiredCredentials,
+        false => StoreErrorKind::NoCredentials,
     };
-    // The chain's own list of all that it tried helps nobody who set none of it.
-    let cause = (!words.contains('\n')).then_some(Cause(words));
     Some(Problem {
-        cause,
+        cause: found.words.map(Words),
         ..Problem::of(kind)
     })
-}
-
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| error.source())
-}
-
-/// The cause at the end of the chain: what wraps it says only "dispatch failure" and the like.
-pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
 }

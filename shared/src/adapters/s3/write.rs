@@ -12,7 +12,8 @@ use bytes::Bytes;
 
 use super::bucket::Bucket;
 use super::copy::{PartSource, Parts};
-use super::problem::{Problem, innermost};
+use super::problem::Problem;
+use crate::adapters::aws_chain::trouble::innermost;
 use crate::ports::{PutMode, StoreErrorKind};
 
 /// The most that one request may carry, and the parts that more is sent in.

@@ -78,7 +78,7 @@ pub struct MemberSpec {
     pub instance_group: Option<String>,
 }
 
-/// Why a text is no cluster spec.
+/// Why a text is no spec of a cluster or of an instance group.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// Not UTF-8.
@@ -91,18 +91,20 @@ pub enum SpecError {
     #[error("it holds {0} YAML documents instead of one")]
     SeveralDocuments(usize),
     /// Not YAML, or a field of another type.
-    #[error("it is not the YAML of a cluster: {0}")]
+    #[error("it is not the YAML that kops writes: {0}")]
     Yaml(String),
     /// Another kind of object.
-    #[error("it is a {kind} of {api_version}, not a kops Cluster")]
+    #[error("it is a {kind} of {api_version}, not a kops {wanted}")]
     WrongKind {
         /// The `kind`, or `(none)`.
         kind: String,
         /// The `apiVersion`, or `(none)`.
         api_version: String,
+        /// The kind that was looked for.
+        wanted: &'static str,
     },
     /// No `metadata.name`, or one that is no DNS name.
-    #[error("its metadata.name `{0}` is no cluster name")]
+    #[error("its metadata.name `{0}` is no DNS name")]
     Name(String),
     /// An etcd cluster without a name, or with one that cannot be part of a path.
     #[error("an etcd cluster is named `{0}`")]
@@ -120,7 +122,7 @@ impl ClusterSpec {
             [header] => header,
             several => return Err(SpecError::SeveralDocuments(several.len())),
         };
-        check_kind(header)?;
+        check_kind(header, "Cluster")?;
         let cluster: RawCluster = serde_saphyr::from_str(text).map_err(yaml)?;
         let name = cluster.metadata.and_then(|metadata| metadata.name).unwrap_or_default();
         if !names::is_cluster_name(&name) {
@@ -240,28 +242,29 @@ impl EtcdClusterSpec {
     }
 }
 
-fn yaml(error: serde_saphyr::Error) -> SpecError {
+pub(super) fn yaml(error: serde_saphyr::Error) -> SpecError {
     SpecError::Yaml(error.without_snippet().to_string())
 }
 
-fn check_kind(header: &RawHeader) -> Result<(), SpecError> {
+pub(super) fn check_kind(header: &RawHeader, wanted: &'static str) -> Result<(), SpecError> {
     let group = header
         .api_version
         .as_deref()
         .and_then(|version| version.split_once('/'))
         .map(|(group, _)| group);
     // `kops/v1alpha2` was the group before kops 1.15.
-    if header.kind.as_deref() == Some("Cluster") && matches!(group, Some("kops.k8s.io" | "kops")) {
+    if header.kind.as_deref() == Some(wanted) && matches!(group, Some("kops.k8s.io" | "kops")) {
         return Ok(());
     }
     let text = |field: &Option<String>| field.clone().unwrap_or_else(|| "(none)".to_owned());
     Err(SpecError::WrongKind {
         kind: text(&header.kind),
         api_version: text(&header.api_version),
+        wanted,
     })
 }
 
-fn filled(text: Option<String>) -> Option<String> {
+pub(super) fn filled(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 

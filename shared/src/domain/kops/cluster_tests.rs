@@ -207,7 +207,8 @@ fn what_is_no_spec_is_named() {
         ClusterSpec::parse(group),
         Err(SpecError::WrongKind {
             kind: "InstanceGroup".into(),
-            api_version: "kops.k8s.io/v1alpha2".into()
+            api_version: "kops.k8s.io/v1alpha2".into(),
+            wanted: "Cluster",
         })
     );
     let foreign = b"apiVersion: cluster.x-k8s.io/v1beta1\nkind: Cluster\n";

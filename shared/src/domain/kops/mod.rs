@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod duration;
 pub mod identity;
+pub mod instance_group;
 pub mod keyset;
 pub mod names;
 mod raw;

@@ -1,0 +1,74 @@
+//! AWS' machines: EC2 and Auto Scaling in one account and region, and who we are there.
+
+mod change;
+mod facts;
+mod problem;
+mod read;
+
+use aws_config::SdkConfig;
+use tokio::sync::OnceCell;
+
+use self::problem::Problem;
+use super::aws_chain::Chain;
+use crate::ports::fleet::{FleetError, FleetErrorKind};
+
+/// AWS throttles whole accounts: patience pays, and each further try waits longer.
+const ATTEMPTS: u32 = 5;
+
+/// What the user chose about AWS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FleetOptions {
+    /// `--region`; else `AWS_REGION`, else the profile's.
+    pub region: Option<String>,
+    /// `--profile`; else AWS' own chain.
+    pub profile: Option<String>,
+}
+
+/// [`crate::ports::fleet::Fleet`] on AWS, or on what `AWS_ENDPOINT_URL` names.
+pub struct AwsFleet {
+    options: FleetOptions,
+    clients: OnceCell<Clients>,
+}
+
+struct Clients {
+    region: String,
+    config: SdkConfig,
+    ec2: aws_sdk_ec2::Client,
+    scaling: aws_sdk_autoscaling::Client,
+}
+
+impl AwsFleet {
+    /// Connects to nothing yet.
+    #[must_use]
+    pub fn new(options: FleetOptions) -> Self {
+        Self {
+            options,
+            clients: OnceCell::new(),
+        }
+    }
+
+    /// The clients, made when first needed. `action` is what they are needed for.
+    async fn clients(&self, action: &str) -> Result<&Clients, FleetError> {
+        let made = self.clients.get_or_try_init(|| self.connect()).await;
+        made.map_err(|problem| problem.on(action))
+    }
+
+    async fn connect(&self) -> Result<Clients, Problem> {
+        let chain = Chain {
+            region: self.options.region.as_deref(),
+            profile: self.options.profile.as_deref(),
+            // A guess would show an empty region, and that looks like a cluster that is gone.
+            otherwise: None,
+            attempts: ATTEMPTS,
+        };
+        let config = chain.load().await;
+        let region = config.region().map(|region| region.as_ref().to_owned());
+        let region = region.ok_or_else(|| Problem::of(FleetErrorKind::NoRegion))?;
+        Ok(Clients {
+            region,
+            ec2: aws_sdk_ec2::Client::new(&config),
+            scaling: aws_sdk_autoscaling::Client::new(&config),
+            config,
+        })
+    }
+}

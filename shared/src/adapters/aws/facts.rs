@@ -1,0 +1,150 @@
+//! From the SDK's types to ours.
+
+use aws_sdk_autoscaling::types as scaling;
+use aws_sdk_ec2::types as ec2;
+use aws_smithy_types::DateTime;
+use jiff::Timestamp;
+
+use crate::domain::fleet::{
+    Attachment, Group, GroupMember, Instance, InstanceState, Snapshot, SnapshotState, Tags, Volume, VolumeState,
+};
+
+pub(super) fn group(found: scaling::AutoScalingGroup) -> Group {
+    let tags = found.tags().iter();
+    let tags = tags.map(|tag| (text(tag.key()), text(tag.value()))).collect();
+    let members = found.instances().iter().map(|member| GroupMember {
+        instance: text(member.instance_id()),
+        lifecycle: member
+            .lifecycle_state()
+            .map(|state| state.as_str().to_owned())
+            .unwrap_or_default(),
+        protected_from_scale_in: member.protected_from_scale_in().unwrap_or_default(),
+    });
+    Group {
+        members: members.collect(),
+        tags,
+        deletion_protection: found
+            .deletion_protection()
+            .map(|protection| protection.as_str().to_owned()),
+        name: found.auto_scaling_group_name.unwrap_or_default(),
+        status: found.status,
+    }
+}
+
+pub(super) fn instance(found: ec2::Instance) -> Instance {
+    let devices = found.block_device_mappings().iter();
+    let volumes = devices.filter_map(|device| device.ebs()?.volume_id().map(str::to_owned));
+    Instance {
+        state: found
+            .state()
+            .and_then(ec2::InstanceState::name)
+            .map_or(InstanceState::Unknown, instance_state),
+        tags: tags(found.tags()),
+        zone: text(found.placement().and_then(ec2::Placement::availability_zone)),
+        instance_type: found
+            .instance_type()
+            .map(|kind| kind.as_str().to_owned())
+            .unwrap_or_default(),
+        private_ips: private_ips(&found),
+        launched: found.launch_time().and_then(moment),
+        volumes: volumes.collect(),
+        public_ip: found.public_ip_address,
+        vpc: found.vpc_id,
+        id: found.instance_id.unwrap_or_default(),
+    }
+}
+
+fn private_ips(found: &ec2::Instance) -> Vec<String> {
+    let interfaces = found.network_interfaces();
+    let more_v4 = interfaces
+        .iter()
+        .flat_map(|interface| interface.private_ip_addresses())
+        .filter_map(|address| address.private_ip_address());
+    let v6 = interfaces
+        .iter()
+        .flat_map(|interface| interface.ipv6_addresses())
+        .filter_map(|address| address.ipv6_address());
+    let mut ips: Vec<String> = Vec::new();
+    for ip in found
+        .private_ip_address()
+        .into_iter()
+        .chain(more_v4)
+        .chain(found.ipv6_address())
+        .chain(v6)
+    {
+        if !ips.iter().any(|known| known == ip) {
+            ips.push(ip.to_owned());
+        }
+    }
+    ips
+}
+
+pub(super) fn volume(found: ec2::Volume) -> Volume {
+    let attachments = found.attachments().iter().map(|attachment| Attachment {
+        instance: text(attachment.instance_id()),
+        device: text(attachment.device()),
+        state: attachment
+            .state()
+            .map(|state| state.as_str().to_owned())
+            .unwrap_or_default(),
+    });
+    Volume {
+        attachments: attachments.collect(),
+        state: found.state().map_or(VolumeState::Unknown, volume_state),
+        tags: tags(found.tags()),
+        zone: text(found.availability_zone()),
+        size_gib: found.size().unwrap_or_default().into(),
+        created: found.create_time().and_then(moment),
+        id: found.volume_id.unwrap_or_default(),
+    }
+}
+
+pub(super) fn snapshot(found: ec2::Snapshot) -> Snapshot {
+    Snapshot {
+        state: match found.state() {
+            Some(ec2::SnapshotState::Completed) => SnapshotState::Completed,
+            Some(ec2::SnapshotState::Error) => SnapshotState::Failed,
+            _ => SnapshotState::Pending,
+        },
+        tags: tags(found.tags()),
+        volume: found.volume_id.unwrap_or_default(),
+        started: found.start_time.as_ref().and_then(moment),
+        id: found.snapshot_id.unwrap_or_default(),
+    }
+}
+
+fn instance_state(state: &ec2::InstanceStateName) -> InstanceState {
+    match state {
+        ec2::InstanceStateName::Pending => InstanceState::Pending,
+        ec2::InstanceStateName::Running => InstanceState::Running,
+        ec2::InstanceStateName::ShuttingDown => InstanceState::ShuttingDown,
+        ec2::InstanceStateName::Terminated => InstanceState::Terminated,
+        ec2::InstanceStateName::Stopping => InstanceState::Stopping,
+        ec2::InstanceStateName::Stopped => InstanceState::Stopped,
+        _ => InstanceState::Unknown,
+    }
+}
+
+fn volume_state(state: &ec2::VolumeState) -> VolumeState {
+    match state {
+        ec2::VolumeState::Creating => VolumeState::Creating,
+        ec2::VolumeState::Available => VolumeState::Available,
+        ec2::VolumeState::InUse => VolumeState::InUse,
+        ec2::VolumeState::Deleting => VolumeState::Deleting,
+        ec2::VolumeState::Deleted => VolumeState::Deleted,
+        ec2::VolumeState::Error => VolumeState::Error,
+        _ => VolumeState::Unknown,
+    }
+}
+
+fn tags(found: &[ec2::Tag]) -> Tags {
+    found.iter().map(|tag| (text(tag.key()), text(tag.value()))).collect()
+}
+
+fn text(found: Option<&str>) -> String {
+    found.unwrap_or_default().to_owned()
+}
+
+fn moment(time: &DateTime) -> Option<Timestamp> {
+    Timestamp::new(time.secs(), time.subsec_nanos().try_into().ok()?).ok()
+}
