@@ -6,7 +6,7 @@ use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
-use crate::{completion, man};
+use crate::{cleanup, completion, man};
 
 /// Restore the etcd clusters from their backups, until the Kubernetes API serves
 #[derive(Debug, Parser)]
@@ -26,6 +26,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Cleanup(cleanup::Args),
     #[command(after_help = "Example:\n  kubectl etcd-restore completion --install")]
     Completion(runbook_kit::completion::Args),
     Man(man::Args),
@@ -37,6 +38,7 @@ impl Cli {
     /// Runs what was asked for.
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
         match self.command {
+            Command::Cleanup(args) => cleanup::run(args, context).await,
             Command::Completion(args) => completion::run(args, context),
             Command::Man(args) => man::run(args, context),
             Command::Complete(words) => completion::complete(words, context),

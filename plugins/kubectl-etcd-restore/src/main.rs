@@ -1,9 +1,12 @@
 //! `kubectl etcd-restore`: restore the etcd clusters from their backups, until the API serves.
 
+mod cleanup;
 mod cli;
 mod completion;
 mod context;
+mod flags;
 mod man;
+mod workers;
 
 use std::process::ExitCode;
 
