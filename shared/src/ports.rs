@@ -126,6 +126,20 @@ pub trait ObjectStore: Send + Sync {
 
     /// Deletes one object. One that is not there is no error.
     async fn delete(&self, at: &StoreUrl) -> Result<(), StoreError>;
+
+    /// Deletes a small object if it still is what `expected` says. `false` means that it is gone or another one, and nothing
+    /// was deleted. By default a look and then a deletion: a store that knows conditions is asked for the two in one.
+    async fn delete_if(&self, at: &StoreUrl, expected: &[u8]) -> Result<bool, StoreError> {
+        let limit = u64::try_from(expected.len()).unwrap_or(u64::MAX);
+        match self.get(at, limit).await {
+            Ok(found) if found == expected => self.delete(at).await.map(|()| true),
+            Ok(_) => Ok(false),
+            Err(error) => match error.kind {
+                StoreErrorKind::NotFound | StoreErrorKind::TooLarge { .. } => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
 }
 
 /// Why a store did not do what it was asked.

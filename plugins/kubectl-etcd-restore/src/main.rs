@@ -1,11 +1,22 @@
 //! `kubectl etcd-restore`: restore the etcd clusters from their backups, until the API serves.
 
+mod bare;
+mod cancel;
+mod choose;
 mod cleanup;
 mod cli;
+mod commands;
 mod completion;
 mod context;
+mod eyes;
 mod flags;
 mod man;
+mod order;
+mod plan;
+mod queue;
+mod run;
+mod status;
+mod survey;
 mod workers;
 
 use std::process::ExitCode;

@@ -140,4 +140,11 @@ impl ObjectStore for S3Store {
             .await
             .map_err(|problem| problem.on("delete", at))
     }
+
+    async fn delete_if(&self, at: &StoreUrl, expected: &[u8]) -> Result<bool, StoreError> {
+        let place = self.place("delete", at).await?;
+        write::delete_if(&place.bucket, place.key, expected)
+            .await
+            .map_err(|problem| problem.on("delete", at))
+    }
 }

@@ -190,4 +190,8 @@ impl ObjectStore for Stores {
     async fn delete(&self, at: &StoreUrl) -> Result<(), StoreError> {
         self.of("delete", at)?.delete(at).await
     }
+
+    async fn delete_if(&self, at: &StoreUrl, expected: &[u8]) -> Result<bool, StoreError> {
+        self.of("delete", at)?.delete_if(at, expected).await
+    }
 }
