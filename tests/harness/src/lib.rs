@@ -25,4 +25,4 @@ pub use servers::{
     Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, Moto, Pod, Put, S3, SeaweedFs, ServerTls, Sshd,
     Stored,
 };
-pub use stand_in::EtcdManagerStandIn;
+pub use stand_in::{ContainerRuntime, EtcdManagerStandIn, MasterStandIn, MastersStandIn};

@@ -27,10 +27,10 @@ pub fn look() -> Script {
 if c=$(command -v crictl) && j=$($s $c ps -o json </dev/null 2>/dev/null); then echo "@crictl"; echo "$j"
 elif d=$(command -v docker) && j=$($s $d ps --no-trunc --format "{{{{.ID}}}} {{{{.Label \"io.kubernetes.container.name\"}}}} {{{{.Label \"io.kubernetes.pod.name\"}}}}" </dev/null 2>/dev/null); then echo "@docker"; echo "$j"
 else echo "@none"; fi
-echo "@listen"; ss -H -ltn </dev/null 2>/dev/null || echo unknown
-echo "@addresses"; hostname -I 2>/dev/null
-echo "@hosts"; $s cat /etc/hosts
-echo "@processes"; ps -eo etimes=,args= 2>/dev/null
+echo; echo "@listen"; ss -H -ltn </dev/null 2>/dev/null || echo unknown
+echo; echo "@addresses"; hostname -I 2>/dev/null
+echo; echo "@hosts"; $s cat /etc/hosts
+echo; echo "@processes"; ps -eo etimes=,args= 2>/dev/null
 true"#
     );
     script("look at the containers", text, Some(QUICK))

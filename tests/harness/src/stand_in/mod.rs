@@ -2,5 +2,7 @@
 //! as stand-ins wherever they show.
 
 mod etcd_manager;
+mod masters;
 
 pub use etcd_manager::EtcdManagerStandIn;
+pub use masters::{ContainerRuntime, MasterStandIn, MastersStandIn};
