@@ -15,12 +15,17 @@ pub mod api_probe;
 pub mod cluster_api;
 pub mod etcd;
 pub mod fleet;
+pub mod hosts;
 pub mod snapshot;
 
 pub use crate::domain::snapshot::ReadAt;
 pub use api_probe::ApiProbe;
 pub use cluster_api::{ClusterApi, KubeError, KubeErrorKind};
-pub use etcd::{EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyValue, LeaseId, SnapshotStream};
+pub use etcd::{
+    EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyHead, KeyPage, KeyRange, KeySpan, KeyValue, LeaseId,
+    SnapshotStream,
+};
+pub use hosts::{HostError, HostErrorKind, Hosts};
 pub use snapshot::{
     PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
 };

@@ -21,8 +21,10 @@ use crate::plan::is_text;
 /// The command is removed only if it is still the one that was shown. One that is being carried out is not stopped by this, but a loop
 /// ends with it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  kubectl etcd-restore cancel 2026-11-22T15:20:06Z-000000 --yes\n  \
-    kubectl etcd-restore cancel main=2026-11-22T15:20:06Z-000000 --yes")]
+#[command(
+    after_help = "Examples:\n  kubectl etcd-restore cancel 2026-11-22T15:20:06Z-000000 --yes\n  \
+    kubectl etcd-restore cancel main=2026-11-22T15:20:06Z-000000 --yes"
+)]
 pub struct Args {
     /// Its name as `commands` shows it, with ETCD= before it for one etcd cluster
     #[arg(value_name = "[ETCD=]NAME")]
@@ -114,7 +116,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         .collect();
     output::rows(&session.ui, session.format, &rows, "")?;
     let Some(consent) = confirm::plain(args.yes) else {
-        session.ui.note("nothing was changed; pass --yes to remove what is shown");
+        session
+            .ui
+            .note("nothing was changed; pass --yes to remove what is shown");
         return Ok(Exit::Done);
     };
     let mut gone = Vec::new();

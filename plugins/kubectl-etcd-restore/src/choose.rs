@@ -207,8 +207,16 @@ fn known(before: &[Before<'_, '_>], args: &WantedArgs, fresh: &[String]) -> Resu
         .into());
     }
     for (index, wanted) in args.backup.iter().enumerate() {
-        if args.backup.iter().skip(index + 1).any(|other| other.etcd == wanted.etcd) {
-            return Err(UsageError::new(format!("--backup {wanted}: another one is named for the same etcd cluster")).into());
+        if args
+            .backup
+            .iter()
+            .skip(index + 1)
+            .any(|other| other.etcd == wanted.etcd)
+        {
+            return Err(UsageError::new(format!(
+                "--backup {wanted}: another one is named for the same etcd cluster"
+            ))
+            .into());
         }
     }
     if fresh.iter().any(|etcd| etcd == MAIN) {

@@ -7,7 +7,9 @@ use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
-use crate::{bare, cancel, commands, completion, man, plan, queue, run, status};
+use crate::{
+    bare, cancel, cleanup, commands, completion, logs, man, plan, queue, restart_etcd, restart_kubelet, run, status,
+};
 
 /// Restore the etcd clusters from their backups, until the Kubernetes API serves
 ///
@@ -38,6 +40,10 @@ pub enum Command {
     Commands(commands::Args),
     Cancel(cancel::Args),
     Status(Box<status::Args>),
+    RestartEtcd(Box<restart_etcd::Args>),
+    RestartKubelet(Box<restart_kubelet::Args>),
+    Logs(Box<logs::Args>),
+    Cleanup(cleanup::Args),
     #[command(after_help = "Example:\n  kubectl etcd-restore completion --install")]
     Completion(runbook_kit::completion::Args),
     Man(man::Args),
@@ -58,6 +64,10 @@ impl Cli {
             Command::Commands(args) => commands::run(args, context).await,
             Command::Cancel(args) => cancel::run(args, context).await,
             Command::Status(args) => status::run(*args, context).await,
+            Command::RestartEtcd(args) => restart_etcd::run(*args, context).await,
+            Command::RestartKubelet(args) => restart_kubelet::run(*args, context).await,
+            Command::Logs(args) => logs::run(*args, context).await,
+            Command::Cleanup(args) => cleanup::run(args, context).await,
             Command::Completion(args) => completion::run(args, context),
             Command::Man(args) => man::run(args, context),
             Command::Complete(words) => completion::complete(words, context),

@@ -40,7 +40,11 @@ pub struct CommandRow {
 
 impl CommandRow {
     pub fn new(catalog: &Catalog, found: &Found, now: Timestamp) -> Self {
-        let order = found.command.as_ref().ok().and_then(|command| command.restore_backup.as_ref());
+        let order = found
+            .command
+            .as_ref()
+            .ok()
+            .and_then(|command| command.restore_backup.as_ref());
         let spec = order.and_then(|order| order.cluster_spec.as_ref());
         let queued = found.command.as_ref().ok().and_then(|command| command.queued());
         Self {

@@ -1,15 +1,16 @@
 //! What every subcommand works with, and the only place where adapters are connected.
 
+mod hands;
+
 use std::time::Duration;
 
 use runbook_kit::adapters::aws::{AwsFleet, FleetOptions};
 use runbook_kit::adapters::etcd::access::{self, AccessError, Connected, KeySource, Ways};
-use runbook_kit::adapters::kube::{KubeClient, KubeOptions};
 use runbook_kit::adapters::session;
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::error::AnyFailure;
-use runbook_kit::ports::cluster_api::{ClusterApi, KubeErrorKind};
+use runbook_kit::ports::cluster_api::ClusterApi;
 use runbook_kit::ports::fleet::Fleet;
 use runbook_kit::ports::{EtcdErrorKind, EtcdKv};
 use runbook_kit::session::Session;
@@ -47,28 +48,10 @@ impl Context {
         &self.fleet
     }
 
-    /// The API of `cluster`. The kubeconfig's context is `--context`, or the one that has the cluster's name, as kops names it: the
-    /// current one may be another cluster's.
+    /// The API of `cluster`, or why there is no way to it, in words.
     pub async fn api(&self, cluster: &str, timeout: Duration) -> Result<Box<dyn ClusterApi>, String> {
-        let (kubeconfig, context) = self.session.kube();
-        let named = context.is_some();
-        let options = |context: Option<String>| KubeOptions {
-            kubeconfig: kubeconfig.clone(),
-            context,
-            timeout,
-        };
-        let wanted = context.unwrap_or_else(|| cluster.to_owned());
-        match KubeClient::connect(&options(Some(wanted))).await {
-            Ok(client) => Ok(Box::new(client)),
-            // A file that was named for this very command is meant.
-            Err(error) if !named && kubeconfig.is_some() && matches!(error.kind, KubeErrorKind::Config(_)) => {
-                match KubeClient::connect(&options(None)).await {
-                    Ok(client) => Ok(Box::new(client)),
-                    Err(error) => Err(chain(&error)),
-                }
-            }
-            Err(error) => Err(format!("{}; pass --context or --kubeconfig", chain(&error))),
-        }
+        let found = self.cluster_api(cluster, timeout).await;
+        found.map_err(|error| format!("{}; pass --context or --kubeconfig", chain(&error)))
     }
 
     /// An etcd by the way that the flags want or allow.

@@ -118,7 +118,9 @@ impl<'a> Eyes<'a> {
                 context,
                 catalog,
                 access: of_etcd(access, etcd, only),
-                quarantine: of_etcd(access, etcd, only).ok().and_then(|access| quarantined(&access, etcd)),
+                quarantine: of_etcd(access, etcd, only)
+                    .ok()
+                    .and_then(|access| quarantined(&access, etcd)),
                 key_store: key_store.clone(),
                 connected: tokio::sync::Mutex::new(None),
             }
@@ -413,7 +415,9 @@ fn of_etcd(access: &EtcdAccessArgs, etcd: &str, only: bool) -> Result<EtcdAccess
         .collect();
     if own.endpoints.is_empty() && !access.endpoints.is_empty() {
         if access.via == Via::Direct || access.host.is_empty() {
-            return Err(format!("no endpoint is given for it: --endpoints {etcd}=https://HOST:PORT"));
+            return Err(format!(
+                "no endpoint is given for it: --endpoints {etcd}=https://HOST:PORT"
+            ));
         }
     }
     Ok(own)
@@ -446,7 +450,10 @@ mod tests {
     #[test]
     fn endpoints_are_of_the_etcd_cluster_that_they_name() {
         let both = access(&["main=https://10.0.0.7:4001", "events=https://10.0.0.7:4002"]);
-        assert_eq!(of_etcd(&both, "events", false).unwrap().endpoints, ["https://10.0.0.7:4002"]);
+        assert_eq!(
+            of_etcd(&both, "events", false).unwrap().endpoints,
+            ["https://10.0.0.7:4002"]
+        );
         assert!(of_etcd(&both, "cilium", false).is_err());
         // Without a name it is of the only one there is, and never of two.
         let unnamed = access(&["https://10.0.0.7:4001"]);
@@ -459,7 +466,10 @@ mod tests {
     fn the_quarantine_port_is_on_the_same_host() {
         let quarantine = |endpoint: &str| quarantined(&access(&[endpoint]), "main").map(|access| access.endpoints);
         assert_eq!(quarantine("https://10.0.0.7:4001").unwrap(), ["https://10.0.0.7:3994"]);
-        assert_eq!(quarantine("https://[fd00::7]:4001/").unwrap(), ["https://[fd00::7]:3994"]);
+        assert_eq!(
+            quarantine("https://[fd00::7]:4001/").unwrap(),
+            ["https://[fd00::7]:3994"]
+        );
         // Somebody's own tunnel: where its quarantine port is, nobody knows.
         assert_eq!(quarantine("https://127.0.0.1:54321"), None);
         assert_eq!(quarantined(&access(&[]), "events").unwrap().etcd_port, Some(3995));

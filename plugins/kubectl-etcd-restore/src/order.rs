@@ -51,7 +51,10 @@ pub async fn order(
     let session = &context.session;
     let etcd = &target.catalog.store.etcd;
     if let Some(queued) = &target.queued {
-        session.ui.note(&format!("{etcd}: command {} orders this already: going on with it", queued.name));
+        session.ui.note(&format!(
+            "{etcd}: command {} orders this already: going on with it",
+            queued.name
+        ));
         return Ok(Done::Adopted(queued.name.clone()));
     }
     // The plan was shown a while ago: somebody else may have ordered something meanwhile.
@@ -82,19 +85,21 @@ pub async fn order(
                 time,
             };
             let waiting = |name: &str| {
-                session
-                    .ui
-                    .note(&format!("{etcd}: another command is named {name}: waiting for the next second"));
+                session.ui.note(&format!(
+                    "{etcd}: another command is named {name}: waiting for the next second"
+                ));
             };
             let queued = queue::queue(session.objects(), session.clock.as_ref(), &order, consent, &waiting).await?;
-            session.ui.note(&format!("{etcd}: queued {} to restore {}", queued.name, backup.name));
+            session
+                .ui
+                .note(&format!("{etcd}: queued {} to restore {}", queued.name, backup.name));
             Ok(Done::Queued(queued))
         }
         (Choice::Fresh, _) => {
             queue::forget_created(session.objects(), target.catalog, consent).await?;
-            session
-                .ui
-                .note(&format!("{etcd}: removed etcd-cluster-created: etcd-manager seeds it anew"));
+            session.ui.note(&format!(
+                "{etcd}: removed etcd-cluster-created: etcd-manager seeds it anew"
+            ));
             Ok(Done::MarkerRemoved)
         }
         _ => Ok(Done::Nothing),

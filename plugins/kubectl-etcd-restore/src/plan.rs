@@ -143,7 +143,9 @@ impl Blocked {
     /// Where something refuses.
     pub fn of(survey: &Survey<'_>) -> Option<Self> {
         let blocking = survey.checks.iter().filter(|check| check.blocks());
-        let named: Vec<String> = blocking.map(|check| format!("{}: {}", subject(check), check.message)).collect();
+        let named: Vec<String> = blocking
+            .map(|check| format!("{}: {}", subject(check), check.message))
+            .collect();
         (!named.is_empty()).then_some(Self(named))
     }
 }
@@ -156,7 +158,9 @@ pub fn show(survey: &Survey<'_>, context: &Context) -> Result<(), AnyFailure> {
     for target in &survey.targets {
         if let Choice::Backup { passed_over, .. } = &target.choice {
             for one in passed_over {
-                session.ui.note(&format!("{}: passed over {one}", target.catalog.store.etcd));
+                session
+                    .ui
+                    .note(&format!("{}: passed over {one}", target.catalog.store.etcd));
             }
         }
     }
@@ -195,7 +199,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         Some(blocked) => Err(blocked.into()),
         None => {
             if is_text(session.format) {
-                session.ui.note("nothing stands in the way; next: kubectl etcd-restore run --yes");
+                session
+                    .ui
+                    .note("nothing stands in the way; next: kubectl etcd-restore run --yes");
             }
             Ok(Exit::Done)
         }

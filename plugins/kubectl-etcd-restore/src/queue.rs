@@ -97,7 +97,10 @@ impl Failure for HalfQueued {
     }
 
     fn hint(&self) -> Option<String> {
-        Some("repeat the command: what is queued already is gone on with; `kubectl etcd-restore commands` shows it".to_owned())
+        Some(
+            "repeat the command: what is queued already is gone on with; `kubectl etcd-restore commands` shows it"
+                .to_owned(),
+        )
     }
 }
 

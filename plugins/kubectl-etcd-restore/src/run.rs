@@ -18,10 +18,11 @@ use crate::choose::{Choice, WantedArgs};
 use crate::context::Context;
 use crate::eyes::Eyes;
 use crate::follow::{Followed, Limits, follow};
+use crate::kubelets::{self, Kubelets};
 use crate::order::{Done, order};
 use crate::plan::{self, Blocked, Planned, is_text};
 use crate::survey::{Survey, Target, Wish, survey};
-use crate::workers::{self, Workers};
+
 
 /// A run that nobody has looked at for so long is another day's.
 const STALE_RUN: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
@@ -82,7 +83,7 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     followed: Option<&'a Followed>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    workers: Option<&'a Workers>,
+    workers: Option<&'a Kubelets>,
     /// The commands that come next.
     next: Vec<String>,
 }
@@ -212,7 +213,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         api: args.api_timeout,
     };
     let followed = follow(&eyes, &survey.targets, &record, &limits, context).await?;
-    let workers = workers::wait(&eyes, args.workers_timeout, context).await;
+    let workers = kubelets::wait(&eyes, args.workers_timeout, context).await;
     if let Some(at) = &survey.record_at {
         run_record::remove(session.objects(), at, &consent).await?;
     }
@@ -350,7 +351,7 @@ async fn note(
     Ok(())
 }
 
-fn next_steps(survey: &Survey<'_>, workers: Option<&Workers>) -> Vec<String> {
+fn next_steps(survey: &Survey<'_>, workers: Option<&Kubelets>) -> Vec<String> {
     let name = &survey.facts.cluster;
     let mut next = Vec::new();
     if !survey.facts.alive().is_empty() {

@@ -65,9 +65,10 @@ impl StatusRow {
             EtcdSeen::NotAsked(why) => (format!("not asked: {why}"), None),
             EtcdSeen::Silent(why) => (format!("nobody answers: {why}"), None),
             EtcdSeen::Quarantined(answer) => ("answers in quarantine".to_owned(), Some(answer.revision)),
-            EtcdSeen::Serving(answer) if !answer.leader => {
-                ("answers, and has no leader: too few members are up".to_owned(), Some(answer.revision))
-            }
+            EtcdSeen::Serving(answer) if !answer.leader => (
+                "answers, and has no leader: too few members are up".to_owned(),
+                Some(answer.revision),
+            ),
             EtcdSeen::Serving(answer) => ("serves".to_owned(), Some(answer.revision)),
         };
         let store = seen.store.as_ref().ok();
@@ -154,7 +155,12 @@ pub fn remarks(row: &StatusRow, follow: &Follow) -> Vec<String> {
     let mut said = Vec::new();
     if let Some(cause) = &follow.cause {
         let line = cause.line.as_ref().map(|line| format!(" ({line})")).unwrap_or_default();
-        said.push(format!("{} LOOPS: {}{line}; {}", row.etcd, cause.cause.says(), cause.cause.way_out()));
+        said.push(format!(
+            "{} LOOPS: {}{line}; {}",
+            row.etcd,
+            cause.cause.says(),
+            cause.cause.way_out()
+        ));
     }
     if let Some(problem) = &row.problem {
         said.push(format!("{}: {problem}", row.etcd));
@@ -181,7 +187,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let eyes = Eyes::open(context, &catalogs, &args.access).await;
     let now = session.now();
     let look = eyes.look().await;
-    let mut follows: Vec<Follow> = look.etcds.iter().map(|seen| Follow::default().step(seen, now)).collect();
+    let mut follows: Vec<Follow> = look
+        .etcds
+        .iter()
+        .map(|seen| Follow::default().step(seen, now))
+        .collect();
     show(&look, &follows, &catalogs, context)?;
     if !args.watch {
         let loops = follows.iter().any(|follow| follow.state == State::Looping);

@@ -97,13 +97,21 @@ fn is_the_same(ordered: &Ordered, choice: &Choice<'_>) -> bool {
 /// Looks.
 pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Context) -> Result<Survey<'a>, AnyFailure> {
     let objects = context.session.objects();
-    let cluster = catalogs.first().map(|catalog| catalog.store.cluster.clone()).unwrap_or_default();
-    let record_at = catalogs.iter().find_map(|catalog| run_record::place(catalog.store.recovery.as_ref()?));
+    let cluster = catalogs
+        .first()
+        .map(|catalog| catalog.store.cluster.clone())
+        .unwrap_or_default();
+    let record_at = catalogs
+        .iter()
+        .find_map(|catalog| run_record::place(catalog.store.recovery.as_ref()?));
     let record = match (&record_at, wish.resume) {
         (Some(at), true) => match run_record::read(objects, at).await? {
             Ok(record) => record,
             Err(why) => {
-                context.session.ui.warn(&format!("{at} cannot be read and is passed over: {why}"));
+                context
+                    .session
+                    .ui
+                    .warn(&format!("{at} cannot be read and is passed over: {why}"));
                 None
             }
         },
@@ -173,7 +181,9 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
 }
 
 fn api_ready(look: &Look) -> Told<bool> {
-    look.api.ready().map_or_else(|| Told::NotKnown(look.api.says()), Told::Is)
+    look.api
+        .ready()
+        .map_or_else(|| Told::NotKnown(look.api.says()), Told::Is)
 }
 
 async fn of_etcd(
@@ -205,9 +215,13 @@ async fn of_etcd(
         etcd: catalog.store.etcd.clone(),
         control: control.to_string(),
         wanted,
-        spec: fact(spec, |bytes| ClusterSpec::parse(bytes).map_err(|error| error.to_string())),
+        spec: fact(spec, |bytes| {
+            ClusterSpec::parse(bytes).map_err(|error| error.to_string())
+        }),
         created: fact(created, |bytes| {
-            ClusterCreated::parse(bytes).map(drop).map_err(|error| error.to_string())
+            ClusterCreated::parse(bytes)
+                .map(drop)
+                .map_err(|error| error.to_string())
         }),
         spec_members: catalog.store.members.len(),
         commands: queue
@@ -248,7 +262,10 @@ async fn of_backup(
     };
     let version = match &examined.meta {
         Some(meta) => Some(meta.etcd_version.clone()),
-        None if backup.has_meta => examine::meta(looking.objects, backup).await?.ok().map(|meta| meta.etcd_version),
+        None if backup.has_meta => examine::meta(looking.objects, backup)
+            .await?
+            .ok()
+            .map(|meta| meta.etcd_version),
         None => None,
     };
     Ok((

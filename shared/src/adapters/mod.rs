@@ -18,5 +18,7 @@ pub mod pack;
 mod s3;
 pub mod save;
 pub mod session;
+#[cfg(feature = "ssh")]
+pub mod ssh;
 pub mod stores;
 pub mod unpack;

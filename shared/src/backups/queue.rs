@@ -80,9 +80,10 @@ impl Failure for QueueError {
             Self::Store(error) => Failure::hint(error),
             Self::CopyBack(error) => error.hint(),
             Self::Crowded(_) => Some("look who does: `kubectl etcd-restore commands`".to_owned()),
-            Self::NotTheSame(_) | Self::NotReadBack { .. } => {
-                Some("look with `kubectl etcd-restore commands`; `kubectl etcd-restore cancel NAME` takes it back".to_owned())
-            }
+            Self::NotTheSame(_) | Self::NotReadBack { .. } => Some(
+                "look with `kubectl etcd-restore commands`; `kubectl etcd-restore cancel NAME` takes it back"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -119,7 +120,11 @@ pub async fn queue(
             Err(StoreError {
                 kind: StoreErrorKind::AlreadyExists,
                 ..
-            }) if objects.get(&at, LIMIT).await.is_ok_and(|found| found == file.as_bytes()) => {
+            }) if objects
+                .get(&at, LIMIT)
+                .await
+                .is_ok_and(|found| found == file.as_bytes()) =>
+            {
                 return Ok(Queued { name, at });
             }
             Err(StoreError {
@@ -148,7 +153,9 @@ fn own_folder(catalog: &Catalog, name: &BackupName) -> StoreUrl {
 
 async fn copy_back(objects: &dyn ObjectStore, order: &Order<'_>, consent: &Consent) -> Result<(), QueueError> {
     let copy = pinning::plan_copy_back(order.catalog, order.backup);
-    pinning::pin(objects, &copy, consent).await.map_err(QueueError::CopyBack)
+    pinning::pin(objects, &copy, consent)
+        .await
+        .map_err(QueueError::CopyBack)
 }
 
 async fn read_back(objects: &dyn ObjectStore, queued: Queued, written: &[u8]) -> Result<Queued, QueueError> {
@@ -216,7 +223,11 @@ pub async fn control(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Con
     let (mut found, mut created) = (Vec::new(), false);
     for object in objects.list(&folder).await? {
         created |= object.path == layout::CLUSTER_CREATED_FILE;
-        let Some(name) = object.path.strip_suffix(layout::COMMAND_FILE).map(|name| name.trim_end_matches('/')) else {
+        let Some(name) = object
+            .path
+            .strip_suffix(layout::COMMAND_FILE)
+            .map(|name| name.trim_end_matches('/'))
+        else {
             continue;
         };
         if name.is_empty() || name.contains('/') {
@@ -257,7 +268,11 @@ pub async fn cancel(objects: &dyn ObjectStore, found: &Found, _consent: &Consent
 ///
 /// # Errors
 /// Where the store refuses.
-pub async fn forget_created(objects: &dyn ObjectStore, catalog: &Catalog, _consent: &Consent) -> Result<(), StoreError> {
+pub async fn forget_created(
+    objects: &dyn ObjectStore,
+    catalog: &Catalog,
+    _consent: &Consent,
+) -> Result<(), StoreError> {
     objects
         .delete(&control_folder(catalog).join(layout::CLUSTER_CREATED_FILE))
         .await

@@ -75,7 +75,9 @@ pub fn place(recovery: &StoreUrl) -> Option<StoreUrl> {
 /// Where the store does not answer.
 pub async fn read(objects: &dyn ObjectStore, at: &StoreUrl) -> Result<Result<Option<RunRecord>, String>, StoreError> {
     match objects.get(at, LIMIT).await {
-        Ok(content) => Ok(serde_json::from_slice(&content).map(Some).map_err(|error| error.to_string())),
+        Ok(content) => Ok(serde_json::from_slice(&content)
+            .map(Some)
+            .map_err(|error| error.to_string())),
         Err(error) if error.kind == StoreErrorKind::NotFound => Ok(Ok(None)),
         Err(error) => Err(error),
     }
@@ -134,6 +136,9 @@ mod tests {
     #[test]
     fn it_lies_beside_the_pins_where_kops_does_not_look() {
         let recovery = "s3://b/c/backups/recovery/main".parse().unwrap();
-        assert_eq!(place(&recovery).unwrap().to_string(), "s3://b/c/backups/recovery/etcd-restore-run.json");
+        assert_eq!(
+            place(&recovery).unwrap().to_string(),
+            "s3://b/c/backups/recovery/etcd-restore-run.json"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests and `cargo xtask` stand on: the real components, servers on this machine, hermetic commands and the
 //! fixtures.
 
+pub mod aws;
 pub mod command;
 pub mod components;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod servers;
 pub mod stand_in;
 pub mod store;
 
+pub use aws::{AwsAccount, KopsCluster};
 pub use command::{Cmd, Ended};
 pub use components::EtcdVersion;
 pub use error::Error;
@@ -23,4 +25,6 @@ pub use servers::{
     Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, Moto, Pod, Put, S3, SeaweedFs, ServerTls, Sshd,
     Stored,
 };
-pub use stand_in::{ControlLoopOptions, ControlLoopStandIn, EtcdManagerStandIn, HoldAt, ManagerStore};
+pub use stand_in::{
+    ContainerRuntime, ControlLoopOptions, ControlLoopStandIn, EtcdManagerStandIn, HoldAt, ManagerStore, MasterStandIn, MastersStandIn,
+};

@@ -53,9 +53,17 @@ pub fn keys(secret: &[u8]) -> Result<Vec<String>, String> {
         .ok_or_else(|| "its Data is no base64 of a text".to_owned())?;
     let config: Config = serde_saphyr::from_str(&text).map_err(|_| "it is no EncryptionConfiguration".to_owned())?;
     let mut keys = Vec::new();
-    for (provider, settings) in config.resources.into_iter().flat_map(|resource| resource.providers).flatten() {
+    for (provider, settings) in config
+        .resources
+        .into_iter()
+        .flat_map(|resource| resource.providers)
+        .flatten()
+    {
         let settings = settings.unwrap_or_default();
-        let names = settings.name.into_iter().chain(settings.keys.into_iter().map(|key| key.name));
+        let names = settings
+            .name
+            .into_iter()
+            .chain(settings.keys.into_iter().map(|key| key.name));
         keys.extend(names.map(|name| format!("{provider}:{name}")));
     }
     keys.sort();
@@ -68,7 +76,9 @@ mod tests {
     use super::*;
 
     fn secret(config: &str) -> Vec<u8> {
-        serde_json::json!({ "Data": BASE64.encode(config) }).to_string().into_bytes()
+        serde_json::json!({ "Data": BASE64.encode(config) })
+            .to_string()
+            .into_bytes()
     }
 
     #[test]
@@ -83,7 +93,10 @@ resources:
   - kms: {apiVersion: v2, name: vault, endpoint: unix:///run/kms.sock}
   - identity: {}
 ";
-        assert_eq!(keys(&secret(config)).unwrap(), ["aescbc:key1", "aescbc:key2", "kms:vault"]);
+        assert_eq!(
+            keys(&secret(config)).unwrap(),
+            ["aescbc:key1", "aescbc:key2", "kms:vault"]
+        );
         assert_eq!(keys(&secret("resources: []")).unwrap(), Vec::<String>::new());
     }
 

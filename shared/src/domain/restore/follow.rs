@@ -267,7 +267,10 @@ impl Follow {
         }
         self.backup = first.and_then(|command| command.backup.clone().ok());
         self.newest_before.get_or_insert_with(|| store.newest.clone());
-        if let Some((broken, why)) = commands.iter().find_map(|command| Some((command, command.backup.as_ref().err()?))) {
+        if let Some((broken, why)) = commands
+            .iter()
+            .find_map(|command| Some((command, command.backup.as_ref().err()?)))
+        {
             self.problem = Some(format!(
                 "command {} cannot be read ({why}): it blocks the leader, and with it the whole queue and all backups",
                 broken.name
@@ -296,7 +299,12 @@ impl Follow {
 
     fn without_command(&mut self, seen: &Seen, store: &StoreSeen) -> State {
         let followed = self.command.is_some();
-        if followed && self.newest_before.as_ref().is_some_and(|before| *before != store.newest) {
+        if followed
+            && self
+                .newest_before
+                .as_ref()
+                .is_some_and(|before| *before != store.newest)
+        {
             self.new_backup.clone_from(&store.newest);
         }
         self.cause = None;
@@ -320,7 +328,10 @@ impl Follow {
     }
 
     fn looping(&self) -> Option<Cause> {
-        let said = self.failures.iter().find(|(cause, (times, _))| *times >= cause.patience());
+        let said = self
+            .failures
+            .iter()
+            .find(|(cause, (times, _))| *times >= cause.patience());
         if let Some((cause, (_, line))) = said {
             return Some(Cause {
                 cause: *cause,

@@ -130,7 +130,10 @@ fn a_command_that_goes_while_the_same_etcd_serves_was_cancelled() {
 #[test]
 fn a_cause_said_twice_is_a_loop_and_one_missing_peer_is_none() {
     let said = |cause| Seen {
-        log: Some(vec![LogEvent::TookCommand, LogEvent::Failed(cause, "the line".to_owned())]),
+        log: Some(vec![
+            LogEvent::TookCommand,
+            LogEvent::Failed(cause, "the line".to_owned()),
+        ]),
         ..seen(&[COMMAND], unseen())
     };
     let peers = || said(LoopCause::TooFewPeers);
@@ -139,7 +142,10 @@ fn a_cause_said_twice_is_a_loop_and_one_missing_peer_is_none() {
     let (states, follow) = walk([said(LoopCause::BackupUnreadable), said(LoopCause::BackupUnreadable)]);
     assert_eq!(states, [State::Restoring, State::Looping]);
     let cause = follow.cause.clone().unwrap();
-    assert_eq!((cause.cause, cause.line.as_deref()), (LoopCause::BackupUnreadable, Some("the line")));
+    assert_eq!(
+        (cause.cause, cause.line.as_deref()),
+        (LoopCause::BackupUnreadable, Some("the line"))
+    );
     // Cancelled: the loop is over.
     assert_eq!(follow.step(&seen(&[], unseen()), now(9)).cause, None);
 }
@@ -147,7 +153,13 @@ fn a_cause_said_twice_is_a_loop_and_one_missing_peer_is_none() {
 #[test]
 fn new_etcds_coming_and_going_under_one_command_are_a_loop_whose_cause_their_data_tells() {
     let pass = |cluster, revision| seen(&[COMMAND], EtcdSeen::Quarantined(answer(cluster, revision)));
-    let (states, follow) = walk([pass(1, 1), pass(1, 1), pass(2, 1), seen(&[COMMAND], silent()), pass(3, 1)]);
+    let (states, follow) = walk([
+        pass(1, 1),
+        pass(1, 1),
+        pass(2, 1),
+        seen(&[COMMAND], silent()),
+        pass(3, 1),
+    ]);
     assert_eq!(states[..4], [State::Restoring; 4]);
     assert_eq!(follow.cause.unwrap().cause, LoopCause::Unknown);
     let (_, follow) = walk([pass(1, 200), pass(2, 1), pass(2, 200), pass(3, 1)]);

@@ -50,11 +50,15 @@ impl LoopCause {
     #[must_use]
     pub const fn says(self) -> &'static str {
         match self {
-            Self::BackupUnreadable => "etcd-manager cannot read the backup: it is not in the store, or its meta is broken",
+            Self::BackupUnreadable => {
+                "etcd-manager cannot read the backup: it is not in the store, or its meta is broken"
+            }
             Self::UnknownVersion => "this etcd-manager does not have the etcd version that the backup needs",
             Self::RestoreFailed => "etcd-manager found the backup and could not restore it",
             Self::TooFewPeers => "etcd-manager finds fewer masters than the cluster's spec asks for",
-            Self::Unknown => "etcd comes up empty and is stopped again and again: etcd-manager cannot restore this backup",
+            Self::Unknown => {
+                "etcd comes up empty and is stopped again and again: etcd-manager cannot restore this backup"
+            }
             Self::CommandStays => {
                 "the restore was carried out and the command is still there: the masters may not delete it"
             }
@@ -73,7 +77,9 @@ impl LoopCause {
                 "cancel the command; then use a backup of another etcd version, or give the masters an etcd-manager that has \
                  this one: spec.etcdClusters[].manager.image, then `kops update cluster --yes` and new masters"
             }
-            Self::TooFewPeers => "start the missing masters: see `kubectl etcd-restore logs` and the Auto Scaling groups",
+            Self::TooFewPeers => {
+                "start the missing masters: see `kubectl etcd-restore logs` and the Auto Scaling groups"
+            }
             Self::CommandStays => {
                 "give the masters' role s3:DeleteObject on control/ in the backup store, or remove the command by \
                  `kubectl etcd-restore cancel` with your own credentials"
@@ -144,7 +150,10 @@ mod tests {
     #[test]
     fn knows_the_sounds_of_a_restore() {
         for (line, event) in [
-            ("I1122 15:20:07 controller.go:1] I am leader with token \"x\"", LogEvent::Leads),
+            (
+                "I1122 15:20:07 controller.go:1] I am leader with token \"x\"",
+                LogEvent::Leads,
+            ),
             ("we are not leader", LogEvent::Follows),
             (
                 "W1122 controller.go:427] etcd has 0 members registered; must issue restore-backup command to proceed",
@@ -160,11 +169,20 @@ mod tests {
         }
         for (line, cause) in [
             ("error reading backup info in \"x\"", LoopCause::BackupUnreadable),
-            ("error restoring backup on peer: unknown etcd version \"3.4.3\"", LoopCause::UnknownVersion),
+            (
+                "error restoring backup on peer: unknown etcd version \"3.4.3\"",
+                LoopCause::UnknownVersion,
+            ),
             ("error restoring backup on peer etcd-a: rpc", LoopCause::RestoreFailed),
-            ("unable to find peer on which to run restore operation", LoopCause::TooFewPeers),
+            (
+                "unable to find peer on which to run restore operation",
+                LoopCause::TooFewPeers,
+            ),
         ] {
-            assert!(matches!(read(line), Some(LogEvent::Failed(found, _)) if found == cause), "{line}");
+            assert!(
+                matches!(read(line), Some(LogEvent::Failed(found, _)) if found == cause),
+                "{line}"
+            );
         }
         assert_eq!(read("starting etcd"), None);
     }

@@ -158,7 +158,11 @@ pub fn checks(facts: &ClusterFacts, now: Timestamp) -> Vec<Check> {
     found.extend(times(facts));
     found.extend(encryption(facts));
     if let Told::NotKnown(why) = &facts.api_ready {
-        found.push(Check::found("api", Severity::Info, format!("the API was not asked: {why}")));
+        found.push(Check::found(
+            "api",
+            Severity::Info,
+            format!("the API was not asked: {why}"),
+        ));
     }
     found
 }
@@ -170,9 +174,15 @@ fn of_etcd(etcd: &EtcdFacts, facts: &ClusterFacts, now: Timestamp) -> Vec<Check>
     found.extend(created(etcd));
     found.push(queue(etcd));
     found.push(alive(etcd, facts));
-    if let Some(ahead) = etcd.newest.map(|newest| newest.duration_since(now)).filter(|ahead| *ahead > SKEW) {
+    if let Some(ahead) = etcd
+        .newest
+        .map(|newest| newest.duration_since(now))
+        .filter(|ahead| *ahead > SKEW)
+    {
         let message = format!("the newest backup is named {} in the future", units::age(ahead));
-        found.push(Check::found("clock", Severity::Warn, message).cure("check the clocks of the masters and of this machine"));
+        found.push(
+            Check::found("clock", Severity::Warn, message).cure("check the clocks of the masters and of this machine"),
+        );
     }
     found
 }
@@ -185,7 +195,11 @@ fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
             return Check::passed(NAME, message);
         }
         Wanted::Nothing(reasons) => {
-            let severity = if etcd.etcd == MAIN { Severity::Block } else { Severity::Warn };
+            let severity = if etcd.etcd == MAIN {
+                Severity::Block
+            } else {
+                Severity::Warn
+            };
             let message = format!("no good backup: {}", reasons.join("; "));
             return Check::found(NAME, severity, message).cure(if etcd.etcd == MAIN {
                 "look at them all: `kubectl etcd-backups verify --all`; a pinned or downloaded one can be named by --backup"
@@ -214,13 +228,21 @@ fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
         return Check::found(NAME, severity, format!("{name}: {}", reasons.join("; ")))
             .cure("choose another: `kubectl etcd-backups inspect NAME` shows what it holds; --even-if-poor takes it all the same");
     }
-    let from = if backup.in_store { "" } else { ", copied back from where it is pinned" };
+    let from = if backup.in_store {
+        ""
+    } else {
+        ", copied back from where it is pinned"
+    };
     let passed = match backup.passed_over.len() {
         0 => String::new(),
         1 => "; 1 younger one is not good".to_owned(),
         several => format!("; {several} younger ones are not good"),
     };
-    let good = if etcd.etcd == MAIN { "verified, good" } else { "verified" };
+    let good = if etcd.etcd == MAIN {
+        "verified, good"
+    } else {
+        "verified"
+    };
     Check::passed(NAME, format!("{name}: {good}, {} keys{from}{passed}", backup.keys))
 }
 
@@ -234,13 +256,21 @@ fn spec(etcd: &EtcdFacts, cluster: &str) -> Check {
             "etcd-cluster-spec is missing: etcd-manager does nothing without it",
         )
         .cure(cure),
-        ControlFact::Broken(why) => {
-            Check::found(NAME, Severity::Block, format!("etcd-cluster-spec: {why}: etcd-manager is blocked")).cure(cure)
-        }
+        ControlFact::Broken(why) => Check::found(
+            NAME,
+            Severity::Block,
+            format!("etcd-cluster-spec: {why}: etcd-manager is blocked"),
+        )
+        .cure(cure),
         ControlFact::Says(spec) => {
             let says = format!("{} members of etcd {}", spec.member_count, spec.etcd_version);
             if spec.member_count < 1 || spec.etcd_version.is_empty() {
-                return Check::found(NAME, Severity::Block, format!("etcd-cluster-spec makes no sense: {says}")).cure(cure);
+                return Check::found(
+                    NAME,
+                    Severity::Block,
+                    format!("etcd-cluster-spec makes no sense: {says}"),
+                )
+                .cure(cure);
             }
             if etcd.spec_members > 0 && usize::try_from(spec.member_count) != Ok(etcd.spec_members) {
                 let message = format!("{says}, and the cluster's spec has {} members", etcd.spec_members);
@@ -296,7 +326,10 @@ fn queue(etcd: &EtcdFacts) -> Check {
         return Check::found(NAME, Severity::Block, message).cure(of(&broken.name));
     }
     if let Some(own) = etcd.adopted() {
-        return Check::passed(NAME, format!("holds this very restore already ({}): it is gone on with", own.name));
+        return Check::passed(
+            NAME,
+            format!("holds this very restore already ({}): it is gone on with", own.name),
+        );
     }
     match etcd.commands.as_slice() {
         [] => Check::passed(NAME, "empty"),
@@ -308,8 +341,14 @@ fn queue(etcd: &EtcdFacts) -> Check {
                     format!("{} (restores {backup})", command.name)
                 })
                 .collect();
-            let message = format!("holds {}: every queued command is run, each wipes again", names.join(", "));
-            let first = commands.first().map(|command| command.name.as_str()).unwrap_or_default();
+            let message = format!(
+                "holds {}: every queued command is run, each wipes again",
+                names.join(", ")
+            );
+            let first = commands
+                .first()
+                .map(|command| command.name.as_str())
+                .unwrap_or_default();
             Check::found(NAME, Severity::Block, message).cure(of(first))
         }
     }
@@ -324,12 +363,16 @@ fn alive(etcd: &EtcdFacts, facts: &ClusterFacts) -> Check {
     };
     match &etcd.alive {
         EtcdSeen::Serving(_) if etcd.wanted == Wanted::Fresh => {
-            Check::found(NAME, Severity::Block, "it serves: there is nothing to seed anew").cure("leave out --fresh for it")
+            Check::found(NAME, Severity::Block, "it serves: there is nothing to seed anew")
+                .cure("leave out --fresh for it")
         }
         EtcdSeen::Serving(answer) => Check::found(
             NAME,
             Severity::Warn,
-            format!("IT IS ALIVE at revision {}: {lost}; its data stays in data-trashcan/ on the volumes", answer.revision),
+            format!(
+                "IT IS ALIVE at revision {}: {lost}; its data stays in data-trashcan/ on the volumes",
+                answer.revision
+            ),
         )
         .cure("make sure that you mean this cluster; `kubectl etcd-backups take` keeps what it holds now"),
         EtcdSeen::Quarantined(_) => Check::found(
@@ -344,12 +387,18 @@ fn alive(etcd: &EtcdFacts, facts: &ClusterFacts) -> Check {
             format!("it does not answer, and THE API IS READY, so it is alive: {lost}"),
         ),
         EtcdSeen::Silent(_) => Check::passed(NAME, "nobody answers: nothing living is lost"),
-        EtcdSeen::NotAsked(_) if by_api => {
-            Check::found(NAME, Severity::Warn, format!("THE API IS READY, so it is alive: {lost}"))
-                .cure("make sure that you mean this cluster; `kubectl etcd-backups take` keeps what it holds now")
-        }
-        EtcdSeen::NotAsked(why) => Check::found(NAME, Severity::Info, format!("whether it is alive was not asked: {why}"))
-            .cure("pass --endpoints or --host, so that it is asked"),
+        EtcdSeen::NotAsked(_) if by_api => Check::found(
+            NAME,
+            Severity::Warn,
+            format!("THE API IS READY, so it is alive: {lost}"),
+        )
+        .cure("make sure that you mean this cluster; `kubectl etcd-backups take` keeps what it holds now"),
+        EtcdSeen::NotAsked(why) => Check::found(
+            NAME,
+            Severity::Info,
+            format!("whether it is alive was not asked: {why}"),
+        )
+        .cure("pass --endpoints or --host, so that it is asked"),
     }
 }
 
@@ -386,7 +435,9 @@ fn peers(facts: &ClusterFacts) -> Check {
             Severity::Warn,
             format!("how many of {wanted} run could not be asked: {why}"),
         )
-        .cure(format!("make sure that {wanted} masters run before you go on; pass --profile so that AWS can be asked")),
+        .cure(format!(
+            "make sure that {wanted} masters run before you go on; pass --profile so that AWS can be asked"
+        )),
     }
 }
 
@@ -432,16 +483,25 @@ fn encryption(facts: &ClusterFacts) -> Option<Check> {
                 .map(|key| key.as_str())
                 .collect();
             if missing.is_empty() {
-                Check::passed(NAME, "the cluster's encryption config knows every key that the backup needs")
+                Check::passed(
+                    NAME,
+                    "the cluster's encryption config knows every key that the backup needs",
+                )
             } else {
-                let message = format!("values are encrypted by {}, which the cluster's encryption config lacks", missing.join(", "));
+                let message = format!(
+                    "values are encrypted by {}, which the cluster's encryption config lacks",
+                    missing.join(", ")
+                );
                 Check::found(NAME, Severity::Warn, message)
                     .cure("add the key to the encryption config (`kops create secret encryptionconfig`) before the API starts")
             }
         }
         Told::NotKnown(why) => {
             let keys: Vec<&str> = needed.iter().map(|key| key.as_str()).collect();
-            let message = format!("values are encrypted by {}; the cluster's encryption config could not be read: {why}", keys.join(", "));
+            let message = format!(
+                "values are encrypted by {}; the cluster's encryption config could not be read: {why}",
+                keys.join(", ")
+            );
             Check::found(NAME, Severity::Warn, message).cure("make sure that the masters have these keys")
         }
     })

@@ -80,29 +80,54 @@ fn after_a_wipe_with_good_backups_nothing_refuses() {
 fn every_refusal_comes_with_a_cure() {
     type Change = fn(&mut ClusterFacts);
     let changes: [(&str, Change); 13] = [
-        ("main backup", |facts| backup_of(facts, 0).rejections = vec![Rejection::Empty]),
-        ("main backup", |facts| backup_of(facts, 0).rejections = vec![Rejection::NoNodes]),
-        ("main backup", |facts| facts.etcds[0].wanted = Wanted::Nothing(vec!["empty".to_owned()])),
+        ("main backup", |facts| {
+            backup_of(facts, 0).rejections = vec![Rejection::Empty]
+        }),
+        ("main backup", |facts| {
+            backup_of(facts, 0).rejections = vec![Rejection::NoNodes]
+        }),
+        ("main backup", |facts| {
+            facts.etcds[0].wanted = Wanted::Nothing(vec!["empty".to_owned()])
+        }),
         ("events backup", |facts| {
             backup_of(facts, 1).rejections = vec![Rejection::Damaged("page 3".to_owned())];
         }),
         ("main cluster-spec", |facts| facts.etcds[0].spec = ControlFact::Missing),
-        ("events cluster-spec", |facts| facts.etcds[1].spec = ControlFact::Broken("no JSON".to_owned())),
+        ("events cluster-spec", |facts| {
+            facts.etcds[1].spec = ControlFact::Broken("no JSON".to_owned())
+        }),
         ("main cluster-spec", |facts| {
-            facts.etcds[0].spec = ControlFact::Says(ClusterSpec { member_count: 0, etcd_version: String::new() });
+            facts.etcds[0].spec = ControlFact::Says(ClusterSpec {
+                member_count: 0,
+                etcd_version: String::new(),
+            });
         }),
-        ("main created-marker", |facts| facts.etcds[0].created = ControlFact::Missing),
-        ("main created-marker", |facts| facts.etcds[0].created = ControlFact::Broken("empty".to_owned())),
-        ("main queue", |facts| {
-            facts.etcds[0].commands = vec![QueuedFact { name: "n".to_owned(), backup: Ok(name(17).to_string()) }];
+        ("main created-marker", |facts| {
+            facts.etcds[0].created = ControlFact::Missing
+        }),
+        ("main created-marker", |facts| {
+            facts.etcds[0].created = ControlFact::Broken("empty".to_owned())
         }),
         ("main queue", |facts| {
-            facts.etcds[0].commands = vec![QueuedFact { name: "n".to_owned(), backup: Err("bad".to_owned()) }];
+            facts.etcds[0].commands = vec![QueuedFact {
+                name: "n".to_owned(),
+                backup: Ok(name(17).to_string()),
+            }];
+        }),
+        ("main queue", |facts| {
+            facts.etcds[0].commands = vec![QueuedFact {
+                name: "n".to_owned(),
+                backup: Err("bad".to_owned()),
+            }];
         }),
         (" masters", |facts| facts.masters = Told::Is(vec!["i-1".to_owned()])),
         ("events etcd", |facts| {
             facts.etcds[1].wanted = Wanted::Fresh;
-            facts.etcds[1].alive = EtcdSeen::Serving(Answer { cluster: 1, revision: 9, leader: true });
+            facts.etcds[1].alive = EtcdSeen::Serving(Answer {
+                cluster: 1,
+                revision: 9,
+                leader: true,
+            });
         }),
     ];
     for (expected, change) in changes {
@@ -120,19 +145,28 @@ fn a_poor_backup_is_taken_only_when_told_so_and_a_damaged_one_never() {
     let mut facts = facts();
     facts.even_if_poor = true;
     backup_of(&mut facts, 0).rejections = vec![Rejection::NoNodes];
-    assert_eq!((blocked(&facts).len(), warned(&facts)), (0, vec!["main backup".to_owned()]));
+    assert_eq!(
+        (blocked(&facts).len(), warned(&facts)),
+        (0, vec!["main backup".to_owned()])
+    );
     backup_of(&mut facts, 0).rejections = vec![Rejection::Damaged("page 3".to_owned())];
     assert_eq!(blocked(&facts), ["main backup"]);
     // The other etcd clusters may be poor.
     let mut facts = self::facts();
     backup_of(&mut facts, 1).rejections = vec![Rejection::Empty];
-    assert_eq!((blocked(&facts).len(), warned(&facts)), (0, vec!["events backup".to_owned()]));
+    assert_eq!(
+        (blocked(&facts).len(), warned(&facts)),
+        (0, vec!["events backup".to_owned()])
+    );
 }
 
 #[test]
 fn the_very_restore_that_is_queued_is_gone_on_with() {
     let mut facts = facts();
-    facts.etcds[0].commands = vec![QueuedFact { name: "n".to_owned(), backup: Ok(name(18).to_string()) }];
+    facts.etcds[0].commands = vec![QueuedFact {
+        name: "n".to_owned(),
+        backup: Ok(name(18).to_string()),
+    }];
     assert!(blocked(&facts).is_empty());
     assert_eq!(facts.etcds[0].adopted().unwrap().name, "n");
     // Twice the same is twice a wipe.
@@ -144,11 +178,18 @@ fn the_very_restore_that_is_queued_is_gone_on_with() {
 #[test]
 fn a_living_etcd_is_named_and_so_is_what_is_lost() {
     let mut facts = facts();
-    facts.etcds[0].alive = EtcdSeen::Serving(Answer { cluster: 1, revision: 900, leader: true });
+    facts.etcds[0].alive = EtcdSeen::Serving(Answer {
+        cluster: 1,
+        revision: 900,
+        leader: true,
+    });
     assert_eq!(facts.alive(), ["main"]);
     let found = checks(&facts, now());
     let check = found.iter().find(|check| check.name == "etcd").unwrap();
-    assert!(check.message.contains("everything after 2026-11-22T15:18:01Z is lost"), "{check:?}");
+    assert!(
+        check.message.contains("everything after 2026-11-22T15:18:01Z is lost"),
+        "{check:?}"
+    );
     // Out of sight, and the API tells.
     facts.etcds[0].alive = EtcdSeen::NotAsked("no way".to_owned());
     facts.api_ready = Told::Is(true);
@@ -176,7 +217,10 @@ fn one_master_is_enough_for_a_cluster_of_one() {
     let mut facts = facts();
     facts.etcds.truncate(1);
     facts.etcds[0].spec_members = 1;
-    facts.etcds[0].spec = ControlFact::Says(ClusterSpec { member_count: 1, etcd_version: "3.6.11".to_owned() });
+    facts.etcds[0].spec = ControlFact::Says(ClusterSpec {
+        member_count: 1,
+        etcd_version: "3.6.11".to_owned(),
+    });
     facts.masters = Told::Is(vec!["i-1".to_owned()]);
     assert!(checks(&facts, now()).iter().all(|check| check.ok));
 }

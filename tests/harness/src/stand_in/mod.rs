@@ -4,7 +4,9 @@
 mod control_loop;
 mod etcd_manager;
 mod manager_store;
+mod masters;
 
 pub use control_loop::{ControlLoopStandIn, ControlLoopOptions, HoldAt};
 pub use manager_store::ManagerStore;
 pub use etcd_manager::EtcdManagerStandIn;
+pub use masters::{ContainerRuntime, MasterStandIn, MastersStandIn};
