@@ -126,6 +126,8 @@ fn a_backup_that_etcd_manager_cannot_read_is_told_as_the_loop_it_is() {
     // The way out works.
     let name = stand.queued("main").remove(0);
     stand.restore(&format!("cancel main={name} --yes")).run().unwrap().success();
+    stand.seeing("queue main=latest-good --yes").run().unwrap().success();
+    manager.restart();
     stand.seeing("run --etcd main --yes").run().unwrap().success();
     let report = keys(&manager);
     assert_eq!(report.into_keys().collect::<Vec<_>>(), expected("main", "2026-11-22T15:19:01Z-000002"));

@@ -20,7 +20,7 @@ pub use command::{Cmd, Ended};
 pub use components::EtcdVersion;
 pub use error::Error;
 pub use pki::{Ca, KeyKind, Usage};
-pub use proxy::{Fault, Proxy, Recorded, Rule};
+pub use proxy::{Fault, Proxy, Recorded, Rule, Victim};
 pub use servers::{
     Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, Moto, Pod, Put, S3, SeaweedFs, ServerTls, Sshd,
     Stored,

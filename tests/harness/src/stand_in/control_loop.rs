@@ -88,6 +88,7 @@ struct Shared {
     options: ControlLoopOptions,
     stop: AtomicBool,
     restart: AtomicBool,
+    quarantined: AtomicBool,
     hold: Mutex<Option<HoldAt>>,
     etcd: Mutex<Option<Etcd>>,
     log: PathBuf,
@@ -115,6 +116,7 @@ impl ControlLoopStandIn {
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             restart: AtomicBool::new(false),
+            quarantined: AtomicBool::new(false),
             hold: Mutex::new(None),
             etcd: Mutex::new(None),
             log: folder.path().join("etcd.log"),
@@ -241,6 +243,7 @@ impl Shared {
                 *command = None;
                 Ok(())
             }
+            None if self.quarantined.load(Ordering::Relaxed) => self.let_clients_in(),
             None if !has_etcd => {
                 Err(said("etcd has 0 members registered; must issue restore-backup command to proceed"))
             }
@@ -303,6 +306,11 @@ impl Shared {
         store.delete(path)?;
         self.wait_at(HoldAt::BeforeServing);
         self.take_backup()?;
+        self.let_clients_in()
+    }
+
+    /// Also an etcd that nothing was restored into, once no command is left: so does the real one.
+    fn let_clients_in(&self) -> Result<(), Error> {
         self.say("Setting quarantined state to false");
         *lock(&self.etcd) = None;
         self.start_etcd(self.options.client_port)
@@ -348,6 +356,7 @@ impl Shared {
         let url = format!("http://{}:{port}", self.options.address);
         let etcd = Etcd::start_at(self.options.version, &self.data, &[url])?;
         *lock(&self.etcd) = Some(etcd);
+        self.quarantined.store(port == self.options.quarantine_port, Ordering::Relaxed);
         Ok(())
     }
 
