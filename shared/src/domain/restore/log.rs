@@ -70,36 +70,15 @@ impl LoopCause {
     pub const fn way_out(self) -> &'static str {
         match self {
             Self::BackupUnreadable | Self::RestoreFailed | Self::Unknown => {
-                "cancel the command and queue another backup, then restart the leader, which remembers what it has read: `kubectl etcd-restore \
-                 cancel`, `queue`, `restart-etcd`; the old data lies in data-trashcan/ on the etcd volumes"
-            }
-            Self::UnknownVersion => "this etcd-manager does not have the etcd version that the backup needs",
-            Self::RestoreFailed => "etcd-manager found the backup and could not restore it",
-            Self::TooFewPeers => "etcd-manager finds fewer masters than the cluster's spec asks for",
-            Self::Unknown => {
-                "etcd comes up empty and is stopped again and again: etcd-manager cannot restore this backup"
-            }
-            Self::CommandStays => {
-                "the restore was carried out and the command is still there: the masters may not delete it"
-            }
-        }
-    }
-
-    /// The way out.
-    #[must_use]
-    pub const fn way_out(self) -> &'static str {
-        match self {
-            Self::BackupUnreadable | Self::RestoreFailed | Self::Unknown => {
-                "cancel the command, then queue another backup: `kubectl etcd-restore cancel`, then `kubectl etcd-restore run --backup`; \
-                 the old data lies in data-trashcan/ on the etcd volumes"
+                "cancel the command and queue another backup, then restart the leader, which remembers what it has read: \
+                 `kubectl etcd-restore cancel`, `queue`, `restart-etcd`; the old data lies in data-trashcan/ on the etcd volumes"
             }
             Self::UnknownVersion => {
-                "cancel the command and queue a backup of another etcd version, then `kubectl etcd-restore restart-etcd`; or give the masters an etcd-manager that has \
-                 this one: spec.etcdClusters[].manager.image, then `kops update cluster --yes` and new masters"
+                "cancel the command and queue a backup of another etcd version, then `kubectl etcd-restore restart-etcd`; or give \
+                 the masters an etcd-manager that has this one: spec.etcdClusters[].manager.image, then `kops update cluster --yes` \
+                 and new masters"
             }
-            Self::TooFewPeers => {
-                "start the missing masters: see `kubectl etcd-restore logs` and the Auto Scaling groups"
-            }
+            Self::TooFewPeers => "start the missing masters: see `kubectl etcd-restore logs` and the Auto Scaling groups",
             Self::CommandStays => {
                 "give the masters' role s3:DeleteObject on control/ in the backup store, or remove the command by \
                  `kubectl etcd-restore cancel` with your own credentials"
