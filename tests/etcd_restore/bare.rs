@@ -5,7 +5,11 @@ use serde_json::Value;
 use crate::stand::{RESTORED, Stand, tree, wait_for};
 
 fn report(stand: &Stand) -> Value {
-    let ended = stand.restore("-o json").args(["--endpoints", &stand.endpoints()]).run().unwrap();
+    let ended = stand
+        .restore("-o json")
+        .args(["--endpoints", &stand.endpoints()])
+        .run()
+        .unwrap();
     ended.success().json()
 }
 
@@ -16,7 +20,10 @@ fn from_a_dead_etcd_to_one_that_serves_it_names_the_next_command() {
     let waiting = report(&stand);
     assert_eq!(waiting["stage"], "waiting");
     let next = waiting["next"].as_str().unwrap();
-    assert!(next.starts_with("kubectl etcd-restore plan --state file://") && next.ends_with("--name super.k8s.local"), "{next}");
+    assert!(
+        next.starts_with("kubectl etcd-restore plan --state file://") && next.ends_with("--name super.k8s.local"),
+        "{next}"
+    );
     assert_eq!(tree(stand.root()), before);
 
     stand.restore("queue latest-good --yes").run().unwrap().success();
@@ -27,17 +34,36 @@ fn from_a_dead_etcd_to_one_that_serves_it_names_the_next_command() {
     // The leases of the backup are gone with the restore.
     let found = serving["findings"].as_array().unwrap();
     let leases = found.iter().find(|finding| finding["of"] == "masterleases").unwrap();
-    assert!(leases["says"].as_str().unwrap().starts_with(|first: char| first.is_ascii_digit()));
-    assert!(serving["next"].as_str().unwrap().starts_with("kubectl masterleases list"));
+    assert!(
+        leases["says"]
+            .as_str()
+            .unwrap()
+            .starts_with(|first: char| first.is_ascii_digit())
+    );
+    assert!(
+        serving["next"]
+            .as_str()
+            .unwrap()
+            .starts_with("kubectl masterleases list")
+    );
 }
 
 #[test]
 fn a_run_that_was_left_is_what_comes_next() {
     let stand = Stand::new(RESTORED);
-    stand.seeing("run --etcd main --yes --take-timeout 1s").run().unwrap().code(4);
+    stand
+        .seeing("run --etcd main --yes --take-timeout 1s")
+        .run()
+        .unwrap()
+        .code(4);
     let left = report(&stand);
     assert_eq!(left["stage"], "restoring");
-    assert!(left["next"].as_str().unwrap().starts_with("kubectl etcd-restore run --yes"));
+    assert!(
+        left["next"]
+            .as_str()
+            .unwrap()
+            .starts_with("kubectl etcd-restore run --yes")
+    );
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use harness::store::{self, CLUSTER};
 use harness::paths;
+use harness::store::{self, CLUSTER};
 
 use crate::stand::{MAIN, RESEEDED, RESTORED, Stand, blocking, tree};
 
@@ -30,7 +30,13 @@ fn a_healthy_store_after_a_wipe_has_nothing_in_the_way() {
 fn after_an_accident_the_newest_good_one_is_chosen_and_of_events_one_of_that_time() {
     let stand = Stand::new(RESTORED);
     store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
-    let plan = stand.restore("plan -o json").now("2026-11-22T16:36:00Z").run().unwrap().success().json();
+    let plan = stand
+        .restore("plan -o json")
+        .now("2026-11-22T16:36:00Z")
+        .run()
+        .unwrap()
+        .success()
+        .json();
     assert_eq!(plan["restores"][0]["backup"], MAIN);
     assert_eq!(plan["restores"][0]["passedOver"].as_array().unwrap().len(), 3);
     assert_eq!(plan["restores"][1]["backup"], "2026-11-22T15:20:35Z-000001");
@@ -40,7 +46,10 @@ fn after_an_accident_the_newest_good_one_is_chosen_and_of_events_one_of_that_tim
 fn a_store_without_a_good_backup_refuses_with_every_reason() {
     let stand = Stand::new(RESEEDED);
     let ended = stand.restore("plan").now("2026-11-22T16:36:00Z").run().unwrap().code(3);
-    ended.stdout_has("no good backup").stdout_has("no Nodes").stderr_has("hint:");
+    ended
+        .stdout_has("no good backup")
+        .stdout_has("no Nodes")
+        .stderr_has("hint:");
     // Named all the same it is refused, unless one insists.
     let poor = |more: &str| {
         let plan = format!("plan --backup main=2026-11-22T16:25:17Z-000001 -o json {more}");
@@ -77,13 +86,21 @@ fn bad_backups_refuse() {
         let before = tree(stand.root());
         let run = format!("run --backup main={MAIN} --yes --even-if-poor");
         let ended = stand.restore(&run).run().unwrap().code(3);
-        assert!(ended.stderr.contains(words) || ended.stdout.contains(words), "{words}: {}\n{}", ended.stdout, ended.stderr);
+        assert!(
+            ended.stderr.contains(words) || ended.stdout.contains(words),
+            "{words}: {}\n{}",
+            ended.stdout,
+            ended.stderr
+        );
         assert_eq!(tree(stand.root()), before);
     }
     // The first backup of a new cluster is empty.
     let stand = Stand::new(RESTORED);
     let empty = "plan --backup main=2026-11-22T15:16:00Z-000001 -o json";
-    assert_eq!(blocking(&stand.restore(empty).run().unwrap().code(3).json()), ["main backup"]);
+    assert_eq!(
+        blocking(&stand.restore(empty).run().unwrap().code(3).json()),
+        ["main backup"]
+    );
     // Of events a poor one is a warning.
     let empty = "plan --backup events=2026-11-22T15:15:59Z-000001 -o json";
     assert!(blocking(&stand.restore(empty).run().unwrap().success().json()).is_empty());
@@ -93,9 +110,13 @@ fn bad_backups_refuse() {
 fn control_files_that_block_the_leader_refuse_with_the_command_that_mends_them() {
     type Harm = fn(&Stand);
     let harms: [(&str, &str, Harm); 5] = [
-        ("main cluster-spec", "kops update cluster --name super.k8s.local --yes", |stand| {
-            fs::remove_file(stand.control("main", "etcd-cluster-spec")).unwrap();
-        }),
+        (
+            "main cluster-spec",
+            "kops update cluster --name super.k8s.local --yes",
+            |stand| {
+                fs::remove_file(stand.control("main", "etcd-cluster-spec")).unwrap();
+            },
+        ),
         ("main cluster-spec", "kops update cluster", |stand| {
             fs::write(stand.control("main", "etcd-cluster-spec"), "").unwrap();
         }),
@@ -128,8 +149,20 @@ fn the_marker_that_the_cure_writes_is_taken_for_one() {
     let marker = stand.control("main", "etcd-cluster-created");
     fs::remove_file(&marker).unwrap();
     let ended = stand.restore("plan").run().unwrap().code(3);
-    let cure = ended.stderr.lines().find_map(|line| line.split_once("put it back: ")).unwrap().1.to_owned();
-    assert!(std::process::Command::new("sh").args(["-c", &cure]).status().unwrap().success());
+    let cure = ended
+        .stderr
+        .lines()
+        .find_map(|line| line.split_once("put it back: "))
+        .unwrap()
+        .1
+        .to_owned();
+    assert!(
+        std::process::Command::new("sh")
+            .args(["-c", &cure])
+            .status()
+            .unwrap()
+            .success()
+    );
     assert!(marker.is_file());
     stand.restore("plan").run().unwrap().success();
 }

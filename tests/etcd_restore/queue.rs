@@ -27,11 +27,21 @@ fn without_yes_nothing_changes() {
 fn writes_what_etcd_manager_ctl_writes_and_nothing_else() {
     let stand = Stand::new(RESTORED);
     let before = tree(stand.root());
-    let ended = stand.restore("queue 2026-11-22T15:18 --yes -o json").run().unwrap().success();
+    let ended = stand
+        .restore("queue 2026-11-22T15:18 --yes -o json")
+        .run()
+        .unwrap()
+        .success();
     let rows = ended.json();
     let of = |row: usize, field: &str| rows[row][field].as_str().unwrap().to_owned();
-    assert_eq!((of(0, "etcd"), of(0, "state"), of(0, "command")), ("main".into(), "queued".into(), NAME.into()));
-    assert_eq!((of(1, "etcd"), of(1, "backup")), ("events".into(), "2026-11-22T15:18:01Z-000002".into()));
+    assert_eq!(
+        (of(0, "etcd"), of(0, "state"), of(0, "command")),
+        ("main".into(), "queued".into(), NAME.into())
+    );
+    assert_eq!(
+        (of(1, "etcd"), of(1, "backup")),
+        ("events".into(), "2026-11-22T15:18:01Z-000002".into())
+    );
     let nanoseconds = NOW.parse::<jiff::Timestamp>().unwrap().as_nanosecond().to_string();
     assert_eq!(
         stand.command_json("main", NAME),
@@ -43,7 +53,10 @@ fn writes_what_etcd_manager_ctl_writes_and_nothing_else() {
             },
         })
     );
-    let new: Vec<_> = tree(stand.root()).into_iter().filter(|file| !before.contains(file)).collect();
+    let new: Vec<_> = tree(stand.root())
+        .into_iter()
+        .filter(|file| !before.contains(file))
+        .collect();
     assert_eq!(new.len(), 2, "{new:?}");
 }
 
@@ -76,7 +89,12 @@ fn the_queue_as_etcd_manager_ctl_left_it_is_listed_and_blocks_another_restore() 
         .stderr_has("kubectl etcd-restore cancel main=2026-11-22T15:20:06Z-000000");
     assert_eq!(tree(stand.root()), before);
     // The very same is adopted.
-    let rows = stand.restore("queue 2026-11-22T15:18 --yes -o json").run().unwrap().success().json();
+    let rows = stand
+        .restore("queue 2026-11-22T15:18 --yes -o json")
+        .run()
+        .unwrap()
+        .success()
+        .json();
     assert_eq!(rows[0]["state"], "already-queued");
     assert_eq!(tree(stand.root()), before);
 }
@@ -84,8 +102,16 @@ fn the_queue_as_etcd_manager_ctl_left_it_is_listed_and_blocks_another_restore() 
 #[test]
 fn no_command_is_queued_as_an_empty_list() {
     let stand = Stand::new(RESTORED);
-    assert_eq!(stand.restore("commands -o json").run().unwrap().success().json(), json!([]));
-    stand.restore("commands").run().unwrap().success().stderr_has("No command is queued");
+    assert_eq!(
+        stand.restore("commands -o json").run().unwrap().success().json(),
+        json!([])
+    );
+    stand
+        .restore("commands")
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("No command is queued");
 }
 
 #[test]
@@ -95,7 +121,11 @@ fn a_broken_command_is_shown_as_blocking_and_can_be_cancelled() {
     for (etcd, name, content) in [
         ("main", "2026-11-22T15:00:00Z-000000", "{"),
         ("main", "2026-11-22T15:00:01Z-000000", ours),
-        ("events", "2026-11-22T15:00:02Z-000000", r#"{"timestamp":"1","restoreBackup":{"backup":"x"}}"#),
+        (
+            "events",
+            "2026-11-22T15:00:02Z-000000",
+            r#"{"timestamp":"1","restoreBackup":{"backup":"x"}}"#,
+        ),
     ] {
         stand.command(etcd, name, content);
     }
@@ -107,9 +137,21 @@ fn a_broken_command_is_shown_as_blocking_and_can_be_cancelled() {
         .unwrap()
         .code(3)
         .stderr_has("blocks the leader");
-    stand.restore("cancel 2026-11-22T15:00:00Z-000000 --yes").run().unwrap().success();
-    stand.restore("cancel main=2026-11-22T15:00:01Z-000000 --yes").run().unwrap().success();
-    stand.restore("cancel events=2026-11-22T15:00:02Z-000000 --yes").run().unwrap().success();
+    stand
+        .restore("cancel 2026-11-22T15:00:00Z-000000 --yes")
+        .run()
+        .unwrap()
+        .success();
+    stand
+        .restore("cancel main=2026-11-22T15:00:01Z-000000 --yes")
+        .run()
+        .unwrap()
+        .success();
+    stand
+        .restore("cancel events=2026-11-22T15:00:02Z-000000 --yes")
+        .run()
+        .unwrap()
+        .success();
     assert!(stand.queued("main").is_empty() && stand.queued("events").is_empty());
 }
 
@@ -130,10 +172,18 @@ fn cancel_shows_first_names_what_is_there_and_removes_only_that() {
         .unwrap()
         .code(1)
         .stderr_has("queued are main=2026-11-22T15:20:06Z-000000");
-    stand.restore("cancel cilium=2026-11-22T15:20:06Z-000000 --yes").run().unwrap().code(2);
+    stand
+        .restore("cancel cilium=2026-11-22T15:20:06Z-000000 --yes")
+        .run()
+        .unwrap()
+        .code(2);
     stand.restore("cancel main= --yes").run().unwrap().code(2);
     assert_eq!(tree(stand.root()), before);
-    stand.restore("cancel main=2026-11-22T15:20:06Z-000000 --yes").run().unwrap().success();
+    stand
+        .restore("cancel main=2026-11-22T15:20:06Z-000000 --yes")
+        .run()
+        .unwrap()
+        .success();
     assert!(stand.queued("main").is_empty());
     assert_eq!(stand.queued("events"), ["2026-11-22T15:20:06Z-000000"]);
     assert!(stand.control("main", "etcd-cluster-created").is_file());
@@ -165,7 +215,11 @@ fn a_second_that_is_taken_is_waited_out() {
     let stand = Stand::new(RESTORED);
     // Not a command, and yet in the way of its name.
     fs::create_dir_all(stand.control("events", NAME).join("_command.json")).unwrap();
-    let ended = stand.restore("queue events=latest-good --yes -o json").run().unwrap().success();
+    let ended = stand
+        .restore("queue events=latest-good --yes -o json")
+        .run()
+        .unwrap()
+        .success();
     assert_eq!(ended.json()[0]["command"], "2026-11-22T15:21:37Z-000000");
     assert_eq!(ended.json()[0]["backup"], EVENTS);
     ended.stderr_has("waiting for the next second");
@@ -175,9 +229,28 @@ fn a_second_that_is_taken_is_waited_out() {
 fn there_is_no_such_backup_or_no_such_etcd() {
     let stand = Stand::new(RESTORED);
     let before = tree(stand.root());
-    stand.restore("queue 2026-11-21 --yes").run().unwrap().code(1).stderr_has("near it");
-    stand.restore("queue main=2026-11-22T15:18:01Z-000009 --yes").run().unwrap().code(1);
-    stand.restore("queue cilium=latest --yes").run().unwrap().code(2).stderr_has("only main, events");
-    stand.restore("queue main=2026-11-22T15 --yes").run().unwrap().code(2).stderr_has("beginning of 5 backups");
+    stand
+        .restore("queue 2026-11-21 --yes")
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("near it");
+    stand
+        .restore("queue main=2026-11-22T15:18:01Z-000009 --yes")
+        .run()
+        .unwrap()
+        .code(1);
+    stand
+        .restore("queue cilium=latest --yes")
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("only main, events");
+    stand
+        .restore("queue main=2026-11-22T15 --yes")
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("beginning of 5 backups");
     assert_eq!(tree(stand.root()), before);
 }

@@ -11,7 +11,10 @@ use crate::stand::{EVENTS, MAIN, RESTORED, Stand, tree, wait_for};
 /// What etcd's own tools say is in a backup of the fixture.
 fn expected(etcd: &str, backup: &str) -> Vec<String> {
     let all = store::expected().unwrap();
-    let live = all["state-store-restored"][format!("{etcd}/{backup}")]["keys"].as_array().unwrap().clone();
+    let live = all["state-store-restored"][format!("{etcd}/{backup}")]["keys"]
+        .as_array()
+        .unwrap()
+        .clone();
     let mut keys: Vec<String> = live.iter().map(|key| key["key"].as_str().unwrap().to_owned()).collect();
     keys.sort();
     keys
@@ -42,8 +45,14 @@ fn after_a_wipe_both_etcds_are_restored_without_a_restart_and_without_ssh() {
     assert_eq!(report["applied"], true);
     let followed = report["followed"]["etcds"].as_array().unwrap();
     let of = |row: &Value, field: &str| row[field].as_str().unwrap_or_default().to_owned();
-    assert_eq!((of(&followed[0], "backup"), of(&followed[0], "state")), (MAIN.to_owned(), "serving".to_owned()));
-    assert_eq!((of(&followed[1], "backup"), of(&followed[1], "state")), (EVENTS.to_owned(), "serving".to_owned()));
+    assert_eq!(
+        (of(&followed[0], "backup"), of(&followed[0], "state")),
+        (MAIN.to_owned(), "serving".to_owned())
+    );
+    assert_eq!(
+        (of(&followed[1], "backup"), of(&followed[1], "state")),
+        (EVENTS.to_owned(), "serving".to_owned())
+    );
     for (manager, etcd, backup) in [(&main, "main", MAIN), (&events, "events", EVENTS)] {
         let found = keys(manager);
         assert!(found.values().all(|lease| *lease == 0));
@@ -91,7 +100,9 @@ fn an_etcd_that_is_alive_wants_the_clusters_name_and_its_leader_restarted() {
         manager.restart();
         running.join().unwrap()
     });
-    running.success().stderr_has("Restart it now: kubectl etcd-restore restart-etcd --etcd main");
+    running
+        .success()
+        .stderr_has("Restart it now: kubectl etcd-restore restart-etcd --etcd main");
     assert_eq!(manager.trashed(), 1);
 }
 
@@ -125,12 +136,19 @@ fn a_backup_that_etcd_manager_cannot_read_is_told_as_the_loop_it_is() {
         .stderr_has("kubectl etcd-restore cancel");
     // The way out works.
     let name = stand.queued("main").remove(0);
-    stand.restore(&format!("cancel main={name} --yes")).run().unwrap().success();
+    stand
+        .restore(&format!("cancel main={name} --yes"))
+        .run()
+        .unwrap()
+        .success();
     stand.seeing("queue main=latest-good --yes").run().unwrap().success();
     manager.restart();
     stand.seeing("run --etcd main --yes").run().unwrap().success();
     let report = keys(&manager);
-    assert_eq!(report.into_keys().collect::<Vec<_>>(), expected("main", "2026-11-22T15:19:01Z-000002"));
+    assert_eq!(
+        report.into_keys().collect::<Vec<_>>(),
+        expected("main", "2026-11-22T15:19:01Z-000002")
+    );
 }
 
 #[test]
@@ -164,7 +182,15 @@ fn masters_that_do_not_come_end_the_wait_and_say_what_was_waited_for() {
 #[test]
 fn a_run_left_long_ago_is_not_gone_on_with() {
     let stand = Stand::new(RESTORED);
-    stand.seeing("run --etcd main --yes --take-timeout 1s").run().unwrap().code(4);
-    let late = || stand.seeing("run --etcd main --yes --take-timeout 1s").now("2026-11-24T15:00:00Z");
+    stand
+        .seeing("run --etcd main --yes --take-timeout 1s")
+        .run()
+        .unwrap()
+        .code(4);
+    let late = || {
+        stand
+            .seeing("run --etcd main --yes --take-timeout 1s")
+            .now("2026-11-24T15:00:00Z")
+    };
     late().run().unwrap().code(3).stderr_has("--anew");
 }

@@ -17,7 +17,10 @@ fn killed_at(hold: HoldAt, signal: &str, until: impl Fn(&Stand, &str) -> bool) {
     wait_for("the state to be killed in", || until(&stand, &manager.log()));
     // So that the run has seen it, too.
     std::thread::sleep(Duration::from_millis(1500));
-    let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    let killed = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(killed.success());
     let code = child.wait().unwrap().code();
     assert_eq!(code, if signal == "-INT" { Some(130) } else { None });
@@ -26,18 +29,27 @@ fn killed_at(hold: HoldAt, signal: &str, until: impl Fn(&Stand, &str) -> bool) {
     let ended = stand.seeing("run --etcd main --yes").run().unwrap().success();
     ended.stderr_has("going on with the run that began at");
     assert!(stand.queued("main").is_empty());
-    assert_eq!(manager.log().matches("got restore-backup command:").count(), 1, "{}", manager.log());
+    assert_eq!(
+        manager.log().matches("got restore-backup command:").count(),
+        1,
+        "{}",
+        manager.log()
+    );
     assert!(!stand.record().exists());
 }
 
 #[test]
 fn queued() {
-    killed_at(HoldAt::BeforeTaking, "-INT", |stand, _| !stand.queued("main").is_empty());
+    killed_at(HoldAt::BeforeTaking, "-INT", |stand, _| {
+        !stand.queued("main").is_empty()
+    });
 }
 
 #[test]
 fn restoring() {
-    killed_at(HoldAt::BeforeCopying, "-KILL", |_, log| log.contains("got restore-backup command:"));
+    killed_at(HoldAt::BeforeCopying, "-KILL", |_, log| {
+        log.contains("got restore-backup command:")
+    });
 }
 
 #[test]
@@ -55,8 +67,12 @@ fn serving() {
     events.hold(HoldAt::BeforeServing);
     let mut first = stand.seeing("run --yes");
     let mut child = first.spawn().unwrap();
-    wait_for("main serves", || manager.log().contains("Setting quarantined state to false"));
-    wait_for("events is restored", || stand.queued("events").is_empty() && events.log().contains("got restore"));
+    wait_for("main serves", || {
+        manager.log().contains("Setting quarantined state to false")
+    });
+    wait_for("events is restored", || {
+        stand.queued("events").is_empty() && events.log().contains("got restore")
+    });
     child.kill().unwrap();
     child.wait().unwrap();
     events.release();
@@ -84,6 +100,11 @@ fn two_operators_at_once_order_it_once() {
     });
     let codes: Vec<_> = ended.iter().map(|ended| ended.exit_code().unwrap()).collect();
     assert!(codes.contains(&0), "{codes:?} {}", ended[0].stderr);
-    assert!(codes.iter().all(|code| [0, 3].contains(code)), "{codes:?}\n{}\n{}", ended[0].stderr, ended[1].stderr);
+    assert!(
+        codes.iter().all(|code| [0, 3].contains(code)),
+        "{codes:?}\n{}\n{}",
+        ended[0].stderr,
+        ended[1].stderr
+    );
     assert_eq!(manager.log().matches("got restore-backup command:").count(), 1);
 }

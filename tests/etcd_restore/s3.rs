@@ -33,11 +33,19 @@ fn restore(s3: &impl S3, arguments: &str) -> Cmd {
 #[test]
 fn a_command_is_written_once_and_removed_only_while_it_is_the_same() {
     let moto = moto();
-    let queue = |more: &str| restore(&moto, &format!("queue main=latest-good -o json {more}")).run().unwrap();
+    let queue = |more: &str| {
+        restore(&moto, &format!("queue main=latest-good -o json {more}"))
+            .run()
+            .unwrap()
+    };
     // No master of this cluster runs in this account: a restore would be merged into nothing.
     queue("--yes").code(3).stderr_has("0 of 3 run");
     // Asked of nobody else, it is a warning.
-    let blind = |arguments: &str| restore(&moto, arguments).without_env("AWS_REGION").env("S3_REGION", "us-east-1");
+    let blind = |arguments: &str| {
+        restore(&moto, arguments)
+            .without_env("AWS_REGION")
+            .env("S3_REGION", "us-east-1")
+    };
     let store_only = |arguments: &str| {
         let endpoint = moto.endpoint();
         blind(arguments)
@@ -48,15 +56,26 @@ fn a_command_is_written_once_and_removed_only_while_it_is_the_same() {
             .env("S3_ACCESS_KEY_ID", "test")
             .env("S3_SECRET_ACCESS_KEY", "test")
     };
-    let rows = store_only("queue main=latest-good --yes -o json").run().unwrap().success().json();
+    let rows = store_only("queue main=latest-good --yes -o json")
+        .run()
+        .unwrap()
+        .success()
+        .json();
     assert_eq!(rows[0]["command"], NAME);
     let first = moto.get(BUCKET, &key("main", NAME)).unwrap();
     assert!(serde_json::from_slice::<serde_json::Value>(&first).is_ok());
     // Somebody else's command of this second is never written over.
     moto.put(BUCKET, &key("events", NAME), b"theirs").unwrap();
-    store_only("queue events=latest-good --yes").run().unwrap().code(3).stderr_has("cannot be read");
+    store_only("queue events=latest-good --yes")
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("cannot be read");
     assert_eq!(moto.get(BUCKET, &key("events", NAME)).unwrap(), b"theirs");
-    store_only(&format!("cancel main={NAME} --yes")).run().unwrap().success();
+    store_only(&format!("cancel main={NAME} --yes"))
+        .run()
+        .unwrap()
+        .success();
     assert!(!moto.exists(BUCKET, &key("main", NAME)).unwrap());
 }
 
@@ -74,11 +93,19 @@ fn a_store_that_refuses_leaves_nothing_behind_and_says_which_permission() {
             .env("S3_SECRET_ACCESS_KEY", "test")
     };
     proxy.inject(Rule::always("PUT", "_command.json", denied()));
-    store("queue main=latest-good --yes").run().unwrap().code(1).stderr_has("s3:PutObject");
+    store("queue main=latest-good --yes")
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("s3:PutObject");
     assert!(!moto.exists(BUCKET, &key("main", NAME)).unwrap());
     moto.put(BUCKET, &key("main", NAME), b"{}").unwrap();
     proxy.inject(Rule::always("DELETE", "_command.json", denied()));
-    store(&format!("cancel main={NAME} --yes")).run().unwrap().code(1).stderr_has("s3:DeleteObject");
+    store(&format!("cancel main={NAME} --yes"))
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("s3:DeleteObject");
     assert!(moto.exists(BUCKET, &key("main", NAME)).unwrap());
 }
 

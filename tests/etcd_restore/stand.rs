@@ -111,8 +111,7 @@ impl Stand {
 
     /// The etcd-manager of one etcd cluster, on masters that were just made anew.
     pub fn manager(&self, etcd: &str) -> ControlLoopOptions {
-        let mut options =
-            ControlLoopOptions::after_a_wipe(etcd, ManagerStore::Folder(self.base(etcd)), self.address);
+        let mut options = ControlLoopOptions::after_a_wipe(etcd, ManagerStore::Folder(self.base(etcd)), self.address);
         options.cycle = Duration::from_millis(300);
         options
     }
@@ -160,6 +159,12 @@ pub fn blocking(plan: &Value) -> Vec<String> {
     let checks = plan["checks"].as_array().unwrap().iter();
     checks
         .filter(|check| check["ok"] == false && check["severity"] == "block")
-        .map(|check| format!("{} {}", check["etcd"].as_str().unwrap_or("-"), check["name"].as_str().unwrap()))
+        .map(|check| {
+            format!(
+                "{} {}",
+                check["etcd"].as_str().unwrap_or("-"),
+                check["name"].as_str().unwrap()
+            )
+        })
         .collect()
 }

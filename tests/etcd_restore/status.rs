@@ -19,8 +19,15 @@ fn with_a_store_alone_it_is_idle_or_queued_and_says_what_is_out_of_sight() {
     let before = tree(stand.root());
     let ended = stand.restore("status -o json").run().unwrap().success();
     assert_eq!(states(&ended.json()), ["main idle", "events idle"]);
-    ended.stderr_has("out of sight: etcd main").stderr_has("out of sight: the API");
-    let rows = Stand::pending().restore("status -o json").run().unwrap().success().json();
+    ended
+        .stderr_has("out of sight: etcd main")
+        .stderr_has("out of sight: the API");
+    let rows = Stand::pending()
+        .restore("status -o json")
+        .run()
+        .unwrap()
+        .success()
+        .json();
     assert_eq!(states(&rows), ["main queued", "events queued"]);
     assert_eq!(rows[0]["backup"], "2026-11-22T15:18:01Z-000001");
     assert_eq!(rows[0]["restartNeeded"], Value::Null);
@@ -34,7 +41,13 @@ fn a_queued_backup_that_is_not_in_the_store_is_told_beforehand() {
     let ended = stand.restore("status -o json").run().unwrap().success();
     let rows = ended.json();
     assert_eq!(states(&rows), ["main queued", "events queued"]);
-    assert!(rows[0]["problem"].as_str().unwrap().contains("is not whole in the store"), "{rows}");
+    assert!(
+        rows[0]["problem"]
+            .as_str()
+            .unwrap()
+            .contains("is not whole in the store"),
+        "{rows}"
+    );
     assert_eq!(rows[1]["problem"], Value::Null);
 }
 
@@ -42,7 +55,12 @@ fn a_queued_backup_that_is_not_in_the_store_is_told_beforehand() {
 fn an_unparsable_command_is_said_to_block_the_leader() {
     let stand = Stand::new(RESTORED);
     stand.command("main", "2026-11-22T15:00:00Z-000000", "{\"x\":1}");
-    stand.restore("status").run().unwrap().success().stderr_has("it blocks the leader");
+    stand
+        .restore("status")
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("it blocks the leader");
 }
 
 #[test]
@@ -53,7 +71,9 @@ fn every_state_is_seen_while_the_stand_in_is_in_it() {
         let rows = stand.seeing("status --etcd main -o json").run().unwrap();
         states(&rows.json()).remove(0)
     };
-    wait_for("it waits", || manager.log().contains("must issue restore-backup command"));
+    wait_for("it waits", || {
+        manager.log().contains("must issue restore-backup command")
+    });
     assert_eq!(state(), "main waiting");
     manager.hold(HoldAt::BeforeTaking);
     stand.restore("queue main=latest-good --yes").run().unwrap().success();
@@ -80,9 +100,22 @@ fn a_command_on_a_living_etcd_is_said_to_need_a_restart_and_then_is_carried_out(
         .success()
         .stdout_has("IT IS ALIVE")
         .stderr_has("restart-etcd");
-    let row = || stand.seeing("status --etcd main -o json").run().unwrap().success().json()[0].clone();
-    assert_eq!((&row()["state"], &row()["restartNeeded"]), (&"queued".into(), &true.into()));
+    let row = || {
+        stand
+            .seeing("status --etcd main -o json")
+            .run()
+            .unwrap()
+            .success()
+            .json()[0]
+            .clone()
+    };
+    assert_eq!(
+        (&row()["state"], &row()["restartNeeded"]),
+        (&"queued".into(), &true.into())
+    );
     manager.restart();
-    wait_for("it is carried out", || stand.queued("main").is_empty() && row()["state"] == "serving");
+    wait_for("it is carried out", || {
+        stand.queued("main").is_empty() && row()["state"] == "serving"
+    });
     assert_eq!(manager.trashed(), 1);
 }

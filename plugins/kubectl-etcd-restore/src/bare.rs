@@ -53,7 +53,10 @@ pub async fn run(access: EtcdAccessArgs, context: &Context) -> Result<Exit, AnyF
         return Err(output::no_metrics().into());
     }
     let catalogs = session.catalogs().await?;
-    let cluster = catalogs.first().map(|catalog| catalog.store.cluster.clone()).unwrap_or_default();
+    let cluster = catalogs
+        .first()
+        .map(|catalog| catalog.store.cluster.clone())
+        .unwrap_or_default();
     let eyes = Eyes::open(context, &catalogs, &access).await;
     let (look, machines) = tokio::join!(eyes.look(), machines(context, &cluster));
     let mut unseen = Eyes::unseen(&look, &catalogs);
@@ -80,7 +83,11 @@ pub async fn run(access: EtcdAccessArgs, context: &Context) -> Result<Exit, AnyF
     let mut etcds = Vec::new();
     for (catalog, seen) in catalogs.iter().zip(&look.etcds) {
         let follow = Follow::default().step(seen, now);
-        let newest = seen.store.as_ref().ok().and_then(|store| store.newest.as_ref()?.parse::<BackupName>().ok());
+        let newest = seen
+            .store
+            .as_ref()
+            .ok()
+            .and_then(|store| store.newest.as_ref()?.parse::<BackupName>().ok());
         let backup = newest.as_ref().map_or_else(
             || "no backup".to_owned(),
             |newest| {
@@ -89,7 +96,10 @@ pub async fn run(access: EtcdAccessArgs, context: &Context) -> Result<Exit, AnyF
             },
         );
         let etcd = &catalog.store.etcd;
-        findings.push(finding(format!("etcd {etcd}"), format!("{}; {backup}", follow.state.name())));
+        findings.push(finding(
+            format!("etcd {etcd}"),
+            format!("{}; {backup}", follow.state.name()),
+        ));
         etcds.push(EtcdStanding {
             etcd: etcd.clone(),
             state: follow.state,
@@ -108,7 +118,11 @@ pub async fn run(access: EtcdAccessArgs, context: &Context) -> Result<Exit, AnyF
         findings.push(finding("Nodes", format!("{dead} without an instance")));
     }
     let facts = Facts {
-        members: catalogs.iter().map(|catalog| catalog.store.members.len()).max().unwrap_or_default(),
+        members: catalogs
+            .iter()
+            .map(|catalog| catalog.store.members.len())
+            .max()
+            .unwrap_or_default(),
         masters,
         etcds,
         api_ready: look.api.ready(),
@@ -146,7 +160,12 @@ fn show(report: &Report, context: &Context) -> Result<(), AnyFailure> {
         _ => {}
     }
     let mut text = format!("{}\n\n", report.cluster);
-    let width = report.findings.iter().map(|finding| finding.of.len()).max().unwrap_or_default();
+    let width = report
+        .findings
+        .iter()
+        .map(|finding| finding.of.len())
+        .max()
+        .unwrap_or_default();
     for finding in &report.findings {
         text.push_str(&format!("  {:width$}  {}\n", finding.of, finding.says));
     }
@@ -203,7 +222,13 @@ async fn leaseless(eyes: &Eyes<'_>, catalogs: &[runbook_kit::backups::catalog::C
 /// Nodes whose instance AWS does not have any more.
 async fn dead_nodes(eyes: &Eyes<'_>, context: &Context) -> Option<usize> {
     let nodes = eyes.api().await?.nodes().await.ok()?;
-    let instance = |provider: &str| provider.rsplit('/').next().filter(|id| id.starts_with("i-")).map(str::to_owned);
+    let instance = |provider: &str| {
+        provider
+            .rsplit('/')
+            .next()
+            .filter(|id| id.starts_with("i-"))
+            .map(str::to_owned)
+    };
     let ids: Vec<String> = nodes
         .iter()
         .filter_map(|node| instance(node.node.provider_id.as_deref()?))

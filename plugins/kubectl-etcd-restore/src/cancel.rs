@@ -93,12 +93,19 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let mut queued: Vec<(&Catalog, Found)> = Vec::new();
     for catalog in &catalogs {
-        if args.command.etcd.as_ref().is_none_or(|etcd| catalog.store.etcd == *etcd) {
+        if args
+            .command
+            .etcd
+            .as_ref()
+            .is_none_or(|etcd| catalog.store.etcd == *etcd)
+        {
             let found = queue::commands(session.objects(), catalog).await?;
             queued.extend(found.into_iter().map(|found| (catalog, found)));
         }
     }
-    let (wanted, others): (Vec<_>, Vec<_>) = queued.into_iter().partition(|(_, found)| found.name == args.command.name);
+    let (wanted, others): (Vec<_>, Vec<_>) = queued
+        .into_iter()
+        .partition(|(_, found)| found.name == args.command.name);
     if wanted.is_empty() {
         return Err(NotQueued {
             name: args.command.name,

@@ -158,7 +158,10 @@ pub async fn follow(
                 ui.note(&format!("{now:.0}  API: {}", look.api.says()));
                 api_before = Some(look.api.name());
             }
-            let all_done = tracks.iter().zip(&look.etcds).all(|(track, seen)| track.done(seen, &look.api));
+            let all_done = tracks
+                .iter()
+                .zip(&look.etcds)
+                .all(|(track, seen)| track.done(seen, &look.api));
             if !all_done {
                 ready_in_a_row = 0;
                 api_since = None;

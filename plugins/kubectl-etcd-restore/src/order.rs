@@ -65,9 +65,10 @@ pub async fn order(
             _ => None,
         };
         if meanwhile.len() == 1 && wanted.is_some() && found.backup().ok() == wanted {
-            session
-                .ui
-                .note(&format!("{etcd}: somebody else has just queued the same ({}): going on with it", found.name));
+            session.ui.note(&format!(
+                "{etcd}: somebody else has just queued the same ({}): going on with it",
+                found.name
+            ));
             return Ok(Done::Adopted(found.name.clone()));
         }
         return Err(Meanwhile {

@@ -23,7 +23,6 @@ use crate::order::{Done, order};
 use crate::plan::{self, Blocked, Planned, is_text};
 use crate::survey::{Survey, Target, Wish, survey};
 
-
 /// A run that nobody has looked at for so long is another day's.
 const STALE_RUN: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
 
@@ -252,7 +251,11 @@ fn agree(args: &StrongConsentArgs, survey: &Survey<'_>) -> Result<Option<Consent
         .filter(|target| alive.contains(&target.catalog.store.etcd.as_str()))
         .map(|target| match &target.choice {
             Choice::Backup { backup, .. } => {
-                format!("{}: everything after {} will be lost", target.catalog.store.etcd, backup.name.created())
+                format!(
+                    "{}: everything after {} will be lost",
+                    target.catalog.store.etcd,
+                    backup.name.created()
+                )
             }
             _ => format!("{}: everything in it will be lost", target.catalog.store.etcd),
         })
@@ -303,21 +306,26 @@ async fn carry_out(
     let etcd = &target.catalog.store.etcd;
     if let Some(ordered) = &target.ordered {
         let what = ordered.command.as_deref().unwrap_or("its seeding");
-        session.ui.note(&format!("{etcd}: {what} was ordered already and taken: looking on"));
+        session
+            .ui
+            .note(&format!("{etcd}: {what} was ordered already and taken: looking on"));
         return Ok(());
     }
     let backup = match &target.choice {
         Choice::Backup { backup, .. } => Some(backup.name.to_string()),
         Choice::Fresh => None,
         Choice::Nothing(_) => {
-            session.ui.warn(&format!("{etcd} has nothing to be restored from, and is left as it is"));
+            session
+                .ui
+                .warn(&format!("{etcd} has nothing to be restored from, and is left as it is"));
             return Ok(());
         }
     };
     match &backup {
-        Some(backup) => session
-            .ui
-            .note(&format!("$ kubectl etcd-restore queue {etcd}={backup} --name {} --yes", survey.facts.cluster)),
+        Some(backup) => session.ui.note(&format!(
+            "$ kubectl etcd-restore queue {etcd}={backup} --name {} --yes",
+            survey.facts.cluster
+        )),
         None => session.ui.note(&format!("{etcd} is to be seeded anew")),
     }
     let time = record.started;
@@ -359,11 +367,19 @@ fn next_steps(survey: &Survey<'_>, workers: Option<&Kubelets>) -> Vec<String> {
             "kubectl etcd-restore restart-kubelet --name {name}   # API servers that kept running remember what is no more"
         ));
     }
-    next.push(format!("kubectl masterleases prune --name {name}   # who is in the endpoint and gone"));
-    next.push(format!("kubectl etcd-restore cleanup nodes --name {name}   # Nodes without an instance"));
-    next.push(format!("kubectl etcd-restore cleanup events --name {name}   # events that would never expire"));
+    next.push(format!(
+        "kubectl masterleases prune --name {name}   # who is in the endpoint and gone"
+    ));
+    next.push(format!(
+        "kubectl etcd-restore cleanup nodes --name {name}   # Nodes without an instance"
+    ));
+    next.push(format!(
+        "kubectl etcd-restore cleanup events --name {name}   # events that would never expire"
+    ));
     if workers.is_some_and(|workers| !workers.silent.is_empty()) {
-        next.push(format!("kops rolling-update cluster --name {name} --force --yes   # kubelets that do not come back"));
+        next.push(format!(
+            "kops rolling-update cluster --name {name} --force --yes   # kubelets that do not come back"
+        ));
     }
     next
 }

@@ -98,9 +98,20 @@ impl Standing {
 
 /// Decides.
 pub fn standing(facts: &Facts) -> Standing {
-    if let Some(stuck) = facts.etcds.iter().find(|etcd| etcd.state == State::Looping || etcd.problem.is_some()) {
-        let why = stuck.problem.clone().unwrap_or_else(|| "the restore is tried over and over again".to_owned());
-        return Standing::new(Stage::Stuck, format!("{}: {why}", stuck.etcd), "kubectl etcd-restore commands");
+    if let Some(stuck) = facts
+        .etcds
+        .iter()
+        .find(|etcd| etcd.state == State::Looping || etcd.problem.is_some())
+    {
+        let why = stuck
+            .problem
+            .clone()
+            .unwrap_or_else(|| "the restore is tried over and over again".to_owned());
+        return Standing::new(
+            Stage::Stuck,
+            format!("{}: {why}", stuck.etcd),
+            "kubectl etcd-restore commands",
+        );
     }
     let under_way: Vec<&str> = facts
         .etcds
@@ -132,7 +143,11 @@ pub fn standing(facts: &Facts) -> Standing {
                 "every etcd serves, and the API does not",
                 "kubectl etcd-restore restart-kubelet",
             ),
-            None => Standing::new(Stage::Unknown, "every etcd serves; the API was not asked", "kubectl masterleases list"),
+            None => Standing::new(
+                Stage::Unknown,
+                "every etcd serves; the API was not asked",
+                "kubectl masterleases list",
+            ),
         };
     }
     down(facts)
@@ -142,7 +157,9 @@ fn serving(facts: &Facts) -> Standing {
     match (facts.leaseless, facts.dead_nodes) {
         (Some(leaseless), _) if leaseless > 0 => Standing::new(
             Stage::StaleLeases,
-            format!("the API serves, and {leaseless} masterleases have no lease: the `kubernetes` endpoint may list masters that are gone"),
+            format!(
+                "the API serves, and {leaseless} masterleases have no lease: the `kubernetes` endpoint may list masters that are gone"
+            ),
             "kubectl masterleases prune",
         ),
         (_, Some(dead)) if dead > 0 => Standing::new(
@@ -198,11 +215,17 @@ fn down(facts: &Facts) -> Standing {
         _ => false,
     };
     if rebuilt {
-        let why = format!("{} masters run, all of them newer than the newest backup: etcd waits for a restore", masters.running);
+        let why = format!(
+            "{} masters run, all of them newer than the newest backup: etcd waits for a restore",
+            masters.running
+        );
         return Standing::new(Stage::Waiting, why, "kubectl etcd-restore run --yes");
     }
     if facts.api_ready.is_none() && !facts.etcds.iter().any(|etcd| etcd.asked) {
-        let why = format!("{} masters run; neither etcd nor the API could be asked", masters.running);
+        let why = format!(
+            "{} masters run; neither etcd nor the API could be asked",
+            masters.running
+        );
         return Standing::new(Stage::Unknown, why, "kops-wipe-masters audit");
     }
     Standing::new(
@@ -256,23 +279,51 @@ mod tests {
         assert_eq!(at(&story), (Stage::Broken, "kops-wipe-masters audit".to_owned()));
         story.masters = Some(Masters::default());
         assert_eq!(at(&story), (Stage::Wiped, "kops update cluster --yes".to_owned()));
-        story.masters = Some(Masters { groups: 3, running: 1, pending: 2, launched: time(30) });
+        story.masters = Some(Masters {
+            groups: 3,
+            running: 1,
+            pending: 2,
+            launched: time(30),
+        });
         assert_eq!(at(&story), (Stage::Rebuilding, "kubectl etcd-restore".to_owned()));
-        story.masters = Some(Masters { groups: 3, running: 3, pending: 0, launched: time(30) });
-        assert_eq!(at(&story), (Stage::Waiting, "kubectl etcd-restore run --yes".to_owned()));
+        story.masters = Some(Masters {
+            groups: 3,
+            running: 3,
+            pending: 0,
+            launched: time(30),
+        });
+        assert_eq!(
+            at(&story),
+            (Stage::Waiting, "kubectl etcd-restore run --yes".to_owned())
+        );
         story.run_under_way = true;
-        assert_eq!(at(&story), (Stage::Restoring, "kubectl etcd-restore run --yes".to_owned()));
+        assert_eq!(
+            at(&story),
+            (Stage::Restoring, "kubectl etcd-restore run --yes".to_owned())
+        );
         story.run_under_way = false;
         story.etcds = vec![etcd("main", State::Restoring), etcd("events", State::Serving)];
-        assert_eq!(at(&story), (Stage::Restoring, "kubectl etcd-restore status --watch".to_owned()));
+        assert_eq!(
+            at(&story),
+            (Stage::Restoring, "kubectl etcd-restore status --watch".to_owned())
+        );
         story.etcds = vec![etcd("main", State::Serving), etcd("events", State::Serving)];
-        assert_eq!(at(&story), (Stage::ApiDown, "kubectl etcd-restore restart-kubelet".to_owned()));
+        assert_eq!(
+            at(&story),
+            (Stage::ApiDown, "kubectl etcd-restore restart-kubelet".to_owned())
+        );
         story.api_ready = Some(true);
         story.leaseless = Some(3);
         story.dead_nodes = Some(3);
-        assert_eq!(at(&story), (Stage::StaleLeases, "kubectl masterleases prune".to_owned()));
+        assert_eq!(
+            at(&story),
+            (Stage::StaleLeases, "kubectl masterleases prune".to_owned())
+        );
         story.leaseless = Some(0);
-        assert_eq!(at(&story), (Stage::DeadNodes, "kubectl etcd-restore cleanup nodes".to_owned()));
+        assert_eq!(
+            at(&story),
+            (Stage::DeadNodes, "kubectl etcd-restore cleanup nodes".to_owned())
+        );
         story.dead_nodes = Some(0);
         assert_eq!(at(&story), (Stage::Healthy, String::new()));
     }
@@ -291,7 +342,12 @@ mod tests {
         blind.masters = None;
         blind.api_ready = None;
         assert_eq!(at(&blind), (Stage::Unknown, "kubectl etcd-restore plan".to_owned()));
-        blind.masters = Some(Masters { groups: 3, running: 3, pending: 0, launched: time(10) });
+        blind.masters = Some(Masters {
+            groups: 3,
+            running: 3,
+            pending: 0,
+            launched: time(10),
+        });
         assert_eq!(at(&blind), (Stage::Unknown, "kops-wipe-masters audit".to_owned()));
     }
 }

@@ -78,7 +78,9 @@ impl LoopCause {
                  the masters an etcd-manager that has this one: spec.etcdClusters[].manager.image, then `kops update cluster --yes` \
                  and new masters"
             }
-            Self::TooFewPeers => "start the missing masters: see `kubectl etcd-restore logs` and the Auto Scaling groups",
+            Self::TooFewPeers => {
+                "start the missing masters: see `kubectl etcd-restore logs` and the Auto Scaling groups"
+            }
             Self::CommandStays => {
                 "give the masters' role s3:DeleteObject on control/ in the backup store, or remove the command by \
                  `kubectl etcd-restore cancel` with your own credentials"

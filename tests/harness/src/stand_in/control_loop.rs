@@ -100,7 +100,9 @@ impl ControlLoopStandIn {
     #[must_use]
     pub fn address() -> Ipv4Addr {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(61));
+        let number = NEXT
+            .fetch_add(1, Ordering::Relaxed)
+            .wrapping_add(std::process::id().wrapping_mul(61));
         let [_, a, b, c] = number.to_be_bytes();
         Ipv4Addr::new(127, 64 | (a & 63), b, 1 + c % 250)
     }
@@ -203,7 +205,9 @@ impl Shared {
         while !self.stop.load(Ordering::Relaxed) {
             if let Err(error) = self.cycle(&mut command) {
                 let error = error.to_string().replace('\n', " ");
-                self.say(&format!("unexpected error running etcd cluster reconciliation loop: {error}"));
+                self.say(&format!(
+                    "unexpected error running etcd cluster reconciliation loop: {error}"
+                ));
             }
             self.sleep();
         }
@@ -227,7 +231,10 @@ impl Shared {
             if store.get("control/etcd-cluster-spec")?.is_some() {
                 self.start_etcd(self.options.client_port)?;
                 let nanoseconds = Timestamp::now().as_nanosecond();
-                store.put("control/etcd-cluster-created", format!(r#"{{"timestamp":{nanoseconds}}}"#).as_bytes())?;
+                store.put(
+                    "control/etcd-cluster-created",
+                    format!(r#"{{"timestamp":{nanoseconds}}}"#).as_bytes(),
+                )?;
                 self.take_backup()?;
                 return Ok(());
             }
@@ -244,9 +251,9 @@ impl Shared {
                 Ok(())
             }
             None if self.quarantined.load(Ordering::Relaxed) => self.let_clients_in(),
-            None if !has_etcd => {
-                Err(said("etcd has 0 members registered; must issue restore-backup command to proceed"))
-            }
+            None if !has_etcd => Err(said(
+                "etcd has 0 members registered; must issue restore-backup command to proceed",
+            )),
             None => Ok(()),
         }
     }
@@ -259,8 +266,11 @@ impl Shared {
                 continue;
             }
             let content = self.options.store.get(&path)?.unwrap_or_default();
-            let command: Value = serde_json::from_slice(&content)
-                .map_err(|error| said(&format!("error refreshing control store: error parsing command {path:?}: {error}")))?;
+            let command: Value = serde_json::from_slice(&content).map_err(|error| {
+                said(&format!(
+                    "error refreshing control store: error parsing command {path:?}: {error}"
+                ))
+            })?;
             let known = |value: &Value, fields: &[&str]| {
                 value
                     .as_object()
@@ -272,9 +282,15 @@ impl Shared {
                 || !known(&order, &["clusterSpec", "backup"])
                 || !known(&spec, &["memberCount", "etcdVersion"])
             {
-                return Err(said(&format!("error refreshing control store: error parsing command {path:?}: unknown field")));
+                return Err(said(&format!(
+                    "error refreshing control store: error parsing command {path:?}: unknown field"
+                )));
             }
-            let time = command.get("timestamp").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let time = command
+                .get("timestamp")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
             commands.push((time, path, command));
         }
         commands.sort_by(|a, b| a.0.cmp(&b.0));
@@ -283,7 +299,13 @@ impl Shared {
 
     fn restore(&self, path: &str, command: &Value) -> Result<(), Error> {
         let store = &self.options.store;
-        let text = |pointer: &str| command.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |pointer: &str| {
+            command
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         self.throw_aside()?;
         self.start_etcd(self.options.quarantine_port)?;
         self.wait_at(HoldAt::BeforeCopying);
@@ -294,11 +316,16 @@ impl Shared {
             .ok_or_else(|| said(&format!("error reading backup info in {backup:?}: file does not exist")))?;
         let version = meta.get("etcdVersion").and_then(Value::as_str).unwrap_or_default();
         if !["3.5.", "3.6."].iter().any(|minor| version.starts_with(minor)) {
-            return Err(said(&format!("error restoring backup on peer stand-in: unknown etcd version {version:?}")));
+            return Err(said(&format!(
+                "error restoring backup on peer stand-in: unknown etcd version {version:?}"
+            )));
         }
         self.copy_keys(&backup)
             .map_err(|error| said(&format!("error restoring backup on peer stand-in: {error}")))?;
-        let spec = command.pointer("/restoreBackup/clusterSpec").cloned().unwrap_or_default();
+        let spec = command
+            .pointer("/restoreBackup/clusterSpec")
+            .cloned()
+            .unwrap_or_default();
         store.put("control/etcd-cluster-spec", format!("{spec:#}").as_bytes())?;
         if !self.options.may_delete {
             return Err(said("AccessDenied: the stand-in may not delete"));
@@ -311,8 +338,8 @@ impl Shared {
 
     /// Also an etcd that nothing was restored into, once no command is left: so does the real one.
     fn let_clients_in(&self) -> Result<(), Error> {
-        self.say("Setting quarantined state to false");
         *lock(&self.etcd) = None;
+        self.say("Setting quarantined state to false");
         self.start_etcd(self.options.client_port)
     }
 
@@ -356,7 +383,8 @@ impl Shared {
         let url = format!("http://{}:{port}", self.options.address);
         let etcd = Etcd::start_at(self.options.version, &self.data, &[url])?;
         *lock(&self.etcd) = Some(etcd);
-        self.quarantined.store(port == self.options.quarantine_port, Ordering::Relaxed);
+        self.quarantined
+            .store(port == self.options.quarantine_port, Ordering::Relaxed);
         Ok(())
     }
 
@@ -375,7 +403,9 @@ impl Shared {
         );
         let packed = fs::read(&archive).map_err(Error::file("read", &archive))?;
         self.options.store.put(&format!("{name}/etcd.backup.gz"), &packed)?;
-        self.options.store.put(&format!("{name}/_etcd_backup.meta"), meta.as_bytes())?;
+        self.options
+            .store
+            .put(&format!("{name}/_etcd_backup.meta"), meta.as_bytes())?;
         self.say(&format!("took backup: {name}"));
         Ok(())
     }

@@ -48,8 +48,14 @@ impl ManagerStore {
                 let query = format!("list-type=2&prefix={}%2F{folder}%2F", prefix.replace('/', "%2F"));
                 let answer = At(endpoint).bucket_request("GET", bucket, &query, b"")?.text();
                 let below = format!("{prefix}/");
-                let keys = answer.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
-                Ok(keys.filter_map(|key| key.strip_prefix(&below)).map(str::to_owned).collect())
+                let keys = answer
+                    .split("<Key>")
+                    .skip(1)
+                    .filter_map(|rest| rest.split("</Key>").next());
+                Ok(keys
+                    .filter_map(|key| key.strip_prefix(&below))
+                    .map(str::to_owned)
+                    .collect())
             }
         }
     }
@@ -107,7 +113,9 @@ impl ManagerStore {
 }
 
 fn walk(root: &Path, folder: &Path, found: &mut Vec<String>) -> Result<(), Error> {
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(());
+    };
     for entry in entries {
         let path = entry.map_err(Error::file("read", folder))?.path();
         if path.is_dir() {

@@ -6,7 +6,7 @@ mod etcd_manager;
 mod manager_store;
 mod masters;
 
-pub use control_loop::{ControlLoopStandIn, ControlLoopOptions, HoldAt};
-pub use manager_store::ManagerStore;
+pub use control_loop::{ControlLoopOptions, ControlLoopStandIn, HoldAt};
 pub use etcd_manager::EtcdManagerStandIn;
+pub use manager_store::ManagerStore;
 pub use masters::{ContainerRuntime, MasterStandIn, MastersStandIn};
