@@ -166,7 +166,7 @@ fn compare(
 }
 
 /// By etcd's own tools.
-fn keys_of_backup(folder: &Path, backup: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Box<dyn Error>> {
+fn keys_of_backup(folder: &Path, backup: &Path) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Box<dyn Error>> {
     let work = tempfile::tempdir_in(folder)?;
     let snapshot = work.path().join("snapshot.db");
     let mut unpacked = flate2::read::GzDecoder::new(fs::File::open(backup.join("etcd.backup.gz"))?);
