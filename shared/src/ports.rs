@@ -14,6 +14,7 @@ use crate::domain::store_url::StoreUrl;
 
 pub mod api_probe;
 pub mod cluster_api;
+pub mod drill;
 pub mod etcd;
 pub mod fleet;
 pub mod hosts;

@@ -10,6 +10,7 @@
 )]
 
 mod bad_days;
+mod drill;
 mod events;
 mod logs;
 mod nodes;

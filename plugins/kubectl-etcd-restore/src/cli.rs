@@ -8,7 +8,8 @@ use runbook_kit::exit::Exit;
 
 use crate::context::Context;
 use crate::{
-    bare, cancel, cleanup, commands, completion, logs, man, plan, queue, restart_etcd, restart_kubelet, run, status,
+    bare, cancel, cleanup, commands, completion, drill, logs, man, plan, queue, restart_etcd, restart_kubelet, run,
+    status,
 };
 
 /// Restore the etcd clusters from their backups, until the Kubernetes API serves
@@ -44,6 +45,7 @@ pub enum Command {
     RestartKubelet(Box<restart_kubelet::Args>),
     Logs(Box<logs::Args>),
     Cleanup(cleanup::Args),
+    Drill(drill::Args),
     #[command(after_help = "Example:\n  kubectl etcd-restore completion --install")]
     Completion(runbook_kit::completion::Args),
     Man(man::Args),
@@ -68,6 +70,7 @@ impl Cli {
             Command::RestartKubelet(args) => restart_kubelet::run(*args, context).await,
             Command::Logs(args) => logs::run(*args, context).await,
             Command::Cleanup(args) => cleanup::run(args, context).await,
+            Command::Drill(args) => drill::run(args, context).await,
             Command::Completion(args) => completion::run(args, context),
             Command::Man(args) => man::run(args, context),
             Command::Complete(words) => completion::complete(words, context),

@@ -2,6 +2,7 @@
 
 mod hands;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use runbook_kit::adapters::aws::{AwsFleet, FleetOptions};
@@ -22,6 +23,7 @@ use crate::cli::Cli;
 pub struct Context {
     pub session: Session,
     fleet: AwsFleet,
+    temp_dir: Option<PathBuf>,
 }
 
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
@@ -31,7 +33,11 @@ pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
         region: cli.aws.region.clone(),
         profile: cli.aws.profile.clone(),
     });
-    Ok(Context { session, fleet })
+    Ok(Context {
+        session,
+        fleet,
+        temp_dir: cli.unpack.temp_dir.clone(),
+    })
 }
 
 /// Why no etcd could be asked.

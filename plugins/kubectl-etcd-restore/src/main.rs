@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod completion;
 mod context;
+mod drill;
 mod eyes;
 mod flags;
 mod follow;

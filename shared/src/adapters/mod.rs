@@ -8,6 +8,8 @@ pub mod aws;
 mod aws_chain;
 pub mod clock;
 #[cfg(feature = "etcd")]
+pub mod drill;
+#[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod file;
 pub mod kops_config;

@@ -97,6 +97,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             }
         }
     };
+    // Also what came to life between the count and its turn.
+    let left = match &stopped {
+        None if args.consent.yes => total.without_lease.saturating_sub(outcome.deleted),
+        _ => outcome.left,
+    };
+    let outcome = Outcome { left, ..outcome };
     report(&counted, outcome, &etcd_name, &prefix, context)?;
     if let Some(stopped) = stopped {
         return Err((*stopped).into());

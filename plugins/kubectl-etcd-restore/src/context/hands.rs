@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runbook_kit::adapters::drill::LocalGround;
 use runbook_kit::adapters::etcd::access;
 use runbook_kit::adapters::kube::{KubeClient, KubeOptions};
 use runbook_kit::adapters::ssh::{Ssh, SshOptions};
@@ -10,6 +11,7 @@ use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::domain::kops::identity::Origin;
 use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::ports::cluster_api::{ClusterApi, KubeError, KubeErrorKind};
+use runbook_kit::ports::drill::{DrillError, DrillGround};
 use runbook_kit::ports::{EtcdKv, HostError, Hosts};
 
 use super::Context;
@@ -70,5 +72,10 @@ impl Context {
                 kind,
             }),
         }
+    }
+
+    /// A place on this machine to restore a snapshot for a look.
+    pub fn drill_ground(&self) -> Result<Box<dyn DrillGround>, DrillError> {
+        Ok(Box::new(LocalGround::new(self.temp_dir.as_deref())?))
     }
 }
