@@ -1,6 +1,7 @@
 //! What all plugins' command lines have in common.
 
 pub mod etcd;
+pub mod ssh;
 
 use std::ffi::OsString;
 use std::future::Future;

@@ -3,7 +3,7 @@
 use crate::backups::discover::DiscoverError;
 use crate::exit::Exit;
 use crate::ports::fleet::FleetError;
-use crate::ports::{EtcdError, ReadFailure, StoreError};
+use crate::ports::{EtcdError, PackFailure, ReadFailure, StoreError};
 
 /// An error that ends a command.
 pub trait Failure: std::error::Error + Send + Sync + 'static {
@@ -53,6 +53,12 @@ impl Failure for DiscoverError {
         }
     }
 
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
+    }
+}
+
+impl Failure for PackFailure {
     fn hint(&self) -> Option<String> {
         Self::hint(self)
     }

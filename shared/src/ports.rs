@@ -14,15 +14,21 @@ use crate::domain::store_url::StoreUrl;
 
 pub mod api_probe;
 pub mod cluster_api;
+pub mod drill;
 pub mod etcd;
 pub mod fleet;
+pub mod hosts;
 pub mod notebook;
 pub mod snapshot;
 
 pub use crate::domain::snapshot::ReadAt;
 pub use api_probe::ApiProbe;
 pub use cluster_api::{ClusterApi, KubeError, KubeErrorKind};
-pub use etcd::{EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyValue, LeaseId, SnapshotStream};
+pub use etcd::{
+    EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyHead, KeyPage, KeyRange, KeySpan, KeyValue, LeaseId,
+    SnapshotStream,
+};
+pub use hosts::{HostError, HostErrorKind, Hosts};
 pub use snapshot::{
     PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
 };
@@ -123,6 +129,20 @@ pub trait ObjectStore: Send + Sync {
 
     /// Deletes one object. One that is not there is no error.
     async fn delete(&self, at: &StoreUrl) -> Result<(), StoreError>;
+
+    /// Deletes a small object if it still is what `expected` says. `false` means that it is gone or another one, and nothing
+    /// was deleted. By default a look and then a deletion: a store that knows conditions is asked for the two in one.
+    async fn delete_if(&self, at: &StoreUrl, expected: &[u8]) -> Result<bool, StoreError> {
+        let limit = u64::try_from(expected.len()).unwrap_or(u64::MAX);
+        match self.get(at, limit).await {
+            Ok(found) if found == expected => self.delete(at).await.map(|()| true),
+            Ok(_) => Ok(false),
+            Err(error) => match error.kind {
+                StoreErrorKind::NotFound | StoreErrorKind::TooLarge { .. } => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
 
     /// The rules by which the store itself takes objects away, of the whole bucket that `at` is in. A folder has none.
     async fn expiry_rules(&self, _at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {

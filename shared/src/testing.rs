@@ -1,6 +1,8 @@
 //! Stand-ins for the ports, for unit tests of this crate and of the plugins: feature `testing`.
 
+mod cluster_api;
 mod fleet;
+mod hosts;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -8,15 +10,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::confirm::Consent;
-use crate::domain::kube::cluster::{NodeDeletion, NodeLease, NodeState, Readiness};
 use crate::domain::masterleases::evidence::Probe;
+use crate::ports::etcd::MOST_TXN_OPERATIONS;
 use crate::ports::{
-    ApiProbe, ClusterApi, EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyValue, KubeError, KubeErrorKind,
-    LeaseId, SnapshotStream,
+    ApiProbe, EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyHead, KeyPage, KeyRange, KeySpan, KeyValue, LeaseId,
+    SnapshotStream,
 };
 
+pub use cluster_api::MemoryApi;
 pub use fleet::MemoryFleet;
+pub use hosts::MemoryHosts;
 
 /// An etcd in memory: keys, revisions and leases, as far as [`EtcdKv`] shows them.
 #[derive(Default)]
@@ -130,6 +133,56 @@ impl EtcdKv for MemoryEtcd {
         Ok(self.state().keys.get(key).cloned())
     }
 
+    async fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: u32) -> Result<KeyPage, EtcdError> {
+        let state = self.state();
+        let keys = state.keys.values().filter(|key| key.key.starts_with(prefix));
+        let mut keys = keys.filter(|key| after.is_none_or(|after| key.key.as_slice() > after));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let page = keys.by_ref().take(limit).map(|key| KeyHead {
+            key: key.key.clone(),
+            mod_revision: key.mod_revision,
+            lease: key.lease,
+        });
+        let page: Vec<KeyHead> = page.collect();
+        Ok(KeyPage {
+            revision: state.revision,
+            keys: page,
+            more: keys.next().is_some(),
+        })
+    }
+
+    async fn delete_unleased(&self, spans: &[KeySpan], revision: i64) -> Result<Option<u64>, EtcdError> {
+        let mut state = self.state();
+        let trick = state.before_deletes.pop_front().unwrap_or(Trick::None);
+        match &trick {
+            Trick::Rewrite(rewritten) => state.put(rewritten.as_bytes(), b"{}", 77),
+            Trick::Expire(expired) => {
+                for key in expired {
+                    state.keys.remove(key.as_bytes());
+                }
+            }
+            Trick::Fail(kind) => return Err(error("delete keys of", kind.clone())),
+            Trick::None | Trick::LoseAnswer => {}
+        }
+        if spans.len() * 2 > MOST_TXN_OPERATIONS {
+            let kind = EtcdErrorKind::Other("etcdserver: too many operations in txn request".to_owned());
+            return Err(error("delete keys of", kind));
+        }
+        let within = |key: &KeyValue| spans.iter().any(|span| span.first <= key.key && key.key < span.end);
+        let meant: Vec<KeyValue> = state.keys.values().filter(|key| within(key)).cloned().collect();
+        if meant.iter().any(|key| key.lease != 0 || key.mod_revision > revision) {
+            return Ok(None);
+        }
+        for key in &meant {
+            state.keys.remove(&key.key);
+        }
+        state.revision += 1;
+        match trick {
+            Trick::LoseAnswer => Err(error("delete keys of", EtcdErrorKind::Lost)),
+            _ => Ok(u64::try_from(meant.len()).ok()),
+        }
+    }
+
     async fn lease_ttl(&self, lease: LeaseId) -> Result<Option<u64>, EtcdError> {
         Ok(self.state().leases.get(&lease).copied())
     }
@@ -205,115 +258,5 @@ impl ApiProbe for FakeProbe {
     async fn livez(&self, ip: IpAddr, _port: u16, _ca: &str) -> Probe {
         let status = self.alive.get(&ip).copied();
         status.map_or(Probe::Silent, |status| Probe::Answers { status })
-    }
-}
-
-/// A Kubernetes API in memory.
-#[derive(Default)]
-pub struct MemoryApi {
-    state: Mutex<ApiState>,
-}
-
-#[derive(Default)]
-struct ApiState {
-    readiness: VecDeque<Result<Readiness, KubeErrorKind>>,
-    nodes: BTreeMap<String, NodeState>,
-    leases: BTreeMap<String, NodeLease>,
-    refuses: Option<KubeErrorKind>,
-    asked: Vec<String>,
-}
-
-impl MemoryApi {
-    fn state(&self) -> MutexGuard<'_, ApiState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What `/readyz` answers the next times; the last answer is given for ever, and without any it is ready.
-    pub fn readiness(&self, answers: impl IntoIterator<Item = Result<Readiness, KubeErrorKind>>) {
-        self.state().readiness.extend(answers);
-    }
-
-    /// Adds a Node, or writes it anew with another version.
-    pub fn put_node(&self, mut node: NodeState) {
-        let mut state = self.state();
-        let version = state.nodes.len() + state.asked.len() + 1;
-        node.resource_version = format!("{}-{version}", node.resource_version);
-        state.nodes.insert(node.node.name.clone(), node);
-    }
-
-    /// A kubelet renews its Lease.
-    pub fn renew(&self, node: &str, renewed: Option<jiff::Timestamp>) {
-        let lease = NodeLease {
-            node: node.to_owned(),
-            renewed,
-        };
-        self.state().leases.insert(node.to_owned(), lease);
-    }
-
-    /// From now on nothing but `/readyz` is answered otherwise.
-    pub fn refuse(&self, kind: KubeErrorKind) {
-        self.state().refuses = Some(kind);
-    }
-
-    /// The names of the Nodes that are there.
-    #[must_use]
-    pub fn node_names(&self) -> Vec<String> {
-        self.state().nodes.keys().cloned().collect()
-    }
-
-    fn ask(&self, action: &str) -> Result<MutexGuard<'_, ApiState>, KubeError> {
-        let mut state = self.state();
-        state.asked.push(action.to_owned());
-        match &state.refuses {
-            Some(kind) => Err(kube_error(action, kind.clone())),
-            None => Ok(state),
-        }
-    }
-}
-
-fn kube_error(action: &str, kind: KubeErrorKind) -> KubeError {
-    KubeError {
-        action: action.to_owned(),
-        server: "https://memory".to_owned(),
-        kind,
-    }
-}
-
-#[async_trait]
-impl ClusterApi for MemoryApi {
-    fn server(&self) -> &str {
-        "https://memory"
-    }
-
-    async fn readyz(&self) -> Result<Readiness, KubeError> {
-        let mut state = self.state();
-        let answer = match state.readiness.len() {
-            0 => Ok(Readiness::Ready),
-            1 => state.readiness.front().cloned().unwrap_or(Ok(Readiness::Ready)),
-            _ => state.readiness.pop_front().unwrap_or(Ok(Readiness::Ready)),
-        };
-        answer.map_err(|kind| kube_error("ask /readyz", kind))
-    }
-
-    async fn nodes(&self) -> Result<Vec<NodeState>, KubeError> {
-        Ok(self.ask("list nodes")?.nodes.values().cloned().collect())
-    }
-
-    async fn node_leases(&self) -> Result<Vec<NodeLease>, KubeError> {
-        let state = self.ask("list leases in kube-node-lease")?;
-        Ok(state.leases.values().cloned().collect())
-    }
-
-    async fn delete_node(&self, node: &NodeState, _consent: &Consent) -> Result<NodeDeletion, KubeError> {
-        let name = &node.node.name;
-        let mut state = self.ask(&format!("delete node {name}"))?;
-        Ok(match state.nodes.get(name) {
-            None => NodeDeletion::Gone,
-            Some(found) if (&found.uid, &found.resource_version) == (&node.uid, &node.resource_version) => {
-                state.nodes.remove(name);
-                NodeDeletion::Deleted
-            }
-            Some(_) => NodeDeletion::Changed,
-        })
     }
 }

@@ -101,7 +101,7 @@ async fn each_failure_of_ssh_is_told_with_its_cure() {
     fill(&sshd, NOW, &world.ca);
     let text = told(&sshd, &args(&world, sshd::STRANGER)).await;
     assert!(
-        text.contains("Host key verification failed") && text.contains("once by hand"),
+        text.contains("host key is not known yet") && text.contains("once by hand"),
         "{text}"
     );
     let text = told(&sshd, &args(&world, sshd::LOCKED)).await;

@@ -1,19 +1,27 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
+use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs, UnpackArgs};
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 
 use crate::context::Context;
-use crate::{completion, man};
+use crate::{
+    bare, cancel, cleanup, commands, completion, drill, logs, man, plan, queue, restart_etcd, restart_kubelet, run,
+    status,
+};
 
 /// Restore the etcd clusters from their backups, until the Kubernetes API serves
+///
+/// Without a subcommand it tells where the cluster stands in the whole recovery, and the one command that comes next.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub access: EtcdAccessArgs,
     #[command(flatten)]
     pub cluster: ClusterArgs,
     #[command(flatten)]
@@ -24,8 +32,20 @@ pub struct Cli {
     pub output: OutputArgs,
 }
 
+/// In the order of the runbook.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Plan(Box<plan::Args>),
+    Run(Box<run::Args>),
+    Queue(Box<queue::Args>),
+    Commands(commands::Args),
+    Cancel(cancel::Args),
+    Status(Box<status::Args>),
+    RestartEtcd(Box<restart_etcd::Args>),
+    RestartKubelet(Box<restart_kubelet::Args>),
+    Logs(Box<logs::Args>),
+    Cleanup(cleanup::Args),
+    Drill(drill::Args),
     #[command(after_help = "Example:\n  kubectl etcd-restore completion --install")]
     Completion(runbook_kit::completion::Args),
     Man(man::Args),
@@ -36,10 +56,37 @@ pub enum Command {
 impl Cli {
     /// Runs what was asked for.
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
-        match self.command {
+        let Some(command) = self.command else {
+            return bare::run(self.access, context).await;
+        };
+        match command {
+            Command::Plan(args) => plan::run(*args, context).await,
+            Command::Run(args) => run::run(*args, context).await,
+            Command::Queue(args) => queue::run(*args, context).await,
+            Command::Commands(args) => commands::run(args, context).await,
+            Command::Cancel(args) => cancel::run(args, context).await,
+            Command::Status(args) => status::run(*args, context).await,
+            Command::RestartEtcd(args) => restart_etcd::run(*args, context).await,
+            Command::RestartKubelet(args) => restart_kubelet::run(*args, context).await,
+            Command::Logs(args) => logs::run(*args, context).await,
+            Command::Cleanup(args) => cleanup::run(args, context).await,
+            Command::Drill(args) => drill::run(args, context).await,
             Command::Completion(args) => completion::run(args, context),
             Command::Man(args) => man::run(args, context),
             Command::Complete(words) => completion::complete(words, context),
         }
     }
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  # Where does this cluster stand, and what comes next?
+  kubectl etcd-restore --state s3://kops-state --name k8s.example.com
+
+  # What would be restored, and what stands in the way?
+  kubectl etcd-restore plan
+
+  # Restore every etcd cluster from its newest good backup, and follow until the API serves
+  kubectl etcd-restore run --yes
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 failed after a change, 5 something was found, 130 interrupted";

@@ -1,19 +1,101 @@
 //! What every subcommand works with, and the only place where adapters are connected.
 
+mod hands;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use runbook_kit::adapters::aws::{AwsFleet, FleetOptions};
+use runbook_kit::adapters::etcd::access::{self, AccessError, Connected, KeySource, Ways};
 use runbook_kit::adapters::session;
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::error::AnyFailure;
+use runbook_kit::ports::cluster_api::ClusterApi;
+use runbook_kit::ports::fleet::Fleet;
+use runbook_kit::ports::{EtcdErrorKind, EtcdKv};
 use runbook_kit::session::Session;
-use runbook_kit::ui::Ui;
+use runbook_kit::ui::{Ui, chain};
 
 use crate::cli::Cli;
 
 /// The world, and how to talk of it.
 pub struct Context {
     pub session: Session,
+    fleet: AwsFleet,
+    temp_dir: Option<PathBuf>,
 }
 
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
 pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
     let session = session::connect(&cli.cluster, &cli.aws, &cli.unpack, cli.output.output, ui)?;
-    Ok(Context { session })
+    let fleet = AwsFleet::new(FleetOptions {
+        region: cli.aws.region.clone(),
+        profile: cli.aws.profile.clone(),
+    });
+    Ok(Context {
+        session,
+        fleet,
+        temp_dir: cli.unpack.temp_dir.clone(),
+    })
+}
+
+/// Why no etcd could be asked.
+pub enum NoEtcd {
+    /// The way there is open, and nobody answers.
+    Silent(String),
+    /// There is no way there, or it does not let us in.
+    OutOfSight(String),
+}
+
+impl Context {
+    /// AWS' machines.
+    pub fn fleet(&self) -> &dyn Fleet {
+        &self.fleet
+    }
+
+    /// The API of `cluster`, or why there is no way to it, in words.
+    pub async fn api(&self, cluster: &str, timeout: Duration) -> Result<Box<dyn ClusterApi>, String> {
+        let found = self.cluster_api(cluster, timeout).await;
+        found.map_err(|error| format!("{}; pass --context or --kubeconfig", chain(&error)))
+    }
+
+    /// An etcd by the way that the flags want or allow.
+    pub async fn etcd(
+        &self,
+        args: &EtcdAccessArgs,
+        etcd: &str,
+        key_store: Option<&StoreUrl>,
+    ) -> Result<Box<dyn EtcdKv>, NoEtcd> {
+        let (kubeconfig, context) = self.session.kube();
+        let ways = Ways {
+            args,
+            etcd,
+            kubeconfig,
+            context,
+            keys: key_store.map(|key_store| KeySource {
+                objects: self.session.objects(),
+                key_store: key_store.clone(),
+            }),
+        };
+        match access::connect(&ways).await {
+            Ok(Connected { kv, .. }) => Ok(kv),
+            // Where the Kubernetes API is the way, its silence tells nothing of etcd.
+            Err(error) if nobody_answers(&error) && !(args.endpoints.is_empty() && args.host.is_empty()) => {
+                Err(NoEtcd::Silent(chain(&error)))
+            }
+            Err(error) => Err(NoEtcd::OutOfSight(chain(&error))),
+        }
+    }
+}
+
+fn nobody_answers(error: &AccessError) -> bool {
+    match error {
+        AccessError::Etcd(error) => matches!(
+            error.kind,
+            EtcdErrorKind::Unreachable | EtcdErrorKind::Timeout { .. } | EtcdErrorKind::Lost
+        ),
+        AccessError::Several(several) => several.iter().any(nobody_answers),
+        _ => false,
+    }
 }

@@ -1,9 +1,32 @@
 //! `kubectl etcd-restore`: restore the etcd clusters from their backups, until the API serves.
 
+mod bare;
+mod cancel;
+mod choose;
+mod cleanup;
 mod cli;
+mod commands;
 mod completion;
 mod context;
+mod drill;
+mod eyes;
+mod flags;
+mod follow;
+mod hosts;
+mod kubelets;
+mod logs;
 mod man;
+mod order;
+mod plan;
+mod queue;
+mod ready;
+mod restart_etcd;
+mod restart_kubelet;
+mod run;
+mod standing;
+mod status;
+mod survey;
+mod workers;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,8 @@ pub mod aws;
 mod aws_chain;
 pub mod clock;
 #[cfg(feature = "etcd")]
+pub mod drill;
+#[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod file;
 pub mod kops_config;
@@ -20,5 +22,7 @@ pub mod pack;
 mod s3;
 pub mod save;
 pub mod session;
+#[cfg(feature = "ssh")]
+pub mod ssh;
 pub mod stores;
 pub mod unpack;

@@ -143,6 +143,13 @@ impl ObjectStore for S3Store {
             .map_err(|problem| problem.on("delete", at))
     }
 
+    async fn delete_if(&self, at: &StoreUrl, expected: &[u8]) -> Result<bool, StoreError> {
+        let place = self.place("delete", at).await?;
+        write::delete_if(&place.bucket, place.key, expected)
+            .await
+            .map_err(|problem| problem.on("delete", at))
+    }
+
     async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {
         const ACTION: &str = "read the lifecycle rules of";
         let place = self.place(ACTION, at).await?;

@@ -192,6 +192,10 @@ impl ObjectStore for Stores {
         self.of("delete", at)?.delete(at).await
     }
 
+    async fn delete_if(&self, at: &StoreUrl, expected: &[u8]) -> Result<bool, StoreError> {
+        self.of("delete", at)?.delete_if(at, expected).await
+    }
+
     async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {
         self.of("read the lifecycle rules of", at)?.expiry_rules(at).await
     }

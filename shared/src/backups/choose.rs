@@ -293,6 +293,11 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Takes what is known of a backup already, so that it is not read again.
+    pub fn learn(&mut self, facts: Facts) {
+        self.known.insert(facts.name.clone(), facts);
+    }
+
     /// Why `backup` is not good; empty when it is.
     ///
     /// # Errors

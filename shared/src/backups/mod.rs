@@ -7,4 +7,6 @@ pub mod discover;
 pub mod examine;
 pub mod gaps;
 pub mod pinning;
+pub mod queue;
+pub mod run_record;
 pub mod take;

@@ -78,6 +78,17 @@ pub fn plan_pin(catalog: &Catalog, backup: &Backup) -> Result<Option<Pin>, PinEr
     }))
 }
 
+/// What it takes to bring a pinned backup back to where etcd-manager finds it.
+#[must_use]
+pub fn plan_copy_back(catalog: &Catalog, backup: &Backup) -> Pin {
+    Pin {
+        name: backup.name.clone(),
+        from: backup.pinned.clone().unwrap_or_else(|| backup.folder.clone()),
+        to: catalog.store.base.join(backup.name.as_str()),
+        data_size: backup.data_size,
+    }
+}
+
 /// Copies data first and meta last, so that a broken-off copy is no backup. Doing it again completes it.
 ///
 /// # Errors

@@ -86,7 +86,11 @@ impl Default for EtcdAccessArgs {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// `10s`, `1m`: at least a second.
+///
+/// # Errors
+/// Where it is no duration.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no duration like 10s or 1m");
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     Duration::try_from(parsed)

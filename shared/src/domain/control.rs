@@ -99,6 +99,38 @@ impl Command {
         parse(bytes)
     }
 
+    /// The order to restore `backup` into a cluster as `spec` has it.
+    #[must_use]
+    pub fn restore(queued: Timestamp, spec: ClusterSpec, backup: &str) -> Self {
+        Self {
+            timestamp: i64::try_from(queued.as_nanosecond()).ok(),
+            restore_backup: Some(RestoreBackup {
+                cluster_spec: Some(spec),
+                backup: backup.to_owned(),
+            }),
+        }
+    }
+
+    /// The file as etcd-manager-ctl writes it: an int64 is a string in protobuf's JSON, and what is unset is left out. No
+    /// field more than etcd-manager knows: one such would block its whole queue.
+    #[must_use]
+    pub fn to_file(&self) -> String {
+        let mut file = serde_json::Map::new();
+        if let Some(timestamp) = self.timestamp {
+            file.insert("timestamp".to_owned(), timestamp.to_string().into());
+        }
+        if let Some(order) = &self.restore_backup {
+            let mut inner = serde_json::Map::new();
+            if let Some(spec) = &order.cluster_spec {
+                let spec = serde_json::json!({ "memberCount": spec.member_count, "etcdVersion": spec.etcd_version });
+                inner.insert("clusterSpec".to_owned(), spec);
+            }
+            inner.insert("backup".to_owned(), order.backup.clone().into());
+            file.insert("restoreBackup".to_owned(), inner.into());
+        }
+        format!("{:#}", serde_json::Value::from(file))
+    }
+
     /// When it was queued.
     #[must_use]
     pub fn queued(&self) -> Option<Timestamp> {
@@ -151,6 +183,65 @@ mod tests {
         );
         let created = ClusterCreated::parse(fixture!("main/control/etcd-cluster-created")).unwrap();
         assert!(created.created().unwrap().to_string().starts_with("2026-11-22T15:15:5"));
+    }
+
+    /// Every field's path and the kind of its value.
+    fn shape(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(fields) => fields
+                .iter()
+                .for_each(|(name, value)| shape(value, &format!("{at}/{name}"), found)),
+            serde_json::Value::String(_) => found.push(format!("{at} string")),
+            serde_json::Value::Number(_) => found.push(format!("{at} number")),
+            other => found.push(format!("{at} {other}")),
+        }
+    }
+
+    fn shape_of(bytes: &[u8]) -> Vec<String> {
+        let mut found = Vec::new();
+        shape(&serde_json::from_slice(bytes).unwrap(), "", &mut found);
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn a_command_of_ours_is_no_other_than_etcd_manager_ctls() {
+        for theirs in [
+            &fixture!("main/control/2026-11-22T15:20:06Z-000000/_command.json")[..],
+            &fixture!("events/control/2026-11-22T15:20:06Z-000000/_command.json")[..],
+        ] {
+            let parsed = Command::parse(theirs).unwrap();
+            let order = parsed.restore_backup.clone().unwrap();
+            let queued = parsed.queued().unwrap();
+            let ours = Command::restore(queued, order.cluster_spec.clone().unwrap(), &order.backup).to_file();
+            assert_eq!(shape_of(ours.as_bytes()), shape_of(theirs));
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&ours).unwrap(),
+                serde_json::from_slice::<serde_json::Value>(theirs).unwrap()
+            );
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_command_has_the_known_fields_only_and_is_read_as_what_it_is(
+            members in proptest::prelude::any::<i64>(),
+            version in "\\PC{0,20}",
+            backup in "\\PC{0,40}",
+            nanoseconds in 0_i64..4_000_000_000_000_000_000,
+        ) {
+            let queued = Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap();
+            let spec = ClusterSpec { member_count: members, etcd_version: version };
+            let command = Command::restore(queued, spec, &backup);
+            let file = command.to_file();
+            proptest::prop_assert_eq!(Command::parse(file.as_bytes()), Ok(command));
+            proptest::prop_assert_eq!(shape_of(file.as_bytes()), [
+                "/restoreBackup/backup string",
+                "/restoreBackup/clusterSpec/etcdVersion string",
+                "/restoreBackup/clusterSpec/memberCount number",
+                "/timestamp string",
+            ]);
+        }
     }
 
     #[test]

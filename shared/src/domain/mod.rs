@@ -18,6 +18,7 @@ pub mod masterleases;
 pub mod moment;
 pub mod protobuf;
 pub mod protojson;
+pub mod restore;
 pub mod retention;
 pub mod snapshot;
 pub mod store_url;

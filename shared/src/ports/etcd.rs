@@ -37,6 +37,40 @@ pub struct KeyRange {
     pub keys: Vec<KeyValue>,
 }
 
+/// One key without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHead {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The store's revision when it was last written.
+    pub mod_revision: i64,
+    /// The lease that it dies with; 0 for none.
+    pub lease: LeaseId,
+}
+
+/// A part of a prefix.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyPage {
+    /// The store's revision at which this was so. Each page has its own: a reader must not take several for one moment.
+    pub revision: i64,
+    /// The keys, sorted.
+    pub keys: Vec<KeyHead>,
+    /// Whether there are keys of the prefix after these.
+    pub more: bool,
+}
+
+/// A run of keys: from `first` up to, without, `end`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySpan {
+    /// The first key.
+    pub first: Vec<u8>,
+    /// The first key that does not belong to it.
+    pub end: Vec<u8>,
+}
+
+/// What etcd takes in one transaction where nobody has changed `--max-txn-ops`: so many comparisons, and so many changes.
+pub const MOST_TXN_OPERATIONS: usize = 128;
+
 /// What one etcd member says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EtcdStatus {
@@ -75,6 +109,15 @@ pub trait EtcdKv: Send + Sync {
 
     /// One key, linearizable; `None` where it is absent.
     async fn get(&self, key: &[u8]) -> Result<Option<KeyValue>, EtcdError>;
+
+    /// Up to `limit` keys that begin with `prefix`, without their values, after the key `after`; linearizable. For prefixes that
+    /// are too large for one answer.
+    async fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: u32) -> Result<KeyPage, EtcdError>;
+
+    /// Deletes every key of these spans, if none of them has a lease and none was written after `revision`; tells how many.
+    /// `None` means that one is not so, and nothing was changed. A span takes two of a transaction's
+    /// [`MOST_TXN_OPERATIONS`].
+    async fn delete_unleased(&self, spans: &[KeySpan], revision: i64) -> Result<Option<u64>, EtcdError>;
 
     /// How many seconds a lease has left; `None` where etcd does not know it (never granted, or expired).
     async fn lease_ttl(&self, lease: LeaseId) -> Result<Option<u64>, EtcdError>;

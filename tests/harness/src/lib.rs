@@ -22,7 +22,10 @@ pub use error::Error;
 pub use pki::{Ca, KeyKind, Usage};
 pub use proxy::{Fault, Proxy, Recorded, Rule, Victim};
 pub use servers::{
-    Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, Moto, Pod, Put, S3, SeaweedFs, ServerTls, Sshd,
-    Stored,
+    Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, LoadBalancer, Moto, Pod, Put, S3, SeaweedFs,
+    ServerTls, Sshd, Stored, admin_kubeconfig,
 };
-pub use stand_in::EtcdManagerStandIn;
+pub use stand_in::{
+    ContainerRuntime, ControlLoopOptions, ControlLoopStandIn, EtcdManagerStandIn, HoldAt, ManagerStore, MasterStandIn,
+    MastersStandIn,
+};

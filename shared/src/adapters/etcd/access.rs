@@ -9,12 +9,14 @@ use super::client::{EtcdClient, Target};
 use super::credentials::{Credentials, CredentialsError};
 use super::dial::{Dial, Tcp};
 use super::mint::mint;
-use super::ssh::{Ssh, SshError};
+use super::ssh::{self, SshError};
 use super::tls::Tls;
+use crate::adapters::ssh::{Ssh, SshOptions};
 use crate::cli::etcd::{EtcdAccessArgs, Via, client_port};
 use crate::domain::kops::keyset::{Keyset, clients_ca_name, keyset_place};
 use crate::domain::store_url::StoreUrl;
 use crate::error::AnyFailure;
+use crate::ports::hosts::HostError;
 use crate::ports::{EtcdKv, ObjectStore};
 use crate::session::Session;
 
@@ -192,20 +194,22 @@ impl Ways<'_> {
             return Err(AccessError::Missing("--via ssh needs --host"));
         }
         let port = self.port()?;
-        let program = match &self.args.ssh_program {
-            Some(program) => program.clone(),
-            None => which::which("ssh").map_err(|_| SshError::NoProgram)?,
-        };
+        let found = Ssh::new(&SshOptions {
+            program: self.args.ssh_program.clone(),
+            user: self.args.ssh_user.clone(),
+            jump: self.args.ssh_jump.clone(),
+            patience: self.args.etcd_timeout,
+        });
         let mut failed = Vec::new();
         for host in &self.args.host {
-            let ssh = Ssh {
-                program: program.clone(),
-                host: host.clone(),
-                user: self.args.ssh_user.clone(),
-                jump: self.args.ssh_jump.clone(),
-                patience: self.args.etcd_timeout,
+            let unusable = |kind| {
+                SshError::from(HostError {
+                    host: host.clone(),
+                    kind,
+                })
             };
-            match self.ssh_to(ssh, port).await {
+            let ssh = found.clone().map_err(unusable)?;
+            match self.ssh_to(ssh, host, port).await {
                 Ok(connected) => return Ok(connected.after(&failed)),
                 Err(error) => failed.push(error),
             }
@@ -213,15 +217,15 @@ impl Ways<'_> {
         Err(AccessError::of(failed).unwrap_or(AccessError::NoWay))
     }
 
-    async fn ssh_to(&self, ssh: Ssh, port: u16) -> Result<Connected, AccessError> {
+    async fn ssh_to(&self, ssh: Ssh, host: &str, port: u16) -> Result<Connected, AccessError> {
         let credentials = match self.files().await? {
             _ if self.args.plain_http => None,
             Some(files) => Some(files),
-            None => Some(ssh.credentials(self.etcd).await?),
+            None => Some(ssh::credentials(&ssh, host, self.etcd).await?),
         };
-        let way = format!("ssh to {}", ssh.host);
-        let at = format!("{} port {port} over ssh", ssh.host);
-        let dial = Box::new(ssh.tunnel(port));
+        let way = format!("ssh to {host}");
+        let at = format!("{host} port {port} over ssh");
+        let dial = Box::new(ssh::tunnel(ssh, host, port));
         self.try_one(dial, ON_ITS_HOST, at, way, credentials.as_ref()).await
     }
 

@@ -21,7 +21,10 @@ use super::dial::{Dial, Dialed};
 use super::problem::{Problem, of_status};
 use super::tls::Tls;
 use super::wire;
-use crate::ports::{EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyRange, KeyValue, LeaseId, SnapshotStream};
+use crate::ports::{
+    EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyHead, KeyPage, KeyRange, KeySpan, KeyValue, LeaseId,
+    SnapshotStream,
+};
 
 /// The largest answer that we take: a range is one message.
 const LARGEST_ANSWER: usize = 1 << 30;
@@ -262,10 +265,11 @@ impl EtcdClient {
     ) -> Result<bool, EtcdError> {
         let question = wire::TxnRequest {
             compare: vec![wire::Compare {
-                result: 0,
+                result: wire::EQUAL,
                 target,
                 key: key.to_vec(),
                 with: Some(with),
+                range_end: Vec::new(),
             }],
             success: vec![wire::Operation { request: Some(change) }],
         };
@@ -274,7 +278,11 @@ impl EtcdClient {
     }
 
     async fn read(&self, key: Vec<u8>, range_end: Vec<u8>) -> Result<KeyRange, EtcdError> {
-        let question = wire::RangeRequest { key, range_end };
+        let question = wire::RangeRequest {
+            key,
+            range_end,
+            ..wire::RangeRequest::default()
+        };
         let answer: wire::RangeResponse = self.ask("read keys of", wire::RANGE, question).await?;
         Ok(KeyRange {
             revision: answer.header.map(|header| header.revision).unwrap_or_default(),
@@ -295,6 +303,63 @@ impl EtcdKv for EtcdClient {
         Ok(self.read(key.to_vec(), Vec::new()).await?.keys.pop())
     }
 
+    async fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: u32) -> Result<KeyPage, EtcdError> {
+        let key = match after {
+            // The very next key in order.
+            Some(after) => [after, &[0]].concat(),
+            None if prefix.is_empty() => vec![0],
+            None => prefix.to_vec(),
+        };
+        let question = wire::RangeRequest {
+            key,
+            range_end: end_of(prefix),
+            limit: i64::from(limit),
+            keys_only: true,
+        };
+        let answer: wire::RangeResponse = self.ask("read keys of", wire::RANGE, question).await?;
+        let heads = answer.kvs.into_iter().map(|pair| KeyHead {
+            key: pair.key,
+            mod_revision: pair.mod_revision,
+            lease: pair.lease,
+        });
+        Ok(KeyPage {
+            revision: answer.header.map(|header| header.revision).unwrap_or_default(),
+            keys: heads.collect(),
+            more: answer.more,
+        })
+    }
+
+    async fn delete_unleased(&self, spans: &[KeySpan], revision: i64) -> Result<Option<u64>, EtcdError> {
+        let compare = |span: &KeySpan, result, target, with| wire::Compare {
+            result,
+            target,
+            key: span.first.clone(),
+            with: Some(with),
+            range_end: span.end.clone(),
+        };
+        let after = wire::CompareWith::ModRevision(revision.saturating_add(1));
+        let guards = spans.iter().flat_map(|span| {
+            [
+                compare(span, wire::EQUAL, wire::TARGET_LEASE, wire::CompareWith::Lease(0)),
+                compare(span, wire::LESS, wire::TARGET_MOD, after.clone()),
+            ]
+        });
+        let deletes = spans.iter().map(|span| wire::Operation {
+            request: Some(wire::Request::Delete(wire::DeleteRequest {
+                key: span.first.clone(),
+                range_end: span.end.clone(),
+            })),
+        });
+        let question = wire::TxnRequest {
+            compare: guards.collect(),
+            success: deletes.collect(),
+        };
+        let answer: wire::TxnResponse = self.ask("delete keys of", wire::TXN, question).await?;
+        let deleted = answer.responses.iter().filter_map(|done| done.delete);
+        let deleted: i64 = deleted.map(|done| done.deleted).sum();
+        Ok(answer.succeeded.then(|| u64::try_from(deleted).unwrap_or_default()))
+    }
+
     async fn lease_ttl(&self, lease: LeaseId) -> Result<Option<u64>, EtcdError> {
         let question = wire::TimeToLiveRequest { id: lease };
         let answer: wire::TimeToLiveResponse = self.ask("ask a lease of", wire::TIME_TO_LIVE, question).await?;
@@ -303,7 +368,10 @@ impl EtcdKv for EtcdClient {
     }
 
     async fn delete_if_unchanged(&self, key: &[u8], mod_revision: i64) -> Result<bool, EtcdError> {
-        let delete = wire::Request::Delete(wire::DeleteRequest { key: key.to_vec() });
+        let delete = wire::Request::Delete(wire::DeleteRequest {
+            key: key.to_vec(),
+            range_end: Vec::new(),
+        });
         let unchanged = wire::CompareWith::ModRevision(mod_revision);
         self.change("delete a key of", key, wire::TARGET_MOD, unchanged, delete)
             .await

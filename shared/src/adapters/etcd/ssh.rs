@@ -3,19 +3,20 @@
 //! A tunnel by `ssh -W` has no listening port that others on this machine could use, and ends with its process.
 
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::credentials::Credentials;
 use super::dial::{Dial, Dialed};
+use crate::adapters::ssh::{Ssh, all_of, last_words};
+use crate::ports::hosts::{HostError, Script};
 
 /// Where the API server's own client certificates for etcd lie on a master; the second is where older kops put them.
 const FOLDERS: [&str; 2] = ["/srv/kubernetes/kube-apiserver", "/etc/kubernetes/pki/kube-apiserver"];
@@ -23,55 +24,17 @@ const FOLDERS: [&str; 2] = ["/srv/kubernetes/kube-apiserver", "/etc/kubernetes/p
 const CILIUM_FOLDER: &str = "/etc/kubernetes/pki/cilium";
 /// Between the files that one ssh call reads.
 const CUT: &str = "-----CUT-----";
-/// What the remote script exits with; ssh itself uses 255.
-const NO_SUDO: i32 = 41;
+/// What the remote script exits with where the files are not there.
 const NO_FILES: i32 = 42;
-/// More than any certificate, less than a flood.
-const MOST_OUTPUT: u64 = 1 << 20;
+/// For reading three small files.
+const READING: Duration = Duration::from_secs(10);
 
-/// ssh to one host, as the user runs it.
-#[derive(Clone, Debug)]
-pub(super) struct Ssh {
-    pub(super) program: PathBuf,
-    /// A host as ssh knows it: a name of its config, an address, `user@host`.
-    pub(super) host: String,
-    pub(super) user: Option<String>,
-    /// `-J`.
-    pub(super) jump: Option<String>,
-    pub(super) patience: Duration,
-}
-
-/// ssh did not bring us there.
+/// ssh did not bring us to etcd.
 #[derive(Debug, thiserror::Error)]
 pub enum SshError {
-    /// There is no ssh on `PATH`.
-    #[error("no `ssh` is on PATH")]
-    NoProgram,
-    /// It cannot be run.
-    #[error("running ssh")]
-    Run(#[source] io::Error),
-    /// It took too long.
-    #[error("ssh to {host}: no answer within {seconds} s")]
-    Timeout {
-        /// The host.
-        host: String,
-        /// How long we waited.
-        seconds: u64,
-    },
-    /// It failed by itself.
-    #[error("ssh to {host}: {reason}")]
-    Failed {
-        /// The host.
-        host: String,
-        /// Its last words.
-        reason: String,
-    },
-    /// The user may not use sudo there without a password.
-    #[error("ssh to {host}: sudo wants a password there")]
-    NoSudo {
-        /// The host.
-        host: String,
-    },
+    /// The host was not reached, or did not let us in.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// No certificates of etcd are there.
     #[error("{host} has no etcd client certificate in {places}")]
     NoFiles {
@@ -89,100 +52,58 @@ impl SshError {
     /// What the user can do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NoProgram => "install OpenSSH's client, or use --via direct or port-forward".to_owned(),
-            Self::Failed { host, reason } if reason.contains("Host key verification failed") => {
-                format!("run `ssh {host}` once by hand and look at its host key")
-            }
-            Self::Failed { reason, .. } if reason.contains("Permission denied") => {
-                "load the key (ssh-add), or name the user by --ssh-user: ubuntu, admin, ec2-user or core".to_owned()
-            }
-            Self::Failed { .. } | Self::Timeout { .. } => {
-                "check that `ssh HOST` works by hand; through a bastion pass --ssh-jump, or set it in your ssh config"
-                    .to_owned()
-            }
-            Self::NoSudo { .. } => "use --ssh-user with a user who has sudo without a password".to_owned(),
-            Self::NoFiles { .. } => "check that --host is a control-plane node of this cluster".to_owned(),
-            Self::Credentials(error) => return error.hint().map(str::to_owned),
-            Self::Run(_) => return None,
-        })
+        match self {
+            Self::Host(error) => error.hint(),
+            Self::NoFiles { .. } => Some("check that --host is a control-plane node of this cluster".to_owned()),
+            Self::Credentials(error) => error.hint().map(str::to_owned),
+        }
     }
 }
 
-impl Ssh {
-    /// A command that runs ssh without ever asking anybody, and without the forwardings of the user's config: a port of
-    /// theirs that is taken already would end it.
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        let seconds = self.patience.as_secs().max(1);
-        command.args(["-T", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes"]);
-        command.args([
-            "-o",
-            &format!("ConnectTimeout={seconds}"),
-            "-o",
-            "ClearAllForwardings=yes",
-        ]);
-        // A connection that lies dead in the middle of a snapshot is noticed.
-        command.args(["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"]);
-        if let Some(user) = &self.user {
-            command.args(["-l", user]);
+/// Reads the certificates that the host itself uses for that etcd.
+pub(super) async fn credentials(ssh: &Ssh, host: &str, etcd: &str) -> Result<Credentials, SshError> {
+    let (folders, name) = places(etcd);
+    let script = Script {
+        what: "read the client certificate of etcd".to_owned(),
+        text: script(&folders, name),
+        limit: Some(READING),
+    };
+    let read = Mutex::new(String::new());
+    let keep = |line: &str| {
+        let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.push_str(line);
+        read.push('\n');
+    };
+    let ended = ssh.run(host, &script, &keep).await?;
+    match ended.code {
+        0 => {}
+        NO_FILES => {
+            let places = folders.join(" or ");
+            let host = host.to_owned();
+            return Err(SshError::NoFiles { host, places });
         }
-        if let Some(jump) = &self.jump {
-            command.args(["-J", jump]);
+        _ => {
+            let kind = crate::ports::hosts::HostErrorKind::Failed(last_words(&ended.said));
+            let host = host.to_owned();
+            return Err(HostError { host, kind }.into());
         }
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        command
     }
+    let read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut files = read.split(CUT);
+    let mut next = || files.next().unwrap_or_default().as_bytes();
+    let (ca, certificate, key) = (next(), next(), next());
+    Ok(Credentials::from_pem(
+        &format!("the files of {host}"),
+        ca,
+        certificate,
+        key,
+    )?)
+}
 
-    /// Reads the certificates that the host itself uses for that etcd.
-    pub(super) async fn credentials(&self, etcd: &str) -> Result<Credentials, SshError> {
-        let (folders, name) = places(etcd);
-        let mut command = self.command();
-        command
-            .arg("--")
-            .arg(&self.host)
-            .arg(script(&folders, name))
-            .stdin(Stdio::null());
-        let mut child = command.spawn().map_err(SshError::Run)?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let reading = async {
-            let (read, said) = tokio::join!(all_of(stdout), all_of(stderr));
-            (child.wait().await, read, said)
-        };
-        // Twice the limit: ssh's own for the connection, and as much for what is done there.
-        let limit = self.patience.saturating_mul(2);
-        let Ok((status, read, said)) = timeout(limit, reading).await else {
-            return Err(SshError::Timeout {
-                host: self.host.clone(),
-                seconds: limit.as_secs(),
-            });
-        };
-        let host = || self.host.clone();
-        let status = status.map_err(SshError::Run)?;
-        match status.code() {
-            Some(0) => {}
-            Some(NO_SUDO) => return Err(SshError::NoSudo { host: host() }),
-            Some(NO_FILES) => {
-                let places = folders.join(" or ");
-                return Err(SshError::NoFiles { host: host(), places });
-            }
-            _ => {
-                let reason = last_words(&said);
-                return Err(SshError::Failed { host: host(), reason });
-            }
-        }
-        let read = String::from_utf8_lossy(&read);
-        let mut files = read.split(CUT);
-        let mut next = || files.next().unwrap_or_default().as_bytes();
-        let (ca, certificate, key) = (next(), next(), next());
-        let origin = format!("the files of {}", self.host);
-        Ok(Credentials::from_pem(&origin, ca, certificate, key)?)
-    }
-
-    /// A way to the host's own `port`.
-    pub(super) fn tunnel(self, port: u16) -> Tunnel {
-        Tunnel { ssh: self, port }
-    }
+/// A way to a port of the host itself.
+pub(super) fn tunnel(ssh: Ssh, host: &str, port: u16) -> Tunnel {
+    let host = host.to_owned();
+    Tunnel { ssh, host, port }
 }
 
 fn places(etcd: &str) -> (Vec<&'static str>, &'static str) {
@@ -192,36 +113,20 @@ fn places(etcd: &str) -> (Vec<&'static str>, &'static str) {
     }
 }
 
-/// For `sh`, whatever shell the user has there.
+/// The files one after the other, of the first folder that has them.
 fn script(folders: &[&str], name: &str) -> String {
     let folders = folders.join(" ");
     format!(
-        "sh -c 'if command -v sudo >/dev/null; then s=\"sudo -n\"; $s true 2>/dev/null || exit {NO_SUDO}; else s=; fi; \
-         for d in {folders}; do $s test -r $d/{name}.key || continue; \
+        "for d in {folders}; do $s test -r $d/{name}.key || continue; \
          $s cat $d/etcd-ca.crt && echo {CUT} && $s cat $d/{name}.crt && echo {CUT} && $s cat $d/{name}.key; exit; done; \
-         exit {NO_FILES}'"
+         exit {NO_FILES}"
     )
-}
-
-async fn all_of(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(pipe) = pipe {
-        // What came before an error is still worth having.
-        let _ = pipe.take(MOST_OUTPUT).read_to_end(&mut bytes).await;
-    }
-    bytes
-}
-
-/// What ssh said last: warnings and banners come before it.
-fn last_words(said: &[u8]) -> String {
-    let said = String::from_utf8_lossy(said);
-    let last = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
-    last.unwrap_or("it ended without a word").to_owned()
 }
 
 /// Connections to a port of the host.
 pub(super) struct Tunnel {
     ssh: Ssh,
+    host: String,
     port: u16,
 }
 
@@ -229,12 +134,12 @@ pub(super) struct Tunnel {
 impl Dial for Tunnel {
     async fn dial(&self) -> io::Result<Dialed> {
         let mut command = self.ssh.command();
-        command.args(["-W", &format!("127.0.0.1:{}", self.port), "--", &self.ssh.host]);
+        command.args(["-W", &format!("127.0.0.1:{}", self.port), "--", &self.host]);
         let mut child = command.stdin(Stdio::piped()).spawn()?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        let (stderr, host) = (child.stderr.take(), self.ssh.host.clone());
+        let (stderr, host) = (child.stderr.take(), self.host.clone());
         let said = tokio::spawn(all_of(stderr));
         Ok(Dialed {
             stream: Box::new(Piped {
@@ -244,7 +149,10 @@ impl Dial for Tunnel {
             }),
             why_closed: Some(Box::pin(async move {
                 let said = said.await.ok()?;
-                Some(format!("ssh to {host}: {}", last_words(&said)))
+                Some(format!(
+                    "ssh to {host}: {}",
+                    last_words(&String::from_utf8_lossy(&said))
+                ))
             })),
         })
     }
@@ -286,20 +194,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_at_both_known_places_and_quotes_for_any_shell() {
+    fn looks_at_both_known_places() {
         let (folders, name) = places("main");
         let text = script(&folders, name);
         assert!(
             text.contains("/srv/kubernetes/kube-apiserver /etc/kubernetes/pki/kube-apiserver"),
             "{text}"
         );
-        assert_eq!(text.matches('\'').count(), 2);
+        assert!(!text.contains('\''), "{text}");
         assert_eq!(places("cilium").1, "etcd-client-cilium");
-    }
-
-    #[test]
-    fn the_last_line_is_the_reason() {
-        let said = b"Warning: added 'x' to the list\r\nadmin@x: Permission denied (publickey).\r\n\n";
-        assert_eq!(last_words(said), "admin@x: Permission denied (publickey).");
     }
 }

@@ -44,6 +44,11 @@ pub(super) struct RangeRequest {
     pub(super) key: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
     pub(super) range_end: Vec<u8>,
+    /// 0 for all.
+    #[prost(int64, tag = "3")]
+    pub(super) limit: i64,
+    #[prost(bool, tag = "8")]
+    pub(super) keys_only: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -52,6 +57,8 @@ pub(super) struct RangeResponse {
     pub(super) header: Option<Header>,
     #[prost(message, repeated, tag = "2")]
     pub(super) kvs: Vec<Pair>,
+    #[prost(bool, tag = "3")]
+    pub(super) more: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -66,6 +73,22 @@ pub(super) struct PutRequest {
 pub(super) struct DeleteRequest {
     #[prost(bytes = "vec", tag = "1")]
     pub(super) key: Vec<u8>,
+    /// Empty for one key.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) range_end: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct DeleteResponse {
+    #[prost(int64, tag = "2")]
+    pub(super) deleted: i64,
+}
+
+/// Of one operation of a transaction; those of other kinds are not read.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct Done {
+    #[prost(message, optional, tag = "3")]
+    pub(super) delete: Option<DeleteResponse>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -82,7 +105,10 @@ pub(super) enum Request {
     Delete(DeleteRequest),
 }
 
-/// `result` 0 is EQUAL.
+pub(super) const EQUAL: i32 = 0;
+pub(super) const LESS: i32 = 2;
+
+/// With a `range_end` it must hold for every key from `key` up to there; where none is, for one of zeros.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Compare {
     #[prost(int32, tag = "1")]
@@ -91,12 +117,16 @@ pub(super) struct Compare {
     pub(super) target: i32,
     #[prost(bytes = "vec", tag = "3")]
     pub(super) key: Vec<u8>,
-    #[prost(oneof = "CompareWith", tags = "5, 6")]
+    #[prost(oneof = "CompareWith", tags = "5, 6, 8")]
     pub(super) with: Option<CompareWith>,
+    /// Empty for one key.
+    #[prost(bytes = "vec", tag = "64")]
+    pub(super) range_end: Vec<u8>,
 }
 
 pub(super) const TARGET_CREATE: i32 = 1;
 pub(super) const TARGET_MOD: i32 = 2;
+pub(super) const TARGET_LEASE: i32 = 4;
 
 #[derive(Clone, PartialEq, Oneof)]
 pub(super) enum CompareWith {
@@ -104,6 +134,8 @@ pub(super) enum CompareWith {
     CreateRevision(i64),
     #[prost(int64, tag = "6")]
     ModRevision(i64),
+    #[prost(int64, tag = "8")]
+    Lease(i64),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -118,6 +150,8 @@ pub(super) struct TxnRequest {
 pub(super) struct TxnResponse {
     #[prost(bool, tag = "2")]
     pub(super) succeeded: bool,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) responses: Vec<Done>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -87,6 +87,35 @@ pub(super) async fn delete(bucket: &Bucket, key: &str) -> Result<(), Problem> {
     }
 }
 
+/// Deletes the object if it holds `expected`, in one request that S3 judges by the ETag. A server that knows no conditional
+/// deletions is asked to delete what was just seen: the best that is left.
+pub(super) async fn delete_if(bucket: &Bucket, key: &str, expected: &[u8]) -> Result<bool, Problem> {
+    let answer = match bucket.client().get_object().bucket(bucket.name()).key(key).send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            return match Problem::from(error) {
+                problem if *problem.kind() == StoreErrorKind::NotFound => Ok(false),
+                problem => Err(problem),
+            };
+        }
+    };
+    let etag = answer.e_tag.clone();
+    let found = answer.body.collect().await;
+    let found = found.map_err(|error| Problem::other(innermost(&error)))?.into_bytes();
+    if found != expected {
+        return Ok(false);
+    }
+    let request = bucket.client().delete_object().bucket(bucket.name()).key(key);
+    match request.set_if_match(etag).send().await {
+        Ok(_) => Ok(true),
+        Err(error) => match Problem::from(error) {
+            problem if *problem.kind() == StoreErrorKind::NotFound || problem.is_condition() => Ok(false),
+            problem if problem.refuses_conditions() => delete(bucket, key).await.map(|()| true),
+            problem => Err(problem),
+        },
+    }
+}
+
 /// Sends a file, in parts where it is too large for one request.
 pub(super) async fn upload(bucket: &Bucket, key: &str, path: &Path, mode: PutMode) -> Result<(), Problem> {
     let size = tokio::fs::metadata(path)

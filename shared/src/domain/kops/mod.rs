@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod duration;
+pub mod encryption;
 pub mod identity;
 pub mod instance_group;
 pub mod keyset;

@@ -24,6 +24,25 @@ pub const STRANGER: &str = "stranger";
 /// The same host, with a key that it does not let in.
 pub const LOCKED: &str = "locked";
 
+/// What every entry of a test's ssh config wants beside its own: nothing of the developer's.
+pub const HERMETIC: &str = "Host *\n  IdentitiesOnly yes\n  IdentityAgent none\n  GlobalKnownHostsFile /dev/null\n  \
+    StrictHostKeyChecking yes\n";
+
+/// Writes a folder whose `ssh` is the user's own with this config: to be put first on `PATH`.
+///
+/// # Errors
+/// When there is no ssh, or the folder cannot be written.
+pub fn ssh_with(folder: &Path, config: &str) -> Result<PathBuf, Error> {
+    let real = which::which("ssh").map_err(|_| Error::Answer {
+        from: "PATH".to_owned(),
+        answer: "no ssh is on it".to_owned(),
+    })?;
+    let config = pki::write(folder, "ssh_config", config)?;
+    let wrapper = format!("#!/bin/sh\nexec {} -F {} \"$@\"\n", real.display(), config.display());
+    script(&folder.join("bin"), "ssh", &wrapper)?;
+    Ok(folder.join("bin"))
+}
+
 impl Sshd {
     /// Starts one, for the user who runs the tests.
     ///
@@ -55,16 +74,10 @@ impl Sshd {
         // sudo of that host: maps the places that tests fill, runs everything else as it is.
         let sudo = format!(
             "#!/bin/sh\n[ -e {shown}/no-sudo ] && exit 1\n[ \"$1\" = -n ] && shift\n\
-             n=$#; while [ $n -gt 0 ]; do a=$1; shift; n=$((n-1)); case $a in /srv/*|/etc/*) a={shown}/root$a;; esac; \
+             n=$#; while [ $n -gt 0 ]; do a=$1; shift; n=$((n-1)); case $a in /srv/*|/etc/*|/var/log/*) a={shown}/root$a;; esac; \
              set -- \"$@\" \"$a\"; done\nexec \"$@\"\n"
         );
         script(&at("host-bin"), "sudo", &sudo)?;
-        let real = which::which("ssh").map_err(|_| Error::Answer {
-            from: "PATH".to_owned(),
-            answer: "no ssh is on it".to_owned(),
-        })?;
-        let wrapper = format!("#!/bin/sh\nexec {} -F {shown}/ssh_config \"$@\"\n", real.display());
-        script(&at("bin"), "ssh", &wrapper)?;
         let hosts: String = [
             (HOST, "user_key", "known_hosts"),
             (STRANGER, "user_key", "nobody"),
@@ -75,11 +88,8 @@ impl Sshd {
             format!("Host {host}\n  IdentityFile {shown}/{key}\n  UserKnownHostsFile {shown}/{known}\n")
         })
         .collect();
-        let config = format!(
-            "{hosts}Host *\n  HostName 127.0.0.1\n  Port {port}\n  IdentitiesOnly yes\n  IdentityAgent none\n  \
-             GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n"
-        );
-        pki::write(folder.path(), "ssh_config", &config)?;
+        let config = format!("{hosts}Host *\n  HostName 127.0.0.1\n  Port {port}\n{HERMETIC}");
+        ssh_with(folder.path(), &config)?;
         let server_config = format!(
             "ListenAddress 127.0.0.1\nPort {port}\nHostKey {shown}/host_key\nPidFile none\n\
              AuthorizedKeysFile {shown}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
@@ -108,6 +118,31 @@ impl Sshd {
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.server.folder().join("bin")
+    }
+
+    /// The folder that is first on the `PATH` of whoever logs in.
+    #[must_use]
+    pub fn programs(&self) -> PathBuf {
+        self.server.folder().join("host-bin")
+    }
+
+    /// Puts a program there, a script for `/bin/sh`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add_program(&self, name: &str, script_text: &str) -> Result<(), Error> {
+        script(&self.programs(), name, &format!("#!/bin/sh\n{script_text}\n"))
+    }
+
+    /// An entry for an ssh config under which this host is known as `name`, with the right key.
+    #[must_use]
+    pub fn entry(&self, name: &str) -> String {
+        let shown = self.server.folder().display();
+        format!(
+            "Host {name}\n  HostName 127.0.0.1\n  Port {}\n  IdentityFile {shown}/user_key\n  UserKnownHostsFile \
+             {shown}/known_hosts\n",
+            self.port
+        )
     }
 
     /// The port.

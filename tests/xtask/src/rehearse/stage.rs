@@ -17,6 +17,22 @@ pub struct Stage {
     variables: Vec<(&'static str, String)>,
 }
 
+/// Each plugin's package, and what a user types.
+const PLUGINS: [(&str, &str); 4] = [
+    ("kubectl-etcd-backups", "kubectl etcd-backups"),
+    ("kops-wipe-masters", "kops-wipe-masters"),
+    ("kubectl-etcd-restore", "kubectl etcd-restore"),
+    ("kubectl-masterleases", "kubectl masterleases"),
+];
+
+/// The name that krew gives to the link that kubectl looks for; a program that kubectl does not start has its own.
+fn link(typed: &str) -> String {
+    match typed.strip_prefix("kubectl ") {
+        Some(plugin) => format!("kubectl-{}", plugin.replace('-', "_")),
+        None => typed.to_owned(),
+    }
+}
+
 type Played = Result<Ended, Box<dyn Error>>;
 
 impl Stage {
@@ -26,24 +42,16 @@ impl Stage {
             folder: tempfile::tempdir()?,
             variables: Vec::new(),
         };
-        stage.build("kubectl-etcd-backups", "kubectl-etcd_backups")?;
-        stage.build("kops-wipe-masters", "kops-wipe-masters")?;
-        stage.build("kubectl-masterleases", "kubectl-masterleases")?;
-        Ok(stage)
-    }
-
-    /// Builds `package`; its binary is called by the name that krew gives to the link that kubectl looks for.
-    fn build(&self, package: &str, link: &str) -> Result<(), Box<dyn Error>> {
-        if !cargo(&["build", "--quiet", "--locked", "--package", package])
-            .status()?
-            .success()
-        {
-            return Err(format!("{package} does not build").into());
+        let mut build = vec!["build", "--quiet", "--locked"];
+        build.extend(PLUGINS.iter().flat_map(|(package, _)| ["--package", package]));
+        if !cargo(&build).status()?.success() {
+            return Err("the plugins do not build".into());
         }
-        Ok(symlink(
-            target_folder().join("debug").join(package),
-            self.folder.path().join(link),
-        )?)
+        for (package, typed) in PLUGINS {
+            let binary = target_folder().join("debug").join(package);
+            symlink(binary, stage.folder.path().join(link(typed)))?;
+        }
+        Ok(stage)
     }
 
     /// The working folder of the commands.
@@ -74,55 +82,32 @@ impl Stage {
 
     /// Runs `kubectl etcd-backups …` and insists on its exit code.
     pub fn backups(&self, arguments: &str, code: i32) -> Played {
-        let program = self.folder().join("kubectl-etcd_backups");
-        self.play(
-            &format!("kubectl etcd-backups {arguments}"),
-            &program,
-            arguments.split_whitespace(),
-            code,
-        )
-    }
-
-    /// Runs `kubectl masterleases …` and insists on its exit code.
-    pub fn masterleases(&self, arguments: &str, code: i32) -> Played {
-        let program = self.folder().join("kubectl-masterleases");
-        self.play(
-            &format!("kubectl masterleases {arguments}"),
-            &program,
-            arguments.split_whitespace(),
-            code,
-        )
+        self.plugin("kubectl etcd-backups", arguments, code)
     }
 
     /// Runs `kops-wipe-masters …` and insists on its exit code.
     pub fn wipe(&self, arguments: &str, code: i32) -> Played {
-        let program = self.folder().join("kops-wipe-masters");
-        let shown = format!("kops-wipe-masters {arguments}");
-        self.play(shown.trim_end(), &program, arguments.split_whitespace(), code)
+        self.plugin("kops-wipe-masters", arguments, code)
     }
 
-    /// As [`Stage::wipe`], with `-o json`, for a look behind the curtain: neither command nor output is shown.
-    pub fn wipe_json(&self, arguments: &str) -> Result<serde_json::Value, Box<dyn Error>> {
-        let program = self.folder().join("kops-wipe-masters");
-        let ended = self
-            .command(&program)?
-            .args(arguments.split_whitespace())
-            .args(["-o", "json"])
-            .run()?;
-        insist(&ended, 0)?;
-        Ok(serde_json::from_str(&ended.stdout)?)
+    /// Runs `kubectl etcd-restore …` and insists on its exit code.
+    pub fn restore(&self, arguments: &str, code: i32) -> Played {
+        self.plugin("kubectl etcd-restore", arguments, code)
+    }
+
+    /// Runs `kubectl masterleases …` and insists on its exit code.
+    pub fn masterleases(&self, arguments: &str, code: i32) -> Played {
+        self.plugin("kubectl masterleases", arguments, code)
     }
 
     /// As [`Stage::backups`], with `-o json`, for a look behind the curtain: neither command nor output is shown.
     pub fn backups_json(&self, arguments: &str) -> Result<serde_json::Value, Box<dyn Error>> {
-        let program = self.folder().join("kubectl-etcd_backups");
-        let ended = self
-            .command(&program)?
-            .args(arguments.split_whitespace())
-            .args(["-o", "json"])
-            .run()?;
-        insist(&ended, 0)?;
-        Ok(serde_json::from_str(&ended.stdout)?)
+        self.json("kubectl etcd-backups", arguments)
+    }
+
+    /// The same with [`Stage::wipe`].
+    pub fn wipe_json(&self, arguments: &str) -> Result<serde_json::Value, Box<dyn Error>> {
+        self.json("kops-wipe-masters", arguments)
     }
 
     /// Runs another tool, which must succeed.
@@ -131,6 +116,19 @@ impl Stage {
         let quoted = arguments.iter().map(|word| if word.is_empty() { "''" } else { word });
         let shown: Vec<&str> = std::iter::once(name.as_ref()).chain(quoted).collect();
         self.play(&shown.join(" "), program, arguments.iter().copied(), 0)
+    }
+
+    fn plugin(&self, typed: &str, arguments: &str, code: i32) -> Played {
+        let shown = format!("{typed} {arguments}");
+        let program = self.folder().join(link(typed));
+        self.play(shown.trim_end(), &program, arguments.split_whitespace(), code)
+    }
+
+    fn json(&self, typed: &str, arguments: &str) -> Result<serde_json::Value, Box<dyn Error>> {
+        let command = self.command(self.folder().join(link(typed)))?;
+        let ended = command.args(arguments.split_whitespace()).args(["-o", "json"]).run()?;
+        insist(&ended, 0)?;
+        Ok(serde_json::from_str(&ended.stdout)?)
     }
 
     fn play<'a>(&self, shown: &str, program: &Path, arguments: impl Iterator<Item = &'a str>, code: i32) -> Played {

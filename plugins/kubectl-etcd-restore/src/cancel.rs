@@ -1,0 +1,186 @@
+//! `cancel`: takes a command back that was not carried out yet.
+
+use std::str::FromStr;
+
+use runbook_kit::backups::catalog::Catalog;
+use runbook_kit::backups::queue::{self, Found};
+use runbook_kit::backups::run_record;
+use runbook_kit::confirm::{self, Consent};
+use runbook_kit::error::{AnyFailure, Failure, UsageError};
+use runbook_kit::exit::Exit;
+use runbook_kit::output;
+use runbook_kit::ports::{PutMode, StoreError};
+use runbook_kit::ui::chain;
+
+use crate::commands::CommandRow;
+use crate::context::Context;
+use crate::plan::is_text;
+
+/// Remove a command that etcd-manager has not carried out yet
+///
+/// The command is removed only if it is still the one that was shown. One that is being carried out is not stopped by this, but a loop
+/// ends with it.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  kubectl etcd-restore cancel 2026-11-22T15:20:06Z-000000 --yes\n  \
+    kubectl etcd-restore cancel main=2026-11-22T15:20:06Z-000000 --yes"
+)]
+pub struct Args {
+    /// Its name as `commands` shows it, with ETCD= before it for one etcd cluster
+    #[arg(value_name = "[ETCD=]NAME")]
+    command: CommandRef,
+    /// Do it; without it the plan is only shown
+    #[arg(long)]
+    yes: bool,
+}
+
+/// `[ETCD=]NAME`.
+#[derive(Clone, Debug)]
+struct CommandRef {
+    etcd: Option<String>,
+    name: String,
+}
+
+impl FromStr for CommandRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (etcd, name) = match text.split_once('=') {
+            Some((etcd, name)) => (Some(etcd.to_owned()), name),
+            None => (None, text),
+        };
+        if name.is_empty() || etcd.as_deref() == Some("") {
+            return Err(format!("`{text}` is no command: give its name as `commands` shows it"));
+        }
+        Ok(Self {
+            etcd,
+            name: name.to_owned(),
+        })
+    }
+}
+
+/// There is no such command.
+#[derive(Debug, thiserror::Error)]
+#[error("no command `{name}` is queued{}", in_etcd(.etcd.as_deref()))]
+struct NotQueued {
+    name: String,
+    etcd: Option<String>,
+    queued: Vec<String>,
+}
+
+fn in_etcd(etcd: Option<&str>) -> String {
+    etcd.map(|etcd| format!(" for etcd {etcd}")).unwrap_or_default()
+}
+
+impl Failure for NotQueued {
+    fn hint(&self) -> Option<String> {
+        Some(if self.queued.is_empty() {
+            "nothing is queued; etcd-manager removes a command when it has carried it out: `kubectl etcd-restore status`".to_owned()
+        } else {
+            format!("queued are {}", self.queued.join(", "))
+        })
+    }
+}
+
+/// Runs `cancel`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let session = &context.session;
+    let catalogs = session.catalogs().await?;
+    if let Some(etcd) = &args.command.etcd
+        && !catalogs.iter().any(|catalog| catalog.store.etcd == *etcd)
+    {
+        return Err(UsageError::new(format!("there is no etcd cluster `{etcd}` here")).into());
+    }
+    let mut queued: Vec<(&Catalog, Found)> = Vec::new();
+    for catalog in &catalogs {
+        if args
+            .command
+            .etcd
+            .as_ref()
+            .is_none_or(|etcd| catalog.store.etcd == *etcd)
+        {
+            let found = queue::commands(session.objects(), catalog).await?;
+            queued.extend(found.into_iter().map(|found| (catalog, found)));
+        }
+    }
+    let (wanted, others): (Vec<_>, Vec<_>) = queued
+        .into_iter()
+        .partition(|(_, found)| found.name == args.command.name);
+    if wanted.is_empty() {
+        return Err(NotQueued {
+            name: args.command.name,
+            etcd: args.command.etcd,
+            queued: others
+                .iter()
+                .map(|(catalog, found)| format!("{}={}", catalog.store.etcd, found.name))
+                .collect(),
+        }
+        .into());
+    }
+    let rows: Vec<CommandRow> = wanted
+        .iter()
+        .map(|(catalog, found)| CommandRow::new(catalog, found, session.now()))
+        .collect();
+    output::rows(&session.ui, session.format, &rows, "")?;
+    let Some(consent) = confirm::plain(args.yes) else {
+        session
+            .ui
+            .note("nothing was changed; pass --yes to remove what is shown");
+        return Ok(Exit::Done);
+    };
+    let mut gone = Vec::new();
+    for (catalog, found) in &wanted {
+        let name = format!("{}={}", catalog.store.etcd, found.name);
+        if queue::cancel(session.objects(), found, &consent).await? {
+            forget(catalog, found, context, &consent).await;
+            if is_text(session.format) {
+                session.ui.result(&format!("removed {name}\n"))?;
+            }
+        } else {
+            gone.push(name);
+        }
+    }
+    if gone.is_empty() {
+        Ok(Exit::Done)
+    } else {
+        Err(TooLate(gone.join(", ")).into())
+    }
+}
+
+/// A run that ordered this must not take it for carried out. Where that cannot be noted the user has to tell it.
+async fn forget(catalog: &Catalog, found: &Found, context: &Context, consent: &Consent) {
+    let objects = context.session.objects();
+    let Some(at) = catalog.store.recovery.as_ref().and_then(run_record::place) else {
+        return;
+    };
+    let noted = async {
+        let Ok(Some(mut record)) = run_record::read(objects, &at).await? else {
+            return Ok::<(), StoreError>(());
+        };
+        if !record.forget(&catalog.store.etcd, &found.name) {
+            return Ok(());
+        }
+        if record.orders.is_empty() {
+            run_record::remove(objects, &at, consent).await
+        } else {
+            run_record::write(objects, &at, &record, PutMode::Replace, consent).await
+        }
+    };
+    if let Err(error) = noted.await {
+        context.session.ui.warn(&format!(
+            "{}; begin the next run with --anew, else it takes this command for carried out",
+            chain(&error)
+        ));
+    }
+}
+
+/// It went while we were about to remove it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} went meanwhile: etcd-manager carried it out, or somebody else removed it")]
+struct TooLate(String);
+
+impl Failure for TooLate {
+    fn hint(&self) -> Option<String> {
+        Some("look what became of it: `kubectl etcd-restore status`".to_owned())
+    }
+}

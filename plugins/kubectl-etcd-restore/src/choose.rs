@@ -1,0 +1,226 @@
+//! Which backup of each etcd cluster is meant.
+
+use jiff::{SignedDuration, Timestamp};
+use runbook_kit::backups::catalog::{Backup, Catalog};
+use runbook_kit::backups::choose::{self, ChooseError, Chosen, Looking};
+use runbook_kit::backups::queue::Found;
+use runbook_kit::backups::run_record::RunRecord;
+use runbook_kit::domain::backup_ref::{BackupRef, Which};
+use runbook_kit::domain::goodness::MAIN;
+use runbook_kit::error::{AnyFailure, UsageError};
+
+use crate::context::Context;
+
+/// Which backups, as the flags say.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct WantedArgs {
+    /// A name, the beginning of one, latest or latest-good, with ETCD= before it for one etcd cluster; repeatable
+    #[arg(long, value_name = "[ETCD=]BACKUP")]
+    pub backup: Vec<BackupRef>,
+    /// With latest and latest-good: not after this time
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Take a backup of main that is sound and not good: empty, of another cluster, or collapsed
+    #[arg(long)]
+    pub even_if_poor: bool,
+}
+
+/// What is to be done to one etcd cluster.
+pub enum Choice<'a> {
+    /// Restore this one.
+    Backup {
+        /// Which.
+        backup: &'a Backup,
+        /// The younger ones that were passed over, in words.
+        passed_over: Vec<String>,
+        /// Whether it is known to be good.
+        good: bool,
+    },
+    /// Seed it anew.
+    Fresh,
+    /// Nothing can be done, for these reasons.
+    Nothing(Vec<String>),
+}
+
+/// What is known before anything is chosen, for one etcd cluster.
+pub struct Before<'a, 'q> {
+    pub catalog: &'a Catalog,
+    pub queue: &'q [Found],
+    pub record: Option<&'q RunRecord>,
+}
+
+/// Other etcd clusters than main are restored to about main's time.
+const TOGETHER: SignedDuration = SignedDuration::from_mins(15);
+
+/// Chooses for each etcd cluster, in the order given: what the user names; else what is ordered already; else the newest good
+/// one, of main first and of the others not much after it.
+pub async fn choose<'a>(
+    before: &[Before<'a, '_>],
+    args: &WantedArgs,
+    fresh: &[String],
+    context: &Context,
+) -> Result<Vec<Choice<'a>>, AnyFailure> {
+    let at = context.session.moment(args.at.as_deref(), "--at")?;
+    known(before, args, fresh)?;
+    let mut order: Vec<usize> = (0..before.len()).collect();
+    order.sort_by_key(|index| before.get(*index).is_none_or(|one| one.catalog.store.etcd != MAIN));
+    let mut main_time: Option<Timestamp> = None;
+    let mut choices: Vec<Option<Choice<'a>>> = before.iter().map(|_| None).collect();
+    let mut matched_by_name = false;
+    let mut not_found: Option<ChooseError> = None;
+    for index in order {
+        let (Some(one), Some(place)) = (before.get(index), choices.get_mut(index)) else {
+            continue;
+        };
+        let etcd = &one.catalog.store.etcd;
+        let begun_fresh = || {
+            let ordered = one.record.and_then(|record| record.of(etcd));
+            ordered.is_some_and(|ordered| ordered.backup.is_none()) && named(args, etcd).is_none()
+        };
+        if fresh.contains(etcd) || begun_fresh() {
+            *place = Some(Choice::Fresh);
+            continue;
+        }
+        let looking = Looking {
+            objects: context.session.objects(),
+            reader: context.session.reader(),
+        };
+        let named = named(args, etcd);
+        if let Some(wanted) = named {
+            let wanted = BackupRef {
+                etcd: None,
+                which: wanted.which.clone(),
+            };
+            match choose::choose(looking, std::slice::from_ref(one.catalog), &wanted, at).await {
+                Ok(chosen) => {
+                    matched_by_name = true;
+                    let choice = of_chosen(chosen, wanted.which == Which::LatestGood);
+                    note_time(&choice, etcd, &mut main_time);
+                    *place = Some(choice);
+                    continue;
+                }
+                // A name without `ETCD=` need not be a backup of each of them.
+                Err(error @ ChooseError::NotFound { .. }) if !is_for(args, etcd) => not_found = Some(error),
+                Err(error) => {
+                    *place = Some(Choice::Nothing(nothing(error)?));
+                    continue;
+                }
+            }
+        } else if let Some(backup) = ordered(one) {
+            *place = Some(Choice::Backup {
+                backup,
+                passed_over: Vec::new(),
+                good: false,
+            });
+            continue;
+        }
+        let choice = latest_good(looking, one.catalog, at, main_time).await?;
+        note_time(&choice, etcd, &mut main_time);
+        *place = Some(choice);
+    }
+    match not_found {
+        Some(error) if !matched_by_name => Err(error.into()),
+        _ => Ok(choices.into_iter().flatten().collect()),
+    }
+}
+
+async fn latest_good<'a>(
+    looking: Looking<'_>,
+    catalog: &'a Catalog,
+    at: Option<Timestamp>,
+    main_time: Option<Timestamp>,
+) -> Result<Choice<'a>, AnyFailure> {
+    let wanted = BackupRef {
+        etcd: None,
+        which: Which::LatestGood,
+    };
+    let catalogs = std::slice::from_ref(catalog);
+    if at.is_none()
+        && let Some(limit) = main_time.and_then(|time| time.checked_add(TOGETHER).ok())
+        && let Ok(chosen) = choose::choose(looking, catalogs, &wanted, Some(limit)).await
+    {
+        return Ok(of_chosen(chosen, true));
+    }
+    match choose::choose(looking, catalogs, &wanted, at).await {
+        Ok(chosen) => Ok(of_chosen(chosen, true)),
+        Err(error) => Ok(Choice::Nothing(nothing(error)?)),
+    }
+}
+
+fn of_chosen(chosen: Vec<Chosen<'_>>, good: bool) -> Choice<'_> {
+    match chosen.into_iter().next() {
+        Some(one) => Choice::Backup {
+            backup: one.backup,
+            passed_over: one.rejected.iter().map(ToString::to_string).collect(),
+            good,
+        },
+        None => Choice::Nothing(vec!["there is none".to_owned()]),
+    }
+}
+
+fn note_time(choice: &Choice<'_>, etcd: &str, main_time: &mut Option<Timestamp>) {
+    if let (Choice::Backup { backup, .. }, true) = (choice, etcd == MAIN) {
+        *main_time = Some(backup.name.created());
+    }
+}
+
+/// What there is not is a finding; what could not be looked at is a failure.
+fn nothing(error: ChooseError) -> Result<Vec<String>, AnyFailure> {
+    match error {
+        ChooseError::NoneGood { rejected, .. } => Ok(rejected.iter().map(ToString::to_string).collect()),
+        ChooseError::NoBackups { .. } | ChooseError::NoneBefore { .. } => Ok(vec![error.to_string()]),
+        _ => Err(error.into()),
+    }
+}
+
+/// What is ordered already: by the one command in the queue, else by a run that is under way.
+fn ordered<'a>(one: &Before<'a, '_>) -> Option<&'a Backup> {
+    let by_queue = match one.queue {
+        [only] => only.backup().ok().map(str::to_owned),
+        _ => None,
+    };
+    let etcd = &one.catalog.store.etcd;
+    let by_record = || one.record?.of(etcd)?.backup.clone();
+    let name = by_queue.or_else(by_record)?;
+    let mut backups = one.catalog.backups.iter();
+    backups.find(|backup| backup.name.as_str() == name)
+}
+
+/// What the flags name for an etcd cluster: with its own name before all else.
+fn named<'a>(args: &'a WantedArgs, etcd: &str) -> Option<&'a BackupRef> {
+    let own = args.backup.iter().find(|wanted| wanted.etcd.as_deref() == Some(etcd));
+    own.or_else(|| args.backup.iter().find(|wanted| wanted.etcd.is_none()))
+}
+
+fn is_for(args: &WantedArgs, etcd: &str) -> bool {
+    args.backup.iter().any(|wanted| wanted.etcd.as_deref() == Some(etcd))
+}
+
+fn known(before: &[Before<'_, '_>], args: &WantedArgs, fresh: &[String]) -> Result<(), AnyFailure> {
+    let known: Vec<String> = before.iter().map(|one| one.catalog.store.etcd.clone()).collect();
+    let named = args.backup.iter().filter_map(|wanted| wanted.etcd.as_ref());
+    if let Some(name) = named.chain(fresh).find(|name| !known.contains(name)) {
+        return Err(ChooseError::NoSuchEtcd {
+            name: name.clone(),
+            known,
+        }
+        .into());
+    }
+    for (index, wanted) in args.backup.iter().enumerate() {
+        if args
+            .backup
+            .iter()
+            .skip(index + 1)
+            .any(|other| other.etcd == wanted.etcd)
+        {
+            return Err(UsageError::new(format!(
+                "--backup {wanted}: another one is named for the same etcd cluster"
+            ))
+            .into());
+        }
+    }
+    if fresh.iter().any(|etcd| etcd == MAIN) {
+        return Err(UsageError::new("--fresh main would throw the whole cluster away").into());
+    }
+    Ok(())
+}

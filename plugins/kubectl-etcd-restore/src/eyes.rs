@@ -1,0 +1,492 @@
+//! What can be seen of a restore: the store, etcd and the API, each as far as it can be reached.
+
+use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt, join_all};
+use runbook_kit::backups::catalog::Catalog;
+use runbook_kit::backups::queue;
+use runbook_kit::cli::etcd::{EtcdAccessArgs, Via, client_port};
+use runbook_kit::domain::backup_name::BackupName;
+use runbook_kit::domain::goodness::MAIN;
+use runbook_kit::domain::kube::cluster::Readiness;
+use runbook_kit::domain::restore::follow::{Answer, EtcdSeen, QueuedSeen, Seen, StoreSeen};
+use runbook_kit::domain::restore::quarantine_port;
+use runbook_kit::domain::store_url::StoreUrl;
+use runbook_kit::ports::cluster_api::ClusterApi;
+use runbook_kit::ports::{EtcdKv, KeyRange};
+use runbook_kit::ui::chain;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+use crate::context::{Context, NoEtcd};
+
+/// Between two looks at the same thing.
+const TICK: Duration = Duration::from_secs(1);
+/// Where the kubeconfig does not show it, asking again is cheap, and a new file may come.
+const API_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the API showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiSeen {
+    /// It was not asked, for this reason.
+    NotAsked(String),
+    /// Nobody answers.
+    Silent(String),
+    /// Somebody answers, and does not say that it is ready.
+    Answers(String),
+    /// It is ready.
+    Ready,
+}
+
+impl ApiSeen {
+    /// A word for it, as JSON has it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotAsked(_) => "not-asked",
+            Self::Silent(_) => "silent",
+            Self::Answers(_) => "answers",
+            Self::Ready => "ready",
+        }
+    }
+
+    /// In words.
+    pub fn says(&self) -> String {
+        match self {
+            Self::NotAsked(why) => format!("not asked: {why}"),
+            Self::Silent(why) => format!("nobody answers: {why}"),
+            Self::Answers(what) => what.clone(),
+            Self::Ready => "ready".to_owned(),
+        }
+    }
+
+    /// Whether it is ready; `None` where it was not asked.
+    pub fn ready(&self) -> Option<bool> {
+        match self {
+            Self::NotAsked(_) => None,
+            Self::Silent(_) | Self::Answers(_) => Some(false),
+            Self::Ready => Some(true),
+        }
+    }
+}
+
+/// One look at everything.
+pub struct Look {
+    /// Of each etcd cluster, in the order of the catalogs.
+    pub etcds: Vec<Seen>,
+    /// The API.
+    pub api: ApiSeen,
+}
+
+/// The eyes. Connections are kept between looks.
+pub struct Eyes<'a> {
+    etcds: Vec<EtcdEye<'a>>,
+    api: ApiEye<'a>,
+}
+
+struct EtcdEye<'a> {
+    context: &'a Context,
+    catalog: &'a Catalog,
+    /// How to reach it, or why it cannot be.
+    access: Result<EtcdAccessArgs, String>,
+    quarantine: Option<EtcdAccessArgs>,
+    key_store: Option<StoreUrl>,
+    /// The one that serves.
+    connected: tokio::sync::Mutex<Option<Box<dyn EtcdKv>>>,
+}
+
+struct ApiEye<'a> {
+    context: &'a Context,
+    cluster: String,
+    client: tokio::sync::Mutex<Option<Box<dyn ClusterApi>>>,
+}
+
+impl<'a> Eyes<'a> {
+    /// Opens them. `access` may name endpoints of several etcd clusters, each with `ETCD=` before it.
+    pub async fn open(context: &'a Context, catalogs: &'a [Catalog], access: &EtcdAccessArgs) -> Self {
+        let only = catalogs.len() == 1;
+        // Without a certificate etcd is out of sight, and that is said where it matters.
+        let key_store = if access.cacert.is_some() || access.plain_http || access.via == Via::Ssh {
+            None
+        } else {
+            context.session.key_store().await.unwrap_or(None)
+        };
+        let etcds = catalogs.iter().map(|catalog| {
+            let etcd = catalog.store.etcd.as_str();
+            EtcdEye {
+                context,
+                catalog,
+                access: of_etcd(access, etcd, only),
+                quarantine: of_etcd(access, etcd, only)
+                    .ok()
+                    .and_then(|access| quarantined(&access, etcd)),
+                key_store: key_store.clone(),
+                connected: tokio::sync::Mutex::new(None),
+            }
+        });
+        let cluster = catalogs.first().map(|catalog| catalog.store.cluster.clone());
+        Self {
+            etcds: etcds.collect(),
+            api: ApiEye {
+                context,
+                cluster: cluster.unwrap_or_default(),
+                client: tokio::sync::Mutex::new(None),
+            },
+        }
+    }
+
+    /// Looks once at everything: at the stores first, so that what is seen of etcd is younger.
+    pub async fn look(&self) -> Look {
+        let (stores, api) = tokio::join!(join_all(self.etcds.iter().map(EtcdEye::store)), self.api.look());
+        let etcds = join_all(self.etcds.iter().map(EtcdEye::etcd)).await;
+        Look {
+            etcds: self.seen(stores, etcds, &api),
+            api,
+        }
+    }
+
+    /// Looks at everything again and again, each thing at its own pace, until `judge` breaks.
+    pub async fn watch<T>(&self, mut judge: impl FnMut(&Look) -> ControlFlow<T>) -> T {
+        let latest = Mutex::new(Latest::new(self.etcds.len()));
+        let news = Notify::new();
+        let mut loops: Vec<BoxFuture<'_, ()>> = Vec::new();
+        for (index, eye) in self.etcds.iter().enumerate() {
+            let (latest, news) = (&latest, &news);
+            loops.push(
+                async move {
+                    loop {
+                        let seen = eye.store().await;
+                        lock(latest).store(index, seen);
+                        news.notify_one();
+                        sleep(TICK).await;
+                    }
+                }
+                .boxed(),
+            );
+            loops.push(
+                async move {
+                    loop {
+                        let began = Instant::now();
+                        let seen = eye.etcd().await;
+                        lock(latest).etcd(index, seen, began);
+                        news.notify_one();
+                        sleep(TICK).await;
+                    }
+                }
+                .boxed(),
+            );
+        }
+        loops.push(
+            async {
+                loop {
+                    let seen = self.api.look().await;
+                    lock(&latest).api = Some(seen);
+                    news.notify_one();
+                    sleep(TICK).await;
+                }
+            }
+            .boxed(),
+        );
+        let judging = async {
+            loop {
+                // Also when nothing is new, time passes.
+                let _ = tokio::time::timeout(TICK, news.notified()).await;
+                let whole = lock(&latest).whole();
+                let Some((stores, etcds, api)) = whole else { continue };
+                let look = Look {
+                    etcds: self.seen(stores, etcds, &api),
+                    api,
+                };
+                if let ControlFlow::Break(result) = judge(&look) {
+                    return result;
+                }
+            }
+        };
+        let looking = async {
+            join_all(loops).await;
+            // They never end.
+            std::future::pending().await
+        };
+        tokio::select! {
+            result = judging => result,
+            result = looking => result,
+        }
+    }
+
+    /// What is out of sight, in words, each once.
+    pub fn unseen(look: &Look, catalogs: &[Catalog]) -> Vec<String> {
+        let mut unseen = Vec::new();
+        for (seen, catalog) in look.etcds.iter().zip(catalogs) {
+            if let EtcdSeen::NotAsked(why) = &seen.etcd {
+                unseen.push(format!("etcd {}: {why}", catalog.store.etcd));
+            }
+        }
+        if let ApiSeen::NotAsked(why) = &look.api {
+            unseen.push(format!("the API: {why}"));
+        }
+        unseen
+    }
+
+    fn seen(&self, stores: Vec<Result<StoreSeen, String>>, etcds: Vec<EtcdSeen>, api: &ApiSeen) -> Vec<Seen> {
+        let eyes = self.etcds.iter().zip(stores).zip(etcds);
+        eyes.map(|((eye, store), etcd)| Seen {
+            store,
+            etcd,
+            log: None,
+            // The API server's own objects are in main: of another etcd cluster it tells nothing.
+            api_ready: (eye.catalog.store.etcd == MAIN).then(|| api.ready()).flatten(),
+        })
+        .collect()
+    }
+
+    /// What an etcd that serves holds below a prefix, in the order of the catalogs; `None` where it was not seen to serve.
+    pub async fn range(&self, index: usize, prefix: &[u8]) -> Option<KeyRange> {
+        let connected = self.etcds.get(index)?.connected.lock().await;
+        connected.as_ref()?.range(prefix).await.ok()
+    }
+
+    /// The API, once it was seen.
+    pub async fn api(&self) -> Option<tokio::sync::MappedMutexGuard<'_, Box<dyn ClusterApi>>> {
+        let guard = self.api.client.lock().await;
+        tokio::sync::MutexGuard::try_map(guard, Option::as_mut).ok()
+    }
+}
+
+type Whole = (Vec<Result<StoreSeen, String>>, Vec<EtcdSeen>, ApiSeen);
+
+/// The latest look at each thing.
+struct Latest {
+    stores: Vec<Option<(Result<StoreSeen, String>, Instant)>>,
+    etcds: Vec<Option<(EtcdSeen, Instant)>>,
+    api: Option<ApiSeen>,
+}
+
+impl Latest {
+    fn new(count: usize) -> Self {
+        Self {
+            stores: (0..count).map(|_| None).collect(),
+            etcds: (0..count).map(|_| None).collect(),
+            api: None,
+        }
+    }
+
+    /// Remembers since when the store has been as it is.
+    fn store(&mut self, index: usize, seen: Result<StoreSeen, String>) {
+        if let Some(place) = self.stores.get_mut(index) {
+            match place {
+                Some((before, _)) if *before == seen => {}
+                _ => *place = Some((seen, Instant::now())),
+            }
+        }
+    }
+
+    fn etcd(&mut self, index: usize, seen: EtcdSeen, began: Instant) {
+        if let Some(place) = self.etcds.get_mut(index) {
+            *place = Some((seen, began));
+        }
+    }
+
+    /// All of it, once each thing was looked at, and etcd after the store's last change: that a command is gone and that the old etcd
+    /// serves must not be told from looks at different times.
+    fn whole(&self) -> Option<Whole> {
+        let (mut stores, mut etcds) = (Vec::new(), Vec::new());
+        for (store, etcd) in self.stores.iter().zip(&self.etcds) {
+            let ((store, changed), (etcd, began)) = (store.as_ref()?, etcd.as_ref()?);
+            if began < changed {
+                return None;
+            }
+            stores.push(store.clone());
+            etcds.push(etcd.clone());
+        }
+        Some((stores, etcds, self.api.clone()?))
+    }
+}
+
+fn lock(latest: &Mutex<Latest>) -> MutexGuard<'_, Latest> {
+    latest.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl EtcdEye<'_> {
+    async fn store(&self) -> Result<StoreSeen, String> {
+        let objects = self.context.session.objects();
+        let (control, folders) = tokio::join!(
+            queue::control(objects, self.catalog),
+            objects.list_folders(&self.catalog.store.base)
+        );
+        let control = control.map_err(|error| chain(&error))?;
+        let folders = folders.map_err(|error| chain(&error))?;
+        let newest = folders.iter().filter_map(|name| name.parse::<BackupName>().ok()).max();
+        Ok(StoreSeen {
+            commands: control
+                .commands
+                .iter()
+                .map(|found| QueuedSeen {
+                    name: found.name.clone(),
+                    backup: found.backup().map(str::to_owned),
+                })
+                .collect(),
+            newest: newest.map(|name| name.to_string()),
+            created: control.created,
+        })
+    }
+
+    async fn etcd(&self) -> EtcdSeen {
+        let access = match &self.access {
+            Ok(access) => access,
+            Err(why) => return EtcdSeen::NotAsked(why.clone()),
+        };
+        let mut connected = self.connected.lock().await;
+        if let Some(kv) = connected.as_ref() {
+            match answer(kv.as_ref()).await {
+                Ok(answer) => return EtcdSeen::Serving(answer),
+                Err(_) => *connected = None,
+            }
+        }
+        match self.connect(access).await {
+            Ok((kv, answer)) => {
+                *connected = Some(kv);
+                EtcdSeen::Serving(answer)
+            }
+            Err(NoEtcd::OutOfSight(why)) => EtcdSeen::NotAsked(why),
+            Err(NoEtcd::Silent(why)) => {
+                let Some(quarantine) = &self.quarantine else {
+                    return EtcdSeen::Silent(why);
+                };
+                match self.connect(quarantine).await {
+                    Ok((_, answer)) => EtcdSeen::Quarantined(answer),
+                    Err(_) => EtcdSeen::Silent(why),
+                }
+            }
+        }
+    }
+
+    async fn connect(&self, access: &EtcdAccessArgs) -> Result<(Box<dyn EtcdKv>, Answer), NoEtcd> {
+        let etcd = &self.catalog.store.etcd;
+        let kv = self.context.etcd(access, etcd, self.key_store.as_ref()).await?;
+        let answer = answer(kv.as_ref()).await.map_err(NoEtcd::Silent)?;
+        Ok((kv, answer))
+    }
+}
+
+async fn answer(kv: &dyn EtcdKv) -> Result<Answer, String> {
+    let status = kv.status().await.map_err(|error| chain(&error))?;
+    Ok(Answer {
+        cluster: status.cluster,
+        revision: status.revision,
+        leader: status.leader.is_some(),
+    })
+}
+
+impl ApiEye<'_> {
+    async fn look(&self) -> ApiSeen {
+        let mut client = self.client.lock().await;
+        if client.is_none() {
+            match self.context.api(&self.cluster, API_TIMEOUT).await {
+                Ok(connected) => *client = Some(connected),
+                Err(why) => return ApiSeen::NotAsked(why),
+            }
+        }
+        let Some(api) = client.as_ref() else {
+            return ApiSeen::NotAsked("no client".to_owned());
+        };
+        match api.readyz().await {
+            Ok(Readiness::Ready) => ApiSeen::Ready,
+            Ok(other) => ApiSeen::Answers(other.describe()),
+            Err(error) => ApiSeen::Silent(chain(&error)),
+        }
+    }
+}
+
+/// The flags for one etcd cluster: of the endpoints only its own.
+fn of_etcd(access: &EtcdAccessArgs, etcd: &str, only: bool) -> Result<EtcdAccessArgs, String> {
+    let mut own = access.clone();
+    let named = |text: &str| {
+        let (name, url) = text.trim().split_once('=')?;
+        (!name.contains([':', '/'])).then(|| (name.to_owned(), url.to_owned()))
+    };
+    own.endpoints = access
+        .endpoints
+        .iter()
+        .filter_map(|text| match named(text) {
+            Some((name, url)) => (name == etcd).then_some(url),
+            None => only.then(|| text.clone()),
+        })
+        .collect();
+    if own.endpoints.is_empty() && !access.endpoints.is_empty() {
+        if access.via == Via::Direct || access.host.is_empty() {
+            return Err(format!(
+                "no endpoint is given for it: --endpoints {etcd}=https://HOST:PORT"
+            ));
+        }
+    }
+    Ok(own)
+}
+
+/// The same for the port where a restored etcd is kept from everybody; `None` where it is not known.
+fn quarantined(access: &EtcdAccessArgs, etcd: &str) -> Option<EtcdAccessArgs> {
+    let (client, port) = (access.etcd_port.or_else(|| client_port(etcd))?, quarantine_port(etcd)?);
+    let mut own = access.clone();
+    own.etcd_port = Some(port);
+    let moved = |text: &String| {
+        let head = text.trim_end_matches('/').strip_suffix(&format!(":{client}"))?;
+        Some(format!("{head}:{port}"))
+    };
+    own.endpoints = access.endpoints.iter().filter_map(moved).collect();
+    (own.endpoints.len() == access.endpoints.len()).then_some(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(endpoints: &[&str]) -> EtcdAccessArgs {
+        EtcdAccessArgs {
+            endpoints: endpoints.iter().map(|text| (*text).to_owned()).collect(),
+            ..EtcdAccessArgs::default()
+        }
+    }
+
+    #[test]
+    fn endpoints_are_of_the_etcd_cluster_that_they_name() {
+        let both = access(&["main=https://10.0.0.7:4001", "events=https://10.0.0.7:4002"]);
+        assert_eq!(
+            of_etcd(&both, "events", false).unwrap().endpoints,
+            ["https://10.0.0.7:4002"]
+        );
+        assert!(of_etcd(&both, "cilium", false).is_err());
+        // Without a name it is of the only one there is, and never of two.
+        let unnamed = access(&["https://10.0.0.7:4001"]);
+        assert_eq!(of_etcd(&unnamed, "main", true).unwrap().endpoints.len(), 1);
+        assert!(of_etcd(&unnamed, "main", false).is_err());
+        assert!(of_etcd(&access(&[]), "main", false).unwrap().endpoints.is_empty());
+    }
+
+    #[test]
+    fn the_quarantine_port_is_on_the_same_host() {
+        let quarantine = |endpoint: &str| quarantined(&access(&[endpoint]), "main").map(|access| access.endpoints);
+        assert_eq!(quarantine("https://10.0.0.7:4001").unwrap(), ["https://10.0.0.7:3994"]);
+        assert_eq!(
+            quarantine("https://[fd00::7]:4001/").unwrap(),
+            ["https://[fd00::7]:3994"]
+        );
+        // Somebody's own tunnel: where its quarantine port is, nobody knows.
+        assert_eq!(quarantine("https://127.0.0.1:54321"), None);
+        assert_eq!(quarantined(&access(&[]), "events").unwrap().etcd_port, Some(3995));
+    }
+
+    #[test]
+    fn a_look_at_etcd_older_than_the_stores_change_does_not_count() {
+        let mut latest = Latest::new(1);
+        latest.api = Some(ApiSeen::Ready);
+        let early = Instant::now();
+        latest.store(0, Ok(StoreSeen::default()));
+        latest.etcd(0, EtcdSeen::Silent(String::new()), early);
+        assert!(latest.whole().is_none());
+        latest.etcd(0, EtcdSeen::Silent(String::new()), Instant::now());
+        assert!(latest.whole().is_some());
+        // Nothing new: its age does not matter.
+        latest.store(0, Ok(StoreSeen::default()));
+        assert!(latest.whole().is_some());
+    }
+}

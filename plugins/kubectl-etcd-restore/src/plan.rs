@@ -1,0 +1,209 @@
+//! `plan`: what a restore would do, and what stands in its way.
+
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::domain::check::{Check, Severity};
+use runbook_kit::error::{AnyFailure, Failure};
+use runbook_kit::exit::Exit;
+use runbook_kit::output::{self, Cell, Column, Format, Row, column};
+use runbook_kit::ui::Verdict;
+use serde::Serialize;
+
+use crate::choose::{Choice, WantedArgs};
+use crate::context::Context;
+use crate::survey::{Survey, Wish, survey};
+
+/// Show what would be restored, and what stands in the way
+///
+/// Reads the chosen backups whole, the control files, the queue, etcd-manager's manifests, and asks etcd, AWS and the API as
+/// far as they can be reached. Exits with 3 where a check refuses.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kubectl etcd-restore plan\n  \
+    kubectl etcd-restore plan --backup main=2026-11-22T15:18 --fresh events")]
+pub struct Args {
+    #[command(flatten)]
+    wanted: WantedArgs,
+    /// Etcd cluster to seed anew, empty, instead of restoring it, such as events
+    #[arg(long, value_delimiter = ',', value_name = "ETCD,…")]
+    fresh: Vec<String>,
+    #[command(flatten)]
+    access: EtcdAccessArgs,
+}
+
+/// One line of the table.
+struct CheckRow<'a>(&'a Check);
+
+impl Serialize for CheckRow<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl Row for CheckRow<'_> {
+    fn columns() -> Vec<Column> {
+        vec![column("ETCD"), column("CHECK"), column("RESULT"), column("FINDING")]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let check = self.0;
+        let (verdict, word) = match (check.ok, check.severity) {
+            (true, _) => (Verdict::Good, "ok"),
+            (false, Severity::Info) => (Verdict::Plain, "info"),
+            (false, Severity::Warn) => (Verdict::Doubtful, "WARN"),
+            (false, Severity::Block) => (Verdict::Bad, "BLOCK"),
+        };
+        vec![
+            Cell::text_or_dash(check.etcd.clone()),
+            Cell::text(check.name),
+            Cell::verdict(verdict, word),
+            Cell::text(&check.message),
+        ]
+    }
+
+    fn name(&self) -> String {
+        subject(self.0)
+    }
+}
+
+fn subject(check: &Check) -> String {
+    match &check.etcd {
+        Some(etcd) => format!("{etcd} {}", check.name),
+        None => check.name.to_owned(),
+    }
+}
+
+/// The whole, for programs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Planned<'a> {
+    cluster: &'a str,
+    restores: Vec<PlannedRestore<'a>>,
+    checks: Vec<CheckRow<'a>>,
+    /// Whether nothing refuses.
+    ok: bool,
+    /// What could not be looked at.
+    unseen: &'a [String],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlannedRestore<'a> {
+    etcd: &'a str,
+    /// `restore`, `seed-anew` or `nothing`.
+    action: &'static str,
+    backup: Option<String>,
+    /// The command that orders it already.
+    queued: Option<&'a str>,
+    passed_over: &'a [String],
+}
+
+impl<'a> Planned<'a> {
+    pub fn of(survey: &'a Survey<'_>) -> Self {
+        let restores = survey.targets.iter().map(|target| {
+            let (action, backup, passed_over) = match &target.choice {
+                Choice::Backup {
+                    backup, passed_over, ..
+                } => ("restore", Some(backup.name.to_string()), passed_over.as_slice()),
+                Choice::Fresh => ("seed-anew", None, &[][..]),
+                Choice::Nothing(_) => ("nothing", None, &[][..]),
+            };
+            PlannedRestore {
+                etcd: &target.catalog.store.etcd,
+                action,
+                backup,
+                queued: target.queued.as_ref().map(|found| found.name.as_str()),
+                passed_over,
+            }
+        });
+        Self {
+            cluster: &survey.facts.cluster,
+            restores: restores.collect(),
+            checks: survey.checks.iter().map(CheckRow).collect(),
+            ok: !survey.blocked(),
+            unseen: &survey.unseen,
+        }
+    }
+}
+
+/// A check that refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("refused, nothing was changed: {}", .0.join("; "))]
+pub struct Blocked(Vec<String>);
+
+impl Failure for Blocked {
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("mend what is marked BLOCK, each with the cure beside it, then repeat the command".to_owned())
+    }
+}
+
+impl Blocked {
+    /// Where something refuses.
+    pub fn of(survey: &Survey<'_>) -> Option<Self> {
+        let blocking = survey.checks.iter().filter(|check| check.blocks());
+        let named: Vec<String> = blocking
+            .map(|check| format!("{}: {}", subject(check), check.message))
+            .collect();
+        (!named.is_empty()).then_some(Self(named))
+    }
+}
+
+/// Shows the checks as a table, with the cures beside it.
+pub fn show(survey: &Survey<'_>, context: &Context) -> Result<(), AnyFailure> {
+    let session = &context.session;
+    let rows: Vec<CheckRow<'_>> = survey.checks.iter().map(CheckRow).collect();
+    output::rows(&session.ui, session.format, &rows, "Nothing to look at")?;
+    for target in &survey.targets {
+        if let Choice::Backup { passed_over, .. } = &target.choice {
+            for one in passed_over {
+                session
+                    .ui
+                    .note(&format!("{}: passed over {one}", target.catalog.store.etcd));
+            }
+        }
+    }
+    for check in survey.checks.iter().filter(|check| !check.ok) {
+        if let Some(cure) = &check.cure {
+            session.ui.note(&format!("{}: {cure}", subject(check)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the result is read by a person as it comes.
+pub fn is_text(format: Format) -> bool {
+    matches!(format, Format::Table | Format::Wide)
+}
+
+/// Runs `plan`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let session = &context.session;
+    if session.format == Format::Prometheus {
+        return Err(output::no_metrics().into());
+    }
+    let catalogs = session.catalogs().await?;
+    let wish = Wish {
+        wanted: &args.wanted,
+        fresh: &args.fresh,
+        access: &args.access,
+        resume: true,
+    };
+    let survey = survey(&wish, &catalogs, context).await?;
+    match session.format {
+        Format::Json | Format::Yaml => output::structured(&session.ui, session.format, &Planned::of(&survey))?,
+        _ => show(&survey, context)?,
+    }
+    match Blocked::of(&survey) {
+        Some(blocked) => Err(blocked.into()),
+        None => {
+            if is_text(session.format) {
+                session
+                    .ui
+                    .note("nothing stands in the way; next: kubectl etcd-restore run --yes");
+            }
+            Ok(Exit::Done)
+        }
+    }
+}

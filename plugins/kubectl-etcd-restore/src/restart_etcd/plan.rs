@@ -1,0 +1,211 @@
+//! Which container is to be stopped, and what that would start: pure.
+
+use runbook_kit::cli::etcd::client_port;
+use runbook_kit::ports::HostError;
+
+use crate::hosts::Machine;
+use crate::hosts::facts::{Container, HostFacts, Runtime, peer_id};
+
+/// What waits to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// The backups that the commands restore, or what is wrong with them.
+    Commands(Vec<String>),
+    /// The store could not be asked.
+    NotAsked(String),
+}
+
+/// What is to be done on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Stop,
+    Leave,
+    /// No container of this etcd cluster runs there.
+    Missing,
+    Unreachable,
+}
+
+impl Action {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Leave => "leave",
+            Self::Missing => "missing",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// One host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub machine: Machine,
+    /// The peer's id.
+    pub member: Option<String>,
+    pub runtime: Option<Runtime>,
+    pub container: Option<Container>,
+    pub serves: Option<bool>,
+    pub action: Action,
+    pub reason: String,
+}
+
+/// One etcd cluster, its steps in the order in which they are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub etcd: String,
+    pub queue: Queue,
+    pub steps: Vec<Step>,
+    /// Why one cannot tell which is the leader.
+    pub unknown: Option<Unknown>,
+}
+
+/// The leader cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("which member of etcd {etcd} runs on {} is not known, so neither is the leader", hosts.join(" and "))]
+pub struct Unknown {
+    pub etcd: String,
+    pub hosts: Vec<String>,
+}
+
+/// Makes the plan of one etcd cluster. `seen` is what each machine showed.
+pub fn plan(
+    etcd: String,
+    queue: Queue,
+    machines: &[Machine],
+    seen: &[Result<HostFacts, HostError>],
+    known: &[String],
+    all: bool,
+) -> Plan {
+    let mut steps: Vec<Step> = machines
+        .iter()
+        .zip(seen)
+        .map(|(machine, seen)| step(&etcd, machine, seen, known))
+        .collect();
+    // Without an id last: it is unknown whether it leads.
+    steps.sort_by(|a, b| (a.member.is_none(), &a.member).cmp(&(b.member.is_none(), &b.member)));
+    let running: Vec<&Step> = steps.iter().filter(|step| step.container.is_some()).collect();
+    let nameless: Vec<String> = running
+        .iter()
+        .filter(|step| step.member.is_none())
+        .map(|step| step.machine.label().to_owned())
+        .collect();
+    let unknown = (!all && running.len() > 1 && !nameless.is_empty()).then(|| Unknown {
+        etcd: etcd.clone(),
+        hosts: nameless,
+    });
+    let mut first = true;
+    for step in steps.iter_mut().filter(|step| step.container.is_some()) {
+        (step.action, step.reason) = match (all, first, unknown.is_some()) {
+            (_, _, true) => (Action::Leave, "which member is the leader is not known".to_owned()),
+            (true, ..) => (Action::Stop, "every member is restarted".to_owned()),
+            (false, true, _) => (Action::Stop, "the lowest id of those that answer: it leads".to_owned()),
+            (false, false, _) => (Action::Leave, "restarting the leader is enough".to_owned()),
+        };
+        first = false;
+    }
+    Plan {
+        etcd,
+        queue,
+        steps,
+        unknown,
+    }
+}
+
+fn step(etcd: &str, machine: &Machine, seen: &Result<HostFacts, HostError>, known: &[String]) -> Step {
+    let of_volume = machine.members.get(etcd).map(|member| peer_id(etcd, member));
+    let mut step = Step {
+        machine: machine.clone(),
+        member: of_volume,
+        runtime: None,
+        container: None,
+        serves: None,
+        action: Action::Unreachable,
+        reason: String::new(),
+    };
+    match seen {
+        Err(error) => step.reason = error.kind.to_string(),
+        Ok(facts) => {
+            // What the host itself says of its peer is younger than a tag.
+            step.member = facts.peer(etcd).map(str::to_owned).or(step.member);
+            step.runtime = facts.runtime;
+            step.container = facts.etcd_manager(etcd, known).cloned();
+            let port = client_port(etcd);
+            step.serves = port.and_then(|port| facts.listening.as_ref().map(|ports| ports.contains(&port)));
+            step.action = Action::Missing;
+            step.reason = match facts.runtime {
+                None => "neither crictl nor docker answers there".to_owned(),
+                Some(runtime) => format!("{} shows no etcd-manager container of {etcd}", runtime.program()),
+            };
+        }
+    }
+    step
+}
+
+impl Plan {
+    /// What must not be missed.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match &self.queue {
+            Queue::NotAsked(why) => lines.push(format!(
+                "whether a restore of etcd {} is queued could not be asked: {why}",
+                self.etcd
+            )),
+            Queue::Commands(backups) if backups.len() > 1 => lines.push(format!(
+                "{} commands are queued for etcd {}: each one wipes it again",
+                backups.len(),
+                self.etcd
+            )),
+            Queue::Commands(_) => {}
+        }
+        if self.misses_a_lower_one() {
+            lines.push(format!(
+                "a member of etcd {} with a lower id does not answer to ssh: if its etcd-manager runs, it goes on leading, \
+                 and no command is read",
+                self.etcd
+            ));
+        }
+        lines
+    }
+
+    /// Whether the real leader may be one that ssh did not reach.
+    pub fn misses_a_lower_one(&self) -> bool {
+        let stop = self.steps.iter().position(|step| step.action == Action::Stop);
+        let Some(stop) = stop else {
+            return false;
+        };
+        let before = self.steps.iter().take(stop);
+        before.clone().any(|step| step.action == Action::Unreachable)
+            || self
+                .steps
+                .iter()
+                .any(|step| step.action == Action::Unreachable && step.member.is_none())
+    }
+
+    /// What the deed would start or interrupt, in words for the question; `None` where it does no harm.
+    pub fn danger(&self) -> Option<String> {
+        let etcd = &self.etcd;
+        if self.steps.iter().all(|step| step.action != Action::Stop) {
+            return None;
+        }
+        match &self.queue {
+            Queue::Commands(backups) if !backups.is_empty() => {
+                return Some(format!(
+                    "etcd {etcd}: the restart starts what is queued. Its present data is moved aside and replaced by {}.",
+                    backups.join(", then by ")
+                ));
+            }
+            Queue::NotAsked(_) => {
+                return Some(format!(
+                    "etcd {etcd}: if a restore is queued, the restart starts it, and the present data is replaced."
+                ));
+            }
+            Queue::Commands(_) => {}
+        }
+        let silent = self.steps.iter().all(|step| step.serves == Some(false));
+        (!silent).then(|| format!("etcd {etcd} serves, or may do so: the restart interrupts it."))
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,226 @@
+use super::*;
+use crate::domain::restore::follow::Answer;
+
+fn name(minute: u32) -> BackupName {
+    format!("2026-11-22T15:{minute:02}:01Z-000001").parse().unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-11-22T15:25:00Z".parse().unwrap()
+}
+
+fn etcd(etcd: &str) -> EtcdFacts {
+    EtcdFacts {
+        etcd: etcd.to_owned(),
+        control: format!("s3://b/{etcd}/control"),
+        wanted: Wanted::Restore(Box::new(BackupFacts {
+            name: name(18),
+            rejections: Vec::new(),
+            passed_over: Vec::new(),
+            keys: 213,
+            in_store: true,
+            encrypted_by: Vec::new(),
+        })),
+        spec: ControlFact::Says(ClusterSpec {
+            member_count: 3,
+            etcd_version: "3.5.35".to_owned(),
+        }),
+        created: ControlFact::Says(()),
+        spec_members: 3,
+        commands: Vec::new(),
+        alive: EtcdSeen::Silent("refused".to_owned()),
+        newest: Some("2026-11-22T15:20:36Z".parse().unwrap()),
+        manager: Vec::new(),
+    }
+}
+
+fn facts() -> ClusterFacts {
+    ClusterFacts {
+        cluster: "k8s.example.com".to_owned(),
+        etcds: vec![etcd("main"), etcd("events")],
+        masters: Told::Is(vec!["i-1".to_owned(), "i-2".to_owned(), "i-3".to_owned()]),
+        api_ready: Told::Is(false),
+        encryption_keys: Told::Is(Vec::new()),
+        even_if_poor: false,
+    }
+}
+
+/// The names of the checks that refuse, with the etcd that they are of.
+fn blocked(facts: &ClusterFacts) -> Vec<String> {
+    checks(facts, now())
+        .iter()
+        .filter(|check| check.blocks())
+        .map(|check| format!("{} {}", check.etcd.clone().unwrap_or_default(), check.name))
+        .collect()
+}
+
+fn warned(facts: &ClusterFacts) -> Vec<String> {
+    checks(facts, now())
+        .iter()
+        .filter(|check| !check.ok && check.severity == Severity::Warn)
+        .map(|check| format!("{} {}", check.etcd.clone().unwrap_or_default(), check.name))
+        .collect()
+}
+
+fn backup_of(facts: &mut ClusterFacts, at: usize) -> &mut BackupFacts {
+    match &mut facts.etcds[at].wanted {
+        Wanted::Restore(backup) => backup,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn after_a_wipe_with_good_backups_nothing_refuses() {
+    let found = checks(&facts(), now());
+    assert!(found.iter().all(|check| check.ok), "{found:?}");
+    assert!(facts().alive().is_empty());
+}
+
+#[test]
+fn every_refusal_comes_with_a_cure() {
+    type Change = fn(&mut ClusterFacts);
+    let changes: [(&str, Change); 13] = [
+        ("main backup", |facts| {
+            backup_of(facts, 0).rejections = vec![Rejection::Empty]
+        }),
+        ("main backup", |facts| {
+            backup_of(facts, 0).rejections = vec![Rejection::NoNodes]
+        }),
+        ("main backup", |facts| {
+            facts.etcds[0].wanted = Wanted::Nothing(vec!["empty".to_owned()])
+        }),
+        ("events backup", |facts| {
+            backup_of(facts, 1).rejections = vec![Rejection::Damaged("page 3".to_owned())];
+        }),
+        ("main cluster-spec", |facts| facts.etcds[0].spec = ControlFact::Missing),
+        ("events cluster-spec", |facts| {
+            facts.etcds[1].spec = ControlFact::Broken("no JSON".to_owned())
+        }),
+        ("main cluster-spec", |facts| {
+            facts.etcds[0].spec = ControlFact::Says(ClusterSpec {
+                member_count: 0,
+                etcd_version: String::new(),
+            });
+        }),
+        ("main created-marker", |facts| {
+            facts.etcds[0].created = ControlFact::Missing
+        }),
+        ("main created-marker", |facts| {
+            facts.etcds[0].created = ControlFact::Broken("empty".to_owned())
+        }),
+        ("main queue", |facts| {
+            facts.etcds[0].commands = vec![QueuedFact {
+                name: "n".to_owned(),
+                backup: Ok(name(17).to_string()),
+            }];
+        }),
+        ("main queue", |facts| {
+            facts.etcds[0].commands = vec![QueuedFact {
+                name: "n".to_owned(),
+                backup: Err("bad".to_owned()),
+            }];
+        }),
+        (" masters", |facts| facts.masters = Told::Is(vec!["i-1".to_owned()])),
+        ("events etcd", |facts| {
+            facts.etcds[1].wanted = Wanted::Fresh;
+            facts.etcds[1].alive = EtcdSeen::Serving(Answer {
+                cluster: 1,
+                revision: 9,
+                leader: true,
+            });
+        }),
+    ];
+    for (expected, change) in changes {
+        let mut facts = facts();
+        change(&mut facts);
+        assert_eq!(blocked(&facts), [expected]);
+        let found = checks(&facts, now());
+        let refusal = found.iter().find(|check| check.blocks()).unwrap();
+        assert!(refusal.cure.is_some(), "{refusal:?}");
+    }
+}
+
+#[test]
+fn a_poor_backup_is_taken_only_when_told_so_and_a_damaged_one_never() {
+    let mut facts = facts();
+    facts.even_if_poor = true;
+    backup_of(&mut facts, 0).rejections = vec![Rejection::NoNodes];
+    assert_eq!(
+        (blocked(&facts).len(), warned(&facts)),
+        (0, vec!["main backup".to_owned()])
+    );
+    backup_of(&mut facts, 0).rejections = vec![Rejection::Damaged("page 3".to_owned())];
+    assert_eq!(blocked(&facts), ["main backup"]);
+    // The other etcd clusters may be poor.
+    let mut facts = self::facts();
+    backup_of(&mut facts, 1).rejections = vec![Rejection::Empty];
+    assert_eq!(
+        (blocked(&facts).len(), warned(&facts)),
+        (0, vec!["events backup".to_owned()])
+    );
+}
+
+#[test]
+fn the_very_restore_that_is_queued_is_gone_on_with() {
+    let mut facts = facts();
+    facts.etcds[0].commands = vec![QueuedFact {
+        name: "n".to_owned(),
+        backup: Ok(name(18).to_string()),
+    }];
+    assert!(blocked(&facts).is_empty());
+    assert_eq!(facts.etcds[0].adopted().unwrap().name, "n");
+    // Twice the same is twice a wipe.
+    let twice = facts.etcds[0].commands[0].clone();
+    facts.etcds[0].commands.push(twice);
+    assert_eq!(blocked(&facts), ["main queue"]);
+}
+
+#[test]
+fn a_living_etcd_is_named_and_so_is_what_is_lost() {
+    let mut facts = facts();
+    facts.etcds[0].alive = EtcdSeen::Serving(Answer {
+        cluster: 1,
+        revision: 900,
+        leader: true,
+    });
+    assert_eq!(facts.alive(), ["main"]);
+    let found = checks(&facts, now());
+    let check = found.iter().find(|check| check.name == "etcd").unwrap();
+    assert!(
+        check.message.contains("everything after 2026-11-22T15:18:01Z is lost"),
+        "{check:?}"
+    );
+    // Out of sight, and the API tells.
+    facts.etcds[0].alive = EtcdSeen::NotAsked("no way".to_owned());
+    facts.api_ready = Told::Is(true);
+    assert_eq!(facts.alive(), ["main"]);
+}
+
+#[test]
+fn what_does_not_fit_together_is_a_warning() {
+    let mut facts = facts();
+    backup_of(&mut facts, 1).name = "2026-11-22T14:18:01Z-000001".parse().unwrap();
+    facts.masters = Told::NotKnown("no credentials".to_owned());
+    facts.etcds[0].spec_members = 5;
+    facts.etcds[0].newest = Some("2026-11-22T15:45:00Z".parse().unwrap());
+    backup_of(&mut facts, 0).encrypted_by = vec!["aescbc:key2".to_owned()];
+    facts.encryption_keys = Told::Is(vec!["aescbc:key1".to_owned()]);
+    assert!(blocked(&facts).is_empty());
+    assert_eq!(
+        warned(&facts),
+        ["main cluster-spec", "main clock", " masters", " times", " encryption"]
+    );
+}
+
+#[test]
+fn one_master_is_enough_for_a_cluster_of_one() {
+    let mut facts = facts();
+    facts.etcds.truncate(1);
+    facts.etcds[0].spec_members = 1;
+    facts.etcds[0].spec = ControlFact::Says(ClusterSpec {
+        member_count: 1,
+        etcd_version: "3.6.11".to_owned(),
+    });
+    facts.masters = Told::Is(vec!["i-1".to_owned()]);
+    assert!(checks(&facts, now()).iter().all(|check| check.ok));
+}

@@ -1,0 +1,165 @@
+//! The cluster's machines, as the user's own ssh reaches them. Nothing of ours stays on a host.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::confirm::Consent;
+use crate::error::Failure;
+
+/// A small script for `sh`. `$s` is `sudo -n` in it, or nothing where the host has no sudo. It must hold no single quote, so
+/// that it can be quoted for whatever shell the user has there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// What it does, in words for errors: `restart kubelet`.
+    pub what: String,
+    /// The commands.
+    pub text: String,
+    /// How long it may run once ssh has connected; `None` for one that runs until nobody listens any more. Such a script
+    /// must end when its standard input does.
+    pub limit: Option<Duration>,
+}
+
+/// How a script ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit code.
+    pub code: i32,
+    /// The end of what it wrote to stderr.
+    pub said: String,
+}
+
+/// Told each line of a script's stdout as it comes, without its line end and without terminal control characters.
+pub type OnLine<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// The way to run something on a host. Any exit code of the script itself is an [`Ended`], not an error.
+#[async_trait]
+pub trait Hosts: Send + Sync {
+    /// Runs a script that changes nothing.
+    async fn look(&self, host: &str, script: &Script, on_line: OnLine<'_>) -> Result<Ended, HostError>;
+
+    /// Runs a script that changes something.
+    async fn change(
+        &self,
+        host: &str,
+        script: &Script,
+        on_line: OnLine<'_>,
+        consent: &Consent,
+    ) -> Result<Ended, HostError>;
+}
+
+/// A host was not reached, or did not let us do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("ssh to {host}: {kind}")]
+pub struct HostError {
+    /// The host, as the user or AWS names it.
+    pub host: String,
+    /// Why.
+    pub kind: HostErrorKind,
+}
+
+/// The reasons that a user can do something about, told apart.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostErrorKind {
+    /// There is no ssh on `PATH`.
+    #[error("no `ssh` is on PATH")]
+    NoProgram,
+    /// ssh cannot be run.
+    #[error("running ssh: {0}")]
+    Run(String),
+    /// No answer in time.
+    #[error("no answer within {seconds} s")]
+    Timeout {
+        /// How long we waited.
+        seconds: u64,
+    },
+    /// The script did not end in time.
+    #[error("`{what}` did not end within {seconds} s")]
+    TooLong {
+        /// What it does.
+        what: String,
+        /// How long we waited.
+        seconds: u64,
+    },
+    /// ssh has no key to offer.
+    #[error("ssh has no key to offer: {0}")]
+    NoKey(String),
+    /// Keys were offered and none was accepted.
+    #[error("it lets nobody in as {user} with a key that ssh offers: {reason}")]
+    KeyRefused {
+        /// The user's name there; `the default user` where ssh does not tell.
+        user: String,
+        /// ssh's words.
+        reason: String,
+    },
+    /// The host names another user, as AWS' images do for root.
+    #[error("it wants another user: {0}")]
+    WrongUser(String),
+    /// The host has another key than the one that is known.
+    #[error("its host key is not the one that your known_hosts has")]
+    HostKeyChanged,
+    /// The host's key is not known yet.
+    #[error("its host key is not known yet")]
+    HostKeyUnknown,
+    /// The way through the jump host broke before the host itself was reached.
+    #[error("the jump host does not lead there: {0}")]
+    JumpHost(String),
+    /// The host itself cannot be reached.
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// The connection broke while the script ran.
+    #[error("the connection was lost: {0}")]
+    Lost(String),
+    /// sudo wants a password.
+    #[error("sudo wants a password there")]
+    NoSudo,
+    /// ssh failed in a way of its own.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl HostError {
+    /// What the user can do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let host = &self.host;
+        Some(match &self.kind {
+            HostErrorKind::NoProgram => {
+                "install OpenSSH's client; what needs no ssh says so by --via direct or port-forward".to_owned()
+            }
+            HostErrorKind::NoKey(_) => {
+                "load the key of the cluster (ssh-add FILE), or name it in your ssh config (IdentityFile)".to_owned()
+            }
+            HostErrorKind::KeyRefused { .. } | HostErrorKind::WrongUser(_) => {
+                "name the user by --ssh-user: ubuntu, admin, ec2-user or core; else load the right key (ssh-add)"
+                    .to_owned()
+            }
+            HostErrorKind::HostKeyChanged => format!(
+                "a master that was made anew on an old address has a new key: if that is so, run `ssh-keygen -R {host}`, then \
+                 `ssh {host}` once by hand, and compare the key with the instance's console output"
+            ),
+            HostErrorKind::HostKeyUnknown => format!(
+                "run `ssh {host}` once by hand and look at its host key, or set `StrictHostKeyChecking accept-new` for these \
+                 hosts in your ssh config"
+            ),
+            HostErrorKind::JumpHost(_) => {
+                "check that `ssh JUMPHOST` works by hand; name another by --ssh-jump or in your ssh config".to_owned()
+            }
+            HostErrorKind::Unreachable(_) | HostErrorKind::Timeout { .. } | HostErrorKind::Failed(_) => {
+                "check that `ssh HOST` works by hand; through a bastion pass --ssh-jump, or set it in your ssh config"
+                    .to_owned()
+            }
+            HostErrorKind::Lost(_) | HostErrorKind::TooLong { .. } => {
+                format!("look at {host}, then run the same command again")
+            }
+            HostErrorKind::NoSudo => "use --ssh-user with a user who has sudo without a password".to_owned(),
+            HostErrorKind::Run(_) => return None,
+        })
+    }
+}
+
+impl Failure for HostError {
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
+    }
+}

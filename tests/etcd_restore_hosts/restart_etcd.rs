@@ -1,0 +1,183 @@
+//! `restart-etcd`: the right container of the right host, and no other.
+
+use harness::ContainerRuntime::{Containerd, Docker};
+use harness::store::CLUSTER;
+
+use crate::stand::{HOSTS, Stand};
+
+#[test]
+fn the_leaders_container_is_stopped_and_no_other() {
+    for (runtime, program) in [(Containerd, "crictl"), (Docker, "docker")] {
+        let stand = Stand::new(runtime);
+        let plan = stand
+            .on_all("restart-etcd --etcd main -o json")
+            .run()
+            .unwrap()
+            .success();
+        let rows = plan.stderr_has("pass --yes").json();
+        let order: Vec<_> = rows
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (&row["member"], &row["action"]))
+            .collect();
+        assert_eq!(
+            serde_json::json!(order),
+            serde_json::json!([["etcd-a", "stop"], ["etcd-b", "leave"], ["etcd-c", "leave"]])
+        );
+        assert_eq!(
+            (&rows[0]["host"], &rows[0]["runtime"]),
+            (&HOSTS[1].into(), &program.into())
+        );
+        assert!((0..3).all(|at| stand.calls(at).is_empty()));
+
+        let done = stand
+            .on_all("restart-etcd --etcd main --yes -o json")
+            .run()
+            .unwrap()
+            .success()
+            .json();
+        assert_eq!(done[0]["action"], "restarted");
+        assert_eq!(stand.calls(1), [format!("{program} stop aaa111")]);
+        assert!(stand.calls(0).is_empty() && stand.calls(2).is_empty());
+
+        // Every etcd, every member, each in its turn; events by its own pod.
+        stand.on_all("restart-etcd --all --yes").run().unwrap().success();
+        for at in 0..3 {
+            let calls = stand.calls(at);
+            let last = &calls[calls.len() - 2..];
+            assert!(last.contains(&format!("{program} stop bbb222")), "{calls:?}");
+            assert!(last.iter().any(|call| call.ends_with("aaa111")), "{calls:?}");
+            assert!(calls.iter().all(|call| !call.contains("ccc333")), "{calls:?}");
+        }
+    }
+}
+
+#[test]
+fn a_queued_command_and_a_living_etcd_want_the_clusters_name() {
+    let stand = Stand::new(Containerd);
+    stand.queue();
+    let restart = |more: &str| {
+        stand
+            .on_all("restart-etcd --etcd main --yes")
+            .args(more.split_whitespace())
+            .run()
+            .unwrap()
+    };
+    restart("")
+        .code(3)
+        .stderr_has("cannot be taken back")
+        .stderr_has("--confirm");
+    restart("--confirm x.super.k8s.local")
+        .code(3)
+        .stderr_has("nothing was changed");
+    assert!(stand.calls(1).is_empty());
+    restart(&format!("--confirm {CLUSTER}")).success();
+    assert_eq!(stand.calls(1), ["crictl stop aaa111"]);
+    // Nothing is queued for events, and its etcd does not serve: no data is at stake.
+    stand
+        .on_all("restart-etcd --etcd events --yes")
+        .run()
+        .unwrap()
+        .success();
+    for at in 0..3 {
+        stand
+            .masters
+            .host(at)
+            .unwrap()
+            .set("listen", "LISTEN 0 4096 127.0.0.1:4002 0.0.0.0:*\n")
+            .unwrap();
+    }
+    stand
+        .on_all("restart-etcd --etcd events --yes")
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("--confirm");
+}
+
+#[test]
+fn one_of_three_masters_is_down_and_the_others_go_on() {
+    let mut stand = Stand::new(Containerd);
+    stand.masters.stop(0);
+    let done = stand
+        .on_all("restart-etcd --etcd main --all --yes -o json")
+        .args(["--confirm", CLUSTER])
+        .run()
+        .unwrap();
+    // The name is wanted, since nobody knows whether etcd serves on master-c; nor is known that it is not the leader.
+    let done = done
+        .code(4)
+        .stderr_has("ssh to master-c: it cannot be reached")
+        .stderr_has("does not answer");
+    let rows = done.json();
+    let actions: Vec<_> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(actions, ["restarted", "restarted", "unreachable"]);
+    assert_eq!((stand.calls(1).len(), stand.calls(2).len()), (1, 1));
+    stand.masters.stop(1);
+    stand.masters.stop(2);
+    stand
+        .on_all("restart-etcd --etcd main --yes")
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("no host answers");
+}
+
+#[test]
+fn a_container_that_does_not_come_back_is_said() {
+    let stand = Stand::new(Containerd);
+    stand.masters.host(1).unwrap().set("no-kubelet", "").unwrap();
+    let ended = stand
+        .on_all("restart-etcd --etcd main --yes --timeout 1s")
+        .run()
+        .unwrap()
+        .code(4);
+    ended
+        .stderr_has("has not started it again")
+        .stderr_has("restart-kubelet");
+}
+
+#[test]
+fn who_leads_is_not_guessed() {
+    let stand = Stand::new(Containerd);
+    for at in 0..3 {
+        stand.masters.host(at).unwrap().peer("10.9.9.9", &[]).unwrap();
+    }
+    let restart = |more: &str| {
+        stand
+            .on_all("restart-etcd --etcd main --yes")
+            .args(more.split_whitespace())
+            .run()
+            .unwrap()
+    };
+    restart("")
+        .code(3)
+        .stderr_has("is not known, so neither is the leader")
+        .stderr_has("--all");
+    assert!((0..3).all(|at| stand.calls(at).is_empty()));
+    restart("--all").success();
+    // A single master leads, whatever its name.
+    stand
+        .cmd("restart-etcd --etcd main --yes --host master-a")
+        .run()
+        .unwrap()
+        .success();
+    assert_eq!(stand.calls(1).len(), 2);
+}
+
+#[test]
+fn a_kubectl_context_names_no_cluster_for_this() {
+    let stand = Stand::new(Containerd);
+    crate::stand::plugin("restart-etcd --host master-a")
+        .env("PATH", harness::command::path_with(&stand.masters.path()))
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("--name");
+}
