@@ -21,6 +21,7 @@ mod ready;
 mod restart_etcd;
 mod restart_kubelet;
 mod run;
+mod runbook;
 mod status;
 mod survey;
 mod workers;

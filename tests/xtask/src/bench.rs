@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what the plugins cost, measured beside what they replace.
 
+mod events;
 mod masterleases;
 mod measure;
 mod size;
@@ -50,7 +51,13 @@ struct Row {
     aim: &'static str,
 }
 
-const ALL: [Bench; 4] = [verify::BENCH, startup::BENCH, size::BENCH, masterleases::BENCH];
+const ALL: [Bench; 5] = [
+    verify::BENCH,
+    startup::BENCH,
+    size::BENCH,
+    masterleases::BENCH,
+    events::BENCH,
+];
 
 const BACKUPS: &str = "kubectl-etcd-backups";
 

@@ -62,15 +62,20 @@ fn of_transport(error: &kube::Error) -> KubeErrorKind {
     let mut innermost = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause {
-        let tls = next
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(reason)) = tls {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = tls_error(next) {
             return KubeErrorKind::NotTrusted(reason.to_string());
         }
         innermost = next.to_string();
         cause = next.source();
     }
     KubeErrorKind::Unreachable(innermost)
+}
+
+/// Directly, or wrapped into I/O errors: of those `source` skips what they hold.
+fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return Some(error);
+    }
+    let inner = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+    tls_error(inner)
 }
