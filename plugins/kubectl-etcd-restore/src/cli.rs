@@ -8,7 +8,7 @@ use runbook_kit::exit::Exit;
 use crate::context::Context;
 use crate::{
     bare, cancel, cleanup, commands, completion, drill, logs, man, plan, queue, restart_etcd, restart_kubelet, run,
-    status,
+    runbook, status,
 };
 
 /// Restore the etcd clusters from their backups, until the Kubernetes API serves
