@@ -285,7 +285,18 @@ fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
             .collect();
         if volumes.is_empty() {
             let name = etcd.name();
-            let (causes, command) = if Standing::of(facts, etcd).has_quorum() {
+            let retagged = facts
+                .volumes_of(name)
+                .find(|(volume, of)| named_after(facts, etcd, volume, of).as_deref() == Some(member.as_str()));
+            let (causes, command) = if let Some((volume, _)) = retagged {
+                (
+                    format!(
+                        "by its name {} is this member's, and its tag says another one",
+                        volume.id
+                    ),
+                    format!("give {} its tag back, as said above; nothing else", volume.id),
+                )
+            } else if Standing::of(facts, etcd).has_quorum() {
                 (
                     format!("etcd {name} runs without it: one more failure may cost the quorum"),
                     format!(
