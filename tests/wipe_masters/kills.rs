@@ -3,22 +3,29 @@
 use std::os::unix::process::ExitStatusExt;
 
 use harness::store::CLUSTER;
-use harness::{Fault, KopsCluster, Proxy, Recorded, Rule, Victim};
+use harness::{Fault, KopsCluster, Moto, Proxy, Recorded, Rule, Victim};
 
 use crate::stand::Stand;
 
-/// The other cluster has all that must be left alone.
-fn stand(masters: usize) -> Stand {
-    Stand::with(&KopsCluster {
-        masters,
+/// The other cluster has all that must be left alone. The state store is in S3: what is written there counts, too.
+fn stand(moto: Moto) -> Stand {
+    moto.reset().unwrap();
+    let cluster = KopsCluster {
+        masters: 1,
         workers: false,
         ..KopsCluster::new(CLUSTER)
-    })
+    };
+    Stand::with_state_in_s3(moto, &cluster)
 }
 
 fn assert_only_masters_were_named(stand: &Stand, requests: &[Recorded]) {
     let masters = stand.masters();
     for request in requests.iter().filter(|request| request.is_change()) {
+        if request.action().is_none() {
+            let ours = format!("/kops-state/{CLUSTER}/backups/recovery/");
+            assert!(request.path.starts_with(&ours), "{} {}", request.method, request.path);
+            continue;
+        }
         let names = request.names();
         assert!(!names.is_empty(), "{:?} names nothing", request.action());
         for name in names {
@@ -27,57 +34,66 @@ fn assert_only_masters_were_named(stand: &Stand, requests: &[Recorded]) {
     }
 }
 
-/// Kills the run at each of its changes in turn, until there is none left to be killed at. Gives how many there were.
-fn kill_at_each_change(
-    masters: usize,
-    etcd_volumes: &str,
-    fault: impl Fn(Victim) -> Fault,
-    check: impl Fn(&Stand),
-) -> usize {
+/// Kills the run at each of its changes in turn, until there is none left to be killed at. Gives what it was killed at.
+fn kill_at_each_change(etcd_volumes: &str, fault: impl Fn(Victim) -> Fault, check: impl Fn(&Stand)) -> Vec<String> {
     let arguments = ["--etcd-volumes", etcd_volumes, "--max-age", "4h"];
-    for at in 0.. {
-        let stand = stand(masters);
+    let mut killed_at = Vec::new();
+    let mut moto = Moto::start().unwrap();
+    loop {
+        let stand = stand(moto);
         let before = stand.rest();
         let proxy = Proxy::start(&stand.moto).unwrap();
         let victim = Victim::default();
-        proxy.inject(Rule::change(at, fault(victim.clone())));
+        proxy.inject(Rule::change(killed_at.len(), fault(victim.clone())));
         let mut command = stand.wipe_yes_through(&proxy, &arguments);
         let child = command.spawn().unwrap();
         victim.is(child.id());
         let ended = child.wait_with_output().unwrap();
         let was_killed = ended.status.signal() == Some(9);
         if was_killed {
+            let last = proxy.requests().into_iter().rfind(Recorded::is_change).unwrap();
+            killed_at.push(last.action().map_or("S3".to_owned(), str::to_owned));
             let again = stand.wipe_yes_through(&proxy, &arguments).run().unwrap().success();
             let journals = stand.journals();
-            assert_eq!(journals.len(), 2, "{}", again.stderr);
-            assert_eq!(
-                journals[1]["first"], journals[0]["run"],
-                "the second goes on with the first"
-            );
-            assert!(journals[1]["finished"].is_string());
+            for pair in journals.windows(2) {
+                assert_eq!(
+                    pair[1]["first"], pair[0]["run"],
+                    "the second goes on with the first\n{}",
+                    again.stderr
+                );
+            }
+            let finished = journals.iter().filter(|journal| journal["finished"].is_string());
+            assert_eq!(finished.count(), 1, "{}", again.stderr);
         } else {
             assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
         }
         check(&stand);
-        assert_eq!(stand.rest(), before, "killed at change {at}");
+        assert_eq!(stand.rest(), before, "killed at change {killed_at:?}");
         assert_only_masters_were_named(&stand, &proxy.requests());
         if !was_killed {
-            return at;
+            return killed_at;
         }
+        moto = stand.moto;
     }
-    unreachable!("the run ends at some time")
+}
+
+fn count(killed_at: &[String], action: &str) -> usize {
+    killed_at.iter().filter(|at| *at == action).count()
 }
 
 #[test]
-fn before_each_request_of_a_quarantine() {
-    let changes = kill_at_each_change(2, "quarantine", Fault::KillBefore, Stand::assert_wiped);
-    assert_eq!(changes, 10, "two groups, four volumes with two requests each");
-}
-
-#[test]
-fn after_each_request_of_a_quarantine() {
-    let changes = kill_at_each_change(2, "quarantine", Fault::KillAfter, Stand::assert_wiped);
-    assert_eq!(changes, 10);
+fn around_each_request_of_a_quarantine() {
+    for fault in [Fault::KillBefore, Fault::KillAfter] {
+        let killed_at = kill_at_each_change("quarantine", fault, Stand::assert_wiped);
+        assert_eq!(count(&killed_at, "DeleteAutoScalingGroup"), 1, "{killed_at:?}");
+        assert_eq!(
+            count(&killed_at, "CreateTags") + count(&killed_at, "DeleteTags"),
+            4,
+            "{killed_at:?}"
+        );
+        // The journal, two files of each of two backups, what was noted meanwhile, the end.
+        assert!(count(&killed_at, "S3") > 6, "{killed_at:?}");
+    }
 }
 
 fn assert_gone(stand: &Stand) {
@@ -96,10 +112,11 @@ fn snapshots(stand: &Stand) -> usize {
 #[test]
 fn around_each_request_of_snapshots_and_deletions() {
     for fault in [Fault::KillBefore, Fault::KillAfter] {
-        let changes = kill_at_each_change(1, "snapshot-then-delete", fault, |stand| {
+        let killed_at = kill_at_each_change("snapshot-then-delete", fault, |stand| {
             assert_gone(stand);
             assert_eq!(snapshots(stand), 2, "one of each volume, not two");
         });
-        assert_eq!(changes, 5, "a group, two snapshots, two deletions");
+        assert_eq!(count(&killed_at, "CreateSnapshot"), 2, "{killed_at:?}");
+        assert_eq!(count(&killed_at, "DeleteVolume"), 2, "{killed_at:?}");
     }
 }

@@ -18,4 +18,5 @@ mod help;
 mod interlock;
 mod kills;
 mod stand;
+mod typed;
 mod wiping;

@@ -20,6 +20,7 @@ pub struct Stand {
     /// Of the masters: without tags, they go with their instance.
     root_volumes: BTreeSet<String>,
     state: TempDir,
+    in_s3: bool,
     /// Kept from command to command, as an operator's is.
     home: TempDir,
 }
@@ -32,7 +33,11 @@ impl Stand {
 
     /// This cluster, and another one.
     pub fn with(cluster: &KopsCluster) -> Self {
-        let moto = Moto::start().unwrap();
+        Self::on(Moto::start().unwrap(), cluster)
+    }
+
+    /// The same on a moto that holds nothing.
+    fn on(moto: Moto, cluster: &KopsCluster) -> Self {
         let account = AwsAccount::of(&moto);
         let built = cluster.build(&account).unwrap();
         let other = KopsCluster {
@@ -61,6 +66,7 @@ impl Stand {
             built,
             root_volumes,
             state,
+            in_s3: false,
             home: tempfile::tempdir().unwrap(),
         }
     }
@@ -69,8 +75,22 @@ impl Stand {
         self.state.path()
     }
 
+    /// The same with the state store where it usually is: in S3, which is moto, too.
+    pub fn with_state_in_s3(moto: Moto, cluster: &KopsCluster) -> Self {
+        let mut stand = Self::on(moto, cluster);
+        stand.moto.create_bucket(BUCKET).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        store::make_state_store(folder.path(), &format!("s3://{BUCKET}"), "state-store-restored").unwrap();
+        stand.moto.upload_folder(BUCKET, "", folder.path()).unwrap();
+        stand.in_s3 = true;
+        stand
+    }
+
     pub fn url(&self) -> String {
-        format!("file://{}", self.root().display())
+        match self.in_s3 {
+            true => format!("s3://{BUCKET}"),
+            false => format!("file://{}", self.root().display()),
+        }
     }
 
     /// `kops-wipe-masters` on this state store and account.
@@ -147,20 +167,18 @@ impl Stand {
 
     /// The journals in the state store, in their order.
     pub fn journals(&self) -> Vec<serde_json::Value> {
-        let folder = self.root().join(CLUSTER).join("backups/recovery");
-        let Ok(entries) = std::fs::read_dir(folder) else {
-            return Vec::new();
+        let read = |number: usize| {
+            let path = format!("{CLUSTER}/backups/recovery/wipe-{number:04}.json");
+            let content = match self.in_s3 {
+                true => self.moto.get(BUCKET, &path).ok(),
+                false => std::fs::read(self.root().join(path)).ok(),
+            };
+            content.map(|content| serde_json::from_slice(&content).unwrap())
         };
-        let mut files: Vec<_> = entries
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_file())
-            .collect();
-        files.sort();
-        files
-            .iter()
-            .map(|file| serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap())
-            .collect()
+        (1..).map_while(read).collect()
     }
 }
+
+const BUCKET: &str = "kops-state";
 
 pub const YES: [&str; 5] = ["--yes", "--confirm", CLUSTER, "--poll", "50ms"];

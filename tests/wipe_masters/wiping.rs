@@ -1,7 +1,7 @@
 //! The plan, the deed, the proof that all else is untouched.
 
-use harness::Proxy;
 use harness::store::CLUSTER;
+use harness::{Fault, Proxy, Rule};
 
 use crate::stand::{OTHER, Stand};
 
@@ -140,7 +140,6 @@ fn an_older_cluster_with_one_master_is_wiped_and_the_snapshots_come_first() {
 
 #[test]
 fn what_takes_minutes_is_waited_for_and_volumes_follow_their_instances() {
-    use harness::{Fault, Rule};
     let stand = Stand::new();
     let proxy = Proxy::start(&stand.moto).unwrap();
     // Groups take their time, each another one: so many requests of ours later.
@@ -180,8 +179,10 @@ fn survivors_of_their_groups_are_terminated_one_by_one() {
     ];
     stand.account.scaling("SetInstanceProtection", &protect).unwrap();
     let proxy = Proxy::start(&stand.moto).unwrap();
+    proxy.inject(Rule::times(1, "POST", "Action=TerminateInstances&", Fault::Slow(30)));
     let before = stand.rest();
-    let _ = stand.wipe_yes_through(&proxy, &[]).run().unwrap().success();
+    let ended = stand.wipe_yes_through(&proxy, &[]).run().unwrap().success();
+    let _ = ended.stderr_has("shutting down");
     stand.assert_wiped();
     assert_eq!(stand.rest(), before);
     let terminations = proxy.requests();
@@ -191,4 +192,26 @@ fn survivors_of_their_groups_are_terminated_one_by_one() {
         .flat_map(|request| request.names())
         .collect();
     assert_eq!(terminations, [survivor.instance.clone()]);
+}
+
+#[test]
+fn another_kops_than_the_clusters_own_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let stand = Stand::with(&harness::KopsCluster {
+        masters: 1,
+        workers: false,
+        ..harness::KopsCluster::new(CLUSTER)
+    });
+    let tools = tempfile::tempdir().unwrap();
+    let kops = tools.path().join("kops");
+    std::fs::write(&kops, "#!/bin/sh\necho 1.30.0\n").unwrap();
+    std::fs::set_permissions(&kops, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", tools.path().display());
+    let _ = stand
+        .wipe_yes(&[])
+        .env("PATH", path)
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("the cluster was last updated by kops 1.37.0-alpha.1, and here is kops 1.30.0");
 }
