@@ -22,6 +22,8 @@ use tokio::io::AsyncReadExt;
 mod aws_chain;
 #[path = "s3_stores/bad_days.rs"]
 mod bad_days;
+#[path = "s3_stores/lifecycle.rs"]
+mod lifecycle;
 #[path = "s3_stores/writes.rs"]
 mod writes;
 

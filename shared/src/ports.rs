@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::io::AsyncRead;
 
 use crate::domain::kops::identity::{Chosen, SettingsError};
+use crate::domain::lifecycle::ExpiryRule;
 use crate::domain::store_url::StoreUrl;
 
 pub mod api_probe;
@@ -17,6 +18,7 @@ pub mod drill;
 pub mod etcd;
 pub mod fleet;
 pub mod hosts;
+pub mod notebook;
 pub mod snapshot;
 
 pub use crate::domain::snapshot::ReadAt;
@@ -141,13 +143,18 @@ pub trait ObjectStore: Send + Sync {
             },
         }
     }
+
+    /// The rules by which the store itself takes objects away, of the whole bucket that `at` is in. A folder has none.
+    async fn expiry_rules(&self, _at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} {at}: {kind}")]
 pub struct StoreError {
-    /// What was tried: `list`, `read`, `write`, `copy`, `delete`.
+    /// What was tried: `list`, `read`, `write`, `copy`, `delete`, `read the lifecycle rules of`.
     pub action: &'static str,
     /// On what.
     pub at: StoreUrl,

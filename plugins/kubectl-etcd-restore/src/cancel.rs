@@ -28,7 +28,7 @@ use crate::plan::is_text;
 pub struct Args {
     /// Its name as `commands` shows it, with ETCD= before it for one etcd cluster
     #[arg(value_name = "[ETCD=]NAME")]
-    name: CommandRef,
+    command: CommandRef,
     /// Do it; without it the plan is only shown
     #[arg(long)]
     yes: bool,
@@ -86,23 +86,30 @@ impl Failure for NotQueued {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
     let catalogs = session.catalogs().await?;
-    if let Some(etcd) = &args.name.etcd
+    if let Some(etcd) = &args.command.etcd
         && !catalogs.iter().any(|catalog| catalog.store.etcd == *etcd)
     {
         return Err(UsageError::new(format!("there is no etcd cluster `{etcd}` here")).into());
     }
     let mut queued: Vec<(&Catalog, Found)> = Vec::new();
     for catalog in &catalogs {
-        if args.name.etcd.as_ref().is_none_or(|etcd| catalog.store.etcd == *etcd) {
+        if args
+            .command
+            .etcd
+            .as_ref()
+            .is_none_or(|etcd| catalog.store.etcd == *etcd)
+        {
             let found = queue::commands(session.objects(), catalog).await?;
             queued.extend(found.into_iter().map(|found| (catalog, found)));
         }
     }
-    let (wanted, others): (Vec<_>, Vec<_>) = queued.into_iter().partition(|(_, found)| found.name == args.name.name);
+    let (wanted, others): (Vec<_>, Vec<_>) = queued
+        .into_iter()
+        .partition(|(_, found)| found.name == args.command.name);
     if wanted.is_empty() {
         return Err(NotQueued {
-            name: args.name.name,
-            etcd: args.name.etcd,
+            name: args.command.name,
+            etcd: args.command.etcd,
             queued: others
                 .iter()
                 .map(|(catalog, found)| format!("{}={}", catalog.store.etcd, found.name))

@@ -73,7 +73,11 @@ pub async fn choose<'a>(
             continue;
         };
         let etcd = &one.catalog.store.etcd;
-        if fresh.contains(etcd) {
+        let begun_fresh = || {
+            let ordered = one.record.and_then(|record| record.of(etcd));
+            ordered.is_some_and(|ordered| ordered.backup.is_none()) && named(args, etcd).is_none()
+        };
+        if fresh.contains(etcd) || begun_fresh() {
             *place = Some(Choice::Fresh);
             continue;
         }

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
+use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs, UnpackArgs};
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
@@ -19,6 +20,8 @@ use crate::{
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
+    #[command(flatten)]
+    pub access: EtcdAccessArgs,
     #[command(flatten)]
     pub cluster: ClusterArgs,
     #[command(flatten)]
@@ -55,7 +58,7 @@ impl Cli {
     /// Runs what was asked for.
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
         let Some(command) = self.command else {
-            return bare::run(context).await;
+            return bare::run(self.access, context).await;
         };
         match command {
             Command::Plan(args) => plan::run(*args, context).await,

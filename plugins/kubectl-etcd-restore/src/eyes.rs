@@ -14,8 +14,8 @@ use runbook_kit::domain::kube::cluster::Readiness;
 use runbook_kit::domain::restore::follow::{Answer, EtcdSeen, QueuedSeen, Seen, StoreSeen};
 use runbook_kit::domain::restore::quarantine_port;
 use runbook_kit::domain::store_url::StoreUrl;
-use runbook_kit::ports::EtcdKv;
 use runbook_kit::ports::cluster_api::ClusterApi;
+use runbook_kit::ports::{EtcdKv, KeyRange};
 use runbook_kit::ui::chain;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -238,6 +238,12 @@ impl<'a> Eyes<'a> {
             api_ready: (eye.catalog.store.etcd == MAIN).then(|| api.ready()).flatten(),
         })
         .collect()
+    }
+
+    /// What an etcd that serves holds below a prefix, in the order of the catalogs; `None` where it was not seen to serve.
+    pub async fn range(&self, index: usize, prefix: &[u8]) -> Option<KeyRange> {
+        let connected = self.etcds.get(index)?.connected.lock().await;
+        connected.as_ref()?.range(prefix).await.ok()
     }
 
     /// The API, once it was seen.

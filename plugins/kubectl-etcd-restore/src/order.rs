@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use runbook_kit::backups::queue::{self, Order, Queued};
 use runbook_kit::confirm::Consent;
-use runbook_kit::error::AnyFailure;
+use runbook_kit::error::{AnyFailure, Failure};
+use runbook_kit::exit::Exit;
 
 use crate::choose::Choice;
 use crate::context::Context;
@@ -22,6 +23,24 @@ pub enum Done {
     Nothing,
 }
 
+/// Another command came between the plan and the deed.
+#[derive(Debug, thiserror::Error)]
+#[error("{etcd}: command {name} was queued since the plan was shown")]
+struct Meanwhile {
+    etcd: String,
+    name: String,
+}
+
+impl Failure for Meanwhile {
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("look at it, `kubectl etcd-restore commands`, then repeat the command".to_owned())
+    }
+}
+
 /// Orders what the target's choice says; `time` names the command, now where it is none. The preflight must have been shown, and nothing in it refuses.
 pub async fn order(
     target: &Target<'_>,
@@ -37,6 +56,26 @@ pub async fn order(
             queued.name
         ));
         return Ok(Done::Adopted(queued.name.clone()));
+    }
+    // The plan was shown a while ago: somebody else may have ordered something meanwhile.
+    let meanwhile = queue::commands(session.objects(), target.catalog).await?;
+    if let Some(found) = meanwhile.first() {
+        let wanted = match &target.choice {
+            Choice::Backup { backup, .. } => Some(backup.name.as_str()),
+            _ => None,
+        };
+        if meanwhile.len() == 1 && wanted.is_some() && found.backup().ok() == wanted {
+            session.ui.note(&format!(
+                "{etcd}: somebody else has just queued the same ({}): going on with it",
+                found.name
+            ));
+            return Ok(Done::Adopted(found.name.clone()));
+        }
+        return Err(Meanwhile {
+            etcd: etcd.clone(),
+            name: found.name.clone(),
+        }
+        .into());
     }
     match (&target.choice, &target.spec) {
         (Choice::Backup { backup, .. }, Some(spec)) => {

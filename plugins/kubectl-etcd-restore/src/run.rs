@@ -1,10 +1,409 @@
-//! `run`.
-use crate::context::Context;
-use runbook_kit::error::AnyFailure;
+//! `run`: checks all, orders all, and follows until the API serves.
+
+use std::time::Duration;
+
+use runbook_kit::backups::run_record::{self, Ordered, RunRecord};
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
+use runbook_kit::domain::restore::command_name;
+use runbook_kit::domain::units;
+use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::exit::Exit;
-/// x
+use runbook_kit::output::{self, Format};
+use runbook_kit::ports::{PutMode, StoreErrorKind};
+use runbook_kit::ui::chain;
+use serde::Serialize;
+
+use crate::choose::{Choice, WantedArgs};
+use crate::context::Context;
+use crate::eyes::Eyes;
+use crate::follow::{Followed, Limits, follow};
+use crate::kubelets::{self, Kubelets};
+use crate::order::{Done, order};
+use crate::plan::{self, Blocked, Planned, is_text};
+use crate::survey::{Survey, Target, Wish, survey};
+
+/// A run that nobody has looked at for so long is another day's.
+const STALE_RUN: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
+
+/// Restore every etcd cluster from its newest good backup, and follow until the API serves
+///
+/// Checks everything first and shows the plan. Interrupt it at any time: the restore goes on by itself, and the same command looks on where it
+/// stands. An etcd that is alive is restored over only when the cluster's name is typed, or given by --confirm.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
-pub async fn run(_args: Args, _context: &Context) -> Result<Exit, AnyFailure> {
+#[command(after_help = "Examples:\n  kubectl etcd-restore run --yes\n  \
+    kubectl etcd-restore run --backup main=2026-11-22T15:18 --fresh events --yes")]
+pub struct Args {
+    #[command(flatten)]
+    wanted: WantedArgs,
+    /// Etcd cluster to seed anew, empty, instead of restoring it, such as events
+    #[arg(long, value_delimiter = ',', value_name = "ETCD,…")]
+    fresh: Vec<String>,
+    #[command(flatten)]
+    consent: StrongConsentArgs,
+    /// Forget a run that is under way, and order everything anew
+    #[arg(long)]
+    anew: bool,
+    /// How long etcd-manager may leave a command untouched
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    take_timeout: Duration,
+    /// How long one restore may take
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
+    restore_timeout: Duration,
+    /// How long the API may take until it is ready
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    api_timeout: Duration,
+    /// How long to wait for kubelets to renew their Leases; 0 does not wait
+    #[arg(long, value_name = "DURATION", default_value = "45s", value_parser = duration)]
+    workers_timeout: Duration,
+    #[command(flatten)]
+    access: EtcdAccessArgs,
+}
+
+/// `12s`, `1m`, `0`.
+fn duration(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let parsed: Option<jiff::SignedDuration> = text.parse().ok();
+    parsed
+        .and_then(|parsed| Duration::try_from(parsed).ok())
+        .ok_or_else(|| format!("`{text}` is no duration like 30s or 10m"))
+}
+
+/// The whole, for programs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report<'a> {
+    #[serde(flatten)]
+    planned: Planned<'a>,
+    /// Whether the plan was carried out.
+    applied: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    followed: Option<&'a Followed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workers: Option<&'a Kubelets>,
+    /// The commands that come next.
+    next: Vec<String>,
+}
+
+/// A run was left unfinished long ago.
+#[derive(Debug, thiserror::Error)]
+#[error("a run begun {age} ago ({started}) was never seen to end, and nothing was changed")]
+struct Stale {
+    age: String,
+    started: jiff::Timestamp,
+}
+
+impl Failure for Stale {
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("pass --anew to forget it; `kubectl etcd-restore status` shows where the cluster stands".to_owned())
+    }
+}
+
+/// Somebody else began at the same time.
+#[derive(Debug, thiserror::Error)]
+#[error("somebody else has just begun a run of this cluster: nothing was changed")]
+struct OtherRun;
+
+impl Failure for OtherRun {
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("repeat the command: it goes on with theirs".to_owned())
+    }
+}
+
+/// One was ordered, and the next one failed.
+#[derive(Debug, thiserror::Error)]
+#[error("ordered the restore of {ordered}, and then {etcd} failed: {reason}")]
+struct Half {
+    ordered: String,
+    etcd: String,
+    reason: String,
+}
+
+impl Half {
+    /// What failed before anything was ordered fails as it is.
+    fn of(record: &RunRecord, etcd: &str, error: AnyFailure) -> AnyFailure {
+        let ordered = record.orders.iter().filter(|order| order.ordered);
+        let ordered: Vec<&str> = ordered.map(|order| order.etcd.as_str()).collect();
+        if ordered.is_empty() {
+            return error;
+        }
+        Self {
+            ordered: ordered.join(" and "),
+            etcd: etcd.to_owned(),
+            reason: chain(error.as_ref()),
+        }
+        .into()
+    }
+}
+
+impl Failure for Half {
+    fn exit(&self) -> Exit {
+        Exit::FailedAfterChange
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("repeat the command: it goes on where it stopped".to_owned())
+    }
+}
+
+/// Runs `run`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let session = &context.session;
+    if session.format == Format::Prometheus {
+        return Err(output::no_metrics().into());
+    }
+    let catalogs = session.catalogs().await?;
+    let wish = Wish {
+        wanted: &args.wanted,
+        fresh: &args.fresh,
+        access: &args.access,
+        resume: !args.anew,
+    };
+    let survey = survey(&wish, &catalogs, context).await?;
+    if is_text(session.format) {
+        plan::show(&survey, context)?;
+    }
+    if let Some(record) = &survey.record {
+        let age = session.now().duration_since(record.started);
+        if age > STALE_RUN {
+            return Err(Stale {
+                age: units::age(age),
+                started: record.started,
+            }
+            .into());
+        }
+        session
+            .ui
+            .note(&format!("going on with the run that began at {:.0}", record.started));
+    }
+    if let Some(blocked) = Blocked::of(&survey) {
+        return Err(blocked.into());
+    }
+    let Some(consent) = agree(&args.consent, &survey)? else {
+        finish(&Report::planned(&survey), context)?;
+        session.ui.note("nothing was changed; pass --yes to do it");
+        return Ok(Exit::Done);
+    };
+
+    let mut record = begin(&survey, &args, context, &consent).await?;
+    for target in &survey.targets {
+        if let Err(error) = carry_out(target, &mut record, &survey, context, &consent).await {
+            return Err(Half::of(&record, &target.catalog.store.etcd, error));
+        }
+    }
+    session.ui.note(&format!(
+        "$ kubectl etcd-restore status --watch --name {}   (Ctrl-C is safe: the restore goes on by itself)",
+        survey.facts.cluster
+    ));
+    let eyes = Eyes::open(context, &catalogs, &args.access).await;
+    let limits = Limits {
+        take: args.take_timeout,
+        restore: args.restore_timeout,
+        api: args.api_timeout,
+    };
+    let followed = follow(&eyes, &survey.targets, &record, &limits, context).await?;
+    let workers = kubelets::wait(&eyes, args.workers_timeout, context).await;
+    if let Some(at) = &survey.record_at {
+        run_record::remove(session.objects(), at, &consent).await?;
+    }
+    let report = Report {
+        next: next_steps(&survey, workers.as_ref()),
+        applied: true,
+        followed: Some(&followed),
+        workers: workers.as_ref(),
+        ..Report::planned(&survey)
+    };
+    finish(&report, context)?;
     Ok(Exit::Done)
+}
+
+impl<'a> Report<'a> {
+    fn planned(survey: &'a Survey<'_>) -> Self {
+        Self {
+            planned: Planned::of(survey),
+            applied: false,
+            followed: None,
+            workers: None,
+            next: Vec::new(),
+        }
+    }
+}
+
+/// An etcd that lives loses what it holds: that wants the cluster's name.
+fn agree(args: &StrongConsentArgs, survey: &Survey<'_>) -> Result<Option<Consent>, AnyFailure> {
+    let alive = survey.alive();
+    if alive.is_empty() {
+        return Ok(confirm::plain(args.yes));
+    }
+    let lost: Vec<String> = survey
+        .targets
+        .iter()
+        .filter(|target| alive.contains(&target.catalog.store.etcd.as_str()))
+        .map(|target| match &target.choice {
+            Choice::Backup { backup, .. } => {
+                format!(
+                    "{}: everything after {} will be lost",
+                    target.catalog.store.etcd,
+                    backup.name.created()
+                )
+            }
+            _ => format!("{}: everything in it will be lost", target.catalog.store.etcd),
+        })
+        .collect();
+    let question = format!("{} IS ALIVE. {}.", alive.join(" and "), lost.join("; "));
+    Ok(confirm::strong(args, &survey.facts.cluster, &question)?)
+}
+
+/// Notes that a run begins, before anything is ordered. One of two who begin at the same time is told so.
+async fn begin(
+    survey: &Survey<'_>,
+    args: &Args,
+    context: &Context,
+    consent: &Consent,
+) -> Result<RunRecord, AnyFailure> {
+    if let Some(record) = &survey.record {
+        return Ok(record.clone());
+    }
+    let record = RunRecord {
+        started: context.session.now(),
+        orders: Vec::new(),
+    };
+    let Some(at) = &survey.record_at else {
+        context
+            .session
+            .ui
+            .note("no state store is named: a run that is interrupted cannot be gone on with, follow it by `status`");
+        return Ok(record);
+    };
+    let mode = if args.anew { PutMode::Replace } else { PutMode::Create };
+    match run_record::write(context.session.objects(), at, &record, mode, consent).await {
+        Ok(()) => Ok(record),
+        Err(error) if error.kind == StoreErrorKind::AlreadyExists => Err(OtherRun.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Orders what is not ordered yet, and notes it before and after. Both operators of one run name the command by the run's own time, so that
+/// it is queued once.
+async fn carry_out(
+    target: &Target<'_>,
+    record: &mut RunRecord,
+    survey: &Survey<'_>,
+    context: &Context,
+    consent: &Consent,
+) -> Result<(), AnyFailure> {
+    let session = &context.session;
+    let etcd = &target.catalog.store.etcd;
+    if let Some(ordered) = &target.ordered {
+        let what = ordered.command.as_deref().unwrap_or("its seeding");
+        session
+            .ui
+            .note(&format!("{etcd}: {what} was ordered already and taken: looking on"));
+        return Ok(());
+    }
+    let backup = match &target.choice {
+        Choice::Backup { backup, .. } => Some(backup.name.to_string()),
+        Choice::Fresh => None,
+        Choice::Nothing(_) => {
+            session
+                .ui
+                .warn(&format!("{etcd} has nothing to be restored from, and is left as it is"));
+            return Ok(());
+        }
+    };
+    match &backup {
+        Some(backup) => session.ui.note(&format!(
+            "$ kubectl etcd-restore queue {etcd}={backup} --name {} --yes",
+            survey.facts.cluster
+        )),
+        None => session.ui.note(&format!("{etcd} is to be seeded anew")),
+    }
+    let time = record.started;
+    let mut noted = Ordered {
+        etcd: etcd.clone(),
+        command: backup.is_some().then(|| command_name(time)),
+        backup,
+        ordered: false,
+    };
+    note(record, noted.clone(), survey, context, consent).await?;
+    match order(target, Some(time), context, consent).await? {
+        Done::Queued(queued) => noted.command = Some(queued.name),
+        Done::Adopted(name) => noted.command = Some(name),
+        Done::MarkerRemoved | Done::Nothing => {}
+    }
+    noted.ordered = true;
+    note(record, noted, survey, context, consent).await
+}
+
+async fn note(
+    record: &mut RunRecord,
+    ordered: Ordered,
+    survey: &Survey<'_>,
+    context: &Context,
+    consent: &Consent,
+) -> Result<(), AnyFailure> {
+    record.note(ordered);
+    if let Some(at) = &survey.record_at {
+        run_record::write(context.session.objects(), at, record, PutMode::Replace, consent).await?;
+    }
+    Ok(())
+}
+
+fn next_steps(survey: &Survey<'_>, workers: Option<&Kubelets>) -> Vec<String> {
+    let name = &survey.facts.cluster;
+    let mut next = Vec::new();
+    if !survey.facts.alive().is_empty() {
+        next.push(format!(
+            "kubectl etcd-restore restart-kubelet --name {name}   # API servers that kept running remember what is no more"
+        ));
+    }
+    next.push(format!(
+        "kubectl masterleases prune --name {name}   # who is in the endpoint and gone"
+    ));
+    next.push(format!(
+        "kubectl etcd-restore cleanup nodes --name {name}   # Nodes without an instance"
+    ));
+    next.push(format!(
+        "kubectl etcd-restore cleanup events --name {name}   # events that would never expire"
+    ));
+    if workers.is_some_and(|workers| !workers.silent.is_empty()) {
+        next.push(format!(
+            "kops rolling-update cluster --name {name} --force --yes   # kubelets that do not come back"
+        ));
+    }
+    next
+}
+
+fn finish(report: &Report<'_>, context: &Context) -> Result<(), AnyFailure> {
+    let session = &context.session;
+    match session.format {
+        Format::Json | Format::Yaml => output::structured(&session.ui, session.format, report)?,
+        Format::Name | Format::Prometheus => {}
+        Format::Table | Format::Wide if report.applied => {
+            let mut text = String::new();
+            if let Some(followed) = report.followed {
+                text.push_str(&followed.summary());
+            }
+            if let Some(workers) = report.workers {
+                text.push_str(&workers.summary());
+            }
+            text.push_str("\nNext:\n");
+            for step in &report.next {
+                text.push_str(&format!("  {step}\n"));
+            }
+            session.ui.result(&text)?;
+        }
+        Format::Table | Format::Wide => {}
+    }
+    Ok(())
 }

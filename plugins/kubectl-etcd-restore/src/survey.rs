@@ -1,5 +1,7 @@
 //! Looks at everything that matters before a restore is ordered: what `plan`, `queue` and `run` have in common.
 
+use std::time::Duration;
+
 use runbook_kit::backups::catalog::{Backup, Catalog};
 use runbook_kit::backups::choose::{Judge, Looking};
 use runbook_kit::backups::examine::{self, Examined, examine};
@@ -28,6 +30,8 @@ use crate::eyes::{Eyes, Look};
 
 /// More than any control file has.
 const LIMIT: u64 = 64 * 1024;
+/// A plan must not hang on a network that swallows everything.
+pub const AWS_TIMEOUT: Duration = Duration::from_secs(20);
 /// Where kops keeps the API servers' encryption config.
 const ENCRYPTION_CONFIG: &str = "secrets/encryptionconfig";
 
@@ -338,7 +342,11 @@ async fn masters(context: &Context, cluster: &str) -> Told<Vec<String>> {
     if cluster.is_empty() {
         return Told::NotKnown("no cluster is named".to_owned());
     }
-    match context.fleet().instances_of(cluster).await {
+    let asked = tokio::time::timeout(AWS_TIMEOUT, context.fleet().instances_of(cluster));
+    let Ok(answer) = asked.await else {
+        return Told::NotKnown(format!("AWS gave no answer within {} s", AWS_TIMEOUT.as_secs()));
+    };
+    match answer {
         Ok(instances) => {
             let running = instances.iter().filter(|instance| is_running_master(instance, cluster));
             Told::Is(running.map(|instance| instance.id.clone()).collect())

@@ -8,6 +8,7 @@ pub mod access;
 mod client;
 mod credentials;
 mod dial;
+pub mod liveness;
 mod mint;
 #[cfg(feature = "kube")]
 mod port_forward;

@@ -2,6 +2,7 @@
 
 mod cluster_api;
 mod error;
+pub mod liveness;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -13,8 +13,10 @@ pub mod drill;
 pub mod etcd;
 pub mod file;
 pub mod kops_config;
+pub mod kops_program;
 #[cfg(feature = "kube")]
 pub mod kube;
+pub mod notebook;
 pub mod pack;
 #[cfg(feature = "s3")]
 mod s3;

@@ -4,6 +4,7 @@ mod body;
 mod bucket;
 mod connect;
 mod copy;
+mod lifecycle;
 mod list;
 mod problem;
 mod write;
@@ -15,6 +16,7 @@ use self::bucket::Bucket;
 use self::connect::Connector;
 use self::problem::Problem;
 use super::stores::StoreOptions;
+use crate::domain::lifecycle::ExpiryRule;
 use crate::domain::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind};
 
@@ -146,5 +148,13 @@ impl ObjectStore for S3Store {
         write::delete_if(&place.bucket, place.key, expected)
             .await
             .map_err(|problem| problem.on("delete", at))
+    }
+
+    async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {
+        const ACTION: &str = "read the lifecycle rules of";
+        let place = self.place(ACTION, at).await?;
+        lifecycle::rules(&place.bucket)
+            .await
+            .map_err(|problem| problem.on(ACTION, at))
     }
 }

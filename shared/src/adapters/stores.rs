@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::file::FileStore;
 #[cfg(feature = "s3")]
 use super::s3::S3Store;
+use crate::domain::lifecycle::ExpiryRule;
 use crate::domain::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError};
 
@@ -193,5 +194,9 @@ impl ObjectStore for Stores {
 
     async fn delete_if(&self, at: &StoreUrl, expected: &[u8]) -> Result<bool, StoreError> {
         self.of("delete", at)?.delete_if(at, expected).await
+    }
+
+    async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {
+        self.of("read the lifecycle rules of", at)?.expiry_rules(at).await
     }
 }

@@ -35,6 +35,9 @@ pub trait Fleet: Send + Sync {
     /// Every volume with exactly this tag, in any state. Sorted by id.
     async fn volumes_tagged(&self, key: &str, value: &str) -> Result<Vec<Volume>, FleetError>;
 
+    /// The ids of the VPCs and subnets with one of the cluster's tags. Sorted.
+    async fn networks_of(&self, cluster: &str) -> Result<Vec<String>, FleetError>;
+
     /// The account's own snapshots of these volumes. Sorted by id.
     async fn snapshots_of(&self, volumes: &[String]) -> Result<Vec<Snapshot>, FleetError>;
 }

@@ -47,6 +47,7 @@ impl StoreError {
                 "it",
             ),
             "delete" => ("s3:DeleteObject", "it"),
+            "read the lifecycle rules of" => ("s3:GetLifecycleConfiguration", "the bucket"),
             "copy" => (
                 "s3:GetObject on the source and s3:PutObject on the target (kms:Decrypt and kms:GenerateDataKey where KMS keys encrypt them)",
                 "both",

@@ -148,6 +148,10 @@ impl Fleet for MemoryFleet {
         Ok(found)
     }
 
+    async fn networks_of(&self, _cluster: &str) -> Result<Vec<String>, FleetError> {
+        Ok(Vec::new())
+    }
+
     async fn snapshots_of(&self, volumes: &[String]) -> Result<Vec<Snapshot>, FleetError> {
         let mut found = self.state().snapshots.clone();
         found.retain(|snapshot| volumes.contains(&snapshot.volume));

@@ -20,9 +20,12 @@ pub use command::{Cmd, Ended};
 pub use components::EtcdVersion;
 pub use error::Error;
 pub use pki::{Ca, KeyKind, Usage};
-pub use proxy::{Fault, Proxy, Recorded, Rule};
+pub use proxy::{Fault, Proxy, Recorded, Rule, Victim};
 pub use servers::{
-    Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, Moto, Pod, Put, S3, SeaweedFs, ServerTls, Sshd,
-    Stored,
+    Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, LoadBalancer, Moto, Pod, Put, S3, SeaweedFs,
+    ServerTls, Sshd, Stored, admin_kubeconfig,
 };
-pub use stand_in::{ContainerRuntime, EtcdManagerStandIn, MasterStandIn, MastersStandIn};
+pub use stand_in::{
+    ContainerRuntime, ControlLoopOptions, ControlLoopStandIn, EtcdManagerStandIn, HoldAt, ManagerStore, MasterStandIn,
+    MastersStandIn,
+};

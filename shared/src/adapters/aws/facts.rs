@@ -137,7 +137,7 @@ fn volume_state(state: &ec2::VolumeState) -> VolumeState {
     }
 }
 
-fn tags(found: &[ec2::Tag]) -> Tags {
+pub(super) fn tags(found: &[ec2::Tag]) -> Tags {
     found.iter().map(|tag| (text(tag.key()), text(tag.value()))).collect()
 }
 

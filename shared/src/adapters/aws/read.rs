@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::Filter;
 
 use super::problem::{Problem, failed};
 use super::{AwsFleet, Clients, facts};
-use crate::domain::fleet::{Caller, Group, Instance, Snapshot, Tags, Volume};
+use crate::domain::fleet::{CLUSTER_TAG, Caller, Group, Instance, Snapshot, Tags, Volume, cluster_key, has_tag_of};
 use crate::ports::fleet::{Fleet, FleetError};
 
 /// Filters take up to 200 values.
@@ -130,6 +130,39 @@ impl Fleet for AwsFleet {
         Ok(found)
     }
 
+    async fn networks_of(&self, cluster: &str) -> Result<Vec<String>, FleetError> {
+        let action = format!("list the networks of {cluster}");
+        let clients = self.clients(&action).await?;
+        let mut found = Vec::new();
+        for filter in [
+            filter(&by_name(), &[cluster.to_owned()]),
+            filter("tag-key", &[cluster_key(cluster)]),
+        ] {
+            let vpcs = clients
+                .ec2
+                .describe_vpcs()
+                .filters(filter.clone())
+                .into_paginator()
+                .items();
+            let mut vpcs = vpcs.send();
+            while let Some(vpc) = vpcs.next().await {
+                let vpc = vpc.map_err(failed(&action))?;
+                let tags = facts::tags(vpc.tags());
+                found.extend(vpc.vpc_id.filter(|_| has_tag_of(&tags, cluster)));
+            }
+            let subnets = clients.ec2.describe_subnets().filters(filter).into_paginator().items();
+            let mut subnets = subnets.send();
+            while let Some(subnet) = subnets.next().await {
+                let subnet = subnet.map_err(failed(&action))?;
+                let tags = facts::tags(subnet.tags());
+                found.extend(subnet.subnet_id.filter(|_| has_tag_of(&tags, cluster)));
+            }
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
     async fn snapshots_of(&self, volumes: &[String]) -> Result<Vec<Snapshot>, FleetError> {
         let action = format!("list our snapshots of {}", volumes.join(", "));
         let clients = self.clients(&action).await?;
@@ -166,11 +199,7 @@ impl AwsFleet {
 }
 
 fn by_name() -> String {
-    format!("tag:{}", crate::domain::fleet::CLUSTER_TAG)
-}
-
-fn cluster_key(cluster: &str) -> String {
-    crate::domain::fleet::cluster_key(cluster)
+    format!("tag:{}", CLUSTER_TAG)
 }
 
 fn filter(name: &str, values: &[String]) -> Filter {
@@ -230,7 +259,7 @@ fn union<T>(
     found.extend(more);
     let by_id: BTreeMap<String, T> = found
         .into_iter()
-        .filter(|thing| crate::domain::fleet::has_tag_of(tags(thing), cluster))
+        .filter(|thing| has_tag_of(tags(thing), cluster))
         .map(|thing| (id(&thing).clone(), thing))
         .collect();
     by_id.into_values().collect()

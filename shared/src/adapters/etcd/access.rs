@@ -79,6 +79,20 @@ pub async fn connect(ways: &Ways<'_>) -> Result<Connected, AccessError> {
 /// # Errors
 /// Why no way led there.
 pub async fn connect_for(session: &Session, args: &EtcdAccessArgs, etcd: &str) -> Result<Connected, AnyFailure> {
+    let connected = connect_ways_of(session, args, etcd).await??;
+    for failed in &connected.passed_over {
+        session.ui.note(&format!("passed over: {failed}"));
+    }
+    session.ui.note(&format!("etcd {etcd}: {}", connected.way));
+    Ok(connected)
+}
+
+/// Told apart: whether the ways could be laid out at all, and whether one led there.
+pub(super) async fn connect_ways_of(
+    session: &Session,
+    args: &EtcdAccessArgs,
+    etcd: &str,
+) -> Result<Result<Connected, AccessError>, AnyFailure> {
     // Over ssh the host's own certificates are used.
     let keys = if args.via == Via::Ssh || args.cacert.is_some() || args.plain_http {
         None
@@ -86,7 +100,7 @@ pub async fn connect_for(session: &Session, args: &EtcdAccessArgs, etcd: &str) -
         session.key_store().await?
     };
     let (kubeconfig, context) = session.kube();
-    let connected = connect(&Ways {
+    Ok(connect(&Ways {
         args,
         etcd,
         kubeconfig,
@@ -96,12 +110,7 @@ pub async fn connect_for(session: &Session, args: &EtcdAccessArgs, etcd: &str) -
             key_store,
         }),
     })
-    .await?;
-    for failed in &connected.passed_over {
-        session.ui.note(&format!("passed over: {failed}"));
-    }
-    session.ui.note(&format!("etcd {etcd}: {}", connected.way));
-    Ok(connected)
+    .await)
 }
 
 impl Ways<'_> {

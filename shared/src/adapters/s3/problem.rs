@@ -61,6 +61,11 @@ impl Problem {
         &self.kind
     }
 
+    /// S3's own error code; empty where it gave none.
+    pub(super) fn code(&self) -> &str {
+        &self.code
+    }
+
     /// The HTTP status, where there was an answer at all.
     pub(super) fn status(&self) -> Option<u16> {
         self.status

@@ -70,12 +70,13 @@ impl LoopCause {
     pub const fn way_out(self) -> &'static str {
         match self {
             Self::BackupUnreadable | Self::RestoreFailed | Self::Unknown => {
-                "cancel the command, then queue another backup: `kubectl etcd-restore cancel`, then `kubectl etcd-restore run --backup`; \
-                 the old data lies in data-trashcan/ on the etcd volumes"
+                "cancel the command and queue another backup, then restart the leader, which remembers what it has read: \
+                 `kubectl etcd-restore cancel`, `queue`, `restart-etcd`; the old data lies in data-trashcan/ on the etcd volumes"
             }
             Self::UnknownVersion => {
-                "cancel the command; then use a backup of another etcd version, or give the masters an etcd-manager that has \
-                 this one: spec.etcdClusters[].manager.image, then `kops update cluster --yes` and new masters"
+                "cancel the command and queue a backup of another etcd version, then `kubectl etcd-restore restart-etcd`; or give \
+                 the masters an etcd-manager that has this one: spec.etcdClusters[].manager.image, then `kops update cluster --yes` \
+                 and new masters"
             }
             Self::TooFewPeers => {
                 "start the missing masters: see `kubectl etcd-restore logs` and the Auto Scaling groups"

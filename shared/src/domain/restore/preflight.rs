@@ -380,7 +380,9 @@ fn alive(etcd: &EtcdFacts, facts: &ClusterFacts) -> Check {
             Severity::Warn,
             "it answers on its quarantine port: a restore is under way",
         )
-        .cure("follow it: `kubectl etcd-restore status --watch`"),
+        .cure(
+            "follow it: `kubectl etcd-restore status --watch`; a leader goes on with a command that was cancelled, until it is restarted",
+        ),
         EtcdSeen::Silent(_) if by_api => Check::found(
             NAME,
             Severity::Warn,

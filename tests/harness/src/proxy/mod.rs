@@ -1,15 +1,18 @@
-//! A proxy in front of an S3 server: it writes down what was asked, and plays faults that a server has only on bad days.
+//! A proxy in front of AWS: it writes down what was asked, and plays faults that a server has only on bad days.
 
+mod aws;
 mod relay;
 pub(crate) mod wire;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use self::aws::Pending;
 use crate::error::Error;
 use crate::servers::S3;
 
@@ -24,6 +27,8 @@ pub struct Recorded {
     pub query: String,
     /// Names as they were written, and values.
     pub headers: Vec<(String, String)>,
+    /// The form of a request to EC2, Auto Scaling and the like, still escaped; empty for anything else.
+    pub body: String,
 }
 
 impl Recorded {
@@ -59,6 +64,38 @@ pub enum Fault {
     CutBodyAfter(u64),
     /// Break the connection without an answer.
     HangUp,
+    /// Let the server answer, and break the connection instead of passing the answer on.
+    LoseAnswer,
+    /// Kill a process before the server gets the request.
+    KillBefore(Victim),
+    /// Let the server carry the request out, then kill a process before it learns so.
+    KillAfter(Victim),
+    /// Accept a change, and carry it out only so many requests later.
+    Slow(usize),
+}
+
+/// A process that is to be killed, known as soon as it is started.
+#[derive(Clone, Debug, Default)]
+pub struct Victim(Arc<(Mutex<Option<u32>>, Condvar)>);
+
+impl Victim {
+    /// Names it.
+    pub fn is(&self, pid: u32) {
+        *lock(&self.0.0) = Some(pid);
+        self.0.1.notify_all();
+    }
+
+    fn kill(&self) {
+        let mut pid = lock(&self.0.0);
+        loop {
+            if let Some(pid) = *pid {
+                // By its id: a process of ours that the test has started.
+                drop(Command::new("kill").args(["-9", &pid.to_string()]).status());
+                return;
+            }
+            pid = self.0.1.wait(pid).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
 }
 
 /// Which requests meet a fault.
@@ -66,8 +103,12 @@ pub enum Fault {
 pub struct Rule {
     /// The method; any when empty.
     pub method: &'static str,
-    /// A part of `path?query`, escaped as on the wire; any when empty.
+    /// A part of `path?query`, or of the body of a form, escaped as on the wire; any when empty.
     pub contains: String,
+    /// Only requests that change something.
+    pub changes: bool,
+    /// So many that fit are let through before.
+    pub skip: usize,
     /// How often; afterwards the rule is spent.
     pub times: usize,
     /// What happens.
@@ -80,9 +121,27 @@ impl Rule {
         Self {
             method,
             contains: contains.into(),
+            changes: false,
+            skip: 0,
             times: usize::MAX,
             fault,
         }
+    }
+
+    /// The request that changes something after `skip` others that do.
+    #[must_use]
+    pub fn change(skip: usize, fault: Fault) -> Self {
+        Self {
+            changes: true,
+            skip,
+            ..Self::times(1, "", "", fault)
+        }
+    }
+
+    /// Lets so many pass before.
+    #[must_use]
+    pub fn after(self, skip: usize) -> Self {
+        Self { skip, ..self }
     }
 
     /// The first `times` requests of that kind meet `fault`.
@@ -118,6 +177,7 @@ struct Shared {
     ended: AtomicBool,
     recorded: Mutex<Vec<Recorded>>,
     rules: Mutex<Vec<Rule>>,
+    pending: Mutex<Vec<Pending>>,
     in_flight: AtomicUsize,
     most_in_flight: AtomicUsize,
 }
@@ -140,6 +200,7 @@ impl Proxy {
             ended: AtomicBool::new(false),
             recorded: Mutex::default(),
             rules: Mutex::default(),
+            pending: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             most_in_flight: AtomicUsize::new(0),
         });
@@ -219,16 +280,26 @@ impl Shared {
     }
 
     fn fault(&self, request: &Recorded) -> Option<Fault> {
-        let whole = format!("{}?{}", request.path, request.query);
-        let fits = |rule: &&mut Rule| {
+        let whole = format!("{}?{}\n{}", request.path, request.query, request.body);
+        let fits = |rule: &mut Rule| {
             rule.times > 0
                 && (rule.method.is_empty() || rule.method == request.method)
+                && (!rule.changes || request.is_change())
                 && whole.contains(&rule.contains)
         };
         let mut rules = lock(&self.rules);
-        let rule = rules.iter_mut().find(fits)?;
-        rule.times -= 1;
-        Some(rule.fault.clone())
+        for rule in rules.iter_mut() {
+            if !fits(rule) {
+                continue;
+            }
+            if rule.skip > 0 {
+                rule.skip -= 1;
+                continue;
+            }
+            rule.times -= 1;
+            return Some(rule.fault.clone());
+        }
+        None
     }
 }
 

@@ -4,8 +4,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
+use super::aws::{self, Pending};
 use super::wire::Head;
-use super::{Fault, Recorded, Shared};
+use super::{Fault, Recorded, Shared, lock};
 use crate::http::read_line;
 
 /// Serves the requests of one client until it goes.
@@ -14,11 +15,17 @@ pub(super) fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut from_client = BufReader::new(client.try_clone()?);
     let mut to_client = client;
     loop {
-        let head = Head::read(&mut from_client)?;
-        let request = recorded(&head);
+        let mut head = Head::read(&mut from_client)?;
+        if head.get("expect").is_some() {
+            to_client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            head.set("Expect", None);
+        }
+        let mut body = Vec::new();
+        copy_body(&head, &mut from_client, &mut body)?;
+        let request = recorded(&head, &body);
         let fault = shared.fault(&request);
-        shared.begin(request);
-        let goes_on = answer(head, fault, &mut from_client, &mut to_client, shared);
+        shared.begin(request.clone());
+        let goes_on = answer(head, body, &request, fault, &mut to_client, shared);
         shared.end();
         if !goes_on? {
             return Ok(());
@@ -26,7 +33,10 @@ pub(super) fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
     }
 }
 
-fn recorded(head: &Head) -> Recorded {
+fn recorded(head: &Head, body: &[u8]) -> Recorded {
+    let is_form = head
+        .get("content-type")
+        .is_some_and(|kind| kind.contains("form-urlencoded"));
     let mut words = head.first.split(' ');
     let method = words.next().unwrap_or_default().to_owned();
     let target = words.next().unwrap_or_default();
@@ -36,33 +46,65 @@ fn recorded(head: &Head) -> Recorded {
         path: path.to_owned(),
         query: query.to_owned(),
         headers: head.headers.clone(),
+        body: match is_form {
+            true => String::from_utf8_lossy(body).into_owned(),
+            false => String::new(),
+        },
     }
 }
 
 /// Answers one request; `false` when the connection is over.
 fn answer(
     mut head: Head,
+    body: Vec<u8>,
+    request: &Recorded,
     fault: Option<Fault>,
-    from_client: &mut impl BufRead,
     to_client: &mut impl Write,
     shared: &Shared,
 ) -> io::Result<bool> {
-    if head.get("expect").is_some() {
-        to_client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-        head.set("Expect", None);
-    }
-    let mut body = Vec::new();
-    copy_body(&head, from_client, &mut body)?;
+    carry_out_what_is_due(shared)?;
     let mut limit = u64::MAX;
     match fault {
         Some(Fault::HangUp) => return Ok(false),
+        Some(Fault::LoseAnswer) => {
+            exchange(head, &body, shared)?;
+            return Ok(false);
+        }
+        Some(Fault::KillBefore(victim)) => {
+            victim.kill();
+            return Ok(false);
+        }
+        Some(Fault::KillAfter(victim)) => {
+            exchange(head, &body, shared)?;
+            victim.kill();
+            return Ok(false);
+        }
         Some(Fault::Error { status, code, headers }) => {
-            error(status, code, headers, head.first.starts_with("HEAD "), to_client)?;
+            let xml = aws::error_body(request, code);
+            error(status, code, headers, head.first.starts_with("HEAD "), xml, to_client)?;
+            return Ok(true);
+        }
+        Some(Fault::Slow(left)) => {
+            let accepted = aws::accepted(request).unwrap_or_default();
+            let request = request.clone();
+            lock(&shared.pending).push(Pending {
+                head,
+                body,
+                request,
+                left,
+            });
+            write_xml("HTTP/1.1 200 OK", &accepted, to_client)?;
             return Ok(true);
         }
         Some(Fault::Delay(time)) => thread::sleep(time),
         Some(Fault::CutBodyAfter(bytes)) => limit = bytes,
         None => {}
+    }
+    let pending = lock(&shared.pending).clone();
+    if !pending.is_empty() && request.action().is_some() {
+        let (answer, text) = exchange(head, &body, shared)?;
+        write_xml(&answer.first, &aws::meanwhile(&text, &pending), to_client)?;
+        return Ok(true);
     }
     let mut upstream = TcpStream::connect(&shared.upstream)?;
     let is_head = head.first.starts_with("HEAD ");
@@ -90,6 +132,53 @@ fn answer(
     Ok(true)
 }
 
+/// Carries out what AWS has accepted and let wait.
+fn carry_out_what_is_due(shared: &Shared) -> io::Result<()> {
+    let mut due = Vec::new();
+    lock(&shared.pending).retain_mut(|pending| {
+        pending.left = pending.left.saturating_sub(1);
+        if pending.left == 0 {
+            due.push(pending.clone());
+        }
+        pending.left > 0
+    });
+    for pending in due {
+        exchange(pending.head, &pending.body, shared)?;
+    }
+    Ok(())
+}
+
+/// One request to the server, and its whole answer.
+fn exchange(mut head: Head, body: &[u8], shared: &Shared) -> io::Result<(Head, String)> {
+    let mut upstream = TcpStream::connect(&shared.upstream)?;
+    head.set("Connection", Some("close"));
+    head.write(&mut upstream)?;
+    upstream.write_all(body)?;
+    let mut from_upstream = BufReader::new(upstream);
+    let answer = Head::read(&mut from_upstream)?;
+    let mut content = Vec::new();
+    match answer.length() {
+        Some(length) => {
+            io::copy(&mut from_upstream.take(length), &mut content)?;
+        }
+        None => {
+            io::copy(&mut from_upstream, &mut content)?;
+        }
+    }
+    Ok((answer, String::from_utf8_lossy(&content).into_owned()))
+}
+
+fn write_xml(first: &str, body: &str, to: &mut impl Write) -> io::Result<()> {
+    let mut head = Head {
+        first: first.to_owned(),
+        headers: Vec::new(),
+    };
+    head.set("Content-Type", Some("text/xml"));
+    head.set("Content-Length", Some(&body.len().to_string()));
+    head.write(to)?;
+    to.write_all(body.as_bytes())
+}
+
 /// Copies a body as it is on the wire, chunk sizes and all.
 fn copy_body(head: &Head, from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
     if !head.is_chunked() {
@@ -113,11 +202,15 @@ fn error(
     code: &str,
     headers: Vec<(&'static str, String)>,
     is_head: bool,
+    body: Option<String>,
     to: &mut impl Write,
 ) -> io::Result<()> {
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>injected by the test</Message></Error>"
-    );
+    let of_s3 = || {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>injected by the test</Message></Error>"
+        )
+    };
+    let body = body.unwrap_or_else(of_s3);
     let mut head = Head {
         first: format!("HTTP/1.1 {status} Injected"),
         headers: Vec::new(),

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Write};
 use crate::http::read_line;
 
 /// The first line and the headers of a request or an answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub(crate) first: String,
     pub(crate) headers: Vec<(String, String)>,

@@ -30,6 +30,8 @@ pub(super) struct Member {
     /// `--initial-cluster`.
     pub(super) cluster: String,
     pub(super) data_dir: Option<PathBuf>,
+    /// Further URLs to serve clients on.
+    pub(super) also: Vec<String>,
     tls: Option<(u16, [PathBuf; 3])>,
 }
 
@@ -41,6 +43,7 @@ impl Member {
             peer,
             cluster: String::new(),
             data_dir: None,
+            also: Vec::new(),
             tls: None,
         };
         member.cluster = member.peer_entry();
@@ -118,15 +121,31 @@ impl Etcd {
         })
     }
 
+    /// Starts one on `data_dir` that also serves clients on `urls`, as etcd-manager's serve on well-known ports.
+    ///
+    /// # Errors
+    /// See [`Etcd::start`].
+    pub fn start_at(version: EtcdVersion, data_dir: &Path, urls: &[String]) -> Result<Self, Error> {
+        let program = components::etcd(version)?;
+        with_retries(|| {
+            let [client, peer] = free_ports()?;
+            let mut member = Member::alone(client, peer);
+            member.data_dir = Some(data_dir.to_owned());
+            member.also = urls.to_vec();
+            Self::start_member(&program, &member)
+        })
+    }
+
     pub(super) fn start_member(program: &Path, member: &Member) -> Result<Self, Error> {
         let folder = folder("etcd")?;
         let data = member.data_dir.clone().unwrap_or_else(|| folder.path().join("data"));
         let endpoint = format!("http://127.0.0.1:{}", member.client);
         let tls_endpoint = member.tls.as_ref().map(|(port, _)| format!("https://127.0.0.1:{port}"));
-        let urls = match &tls_endpoint {
-            Some(secure) => format!("{endpoint},{secure}"),
-            None => endpoint.clone(),
-        };
+        let urls: Vec<&str> = std::iter::once(endpoint.as_str())
+            .chain(tls_endpoint.as_deref())
+            .chain(member.also.iter().map(String::as_str))
+            .collect();
+        let urls = urls.join(",");
         let peer = format!("http://127.0.0.1:{}", member.peer);
         let mut command = Command::new(program);
         command.args(["--name", &member.name]).arg("--data-dir").arg(data);

@@ -251,6 +251,23 @@ impl KubeApiServer {
     }
 }
 
+/// Writes a kubeconfig of an administrator for the API at `https://127.0.0.1:port`, whose only context is `context`, as
+/// `kops export kubeconfig --admin` names it.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn admin_kubeconfig(folder: &Path, context: &str, cluster_ca: &Ca, port: u16) -> Result<std::path::PathBuf, Error> {
+    use base64::Engine as _;
+    let ca = base64::engine::general_purpose::STANDARD.encode(cluster_ca.certificate());
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: {context}\n\
+         clusters:\n- name: {context}\n  cluster:\n    server: https://127.0.0.1:{port}\n    certificate-authority-data: {ca}\n\
+         users:\n- name: {context}\n  user:\n    token: {TOKEN}\n\
+         contexts:\n- name: {context}\n  context:\n    cluster: {context}\n    user: {context}\n"
+    );
+    crate::pki::write(folder, "kubeconfig", &text)
+}
+
 fn each<'v>(object: &'v Value, field: &str) -> impl Iterator<Item = &'v Value> {
     object.get(field).and_then(Value::as_array).into_iter().flatten()
 }

@@ -79,7 +79,7 @@ impl EtcdManagerStandIn {
     }
 }
 
-const fn exact(version: EtcdVersion) -> &'static str {
+pub(super) const fn exact(version: EtcdVersion) -> &'static str {
     match version {
         EtcdVersion::V3_5 => "3.5.35",
         EtcdVersion::V3_6 => "3.6.16",
@@ -87,7 +87,7 @@ const fn exact(version: EtcdVersion) -> &'static str {
     }
 }
 
-fn pack(from: &Path, to: &Path) -> Result<(), Error> {
+pub(super) fn pack(from: &Path, to: &Path) -> Result<(), Error> {
     let mut source = File::open(from).map_err(Error::file("read", from))?;
     let target = File::create(to).map_err(Error::file("write", to))?;
     let mut packed = GzEncoder::new(target, Compression::default());
@@ -95,7 +95,7 @@ fn pack(from: &Path, to: &Path) -> Result<(), Error> {
     packed.finish().map(drop).map_err(Error::file("write", to))
 }
 
-fn unpack(from: &Path, to: &Path) -> Result<(), Error> {
+pub(super) fn unpack(from: &Path, to: &Path) -> Result<(), Error> {
     let source = File::open(from).map_err(Error::file("read", from))?;
     let mut target = File::create(to).map_err(Error::file("write", to))?;
     io::copy(&mut GzDecoder::new(source), &mut target).map_err(Error::file("read", from))?;

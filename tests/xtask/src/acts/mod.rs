@@ -2,8 +2,9 @@
 
 mod backups;
 mod masterleases;
+mod restore;
 
 use crate::rehearse::Act;
 
 /// All acts.
-pub const ALL: [Act; 2] = [backups::ACT, masterleases::ACT];
+pub const ALL: [Act; 3] = [backups::ACT, restore::ACT, masterleases::ACT];

@@ -28,6 +28,7 @@ impl Stage {
         };
         stage.build("kubectl-etcd-backups", "kubectl-etcd_backups")?;
         stage.build("kubectl-masterleases", "kubectl-masterleases")?;
+        stage.build("kubectl-etcd-restore", "kubectl-etcd_restore")?;
         Ok(stage)
     }
 
@@ -87,6 +88,17 @@ impl Stage {
         let program = self.folder().join("kubectl-masterleases");
         self.play(
             &format!("kubectl masterleases {arguments}"),
+            &program,
+            arguments.split_whitespace(),
+            code,
+        )
+    }
+
+    /// Runs `kubectl etcd-restore …` and insists on its exit code.
+    pub fn restore(&self, arguments: &str, code: i32) -> Played {
+        let program = self.folder().join("kubectl-etcd_restore");
+        self.play(
+            format!("kubectl etcd-restore {arguments}").trim_end(),
             &program,
             arguments.split_whitespace(),
             code,

@@ -1,0 +1,244 @@
+//! `audit`: why are the masters ill, and what is the least that helps?
+
+mod cure;
+mod facts;
+mod findings;
+#[cfg(test)]
+mod tests;
+
+use clap::Args as ClapArgs;
+use runbook_kit::backups::catalog::{self, Catalog};
+use runbook_kit::backups::discover::{self, Discovered};
+use runbook_kit::backups::examine;
+use runbook_kit::domain::check::{Check, Severity};
+use runbook_kit::domain::store_url::StoreUrl;
+use runbook_kit::domain::wipe::select;
+use runbook_kit::domain::wipe::whereabouts::{Rest, whereabouts};
+use runbook_kit::error::{AnyFailure, UsageError};
+use runbook_kit::exit::Exit;
+use runbook_kit::output::{self, Cell, Column, Format, Row, column, wide};
+use runbook_kit::ui::{Verdict, chain};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::wipe::{Refused, explicit_name};
+use crate::{interlock, look};
+use cure::{Cure, SmallestCure};
+use facts::{Etcd, Facts, NewestBackup};
+use findings::Finding;
+
+/// Find out why the masters are ill, and what is the least that helps
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Example:\n  kops-wipe-masters audit --name k8s.example.com\n\nExits with 5 when something was found. Nothing is changed."
+)]
+pub struct Args {}
+
+/// A finding, or at the end the cure, in the shape of one.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Told {
+    Finding(Finding),
+    Cure(CureRow),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CureRow {
+    finding: &'static str,
+    severity: Severity,
+    cure: Cure,
+    what: String,
+    command: Option<String>,
+}
+
+impl Row for Told {
+    fn columns() -> Vec<Column> {
+        vec![
+            column("FINDING"),
+            column("ETCD"),
+            column("WHAT"),
+            wide("CAUSES"),
+            wide("COMMAND"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let (verdict, etcd, what, causes, command) = match self {
+            Self::Finding(found) => (
+                verdict(found.severity),
+                found.etcd.as_deref(),
+                &found.what,
+                Some(&found.causes),
+                Some(&found.command),
+            ),
+            Self::Cure(cure) => (Verdict::Plain, None, &cure.what, None, cure.command.as_ref()),
+        };
+        vec![
+            Cell::verdict(verdict, self.name()),
+            Cell::text_or_dash(etcd),
+            Cell::text(what),
+            Cell::text_or_dash(causes),
+            Cell::text_or_dash(command),
+        ]
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Finding(found) => kind(found),
+            Self::Cure(cure) => cure.finding.to_owned(),
+        }
+    }
+}
+
+/// As JSON has it.
+fn kind(found: &Finding) -> String {
+    serde_json::to_value(found.finding)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+fn verdict(severity: Severity) -> Verdict {
+    match severity {
+        Severity::Block => Verdict::Bad,
+        Severity::Warn => Verdict::Doubtful,
+        Severity::Info => Verdict::Plain,
+    }
+}
+
+/// Runs `audit`.
+pub async fn run(_args: &Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let facts = gather(context).await?;
+    let findings = findings::findings(&facts);
+    let cure = cure::smallest(&facts, &findings);
+    let ui = &context.session.ui;
+    for etcd in &facts.etcds {
+        if let Err(why) = &etcd.rules {
+            ui.note(&format!(
+                "the lifecycle rules of etcd {}'s bucket are not known: {why}",
+                etcd.name()
+            ));
+        }
+    }
+    let exit = if findings.is_empty() { Exit::Done } else { Exit::Found };
+    match context.session.format {
+        Format::Table | Format::Wide => ui.result(&text(&findings, &cure))?,
+        format => {
+            let rows: Vec<Told> = told(findings, cure);
+            output::rows(ui, format, &rows, "")?;
+        }
+    }
+    Ok(exit)
+}
+
+/// For programs: nothing found is an empty list.
+fn told(findings: Vec<Finding>, cure: SmallestCure) -> Vec<Told> {
+    if findings.is_empty() {
+        return Vec::new();
+    }
+    let last = Told::Cure(CureRow {
+        finding: "smallest-cure",
+        severity: Severity::Info,
+        cure: cure.cure,
+        what: cure.why,
+        command: cure.command,
+    });
+    findings.into_iter().map(Told::Finding).chain([last]).collect()
+}
+
+/// For people: a table has no room for what it causes and what mends it.
+fn text(findings: &[Finding], cure: &SmallestCure) -> String {
+    let mut text = String::new();
+    for (at, found) in findings.iter().enumerate() {
+        let etcd = found
+            .etcd
+            .as_ref()
+            .map(|etcd| format!("etcd {etcd}: "))
+            .unwrap_or_default();
+        let head = verdict(found.severity).paint(&kind(found));
+        text.push_str(&format!(
+            "{}. {head}  {etcd}{}\n   causes  {}\n   mend    {}\n\n",
+            at + 1,
+            found.what,
+            found.causes,
+            found.command
+        ));
+    }
+    text.push_str(&format!("smallest cure  {}\n", cure.why));
+    if let Some(command) = &cure.command {
+        text.push_str(&format!("next           {command}\n"));
+    }
+    text
+}
+
+async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
+    let session = &context.session;
+    let ui = &session.ui;
+    let state = session.required_state()?;
+    let cluster = explicit_name(context)?;
+    let found = discover::cluster(session.objects(), &state, &cluster).await?;
+    for note in &found.notes {
+        ui.note(&format!("note: {note}"));
+    }
+    let caller = context.fleet.caller().await?;
+    ui.note(&format!(
+        "cluster {cluster}, account {}, region {}, state store {state}",
+        caller.account, caller.region
+    ));
+    let inventory = look::inventory(context.fleet.as_ref(), &cluster).await?;
+    let selection = select(&cluster, &inventory);
+    let mut rest = Rest::default();
+    if selection.is_empty() {
+        rest.quarantined = look::quarantined(context.fleet.as_ref(), &cluster).await?.len();
+        rest.networks = context.fleet.networks_of(&cluster).await?.len();
+    }
+    let region = found.spec.as_ref().and_then(|spec| spec.region.as_deref());
+    let place = whereabouts(&caller, region, &inventory, &selection, rest);
+    if let Some(wrong) = place.into_iter().find(Check::blocks) {
+        // There everything would seem to be missing.
+        return Err(Refused::of(1, &wrong).into());
+    }
+    let catalogs = catalog::read(session.objects(), &found.stores, session.now()).await?;
+    let states = interlock::look(session, &catalogs, &config_base(&found, &state, &cluster)?).await?;
+    let mut etcds = Vec::new();
+    for (catalog, state) in catalogs.iter().zip(states) {
+        let rules = session.objects().expiry_rules(&catalog.store.base).await;
+        etcds.push(Etcd {
+            state,
+            members: catalog.store.members.clone(),
+            interval: catalog.store.interval,
+            newest: newest(context, catalog).await?,
+            rules: rules.map_err(|error| chain(&error)),
+        });
+    }
+    Ok(Facts {
+        region: caller.region,
+        now: session.now(),
+        cluster,
+        selection,
+        etcds,
+    })
+}
+
+/// Where kops keeps what masters start from.
+fn config_base(found: &Discovered, state: &StoreUrl, cluster: &str) -> Result<StoreUrl, UsageError> {
+    match &found.spec {
+        Some(spec) => spec
+            .config_base_in(state)
+            .map_err(|error| UsageError::new(format!("configBase: {error}"))),
+        None => Ok(state.join(cluster)),
+    }
+}
+
+async fn newest(context: &Context, catalog: &Catalog) -> Result<Option<NewestBackup>, AnyFailure> {
+    let Some(backup) = catalog.complete().filter(|backup| backup.in_store).next_back() else {
+        return Ok(None);
+    };
+    let meta = examine::meta(context.session.objects(), backup).await?;
+    Ok(Some(NewestBackup {
+        name: backup.name.to_string(),
+        created: backup.name.created(),
+        etcd_version: meta.ok().map(|meta| meta.etcd_version),
+    }))
+}

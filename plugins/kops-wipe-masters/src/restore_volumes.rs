@@ -1,0 +1,101 @@
+//! `restore-volumes`: takes the quarantine of a wipe back.
+
+use clap::Args as ClapArgs;
+use runbook_kit::confirm::{self, ConsentArgs};
+use runbook_kit::domain::check::{Check, Severity};
+use runbook_kit::error::AnyFailure;
+use runbook_kit::exit::Exit;
+use runbook_kit::ui;
+
+use crate::apply::may_have_happened;
+use crate::context::Context;
+use crate::held::{self, Midway, Seen};
+
+/// Give the etcd volumes in quarantine their tags back, so that kops and etcd-manager find them again
+///
+/// Refused while the cluster has a control plane or etcd volumes: two volumes of one member are what no cluster survives.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Example:\n  kops-wipe-masters restore-volumes --name k8s.example.com --state s3://kops-state --yes"
+)]
+pub struct Args {
+    /// Only these volumes
+    #[arg(value_name = "VOLUME")]
+    volumes: Vec<String>,
+    #[command(flatten)]
+    consent: ConsentArgs,
+}
+
+/// Runs `restore-volumes`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let (ui, format) = (&context.session.ui, context.session.format);
+    let seen = held::look("restore", &args.volumes, context).await?;
+    let mut plan = seen.plan(checks(&seen));
+    if plan.volumes.is_empty() {
+        ui.note(&format!("no volume of {} is in quarantine", plan.cluster));
+        return plan.finish(ui, format);
+    }
+    plan.show(ui, format)?;
+    let Some(consent) = confirm::plain(args.consent.yes) else {
+        plan.finish(ui, format)?;
+        ui.note("nothing was changed; pass --yes to do it");
+        return Ok(Exit::Done);
+    };
+    plan.require_no_blocker()?;
+    let mut done: Vec<String> = Vec::new();
+    for held in &plan.volumes {
+        let restored = async {
+            // The tags before the shadows go: interrupted between the two, both are there, and this is done again.
+            context
+                .fleet
+                .tag(&held.id, &held.tags, &consent)
+                .await
+                .map_err(|error| (error, false))?;
+            let untagged = context.fleet.untag(&held.id, &held.shadow_keys, &consent).await;
+            untagged.map_err(|error| (error, true))
+        };
+        restored.await.map_err(|(error, changed)| Midway {
+            action: "restore-volumes",
+            at: held.id.clone(),
+            why: ui::chain(&error),
+            changed: changed || !done.is_empty() || may_have_happened(&error.kind),
+            cure: error.hint(),
+            done: done.clone(),
+        })?;
+        let name = held.name.as_deref().unwrap_or_default();
+        ui.note(&format!("volume {} ({name}): restored", held.id));
+        done.push(held.id.clone());
+    }
+    plan.applied = true;
+    let by = format!("--name {} --state {}", seen.cluster, seen.state_store);
+    plan.next_steps = vec![format!(
+        "kops update cluster {by} --yes  # its new masters mount these volumes"
+    )];
+    plan.finish(ui, format)
+}
+
+fn checks(seen: &Seen) -> Vec<Check> {
+    const CURE: &str = "wipe the new control plane first, or leave the volumes in quarantine";
+    let mut checks = seen.duplicates();
+    let groups = seen
+        .now
+        .groups
+        .iter()
+        .map(|group| format!("group {}", group.thing.name));
+    let instances = seen
+        .now
+        .instances
+        .iter()
+        .map(|instance| format!("instance {}", instance.thing.id));
+    let control_plane: Vec<String> = groups.chain(instances).collect();
+    if !control_plane.is_empty() {
+        let message = format!("the cluster has a control plane: {}", control_plane.join(", "));
+        checks.push(Check::found("control-plane", Severity::Block, message).cure(CURE));
+    }
+    if !seen.now.volumes.is_empty() {
+        let volumes: Vec<&str> = seen.now.volumes.iter().map(|volume| volume.thing.id.as_str()).collect();
+        let message = format!("the cluster has etcd volumes: {}", volumes.join(", "));
+        checks.push(Check::found("volumes", Severity::Block, message).cure(CURE));
+    }
+    checks
+}

@@ -1,0 +1,184 @@
+//! Whether the API of one cluster answers, whatever it answers.
+
+use std::time::Duration;
+
+use kube::config::Kubeconfig;
+
+use super::{KubeClient, KubeOptions, error};
+use crate::domain::liveness::Liveness;
+use crate::ports::cluster_api::{ClusterApi, KubeError, KubeErrorKind};
+use crate::session::Session;
+
+/// The context that leads to a cluster, and whether anything says that it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Chosen {
+    context: String,
+    /// The user named it, or it has the cluster's name as kops gives it.
+    certain: bool,
+}
+
+/// Asks the API of `cluster`. The context is the one that `--context` names, else the one of the cluster's name, as
+/// `kops export kubeconfig` writes it; the current one only of a file that `--kubeconfig` names. A kubeconfig's only context is asked, too:
+/// if it answers, that counts, but its silence says nothing.
+pub async fn liveness(session: &Session, cluster: &str, patience: Duration) -> Liveness {
+    let (kubeconfig, context) = session.kube();
+    let read = match &kubeconfig {
+        Some(file) => Kubeconfig::read_from(file),
+        None => Kubeconfig::read(),
+    };
+    let read = match read {
+        Ok(read) => read,
+        Err(problem) => return of_error(&error::config(&problem)),
+    };
+    let Some(chosen) = choose(&read, context, cluster, kubeconfig.is_some()) else {
+        return Liveness::NotAsked {
+            why: format!("no context of the kubeconfig is named {cluster}"),
+            cure: format!("run `kops export kubeconfig --admin --name {cluster}`, or pass --context"),
+        };
+    };
+    session
+        .ui
+        .detail(&format!("asking the API of kubectl context {}", chosen.context));
+    let options = KubeOptions {
+        kubeconfig,
+        context: Some(chosen.context.clone()),
+        timeout: patience,
+    };
+    let answer = match KubeClient::connect(&options).await {
+        Ok(client) => match client.readyz().await {
+            Ok(readiness) => {
+                let server = ClusterApi::server(&client);
+                Liveness::Answers(format!(
+                    "{server} (context {}) answers: {}",
+                    chosen.context,
+                    readiness.describe()
+                ))
+            }
+            Err(problem) => of_error(&problem),
+        },
+        Err(problem) => of_error(&problem),
+    };
+    match answer {
+        Liveness::Dead(why) | Liveness::Silent(why) if !chosen.certain => Liveness::NotAsked {
+            why: format!(
+                "context {} is not known to be of {cluster}, and does not answer ({why})",
+                chosen.context
+            ),
+            cure: format!("run `kops export kubeconfig --admin --name {cluster}`, or pass --context"),
+        },
+        answer => answer,
+    }
+}
+
+fn choose(read: &Kubeconfig, given: Option<String>, cluster: &str, own_file: bool) -> Option<Chosen> {
+    let certain = |context: String| Chosen { context, certain: true };
+    if let Some(context) = given {
+        return Some(certain(context));
+    }
+    if read.contexts.iter().any(|context| context.name == cluster) {
+        return Some(certain(cluster.to_owned()));
+    }
+    if own_file && let Some(current) = &read.current_context {
+        return Some(certain(current.clone()));
+    }
+    match read.contexts.as_slice() {
+        [only] => Some(Chosen {
+            context: only.name.clone(),
+            certain: false,
+        }),
+        _ => None,
+    }
+}
+
+fn of_error(error: &KubeError) -> Liveness {
+    let why = error.to_string();
+    let not_asked = |cure: &str| Liveness::NotAsked {
+        why: why.clone(),
+        cure: error.hint().unwrap_or_else(|| cure.to_owned()),
+    };
+    match &error.kind {
+        // Somebody who knows HTTP and the API's way to refuse.
+        KubeErrorKind::Unauthorized
+        | KubeErrorKind::Forbidden
+        | KubeErrorKind::NotFound
+        | KubeErrorKind::Conflict
+        | KubeErrorKind::Other(_) => Liveness::Answers(why),
+        KubeErrorKind::Config(_) | KubeErrorKind::NotTrusted(_) => not_asked("check --kubeconfig and --context"),
+        KubeErrorKind::Unreachable(words) if nobody_listens(words) => Liveness::Dead(why),
+        KubeErrorKind::Unreachable(_) | KubeErrorKind::Timeout(_) => Liveness::Silent(why),
+    }
+}
+
+/// Said by the host itself or by the load balancer before it. A name that does not resolve, or no route, is neither.
+fn nobody_listens(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    ["refused", "reset", "closed", "eof"]
+        .iter()
+        .any(|said| words.contains(said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kubeconfig(contexts: &[&str], current: Option<&str>) -> Kubeconfig {
+        let list: String = contexts
+            .iter()
+            .map(|name| format!("- name: {name}\n  context: {{cluster: c, user: u}}\n"))
+            .collect();
+        let current = current.map_or_else(String::new, |name| format!("current-context: {name}\n"));
+        Kubeconfig::from_yaml(&format!("apiVersion: v1\nkind: Config\n{current}contexts:\n{list}")).unwrap()
+    }
+
+    fn chosen(contexts: &[&str], current: Option<&str>, given: Option<&str>, own_file: bool) -> Option<(String, bool)> {
+        let read = kubeconfig(contexts, current);
+        choose(&read, given.map(str::to_owned), "k8s.example.com", own_file)
+            .map(|chosen| (chosen.context, chosen.certain))
+    }
+
+    #[test]
+    fn the_current_context_of_the_users_own_kubeconfig_is_never_taken_for_the_clusters() {
+        let of = |name: &str, certain| Some((name.to_owned(), certain));
+        let here = "k8s.example.com";
+        assert_eq!(chosen(&["a", here], Some("a"), None, false), of(here, true));
+        assert_eq!(chosen(&["a", here], Some("a"), Some("a"), false), of("a", true));
+        assert_eq!(chosen(&["a", "b"], Some("a"), None, false), None);
+        assert_eq!(chosen(&["a"], Some("a"), None, false), of("a", false));
+        // A file that was named was meant.
+        assert_eq!(chosen(&["a", "b"], Some("a"), None, true), of("a", true));
+        assert_eq!(chosen(&["a", "b"], None, None, true), None);
+    }
+
+    #[test]
+    fn whatever_answers_is_alive_and_what_says_nothing_is_not_dead() {
+        let of = |kind: KubeErrorKind| {
+            of_error(&KubeError {
+                action: "ask /readyz".to_owned(),
+                server: "https://api".to_owned(),
+                kind,
+            })
+        };
+        assert!(matches!(of(KubeErrorKind::Unauthorized), Liveness::Answers(_)));
+        assert!(matches!(
+            of(KubeErrorKind::Other("teapot".into())),
+            Liveness::Answers(_)
+        ));
+        let refused = "tcp connect error: Connection refused (os error 111)";
+        assert!(matches!(
+            of(KubeErrorKind::Unreachable(refused.into())),
+            Liveness::Dead(_)
+        ));
+        for words in ["dns error: failed to lookup address", "No route to host (os error 113)"] {
+            assert!(matches!(
+                of(KubeErrorKind::Unreachable(words.into())),
+                Liveness::Silent(_)
+            ));
+        }
+        assert!(matches!(of(KubeErrorKind::Timeout(10)), Liveness::Silent(_)));
+        // Somebody is there who is not of this cluster: that says nothing of it.
+        let foreign = KubeErrorKind::NotTrusted("unknown issuer".into());
+        assert!(matches!(of(foreign), Liveness::NotAsked { .. }));
+        let none = KubeErrorKind::Config("no kubeconfig".into());
+        assert!(matches!(of(none), Liveness::NotAsked { .. }));
+    }
+}

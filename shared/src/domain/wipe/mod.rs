@@ -1,0 +1,111 @@
+//! What of a cluster is its control plane, and may be wiped. Pure: AWS' facts in, a selection with reasons out.
+//!
+//! Tags decide, never names: several clusters in one account are normal, and the name of one may end in another's. Source of
+//! the tags: kubernetes/kops `pkg/model/awsmodel/autoscalinggroup.go`, `pkg/model/master_volumes.go`, `upup/pkg/fi/cloudup/awsup`.
+
+pub mod expected;
+mod owner;
+pub mod quarantine;
+mod role;
+mod select;
+#[cfg(test)]
+mod select_properties;
+#[cfg(test)]
+mod select_tests;
+pub mod whereabouts;
+
+use serde::Serialize;
+
+use super::check::Check;
+use super::fleet::{Group, Instance, Tags, Volume};
+
+pub use owner::{Owner, owner};
+pub use role::{TaggedRole, etcds, is_persistent_volume, role};
+pub use select::select;
+
+/// The tag that AWS puts on an instance of a group.
+pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
+/// The tag by which kops remembers from which group it took an instance.
+pub const DETACHED_TAG: &str = "kops.k8s.io/detached-from-asg";
+/// The tag that names the instance group.
+pub const INSTANCE_GROUP_TAG: &str = "kops.k8s.io/instancegroup";
+/// What keys of tags begin with that say of which etcd a volume is.
+pub const ETCD_PREFIX: &str = "k8s.io/etcd/";
+/// What keys of tags begin with that say what a machine is for.
+pub const ROLE_PREFIX: &str = "k8s.io/role/";
+
+/// Something that was chosen, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen<T> {
+    /// What.
+    pub thing: T,
+    /// Why, a lowercase fragment.
+    pub reason: String,
+}
+
+/// What kind of thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An Auto Scaling group.
+    AutoScalingGroup,
+    /// An instance.
+    Instance,
+    /// A volume.
+    Volume,
+}
+
+impl Kind {
+    /// As it is called in a sentence.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::AutoScalingGroup => "group",
+            Self::Instance => "instance",
+            Self::Volume => "volume",
+        }
+    }
+}
+
+/// Something of the cluster that was not chosen, and why not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NearMiss {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// The group's name, `i-…` or `vol-…`.
+    pub id: String,
+    /// Its tag `Name`.
+    pub name: Option<String>,
+    /// Why it was not chosen, a lowercase fragment.
+    pub reason: String,
+}
+
+/// What would be wiped, what is near and would not, and what is doubtful.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Sorted by name.
+    pub groups: Vec<Chosen<Group>>,
+    /// Sorted by id.
+    pub instances: Vec<Chosen<Instance>>,
+    /// Sorted by id.
+    pub volumes: Vec<Chosen<Volume>>,
+    /// Sorted by kind and id.
+    pub near_misses: Vec<NearMiss>,
+    /// What refuses, and what gives to think.
+    pub checks: Vec<Check>,
+}
+
+impl Selection {
+    /// Whether nothing was chosen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.instances.is_empty() && self.volumes.is_empty()
+    }
+}
+
+/// The tag `Name`.
+#[must_use]
+pub fn name_of(tags: &Tags) -> Option<&str> {
+    tags.get("Name").map(String::as_str).filter(|name| !name.is_empty())
+}

@@ -1,0 +1,82 @@
+//! Without a subcommand.
+
+use serde_json::Value;
+
+use crate::stand::{RESTORED, Stand, tree, wait_for};
+
+fn report(stand: &Stand) -> Value {
+    let ended = stand
+        .restore("-o json")
+        .args(["--endpoints", &stand.endpoints()])
+        .run()
+        .unwrap();
+    ended.success().json()
+}
+
+#[test]
+fn from_a_dead_etcd_to_one_that_serves_it_names_the_next_command() {
+    let stand = Stand::new(RESTORED);
+    let before = tree(stand.root());
+    let waiting = report(&stand);
+    assert_eq!(waiting["stage"], "waiting");
+    let next = waiting["next"].as_str().unwrap();
+    assert!(
+        next.starts_with("kubectl etcd-restore plan --state file://") && next.ends_with("--name super.k8s.local"),
+        "{next}"
+    );
+    assert_eq!(tree(stand.root()), before);
+
+    stand.restore("queue latest-good --yes").run().unwrap().success();
+    assert_eq!(report(&stand)["stage"], "restoring");
+    let (_main, _events) = (stand.start("main"), stand.start("events"));
+    wait_for("both serve", || report(&stand)["stage"] == "unknown");
+    let serving = report(&stand);
+    // The leases of the backup are gone with the restore.
+    let found = serving["findings"].as_array().unwrap();
+    let leases = found.iter().find(|finding| finding["of"] == "masterleases").unwrap();
+    assert!(
+        leases["says"]
+            .as_str()
+            .unwrap()
+            .starts_with(|first: char| first.is_ascii_digit())
+    );
+    assert!(
+        serving["next"]
+            .as_str()
+            .unwrap()
+            .starts_with("kubectl masterleases list")
+    );
+}
+
+#[test]
+fn a_run_that_was_left_is_what_comes_next() {
+    let stand = Stand::new(RESTORED);
+    stand
+        .seeing("run --etcd main --yes --take-timeout 1s")
+        .run()
+        .unwrap()
+        .code(4);
+    let left = report(&stand);
+    assert_eq!(left["stage"], "restoring");
+    assert!(
+        left["next"]
+            .as_str()
+            .unwrap()
+            .starts_with("kubectl etcd-restore run --yes")
+    );
+}
+
+#[test]
+fn a_blocked_queue_comes_before_all_else() {
+    let stand = Stand::new(RESTORED);
+    stand.command("events", "2026-11-22T15:00:00Z-000000", "nonsense");
+    let stuck = report(&stand);
+    assert_eq!(stuck["stage"], "stuck");
+    stand
+        .restore("")
+        .run()
+        .unwrap()
+        .success()
+        .stdout_has("kubectl etcd-restore commands")
+        .stderr_has("out of sight: AWS");
+}

@@ -1,0 +1,20 @@
+//! `kubectl etcd-restore` as an operator calls it: over stores as etcd-manager left them, and against the stand-in that carries its
+//! commands out on a real etcd.
+#![allow(
+    unused_must_use,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests: the checks panic by themselves, and what they give is for chaining"
+)]
+
+mod bare;
+mod help;
+mod plan;
+mod queue;
+mod run;
+mod run_resumed;
+mod s3;
+mod stand;
+mod status;

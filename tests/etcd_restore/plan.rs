@@ -1,0 +1,184 @@
+//! `plan`: everything that stands in the way is found, and nothing is touched.
+
+use std::fs;
+
+use harness::paths;
+use harness::store::{self, CLUSTER};
+
+use crate::stand::{MAIN, RESEEDED, RESTORED, Stand, blocking, tree};
+
+#[test]
+fn a_healthy_store_after_a_wipe_has_nothing_in_the_way() {
+    let stand = Stand::new(RESTORED);
+    let before = tree(stand.root());
+    let ended = stand.seeing("plan").run().unwrap().success();
+    assert_eq!(tree(stand.root()), before);
+    let ended = ended
+        .stdout_has("verified, good, 226 keys")
+        .stdout_has("running etcd 3.5.30")
+        .stdout_has("nobody answers: nothing living is lost")
+        .stderr_has("nothing stands in the way; next: kubectl etcd-restore run --yes");
+    assert!(!ended.stdout.contains("BLOCK"), "{}", ended.stdout);
+    let plan = stand.restore("plan -o json").run().unwrap().success().json();
+    assert_eq!(plan["ok"], true);
+    assert_eq!(plan["cluster"], CLUSTER);
+    assert_eq!(plan["restores"][0]["backup"], MAIN);
+    assert_eq!(plan["restores"][0]["action"], "restore");
+}
+
+#[test]
+fn after_an_accident_the_newest_good_one_is_chosen_and_of_events_one_of_that_time() {
+    let stand = Stand::new(RESTORED);
+    store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
+    let plan = stand
+        .restore("plan -o json")
+        .now("2026-11-22T16:36:00Z")
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    assert_eq!(plan["restores"][0]["backup"], MAIN);
+    assert_eq!(plan["restores"][0]["passedOver"].as_array().unwrap().len(), 3);
+    assert_eq!(plan["restores"][1]["backup"], "2026-11-22T15:20:35Z-000001");
+}
+
+#[test]
+fn a_store_without_a_good_backup_refuses_with_every_reason() {
+    let stand = Stand::new(RESEEDED);
+    let ended = stand.restore("plan").now("2026-11-22T16:36:00Z").run().unwrap().code(3);
+    ended
+        .stdout_has("no good backup")
+        .stdout_has("no Nodes")
+        .stderr_has("hint:");
+    // Named all the same it is refused, unless one insists.
+    let poor = |more: &str| {
+        let plan = format!("plan --backup main=2026-11-22T16:25:17Z-000001 -o json {more}");
+        stand.restore(&plan).now("2026-11-22T16:36:00Z").run().unwrap()
+    };
+    assert_eq!(blocking(&poor("").code(3).json()), ["main backup"]);
+    assert!(blocking(&poor("--even-if-poor").code(0).json()).is_empty());
+}
+
+#[test]
+fn bad_backups_refuse() {
+    type Harm = fn(&Stand);
+    let harms: [(&str, Harm); 4] = [
+        ("damaged", |stand| {
+            let file = stand.base("main").join(MAIN).join("etcd.backup.gz");
+            let mut bytes = fs::read(&file).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 0xff;
+            fs::write(file, bytes).unwrap();
+        }),
+        ("incomplete", |stand| {
+            fs::remove_file(stand.base("main").join(MAIN).join("_etcd_backup.meta")).unwrap();
+        }),
+        ("incomplete", |stand| {
+            fs::remove_file(stand.base("main").join(MAIN).join("etcd.backup.gz")).unwrap();
+        }),
+        ("damaged", |stand| {
+            fs::write(stand.base("main").join(MAIN).join("_etcd_backup.meta"), "{}").unwrap();
+        }),
+    ];
+    for (words, harm) in harms {
+        let stand = Stand::new(RESTORED);
+        harm(&stand);
+        let before = tree(stand.root());
+        let run = format!("run --backup main={MAIN} --yes --even-if-poor");
+        let ended = stand.restore(&run).run().unwrap().code(3);
+        assert!(
+            ended.stderr.contains(words) || ended.stdout.contains(words),
+            "{words}: {}\n{}",
+            ended.stdout,
+            ended.stderr
+        );
+        assert_eq!(tree(stand.root()), before);
+    }
+    // The first backup of a new cluster is empty.
+    let stand = Stand::new(RESTORED);
+    let empty = "plan --backup main=2026-11-22T15:16:00Z-000001 -o json";
+    assert_eq!(
+        blocking(&stand.restore(empty).run().unwrap().code(3).json()),
+        ["main backup"]
+    );
+    // Of events a poor one is a warning.
+    let empty = "plan --backup events=2026-11-22T15:15:59Z-000001 -o json";
+    assert!(blocking(&stand.restore(empty).run().unwrap().success().json()).is_empty());
+}
+
+#[test]
+fn control_files_that_block_the_leader_refuse_with_the_command_that_mends_them() {
+    type Harm = fn(&Stand);
+    let harms: [(&str, &str, Harm); 5] = [
+        (
+            "main cluster-spec",
+            "kops update cluster --name super.k8s.local --yes",
+            |stand| {
+                fs::remove_file(stand.control("main", "etcd-cluster-spec")).unwrap();
+            },
+        ),
+        ("main cluster-spec", "kops update cluster", |stand| {
+            fs::write(stand.control("main", "etcd-cluster-spec"), "").unwrap();
+        }),
+        ("events created-marker", "etcd-cluster-created", |stand| {
+            fs::remove_file(stand.control("events", "etcd-cluster-created")).unwrap();
+        }),
+        ("main created-marker", "etcd-cluster-created", |stand| {
+            fs::write(stand.control("main", "etcd-cluster-created"), "").unwrap();
+        }),
+        ("main etcd-manager", "manager.image", |stand| {
+            let meta = stand.base("main").join(MAIN).join("_etcd_backup.meta");
+            let text = fs::read_to_string(&meta).unwrap();
+            fs::write(meta, text.replace("3.5.35", "3.4.13")).unwrap();
+        }),
+    ];
+    for (check, cure, harm) in harms {
+        let stand = Stand::new(RESTORED);
+        harm(&stand);
+        let ended = stand.restore("plan -o json").run().unwrap().code(3);
+        assert_eq!(blocking(&ended.json()), [check]);
+        let text = stand.restore("run --yes").run().unwrap().code(3);
+        assert!(text.stderr.contains(cure), "{check}: {}", text.stderr);
+        assert!(stand.queued("main").is_empty() && stand.queued("events").is_empty());
+    }
+}
+
+#[test]
+fn the_marker_that_the_cure_writes_is_taken_for_one() {
+    let stand = Stand::new(RESTORED);
+    let marker = stand.control("main", "etcd-cluster-created");
+    fs::remove_file(&marker).unwrap();
+    let ended = stand.restore("plan").run().unwrap().code(3);
+    let cure = ended
+        .stderr
+        .lines()
+        .find_map(|line| line.split_once("put it back: "))
+        .unwrap()
+        .1
+        .to_owned();
+    assert!(
+        std::process::Command::new("sh")
+            .args(["-c", &cure])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(marker.is_file());
+    stand.restore("plan").run().unwrap().success();
+}
+
+#[test]
+fn what_makes_no_sense_is_a_usage_error() {
+    let stand = Stand::new(RESTORED);
+    for arguments in [
+        "plan --fresh main",
+        "plan --fresh cilium",
+        "plan --backup cilium=latest",
+        "plan --backup main=latest --backup main=latest-good",
+        "plan --backup newest",
+        "plan --at never",
+        "run --take-timeout soon",
+    ] {
+        stand.restore(arguments).run().unwrap().code(2);
+    }
+}

@@ -1,0 +1,196 @@
+//! `run` against the stand-in: from the plan to an etcd that serves.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use harness::{ControlLoopStandIn, HoldAt, store};
+use serde_json::Value;
+
+use crate::stand::{EVENTS, MAIN, RESTORED, Stand, tree, wait_for};
+
+/// What etcd's own tools say is in a backup of the fixture.
+fn expected(etcd: &str, backup: &str) -> Vec<String> {
+    let all = store::expected().unwrap();
+    let live = all["state-store-restored"][format!("{etcd}/{backup}")]["keys"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let mut keys: Vec<String> = live.iter().map(|key| key["key"].as_str().unwrap().to_owned()).collect();
+    keys.sort();
+    keys
+}
+
+fn keys(manager: &ControlLoopStandIn) -> BTreeMap<String, i64> {
+    let stored = manager.with_etcd(|etcd| etcd.keys(b"").unwrap()).unwrap();
+    stored
+        .into_iter()
+        .map(|stored| (String::from_utf8_lossy(&stored.key).into_owned(), stored.lease))
+        .collect()
+}
+
+#[test]
+fn without_yes_nothing_changes() {
+    let stand = Stand::new(RESTORED);
+    let before = tree(stand.root());
+    stand.seeing("run").run().unwrap().success().stderr_has("pass --yes");
+    assert_eq!(tree(stand.root()), before);
+}
+
+#[test]
+fn after_a_wipe_both_etcds_are_restored_without_a_restart_and_without_ssh() {
+    let stand = Stand::new(RESTORED);
+    let (main, events) = (stand.start("main"), stand.start("events"));
+    let ended = stand.seeing("run --yes -o json").run().unwrap().success();
+    let report = ended.json();
+    assert_eq!(report["applied"], true);
+    let followed = report["followed"]["etcds"].as_array().unwrap();
+    let of = |row: &Value, field: &str| row[field].as_str().unwrap_or_default().to_owned();
+    assert_eq!(
+        (of(&followed[0], "backup"), of(&followed[0], "state")),
+        (MAIN.to_owned(), "serving".to_owned())
+    );
+    assert_eq!(
+        (of(&followed[1], "backup"), of(&followed[1], "state")),
+        (EVENTS.to_owned(), "serving".to_owned())
+    );
+    for (manager, etcd, backup) in [(&main, "main", MAIN), (&events, "events", EVENTS)] {
+        let found = keys(manager);
+        assert!(found.values().all(|lease| *lease == 0));
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), expected(etcd, backup));
+        assert_eq!(manager.trashed(), 0);
+        assert!(stand.queued(etcd).is_empty());
+    }
+    assert!(!stand.record().exists());
+    let said = ended
+        .stderr_has("$ kubectl etcd-restore queue main=")
+        .stderr_has("main: queued")
+        .stderr_has("main: serving");
+    assert!(said.stderr.contains("Ctrl-C is safe"), "{}", said.stderr);
+}
+
+#[test]
+fn with_nothing_in_sight_but_the_store_it_follows_to_the_end_and_says_what_it_did_not_see() {
+    let stand = Stand::new(RESTORED);
+    let (_main, _events) = (stand.start("main"), stand.start("events"));
+    let ended = stand.restore("run --yes").run().unwrap().success();
+    ended
+        .stdout_has("whether it serves could not be seen")
+        .stdout_has("out of sight: etcd main")
+        .stdout_has("Next:");
+    assert!(stand.queued("main").is_empty());
+}
+
+#[test]
+fn an_etcd_that_is_alive_wants_the_clusters_name_and_its_leader_restarted() {
+    let stand = Stand::new(RESTORED);
+    let mut options = stand.manager("main");
+    options.alive = true;
+    let manager = ControlLoopStandIn::start(options).unwrap();
+    let before = tree(stand.root());
+    let run = |more: &str| stand.seeing(&format!("run --etcd main --yes {more}"));
+    run("").run().unwrap().code(3).stderr_has("--confirm super.k8s.local");
+    run("--confirm k8s.local").run().unwrap().code(3);
+    assert_eq!(tree(stand.root()), before);
+    let running = std::thread::scope(|scope| {
+        let running = scope.spawn(|| run("--confirm super.k8s.local").run().unwrap());
+        wait_for("it is queued", || !stand.queued("main").is_empty());
+        // The leader reads its queue when it starts, and not before.
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        assert!(!stand.queued("main").is_empty());
+        manager.restart();
+        running.join().unwrap()
+    });
+    running
+        .success()
+        .stderr_has("Restart it now: kubectl etcd-restore restart-etcd --etcd main");
+    assert_eq!(manager.trashed(), 1);
+}
+
+#[test]
+fn events_can_be_seeded_anew_instead() {
+    let stand = Stand::new(RESTORED);
+    let (_main, events) = (stand.start("main"), stand.start("events"));
+    let ended = stand.seeing("run --fresh events --yes").run().unwrap().success();
+    ended.stdout_has("events: seeded anew, it serves");
+    assert!(keys(&events).is_empty());
+    assert!(stand.control("events", "etcd-cluster-created").is_file());
+    assert!(events.log().contains("there is no existing cluster"));
+}
+
+#[test]
+fn a_backup_that_etcd_manager_cannot_read_is_told_as_the_loop_it_is() {
+    let stand = Stand::new(RESTORED);
+    let manager = stand.start("main");
+    manager.hold(HoldAt::BeforeTaking);
+    let ended = std::thread::scope(|scope| {
+        let running = scope.spawn(|| stand.seeing("run --etcd main --yes").run().unwrap());
+        wait_for("it is queued", || !stand.queued("main").is_empty());
+        // Retention, or somebody, takes it away at the worst moment.
+        fs::remove_dir_all(stand.base("main").join(MAIN)).unwrap();
+        manager.release();
+        running.join().unwrap()
+    });
+    ended
+        .code(4)
+        .stderr_has("main loops: etcd comes up empty and is stopped again and again")
+        .stderr_has("kubectl etcd-restore cancel");
+    // The way out works.
+    let name = stand.queued("main").remove(0);
+    stand
+        .restore(&format!("cancel main={name} --yes"))
+        .run()
+        .unwrap()
+        .success();
+    stand.seeing("queue main=latest-good --yes").run().unwrap().success();
+    manager.restart();
+    stand.seeing("run --etcd main --yes").run().unwrap().success();
+    let report = keys(&manager);
+    assert_eq!(
+        report.into_keys().collect::<Vec<_>>(),
+        expected("main", "2026-11-22T15:19:01Z-000002")
+    );
+}
+
+#[test]
+fn masters_that_may_not_delete_their_command_are_found_out() {
+    let stand = Stand::new(RESTORED);
+    let mut options = stand.manager("main");
+    options.may_delete = false;
+    let _manager = ControlLoopStandIn::start(options).unwrap();
+    stand
+        .seeing("run --etcd main --yes")
+        .run()
+        .unwrap()
+        .code(4)
+        .stderr_has("the masters may not delete it")
+        .stderr_has("s3:DeleteObject");
+}
+
+#[test]
+fn masters_that_do_not_come_end_the_wait_and_say_what_was_waited_for() {
+    let stand = Stand::new(RESTORED);
+    stand
+        .seeing("run --etcd main --yes --take-timeout 2s")
+        .run()
+        .unwrap()
+        .code(4)
+        .stderr_has("waited 2 s for etcd-manager to take the command")
+        .stderr_has("hint:");
+    assert_eq!(stand.queued("main").len(), 1);
+}
+
+#[test]
+fn a_run_left_long_ago_is_not_gone_on_with() {
+    let stand = Stand::new(RESTORED);
+    stand
+        .seeing("run --etcd main --yes --take-timeout 1s")
+        .run()
+        .unwrap()
+        .code(4);
+    let late = || {
+        stand
+            .seeing("run --etcd main --yes --take-timeout 1s")
+            .now("2026-11-24T15:00:00Z")
+    };
+    late().run().unwrap().code(3).stderr_has("--anew");
+}

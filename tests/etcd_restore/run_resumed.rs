@@ -1,0 +1,110 @@
+//! `run` killed in each state, and run again: it ends as if it had never been left, and etcd is wiped once.
+
+use std::process::Command;
+use std::time::Duration;
+
+use harness::HoldAt;
+
+use crate::stand::{RESTORED, Stand, wait_for};
+
+/// Kills a run while the stand-in is held, lets the stand-in go on at `release`, and runs it again.
+fn killed_at(hold: HoldAt, signal: &str, until: impl Fn(&Stand, &str) -> bool) {
+    let stand = Stand::new(RESTORED);
+    let manager = stand.start("main");
+    manager.hold(hold);
+    let mut first = stand.seeing("run --etcd main --yes");
+    let mut child = first.spawn().unwrap();
+    wait_for("the state to be killed in", || until(&stand, &manager.log()));
+    // So that the run has seen it, too.
+    std::thread::sleep(Duration::from_millis(1500));
+    let killed = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let code = child.wait().unwrap().code();
+    assert_eq!(code, if signal == "-INT" { Some(130) } else { None });
+    assert!(stand.record().is_file());
+    manager.release();
+    let ended = stand.seeing("run --etcd main --yes").run().unwrap().success();
+    ended.stderr_has("going on with the run that began at");
+    assert!(stand.queued("main").is_empty());
+    assert_eq!(
+        manager.log().matches("got restore-backup command:").count(),
+        1,
+        "{}",
+        manager.log()
+    );
+    assert!(!stand.record().exists());
+}
+
+#[test]
+fn queued() {
+    killed_at(HoldAt::BeforeTaking, "-INT", |stand, _| {
+        !stand.queued("main").is_empty()
+    });
+}
+
+#[test]
+fn restoring() {
+    killed_at(HoldAt::BeforeCopying, "-KILL", |_, log| {
+        log.contains("got restore-backup command:")
+    });
+}
+
+#[test]
+fn restored() {
+    killed_at(HoldAt::BeforeServing, "-INT", |stand, log| {
+        log.contains("got restore-backup command:") && stand.queued("main").is_empty()
+    });
+}
+
+#[test]
+fn serving() {
+    let stand = Stand::new(RESTORED);
+    let manager = stand.start("main");
+    let events = stand.start("events");
+    events.hold(HoldAt::BeforeServing);
+    let mut first = stand.seeing("run --yes");
+    let mut child = first.spawn().unwrap();
+    wait_for("main serves", || {
+        manager.log().contains("Setting quarantined state to false")
+    });
+    wait_for("events is restored", || {
+        stand.queued("events").is_empty() && events.log().contains("got restore")
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    events.release();
+    // Main is alive by now, and is not restored again for that.
+    stand.seeing("run --yes").run().unwrap().success();
+    for manager in [&manager, &events] {
+        assert_eq!(manager.log().matches("got restore-backup command:").count(), 1);
+    }
+}
+
+#[test]
+fn two_operators_at_once_order_it_once() {
+    let stand = Stand::new(RESTORED);
+    let manager = stand.start("main");
+    manager.hold(HoldAt::BeforeTaking);
+    let ended: Vec<_> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..2)
+            .map(|_| scope.spawn(|| stand.seeing("run --etcd main --yes").run().unwrap()))
+            .collect();
+        wait_for("it is queued", || !stand.queued("main").is_empty());
+        std::thread::sleep(Duration::from_millis(1000));
+        assert_eq!(stand.queued("main").len(), 1);
+        manager.release();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let codes: Vec<_> = ended.iter().map(|ended| ended.exit_code().unwrap()).collect();
+    assert!(codes.contains(&0), "{codes:?} {}", ended[0].stderr);
+    assert!(
+        codes.iter().all(|code| [0, 3].contains(code)),
+        "{codes:?}\n{}\n{}",
+        ended[0].stderr,
+        ended[1].stderr
+    );
+    assert_eq!(manager.log().matches("got restore-backup command:").count(), 1);
+}

@@ -1,0 +1,118 @@
+//! The queue on S3: conditional writes and deletions, and a store that refuses.
+
+use harness::store::{self, CLUSTER};
+use harness::{Cmd, Fault, Moto, Proxy, Rule, S3};
+
+use crate::stand::{NOW, RESTORED};
+
+const BUCKET: &str = "kops-state";
+const NAME: &str = "2026-11-22T15:21:36Z-000000";
+
+fn key(etcd: &str, name: &str) -> String {
+    format!("{CLUSTER}/backups/etcd/{etcd}/control/{name}/_command.json")
+}
+
+fn moto() -> Moto {
+    let moto = Moto::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    store::make_state_store(folder.path(), &format!("s3://{BUCKET}"), RESTORED).unwrap();
+    moto.create_bucket(BUCKET).unwrap();
+    moto.upload_folder(BUCKET, "", folder.path()).unwrap();
+    moto
+}
+
+fn restore(s3: &impl S3, arguments: &str) -> Cmd {
+    Cmd::new(env!("CARGO_BIN_EXE_kubectl-etcd-restore"))
+        .unwrap()
+        .envs(s3.env())
+        .now(NOW)
+        .args(arguments.split_whitespace())
+        .args(["--state", &format!("s3://{BUCKET}"), "--name", CLUSTER])
+}
+
+#[test]
+fn a_command_is_written_once_and_removed_only_while_it_is_the_same() {
+    let moto = moto();
+    let queue = |more: &str| {
+        restore(&moto, &format!("queue main=latest-good -o json {more}"))
+            .run()
+            .unwrap()
+    };
+    // No master of this cluster runs in this account: a restore would be merged into nothing.
+    queue("--yes").code(3).stderr_has("0 of 3 run");
+    // Asked of nobody else, it is a warning.
+    let blind = |arguments: &str| {
+        restore(&moto, arguments)
+            .without_env("AWS_REGION")
+            .env("S3_REGION", "us-east-1")
+    };
+    let store_only = |arguments: &str| {
+        let endpoint = moto.endpoint();
+        blind(arguments)
+            .without_env("AWS_ENDPOINT_URL")
+            .without_env("AWS_ACCESS_KEY_ID")
+            .without_env("AWS_SECRET_ACCESS_KEY")
+            .env("S3_ENDPOINT", &endpoint)
+            .env("S3_ACCESS_KEY_ID", "test")
+            .env("S3_SECRET_ACCESS_KEY", "test")
+    };
+    let rows = store_only("queue main=latest-good --yes -o json")
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    assert_eq!(rows[0]["command"], NAME);
+    let first = moto.get(BUCKET, &key("main", NAME)).unwrap();
+    assert!(serde_json::from_slice::<serde_json::Value>(&first).is_ok());
+    // Somebody else's command of this second is never written over.
+    moto.put(BUCKET, &key("events", NAME), b"theirs").unwrap();
+    store_only("queue events=latest-good --yes")
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("cannot be read");
+    assert_eq!(moto.get(BUCKET, &key("events", NAME)).unwrap(), b"theirs");
+    store_only(&format!("cancel main={NAME} --yes"))
+        .run()
+        .unwrap()
+        .success();
+    assert!(!moto.exists(BUCKET, &key("main", NAME)).unwrap());
+}
+
+#[test]
+fn a_store_that_refuses_leaves_nothing_behind_and_says_which_permission() {
+    let moto = moto();
+    let proxy = Proxy::start(&moto).unwrap();
+    let store = |arguments: &str| {
+        restore(&proxy, arguments)
+            .without_env("AWS_ENDPOINT_URL")
+            .without_env("AWS_ACCESS_KEY_ID")
+            .without_env("AWS_SECRET_ACCESS_KEY")
+            .env("S3_ENDPOINT", proxy.endpoint())
+            .env("S3_ACCESS_KEY_ID", "test")
+            .env("S3_SECRET_ACCESS_KEY", "test")
+    };
+    proxy.inject(Rule::always("PUT", "_command.json", denied()));
+    store("queue main=latest-good --yes")
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("s3:PutObject");
+    assert!(!moto.exists(BUCKET, &key("main", NAME)).unwrap());
+    moto.put(BUCKET, &key("main", NAME), b"{}").unwrap();
+    proxy.inject(Rule::always("DELETE", "_command.json", denied()));
+    store(&format!("cancel main={NAME} --yes"))
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("s3:DeleteObject");
+    assert!(moto.exists(BUCKET, &key("main", NAME)).unwrap());
+}
+
+fn denied() -> Fault {
+    Fault::Error {
+        status: 403,
+        code: "AccessDenied",
+        headers: Vec::new(),
+    }
+}

@@ -1,0 +1,170 @@
+//! A state store in a folder of its own, masters played by the stand-in, and the command to be tried.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::store::{self, CLUSTER};
+use harness::{Cmd, ControlLoopOptions, ControlLoopStandIn, ManagerStore, paths};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A minute after the last backup of the healthy fixture.
+pub const NOW: &str = "2026-11-22T15:21:36Z";
+
+pub const RESTORED: &str = "state-store-restored";
+pub const RESEEDED: &str = "state-store-reseeded";
+
+/// The newest good backups of the healthy fixture.
+pub const MAIN: &str = "2026-11-22T15:20:36Z-000001";
+pub const EVENTS: &str = "2026-11-22T15:20:35Z-000001";
+
+pub struct Stand {
+    folder: TempDir,
+    pub address: Ipv4Addr,
+}
+
+impl Stand {
+    /// What kops built, with the backups of one fixture.
+    pub fn new(backups: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let base = format!("file://{}", folder.path().display());
+        store::make_state_store(folder.path(), &base, backups).unwrap();
+        Self {
+            folder,
+            address: ControlLoopStandIn::address(),
+        }
+    }
+
+    /// With the commands that etcd-manager-ctl queued.
+    pub fn pending() -> Self {
+        let stand = Self::new(RESTORED);
+        store::copy_folder(&paths::fixture("state-store-restore-pending"), stand.root()).unwrap();
+        stand
+    }
+
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn url(&self) -> String {
+        format!("file://{}", self.root().display())
+    }
+
+    pub fn base(&self, etcd: &str) -> PathBuf {
+        self.root().join(CLUSTER).join("backups/etcd").join(etcd)
+    }
+
+    pub fn control(&self, etcd: &str, file: &str) -> PathBuf {
+        self.base(etcd).join("control").join(file)
+    }
+
+    pub fn write(&self, path: &Path, content: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// A command in the queue, as somebody wrote it.
+    pub fn command(&self, etcd: &str, name: &str, content: &str) {
+        self.write(&self.control(etcd, name).join("_command.json"), content);
+    }
+
+    /// The names of the queued commands.
+    pub fn queued(&self, etcd: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.base(etcd).join("control")) else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.path().join("_command.json").is_file())
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    pub fn command_json(&self, etcd: &str, name: &str) -> Value {
+        let file = self.control(etcd, name).join("_command.json");
+        serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
+    }
+
+    pub fn record(&self) -> PathBuf {
+        self.root().join(CLUSTER).join("backups/recovery/etcd-restore-run.json")
+    }
+
+    /// `kubectl etcd-restore` on this store.
+    pub fn restore(&self, arguments: &str) -> Cmd {
+        restore(arguments).args(["--state", &self.url(), "--name", CLUSTER])
+    }
+
+    /// The same, with etcd in sight.
+    pub fn seeing(&self, arguments: &str) -> Cmd {
+        self.restore(arguments).args(["--endpoints", &self.endpoints()])
+    }
+
+    pub fn endpoints(&self) -> String {
+        let address = self.address;
+        format!("main=http://{address}:4001,events=http://{address}:4002")
+    }
+
+    /// The etcd-manager of one etcd cluster, on masters that were just made anew.
+    pub fn manager(&self, etcd: &str) -> ControlLoopOptions {
+        let mut options = ControlLoopOptions::after_a_wipe(etcd, ManagerStore::Folder(self.base(etcd)), self.address);
+        options.cycle = Duration::from_millis(300);
+        options
+    }
+
+    pub fn start(&self, etcd: &str) -> ControlLoopStandIn {
+        ControlLoopStandIn::start(self.manager(etcd)).unwrap()
+    }
+}
+
+/// `kubectl etcd-restore` on no store yet, and nobody who could be asked by accident.
+pub fn restore(arguments: &str) -> Cmd {
+    Cmd::new(env!("CARGO_BIN_EXE_kubectl-etcd-restore"))
+        .unwrap()
+        .without_env("AWS_ACCESS_KEY_ID")
+        .without_env("AWS_SECRET_ACCESS_KEY")
+        .now(NOW)
+        .args(arguments.split_whitespace())
+}
+
+/// Every file below a folder with its content: to show that nothing was touched.
+pub fn tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(tree(&path));
+        } else {
+            found.push((path.clone(), fs::read(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(90), "{what}");
+        thread::sleep(Duration::from_millis(30));
+    }
+}
+
+/// The checks of `plan -o json` that refuse, as `main queue`.
+pub fn blocking(plan: &Value) -> Vec<String> {
+    let checks = plan["checks"].as_array().unwrap().iter();
+    checks
+        .filter(|check| check["ok"] == false && check["severity"] == "block")
+        .map(|check| {
+            format!(
+                "{} {}",
+                check["etcd"].as_str().unwrap_or("-"),
+                check["name"].as_str().unwrap()
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,121 @@
+//! `status`: as much as can be seen, and no more.
+
+use std::fs;
+
+use harness::{ControlLoopStandIn, HoldAt};
+use serde_json::Value;
+
+use crate::stand::{RESTORED, Stand, tree, wait_for};
+
+fn states(rows: &Value) -> Vec<String> {
+    let rows = rows.as_array().unwrap().iter();
+    rows.map(|row| format!("{} {}", row["etcd"].as_str().unwrap(), row["state"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn with_a_store_alone_it_is_idle_or_queued_and_says_what_is_out_of_sight() {
+    let stand = Stand::new(RESTORED);
+    let before = tree(stand.root());
+    let ended = stand.restore("status -o json").run().unwrap().success();
+    assert_eq!(states(&ended.json()), ["main idle", "events idle"]);
+    ended
+        .stderr_has("out of sight: etcd main")
+        .stderr_has("out of sight: the API");
+    let rows = Stand::pending()
+        .restore("status -o json")
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    assert_eq!(states(&rows), ["main queued", "events queued"]);
+    assert_eq!(rows[0]["backup"], "2026-11-22T15:18:01Z-000001");
+    assert_eq!(rows[0]["restartNeeded"], Value::Null);
+    assert_eq!(tree(stand.root()), before);
+}
+
+#[test]
+fn a_queued_backup_that_is_not_in_the_store_is_told_beforehand() {
+    let stand = Stand::pending();
+    fs::remove_dir_all(stand.base("main").join("2026-11-22T15:18:01Z-000001")).unwrap();
+    let ended = stand.restore("status -o json").run().unwrap().success();
+    let rows = ended.json();
+    assert_eq!(states(&rows), ["main queued", "events queued"]);
+    assert!(
+        rows[0]["problem"]
+            .as_str()
+            .unwrap()
+            .contains("is not whole in the store"),
+        "{rows}"
+    );
+    assert_eq!(rows[1]["problem"], Value::Null);
+}
+
+#[test]
+fn an_unparsable_command_is_said_to_block_the_leader() {
+    let stand = Stand::new(RESTORED);
+    stand.command("main", "2026-11-22T15:00:00Z-000000", "{\"x\":1}");
+    stand
+        .restore("status")
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("it blocks the leader");
+}
+
+#[test]
+fn every_state_is_seen_while_the_stand_in_is_in_it() {
+    let stand = Stand::new(RESTORED);
+    let manager = stand.start("main");
+    let state = || {
+        let rows = stand.seeing("status --etcd main -o json").run().unwrap();
+        states(&rows.json()).remove(0)
+    };
+    wait_for("it waits", || {
+        manager.log().contains("must issue restore-backup command")
+    });
+    assert_eq!(state(), "main waiting");
+    manager.hold(HoldAt::BeforeTaking);
+    stand.restore("queue main=latest-good --yes").run().unwrap().success();
+    assert_eq!(state(), "main queued");
+    manager.hold(HoldAt::BeforeCopying);
+    wait_for("it restores", || state() == "main restoring");
+    manager.hold(HoldAt::BeforeServing);
+    wait_for("it is restored", || state() == "main restored");
+    manager.release();
+    wait_for("it serves", || state() == "main serving");
+    assert_eq!(manager.trashed(), 0);
+}
+
+#[test]
+fn a_command_on_a_living_etcd_is_said_to_need_a_restart_and_then_is_carried_out() {
+    let stand = Stand::new(RESTORED);
+    let mut options = stand.manager("main");
+    options.alive = true;
+    let manager = ControlLoopStandIn::start(options).unwrap();
+    stand
+        .seeing("queue main=latest-good --yes --etcd main")
+        .run()
+        .unwrap()
+        .success()
+        .stdout_has("IT IS ALIVE")
+        .stderr_has("restart-etcd");
+    let row = || {
+        stand
+            .seeing("status --etcd main -o json")
+            .run()
+            .unwrap()
+            .success()
+            .json()[0]
+            .clone()
+    };
+    assert_eq!(
+        (&row()["state"], &row()["restartNeeded"]),
+        (&"queued".into(), &true.into())
+    );
+    manager.restart();
+    wait_for("it is carried out", || {
+        stand.queued("main").is_empty() && row()["state"] == "serving"
+    });
+    assert_eq!(manager.trashed(), 1);
+}

@@ -1,0 +1,196 @@
+//! `audit`: what is wrong is found, and nobody is sent to wipe who need not.
+
+use harness::S3;
+use harness::store::CLUSTER;
+
+use crate::audit_stand::{AuditStand, BUCKET, told};
+
+const MANIFEST: &str = "manifests/etcd/main-control-plane-us-east-1b.yaml";
+
+#[test]
+fn a_healthy_cluster_is_healthy() {
+    let stand = AuditStand::new("state-store-restored");
+    let before = stand.account.picture().unwrap();
+    let (ended, rows) = stand.audited();
+    let ended = ended.success();
+    assert_eq!(told(&rows), [""; 0]);
+    assert!(
+        ended.stderr.contains("account 123456789012, region us-east-1"),
+        "{}",
+        ended.stderr
+    );
+    let ended = stand.audit(&[]).run().unwrap().success();
+    assert!(
+        ended.stdout.starts_with("smallest cure  nothing is wrong"),
+        "{}",
+        ended.stdout
+    );
+    assert_eq!(stand.account.picture().unwrap(), before, "an audit changes nothing");
+}
+
+#[test]
+fn mixed_up_volumes_are_told_with_the_commands_that_mend_them() {
+    let stand = AuditStand::new("state-store-restored");
+    let (b, events_c) = (
+        stand.volume("main", "b").to_owned(),
+        stand.volume("events", "c").to_owned(),
+    );
+    let on_a = stand.built.masters[0].instance.clone();
+    // Master a mounts the volume of b, too; a volume of events says that it is another member's.
+    stand.detach(&b);
+    stand
+        .account
+        .ec2(
+            "AttachVolume",
+            &[("VolumeId", &b), ("InstanceId", &on_a), ("Device", "/dev/xvdx")],
+        )
+        .unwrap();
+    stand
+        .account
+        .tag(&events_c, &[("k8s.io/etcd/events", "a/a,b,c")])
+        .unwrap();
+    let (ended, rows) = stand.audited();
+    let _ = ended.code(5);
+    let mut pair = [stand.volume("events", "a").to_owned(), events_c.clone()];
+    pair.sort();
+    let mut two = [stand.volume("main", "a").to_owned(), b.clone()];
+    two.sort();
+    assert_eq!(
+        told(&rows),
+        [
+            format!("two-volumes-one-instance main {on_a} {} {}", two[0], two[1]),
+            format!("duplicate-etcd-tag events {} {}", pair[0], pair[1]),
+            "member-missing events c".to_owned(),
+            "cure mend-members".to_owned(),
+        ]
+    );
+    let detach = rows[0]["command"].as_str().unwrap();
+    assert!(
+        detach.contains(&format!("aws ec2 detach-volume --region us-east-1 --volume-id {b}")),
+        "{detach}"
+    );
+    let ended = stand.audit(&[]).run().unwrap().code(5);
+    assert!(
+        ended.stdout.contains("smallest cure  do not wipe: "),
+        "{}",
+        ended.stdout
+    );
+    assert!(!ended.stdout.contains("kops-wipe-masters"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_lost_quorum_is_told_from_one_that_can_be_mounted_again() {
+    let stand = AuditStand::new("state-store-restored");
+    for member in ["b", "c"] {
+        stand.detach(stand.volume("main", member));
+    }
+    let (ended, rows) = stand.audited();
+    let _ = ended.code(5);
+    assert_eq!(told(&rows).last().unwrap(), "cure mount-again");
+    for member in ["b", "c"] {
+        stand
+            .account
+            .ec2("DeleteVolume", &[("VolumeId", stand.volume("main", member))])
+            .unwrap();
+    }
+    let (ended, rows) = stand.audited();
+    let _ = ended.code(5);
+    let told = told(&rows);
+    assert_eq!(told, ["member-missing main b", "member-missing main c", "cure wipe"]);
+    assert!(
+        rows[2]["command"]
+            .as_str()
+            .unwrap()
+            .starts_with("kops-wipe-masters --name")
+    );
+}
+
+#[test]
+fn what_a_restore_would_stumble_over_is_told_before() {
+    let stand = AuditStand::new("state-store-restored");
+    let marker = AuditStand::key("backups/etcd/main/control/etcd-cluster-created");
+    stand.moto.delete(BUCKET, &marker).unwrap();
+    let spec = AuditStand::key("backups/etcd/events/control/etcd-cluster-spec");
+    stand.moto.put(BUCKET, &spec, b"{").unwrap();
+    let manifest = String::from_utf8(stand.moto.get(BUCKET, &AuditStand::key(MANIFEST)).unwrap()).unwrap();
+    let without = manifest.replace("/opt/etcd-v3.5.30", "/opt/elsewhere");
+    stand
+        .moto
+        .put(BUCKET, &AuditStand::key(MANIFEST), without.as_bytes())
+        .unwrap();
+    let rules = r#"<LifecycleConfiguration><Rule><ID>tidy</ID><Filter><Prefix>super</Prefix></Filter><Status>Enabled</Status>
+        <Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>"#;
+    stand
+        .moto
+        .bucket_request("PUT", BUCKET, "lifecycle", rules.as_bytes())
+        .unwrap();
+    let (ended, rows) = stand.audited();
+    let _ = ended.code(5);
+    assert_eq!(
+        told(&rows),
+        [
+            format!("control-file main s3://{BUCKET}/{marker}"),
+            format!("lifecycle-rule main s3://{BUCKET}"),
+            "etcd-manager main 2026-11-22T15:20:36Z-000001".to_owned(),
+            format!("control-file events s3://{BUCKET}/{spec}"),
+            format!("lifecycle-rule events s3://{BUCKET}"),
+            "cure mend".to_owned(),
+        ]
+    );
+    let command = rows[0]["command"].as_str().unwrap();
+    assert!(
+        command.ends_with(&format!("| aws s3 cp - s3://{BUCKET}/{marker}")),
+        "{command}"
+    );
+}
+
+#[test]
+fn the_file_that_the_command_writes_is_one_that_passes() {
+    let stand = AuditStand::new("state-store-restored");
+    let marker = AuditStand::key("backups/etcd/main/control/etcd-cluster-created");
+    stand.moto.delete(BUCKET, &marker).unwrap();
+    let (_, rows) = stand.audited();
+    let command = rows[0]["command"].as_str().unwrap();
+    let content = command.split('\'').nth(1).unwrap();
+    stand.moto.put(BUCKET, &marker, content.as_bytes()).unwrap();
+    let (ended, rows) = stand.audited();
+    let _ = ended.success();
+    assert_eq!(told(&rows), [""; 0]);
+}
+
+#[test]
+fn a_store_without_a_good_backup_is_no_place_to_wipe() {
+    let stand = AuditStand::new("state-store-reseeded");
+    let (ended, rows) = stand.audited();
+    let _ = ended.code(5);
+    assert!(told(&rows)[0].starts_with("no-good-backup main"), "{rows:#}");
+    assert!(rows[0]["what"].as_str().unwrap().contains("no Nodes"), "{rows:#}");
+    for master in &stand.built.masters {
+        stand
+            .account
+            .ec2("TerminateInstances", &[("InstanceId.1", &master.instance)])
+            .unwrap();
+    }
+    for volume in stand.built.etcd_volumes.iter().filter(|volume| volume.etcd == "main") {
+        stand.account.ec2("DeleteVolume", &[("VolumeId", &volume.id)]).unwrap();
+    }
+    let (ended, rows) = stand.audited();
+    let _ = ended.code(5);
+    assert_eq!(told(&rows).last().unwrap(), "cure keep-everything", "{rows:#}");
+}
+
+#[test]
+fn another_region_or_account_is_refused_instead_of_seeming_empty() {
+    let stand = AuditStand::new("state-store-restored");
+    let elsewhere = stand.audit(&["--region", "eu-west-1"]).run().unwrap().code(3);
+    assert!(elsewhere.stderr.contains("--region us-east-1"), "{}", elsewhere.stderr);
+    assert_eq!(elsewhere.stdout, "");
+    let _ = stand.audit(&["--profile", "nobody"]).run().unwrap().code(1);
+    let nobody = stand.audit(&[]).args(["--name", "k8s.example.com"]).run().unwrap();
+    assert_ne!(nobody.exit_code(), Some(0));
+    assert!(
+        nobody.stderr.contains(CLUSTER) || nobody.exit_code() == Some(2),
+        "{}",
+        nobody.stderr
+    );
+}

@@ -1,0 +1,92 @@
+//! One moto with a state store and an account, both of which a test may spoil.
+
+use harness::aws::{AwsAccount, Built, KopsCluster};
+use harness::store::{CLUSTER, make_state_store};
+use harness::{Cmd, Ended, Moto, S3};
+use serde_json::Value;
+
+/// A minute after the last backup of the healthy fixture.
+pub const NOW: &str = "2026-11-22T15:21:36Z";
+pub const BUCKET: &str = "kops-state";
+
+pub struct AuditStand {
+    pub moto: Moto,
+    pub account: AwsAccount,
+    pub built: Built,
+}
+
+impl AuditStand {
+    /// Three masters that run, and the backups of one fixture.
+    pub fn new(backups: &str) -> Self {
+        let moto = Moto::start().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        make_state_store(folder.path(), &format!("s3://{BUCKET}"), backups).unwrap();
+        moto.create_bucket(BUCKET).unwrap();
+        moto.upload_folder(BUCKET, "", folder.path()).unwrap();
+        let account = AwsAccount::of(&moto);
+        let built = KopsCluster::new(CLUSTER).build(&account).unwrap();
+        Self { moto, account, built }
+    }
+
+    /// A key below the cluster's folder.
+    pub fn key(path: &str) -> String {
+        format!("{CLUSTER}/{path}")
+    }
+
+    pub fn volume(&self, etcd: &str, member: &str) -> &str {
+        let found = self
+            .built
+            .etcd_volumes
+            .iter()
+            .find(|volume| volume.etcd == etcd && volume.member == member);
+        &found.unwrap().id
+    }
+
+    /// Takes a volume off the master that it was made on; moto wants to be told all of it.
+    pub fn detach(&self, id: &str) {
+        let volume = self.built.etcd_volumes.iter().find(|volume| volume.id == id).unwrap();
+        let device = if volume.etcd == "main" {
+            "/dev/xvdu"
+        } else {
+            "/dev/xvdv"
+        };
+        let parameters = [("VolumeId", id), ("InstanceId", &volume.instance), ("Device", device)];
+        self.account.ec2("DetachVolume", &parameters).unwrap();
+    }
+
+    /// `kops-wipe-masters audit`, some minutes after the last backup.
+    pub fn audit(&self, arguments: &[&str]) -> Cmd {
+        Cmd::new(env!("CARGO_BIN_EXE_kops-wipe-masters"))
+            .unwrap()
+            .envs(self.moto.env())
+            .now(NOW)
+            .args(["audit", "--name", CLUSTER, "--state", &format!("s3://{BUCKET}")])
+            .args(arguments)
+    }
+
+    pub fn audited(&self) -> (Ended, Value) {
+        let ended = self.audit(&["-o", "json"]).run().unwrap();
+        let rows = serde_json::from_str(&ended.stdout).unwrap_or(Value::Null);
+        (ended, rows)
+    }
+}
+
+/// `finding etcd objects` of each row.
+pub fn told(rows: &Value) -> Vec<String> {
+    let rows = rows.as_array().unwrap();
+    rows.iter()
+        .map(|row| {
+            let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
+            let objects: Vec<&str> = row["objects"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            match row["finding"].as_str() {
+                Some("smallest-cure") => format!("cure {}", text("cure")),
+                _ => format!("{} {} {}", text("finding"), text("etcd"), objects.join(" ")),
+            }
+        })
+        .collect()
+}

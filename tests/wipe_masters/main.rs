@@ -1,0 +1,14 @@
+//! `kops-wipe-masters` as an operator calls it: real moto with clusters as kops makes them, and a real state store.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic"
+)]
+
+mod audit;
+mod audit_stand;
+mod stand;
+mod wiping;
