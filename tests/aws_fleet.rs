@@ -85,7 +85,7 @@ async fn each_cluster_is_told_from_one_whose_name_ends_in_its_own() {
     assert!(instance.launched.is_some() && instance.private_ips.len() == 1);
     assert_eq!(instance.volumes.len(), 3, "root, main and events: {instance:?}");
     let asked = vec![id.clone(), "i-0123456789abcdef0".to_owned()];
-    assert_eq!(fleet.instances(&asked).await.unwrap(), [instance.clone()]);
+    assert_eq!(fleet.instances(&asked).await.unwrap(), std::slice::from_ref(instance));
 
     let volumes = fleet.volumes_of(A).await.unwrap();
     assert_eq!(volumes.len(), 8, "three masters, main and events, two claims");
@@ -102,7 +102,7 @@ async fn each_cluster_is_told_from_one_whose_name_ends_in_its_own() {
         (id.as_str(), "attached")
     );
     let tagged = fleet.volumes_tagged("Name", "a.etcd-main.a.example.com").await.unwrap();
-    assert_eq!(tagged, [main.clone()]);
+    assert_eq!(tagged, std::slice::from_ref(main));
     // A wildcard of AWS' filters is an ordinary character to us.
     assert!(
         fleet

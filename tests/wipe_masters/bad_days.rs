@@ -250,3 +250,40 @@ fn a_home_that_cannot_be_written_is_no_obstacle() {
     let again = small();
     let _ = again.wipe_yes(&[]).without_env("HOME").run().unwrap().success();
 }
+
+#[test]
+fn a_master_that_was_detached_by_hand_and_protected_is_named_with_the_cure() {
+    let stand = small();
+    let master = &stand.built.masters[0];
+    let detach = [
+        ("AutoScalingGroupName", master.group.as_str()),
+        ("InstanceIds.member.1", master.instance.as_str()),
+        ("ShouldDecrementDesiredCapacity", "true"),
+    ];
+    // As kops has it: a group of one may be empty for a while.
+    let empty = [("AutoScalingGroupName", master.group.as_str()), ("MinSize", "0")];
+    stand.account.scaling("UpdateAutoScalingGroup", &empty).unwrap();
+    stand.account.scaling("DetachInstances", &detach).unwrap();
+    let protect = |on: &str| {
+        let attribute = [
+            ("InstanceId", master.instance.as_str()),
+            ("DisableApiTermination.Value", on),
+        ];
+        stand.account.ec2("ModifyInstanceAttribute", &attribute).unwrap();
+    };
+    protect("true");
+    let before = stand.rest();
+    let _ = stand.wipe(&[]).run().unwrap().success().stdout_has("outside any group");
+    let _ = stand
+        .wipe_yes(&[])
+        .run()
+        .unwrap()
+        .code(4)
+        .stderr_has("given up: terminate")
+        .stderr_has("which uses it, is still there")
+        .stderr_has("--no-disable-api-termination --instance-id i-");
+    protect("false");
+    let _ = stand.wipe_yes(&[]).run().unwrap().success();
+    stand.assert_wiped();
+    assert_eq!(stand.rest(), before);
+}

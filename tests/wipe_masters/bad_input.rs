@@ -161,25 +161,21 @@ fn what_cannot_be_told_apart_refuses() {
     let stand = Stand::new();
     let node = &stand.built.others[0];
     let volume = &stand.built.etcd_volumes[0];
-    let cases: [(&str, &[(&str, &str)], &str); 3] = [
+    let cases = [
         (
             node.instance.as_str(),
-            &[("k8s.io/role/etcd", "1")],
+            ("k8s.io/role/etcd", "1"),
             "its role is not known: k8s.io/role/etcd=1",
         ),
         (
             node.instance.as_str(),
-            &[("k8s.io/role/master", "1")],
+            ("k8s.io/role/master", "1"),
             "its roles contradict each other",
         ),
-        (
-            volume.id.as_str(),
-            &[("CSIVolumeName", "pvc-1")],
-            "as a PersistentVolume",
-        ),
+        (volume.id.as_str(), ("CSIVolumeName", "pvc-1"), "as a PersistentVolume"),
     ];
-    for (id, tags, why) in cases {
-        stand.account.tag(id, tags).unwrap();
+    for (id, tag, why) in cases {
+        stand.account.tag(id, &[tag]).unwrap();
         let before = stand.picture();
         let _ = stand.wipe(&[]).run().unwrap().success().stdout_has(why);
         let _ = stand
@@ -190,8 +186,7 @@ fn what_cannot_be_told_apart_refuses() {
             .stderr_has("refused by")
             .stderr_has(why);
         assert_eq!(stand.picture(), before);
-        let keys: Vec<&str> = tags.iter().map(|(key, _)| *key).collect();
-        stand.account.untag(id, &keys).unwrap();
+        stand.account.untag(id, &[tag.0]).unwrap();
     }
     // An etcd volume on a node.
     let moved = [

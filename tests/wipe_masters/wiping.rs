@@ -191,7 +191,7 @@ fn survivors_of_their_groups_are_terminated_one_by_one() {
         .filter(|request| request.action() == Some("TerminateInstances"))
         .flat_map(|request| request.names())
         .collect();
-    assert_eq!(terminations, [survivor.instance.clone()]);
+    assert_eq!(terminations, std::slice::from_ref(&survivor.instance));
 }
 
 #[test]

@@ -325,23 +325,22 @@ impl<R: Record> Running<'_, R> {
                     match &error.kind {
                         // The next look tells what came of it.
                         FleetErrorKind::NotFound => {}
-                        FleetErrorKind::AccessDenied(_) => {
-                            let gave_up = (ui::chain(&error), error.hint());
-                            self.record.line(thing, &format!("given up: {}", gave_up.0), 0, 0);
-                            self.given_up.insert(thing.clone(), gave_up);
-                        }
+                        FleetErrorKind::AccessDenied(_) => self.give_up(thing, &error),
                         kind if is_final(kind) => ends = Some(error),
-                        _ if *tries >= TRIES => {
-                            let gave_up = (ui::chain(&error), error.hint());
-                            self.record.line(thing, &format!("given up: {}", gave_up.0), 0, 0);
-                            self.given_up.insert(thing.clone(), gave_up);
-                        }
+                        _ if *tries >= TRIES => self.give_up(thing, &error),
                         _ => self.record.note(&format!("trying again: {}", ui::chain(&error))),
                     }
                 }
             }
         }
         ends.map_or(Ok(()), Err)
+    }
+
+    fn give_up(&mut self, thing: &Thing, error: &FleetError) {
+        let why = ui::chain(error);
+        self.record.line(thing, &format!("given up: {why}"), 0, 0);
+        let cure = error.hint().or_else(|| unprotect(thing, error));
+        self.given_up.insert(thing.clone(), (why, cure));
     }
 
     fn end(&self, stands: &[(Thing, Standing)]) -> Result<(), Box<Stopped>> {
@@ -377,6 +376,17 @@ impl<R: Record> Running<'_, R> {
             cure,
         })
     }
+}
+
+/// Auto Scaling does not ask for termination protection; EC2 does, of a master outside any group.
+fn unprotect(thing: &Thing, error: &FleetError) -> Option<String> {
+    let protected = matches!(&error.kind, FleetErrorKind::Other(words) if words.starts_with("OperationNotPermitted"));
+    (protected && thing.kind == Kind::Instance).then(|| {
+        format!(
+            "take its termination protection off: `aws ec2 modify-instance-attribute --no-disable-api-termination --instance-id {}`",
+            thing.id
+        )
+    })
 }
 
 /// After a snapshot a deletion follows: that is no repetition.

@@ -339,7 +339,6 @@ async fn carry_out(prepared: Prepared, args: &Args, context: &Context, consent: 
     if let Some(copy) = journal.copy() {
         ui.detail(&format!("and in {}", copy.display()));
     }
-    let mut interrupted = Interrupted { ui, armed: true };
     for pin in pins {
         pinning::pin(session.objects(), pin, consent).await?;
         ui.note(&format!("pinned backup {} in {}", pin.name, pin.to));
@@ -357,6 +356,7 @@ async fn carry_out(prepared: Prepared, args: &Args, context: &Context, consent: 
         poll: args.pace.poll,
         timeout: args.pace.timeout,
     };
+    let mut interrupted = Interrupted { ui, armed: true };
     let ended = apply::apply(plan, context.fleet.as_ref(), &first, pace, &mut screen, consent).await;
     interrupted.armed = false;
     if let Err(stopped) = ended {

@@ -75,6 +75,23 @@ mod tests {
     }
 
     #[test]
+    fn every_plugin_has_a_template_that_names_its_own_archives() {
+        for plugin in crate::dist::PLUGINS {
+            let name = plugin.trim_start_matches("kubectl-");
+            let template = fs::read_to_string(paths::root().join(format!("krew-manifests/{name}.yaml"))).unwrap();
+            let own = |archive: &str| {
+                archive
+                    .starts_with(&format!("{plugin}_"))
+                    .then(|| "5ca1ab1e".to_owned())
+            };
+            let filled = fill(&template, "someone/tools", own).unwrap();
+            assert_eq!(filled.matches("sha256: \"5ca1ab1e\"").count(), 4, "{plugin}");
+            assert_eq!(filled.matches(&format!("bin: {plugin}\n")).count(), 4, "{plugin}");
+            assert!(filled.contains(&format!("metadata:\n  name: {name}\n")), "{plugin}");
+        }
+    }
+
+    #[test]
     fn nothing_built_is_an_error() {
         assert!(fill(&template(), "someone/tools", |_| None).is_err());
     }
