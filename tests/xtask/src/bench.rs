@@ -6,6 +6,7 @@ mod size;
 mod snapshot;
 mod startup;
 mod verify;
+mod wipe;
 
 use std::error::Error;
 use std::fs;
@@ -50,7 +51,13 @@ struct Row {
     aim: &'static str,
 }
 
-const ALL: [Bench; 4] = [verify::BENCH, startup::BENCH, size::BENCH, masterleases::BENCH];
+const ALL: [Bench; 5] = [
+    verify::BENCH,
+    startup::BENCH,
+    size::BENCH,
+    masterleases::BENCH,
+    wipe::BENCH,
+];
 
 const BACKUPS: &str = "kubectl-etcd-backups";
 

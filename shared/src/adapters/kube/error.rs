@@ -62,15 +62,19 @@ fn of_transport(error: &kube::Error) -> KubeErrorKind {
     let mut innermost = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause {
-        let tls = next
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(reason)) = tls {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = tls_of(next) {
             return KubeErrorKind::NotTrusted(reason.to_string());
         }
         innermost = next.to_string();
         cause = next.source();
     }
     KubeErrorKind::Unreachable(innermost)
+}
+
+/// What TLS said. An error of I/O holds it as its content, which is none of its causes, and may hold another one of I/O instead.
+fn tls_of<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls);
+    }
+    tls_of(error.downcast_ref::<std::io::Error>()?.get_ref()?)
 }
