@@ -149,10 +149,10 @@ fn compare(
     if count != u64::try_from(wanted.len()).ok() {
         return Err(format!("etcdutl says {count:?} keys, and {} were read", wanted.len()).into());
     }
-    let missing = wanted.iter().filter(|(key, _)| !live.contains_key(key)).count();
+    let missing = wanted.keys().filter(|key| !live.contains_key(*key)).count();
     let same = wanted
         .iter()
-        .filter(|(key, value)| live.get(key) == Some(value))
+        .filter(|(key, value)| live.get(*key) == Some(value))
         .count();
     say::line(&format!(
         "etcd {etcd}: {} keys in the backup, {missing} missing, {same} with the very same value, {} in etcd now",
