@@ -137,7 +137,7 @@ fn an_etcd_that_brings_back_something_else_is_found_out() {
         .store
         .path()
         .join(CLUSTER)
-        .join("backups/etcd/main/2026-11-22T15:19:01Z-000001/etcd.backup.gz");
+        .join("backups/etcd/main/2026-11-22T15:19:01Z-000002/etcd.backup.gz");
     let script = format!(
         "#!/bin/sh\ncase $2 in restore) /usr/bin/gzip -dc {other} > $3.other; f=$3.other; shift 3; exec {real} snapshot restore $f \
          \"$@\";; esac\nexec {real} \"$@\"\n",

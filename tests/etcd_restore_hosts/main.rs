@@ -16,4 +16,5 @@ mod logs;
 mod nodes;
 mod restart_etcd;
 mod restart_kubelet;
+mod runbook;
 mod stand;

@@ -9,7 +9,7 @@ use runbook_kit::exit::Exit;
 use crate::context::Context;
 use crate::{
     bare, cancel, cleanup, commands, completion, drill, logs, man, plan, queue, restart_etcd, restart_kubelet, run,
-    status,
+    runbook, status,
 };
 
 /// Restore the etcd clusters from their backups, until the Kubernetes API serves
@@ -46,6 +46,7 @@ pub enum Command {
     Logs(Box<logs::Args>),
     Cleanup(cleanup::Args),
     Drill(drill::Args),
+    Runbook(Box<runbook::Args>),
     #[command(after_help = "Example:\n  kubectl etcd-restore completion --install")]
     Completion(runbook_kit::completion::Args),
     Man(man::Args),
@@ -71,6 +72,7 @@ impl Cli {
             Command::Logs(args) => logs::run(*args, context).await,
             Command::Cleanup(args) => cleanup::run(args, context).await,
             Command::Drill(args) => drill::run(args, context).await,
+            Command::Runbook(args) => runbook::run(*args, context).await,
             Command::Completion(args) => completion::run(args, context),
             Command::Man(args) => man::run(args, context),
             Command::Complete(words) => completion::complete(words, context),

@@ -24,6 +24,7 @@ mod ready;
 mod restart_etcd;
 mod restart_kubelet;
 mod run;
+mod runbook;
 mod standing;
 mod status;
 mod survey;

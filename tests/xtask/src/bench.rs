@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what the plugins cost, measured beside what they replace.
 
+mod events;
 mod masterleases;
 mod measure;
 mod size;
@@ -51,12 +52,13 @@ struct Row {
     aim: &'static str,
 }
 
-const ALL: [Bench; 5] = [
+const ALL: [Bench; 6] = [
     verify::BENCH,
     startup::BENCH,
     size::BENCH,
     masterleases::BENCH,
     wipe::BENCH,
+    events::BENCH,
 ];
 
 const BACKUPS: &str = "kubectl-etcd-backups";

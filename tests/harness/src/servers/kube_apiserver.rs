@@ -1,7 +1,7 @@
 //! A real kube-apiserver on a real etcd.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -35,6 +35,8 @@ pub struct KubeApiServer {
     advertise: String,
 }
 
+/// The token of somebody who may do nothing.
+const NOBODY: &str = "a-token-of-nobody";
 /// Whom the server takes for an administrator.
 const TOKEN: &str = "a-token-for-tests";
 const AUTHORIZATION: &str = "Authorization: Bearer a-token-for-tests\r\nContent-Type: application/json\r\n";
@@ -90,7 +92,10 @@ impl KubeApiServer {
             .write(folder.path(), "apiserver")?;
         // Any key pair will do for service accounts: a certificate stands for its public key.
         let (account, account_key) = options.cluster_ca.issue(Usage::Client)?.write(folder.path(), "sa")?;
-        let tokens = write("tokens.csv", &format!("{TOKEN},admin,admin,system:masters\n"))?;
+        let tokens = write(
+            "tokens.csv",
+            &format!("{TOKEN},admin,admin,system:masters\n{NOBODY},nobody,nobody\n"),
+        )?;
 
         let mut command = Command::new(program);
         command.args([
@@ -154,6 +159,50 @@ impl KubeApiServer {
     #[must_use]
     pub fn advertised(&self) -> &str {
         &self.advertise
+    }
+
+    /// Writes a kubeconfig for an administrator, whose only context is `context`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn kubeconfig(&self, folder: &Path, context: &str, ca: &Ca) -> Result<PathBuf, Error> {
+        self.kubeconfig_of(folder, context, ca, TOKEN)
+    }
+
+    /// The same for a user who may do nothing.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn kubeconfig_of_nobody(&self, folder: &Path, context: &str, ca: &Ca) -> Result<PathBuf, Error> {
+        self.kubeconfig_of(folder, context, ca, NOBODY)
+    }
+
+    /// The same with credentials that the server does not know, or no longer.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn kubeconfig_expired(&self, folder: &Path, context: &str, ca: &Ca) -> Result<PathBuf, Error> {
+        self.kubeconfig_of(folder, context, ca, "a-token-of-yesterday")
+    }
+
+    fn kubeconfig_of(&self, folder: &Path, context: &str, ca: &Ca, token: &str) -> Result<PathBuf, Error> {
+        let authority = crate::pki::write(folder, "api-ca.crt", ca.certificate())?;
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: {context}\nclusters:\n- name: {context}\n  cluster:\n    \
+             server: https://127.0.0.1:{port}\n    certificate-authority: {authority}\nusers:\n- name: {context}\n  user:\n    \
+             token: {token}\ncontexts:\n- name: {context}\n  context:\n    cluster: {context}\n    user: {context}\n",
+            port = self.port,
+            authority = authority.display()
+        );
+        crate::pki::write(folder, &format!("kubeconfig-{token}"), &text)
+    }
+
+    /// Replaces an object.
+    ///
+    /// # Errors
+    /// See [`KubeApiServer::get`].
+    pub fn replace(&self, path: &str, object: &Value) -> Result<Value, Error> {
+        self.call("PUT", path, object.to_string().as_bytes())
     }
 
     /// Asks for an object.
