@@ -5,7 +5,7 @@ use std::fs;
 use harness::store::CLUSTER;
 use serde_json::json;
 
-use crate::stand::{EVENTS, MAIN, NOW, RESTORED, Stand, tree};
+use crate::stand::{EVENTS, MAIN, NOW, RESTORED, Stand, restore, tree};
 
 const NAME: &str = "2026-11-22T15:21:36Z-000000";
 
@@ -252,5 +252,32 @@ fn there_is_no_such_backup_or_no_such_etcd() {
         .unwrap()
         .code(2)
         .stderr_has("beginning of 5 backups");
+    assert_eq!(tree(stand.root()), before);
+}
+
+#[test]
+fn a_kubectl_context_is_no_name_for_what_wipes_an_etcd() {
+    let stand = Stand::new(RESTORED);
+    let kubeconfig = stand.root().join("kubeconfig");
+    fs::write(
+        &kubeconfig,
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: {CLUSTER}\nclusters:\n- name: {CLUSTER}\n  cluster: {{server: 'http://127.0.0.1:1'}}\n\
+             users:\n- name: u\n  user: {{token: t}}\ncontexts:\n- name: {CLUSTER}\n  context: {{cluster: {CLUSTER}, user: u}}\n"
+        ),
+    )
+    .unwrap();
+    let before = tree(stand.root());
+    let by_context = |arguments: &str| {
+        let command = restore(arguments).args(["--state", &stand.url()]);
+        command.env("KUBECONFIG", &kubeconfig).run().unwrap()
+    };
+    by_context("plan -o name").success();
+    for arguments in ["run --yes", "queue latest-good --yes"] {
+        by_context(arguments)
+            .code(2)
+            .stderr_has("no cluster is named")
+            .stderr_has("--name");
+    }
     assert_eq!(tree(stand.root()), before);
 }

@@ -107,6 +107,27 @@ fn an_etcd_that_is_alive_wants_the_clusters_name_and_its_leader_restarted() {
 }
 
 #[test]
+fn a_store_of_no_cluster_cannot_agree_to_lose_one() {
+    let stand = Stand::new(RESTORED);
+    let elsewhere = stand.root().join("elsewhere");
+    store::copy_folder(&stand.base("main"), &elsewhere).unwrap();
+    let mut options = stand.manager("main");
+    options.alive = true;
+    let _manager = ControlLoopStandIn::start(options).unwrap();
+    let run = |more: &str| {
+        let url = format!("main=file://{}", elsewhere.display());
+        let arguments = format!(
+            "run --yes --store {url} --endpoints http://{}:4001 {more}",
+            stand.address
+        );
+        crate::stand::restore(&arguments).run().unwrap()
+    };
+    let ended = run("");
+    ended.code(2).stderr_has("main is alive, and no cluster is named");
+    assert!(!elsewhere.join("control/2026-11-22T15:21:36Z-000000").exists());
+}
+
+#[test]
 fn events_can_be_seeded_anew_instead() {
     let stand = Stand::new(RESTORED);
     let (_main, events) = (stand.start("main"), stand.start("events"));

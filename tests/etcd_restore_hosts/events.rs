@@ -36,7 +36,7 @@ impl Events {
     fn fill(&self, count: usize) {
         let lease = self.etcd.grant_lease(600).unwrap();
         let put = |n: usize| Put {
-            lease: if n % 5 == 0 { lease } else { 0 },
+            lease: if n.is_multiple_of(5) { lease } else { 0 },
             ..Put::new(key(n), vec![b'v'; 300])
         };
         let mut puts: Vec<Put> = (0..count).map(put).collect();
@@ -115,7 +115,7 @@ fn all_gone_but_the_living(version: EtcdVersion) {
     for n in (0..5_000).step_by(5) {
         assert!(left.iter().any(|(found, _)| *found == key(n)), "{} lives", key(n));
     }
-    let gone = |n: &usize| n % 5 != 0 && !left.iter().any(|(found, _)| *found == key(*n));
+    let gone = |n: &usize| !n.is_multiple_of(5) && !left.iter().any(|(found, _)| *found == key(*n));
     // What was rewritten after its deletion counts as deleted, too, and is there again.
     assert!(done["deleted"].as_u64().unwrap() >= (0..5_000).filter(gone).count() as u64);
     assert_eq!(events.etcd.keys(b"/registry/event").unwrap().len(), left.len() + 2);

@@ -421,12 +421,11 @@ fn of_etcd(access: &EtcdAccessArgs, etcd: &str, only: bool) -> Result<EtcdAccess
             None => only.then(|| text.clone()),
         })
         .collect();
-    if own.endpoints.is_empty() && !access.endpoints.is_empty() {
-        if access.via == Via::Direct || access.host.is_empty() {
-            return Err(format!(
-                "no endpoint is given for it: --endpoints {etcd}=https://HOST:PORT"
-            ));
-        }
+    let elsewhere = access.via != Via::Direct && !access.host.is_empty();
+    if own.endpoints.is_empty() && !access.endpoints.is_empty() && !elsewhere {
+        return Err(format!(
+            "no endpoint is given for it: --endpoints {etcd}=https://HOST:PORT"
+        ));
     }
     Ok(own)
 }

@@ -13,6 +13,7 @@ use crate::choose::{Choice, WantedArgs};
 use crate::context::Context;
 use crate::order::{Done, order};
 use crate::plan::{self, Blocked, is_text};
+use crate::run;
 use crate::survey::{Survey, Target, Wish, survey};
 
 /// Queue the command that makes etcd-manager restore a backup, and do no more
@@ -109,6 +110,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
     if session.format == Format::Prometheus {
         return Err(output::no_metrics().into());
+    }
+    if args.yes {
+        run::named_by_the_user(context)?;
     }
     let mut catalogs = session.catalogs().await?;
     // Named for one etcd cluster it is no matter of the others.

@@ -8,7 +8,7 @@ use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
 use runbook_kit::domain::restore::command_name;
 use runbook_kit::domain::units;
-use runbook_kit::error::{AnyFailure, Failure};
+use runbook_kit::error::{AnyFailure, Failure, UsageError};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Format};
 use runbook_kit::ports::{PutMode, StoreErrorKind};
@@ -163,6 +163,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if session.format == Format::Prometheus {
         return Err(output::no_metrics().into());
     }
+    if args.consent.yes {
+        named_by_the_user(context)?;
+    }
     let catalogs = session.catalogs().await?;
     let wish = Wish {
         wanted: &args.wanted,
@@ -187,7 +190,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             .ui
             .note(&format!("going on with the run that began at {:.0}", record.started));
     }
-    if let Some(blocked) = Blocked::of(&survey) {
+    // Where all is ordered already there is nothing left to refuse: looking on is safe.
+    let all_ordered = survey.targets.iter().all(|target| target.ordered.is_some());
+    if let Some(blocked) = Blocked::of(&survey).filter(|_| !all_ordered) {
         return Err(blocked.into());
     }
     let Some(consent) = agree(&args.consent, &survey)? else {
@@ -252,11 +257,26 @@ impl<'a> Report<'a> {
     }
 }
 
+/// What wipes an etcd does not go by a kubectl context: that is too easily another cluster's.
+pub fn named_by_the_user(context: &Context) -> Result<(), AnyFailure> {
+    if context.session.cluster.store.is_empty() {
+        context.explicit_name()?;
+    }
+    Ok(())
+}
+
 /// An etcd that lives loses what it holds: that wants the cluster's name.
 fn agree(args: &StrongConsentArgs, survey: &Survey<'_>) -> Result<Option<Consent>, AnyFailure> {
     let alive = survey.alive();
     if alive.is_empty() {
         return Ok(confirm::plain(args.yes));
+    }
+    if survey.facts.cluster.is_empty() {
+        return Err(
+            UsageError::new(format!("{} is alive, and no cluster is named", alive.join(" and ")))
+                .hint("pass --name, so that the name can be asked for")
+                .into(),
+        );
     }
     let lost: Vec<String> = survey
         .targets

@@ -80,10 +80,13 @@ impl Facts {
     }
 }
 
+/// Writes one step.
+type Step = fn(&Facts) -> String;
+
 /// The whole text.
 pub fn markdown(facts: &Facts) -> String {
     let mut text = head(facts);
-    let steps: [(&str, fn(&Facts) -> String); 8] = [
+    let steps: [(&str, Step); 8] = [
         ("Look, before anything is changed", look),
         ("Choose and keep a backup", choose),
         ("Wipe the masters", wipe),

@@ -30,7 +30,7 @@ fn run(binary: &Path) -> Rows {
     let lease = etcd.grant_lease(3600)?;
     for first in (0..EVENTS).step_by(10_000) {
         let put = |n: usize| Put {
-            lease: if n % LIVING == 0 { lease } else { 0 },
+            lease: if n.is_multiple_of(LIVING) { lease } else { 0 },
             ..Put::new(key(n), vec![b'v'; 400])
         };
         etcd.put(&(first..first + 10_000).map(put).collect::<Vec<_>>())?;
