@@ -1,6 +1,13 @@
 //! Consent: a proof, made only here, that the user has seen what would happen and wants it.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -51,17 +58,24 @@ pub enum Refusal {
         /// What had to be given.
         wanted: String,
     },
+    /// Ctrl-C instead of an answer.
+    #[error("interrupted: nothing was changed")]
+    Interrupted,
 }
 
 impl Failure for Refusal {
     fn exit(&self) -> Exit {
-        Exit::Refused
+        match self {
+            Self::WrongName { .. } | Self::NoTerminal { .. } => Exit::Refused,
+            Self::Interrupted => Exit::Interrupted,
+        }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::WrongName { wanted, .. } => Some(format!("type the cluster's name, {wanted}, in full")),
             Self::NoTerminal { wanted } => Some(format!("pass --confirm {wanted}")),
+            Self::Interrupted => None,
         }
     }
 }
@@ -105,9 +119,38 @@ fn ask(cluster: &str, question: &str) -> Result<String, Refusal> {
     let mut stderr = std::io::stderr().lock();
     write!(stderr, "{question}\nType the cluster's name to go on: ").map_err(|_| refused())?;
     stderr.flush().map_err(|_| refused())?;
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(|_| refused())?;
-    Ok(line.trim().to_owned())
+    drop(stderr);
+    read_line()
+        .map(|line| line.trim().to_owned())
+        .ok_or(Refusal::Interrupted)
+}
+
+/// A line from the terminal; `None` where Ctrl-C comes first. The command waits for nothing else meanwhile, so nobody else would
+/// see the signal: it is looked for here.
+fn read_line() -> Option<String> {
+    let (sender, answer) = mpsc::channel();
+    // Ends with the process, if no answer comes.
+    thread::spawn(move || {
+        let mut line = String::new();
+        // What cannot be read is no name.
+        let _ = std::io::stdin().lock().read_line(&mut line);
+        sender.send(line)
+    });
+    let mut interrupts = Handle::try_current()
+        .ok()
+        .and_then(|_| signal(SignalKind::interrupt()).ok());
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        match answer.recv_timeout(Duration::from_millis(50)) {
+            Ok(line) => return Some(line),
+            Err(RecvTimeoutError::Disconnected) => return Some(String::new()),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let interrupted = interrupts.as_mut().map(|interrupts| interrupts.poll_recv(&mut context));
+        if matches!(interrupted, Some(Poll::Ready(_))) {
+            return None;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod help;
 mod plan;
 mod queue;
 mod run;
+mod run_restart;
 mod run_resumed;
 mod s3;
 mod stand;

@@ -194,3 +194,52 @@ fn a_run_left_long_ago_is_not_gone_on_with() {
     };
     late().run().unwrap().code(3).stderr_has("--anew");
 }
+
+#[test]
+fn an_api_that_never_gets_ready_ends_the_wait_with_its_last_answer() {
+    let stand = Stand::new(RESTORED);
+    let _main = stand.start("main");
+    // An address where nobody listens, as a load balancer without masters.
+    let kubeconfig = stand.root().join("kubeconfig");
+    fs::write(
+        &kubeconfig,
+        "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters:\n- name: x\n  cluster: {server: 'http://127.0.0.1:1'}\n\
+         users:\n- name: x\n  user: {token: t}\ncontexts:\n- name: x\n  context: {cluster: x, user: x}\n",
+    )
+    .unwrap();
+    let run = format!(
+        "run --etcd main --yes --api-timeout 2s --kubeconfig {}",
+        kubeconfig.display()
+    );
+    stand
+        .seeing(&run)
+        .run()
+        .unwrap()
+        .code(4)
+        .stderr_has("every etcd is restored, and the API was not ready within 2 s: nobody answers")
+        .stderr_has("kubectl etcd-restore restart-kubelet");
+    assert!(stand.queued("main").is_empty());
+    // A context of another name is another cluster's, unless it was named for this.
+    let other = stand.seeing("run --etcd main --yes").env("KUBECONFIG", &kubeconfig);
+    other.run().unwrap().success().stdout_has("out of sight: the API");
+}
+
+#[test]
+fn a_cluster_of_one_master_is_restored_as_well() {
+    let stand = Stand::new(RESTORED);
+    for spec in ["cluster-completed.spec", "config"] {
+        let path = stand.root().join(store::CLUSTER).join(spec);
+        let text = fs::read_to_string(&path).unwrap();
+        let kept: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.contains("us-east-1b") && !line.contains("us-east-1c"))
+            .collect();
+        fs::write(path, kept.join("\n") + "\n").unwrap();
+    }
+    let spec = r#"{"memberCount":1,"etcdVersion":"3.5.35"}"#;
+    stand.write(&stand.control("main", "etcd-cluster-spec"), spec);
+    let _main = stand.start("main");
+    stand.seeing("run --etcd main --yes").run().unwrap().success();
+    let kept = fs::read(stand.control("main", "etcd-cluster-spec")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap()["memberCount"], 1);
+}

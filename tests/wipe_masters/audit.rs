@@ -64,6 +64,9 @@ fn mixed_up_volumes_are_told_with_the_commands_that_mend_them() {
             "cure mend-members".to_owned(),
         ]
     );
+    let retag = rows[1]["command"].as_str().unwrap();
+    let wanted = format!("--resources {events_c} --tags 'Key=k8s.io/etcd/events,Value=c/a,b,c'");
+    assert!(retag.contains(&wanted), "{retag}");
     let detach = rows[0]["command"].as_str().unwrap();
     assert!(
         detach.contains(&format!("aws ec2 detach-volume --region us-east-1 --volume-id {b}")),

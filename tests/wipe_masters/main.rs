@@ -8,7 +8,15 @@
     reason = "a test fails by a panic"
 )]
 
+mod alive;
 mod audit;
 mod audit_stand;
+mod back;
+mod bad_days;
+mod bad_input;
+mod help;
+mod interlock;
+mod kills;
 mod stand;
+mod typed;
 mod wiping;

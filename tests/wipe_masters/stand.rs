@@ -17,8 +17,10 @@ pub struct Stand {
     pub moto: Moto,
     pub account: AwsAccount,
     pub built: Built,
-    pub other: Built,
+    /// Of the masters: without tags, they go with their instance.
+    root_volumes: BTreeSet<String>,
     state: TempDir,
+    in_s3: bool,
     /// Kept from command to command, as an operator's is.
     home: TempDir,
 }
@@ -31,7 +33,11 @@ impl Stand {
 
     /// This cluster, and another one.
     pub fn with(cluster: &KopsCluster) -> Self {
-        let moto = Moto::start().unwrap();
+        Self::on(Moto::start().unwrap(), cluster)
+    }
+
+    /// The same on a moto that holds nothing.
+    fn on(moto: Moto, cluster: &KopsCluster) -> Self {
         let account = AwsAccount::of(&moto);
         let built = cluster.build(&account).unwrap();
         let other = KopsCluster {
@@ -39,7 +45,18 @@ impl Stand {
             older: true,
             ..KopsCluster::new(OTHER)
         };
-        let other = other.build(&account).unwrap();
+        other.build(&account).unwrap();
+        let masters: Vec<String> = built
+            .masters
+            .iter()
+            .map(|master| format!("[\"{}\"]", master.instance))
+            .collect();
+        let everything = account.picture().unwrap().0;
+        let root_volumes = everything
+            .into_iter()
+            .filter(|(_, what)| what.contains("tags {}") && masters.iter().any(|master| what.contains(master)))
+            .map(|(id, _)| id)
+            .collect();
         let state = tempfile::tempdir().unwrap();
         let base = format!("file://{}", state.path().display());
         store::make_state_store(state.path(), &base, "state-store-restored").unwrap();
@@ -47,8 +64,9 @@ impl Stand {
             moto,
             account,
             built,
-            other,
+            root_volumes,
             state,
+            in_s3: false,
             home: tempfile::tempdir().unwrap(),
         }
     }
@@ -57,8 +75,22 @@ impl Stand {
         self.state.path()
     }
 
+    /// The same with the state store where it usually is: in S3, which is moto, too.
+    pub fn with_state_in_s3(moto: Moto, cluster: &KopsCluster) -> Self {
+        let mut stand = Self::on(moto, cluster);
+        stand.moto.create_bucket(BUCKET).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        store::make_state_store(folder.path(), &format!("s3://{BUCKET}"), "state-store-restored").unwrap();
+        stand.moto.upload_folder(BUCKET, "", folder.path()).unwrap();
+        stand.in_s3 = true;
+        stand
+    }
+
     pub fn url(&self) -> String {
-        format!("file://{}", self.root().display())
+        match self.in_s3 {
+            true => format!("s3://{BUCKET}"),
+            false => format!("file://{}", self.root().display()),
+        }
     }
 
     /// `kops-wipe-masters` on this state store and account.
@@ -92,6 +124,37 @@ impl Stand {
         self.account.picture().unwrap()
     }
 
+    /// What is there beside the control plane.
+    pub fn rest(&self) -> Picture {
+        let masters = self.masters();
+        let out = masters.iter().chain(&self.root_volumes);
+        self.picture().without(out.map(String::as_str))
+    }
+
+    /// Whether all etcd volumes are hidden and nothing else is left of the masters.
+    pub fn assert_wiped(&self) {
+        let now = self.picture();
+        for master in &self.built.masters {
+            assert!(
+                !now.has(&master.group) && !now.has(&master.instance),
+                "{}",
+                master.group
+            );
+        }
+        for volume in &self.built.etcd_volumes {
+            let tags = self.account.volume_tags(&volume.id).unwrap();
+            assert_eq!(tags["kops-recovery/quarantined"], CLUSTER, "{tags:?}");
+            assert_eq!(
+                tags[&format!("kops-recovery/was/k8s.io/etcd/{}", volume.etcd)]
+                    .split('/')
+                    .next(),
+                Some(volume.member.as_str())
+            );
+            let known = tags.keys().find(|key| !key.starts_with("kops-recovery/"));
+            assert_eq!(known, None, "{tags:?}");
+        }
+    }
+
     /// All that a wipe may touch.
     pub fn masters(&self) -> BTreeSet<String> {
         let masters = self.built.masters.iter();
@@ -104,20 +167,18 @@ impl Stand {
 
     /// The journals in the state store, in their order.
     pub fn journals(&self) -> Vec<serde_json::Value> {
-        let folder = self.root().join(CLUSTER).join("backups/recovery");
-        let Ok(entries) = std::fs::read_dir(folder) else {
-            return Vec::new();
+        let read = |number: usize| {
+            let path = format!("{CLUSTER}/backups/recovery/wipe-{number:04}.json");
+            let content = match self.in_s3 {
+                true => self.moto.get(BUCKET, &path).ok(),
+                false => std::fs::read(self.root().join(path)).ok(),
+            };
+            content.map(|content| serde_json::from_slice(&content).unwrap())
         };
-        let mut files: Vec<_> = entries
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_file())
-            .collect();
-        files.sort();
-        files
-            .iter()
-            .map(|file| serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap())
-            .collect()
+        (1..).map_while(read).collect()
     }
 }
+
+const BUCKET: &str = "kops-state";
 
 pub const YES: [&str; 5] = ["--yes", "--confirm", CLUSTER, "--poll", "50ms"];

@@ -62,8 +62,8 @@ pub async fn look(context: &Context, cluster: &str, access: &EtcdAccessArgs, cat
 
 /// Only what etcd-manager itself keeps in the store tells that it works: a pinned copy is ours.
 fn newest(catalog: &Catalog) -> Option<Newest> {
-    let mut own = catalog.complete().filter(|backup| backup.in_store);
-    own.next_back().map(|backup| Newest {
+    let own = catalog.complete().rfind(|backup| backup.in_store);
+    own.map(|backup| Newest {
         etcd: catalog.store.etcd.clone(),
         created: backup.name.created(),
         interval: catalog.store.interval,

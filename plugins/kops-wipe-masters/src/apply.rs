@@ -141,6 +141,7 @@ pub async fn apply<R: Record>(
                 running.tell(&stands);
                 // Nothing is begun where a group has a stranger in it already.
                 if !running.changed
+                    && running.given_up.is_empty()
                     && let Some((thing, why)) = stuck(&stands)
                 {
                     let why = format!("{} {}: {why}", thing.kind.word(), thing.id);
@@ -260,7 +261,8 @@ pub const fn may_have_happened(kind: &FleetErrorKind) -> bool {
 impl<R: Record> Running<'_, R> {
     /// Where everything stands; what AWS was asked for a moment ago and does not show yet is waited for.
     fn judge(&mut self, seen: &Seen) -> Vec<(Thing, Standing)> {
-        let mut stands = standings(self.plan, seen, self.run);
+        let given_up = self.given_up.keys().map(|thing| thing.id.as_str()).collect();
+        let mut stands = standings(self.plan, seen, self.run, &given_up);
         for (thing, standing) in &mut stands {
             if !matches!(standing, Standing::Do(_)) {
                 continue;
@@ -360,7 +362,7 @@ impl<R: Record> Running<'_, R> {
                     (_, Standing::Done(_)) => return None,
                     (Some((why, _)), _) => why.clone(),
                     (None, Standing::Waiting(how)) => how.clone(),
-                    (None, Standing::Stuck(how)) => format!("left alone: {how}"),
+                    (None, Standing::Stuck(how)) => how.clone(),
                     (None, Standing::Do(_)) => "not done yet".to_owned(),
                 };
                 Some((thing.clone(), how))
@@ -524,6 +526,23 @@ mod tests {
         assert!(stopped.hint().unwrap().contains("the same command again"));
         // And the next run does what is left.
         run(&fleet, &inventory(), EtcdVolumes::Quarantine).await.0.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_something_given_up_is_not_waited_for() {
+        let fleet = fleet();
+        let group = format!("delete_group control-plane-a.masters.{C}");
+        fleet.fail_once(&group, FleetErrorKind::AccessDenied("no".into()));
+        let (ended, lines) = run(&fleet, &inventory(), EtcdVolumes::Quarantine).await;
+        let stopped = ended.unwrap_err();
+        assert_eq!((stopped.done, stopped.left.len()), (3, 3), "{stopped}\n{lines:?}");
+        assert!(
+            stopped
+                .to_string()
+                .contains("vol-a: i-a, which uses it, is still there"),
+            "{stopped}"
+        );
+        assert!(stopped.hint().unwrap().contains("use credentials that may do this"));
     }
 
     #[tokio::test(start_paused = true)]

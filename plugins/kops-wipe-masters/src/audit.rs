@@ -232,7 +232,7 @@ fn config_base(found: &Discovered, state: &StoreUrl, cluster: &str) -> Result<St
 }
 
 async fn newest(context: &Context, catalog: &Catalog) -> Result<Option<NewestBackup>, AnyFailure> {
-    let Some(backup) = catalog.complete().filter(|backup| backup.in_store).next_back() else {
+    let Some(backup) = catalog.complete().rfind(|backup| backup.in_store) else {
         return Ok(None);
     };
     let meta = examine::meta(context.session.objects(), backup).await?;

@@ -1,7 +1,9 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
-use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs, UnpackArgs};
+use runbook_kit::cli::{self, AwsArgs, OutputArgs, UnpackArgs};
 use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::exit::Exit;
 
@@ -28,6 +30,40 @@ pub struct Cli {
     pub unpack: UnpackArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Which cluster, and where its state is. A kubectl context only leads to its API: it never names what is to be wiped.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterArgs {
+    /// kops state store, s3://bucket[/prefix] or file:///folder [env: KOPS_STATE_STORE; else ~/.kops.yaml]
+    #[arg(long, global = true, value_name = "URL")]
+    pub state: Option<String>,
+    /// Name of the cluster; never taken from a kubectl context [env: KOPS_CLUSTER_NAME]
+    #[arg(long, global = true, value_name = "CLUSTER")]
+    pub name: Option<String>,
+    /// One backup store directly, instead of those that the cluster's spec names; repeatable
+    #[arg(long, global = true, value_name = "[ETCD=]URL")]
+    pub store: Vec<String>,
+    /// kubectl context by which the API is asked whether the cluster is alive [default: the current one]
+    #[arg(long, global = true, value_name = "CONTEXT")]
+    pub context: Option<String>,
+    /// kubeconfig file to find that context in
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+impl From<&ClusterArgs> for cli::ClusterArgs {
+    fn from(args: &ClusterArgs) -> Self {
+        Self {
+            state: args.state.clone(),
+            name: args.name.clone(),
+            store: args.store.clone(),
+            context: args.context.clone(),
+            kubeconfig: args.kubeconfig.clone(),
+            ..Self::default()
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -25,7 +25,7 @@ pub struct Context {
 
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
 pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
-    let session = session::connect(&cli.cluster, &cli.aws, &cli.unpack, cli.output.output, ui)?;
+    let session = session::connect(&(&cli.cluster).into(), &cli.aws, &cli.unpack, cli.output.output, ui)?;
     let fleet = AwsFleet::new(FleetOptions {
         region: cli.aws.region.clone(),
         profile: cli.aws.profile.clone(),

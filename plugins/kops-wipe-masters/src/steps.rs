@@ -53,9 +53,14 @@ pub struct Seen {
     pub snapshots: Vec<Snapshot>,
 }
 
-/// Where each thing of the plan stands.
-pub fn standings(plan: &Plan, seen: &Seen, run: &str) -> Vec<(Thing, Standing)> {
-    let look = Look { plan, seen, run };
+/// Where each thing of the plan stands. Nothing more is done to what is in `given_up`, nor to what waits for that.
+pub fn standings(plan: &Plan, seen: &Seen, run: &str, given_up: &BTreeSet<&str>) -> Vec<(Thing, Standing)> {
+    let look = Look {
+        plan,
+        seen,
+        run,
+        given_up,
+    };
     let thing = |kind, id: &String| Thing { kind, id: id.clone() };
     let groups = plan.auto_scaling_groups.iter();
     let instances = plan.instances.iter();
@@ -71,6 +76,7 @@ struct Look<'a> {
     plan: &'a Plan,
     seen: &'a Seen,
     run: &'a str,
+    given_up: &'a BTreeSet<&'a str>,
 }
 
 impl Look<'_> {
@@ -120,6 +126,9 @@ impl Look<'_> {
         }
         if let Some(group) = self.group_of(instance) {
             return match self.group(group) {
+                Standing::Do(_) if self.given_up.contains(group) => {
+                    Standing::Stuck(format!("its group {group} could not be deleted"))
+                }
                 Standing::Stuck(_) => Standing::Stuck(format!("its group {group} is not deleted")),
                 _ => Standing::Waiting(format!("its group {group} terminates it")),
             };
@@ -176,6 +185,15 @@ impl Look<'_> {
             ));
         }
         if let Some(attachment) = volume.attachments.first() {
+            let user = &attachment.instance;
+            let stays = match self.instance(user) {
+                Standing::Stuck(_) => true,
+                Standing::Do(_) => self.given_up.contains(user.as_str()),
+                Standing::Done(_) | Standing::Waiting(_) => false,
+            };
+            if stays {
+                return Standing::Stuck(format!("{user}, which uses it, is still there"));
+            }
             return Standing::Waiting(format!("{} from {}", detaching(&attachment.state), attachment.instance));
         }
         match volume.state {
@@ -282,7 +300,7 @@ mod tests {
 
     fn standing_with(inventory: &Inventory, mode: EtcdVolumes, seen: Seen, id: &str) -> Standing {
         let plan = planned(inventory, mode);
-        let all = standings(&plan, &seen, "run-1");
+        let all = standings(&plan, &seen, "run-1", &BTreeSet::new());
         all.into_iter().find(|(thing, _)| thing.id == id).unwrap().1
     }
 

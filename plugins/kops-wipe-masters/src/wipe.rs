@@ -55,6 +55,7 @@ pub struct Args {
 
 /// How fast.
 #[derive(Clone, Copy, Debug, ClapArgs)]
+#[command(next_help_heading = "Waiting")]
 pub struct PaceArgs {
     /// How long to wait for AWS until all is done
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = wait)]
@@ -102,9 +103,6 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
     if session.format == Format::Prometheus {
         return Err(output::no_metrics().into());
-    }
-    if !session.cluster.etcd.is_empty() {
-        return Err(UsageError::new("--etcd makes no sense here: all etcd clusters go with their masters").into());
     }
     let reversible = args.etcd_volumes == EtcdVolumes::Quarantine;
     args.interlock.require_reversible(reversible)?;

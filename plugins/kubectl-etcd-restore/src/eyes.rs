@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::context::{Context, NoEtcd};
+use crate::ears::Ears;
 
 /// Between two looks at the same thing.
 const TICK: Duration = Duration::from_secs(1);
@@ -92,6 +93,7 @@ struct EtcdEye<'a> {
     access: Result<EtcdAccessArgs, String>,
     quarantine: Option<EtcdAccessArgs>,
     key_store: Option<StoreUrl>,
+    ears: Option<Ears>,
     /// The one that serves.
     connected: tokio::sync::Mutex<Option<Box<dyn EtcdKv>>>,
 }
@@ -122,6 +124,7 @@ impl<'a> Eyes<'a> {
                     .ok()
                     .and_then(|access| quarantined(&access, etcd)),
                 key_store: key_store.clone(),
+                ears: Ears::open(access, etcd, context),
                 connected: tokio::sync::Mutex::new(None),
             }
         });
@@ -176,6 +179,11 @@ impl<'a> Eyes<'a> {
                 }
                 .boxed(),
             );
+        }
+        for eye in &self.etcds {
+            if let Some(ears) = &eye.ears {
+                loops.push(ears.listen(eye.context).boxed());
+            }
         }
         loops.push(
             async {
@@ -233,7 +241,7 @@ impl<'a> Eyes<'a> {
         eyes.map(|((eye, store), etcd)| Seen {
             store,
             etcd,
-            log: None,
+            log: eye.ears.as_ref().and_then(Ears::take),
             // The API server's own objects are in main: of another etcd cluster it tells nothing.
             api_ready: (eye.catalog.store.etcd == MAIN).then(|| api.ready()).flatten(),
         })
@@ -413,12 +421,11 @@ fn of_etcd(access: &EtcdAccessArgs, etcd: &str, only: bool) -> Result<EtcdAccess
             None => only.then(|| text.clone()),
         })
         .collect();
-    if own.endpoints.is_empty() && !access.endpoints.is_empty() {
-        if access.via == Via::Direct || access.host.is_empty() {
-            return Err(format!(
-                "no endpoint is given for it: --endpoints {etcd}=https://HOST:PORT"
-            ));
-        }
+    let elsewhere = access.via != Via::Direct && !access.host.is_empty();
+    if own.endpoints.is_empty() && !access.endpoints.is_empty() && !elsewhere {
+        return Err(format!(
+            "no endpoint is given for it: --endpoints {etcd}=https://HOST:PORT"
+        ));
     }
     Ok(own)
 }

@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use runbook_kit::backups::run_record::RunRecord;
+use runbook_kit::cli::ssh::SshArgs;
+use runbook_kit::confirm::Consent;
 use runbook_kit::domain::restore::follow::{EtcdSeen, Follow, Restart, Seen, State};
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::exit::Exit;
@@ -13,6 +15,7 @@ use tokio::time::Instant;
 use crate::choose::Choice;
 use crate::context::Context;
 use crate::eyes::{ApiSeen, Eyes, Look};
+use crate::restart_etcd;
 use crate::survey::Target;
 
 /// So often in a row the API must say that it is ready.
@@ -115,6 +118,20 @@ impl Failure for NotDone {
     }
 }
 
+/// Restarts the leader of an etcd cluster, where the user has given a way to the hosts.
+pub struct Hands<'a> {
+    pub ssh: &'a SshArgs,
+    pub consent: &'a Consent,
+    /// The etcd clusters that were alive when the user agreed: no other is touched.
+    pub alive: Vec<String>,
+}
+
+/// Why the eyes are closed for a moment.
+enum Pause {
+    Ended(Result<Followed, NotDone>),
+    Restart(String),
+}
+
 struct Track {
     etcd: String,
     follow: Follow,
@@ -123,6 +140,7 @@ struct Track {
     fresh: bool,
     skipped: bool,
     told_restart: bool,
+    restarted: bool,
     /// Its created marker was seen to be gone.
     marker_gone: bool,
 }
@@ -136,6 +154,7 @@ pub async fn follow(
     targets: &[Target<'_>],
     record: &RunRecord,
     limits: &Limits,
+    hands: Option<&Hands<'_>>,
     context: &Context,
 ) -> Result<Followed, AnyFailure> {
     let ui = &context.session.ui;
@@ -143,49 +162,66 @@ pub async fn follow(
     let mut ready_in_a_row = 0;
     let mut api_since: Option<Instant> = None;
     let mut api_before: Option<&'static str> = None;
-    let ended: Result<Followed, NotDone> = eyes
-        .watch(|look| {
-            let now = context.session.now();
-            for (track, seen) in tracks.iter_mut().zip(&look.etcds) {
-                for said in track.step(seen, now) {
-                    ui.note(&format!("{now:.0}  {said}"));
+    loop {
+        let pause = eyes
+            .watch(|look| {
+                let now = context.session.now();
+                for (track, seen) in tracks.iter_mut().zip(&look.etcds) {
+                    for said in track.step(seen, now) {
+                        ui.note(&format!("{now:.0}  {said}"));
+                    }
+                    if let Some(failed) = track.failed(seen, limits) {
+                        return ControlFlow::Break(Pause::Ended(Err(failed)));
+                    }
+                    let handy = hands.is_some_and(|hands| hands.alive.contains(&track.etcd));
+                    if handy && !track.restarted && track.follow.restart(seen) == Restart::Leader {
+                        track.restarted = true;
+                        return ControlFlow::Break(Pause::Restart(track.etcd.clone()));
+                    }
                 }
-                if let Some(failed) = track.failed(seen, limits) {
-                    return ControlFlow::Break(Err(failed));
+                if api_before != Some(look.api.name()) {
+                    ui.note(&format!("{now:.0}  API: {}", look.api.says()));
+                    api_before = Some(look.api.name());
+                }
+                let all_done = tracks
+                    .iter()
+                    .zip(&look.etcds)
+                    .all(|(track, seen)| track.done(seen, &look.api));
+                if !all_done {
+                    ready_in_a_row = 0;
+                    api_since = None;
+                    return ControlFlow::Continue(());
+                }
+                let since = *api_since.get_or_insert_with(Instant::now);
+                match &look.api {
+                    ApiSeen::Ready => ready_in_a_row += 1,
+                    ApiSeen::NotAsked(_) => return ControlFlow::Break(Pause::Ended(Ok(end(&tracks, look)))),
+                    ApiSeen::Silent(_) | ApiSeen::Answers(_) => ready_in_a_row = 0,
+                }
+                if ready_in_a_row >= IN_A_ROW {
+                    return ControlFlow::Break(Pause::Ended(Ok(end(&tracks, look))));
+                }
+                if since.elapsed() > limits.api {
+                    return ControlFlow::Break(Pause::Ended(Err(NotDone::ApiNotReady {
+                        seconds: limits.api.as_secs(),
+                        last: look.api.says(),
+                    })));
+                }
+                ControlFlow::Continue(())
+            })
+            .await;
+        match (pause, hands) {
+            (Pause::Ended(ended), _) => return Ok(ended?),
+            (Pause::Restart(etcd), Some(hands)) => {
+                ui.note(&format!("$ kubectl etcd-restore restart-etcd --etcd {etcd} --yes"));
+                // What could not be restarted can be by hand: following goes on.
+                if let Err(error) = restart_etcd::restart_leader(&etcd, hands.ssh, context, hands.consent).await {
+                    ui.failure_of(&format!("restarting etcd-manager of {etcd}"), error.as_ref());
                 }
             }
-            if api_before != Some(look.api.name()) {
-                ui.note(&format!("{now:.0}  API: {}", look.api.says()));
-                api_before = Some(look.api.name());
-            }
-            let all_done = tracks
-                .iter()
-                .zip(&look.etcds)
-                .all(|(track, seen)| track.done(seen, &look.api));
-            if !all_done {
-                ready_in_a_row = 0;
-                api_since = None;
-                return ControlFlow::Continue(());
-            }
-            let since = *api_since.get_or_insert_with(Instant::now);
-            match &look.api {
-                ApiSeen::Ready => ready_in_a_row += 1,
-                ApiSeen::NotAsked(_) => return ControlFlow::Break(Ok(end(&tracks, look))),
-                ApiSeen::Silent(_) | ApiSeen::Answers(_) => ready_in_a_row = 0,
-            }
-            if ready_in_a_row >= IN_A_ROW {
-                return ControlFlow::Break(Ok(end(&tracks, look)));
-            }
-            if since.elapsed() > limits.api {
-                return ControlFlow::Break(Err(NotDone::ApiNotReady {
-                    seconds: limits.api.as_secs(),
-                    last: look.api.says(),
-                }));
-            }
-            ControlFlow::Continue(())
-        })
-        .await;
-    Ok(ended?)
+            (Pause::Restart(_), None) => {}
+        }
+    }
 }
 
 fn end(tracks: &[Track], look: &Look) -> Followed {
@@ -226,6 +262,7 @@ impl Track {
             skipped: matches!(target.choice, Choice::Nothing(_)),
             since: Instant::now(),
             told_restart: false,
+            restarted: false,
             marker_gone: false,
             etcd,
         }

@@ -9,6 +9,7 @@ mod commands;
 mod completion;
 mod context;
 mod drill;
+mod ears;
 mod eyes;
 mod flags;
 mod follow;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use runbook_kit::backups::queue;
 use runbook_kit::cli::ssh::SshArgs;
-use runbook_kit::confirm::{self, StrongConsentArgs};
+use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Cell, Column, Row, column, wide};
@@ -268,3 +268,33 @@ impl Failure for Unknown {
         Some("pass --all to restart each in turn, or leave out --host so that AWS tells the members".to_owned())
     }
 }
+
+/// Restarts the leader of one etcd cluster for `run`, whose consent covers it.
+///
+/// # Errors
+/// Where no host answers, or the container does not come back.
+pub async fn restart_leader(etcd: &str, ssh: &SshArgs, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
+    let ui = &context.session.ui;
+    let hosts = context.hosts(ssh)?;
+    let (etcds, known) = etcds(context).await;
+    let Some(meant) = etcds.into_iter().find(|(name, _)| name == etcd) else {
+        return Ok(());
+    };
+    let machines = hosts::find(ssh, &[Role::Master], context).await?;
+    let seen = hosts::look(&machines, hosts.as_ref()).await;
+    for error in seen.iter().filter_map(|seen| seen.as_ref().err()) {
+        ui.warn(&chain(error));
+    }
+    let plan = plan::plan(meant.0, meant.1, &machines, &seen, &known, false);
+    if let Some(unknown) = plan.unknown {
+        return Err(unknown.into());
+    }
+    let results = apply::apply(&plan, &known, hosts.as_ref(), BACK, ui, consent).await;
+    let mut outcome = apply::Outcome::default();
+    outcome.add(&results);
+    outcome.judged(plan.misses_a_lower_one())?;
+    Ok(())
+}
+
+/// How long kubelet may take to start a container again.
+const BACK: Duration = Duration::from_secs(90);

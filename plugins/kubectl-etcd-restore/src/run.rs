@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use runbook_kit::backups::run_record::{self, Ordered, RunRecord};
 use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
 use runbook_kit::domain::restore::command_name;
 use runbook_kit::domain::units;
@@ -17,7 +18,7 @@ use serde::Serialize;
 use crate::choose::{Choice, WantedArgs};
 use crate::context::Context;
 use crate::eyes::Eyes;
-use crate::follow::{Followed, Limits, follow};
+use crate::follow::{Followed, Hands, Limits, follow};
 use crate::kubelets::{self, Kubelets};
 use crate::order::{Done, order};
 use crate::plan::{self, Blocked, Planned, is_text};
@@ -211,7 +212,19 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         restore: args.restore_timeout,
         api: args.api_timeout,
     };
-    let followed = follow(&eyes, &survey.targets, &record, &limits, context).await?;
+    // A way to the hosts that was given is used; none is looked for: most restores need no hand on a master.
+    let ssh = SshArgs {
+        host: args.access.host.clone(),
+        ssh_user: args.access.ssh_user.clone(),
+        ssh_jump: args.access.ssh_jump.clone(),
+        ..SshArgs::default()
+    };
+    let hands = (!ssh.host.is_empty()).then(|| Hands {
+        ssh: &ssh,
+        consent: &consent,
+        alive: survey.alive().into_iter().map(str::to_owned).collect(),
+    });
+    let followed = follow(&eyes, &survey.targets, &record, &limits, hands.as_ref(), context).await?;
     let workers = kubelets::wait(&eyes, args.workers_timeout, context).await;
     if let Some(at) = &survey.record_at {
         run_record::remove(session.objects(), at, &consent).await?;

@@ -26,7 +26,7 @@ use runbook_kit::ui::chain;
 
 use crate::choose::{self, Before, Choice, WantedArgs};
 use crate::context::Context;
-use crate::eyes::{Eyes, Look};
+use crate::eyes::{ApiSeen, Eyes, Look};
 
 /// More than any control file has.
 const LIMIT: u64 = 64 * 1024;
@@ -181,9 +181,10 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
 }
 
 fn api_ready(look: &Look) -> Told<bool> {
-    look.api
-        .ready()
-        .map_or_else(|| Told::NotKnown(look.api.says()), Told::Is)
+    match &look.api {
+        ApiSeen::NotAsked(why) => Told::NotKnown(why.clone()),
+        seen => Told::Is(*seen == ApiSeen::Ready),
+    }
 }
 
 async fn of_etcd(

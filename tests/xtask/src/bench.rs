@@ -7,6 +7,7 @@ mod size;
 mod snapshot;
 mod startup;
 mod verify;
+mod wipe;
 
 use std::error::Error;
 use std::fs;
@@ -51,11 +52,12 @@ struct Row {
     aim: &'static str,
 }
 
-const ALL: [Bench; 5] = [
+const ALL: [Bench; 6] = [
     verify::BENCH,
     startup::BENCH,
     size::BENCH,
     masterleases::BENCH,
+    wipe::BENCH,
     events::BENCH,
 ];
 

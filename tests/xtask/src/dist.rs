@@ -15,7 +15,12 @@ use target::Target;
 use crate::{Outcome, cargo, say};
 
 /// The plugins, as their binaries are called; the krew name is the same without `kubectl-`.
-const PLUGINS: [&str; 3] = ["kubectl-etcd-backups", "kubectl-etcd-restore", "kubectl-masterleases"];
+const PLUGINS: [&str; 4] = [
+    "kubectl-etcd-backups",
+    "kops-wipe-masters",
+    "kubectl-etcd-restore",
+    "kubectl-masterleases",
+];
 
 /// Build the release archives and the krew manifests into `dist/`
 ///

@@ -78,7 +78,7 @@ impl Standing {
         self.members / 2 + 1
     }
 
-    const fn has_quorum(&self) -> bool {
+    pub const fn has_quorum(&self) -> bool {
         self.mounted >= self.quorum()
     }
 }

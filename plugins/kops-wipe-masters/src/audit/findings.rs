@@ -10,9 +10,11 @@ use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::layout;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::units;
-use runbook_kit::domain::wipe::{ETCD_PREFIX, INSTANCE_GROUP_TAG, ROLE_PREFIX};
+use runbook_kit::domain::wipe::{ETCD_PREFIX, INSTANCE_GROUP_TAG, ROLE_PREFIX, name_of};
+
 use serde::Serialize;
 
+use super::cure::Standing;
 use super::facts::{Etcd, Facts, attached_to};
 use crate::interlock::{Lack, write_marker};
 
@@ -163,17 +165,12 @@ fn duplicates(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
         if volumes.len() < 2 {
             continue;
         }
-        // Which one stays: what runs on it, else the older one: a younger one was made when the older was not seen, and is empty.
-        volumes.sort_by_key(|volume| (!is_mounted(facts, volume), volume.created, volume.id.clone()));
-        let surplus: Vec<&&Volume> = volumes.iter().skip(1).collect();
-        let stays = volumes.first().map(|volume| volume.id.as_str()).unwrap_or_default();
-        let mounted = volumes.iter().filter(|volume| is_mounted(facts, volume)).count();
-        let doubt = if mounted == 1 {
-            format!("{stays} is the one in use")
-        } else {
-            format!("{stays} is the older one; look which holds the data before you go on")
-        };
-        let commands: Vec<String> = surplus.iter().map(|volume| untag(facts, volume)).collect();
+        // Which one stays: what is named after this member, what runs, else the older one: a younger one was made when the older
+        // was not seen, and is empty.
+        volumes.sort_by_key(|volume| {
+            let another = named_after(facts, etcd, volume, member).is_some();
+            (another, !is_mounted(facts, volume), volume.created, volume.id.clone())
+        });
         let mut ids: Vec<String> = volumes.iter().map(|volume| volume.id.clone()).collect();
         ids.sort();
         found.push(Finding {
@@ -187,9 +184,48 @@ fn duplicates(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                 "a master mounts any of them, so {member} may come up with old data or none, and another member with no volume at all; `kops update \
                  cluster` stops over two volumes of one name"
             ),
-            command: format!("{} ({doubt}; the data of the other stays)", commands.join("; then ")),
+            command: mend_duplicates(facts, etcd, member, &volumes),
             ..finding(Kind::DuplicateEtcdTag, Severity::Block, etcd)
         });
+    }
+}
+
+/// The other member that a volume is named after: kops calls it `<member>.etcd-<etcd>.<cluster>`, so its tag was changed later.
+fn named_after(facts: &Facts, etcd: &Etcd, volume: &Volume, member: &str) -> Option<String> {
+    let name = name_of(&volume.tags)?;
+    let named = name.strip_suffix(&format!(".etcd-{}.{}", etcd.name(), facts.cluster))?;
+    let known = etcd.member_names(facts).iter().any(|known| known == named);
+    (named != member && known).then(|| named.to_owned())
+}
+
+fn mend_duplicates(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) -> String {
+    let region = &facts.region;
+    let members = etcd.member_names(facts).join(",");
+    let mut commands = Vec::new();
+    let mut hides = false;
+    for volume in volumes.iter().skip(1) {
+        commands.push(match named_after(facts, etcd, volume, member) {
+            Some(named) => format!(
+                "aws ec2 create-tags --region {region} --resources {} --tags 'Key={ETCD_PREFIX}{},Value={named}/{members}' (by its name it is member {named}'s)",
+                volume.id,
+                etcd.name()
+            ),
+            None => {
+                hides = true;
+                untag(facts, volume)
+            }
+        });
+    }
+    let commands = commands.join("; then ");
+    if !hides {
+        return commands;
+    }
+    let stays = volumes.first().map(|volume| volume.id.as_str()).unwrap_or_default();
+    match volumes.iter().filter(|volume| is_mounted(facts, volume)).count() {
+        1 => format!("{commands} ({stays} is the one in use; the data of the other stays)"),
+        _ => format!(
+            "{commands} ({stays} is the older one: look which holds the data before you go on; no data is deleted)"
+        ),
     }
 }
 
@@ -248,14 +284,37 @@ fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
             .map(|(volume, _)| volume)
             .collect();
         if volumes.is_empty() {
+            let name = etcd.name();
+            let retagged = facts
+                .volumes_of(name)
+                .find(|(volume, of)| named_after(facts, etcd, volume, of).as_deref() == Some(member.as_str()));
+            let (causes, command) = if let Some((volume, _)) = retagged {
+                (
+                    format!(
+                        "by its name {} is this member's, and its tag says another one",
+                        volume.id
+                    ),
+                    format!("give {} its tag back, as said above; nothing else", volume.id),
+                )
+            } else if Standing::of(facts, etcd).has_quorum() {
+                (
+                    format!("etcd {name} runs without it: one more failure may cost the quorum"),
+                    format!(
+                        "kops update cluster --name {} --yes (makes an empty one; etcd-manager fills it while the others keep quorum)",
+                        facts.cluster
+                    ),
+                )
+            } else {
+                (
+                    format!("etcd {name} has no quorum, and this member's data is gone"),
+                    "nothing: a new volume would be empty; see the smallest cure".to_owned(),
+                )
+            };
             found.push(Finding {
                 objects: vec![member.clone()],
                 what: format!("member {member} has no volume"),
-                causes: format!("etcd {} runs without it: one more failure may cost the quorum", etcd.name()),
-                command: format!(
-                    "kops update cluster --name {} --yes (makes an empty one; etcd-manager fills it while the others keep quorum)",
-                    facts.cluster
-                ),
+                causes,
+                command,
                 ..finding(Kind::MemberMissing, Severity::Block, etcd)
             });
         } else if !volumes.iter().any(|volume| is_mounted(facts, volume)) {

@@ -263,6 +263,29 @@ fn two_volumes_on_one_instance_lose_the_one_that_is_not_at_home() {
 }
 
 #[test]
+fn a_volume_whose_tag_was_changed_gets_its_own_back_and_is_not_hidden() {
+    let mut inventory = machines();
+    the_volume(&mut inventory, "vol-main-c")
+        .tags
+        .insert("k8s.io/etcd/main".to_owned(), "a/a,b,c".to_owned());
+    let (found, cure, _) = diagnosed(&inventory);
+    assert_eq!(
+        kinds(&found),
+        [
+            of(Kind::DuplicateEtcdTag, "vol-main-a vol-main-c"),
+            of(Kind::MemberMissing, "c")
+        ]
+    );
+    assert_eq!(
+        found[0].command,
+        "aws ec2 create-tags --region us-east-1 --resources vol-main-c --tags 'Key=k8s.io/etcd/main,Value=c/a,b,c' (by its name it is member c's)"
+    );
+    // An empty volume beside it would be the next duplicate.
+    assert!(!found[1].command.contains("kops update"), "{}", found[1].command);
+    assert_eq!(cure, Cure::MendMembers);
+}
+
+#[test]
 fn a_volume_of_a_member_that_is_no_more_is_told() {
     let mut inventory = machines();
     inventory.volumes.push(volume("vol-0", "events", "d", "a", None));

@@ -62,7 +62,7 @@ fn of_transport(error: &kube::Error) -> KubeErrorKind {
     let mut innermost = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause {
-        if let Some(rustls::Error::InvalidCertificate(reason)) = tls_error(next) {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = tls_of(next) {
             return KubeErrorKind::NotTrusted(reason.to_string());
         }
         innermost = next.to_string();
@@ -71,11 +71,10 @@ fn of_transport(error: &kube::Error) -> KubeErrorKind {
     KubeErrorKind::Unreachable(innermost)
 }
 
-/// Directly, or wrapped into I/O errors: of those `source` skips what they hold.
-fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
-    if let Some(error) = error.downcast_ref::<rustls::Error>() {
-        return Some(error);
+/// What TLS said. An error of I/O holds it as its content, which is none of its causes, and may hold another one of I/O instead.
+fn tls_of<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls);
     }
-    let inner = error.downcast_ref::<std::io::Error>()?.get_ref()?;
-    tls_error(inner)
+    tls_of(error.downcast_ref::<std::io::Error>()?.get_ref()?)
 }

@@ -1,6 +1,7 @@
 //! What a request to EC2 or Auto Scaling asks for, and transitions that take their time: moto knows none.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use super::Recorded;
 
@@ -100,13 +101,35 @@ pub(super) fn accepted(request: &Recorded) -> Option<String> {
     })
 }
 
-/// A change that AWS has accepted, and how many requests it still takes until it is carried out.
+/// A change that AWS has accepted, and when it is carried out.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) head: super::wire::Head,
     pub(super) body: Vec<u8>,
     pub(super) request: Recorded,
-    pub(super) left: usize,
+    pub(super) due: Due,
+}
+
+/// When it is carried out.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    /// With the last of so many requests.
+    After(usize),
+    /// With the first request from then on.
+    At(Instant),
+}
+
+impl Due {
+    /// Whether the request that has just come is the one.
+    pub(super) fn is_now(&mut self) -> bool {
+        match self {
+            Self::After(left) => {
+                *left = left.saturating_sub(1);
+                *left == 0
+            }
+            Self::At(time) => Instant::now() >= *time,
+        }
+    }
 }
 
 /// Shows in an answer what AWS shows while something takes its time.

@@ -72,6 +72,8 @@ pub enum Fault {
     KillAfter(Victim),
     /// Accept a change, and carry it out only so many requests later.
     Slow(usize),
+    /// Accept a change, and carry it out only after this time, with the first request that comes then.
+    SlowFor(Duration),
 }
 
 /// A process that is to be killed, known as soon as it is started.

@@ -3,8 +3,9 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::thread;
+use std::time::Instant;
 
-use super::aws::{self, Pending};
+use super::aws::{self, Due, Pending};
 use super::wire::Head;
 use super::{Fault, Recorded, Shared, lock};
 use crate::http::read_line;
@@ -85,15 +86,11 @@ fn answer(
             return Ok(true);
         }
         Some(Fault::Slow(left)) => {
-            let accepted = aws::accepted(request).unwrap_or_default();
-            let request = request.clone();
-            lock(&shared.pending).push(Pending {
-                head,
-                body,
-                request,
-                left,
-            });
-            write_xml("HTTP/1.1 200 OK", &accepted, to_client)?;
+            accept(head, body, request, Due::After(left), to_client, shared)?;
+            return Ok(true);
+        }
+        Some(Fault::SlowFor(time)) => {
+            accept(head, body, request, Due::At(Instant::now() + time), to_client, shared)?;
             return Ok(true);
         }
         Some(Fault::Delay(time)) => thread::sleep(time),
@@ -132,15 +129,35 @@ fn answer(
     Ok(true)
 }
 
+/// Answers as if it were done, and keeps it for later.
+fn accept(
+    head: Head,
+    body: Vec<u8>,
+    request: &Recorded,
+    due: Due,
+    to_client: &mut impl Write,
+    shared: &Shared,
+) -> io::Result<()> {
+    let accepted = aws::accepted(request).unwrap_or_default();
+    let request = request.clone();
+    lock(&shared.pending).push(Pending {
+        head,
+        body,
+        request,
+        due,
+    });
+    write_xml("HTTP/1.1 200 OK", &accepted, to_client)
+}
+
 /// Carries out what AWS has accepted and let wait.
 fn carry_out_what_is_due(shared: &Shared) -> io::Result<()> {
     let mut due = Vec::new();
     lock(&shared.pending).retain_mut(|pending| {
-        pending.left = pending.left.saturating_sub(1);
-        if pending.left == 0 {
+        let is_due = pending.due.is_now();
+        if is_due {
             due.push(pending.clone());
         }
-        pending.left > 0
+        !is_due
     });
     for pending in due {
         exchange(pending.head, &pending.body, shared)?;

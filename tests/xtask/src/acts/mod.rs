@@ -3,8 +3,9 @@
 mod backups;
 mod masterleases;
 mod restore;
+mod wipe;
 
 use crate::rehearse::Act;
 
 /// All acts.
-pub const ALL: [Act; 3] = [backups::ACT, restore::ACT, masterleases::ACT];
+pub const ALL: [Act; 4] = [backups::ACT, wipe::ACT, restore::ACT, masterleases::ACT];

@@ -27,6 +27,7 @@ impl Stage {
             variables: Vec::new(),
         };
         stage.build("kubectl-etcd-backups", "kubectl-etcd_backups")?;
+        stage.build("kops-wipe-masters", "kops-wipe-masters")?;
         stage.build("kubectl-masterleases", "kubectl-masterleases")?;
         stage.build("kubectl-etcd-restore", "kubectl-etcd_restore")?;
         Ok(stage)
@@ -103,6 +104,25 @@ impl Stage {
             arguments.split_whitespace(),
             code,
         )
+    }
+
+    /// Runs `kops-wipe-masters …` and insists on its exit code.
+    pub fn wipe(&self, arguments: &str, code: i32) -> Played {
+        let program = self.folder().join("kops-wipe-masters");
+        let shown = format!("kops-wipe-masters {arguments}");
+        self.play(shown.trim_end(), &program, arguments.split_whitespace(), code)
+    }
+
+    /// As [`Stage::wipe`], with `-o json`, for a look behind the curtain: neither command nor output is shown.
+    pub fn wipe_json(&self, arguments: &str) -> Result<serde_json::Value, Box<dyn Error>> {
+        let program = self.folder().join("kops-wipe-masters");
+        let ended = self
+            .command(&program)?
+            .args(arguments.split_whitespace())
+            .args(["-o", "json"])
+            .run()?;
+        insist(&ended, 0)?;
+        Ok(serde_json::from_str(&ended.stdout)?)
     }
 
     /// As [`Stage::backups`], with `-o json`, for a look behind the curtain: neither command nor output is shown.

@@ -1,0 +1,81 @@
+//! `run` over an etcd that lives, with ssh: the leader is restarted, and nobody else.
+
+use std::thread;
+use std::time::Duration;
+
+use harness::{ContainerRuntime, ControlLoopStandIn, HoldAt, MastersStandIn, command};
+
+use crate::stand::{MAIN, RESTORED, Stand, wait_for};
+
+const HOSTS: [&str; 3] = ["master-c", "master-a", "master-b"];
+const ADDRESSES: [&str; 3] = ["10.0.0.3", "10.0.0.1", "10.0.0.2"];
+
+fn masters() -> MastersStandIn {
+    let masters = MastersStandIn::start(&HOSTS, ContainerRuntime::Containerd).unwrap();
+    let peers: Vec<(&str, &str)> = ADDRESSES.into_iter().zip(["c", "a", "b"]).collect();
+    for (at, address) in ADDRESSES.iter().enumerate() {
+        masters.host(at).unwrap().peer(address, &peers).unwrap();
+    }
+    masters
+}
+
+#[test]
+fn the_leader_is_restarted_over_ssh_when_a_command_would_lie_untouched() {
+    let masters = masters();
+    let stopped = |at: usize| {
+        let calls = masters.host(at).unwrap().calls();
+        calls.iter().any(|call| call.contains("stop"))
+    };
+    let stand = Stand::new(RESTORED);
+    let mut options = stand.manager("main");
+    options.alive = true;
+    let manager = ControlLoopStandIn::start(options).unwrap();
+    let run = stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .args(HOSTS.iter().flat_map(|host| ["--host", host]))
+        .env("PATH", command::path_with(&masters.path()));
+    let ended = thread::scope(|scope| {
+        let running = scope.spawn(|| run.run().unwrap());
+        // What kubelet does with a container that was stopped.
+        while !running.is_finished() && !stopped(1) {
+            thread::sleep(Duration::from_millis(20));
+        }
+        manager.restart();
+        running.join().unwrap()
+    });
+    ended
+        .success()
+        .stderr_has("$ kubectl etcd-restore restart-etcd --etcd main --yes")
+        .stdout_has("main: restored from");
+    assert!(stopped(1) && !stopped(0) && !stopped(2));
+    assert_eq!(manager.trashed(), 1);
+}
+
+#[test]
+fn the_log_on_the_master_tells_why_it_loops() {
+    let masters = masters();
+    let stand = Stand::new(RESTORED);
+    let manager = stand.start("main");
+    // The leader's log, as it would lie on its host.
+    let log = masters.host(1).unwrap().file("/var/log/etcd.log");
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(manager.log_file(), log).unwrap();
+    manager.hold(HoldAt::BeforeTaking);
+    let run = stand
+        .seeing("run --etcd main --yes")
+        .args(["--host", HOSTS[1]])
+        .env("PATH", command::path_with(&masters.path()));
+    let ended = thread::scope(|scope| {
+        let running = scope.spawn(|| run.run().unwrap());
+        wait_for("it is queued", || !stand.queued("main").is_empty());
+        // So that the log is listened to.
+        thread::sleep(Duration::from_secs(3));
+        std::fs::remove_dir_all(stand.base("main").join(MAIN)).unwrap();
+        manager.release();
+        running.join().unwrap()
+    });
+    ended
+        .code(4)
+        .stderr_has("main loops: etcd-manager cannot read the backup")
+        .stderr_has("error reading backup info in");
+}

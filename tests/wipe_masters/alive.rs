@@ -1,0 +1,170 @@
+//! Is it really dead? Asked of real etcds and of a real kube-apiserver.
+
+use std::path::{Path, PathBuf};
+
+use harness::servers::kube_api::Mood;
+use harness::store::CLUSTER;
+use harness::{Ca, Cmd, Etcd, EtcdVersion, KeyKind, KubeApi, KubeApiServer, KubeApiServerOptions};
+use serde_json::Value;
+
+use crate::stand::Stand;
+
+/// Five minutes after the last backup of the fixture: another one may be on its way.
+const SOON: &str = "2026-11-22T15:25:36Z";
+
+/// `ok`, `warn` or `block`, and what was found.
+fn check(plan: &Value, name: &str) -> (String, String) {
+    let checks = plan["checks"].as_array().unwrap();
+    let found = checks.iter().find(|check| check["name"] == name).unwrap();
+    let severity = if found["ok"] == true {
+        "ok"
+    } else {
+        found["severity"].as_str().unwrap()
+    };
+    (severity.to_owned(), found["message"].as_str().unwrap().to_owned())
+}
+
+fn plan(command: Cmd) -> Value {
+    let ended = command.args(["-o", "json"]).run().unwrap().success();
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+fn severity(command: Cmd, name: &str) -> String {
+    check(&plan(command), name).0
+}
+
+fn kubeconfig(folder: &Path, context: &str, port: u16, ca: &str, token: &str) -> PathBuf {
+    let authority = harness::pki::write(folder, "kubernetes-ca.crt", ca).unwrap();
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: {context}\n\
+         clusters:\n- name: c\n  cluster:\n    server: https://127.0.0.1:{port}\n    tls-server-name: kubernetes.default.svc\n    \
+         certificate-authority: {}\n\
+         users:\n- name: u\n  user:\n    token: {token}\n\
+         contexts:\n- name: {context}\n  context: {{cluster: c, user: u}}\n",
+        authority.display()
+    );
+    harness::pki::write(folder, "kubeconfig", &text).unwrap()
+}
+
+#[test]
+fn a_real_api_server_that_answers_blocks_even_if_it_knows_us_not() {
+    let stand = Stand::new();
+    let before = stand.picture();
+    let folder = tempfile::tempdir().unwrap();
+    let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
+    let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
+    let options = KubeApiServerOptions {
+        cluster_ca: &ca,
+        etcd_ca: None,
+        advertise: "10.245.21.57",
+    };
+    let api = KubeApiServer::start(&etcd, &options).unwrap();
+    let port = api.port();
+    let with = |token: &str, context: &str| {
+        let file = kubeconfig(folder.path(), context, port, ca.certificate(), token);
+        stand.wipe(&["--etcd-timeout", "5s"]).env("KUBECONFIG", file)
+    };
+    let (severity_of_api, message) = check(&plan(with("a-token-for-tests", CLUSTER)), "api");
+    assert_eq!(severity_of_api, "block");
+    assert!(message.ends_with("answers: ready"), "{message}");
+    let (severity_of_api, message) = check(&plan(with("expired", CLUSTER)), "api");
+    assert_eq!(severity_of_api, "block");
+    assert!(message.contains("401"), "{message}");
+    assert_eq!(severity(with("expired", CLUSTER).arg("--even-if-alive"), "api"), "warn");
+    let _ = with("expired", CLUSTER)
+        .args(["--yes", "--confirm", CLUSTER])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("--even-if-alive");
+    // Another cluster's certificate: who answers there says nothing of this one.
+    let other = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
+    let file = kubeconfig(folder.path(), CLUSTER, port, other.certificate(), "a-token-for-tests");
+    let (severity_of_api, message) = check(&plan(stand.wipe(&[]).env("KUBECONFIG", file)), "api");
+    assert_eq!(severity_of_api, "warn", "{message}");
+    assert!(message.starts_with("could not be asked"), "{message}");
+
+    let file = kubeconfig(folder.path(), CLUSTER, port, ca.certificate(), "a-token-for-tests");
+    drop(api);
+    assert_eq!(severity(stand.wipe(&[]).env("KUBECONFIG", file), "api"), "ok");
+    assert_eq!(stand.picture(), before);
+}
+
+#[test]
+fn an_etcd_that_serves_blocks_and_one_without_quorum_warns() {
+    let stand = Stand::new();
+    let mut members = Etcd::start_cluster(EtcdVersion::V3_5, 3, None).unwrap();
+    let endpoint = members[0].endpoint().to_owned();
+    let ask = || stand.wipe(&["--via", "direct", "--endpoints", &endpoint, "--etcd-timeout", "3s"]);
+    let (alive, message) = check(&plan(ask()), "etcd");
+    assert_eq!(alive, "block");
+    assert!(message.contains("etcd main serves (direct to "), "{message}");
+    assert_eq!(severity(ask().arg("--even-if-alive"), "etcd"), "warn");
+    let _ = ask().args(["--yes", "--confirm", CLUSTER]).run().unwrap().code(3);
+
+    members.truncate(1);
+    let (alone, message) = check(&plan(ask()), "etcd");
+    assert_ne!(alone, "block", "{message}");
+    members.clear();
+    assert_eq!(severity(ask(), "etcd"), "ok");
+}
+
+#[test]
+fn young_backups_warn_where_the_api_is_dead_and_block_where_nobody_could_be_asked() {
+    let stand = Stand::new();
+    let folder = tempfile::tempdir().unwrap();
+    let name = "backups-arriving";
+    // Nobody listens on this port.
+    let gone = kubeconfig(
+        folder.path(),
+        CLUSTER,
+        1,
+        Ca::new("x", KeyKind::Ec).unwrap().certificate(),
+        "t",
+    );
+    let dead = || stand.wipe(&[]).env("KUBECONFIG", &gone).now(SOON);
+    assert_eq!(severity(dead(), "api"), "ok");
+    assert_eq!(severity(dead(), name), "warn");
+
+    let unasked = || stand.wipe(&[]).now(SOON);
+    assert_eq!(severity(unasked(), name), "block");
+    assert_eq!(severity(unasked().arg("--even-if-alive"), name), "warn");
+    let _ = unasked()
+        .args(["--yes", "--confirm", CLUSTER])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("--kubeconfig");
+
+    // It takes the connection and says nothing: dead, or something on the way.
+    let api = KubeApi::start(Vec::new()).unwrap();
+    api.set_mood(Mood::Silent);
+    let own = tempfile::tempdir().unwrap();
+    let file = api.kubeconfig(own.path(), CLUSTER).unwrap();
+    let silent = || stand.wipe(&["--etcd-timeout", "1s"]).env("KUBECONFIG", &file).now(SOON);
+    assert_eq!(severity(silent(), "api"), "ok");
+    assert_eq!(severity(silent(), name), "block");
+    // Two intervals of 15 minutes later none is expected any more.
+    assert_eq!(severity(stand.wipe(&[]).now("2026-11-22T15:50:35Z"), name), "block");
+    assert_eq!(severity(stand.wipe(&[]).now("2026-11-22T15:50:36Z"), name), "ok");
+}
+
+#[test]
+fn another_clusters_context_is_never_taken_for_this_ones() {
+    let stand = Stand::new();
+    let api = KubeApi::start(Vec::new()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = api.kubeconfig(folder.path(), "other.example.com").unwrap();
+    // The only context there is answers: that might be it.
+    assert_eq!(severity(stand.wipe(&[]).env("KUBECONFIG", &file), "api"), "block");
+    let two = std::fs::read_to_string(&file).unwrap() + "- name: third.example.com\n  context: {cluster: x, user: x}\n";
+    std::fs::write(&file, two).unwrap();
+    let (unknown, message) = check(&plan(stand.wipe(&[]).env("KUBECONFIG", &file)), "api");
+    assert_eq!(unknown, "warn");
+    assert!(
+        message.contains(&format!("no context of the kubeconfig is named {CLUSTER}")),
+        "{message}"
+    );
+    let named = stand.wipe(&["--context", "other.example.com"]).env("KUBECONFIG", &file);
+    assert_eq!(severity(named, "api"), "block");
+}

@@ -1,0 +1,252 @@
+//! Bad days: requests that fail, things that hang, two operators, Ctrl-C.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command};
+
+use harness::store::CLUSTER;
+use harness::{Cmd, Fault, KopsCluster, Proxy, Rule};
+
+use crate::stand::{NOW, Stand};
+
+const CHANGES: [&str; 3] = ["DeleteAutoScalingGroup", "CreateTags", "DeleteTags"];
+const READS: [&str; 4] = [
+    "GetCallerIdentity",
+    "DescribeAutoScalingGroups",
+    "DescribeInstances",
+    "DescribeVolumes",
+];
+
+fn small() -> Stand {
+    Stand::with(&KopsCluster {
+        masters: 1,
+        workers: false,
+        ..KopsCluster::new(CLUSTER)
+    })
+}
+
+fn fail_each_once(proxy: &Proxy, fault: &Fault) {
+    for action in CHANGES.iter().chain(&READS) {
+        proxy.inject(Rule::times(1, "POST", format!("Action={action}&"), fault.clone()));
+    }
+}
+
+#[test]
+fn each_request_fails_once_and_the_run_does_not() {
+    for fault in [
+        Rule::error(503, "Unavailable"),
+        Rule::error(400, "Throttling"),
+        Rule::error(503, "RequestLimitExceeded"),
+        Fault::HangUp,
+        Fault::LoseAnswer,
+    ] {
+        let stand = small();
+        let proxy = Proxy::start(&stand.moto).unwrap();
+        fail_each_once(&proxy, &fault);
+        let before = stand.rest();
+        let ended = stand.wipe_yes_through(&proxy, &[]).run().unwrap();
+        assert_eq!(ended.exit_code(), Some(0), "{fault:?}: {}", ended.stderr);
+        stand.assert_wiped();
+        assert_eq!(stand.rest(), before);
+    }
+}
+
+#[test]
+fn what_is_denied_is_named_and_the_next_run_goes_on() {
+    let stand = small();
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    let before = stand.rest();
+    let mut codes = Vec::new();
+    for action in READS.iter().chain(&CHANGES) {
+        let rule = Rule::times(
+            1,
+            "POST",
+            format!("Action={action}&"),
+            Rule::error(403, "UnauthorizedOperation"),
+        );
+        proxy.inject(rule);
+        let ended = stand
+            .wipe_yes_through(&proxy, &[])
+            .run()
+            .unwrap()
+            .stderr_has("access denied")
+            .stderr_has("hint:");
+        codes.push(ended.exit_code().unwrap());
+    }
+    // While AWS is asked and for the first change nothing was changed; then something was.
+    assert_eq!(codes, [1, 1, 1, 1, 1, 4, 4]);
+    let _ = stand.wipe_yes_through(&proxy, &[]).run().unwrap().success();
+    stand.assert_wiped();
+    assert_eq!(stand.rest(), before);
+}
+
+#[test]
+fn credentials_that_expire_half_way_leave_a_run_to_go_on_with() {
+    let stand = small();
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    proxy.inject(Rule::always(
+        "POST",
+        "Action=DeleteTags&",
+        Rule::error(400, "RequestExpired"),
+    ));
+    let _ = stand
+        .wipe_yes_through(&proxy, &[])
+        .run()
+        .unwrap()
+        .code(4)
+        .stderr_has("the AWS credentials have expired")
+        .stderr_has("done: 2 of 4")
+        .stderr_has("aws sso login");
+    let _ = stand
+        .wipe_yes(&[])
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("going on with a run that did not come to its end");
+    stand.assert_wiped();
+}
+
+/// A run whose group takes for ever, at the moment when it waits for it.
+fn hanging(stand: &Stand, proxy: &Proxy) -> (Cmd, Child) {
+    proxy.inject(Rule::times(
+        1,
+        "POST",
+        "Action=DeleteAutoScalingGroup&",
+        Fault::Slow(usize::MAX),
+    ));
+    let mut command = stand.wipe_yes_through(proxy, &[]);
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("being deleted") {
+        line.clear();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "it ended too early");
+    }
+    child.stderr = Some(lines.into_inner());
+    (command, child)
+}
+
+fn signal(child: &Child, name: &str) {
+    Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status()
+        .unwrap();
+}
+
+#[test]
+fn an_interrupted_run_says_so_and_is_gone_on_with() {
+    let stand = small();
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    let (_home, child) = hanging(&stand, &proxy);
+    signal(&child, "-INT");
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("the same command goes on with the rest"), "{said}");
+    let _ = stand
+        .wipe_yes(&[])
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("going on with a run");
+    stand.assert_wiped();
+}
+
+#[test]
+fn two_operators_do_not_run_at_once() {
+    let stand = small();
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    let (_home, mut first) = hanging(&stand, &proxy);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let second = |now: &str| stand.wipe_yes(&[]).env("HOME", elsewhere.path()).now(now);
+
+    // On the same machine it is seen that the first one lives, on another that it was alive a moment ago.
+    let _ = stand
+        .wipe_yes(&[])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("is wiping these masters already");
+    let _ = second(NOW)
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("goes on with it after 2026-11-22T18:22:00Z");
+    let _ = stand
+        .wipe(&["restore-volumes", "--yes"])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("already");
+
+    // It dies. Somebody else waits for its silence, and goes on.
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let _ = second(NOW).run().unwrap().code(3);
+    let _ = second("2026-11-22T18:22:01Z")
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("going on with a run");
+    stand.assert_wiped();
+    assert_eq!(stand.journals().len(), 2);
+}
+
+#[test]
+fn what_hangs_is_named_when_the_time_is_over() {
+    let stand = small();
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    proxy.inject(Rule::times(
+        1,
+        "POST",
+        "Action=DeleteAutoScalingGroup&",
+        Fault::Slow(usize::MAX),
+    ));
+    let _ = stand
+        .wipe_yes_through(&proxy, &["--timeout", "1s"])
+        .run()
+        .unwrap()
+        .code(4)
+        .stderr_has("not done after 1 s; done: 0 of 4; left: group control-plane-us-east-1a.masters.super.k8s.local: being deleted")
+        .stderr_has("run the same command again");
+    let _ = stand.wipe_yes(&[]).run().unwrap().success();
+}
+
+#[test]
+fn somebody_rebuilds_meanwhile_and_that_is_no_success() {
+    let stand = small();
+    let _ = stand.wipe_yes(&[]).run().unwrap().success();
+    // A `kops update` elsewhere: what it made is a new plan, never part of the old one.
+    let shown = stand.wipe(&["-o", "json"]).run().unwrap().success().json();
+    assert_eq!(shown["autoScalingGroups"].as_array().unwrap().len(), 0);
+    let mut rebuilt = harness::aws::Built::default();
+    KopsCluster {
+        masters: 1,
+        ..KopsCluster::new(CLUSTER)
+    }
+    .build_masters(&stand.account, &mut rebuilt)
+    .unwrap();
+    let before = stand.picture();
+    let old = stand.journals()[0]["digest"].as_str().unwrap().to_owned();
+    let _ = stand
+        .wipe_yes(&["--plan", &old])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("new in it:")
+        .stderr_has(&rebuilt.masters[0].instance);
+    assert_eq!(stand.picture(), before);
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_no_obstacle() {
+    let stand = small();
+    let _ = stand
+        .wipe_yes(&[])
+        .env("HOME", "/proc/nowhere")
+        .run()
+        .unwrap()
+        .success();
+    stand.assert_wiped();
+    let again = small();
+    let _ = again.wipe_yes(&[]).without_env("HOME").run().unwrap().success();
+}

@@ -1,0 +1,253 @@
+//! Wrong, partial and hostile input: a clear error, and nothing lost.
+
+use harness::store::CLUSTER;
+use harness::{Cmd, KopsCluster, Moto, Proxy, Rule, S3};
+
+use crate::stand::{NOW, Stand, YES};
+
+fn bare(arguments: &[&str]) -> Cmd {
+    Cmd::new(env!("CARGO_BIN_EXE_kops-wipe-masters"))
+        .unwrap()
+        .now(NOW)
+        .args(arguments)
+}
+
+#[test]
+fn the_cluster_is_always_named_by_somebody() {
+    let stand = Stand::new();
+    let before = stand.picture();
+    let here = |arguments: &[&str]| bare(arguments).envs(stand.moto.env()).args(["--state", &stand.url()]);
+    let _ = here(&["--yes"])
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("no cluster is named")
+        .stderr_has("--name");
+
+    // kubectl's context would name it, and does not count.
+    let home = tempfile::tempdir().unwrap();
+    let kubeconfig = home.path().join("config");
+    let content = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: {CLUSTER}\ncontexts:\n- name: {CLUSTER}\n  context: {{cluster: {CLUSTER}, user: u}}\n\
+         clusters:\n- name: {CLUSTER}\n  cluster: {{server: 'https://127.0.0.1:1'}}\nusers:\n- name: u\n  user: {{}}\n"
+    );
+    std::fs::write(&kubeconfig, content).unwrap();
+    for subcommand in [None, Some("restore-volumes"), Some("purge-volumes")] {
+        let arguments: Vec<&str> = subcommand.into_iter().chain(["--yes"]).collect();
+        let _ = here(&arguments)
+            .env("KUBECONFIG", &kubeconfig)
+            .run()
+            .unwrap()
+            .code(2)
+            .stderr_has("kubectl's context super.k8s.local is never taken");
+    }
+    let _ = here(&[]).env("KOPS_CLUSTER_NAME", CLUSTER).run().unwrap().success();
+    let _ = here(&["--name", "supr.k8s.local"])
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("super.k8s.local");
+    let _ = here(&["--name", "../../etc"]).run().unwrap().code(2);
+    assert_eq!(stand.picture(), before);
+}
+
+#[test]
+fn another_account_another_region_and_none() {
+    let stand = Stand::new();
+    let empty = Moto::start().unwrap();
+    let _ = stand
+        .wipe_yes_through(&empty, &[])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("nothing at all of this cluster is in account 123456789012 in us-east-1");
+    let _ = stand
+        .wipe_yes(&["--region", "eu-west-1"])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("the cluster is in us-east-1, and eu-west-1 was asked")
+        .stderr_has("pass --region us-east-1");
+    let _ = stand
+        .wipe(&[])
+        .without_env("AWS_REGION")
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("no AWS region is named")
+        .stderr_has("the cluster's spec says us-east-1: pass --region us-east-1");
+    let _ = stand
+        .wipe(&[])
+        .without_env("AWS_ACCESS_KEY_ID")
+        .without_env("AWS_SECRET_ACCESS_KEY")
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("no AWS credentials found");
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    proxy.inject(Rule::always(
+        "POST",
+        "Action=GetCallerIdentity",
+        Rule::error(403, "InvalidClientTokenId"),
+    ));
+    let _ = stand
+        .wipe_through(&proxy, &[])
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("AWS does not accept the credentials");
+}
+
+#[test]
+fn consent_is_the_clusters_own_name() {
+    let stand = Stand::new();
+    let before = stand.picture();
+    let _ = stand
+        .wipe(&["--yes"])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("pass --confirm super.k8s.local");
+    for name in ["x.super.k8s.local", "super", "SUPER.k8s.local", ""] {
+        let _ = stand
+            .wipe(&["--yes", "--confirm", name])
+            .run()
+            .unwrap()
+            .code(3)
+            .stderr_has("nothing was changed");
+    }
+    // Consent before a subcommand is not the subcommand's.
+    let _ = stand
+        .wipe(&["--yes", "--confirm", CLUSTER, "restore-volumes"])
+        .run()
+        .unwrap()
+        .code(2);
+    assert_eq!(stand.picture(), before);
+    assert!(stand.journals().is_empty());
+}
+
+#[test]
+fn only_the_plan_that_was_shown_and_what_remains_of_it() {
+    let stand = Stand::new();
+    let before = stand.picture();
+    let shown = stand.wipe(&["-o", "json"]).run().unwrap().success().json();
+    let digest = shown["digest"].as_str().unwrap();
+    for other in ["0000000000000000", "", "../../../etc/passwd", "wipe"] {
+        let _ = stand
+            .wipe_yes(&["--plan", other])
+            .run()
+            .unwrap()
+            .code(3)
+            .stderr_has("the plan is not");
+    }
+    // The same things, and another deed.
+    let _ = stand
+        .wipe_yes(&["--plan", digest, "--etcd-volumes", "delete", "--max-age", "4h"])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("new in it: delete vol-");
+    assert_eq!(stand.picture(), before);
+    // One master goes by itself: the rest is still what was shown.
+    let gone = &stand.built.masters[0];
+    let group = [("AutoScalingGroupName", gone.group.as_str()), ("ForceDelete", "true")];
+    stand.account.scaling("DeleteAutoScalingGroup", &group).unwrap();
+    let _ = stand.wipe_yes(&["--plan", digest]).run().unwrap().success();
+    stand.assert_wiped();
+}
+
+#[test]
+fn what_cannot_be_told_apart_refuses() {
+    let stand = Stand::new();
+    let node = &stand.built.others[0];
+    let volume = &stand.built.etcd_volumes[0];
+    let cases: [(&str, &[(&str, &str)], &str); 3] = [
+        (
+            node.instance.as_str(),
+            &[("k8s.io/role/etcd", "1")],
+            "its role is not known: k8s.io/role/etcd=1",
+        ),
+        (
+            node.instance.as_str(),
+            &[("k8s.io/role/master", "1")],
+            "its roles contradict each other",
+        ),
+        (
+            volume.id.as_str(),
+            &[("CSIVolumeName", "pvc-1")],
+            "as a PersistentVolume",
+        ),
+    ];
+    for (id, tags, why) in cases {
+        stand.account.tag(id, tags).unwrap();
+        let before = stand.picture();
+        let _ = stand.wipe(&[]).run().unwrap().success().stdout_has(why);
+        let _ = stand
+            .wipe_yes(&[])
+            .run()
+            .unwrap()
+            .code(3)
+            .stderr_has("refused by")
+            .stderr_has(why);
+        assert_eq!(stand.picture(), before);
+        let keys: Vec<&str> = tags.iter().map(|(key, _)| *key).collect();
+        stand.account.untag(id, &keys).unwrap();
+    }
+    // An etcd volume on a node.
+    let moved = [
+        ("VolumeId", volume.id.as_str()),
+        ("InstanceId", volume.instance.as_str()),
+    ];
+    stand.account.ec2("DetachVolume", &moved).unwrap();
+    let attach = [
+        ("VolumeId", volume.id.as_str()),
+        ("InstanceId", node.instance.as_str()),
+        ("Device", "/dev/xvdz"),
+    ];
+    stand.account.ec2("AttachVolume", &attach).unwrap();
+    let _ = stand.wipe_yes(&[]).run().unwrap().code(3).stderr_has("which stays");
+}
+
+#[test]
+fn flags_that_make_no_sense() {
+    let stand = Stand::new();
+    let _ = stand.wipe(&["--etcd", "main"]).run().unwrap().code(2);
+    let _ = stand.wipe(&["-o", "prometheus"]).run().unwrap().code(2);
+    let _ = stand
+        .wipe(&["--etcd-volumes", "shred"])
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("quarantine");
+    let _ = stand
+        .wipe(&["--skip-backup-check", "--etcd-volumes", "delete"])
+        .run()
+        .unwrap()
+        .code(2);
+    let _ = stand.wipe(&["--poll", "soon"]).run().unwrap().code(2);
+    let no_state = bare(&YES).envs(stand.moto.env()).args(["--name", CLUSTER]);
+    let _ = no_state.run().unwrap().code(2).stderr_has("no state store is named");
+    let gone = bare(&YES)
+        .envs(stand.moto.env())
+        .args(["--name", CLUSTER, "--state", "file:///nowhere/at/all"]);
+    let _ = gone.run().unwrap().code(1).stderr_has("the folder does not exist");
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_stops_before_anything() {
+    let stand = Stand::with(&KopsCluster {
+        masters: 1,
+        ..KopsCluster::new(CLUSTER)
+    });
+    let folder = stand.root().join(CLUSTER).join("backups/recovery");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("wipe-0007.json"), "{\"run\":").unwrap();
+    let before = stand.picture();
+    let _ = stand
+        .wipe_yes(&[])
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("wipe-0007.json cannot be read as the journal of a wipe");
+    assert_eq!(stand.picture(), before);
+}

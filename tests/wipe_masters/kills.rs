@@ -1,0 +1,122 @@
+//! `kill -9` right before and right after every request that changes something: the next run ends as if nothing had happened.
+
+use std::os::unix::process::ExitStatusExt;
+
+use harness::store::CLUSTER;
+use harness::{Fault, KopsCluster, Moto, Proxy, Recorded, Rule, Victim};
+
+use crate::stand::Stand;
+
+/// The other cluster has all that must be left alone. The state store is in S3: what is written there counts, too.
+fn stand(moto: Moto) -> Stand {
+    moto.reset().unwrap();
+    let cluster = KopsCluster {
+        masters: 1,
+        workers: false,
+        ..KopsCluster::new(CLUSTER)
+    };
+    Stand::with_state_in_s3(moto, &cluster)
+}
+
+fn assert_only_masters_were_named(stand: &Stand, requests: &[Recorded]) {
+    let masters = stand.masters();
+    for request in requests.iter().filter(|request| request.is_change()) {
+        if request.action().is_none() {
+            let ours = format!("/kops-state/{CLUSTER}/backups/recovery/");
+            assert!(request.path.starts_with(&ours), "{} {}", request.method, request.path);
+            continue;
+        }
+        let names = request.names();
+        assert!(!names.is_empty(), "{:?} names nothing", request.action());
+        for name in names {
+            assert!(masters.contains(&name), "{:?} named {name}", request.action());
+        }
+    }
+}
+
+/// Kills the run at each of its changes in turn, until there is none left to be killed at. Gives what it was killed at.
+fn kill_at_each_change(etcd_volumes: &str, fault: impl Fn(Victim) -> Fault, check: impl Fn(&Stand)) -> Vec<String> {
+    let arguments = ["--etcd-volumes", etcd_volumes, "--max-age", "4h"];
+    let mut killed_at = Vec::new();
+    let mut moto = Moto::start().unwrap();
+    loop {
+        let stand = stand(moto);
+        let before = stand.rest();
+        let proxy = Proxy::start(&stand.moto).unwrap();
+        let victim = Victim::default();
+        proxy.inject(Rule::change(killed_at.len(), fault(victim.clone())));
+        let mut command = stand.wipe_yes_through(&proxy, &arguments);
+        let child = command.spawn().unwrap();
+        victim.is(child.id());
+        let ended = child.wait_with_output().unwrap();
+        let was_killed = ended.status.signal() == Some(9);
+        if was_killed {
+            let last = proxy.requests().into_iter().rfind(Recorded::is_change).unwrap();
+            killed_at.push(last.action().map_or("S3".to_owned(), str::to_owned));
+            let again = stand.wipe_yes_through(&proxy, &arguments).run().unwrap().success();
+            let journals = stand.journals();
+            for pair in journals.windows(2) {
+                assert_eq!(
+                    pair[1]["first"], pair[0]["run"],
+                    "the second goes on with the first\n{}",
+                    again.stderr
+                );
+            }
+            let finished = journals.iter().filter(|journal| journal["finished"].is_string());
+            assert_eq!(finished.count(), 1, "{}", again.stderr);
+        } else {
+            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        }
+        check(&stand);
+        assert_eq!(stand.rest(), before, "killed at change {killed_at:?}");
+        assert_only_masters_were_named(&stand, &proxy.requests());
+        if !was_killed {
+            return killed_at;
+        }
+        moto = stand.moto;
+    }
+}
+
+fn count(killed_at: &[String], action: &str) -> usize {
+    killed_at.iter().filter(|at| *at == action).count()
+}
+
+#[test]
+fn around_each_request_of_a_quarantine() {
+    for fault in [Fault::KillBefore, Fault::KillAfter] {
+        let killed_at = kill_at_each_change("quarantine", fault, Stand::assert_wiped);
+        assert_eq!(count(&killed_at, "DeleteAutoScalingGroup"), 1, "{killed_at:?}");
+        assert_eq!(
+            count(&killed_at, "CreateTags") + count(&killed_at, "DeleteTags"),
+            4,
+            "{killed_at:?}"
+        );
+        // The journal, two files of each of two backups, what was noted meanwhile, the end.
+        assert!(count(&killed_at, "S3") > 6, "{killed_at:?}");
+    }
+}
+
+fn assert_gone(stand: &Stand) {
+    let now = stand.picture();
+    for id in stand.masters() {
+        assert!(!now.has(&id), "{id}");
+    }
+}
+
+fn snapshots(stand: &Stand) -> usize {
+    let ours = [("Filter.1.Name", "tag-key"), ("Filter.1.Value.1", "kops-recovery/run")];
+    let found = stand.account.ec2("DescribeSnapshots", &ours).unwrap();
+    found.items(&["snapshotSet"]).len()
+}
+
+#[test]
+fn around_each_request_of_snapshots_and_deletions() {
+    for fault in [Fault::KillBefore, Fault::KillAfter] {
+        let killed_at = kill_at_each_change("snapshot-then-delete", fault, |stand| {
+            assert_gone(stand);
+            assert_eq!(snapshots(stand), 2, "one of each volume, not two");
+        });
+        assert_eq!(count(&killed_at, "CreateSnapshot"), 2, "{killed_at:?}");
+        assert_eq!(count(&killed_at, "DeleteVolume"), 2, "{killed_at:?}");
+    }
+}

@@ -1,0 +1,71 @@
+//! On a terminal the cluster's name is typed. `script` (util-linux) plays the terminal.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+
+use harness::store::CLUSTER;
+use harness::{KopsCluster, S3};
+
+use crate::stand::{NOW, Stand};
+
+/// Starts a wipe on a terminal of its own, and waits until it asks.
+fn asked(stand: &Stand) -> Child {
+    let line = format!(
+        "{} --yes --poll 50ms --name {CLUSTER} --state {}",
+        env!("CARGO_BIN_EXE_kops-wipe-masters"),
+        stand.url()
+    );
+    let mut child = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env_clear()
+        .envs(stand.moto.env())
+        .envs([
+            ("PATH", "/usr/bin:/bin"),
+            ("HOME", "/proc/nowhere"),
+            ("KOPS_RECOVERY_NOW", NOW),
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut seen = String::new();
+    let mut terminal = child.stdout.take().unwrap();
+    while !seen.contains("Type the cluster's name to go on: ") {
+        let mut buffer = [0; 4096];
+        let count = terminal.read(&mut buffer).unwrap();
+        assert!(count > 0, "it ended without asking:\n{seen}");
+        seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    }
+    assert!(seen.contains("everything after 15:20 UTC is lost"), "{seen}");
+    child.stdout = Some(terminal);
+    child
+}
+
+fn ended(mut child: Child, typed: &[u8]) -> (Option<i32>, String) {
+    let mut keyboard = child.stdin.take().unwrap();
+    keyboard.write_all(typed).unwrap();
+    keyboard.flush().unwrap();
+    let mut rest = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
+    (child.wait().unwrap().code(), rest)
+}
+
+#[test]
+fn the_name_does_it_anything_else_does_not_and_ctrl_c_ends_it() {
+    let stand = Stand::with(&KopsCluster {
+        masters: 1,
+        workers: false,
+        ..KopsCluster::new(CLUSTER)
+    });
+    let before = stand.picture();
+    let (code, said) = ended(asked(&stand), b"x.super.k8s.local\n");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("nothing was changed"), "{said}");
+    let (code, said) = ended(asked(&stand), b"\x03");
+    assert_eq!(code, Some(130), "{said}");
+    assert_eq!(stand.picture(), before);
+    assert!(stand.journals().is_empty());
+    let (code, said) = ended(asked(&stand), format!("{CLUSTER}\n").as_bytes());
+    assert_eq!(code, Some(0), "{said}");
+    stand.assert_wiped();
+}
