@@ -218,8 +218,13 @@ fn hosts_and_members_are_those_that_aws_has() {
             "{calls:?}"
         );
     }
-    // A cluster that has none, and an account that does not know it.
-    restart("--name x.super.k8s.local")
+    for master in &built.masters {
+        account
+            .ec2("TerminateInstances", &[("InstanceId.1", &master.instance)])
+            .unwrap();
+    }
+    restart("--yes")
         .code(1)
-        .stderr_has("AWS has no running control-plane instance");
+        .stderr_has("AWS has no running control-plane instance")
+        .stderr_has("--host");
 }
