@@ -219,9 +219,8 @@ fn hosts_and_members_are_those_that_aws_has() {
         );
     }
     for master in &built.masters {
-        account
-            .ec2("TerminateInstances", &[("InstanceId.1", &master.instance)])
-            .unwrap();
+        let group = [("AutoScalingGroupName", master.group.as_str()), ("ForceDelete", "true")];
+        account.scaling("DeleteAutoScalingGroup", &group).unwrap();
     }
     restart("--yes")
         .code(1)
