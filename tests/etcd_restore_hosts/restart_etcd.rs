@@ -2,6 +2,7 @@
 
 use harness::ContainerRuntime::{Containerd, Docker};
 use harness::store::CLUSTER;
+use harness::{AwsAccount, KopsCluster, MastersStandIn, Moto, S3, command};
 
 use crate::stand::{HOSTS, Stand};
 
@@ -180,4 +181,49 @@ fn a_kubectl_context_names_no_cluster_for_this() {
         .unwrap()
         .code(2)
         .stderr_has("--name");
+}
+
+#[test]
+fn hosts_and_members_are_those_that_aws_has() {
+    let stand = Stand::new(Containerd);
+    let moto = Moto::start().unwrap();
+    let account = AwsAccount::of(&moto);
+    let built = KopsCluster::new(CLUSTER).build(&account).unwrap();
+    let ips: Vec<&str> = built.masters.iter().map(|master| master.private_ip.as_str()).collect();
+    let masters = MastersStandIn::start(&ips, Containerd).unwrap();
+    let restart = |more: &str| {
+        stand
+            .cmd("restart-etcd --etcd main --ssh-address private -o json")
+            .args(more.split_whitespace())
+            .envs(moto.env())
+            .env("PATH", command::path_with(&masters.path()))
+            .run()
+            .unwrap()
+    };
+    let leader = built
+        .etcd_volumes
+        .iter()
+        .find(|volume| volume.etcd == "main" && volume.member == "a")
+        .unwrap();
+    let rows = restart("--yes").success().json();
+    assert_eq!(
+        (&rows[0]["member"], &rows[0]["instance"], &rows[0]["action"]),
+        (&"etcd-a".into(), &leader.instance.as_str().into(), &"restarted".into())
+    );
+    for (at, master) in built.masters.iter().enumerate() {
+        let calls = masters.host(at).unwrap().calls();
+        assert_eq!(
+            calls.len(),
+            usize::from(master.instance == leader.instance),
+            "{calls:?}"
+        );
+    }
+    for master in &built.masters {
+        let group = [("AutoScalingGroupName", master.group.as_str()), ("ForceDelete", "true")];
+        account.scaling("DeleteAutoScalingGroup", &group).unwrap();
+    }
+    restart("--yes")
+        .code(1)
+        .stderr_has("AWS has no running control-plane instance")
+        .stderr_has("--host");
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use futures::future::join_all;
 use runbook_kit::confirm::Consent;
 use runbook_kit::error::Failure;
 use runbook_kit::exit::Exit;
@@ -15,6 +16,9 @@ const PAGE: u32 = 5_000;
 const SPAN: usize = 16;
 /// Spans of one transaction: each takes two comparisons.
 const SPANS: usize = MOST_TXN_OPERATIONS / 2;
+
+/// Transactions that are on their way at once: etcd carries out one after the other, and need not wait for us in between.
+const AT_ONCE: usize = 2;
 
 /// What is below the prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -144,25 +148,35 @@ pub async fn delete(
         let page = page.map_err(|error| stopped(outcome, false, error))?;
         let last = page.keys.last().map(|key| key.key.clone());
         let mut batches: VecDeque<Vec<Run>> = batches(runs(page.keys, counted.revision));
-        while let Some(batch) = batches.pop_front() {
-            let spans: Vec<KeySpan> = batch.iter().filter_map(Run::span).collect();
-            match etcd.delete_unleased(&spans, counted.revision).await {
-                Ok(Some(deleted)) => {
-                    outcome.deleted += deleted;
-                    done(outcome.deleted);
-                }
-                // Somebody wrote among these keys: what is his is found by halves.
-                Ok(None) => match halves(batch) {
-                    Some((first, second)) => {
-                        batches.push_front(second);
-                        batches.push_front(first);
+        while !batches.is_empty() {
+            let group: Vec<Vec<Run>> = batches.drain(..batches.len().min(AT_ONCE)).collect();
+            let asked = group.iter().map(|batch| {
+                let spans: Vec<KeySpan> = batch.iter().filter_map(Run::span).collect();
+                async move { etcd.delete_unleased(&spans, counted.revision).await }
+            });
+            // All are waited for, whatever becomes of one: what was done must be known.
+            let answers = join_all(asked).await;
+            let (mut in_doubt, mut failed) = (false, None);
+            for (batch, answer) in group.into_iter().zip(answers) {
+                match answer {
+                    Ok(Some(deleted)) => outcome.deleted += deleted,
+                    // Somebody wrote among these keys: what is his is found by halves.
+                    Ok(None) => match halves(batch) {
+                        Some((first, second)) => {
+                            batches.push_front(second);
+                            batches.push_front(first);
+                        }
+                        None => outcome.left += 1,
+                    },
+                    Err(error) => {
+                        in_doubt |= matches!(error.kind, EtcdErrorKind::Lost | EtcdErrorKind::Timeout { .. });
+                        failed = failed.or(Some(error));
                     }
-                    None => outcome.left += 1,
-                },
-                Err(error) => {
-                    let in_doubt = matches!(error.kind, EtcdErrorKind::Lost | EtcdErrorKind::Timeout { .. });
-                    return Err(stopped(outcome, in_doubt, error));
                 }
+            }
+            done(outcome.deleted);
+            if let Some(error) = failed {
+                return Err(stopped(outcome, in_doubt, error));
             }
         }
         match last {
