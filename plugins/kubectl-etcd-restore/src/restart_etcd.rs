@@ -289,6 +289,9 @@ pub async fn restart_leader(etcd: &str, ssh: &SshArgs, context: &Context, consen
     if let Some(unknown) = plan.unknown {
         return Err(unknown.into());
     }
+    if plan.steps.iter().all(|step| step.action != Action::Stop) {
+        return Err(NothingToStop.into());
+    }
     let results = apply::apply(&plan, &known, hosts.as_ref(), BACK, ui, consent).await;
     let mut outcome = apply::Outcome::default();
     outcome.add(&results);
