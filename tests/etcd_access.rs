@@ -85,8 +85,9 @@ impl World {
     /// A key store that holds `keyset` as the clients CA.
     fn key_store(&self, keyset: &str) -> Keys {
         let folder = tempfile::tempdir().unwrap();
-        pki::write(&folder.path().join("private/etcd-clients-ca"), "keyset.yaml", keyset).unwrap();
-        Keys { folder }
+        let keys = Keys { folder };
+        keys.add("etcd-clients-ca", keyset);
+        keys
     }
 }
 
@@ -95,6 +96,10 @@ struct Keys {
 }
 
 impl Keys {
+    fn add(&self, name: &str, keyset: &str) {
+        pki::write(&self.folder.path().join("private").join(name), "keyset.yaml", keyset).unwrap();
+    }
+
     fn source(&self) -> KeySource<'_> {
         KeySource {
             objects: &FileStore,

@@ -70,6 +70,45 @@ async fn port_forward_finds_the_ready_pod_and_does_everything() {
 }
 
 #[tokio::test]
+async fn the_kubeconfig_of_another_cluster_is_refused_where_it_is_proven() {
+    let world = World::new(EtcdVersion::V3_6, ec());
+    let keys = world.key_store(&pki::keyset("etcd-clients-ca", &[("1", &world.ca)], "1"));
+    let api = KubeApi::start(vec![pod("etcd-manager-main-a", true, world.port())]).unwrap();
+    let args = EtcdAccessArgs {
+        via: Via::PortForward,
+        ..EtcdAccessArgs::default()
+    };
+    let told = async || forward(&api, world.folder.path(), &args, Some(&keys)).await;
+
+    // Neither side tells: it goes on with a doubt, since tunnels and load balancers show other names legitimately.
+    let connected = told().await.unwrap();
+    let doubts = &connected.doubts;
+    assert!(
+        doubts.len() == 1 && doubts[0].contains("kube-root-ca.crt") && doubts[0].contains("could not be made sure of"),
+        "{doubts:?}"
+    );
+    let (old, young) = (ec(), ec());
+    api.set_root_ca(young.certificate());
+    let doubts = told().await.unwrap().doubts;
+    assert!(doubts.len() == 1 && doubts[0].contains("kubernetes-ca"), "{doubts:?}");
+
+    // In the middle of a rotation the cluster serves one of several.
+    keys.add(
+        "kubernetes-ca",
+        &pki::keyset("kubernetes-ca", &[("1", &old), ("2", &young)], "1"),
+    );
+    assert_eq!(told().await.unwrap().doubts, [""; 0]);
+
+    api.set_root_ca(ec().certificate());
+    let before = api.forwarded();
+    let error = told().await.err().unwrap();
+    assert_eq!(error.exit(), runbook_kit::exit::Exit::Refused);
+    assert!(error.to_string().contains("is the API of another cluster"), "{error}");
+    assert!(Failure::hint(&error).unwrap().contains("--context"), "{error}");
+    assert_eq!(api.forwarded(), before, "etcd was not even asked");
+}
+
+#[tokio::test]
 async fn port_forward_says_what_is_missing() {
     let world = World::new(EtcdVersion::V3_6, ec());
     let keys = world.key_store(&pki::keyset("etcd-clients-ca", &[("1", &world.ca)], "1"));

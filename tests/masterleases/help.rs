@@ -3,22 +3,28 @@
 use crate::stand::plugin;
 
 #[test]
-fn every_subcommand_has_an_example_in_the_words_that_users_type() {
-    for subcommand in ["list", "check", "prune", "undo"] {
-        let ended = plugin(&format!("{subcommand} --help")).run().unwrap().success();
-        assert!(ended.stdout.contains("Usage: kubectl masterleases"), "{}", ended.stdout);
-        assert!(ended.stdout.contains("Example"), "{}", ended.stdout);
-        let has = ended
+fn of_the_plugin_and_of_every_subcommand() {
+    let mut reference = String::new();
+    for subcommand in ["", "list", "check", "prune", "undo", "completion", "man"] {
+        let ended = plugin(&format!("{subcommand} --help"))
+            .env("COLUMNS", "80")
+            .run()
+            .unwrap()
+            .success();
+        reference.push_str(&format!(
+            "$ kubectl masterleases {}\n{}\n",
+            format!("{subcommand} --help").trim(),
+            ended.stdout
+        ));
+        let example = ended
             .stdout
             .lines()
-            .any(|line| line.contains(&format!("  kubectl masterleases {subcommand} ")));
-        assert!(has, "{}", ended.stdout);
+            .any(|line| line.starts_with(&format!("  kubectl masterleases {subcommand}")));
+        assert!(example, "{subcommand} shows no example in the words that users type");
+        let wide = ended.stdout.lines().find(|line| line.chars().count() > 80);
+        assert!(wide.is_none(), "{subcommand}: {wide:?}");
     }
-    plugin("--help")
-        .run()
-        .unwrap()
-        .success()
-        .stdout_has("Exit codes: 0 done");
+    insta::assert_snapshot!("help", reference);
 }
 
 #[test]

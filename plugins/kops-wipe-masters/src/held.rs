@@ -170,6 +170,12 @@ impl Seen {
 }
 
 impl HeldPlan {
+    /// There are none, and where they were looked for.
+    pub fn none_held(&self) -> String {
+        let (cluster, account, region) = (&self.cluster, &self.account, &self.region);
+        format!("no volume of {cluster} is in quarantine in account {account}, region {region}")
+    }
+
     /// Shows it to people.
     pub fn show(&self, ui: &Ui, format: Format) -> Result<(), AnyFailure> {
         if !report::is_text(format) {

@@ -38,7 +38,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let seen = held::look("delete", &args.volumes, context).await?;
     let mut plan = seen.plan(checks(&seen));
     if plan.volumes.is_empty() {
-        ui.note(&format!("no volume of {} is in quarantine", plan.cluster));
+        ui.note(&plan.none_held());
         return plan.finish(ui, format);
     }
     plan.show(ui, format)?;

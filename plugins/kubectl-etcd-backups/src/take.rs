@@ -15,24 +15,25 @@ use serde::Serialize;
 use crate::context::Context;
 
 /// Take a backup of a living etcd into its store, as etcd-manager would have written it
-///
-/// The snapshot is packed, read back and verified before anything is uploaded, and the meta that makes it a backup is
-/// written last. An etcd that is empty, or of another cluster than the store's newest backup, is refused.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    after_help = "The snapshot is packed, read back and verified before anything is uploaded, and the meta that \
+    makes it a backup is written last. An etcd that is empty, or of another cluster than the store's newest backup, \
+    is refused.\n\nExamples:\n  \
     # Before an upgrade, through the Kubernetes API\n  \
     kubectl etcd-backups take --state s3://kops-state --name k8s.example.com --yes\n\n  \
     # With the API down, over ssh\n  \
-    kubectl etcd-backups take --etcd main --via ssh --host 10.0.1.7 --yes")]
+    kubectl etcd-backups take --etcd main --via ssh --host 10.0.1.7 --yes"
+)]
 pub struct Args {
-    #[command(flatten)]
-    access: EtcdAccessArgs,
-    /// Take it although the store's newest backup is of another cluster
-    #[arg(long)]
-    other_lineage: bool,
     /// Do it; without it the plan is only shown
     #[arg(long)]
     yes: bool,
+    /// Take it although the store's newest backup is of another cluster
+    #[arg(long)]
+    other_lineage: bool,
+    #[command(flatten)]
+    access: EtcdAccessArgs,
 }
 
 #[derive(Debug, Serialize)]

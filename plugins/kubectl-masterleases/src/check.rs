@@ -10,10 +10,11 @@ use crate::look::{self, LookArgs};
 use crate::rows::{self, LeaseRow};
 
 /// Check whether any masterlease is stale, for scripts and alerting
-///
-/// Exits with 5 where one is. `-o name` prints the stale ones only.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  kubectl masterleases check -o prometheus --host 10.0.0.7 > masterleases.prom")]
+#[command(
+    after_help = "Exits with 5 where one is. `-o name` prints the stale ones only.\n\nExample:\n  kubectl \
+    masterleases check -o prometheus --host 10.0.0.7 > masterleases.prom"
+)]
 pub struct Args {
     #[command(flatten)]
     look: LookArgs,

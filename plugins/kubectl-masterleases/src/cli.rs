@@ -11,10 +11,6 @@ use crate::context::Context;
 use crate::{check, completion, list, man, prune, undo};
 
 /// Find and prune the masterleases that a restore of etcd made immortal
-///
-/// After a restore through etcd-manager the `kubernetes` endpoint keeps sending pods to masters that are no more: each API
-/// server announces itself in etcd under /registry/masterleases/ with a lease, and a restore drops the leases. All that is
-/// needed is etcd: this works while the Kubernetes API is down.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
@@ -52,6 +48,7 @@ pub enum Command {
     Check(Box<check::Args>),
     Prune(Box<prune::Args>),
     Undo(Box<undo::Args>),
+    #[command(after_help = "Example:\n  kubectl masterleases completion --install")]
     Completion(runbook_kit::completion::Args),
     Man(man::Args),
     #[command(name = "__complete", hide = true)]
@@ -74,6 +71,10 @@ impl Command {
 }
 
 const EXAMPLES: &str = "\
+After a restore through etcd-manager the `kubernetes` endpoint keeps sending pods to masters that are no more: \
+    each API server announces itself in etcd under /registry/masterleases/ with a lease, and a restore drops the \
+    leases. All that is needed is etcd: this works while the Kubernetes API is down.
+
 Examples:
   # Which masters does etcd know, and which of them are gone?
   kubectl masterleases list --state s3://kops-state --name k8s.example.com

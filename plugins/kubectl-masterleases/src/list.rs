@@ -10,12 +10,13 @@ use crate::look::{self, LookArgs};
 use crate::rows;
 
 /// List the masterleases and tell the living from the stale
-///
-/// A living API server rewrites its key every 10 s, with a lease. A key that has no lease and is not rewritten is stale: a
-/// restore of etcd brought it, and it never expires. Nodes, Endpoints and the addresses themselves are asked, too; where they
-/// contradict, the verdict is `unknown`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  kubectl masterleases list -o wide --host 10.0.0.7")]
+#[command(
+    after_help = "A living API server rewrites its key every 10 s, with a lease. A key that has no lease and is \
+    not rewritten is stale: a restore of etcd brought it, and it never expires. Nodes, Endpoints and the addresses \
+    themselves are asked, too; where they contradict, the verdict is `unknown`.\n\nExample:\n  kubectl masterleases \
+    list -o wide --host 10.0.0.7"
+)]
 pub struct Args {
     #[command(flatten)]
     look: LookArgs,

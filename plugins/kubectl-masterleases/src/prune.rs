@@ -25,12 +25,13 @@ use crate::rows::{LeaseRow, verdict_cell};
 use crate::settle::{Settled, settle};
 
 /// Delete the stale masterleases and wait until the endpoint is right
-///
-/// Each key is deleted only if nobody has written it since it was looked at, so a living API server never loses its own.
-/// The values are saved first, for `undo`. What is unknown is deleted only if it is named; what is live, never.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  kubectl masterleases prune --host 10.0.0.7\n  \
-    kubectl masterleases prune 10.0.0.21 10.0.0.22 --yes --host 10.0.0.7")]
+#[command(
+    after_help = "Each key is deleted only if nobody has written it since it was looked at, so a living API \
+    server never loses its own. The values are saved first, for `undo`. What is unknown is deleted only if it is \
+    named; what is live, never.\n\nExamples:\n  kubectl masterleases prune --host 10.0.0.7\n  \
+    kubectl masterleases prune 10.0.0.21 10.0.0.22 --yes --host 10.0.0.7"
+)]
 pub struct Args {
     /// Only these addresses; of them also what is unknown
     #[arg(value_name = "IP")]

@@ -16,11 +16,10 @@ use crate::context::Context;
 use crate::look::KeyArgs;
 
 /// Put back what `prune` deleted
-///
-/// The same bytes, without a lease, and only where the key is still absent.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  kubectl masterleases undo masterleases-undo-20261122T151801Z.json --yes --host 10.0.0.7"
+    after_help = "The same bytes, without a lease, and only where the key is still absent.\n\nExample:\n  \
+    kubectl masterleases undo masterleases-undo-20261122T151801Z.json --yes --host 10.0.0.7"
 )]
 pub struct Args {
     /// The file that `prune` wrote

@@ -23,8 +23,8 @@ pub enum Via {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reaching etcd")]
 pub struct EtcdAccessArgs {
-    /// Way to etcd; TLS is always verified
-    #[arg(long, value_enum, default_value_t, value_name = "WAY")]
+    /// Way to etcd: auto (what flags and environment allow), direct, port-forward or ssh; TLS is always verified
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "WAY")]
     pub via: Via,
     /// etcd's client URLs, for --via direct
     #[arg(

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -133,8 +134,9 @@ impl Cmd {
             // It may end without reading all that it is given.
             thread::spawn(move || drop(pipe.write_all(&content)));
         }
-        let stdout = collect(child.stdout.take());
-        let stderr = collect(child.stderr.take());
+        let screen = Screen::default();
+        let stdout = collect(child.stdout.take(), &screen);
+        let stderr = collect(child.stderr.take(), &screen);
         let begun = Instant::now();
         let status = loop {
             if let Some(status) = child.try_wait().map_err(started)? {
@@ -157,6 +159,9 @@ impl Cmd {
             status,
             stdout: text(stdout.join().unwrap_or_default()),
             stderr: text(stderr.join().unwrap_or_default()),
+            screen: text(std::mem::take(
+                &mut *screen.lock().unwrap_or_else(PoisonError::into_inner),
+            )),
         })
     }
 
@@ -175,12 +180,25 @@ impl Cmd {
     }
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
+/// Both outputs as they came.
+type Screen = Arc<Mutex<Vec<u8>>>;
+
+fn collect(pipe: Option<impl Read + Send + 'static>, screen: &Screen) -> thread::JoinHandle<Vec<u8>> {
+    let screen = screen.clone();
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            // What arrived before an error is still worth showing.
-            drop(pipe.read_to_end(&mut bytes));
+        let (mut bytes, mut block) = (Vec::new(), vec![0; 64 << 10]);
+        let Some(mut pipe) = pipe else { return bytes };
+        // What arrived before an error is still worth showing.
+        while let Ok(count) = pipe.read(&mut block) {
+            let read = block.get(..count).unwrap_or_default();
+            if read.is_empty() {
+                break;
+            }
+            bytes.extend_from_slice(read);
+            screen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend_from_slice(read);
         }
         bytes
     })
@@ -197,6 +215,8 @@ pub struct Ended {
     pub stdout: String,
     /// Its standard error.
     pub stderr: String,
+    /// Both in the order in which they came, as on a terminal; what was written within a millisecond may be swapped.
+    pub screen: String,
 }
 
 impl Ended {

@@ -56,6 +56,8 @@ pub struct Connected {
     pub way: String,
     /// What was tried before and failed, in words for the user.
     pub passed_over: Vec<String>,
+    /// What could not be made sure of, in words for the user.
+    pub doubts: Vec<String>,
 }
 
 /// Connects by the wanted way; with `--via auto` by the first that answers of those that flags and environment allow:
@@ -80,6 +82,9 @@ pub async fn connect_for(session: &Session, args: &EtcdAccessArgs, etcd: &str) -
     let connected = connect_ways_of(session, args, etcd).await??;
     for failed in &connected.passed_over {
         session.ui.note(&format!("passed over: {failed}"));
+    }
+    for doubt in &connected.doubts {
+        session.ui.warn(doubt);
     }
     session.ui.note(&format!("etcd {etcd}: {}", connected.way));
     Ok(connected)
@@ -223,6 +228,7 @@ impl Ways<'_> {
     #[cfg(feature = "kube")]
     async fn port_forward(&self) -> Result<Connected, AccessError> {
         use super::port_forward::{PortForward, ready_pods};
+        use super::whose::{Whose, whose};
         use crate::adapters::kube::{KubeClient, KubeOptions};
 
         let port = self.port()?;
@@ -239,6 +245,22 @@ impl Ways<'_> {
         let kube = KubeClient::connect(&options)
             .await
             .map_err(super::port_forward::PortForwardError::from)?;
+        let doubt = match &self.keys {
+            Some(keys) => match whose(&kube, keys).await {
+                Whose::Ours => None,
+                Whose::Others { place } => {
+                    return Err(AccessError::OtherCluster {
+                        server: kube.server().to_owned(),
+                        place,
+                    });
+                }
+                Whose::Unknown(why) => Some(format!(
+                    "whether {} is the API of this very cluster could not be made sure of: {why}",
+                    kube.server()
+                )),
+            },
+            None => None,
+        };
         let mut failed = Vec::new();
         for pod in ready_pods(&kube, self.etcd).await? {
             let at = format!("pod {} port {port}", pod.name);
@@ -249,7 +271,10 @@ impl Ways<'_> {
                 port,
             });
             match self.try_one(dial, ON_ITS_HOST, at, way, credentials.as_ref()).await {
-                Ok(connected) => return Ok(connected.after(&failed)),
+                Ok(mut connected) => {
+                    connected.doubts.extend(doubt);
+                    return Ok(connected.after(&failed));
+                }
                 Err(error) => failed.push(error),
             }
         }
@@ -287,6 +312,7 @@ impl Ways<'_> {
             kv: Box::new(EtcdClient::connect(target).await?),
             way: format!("{way}, {whose}"),
             passed_over: Vec::new(),
+            doubts: Vec::new(),
         })
     }
 

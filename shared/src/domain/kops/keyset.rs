@@ -97,6 +97,14 @@ pub fn clients_ca_name(etcd: &str) -> String {
     }
 }
 
+/// The base64 between the lines of each PEM block, without white space.
+fn pem_bodies(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split("-----BEGIN CERTIFICATE-----").skip(1).map(|block| {
+        let body = block.split("-----END").next().unwrap_or_default();
+        body.split_whitespace().collect()
+    })
+}
+
 impl Keyset {
     /// Reads the YAML.
     ///
@@ -122,6 +130,17 @@ impl Keyset {
             keys,
             primary_id: spec.primary_id.filter(|id| !id.is_empty()),
         })
+    }
+
+    /// Whether one of its certificates is among those of a PEM bundle. In the middle of a rotation a cluster may serve any of
+    /// them.
+    #[must_use]
+    pub fn shares_a_certificate_with(&self, bundle: &str) -> bool {
+        let theirs: Vec<String> = pem_bodies(bundle).collect();
+        self.keys
+            .iter()
+            .flat_map(|key| pem_bodies(&key.certificate))
+            .any(|ours| theirs.contains(&ours))
     }
 
     /// The key that signs, and its private part. Without a `primaryId` it is the youngest that can.
@@ -251,6 +270,18 @@ mod tests {
         assert!(found.trusted().starts_with("-----BEGIN CERTIFICATE-----"));
         let shown = format!("{found:?}");
         assert!(shown.contains("(secret)") && !shown.contains("PRIVATE KEY"));
+    }
+
+    #[test]
+    fn a_certificate_is_the_same_however_its_lines_are_broken() {
+        let found = Keyset::parse(BUILT).unwrap();
+        let ours = found.trusted();
+        let other = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        assert!(found.shares_a_certificate_with(&ours));
+        assert!(found.shares_a_certificate_with(&format!("{other}{}", ours.replace('\n', "\r\n"))));
+        for bundle in ["", other, "no PEM at all", "-----BEGIN CERTIFICATE-----"] {
+            assert!(!found.shares_a_certificate_with(bundle), "{bundle}");
+        }
     }
 
     #[test]

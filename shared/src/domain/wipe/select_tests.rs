@@ -237,3 +237,100 @@ fn a_wrong_account_is_told_from_a_cluster_that_is_wiped_already() {
     let (blocks, message) = judge(Some("us-east-1"), &nodes, Rest::default());
     assert!(!blocks && message.contains("wiped already"), "{message}");
 }
+
+/// What AWS said of a cluster that real kops made (tests/fixtures/kops-built/aws).
+fn built_by_kops() -> Inventory {
+    macro_rules! fixture {
+        ($name:literal) => {
+            serde_json::from_str::<serde_json::Value>(include_str!(concat!(
+                "../../../../tests/fixtures/kops-built/aws/",
+                $name
+            )))
+            .unwrap()
+        };
+    }
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let tags = |value: &serde_json::Value| -> Tags {
+        let tags = value["Tags"].as_array().cloned().unwrap_or_default();
+        tags.iter()
+            .map(|tag| (text(&tag["Key"]), text(&tag["Value"])))
+            .collect()
+    };
+    let (groups, instances, volumes) = (
+        fixture!("auto-scaling-groups.json"),
+        fixture!("instances.json"),
+        fixture!("volumes.json"),
+    );
+    Inventory {
+        groups: groups["AutoScalingGroups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|group| Group {
+                name: text(&group["AutoScalingGroupName"]),
+                tags: tags(group),
+                members: group["Instances"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|member| GroupMember {
+                        instance: text(&member["InstanceId"]),
+                        ..GroupMember::default()
+                    })
+                    .collect(),
+                ..Group::default()
+            })
+            .collect(),
+        instances: instances
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|instance| Instance {
+                id: text(&instance["InstanceId"]),
+                tags: tags(instance),
+                ..Instance::default()
+            })
+            .collect(),
+        volumes: volumes["Volumes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|volume| Volume {
+                id: text(&volume["VolumeId"]),
+                tags: tags(volume),
+                ..Volume::default()
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn of_what_real_kops_makes_exactly_the_control_plane_is_chosen() {
+    let cluster = "super.k8s.local";
+    let inventory = built_by_kops();
+    let selection = select(cluster, &inventory);
+    let names: Vec<&str> = selection
+        .groups
+        .iter()
+        .map(|chosen| chosen.thing.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["a", "b", "c"].map(|zone| format!("control-plane-us-east-1{zone}.masters.{cluster}"))
+    );
+    assert_eq!((selection.instances.len(), selection.volumes.len()), (3, 6));
+    assert!(blockers(&selection).is_empty(), "{:?}", selection.checks);
+    let left = inventory.groups.len() - 3;
+    assert_eq!(
+        selection
+            .near_misses
+            .iter()
+            .filter(|miss| miss.kind == Kind::AutoScalingGroup)
+            .count(),
+        left
+    );
+    // A cluster whose name is a part of it has nothing here.
+    for other in ["k8s.local", "uper.k8s.local", "super.k8s.loca", "x.super.k8s.local"] {
+        assert!(select(other, &inventory).is_empty(), "{other}");
+    }
+}

@@ -54,6 +54,7 @@ pub struct KubeApi {
 struct Shared {
     pods: Vec<Pod>,
     mood: Mutex<Mood>,
+    root_ca: Mutex<Option<String>>,
     forwarded: AtomicUsize,
 }
 
@@ -72,6 +73,7 @@ impl KubeApi {
         let shared = Arc::new(Shared {
             pods,
             mood: Mutex::new(Mood::Willing),
+            root_ca: Mutex::new(None),
             forwarded: AtomicUsize::new(0),
         });
         let ours = shared.clone();
@@ -89,6 +91,11 @@ impl KubeApi {
     /// How it answers from now on.
     pub fn set_mood(&self, mood: Mood) {
         *self.shared.mood.lock().unwrap_or_else(PoisonError::into_inner) = mood;
+    }
+
+    /// What it tells pods to be the cluster's CA, in PEM; nothing at first.
+    pub fn set_root_ca(&self, certificate: &str) {
+        *self.shared.root_ca.lock().unwrap_or_else(PoisonError::into_inner) = Some(certificate.to_owned());
     }
 
     /// How many port-forwards were begun.
@@ -134,6 +141,13 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
             (_, None) if path == "/api/v1/namespaces/kube-system/pods" => {
                 answer(connection, "200 OK", &list(&shared.pods, query))?;
             }
+            (_, None) if path == "/api/v1/namespaces/kube-system/configmaps/kube-root-ca.crt" => {
+                let certificate = shared.root_ca.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                match certificate {
+                    Some(certificate) => answer(connection, "200 OK", &root_ca(&certificate))?,
+                    None => refuse(connection, 404, "NotFound")?,
+                }
+            }
             (_, None) => refuse(connection, 404, "NotFound")?,
         }
     }
@@ -153,6 +167,14 @@ fn answer(mut connection: &TcpStream, status: &str, body: &str) -> io::Result<()
         connection,
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     )
+}
+
+fn root_ca(certificate: &str) -> String {
+    serde_json::json!({
+        "kind": "ConfigMap", "apiVersion": "v1", "metadata": { "name": "kube-root-ca.crt", "namespace": "kube-system" },
+        "data": { "ca.crt": certificate },
+    })
+    .to_string()
 }
 
 fn list(pods: &[Pod], query: &str) -> String {

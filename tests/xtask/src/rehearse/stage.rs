@@ -136,10 +136,8 @@ impl Stage {
     fn play<'a>(&self, shown: &str, program: &Path, arguments: impl Iterator<Item = &'a str>, code: i32) -> Played {
         say::line(&format!("\n$ {shown}"));
         let ended = self.command(program)?.args(arguments).run()?;
-        for output in [&ended.stdout, &ended.stderr] {
-            if !output.trim().is_empty() {
-                say::line(output.trim_end());
-            }
+        if !ended.screen.trim().is_empty() {
+            say::line(ended.screen.trim_end());
         }
         insist(&ended, code)?;
         if code != 0 {

@@ -43,6 +43,14 @@ pub enum AccessError {
     #[cfg(feature = "kube")]
     #[error(transparent)]
     PortForward(#[from] PortForwardError),
+    /// The kubeconfig leads to another cluster than the one that is named.
+    #[error("{server} is the API of another cluster: its CA is not in {place}")]
+    OtherCluster {
+        /// The API's URL, as the kubeconfig has it.
+        server: String,
+        /// The keyset of the named cluster.
+        place: String,
+    },
     /// ssh did not bring us there.
     #[error(transparent)]
     Ssh(#[from] SshError),
@@ -86,6 +94,8 @@ impl Failure for AccessError {
         match self {
             Self::NoWay | Self::Missing(_) | Self::Endpoint(_) | Self::NoPort(_) => Exit::Usage,
             Self::Credentials(CredentialsError::NoCa | CredentialsError::Half) => Exit::Usage,
+            Self::OtherCluster { .. } => Exit::Refused,
+            Self::Several(errors) if errors.iter().any(|error| error.exit() == Exit::Refused) => Exit::Refused,
             _ => Exit::Failed,
         }
     }
@@ -104,6 +114,9 @@ impl Failure for AccessError {
             Self::Mint { .. } => Some("pass --cacert, --cert and --key instead, or --via ssh".to_owned()),
             #[cfg(feature = "kube")]
             Self::PortForward(error) => error.hint(),
+            Self::OtherCluster { .. } => {
+                Some("check --context and --kubeconfig, --name and --state: they must be of one cluster".to_owned())
+            }
             Self::Ssh(error) => error.hint(),
             Self::Etcd(error) => of_the_way(error).or_else(|| error.hint()),
             Self::Several(errors) => errors.iter().find_map(Failure::hint),
