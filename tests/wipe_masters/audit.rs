@@ -72,6 +72,8 @@ fn mixed_up_volumes_are_told_with_the_commands_that_mend_them() {
         detach.contains(&format!("aws ec2 detach-volume --region us-east-1 --volume-id {b}")),
         "{detach}"
     );
+    let table = stand.audit(&["-o", "wide"]).run().unwrap().code(5);
+    assert!(table.stdout.starts_with("FINDING"), "{}", table.stdout);
     let ended = stand.audit(&[]).run().unwrap().code(5);
     assert!(
         ended.stdout.contains("smallest cure  do not wipe: "),
@@ -188,6 +190,8 @@ fn another_region_or_account_is_refused_instead_of_seeming_empty() {
     let elsewhere = stand.audit(&["--region", "eu-west-1"]).run().unwrap().code(3);
     assert!(elsewhere.stderr.contains("--region us-east-1"), "{}", elsewhere.stderr);
     assert_eq!(elsewhere.stdout, "");
+    let unnamed = stand.audit(&[]).without_env("AWS_REGION").run().unwrap();
+    assert!(unnamed.stderr.contains("--region us-east-1"), "{}", unnamed.stderr);
     let _ = stand.audit(&["--profile", "nobody"]).run().unwrap().code(1);
     let nobody = stand.audit(&[]).args(["--name", "k8s.example.com"]).run().unwrap();
     assert_ne!(nobody.exit_code(), Some(0));

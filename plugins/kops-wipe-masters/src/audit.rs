@@ -21,7 +21,8 @@ use runbook_kit::ui::{Verdict, chain};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::wipe::{Refused, explicit_name};
+use crate::report::word;
+use crate::wipe::{NotAsked, Refused, explicit_name};
 use crate::{interlock, look};
 use cure::{Cure, SmallestCure};
 use facts::{Etcd, Facts, NewestBackup};
@@ -85,18 +86,10 @@ impl Row for Told {
 
     fn name(&self) -> String {
         match self {
-            Self::Finding(found) => kind(found),
+            Self::Finding(found) => word(&found.finding),
             Self::Cure(cure) => cure.finding.to_owned(),
         }
     }
-}
-
-/// As JSON has it.
-fn kind(found: &Finding) -> String {
-    serde_json::to_value(found.finding)
-        .ok()
-        .and_then(|value| value.as_str().map(str::to_owned))
-        .unwrap_or_default()
 }
 
 fn verdict(severity: Severity) -> Verdict {
@@ -109,6 +102,9 @@ fn verdict(severity: Severity) -> Verdict {
 
 /// Runs `audit`.
 pub async fn run(_args: &Args, context: &Context) -> Result<Exit, AnyFailure> {
+    if context.session.format == Format::Prometheus {
+        return Err(output::no_metrics().into());
+    }
     let facts = gather(context).await?;
     let findings = findings::findings(&facts);
     let cure = cure::smallest(&facts, &findings);
@@ -123,7 +119,7 @@ pub async fn run(_args: &Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let exit = if findings.is_empty() { Exit::Done } else { Exit::Found };
     match context.session.format {
-        Format::Table | Format::Wide => ui.result(&text(&findings, &cure))?,
+        Format::Table => ui.result(&text(&findings, &cure))?,
         format => {
             let rows: Vec<Told> = told(findings, cure);
             output::rows(ui, format, &rows, "")?;
@@ -147,7 +143,7 @@ fn told(findings: Vec<Finding>, cure: SmallestCure) -> Vec<Told> {
     findings.into_iter().map(Told::Finding).chain([last]).collect()
 }
 
-/// For people: a table has no room for what it causes and what mends it.
+/// For people: a table on a screen has no room for what it causes and what mends it.
 fn text(findings: &[Finding], cure: &SmallestCure) -> String {
     let mut text = String::new();
     for (at, found) in findings.iter().enumerate() {
@@ -156,7 +152,7 @@ fn text(findings: &[Finding], cure: &SmallestCure) -> String {
             .as_ref()
             .map(|etcd| format!("etcd {etcd}: "))
             .unwrap_or_default();
-        let head = verdict(found.severity).paint(&kind(found));
+        let head = verdict(found.severity).paint(&word(&found.finding));
         text.push_str(&format!(
             "{}. {head}  {etcd}{}\n   causes  {}\n   mend    {}\n\n",
             at + 1,
@@ -181,25 +177,30 @@ async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
     for note in &found.notes {
         ui.note(&format!("note: {note}"));
     }
-    let caller = context.fleet.caller().await?;
+    let fleet = context.fleet.as_ref();
+    let region = found.spec.as_ref().and_then(|spec| spec.region.clone());
+    let not_asked = |error| NotAsked::of(error, region.clone());
+    let caller = fleet.caller().await.map_err(not_asked)?;
     ui.note(&format!(
         "cluster {cluster}, account {}, region {}, state store {state}",
         caller.account, caller.region
     ));
-    let inventory = look::inventory(context.fleet.as_ref(), &cluster).await?;
+    let inventory = look::inventory(fleet, &cluster).await.map_err(not_asked)?;
     let selection = select(&cluster, &inventory);
     let mut rest = Rest::default();
     if selection.is_empty() {
-        rest.quarantined = look::quarantined(context.fleet.as_ref(), &cluster).await?.len();
-        rest.networks = context.fleet.networks_of(&cluster).await?.len();
+        rest.quarantined = look::quarantined(fleet, &cluster).await?.len();
+        rest.networks = fleet.networks_of(&cluster).await?.len();
     }
-    let region = found.spec.as_ref().and_then(|spec| spec.region.as_deref());
-    let place = whereabouts(&caller, region, &inventory, &selection, rest);
+    let place = whereabouts(&caller, region.as_deref(), &inventory, &selection, rest);
     if let Some(wrong) = place.into_iter().find(Check::blocks) {
         // There everything would seem to be missing.
         return Err(Refused::of(1, &wrong).into());
     }
-    let catalogs = catalog::read(session.objects(), &found.stores, session.now()).await?;
+    let catalogs = match session.cluster.store.is_empty() {
+        true => catalog::read(session.objects(), &found.stores, session.now()).await?,
+        false => session.catalogs().await?,
+    };
     let states = interlock::look(session, &catalogs, &config_base(&found, &state, &cluster)?).await?;
     let mut etcds = Vec::new();
     for (catalog, state) in catalogs.iter().zip(states) {

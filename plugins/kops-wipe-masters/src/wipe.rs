@@ -624,13 +624,14 @@ impl Failure for NotVerified {
 /// AWS could not be asked; the spec may know where.
 #[derive(Debug, thiserror::Error)]
 #[error("{source}")]
-struct NotAsked {
+pub struct NotAsked {
     source: FleetError,
     region: Option<String>,
 }
 
 impl NotAsked {
-    fn of(source: FleetError, region: Option<String>) -> Self {
+    /// With the region that the spec says, where it says one.
+    pub fn of(source: FleetError, region: Option<String>) -> Self {
         Self { source, region }
     }
 }
