@@ -132,7 +132,7 @@ pub trait EtcdKv: Send + Sync {
     /// What the member that we are connected to says of itself. Needs no quorum.
     async fn status(&self) -> Result<EtcdStatus, EtcdError>;
 
-    /// How many voting members the cluster has; linearizable.
+    /// How many voting members the cluster has, as the member that we are connected to knows it. Needs no quorum.
     async fn voters(&self) -> Result<usize, EtcdError>;
 
     /// A snapshot of the member that we are connected to. Needs no quorum.
