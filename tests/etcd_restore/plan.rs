@@ -144,6 +144,21 @@ fn control_files_that_block_the_leader_refuse_with_the_command_that_mends_them()
 }
 
 #[test]
+fn lost_manifests_of_etcd_manager_warn_and_no_more() {
+    let stand = Stand::new(RESTORED);
+    fs::remove_dir_all(stand.root().join("super.k8s.local/manifests")).unwrap();
+    let plan = stand.restore("plan -o json").run().unwrap().success().json();
+    assert!(blocking(&plan).is_empty());
+    let checks = plan["checks"].as_array().unwrap();
+    let told = checks.iter().find(|check| check["name"] == "etcd-manager").unwrap();
+    assert_eq!(
+        (&told["ok"], &told["severity"]),
+        (&false.into(), &"warn".into()),
+        "{told}"
+    );
+}
+
+#[test]
 fn the_marker_that_the_cure_writes_is_taken_for_one() {
     let stand = Stand::new(RESTORED);
     let marker = stand.control("main", "etcd-cluster-created");

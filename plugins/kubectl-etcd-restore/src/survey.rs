@@ -317,7 +317,14 @@ async fn manager(catalog: &Catalog, version: &str, context: &Context) -> Option<
         None => state.join(&catalog.store.cluster),
     };
     match kops_state::etcd_managers::etcd_managers(session.objects(), &config_base, &catalog.store).await {
-        Ok(found) => Some(found.check(version)),
+        Ok(found) => {
+            let mut check = found.check(version);
+            // What nobody can tell warns, as without a state store: a cluster that has lost its manifests must come back, too.
+            if found.manifests.is_empty() {
+                check.severity = Severity::Warn;
+            }
+            Some(check)
+        }
         Err(error) => Some(Check::found("etcd-manager", Severity::Warn, chain(&error))),
     }
 }
