@@ -2,6 +2,7 @@
 
 pub mod etcd;
 pub mod ssh;
+pub mod values;
 
 use std::ffi::OsString;
 use std::future::Future;

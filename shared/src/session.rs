@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 
 use crate::backups::catalog::{self, Backup, Catalog};
 use crate::backups::choose::{self, ChooseError, Chosen, Looking, Rejected};
-use crate::backups::discover::{self, Discovered, EtcdStore, ExplicitStore};
+use crate::backups::discover::{self, DiscoverError, Discovered, EtcdStore, ExplicitStore};
 use crate::cli::{ClusterArgs, Wanted};
 use crate::domain::kops::identity;
 use crate::domain::moment;
@@ -39,6 +40,8 @@ pub struct Session {
     pub packer: Box<dyn SnapshotPacker>,
     /// Tells the time.
     pub clock: Box<dyn Clock>,
+    /// What the state store tells of the cluster, once it was asked.
+    pub found: OnceCell<Discovered>,
 }
 
 /// One cluster of a state store, or why nothing is known of it.
@@ -93,8 +96,8 @@ impl Session {
             "cluster {} (from {}), state store {state}",
             name.value, name.origin
         ));
-        match discover::cluster(self.objects(), &state, &name.value).await {
-            Ok(found) => Ok(Some(match found.spec {
+        match self.found(&state, &name.value).await {
+            Ok(found) => Ok(Some(match &found.spec {
                 Some(spec) => spec
                     .key_store_in(&state)
                     .map_err(|error| UsageError::new(format!("keyStore: {error}")))?,
@@ -106,6 +109,15 @@ impl Session {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What state store and name stand for; both are the same for as long as a command runs, and are looked at once.
+    ///
+    /// # Errors
+    /// Where the cluster is not there, or the store refuses.
+    pub async fn found(&self, state: &StoreUrl, name: &str) -> Result<&Discovered, DiscoverError> {
+        let looking = || discover::cluster(self.objects(), state, name);
+        self.found.get_or_try_init(looking).await
     }
 
     /// The backups of each etcd cluster that was asked for.
@@ -248,7 +260,7 @@ impl Session {
             "cluster {} (from {}), state store {state}",
             name.value, name.origin
         ));
-        Ok(discover::cluster(self.objects(), &state, &name.value).await?)
+        Ok(self.found(&state, &name.value).await?.clone())
     }
 
     fn asked(&self, stores: Vec<EtcdStore>) -> Result<Vec<EtcdStore>, AnyFailure> {

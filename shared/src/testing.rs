@@ -91,6 +91,22 @@ pub fn endpoints(ips: &[&str]) -> Vec<u8> {
 }
 
 impl State {
+    /// What is to happen at the next deletion. The trick is given back, since one of them comes after it.
+    fn play(&mut self, action: &'static str) -> Result<Trick, EtcdError> {
+        let trick = self.before_deletes.pop_front().unwrap_or(Trick::None);
+        match &trick {
+            Trick::Rewrite(rewritten) => self.put(rewritten.as_bytes(), b"{}", 77),
+            Trick::Expire(expired) => {
+                for key in expired {
+                    self.keys.remove(key.as_bytes());
+                }
+            }
+            Trick::Fail(kind) => return Err(error(action, kind.clone())),
+            Trick::None | Trick::LoseAnswer => {}
+        }
+        Ok(trick)
+    }
+
     fn put(&mut self, key: &[u8], value: &[u8], lease: LeaseId) {
         self.revision += 1;
         if lease != 0 {
@@ -153,17 +169,7 @@ impl EtcdKv for MemoryEtcd {
 
     async fn delete_unleased(&self, spans: &[KeySpan], revision: i64) -> Result<Option<u64>, EtcdError> {
         let mut state = self.state();
-        let trick = state.before_deletes.pop_front().unwrap_or(Trick::None);
-        match &trick {
-            Trick::Rewrite(rewritten) => state.put(rewritten.as_bytes(), b"{}", 77),
-            Trick::Expire(expired) => {
-                for key in expired {
-                    state.keys.remove(key.as_bytes());
-                }
-            }
-            Trick::Fail(kind) => return Err(error("delete keys of", kind.clone())),
-            Trick::None | Trick::LoseAnswer => {}
-        }
+        let trick = state.play("delete keys of")?;
         if spans.len() * 2 > MOST_TXN_OPERATIONS {
             let kind = EtcdErrorKind::Other("etcdserver: too many operations in txn request".to_owned());
             return Err(error("delete keys of", kind));
@@ -189,17 +195,7 @@ impl EtcdKv for MemoryEtcd {
 
     async fn delete_if_unchanged(&self, key: &[u8], mod_revision: i64) -> Result<bool, EtcdError> {
         let mut state = self.state();
-        let trick = state.before_deletes.pop_front().unwrap_or(Trick::None);
-        match &trick {
-            Trick::Rewrite(rewritten) => state.put(rewritten.as_bytes(), b"{}", 77),
-            Trick::Expire(expired) => {
-                for key in expired {
-                    state.keys.remove(key.as_bytes());
-                }
-            }
-            Trick::Fail(kind) => return Err(error("delete a key of", kind.clone())),
-            Trick::None | Trick::LoseAnswer => {}
-        }
+        let trick = state.play("delete a key of")?;
         let unchanged = state
             .keys
             .get(key)

@@ -1,11 +1,11 @@
 //! A state store in a folder of its own, and the command to be tried on it.
 
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use harness::store::{self, CLUSTER};
+use harness::store::{self, CLUSTER, StateStore};
 use harness::{Cmd, paths};
-use tempfile::TempDir;
 
 /// A minute after the last backup of the healthy fixture.
 pub const NOW: &str = "2026-11-22T15:21:36Z";
@@ -16,16 +16,23 @@ pub const RESTORED: &str = "state-store-restored";
 pub const RESEEDED: &str = "state-store-reseeded";
 
 pub struct Stand {
-    folder: TempDir,
+    store: StateStore,
+}
+
+impl Deref for Stand {
+    type Target = StateStore;
+
+    fn deref(&self) -> &StateStore {
+        &self.store
+    }
 }
 
 impl Stand {
     /// What kops built, with the backups of one fixture.
     pub fn new(backups: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let base = format!("file://{}", folder.path().display());
-        store::make_state_store(folder.path(), &base, backups).unwrap();
-        Self { folder }
+        Self {
+            store: StateStore::new(backups).unwrap(),
+        }
     }
 
     /// The healthy history and what came after the accident, in one store: as it is before retention has run.
@@ -33,19 +40,6 @@ impl Stand {
         let stand = Self::new(RESTORED);
         store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
         stand
-    }
-
-    pub fn root(&self) -> &Path {
-        self.folder.path()
-    }
-
-    pub fn url(&self) -> String {
-        format!("file://{}", self.root().display())
-    }
-
-    /// The folder of one etcd cluster's backups.
-    pub fn base(&self, etcd: &str) -> PathBuf {
-        self.root().join(CLUSTER).join("backups/etcd").join(etcd)
     }
 
     /// A file of one backup.
@@ -75,15 +69,5 @@ pub fn backups(arguments: &[&str]) -> Cmd {
 
 /// Every file below a folder with its content: to show that nothing was touched.
 pub fn tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(tree(&path));
-        } else {
-            found.push((path.clone(), fs::read(&path).unwrap()));
-        }
-    }
-    found.sort();
-    found
+    store::tree(folder).unwrap()
 }

@@ -1,13 +1,13 @@
 //! `take`: backups of real etcds, judged by `verify` and by etcd's own tools.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 use harness::servers::sshd;
 use harness::store::CLUSTER;
 use harness::{
-    Ca, Cmd, Etcd, EtcdOptions, EtcdVersion, KubeApi, Moto, Pod, Put, S3, ServerTls, Sshd, Usage, command, components,
-    pki, run,
+    Ca, Cmd, Etcd, EtcdOptions, EtcdVersion, KubeApi, Moto, Pod, Put, S3, ServerTls, Sshd, Stored, Usage, backup,
+    command, pki,
 };
 use tempfile::TempDir;
 
@@ -31,7 +31,7 @@ impl Living {
     fn of_the_cluster() -> Self {
         let stand = Stand::new(RESTORED);
         let data = tempfile::tempdir().unwrap();
-        let data_dir = restore(&stand.file("main", HEALTHY, "etcd.backup.gz"), data.path());
+        let data_dir = backup::restore(&stand.file("main", HEALTHY, "etcd.backup.gz"), data.path()).unwrap();
         Self::on(stand, data, Some(data_dir))
     }
 
@@ -75,34 +75,17 @@ impl Living {
     }
 }
 
-/// etcd's own tool restores a backup; gives the data folder.
-fn restore(gzip: &Path, folder: &Path) -> std::path::PathBuf {
-    let (snapshot, data) = (folder.join("snapshot.db"), folder.join("data"));
-    let mut unpacked = flate2::read::MultiGzDecoder::new(File::open(gzip).unwrap());
-    std::io::copy(&mut unpacked, &mut File::create(&snapshot).unwrap()).unwrap();
-    let mut etcdutl = std::process::Command::new(components::etcdutl().unwrap());
-    run::run(
-        etcdutl
-            .args(["snapshot", "restore"])
-            .arg(&snapshot)
-            .arg("--data-dir")
-            .arg(&data),
-    )
-    .unwrap();
-    data
-}
-
-/// Every key and its value; etcdutl keeps leases, so those too.
-fn keys_after_restore(gzip: &Path) -> Vec<(Vec<u8>, Vec<u8>, i64)> {
-    let folder = tempfile::tempdir().unwrap();
-    let data_dir = Some(restore(gzip, folder.path()));
-    let version = EtcdVersion::V3_6;
-    everything(&Etcd::start_with(&EtcdOptions { version, data_dir }).unwrap())
+/// Every key that etcd's own tools bring back, and its value; they keep leases, so those too.
+fn keys_after_restore(archive: &Path) -> Vec<(Vec<u8>, Vec<u8>, i64)> {
+    comparable(backup::keys(archive).unwrap())
 }
 
 fn everything(etcd: &Etcd) -> Vec<(Vec<u8>, Vec<u8>, i64)> {
-    let stored = etcd.keys(b"").unwrap().into_iter();
-    stored.map(|key| (key.key, key.value, key.lease)).collect()
+    comparable(etcd.keys(b"").unwrap())
+}
+
+fn comparable(stored: Vec<Stored>) -> Vec<(Vec<u8>, Vec<u8>, i64)> {
+    stored.into_iter().map(|key| (key.key, key.value, key.lease)).collect()
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::store::{self, CLUSTER};
+use harness::store::{self, CLUSTER, StateStore};
 use harness::{Cmd, ControlLoopOptions, ControlLoopStandIn, ManagerStore, paths};
 use serde_json::Value;
-use tempfile::TempDir;
 
 /// A minute after the last backup of the healthy fixture.
 pub const NOW: &str = "2026-11-22T15:21:36Z";
@@ -22,18 +22,23 @@ pub const MAIN: &str = "2026-11-22T15:20:36Z-000001";
 pub const EVENTS: &str = "2026-11-22T15:20:35Z-000001";
 
 pub struct Stand {
-    folder: TempDir,
+    store: StateStore,
     pub address: Ipv4Addr,
+}
+
+impl Deref for Stand {
+    type Target = StateStore;
+
+    fn deref(&self) -> &StateStore {
+        &self.store
+    }
 }
 
 impl Stand {
     /// What kops built, with the backups of one fixture.
     pub fn new(backups: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let base = format!("file://{}", folder.path().display());
-        store::make_state_store(folder.path(), &base, backups).unwrap();
         Self {
-            folder,
+            store: StateStore::new(backups).unwrap(),
             address: ControlLoopStandIn::address(),
         }
     }
@@ -43,18 +48,6 @@ impl Stand {
         let stand = Self::new(RESTORED);
         store::copy_folder(&paths::fixture("state-store-restore-pending"), stand.root()).unwrap();
         stand
-    }
-
-    pub fn root(&self) -> &Path {
-        self.folder.path()
-    }
-
-    pub fn url(&self) -> String {
-        format!("file://{}", self.root().display())
-    }
-
-    pub fn base(&self, etcd: &str) -> PathBuf {
-        self.root().join(CLUSTER).join("backups/etcd").join(etcd)
     }
 
     pub fn control(&self, etcd: &str, file: &str) -> PathBuf {
@@ -131,21 +124,6 @@ pub fn restore(arguments: &str) -> Cmd {
         .args(arguments.split_whitespace())
 }
 
-/// Every file below a folder with its content: to show that nothing was touched.
-pub fn tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(tree(&path));
-        } else {
-            found.push((path.clone(), fs::read(&path).unwrap()));
-        }
-    }
-    found.sort();
-    found
-}
-
 pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
@@ -167,4 +145,9 @@ pub fn blocking(plan: &Value) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// Every file below a folder with its content: to show that nothing was touched.
+pub fn tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    store::tree(folder).unwrap()
 }

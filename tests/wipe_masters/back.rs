@@ -1,9 +1,19 @@
 //! The way back: `restore-volumes`; and the end of a quarantine: `purge-volumes`.
 
+use harness::aws::Built;
 use harness::store::CLUSTER;
 use harness::{Fault, KopsCluster, Proxy, Rule};
 
 use crate::stand::Stand;
+
+/// As kops does after a wipe.
+fn rebuild(stand: &Stand) -> Built {
+    let mut rebuilt = Built::default();
+    KopsCluster::new(CLUSTER)
+        .build_masters(&stand.account, &mut rebuilt)
+        .unwrap();
+    rebuilt
+}
 
 #[test]
 fn a_quarantine_is_taken_back_tag_by_tag() {
@@ -55,10 +65,7 @@ fn a_quarantine_is_taken_back_tag_by_tag() {
 fn volumes_do_not_come_back_while_there_is_a_new_control_plane() {
     let stand = Stand::new();
     let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let mut rebuilt = harness::aws::Built::default();
-    KopsCluster::new(CLUSTER)
-        .build_masters(&stand.account, &mut rebuilt)
-        .unwrap();
+    let rebuilt = rebuild(&stand);
     let before = stand.picture();
     let _ = stand
         .wipe(&["restore-volumes", "--yes"])
@@ -109,10 +116,7 @@ fn volumes_do_not_come_back_while_there_is_a_new_control_plane() {
 fn a_purge_deletes_what_is_in_quarantine_and_nothing_else() {
     let stand = Stand::new();
     let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let mut rebuilt = harness::aws::Built::default();
-    KopsCluster::new(CLUSTER)
-        .build_masters(&stand.account, &mut rebuilt)
-        .unwrap();
+    let _ = rebuild(&stand);
     let before = stand.picture();
     let _ = stand
         .wipe(&["purge-volumes"])

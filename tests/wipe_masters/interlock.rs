@@ -1,9 +1,9 @@
 //! Nothing is taken away before there is something to come back from.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use harness::store::{self, CLUSTER};
+use harness::store::{self, CLUSTER, tree};
 use harness::{Cmd, paths};
 use serde_json::Value;
 
@@ -28,26 +28,12 @@ impl Stand {
 
     /// It must be refused with this word, and nothing may have been touched: neither AWS nor the store.
     fn refused(&self, more: &[&str], word: &str) {
-        let before = (self.picture(), tree(self.root()));
+        let before = (self.picture(), tree(self.root()).unwrap());
         let ended = self.wipe_yes(more).run().unwrap().code(3);
         assert!(ended.stderr.contains(word), "no `{word}` in\n{}", ended.stderr);
         assert!(ended.stderr.contains("hint:"), "{}", ended.stderr);
-        assert_eq!((self.picture(), tree(self.root())), before);
+        assert_eq!((self.picture(), tree(self.root()).unwrap()), before);
     }
-}
-
-fn tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(tree(&path));
-        } else {
-            found.push((path.clone(), fs::read(&path).unwrap()));
-        }
-    }
-    found.sort();
-    found
 }
 
 fn plan(command: Cmd) -> Value {

@@ -8,10 +8,8 @@ mod tests;
 
 use clap::Args as ClapArgs;
 use runbook_kit::backups::catalog::{self, Catalog};
-use runbook_kit::backups::discover::{self, Discovered};
 use runbook_kit::backups::examine;
 use runbook_kit::domain::check::{Check, Severity};
-use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::wipe::select;
 use runbook_kit::domain::wipe::whereabouts::{Rest, whereabouts};
 use runbook_kit::error::{AnyFailure, UsageError};
@@ -173,7 +171,7 @@ async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
     let ui = &session.ui;
     let state = session.required_state()?;
     let cluster = explicit_name(context)?;
-    let found = discover::cluster(session.objects(), &state, &cluster).await?;
+    let found = session.found(&state, &cluster).await?;
     for note in &found.notes {
         ui.note(&format!("note: {note}"));
     }
@@ -201,7 +199,10 @@ async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
         true => catalog::read(session.objects(), &found.stores, session.now()).await?,
         false => session.catalogs().await?,
     };
-    let states = interlock::look(session, &catalogs, &config_base(&found, &state, &cluster)?).await?;
+    let config_base = found
+        .config_base(&state, &cluster)
+        .map_err(|error| UsageError::new(format!("configBase: {error}")))?;
+    let states = interlock::look(session, &catalogs, &config_base).await?;
     let mut etcds = Vec::new();
     for (catalog, state) in catalogs.iter().zip(states) {
         let rules = session.objects().expiry_rules(&catalog.store.base).await;
@@ -220,16 +221,6 @@ async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
         selection,
         etcds,
     })
-}
-
-/// Where kops keeps what masters start from.
-fn config_base(found: &Discovered, state: &StoreUrl, cluster: &str) -> Result<StoreUrl, UsageError> {
-    match &found.spec {
-        Some(spec) => spec
-            .config_base_in(state)
-            .map_err(|error| UsageError::new(format!("configBase: {error}"))),
-        None => Ok(state.join(cluster)),
-    }
 }
 
 async fn newest(context: &Context, catalog: &Catalog) -> Result<Option<NewestBackup>, AnyFailure> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runbook_kit::adapters::aws::{AwsFleet, FleetOptions};
+use runbook_kit::adapters::aws::AwsFleet;
 use runbook_kit::adapters::{etcd, kops_program, kube, notebook, session};
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::domain::liveness::Liveness;
@@ -26,10 +26,7 @@ pub struct Context {
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
 pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
     let session = session::connect(&(&cli.cluster).into(), &cli.aws, &cli.unpack, cli.output.output, ui)?;
-    let fleet = AwsFleet::new(FleetOptions {
-        region: cli.aws.region.clone(),
-        profile: cli.aws.profile.clone(),
-    });
+    let fleet = AwsFleet::new((&cli.aws).into());
     Ok(Context {
         session,
         fleet: Box::new(fleet),

@@ -1,38 +1,38 @@
 //! The bare command: shows the plan, and with consent carries it out.
 
-use std::collections::BTreeMap;
+mod error;
+mod prepare;
+mod screen;
+
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use jiff::SignedDuration;
-use runbook_kit::backups::catalog;
-use runbook_kit::backups::discover::{self, Discovered};
 use runbook_kit::backups::pinning;
 use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
-use runbook_kit::domain::check::{Check, Severity};
+use runbook_kit::domain::check::Check;
 use runbook_kit::domain::kops::duration;
 use runbook_kit::domain::kops::identity::Origin;
-use runbook_kit::domain::kops::instance_group::Role;
 use runbook_kit::domain::store_url::StoreUrl;
-use runbook_kit::domain::wipe::expected::{self, Expected};
-use runbook_kit::domain::wipe::whereabouts::{Rest, whereabouts};
-use runbook_kit::domain::wipe::{Kind, select};
-use runbook_kit::error::{AnyFailure, Failure, UsageError};
+use runbook_kit::domain::wipe::select;
+use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::exit::Exit;
-use runbook_kit::kops_state::instance_groups::instance_groups;
 use runbook_kit::output::{self, Format};
-use runbook_kit::ports::fleet::{FleetError, FleetErrorKind};
-use runbook_kit::ui::{self, Ui, Verdict};
+use runbook_kit::ui::{self, Verdict};
 
-use crate::alive::{self, AliveArgs};
-use crate::apply::{self, Pace, Record};
+use crate::alive::AliveArgs;
+use crate::apply::{self, Pace};
 use crate::context::Context;
-use crate::interlock::{self, InterlockArgs};
-use crate::journal::{self, Desk, Journal, Newest};
+use crate::interlock::InterlockArgs;
+use crate::journal::{self, Desk, Journal};
 use crate::look;
-use crate::plan::{self, EtcdVolumes, Facts, Plan};
+use crate::plan::{self, EtcdVolumes, Plan};
 use crate::report::{self, Report};
-use crate::steps::Thing;
+
+use error::{AnotherPlan, Appeared, NotVerified};
+pub use error::{NotAsked, Refused};
+use prepare::{Prepared, prepare};
+use screen::{Interrupted, Screen};
 
 /// How to wipe.
 #[derive(Debug, ClapArgs)]
@@ -84,18 +84,6 @@ pub fn explicit_name(context: &Context) -> Result<String, AnyFailure> {
         },
         Ok(None) | Err(_) => Err(UsageError::new("no cluster is named").hint(HINT).into()),
     }
-}
-
-/// What belongs to the run beside the plan.
-struct Prepared {
-    plan: Plan,
-    pins: Vec<pinning::Pin>,
-    lost: Option<String>,
-    state: StoreUrl,
-    journals: StoreUrl,
-    before: Option<Newest>,
-    instance_groups: Vec<String>,
-    kops_version: Option<String>,
 }
 
 /// Runs it.
@@ -169,127 +157,6 @@ fn plan_only(prepared: &Prepared, context: &Context) -> Result<Exit, AnyFailure>
         }
     }
     Ok(Exit::Done)
-}
-
-/// Reads everything, changes nothing.
-async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepared, AnyFailure> {
-    let session = &context.session;
-    let state = session.required_state()?;
-    let found = discover::cluster(session.objects(), &state, name).await?;
-    for note in &found.notes {
-        session.ui.note(&format!("note: {note}"));
-    }
-    let region = found.spec.as_ref().and_then(|spec| spec.region.clone());
-    let fleet = context.fleet.as_ref();
-    session.ui.note("asking AWS for what it has of the cluster");
-    let caller = fleet
-        .caller()
-        .await
-        .map_err(|error| NotAsked::of(error, region.clone()))?;
-    let inventory = look::inventory(fleet, name)
-        .await
-        .map_err(|error| NotAsked::of(error, region.clone()))?;
-    let selection = select(name, &inventory);
-    let stored = instance_groups(session.objects(), &state, name).await?;
-    let mut checks = Vec::new();
-    checks.extend(unreadable(&stored));
-    if found.spec.is_none() {
-        let message =
-            "no spec of the cluster could be read: region, members and instance groups are not compared with it";
-        checks.push(Check::found("spec", Severity::Warn, message));
-    }
-    let expected = Expected {
-        groups: stored.into_iter().filter_map(|group| group.read.ok()).collect(),
-        etcds: found
-            .spec
-            .as_ref()
-            .map(|spec| spec.etcd_clusters.clone())
-            .unwrap_or_default(),
-    };
-    let mut rest = Rest::default();
-    if selection.is_empty() {
-        rest.quarantined = look::quarantined(fleet, name).await?.len();
-        if inventory.groups.is_empty() && inventory.instances.is_empty() && inventory.volumes.is_empty() {
-            rest.networks = fleet.networks_of(name).await?.len();
-        }
-    }
-    checks.extend(whereabouts(&caller, region.as_deref(), &inventory, &selection, rest));
-    let (mut pins, mut lost, mut backups) = (Vec::new(), None, Vec::new());
-    if !selection.is_empty() {
-        checks.extend(expected::compare(name, &selection, &expected));
-        let looked = guard(args, name, &state, &found, context).await?;
-        checks.extend(looked.checks);
-        (pins, lost, backups) = (looked.pins, looked.lost, looked.backups);
-    }
-    let journals = journal::folder(&state, name);
-    let before = journal::newest(session.objects(), &journals).await?;
-    let masters = expected.groups.iter().filter(|group| group.role == Role::ControlPlane);
-    let instance_groups = masters.map(|group| group.name.clone()).collect();
-    Ok(Prepared {
-        plan: plan::plan(Facts {
-            cluster: name,
-            state_store: &state.to_string(),
-            caller,
-            selection,
-            etcd_volumes: args.etcd_volumes,
-            backups,
-            checks,
-        }),
-        pins,
-        lost,
-        journals,
-        before,
-        instance_groups,
-        kops_version: kops_version(context, &state, name).await,
-        state,
-    })
-}
-
-fn unreadable<T>(stored: &[runbook_kit::kops_state::Stored<T>]) -> Vec<Check> {
-    let broken = stored
-        .iter()
-        .filter_map(|stored| Some((&stored.at, stored.read.as_ref().err()?)));
-    broken
-        .map(|(at, why)| Check::found("instance-groups", Severity::Warn, format!("{at} cannot be read: {why}")))
-        .collect()
-}
-
-/// Whether it is dead, and whether there is something to come back from.
-async fn guard(
-    args: &Args,
-    name: &str,
-    state: &StoreUrl,
-    found: &Discovered,
-    context: &Context,
-) -> Result<interlock::Interlock, AnyFailure> {
-    let session = &context.session;
-    let now = session.now();
-    let catalogs = match session.cluster.store.is_empty() {
-        true => catalog::read(session.objects(), &found.stores, now).await?,
-        false => session.catalogs().await?,
-    };
-    let config_base = match &found.spec {
-        Some(spec) => spec
-            .config_base_in(state)
-            .map_err(|error| UsageError::new(format!("configBase: {error}")))?,
-        None => state.join(name),
-    };
-    let alive = alive::look(context, name, &args.alive.access, &catalogs).await;
-    let facts = interlock::look(session, &catalogs, &config_base).await?;
-    let reversible = args.etcd_volumes == EtcdVolumes::Quarantine;
-    let mut interlock = interlock::judge(&facts, &args.interlock, reversible, now);
-    let mut checks = alive::judge(&alive, args.alive.even_if_alive, now);
-    checks.append(&mut interlock.checks);
-    interlock.checks = checks;
-    Ok(interlock)
-}
-
-/// What kops wrote of itself when it last updated the cluster.
-async fn kops_version(context: &Context, state: &StoreUrl, name: &str) -> Option<String> {
-    let file = state.join(name).join("kops-version.txt");
-    let content = context.session.objects().get(&file, 1024).await.ok()?;
-    let text = String::from_utf8(content).ok()?;
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// `--plan DIGEST`: the very same plan, or what remains of it.
@@ -483,166 +350,5 @@ async fn warn_of_kops(prepared: &Prepared, context: &Context) {
         context.session.ui.warn(&format!(
             "the cluster was last updated by kops {wanted}, and here is kops {local}: another version changes more than the masters"
         ));
-    }
-}
-
-/// Tells the user and the journal.
-struct Screen<'a> {
-    ui: &'a Ui,
-    names: BTreeMap<String, String>,
-    journal: Journal<'a>,
-}
-
-impl Record for Screen<'_> {
-    fn line(&mut self, thing: &Thing, what: &str, done: usize, of: usize) {
-        let name = self
-            .names
-            .get(&thing.id)
-            .filter(|_| thing.kind != Kind::AutoScalingGroup);
-        let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
-        let text = format!("{} {}{name}: {what}", thing.kind.word(), thing.id);
-        let count = match of {
-            0 => String::new(),
-            _ => format!("[{done}/{of}] "),
-        };
-        self.ui.note(&format!("{count}{text}"));
-        self.journal.add(&text);
-    }
-
-    fn note(&mut self, text: &str) {
-        self.ui.note(text);
-        self.journal.add(text);
-    }
-
-    async fn keep(&mut self) -> Result<(), String> {
-        self.journal.keep().await
-    }
-}
-
-/// Speaks where the run is dropped in the middle, by Ctrl-C.
-struct Interrupted<'a> {
-    ui: &'a Ui,
-    armed: bool,
-}
-
-impl Drop for Interrupted<'_> {
-    fn drop(&mut self) {
-        if self.armed {
-            self.ui.warn(
-                "interrupted in the middle; AWS goes on with what it was asked; the same command goes on with the rest",
-            );
-        }
-    }
-}
-
-/// A check refuses.
-#[derive(Debug, thiserror::Error)]
-#[error("refused by {}: {first}", match count { 1 => "a check".to_owned(), several => format!("{several} checks, the first") })]
-pub struct Refused {
-    count: usize,
-    first: String,
-    cure: Option<String>,
-}
-
-impl Refused {
-    /// By so many, of which this is the first.
-    pub fn of(count: usize, first: &Check) -> Self {
-        Self {
-            count,
-            first: first.message.clone(),
-            cure: first.cure.clone(),
-        }
-    }
-}
-
-impl Failure for Refused {
-    fn exit(&self) -> Exit {
-        Exit::Refused
-    }
-
-    fn hint(&self) -> Option<String> {
-        self.cure.clone()
-    }
-}
-
-/// The plan is another one than the one that was agreed on.
-#[derive(Debug, thiserror::Error)]
-#[error("the plan is not {wanted} any more but {now}{}", in_words(.new))]
-struct AnotherPlan {
-    wanted: String,
-    now: String,
-    new: Vec<String>,
-}
-
-fn in_words(new: &[String]) -> String {
-    match new.is_empty() {
-        true => String::new(),
-        false => format!("; new in it: {}", new.join(", ")),
-    }
-}
-
-impl Failure for AnotherPlan {
-    fn exit(&self) -> Exit {
-        Exit::Refused
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("look at the plan as it is now, without --yes, and agree to that one".to_owned())
-    }
-}
-
-/// All was done, and something is there.
-#[derive(Debug, thiserror::Error)]
-#[error("the plan was carried out, but somebody made more meanwhile: {0}")]
-struct Appeared(String);
-
-impl Failure for Appeared {
-    fn exit(&self) -> Exit {
-        Exit::FailedAfterChange
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("find out who makes masters (a `kops update` elsewhere?), then look at the plan again".to_owned())
-    }
-}
-
-/// All was done, and AWS could not be asked again.
-#[derive(Debug, thiserror::Error)]
-#[error("the plan was carried out, but AWS could not be asked whether anything is left: {0}")]
-struct NotVerified(String);
-
-impl Failure for NotVerified {
-    fn exit(&self) -> Exit {
-        Exit::FailedAfterChange
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("run the same command again: it asks once more".to_owned())
-    }
-}
-
-/// AWS could not be asked; the spec may know where.
-#[derive(Debug, thiserror::Error)]
-#[error("{source}")]
-pub struct NotAsked {
-    source: FleetError,
-    region: Option<String>,
-}
-
-impl NotAsked {
-    /// With the region that the spec says, where it says one.
-    pub fn of(source: FleetError, region: Option<String>) -> Self {
-        Self { source, region }
-    }
-}
-
-impl Failure for NotAsked {
-    fn hint(&self) -> Option<String> {
-        match (&self.source.kind, &self.region) {
-            (FleetErrorKind::NoRegion, Some(region)) => {
-                Some(format!("the cluster's spec says {region}: pass --region {region}"))
-            }
-            _ => self.source.hint(),
-        }
     }
 }

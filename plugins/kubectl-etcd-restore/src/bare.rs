@@ -13,8 +13,8 @@ use runbook_kit::ui::chain;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::eyes::Eyes;
-use crate::standing::{EtcdStanding, Facts, Masters, Stage, standing};
+use crate::sight::eyes::Eyes;
+use crate::sight::standing::{EtcdStanding, Facts, Masters, Stage, standing};
 
 /// What is printed for programs.
 #[derive(Serialize)]
@@ -185,7 +185,7 @@ fn show(report: &Report, context: &Context) -> Result<(), AnyFailure> {
 async fn machines(context: &Context, cluster: &str) -> Result<Masters, String> {
     let fleet = context.fleet();
     let asked = futures::future::try_join(fleet.groups_of(cluster), fleet.instances_of(cluster));
-    let (groups, instances) = tokio::time::timeout(crate::survey::AWS_TIMEOUT, asked)
+    let (groups, instances) = tokio::time::timeout(crate::sight::survey::AWS_TIMEOUT, asked)
         .await
         .map_err(|_| "no answer in time".to_owned())?
         .map_err(|error| error.to_string())?;

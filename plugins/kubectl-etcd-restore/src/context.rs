@@ -5,7 +5,7 @@ mod hands;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use runbook_kit::adapters::aws::{AwsFleet, FleetOptions};
+use runbook_kit::adapters::aws::AwsFleet;
 use runbook_kit::adapters::etcd::access::{self, AccessError, Connected, KeySource, Ways};
 use runbook_kit::adapters::session;
 use runbook_kit::cli::etcd::EtcdAccessArgs;
@@ -29,10 +29,7 @@ pub struct Context {
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
 pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
     let session = session::connect(&cli.cluster, &cli.aws, &cli.unpack, cli.output.output, ui)?;
-    let fleet = AwsFleet::new(FleetOptions {
-        region: cli.aws.region.clone(),
-        profile: cli.aws.profile.clone(),
-    });
+    let fleet = AwsFleet::new((&cli.aws).into());
     Ok(Context {
         session,
         fleet,

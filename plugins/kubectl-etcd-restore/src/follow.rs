@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 use crate::choose::Choice;
 use crate::context::Context;
-use crate::eyes::{ApiSeen, Eyes, Look};
 use crate::restart_etcd;
-use crate::survey::Target;
+use crate::sight::eyes::{ApiSeen, Eyes, Look};
+use crate::sight::survey::Target;
 
 /// So often in a row the API must say that it is ready.
 const IN_A_ROW: u32 = 3;

@@ -9,26 +9,19 @@ mod commands;
 mod completion;
 mod context;
 mod drill;
-mod ears;
-mod eyes;
-mod flags;
 mod follow;
 mod hosts;
-mod kubelets;
 mod logs;
 mod man;
 mod order;
 mod plan;
 mod queue;
-mod ready;
 mod restart_etcd;
 mod restart_kubelet;
 mod run;
 mod runbook;
-mod standing;
+mod sight;
 mod status;
-mod survey;
-mod workers;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use runbook_kit::exit::Exit;
 
 use crate::choose::Choice;
 use crate::context::Context;
-use crate::survey::Target;
+use crate::sight::survey::Target;
 
 /// What was done to one etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]

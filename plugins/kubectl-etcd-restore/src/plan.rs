@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::choose::{Choice, WantedArgs};
 use crate::context::Context;
-use crate::survey::{Survey, Wish, survey};
+use crate::sight::survey::{Survey, Wish, survey};
 
 /// Show what would be restored, and what stands in the way
 ///

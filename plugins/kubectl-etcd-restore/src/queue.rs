@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::order::{Done, order};
 use crate::plan::{self, Blocked, is_text};
 use crate::run;
-use crate::survey::{Survey, Target, Wish, survey};
+use crate::sight::survey::{Survey, Target, Wish, survey};
 
 /// Queue the command that makes etcd-manager restore a backup, and do no more
 ///

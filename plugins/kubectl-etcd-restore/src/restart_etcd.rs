@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use runbook_kit::backups::queue;
 use runbook_kit::cli::ssh::SshArgs;
+use runbook_kit::cli::values;
 use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::exit::Exit;
@@ -16,7 +17,6 @@ use serde::Serialize;
 
 use self::plan::{Action, Plan, Queue, Step, Unknown};
 use crate::context::Context;
-use crate::flags;
 use crate::hosts::{self, Role};
 
 /// Restart etcd-manager, so that its leader reads the queue
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     all: bool,
     /// How long to wait until kubelet has started a container again
-    #[arg(long, value_name = "DURATION", default_value = "90s", value_parser = flags::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "90s", value_parser = values::duration)]
     timeout: Duration,
     #[command(flatten)]
     ssh: SshArgs,

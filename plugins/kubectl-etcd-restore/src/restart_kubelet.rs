@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream;
 use runbook_kit::cli::ssh::SshArgs;
+use runbook_kit::cli::values;
 use runbook_kit::confirm::{self, Consent, ConsentArgs};
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::exit::Exit;
@@ -14,10 +15,9 @@ use runbook_kit::ui::{Ui, Verdict, chain};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::flags;
 use crate::hosts::facts::{Container, HostFacts, Runtime};
 use crate::hosts::{self, Machine, Role, scripts};
-use crate::ready;
+use crate::sight::ready;
 
 /// Workers that are restarted at once; masters are restarted one after the other.
 const WORKERS_AT_ONCE: usize = 8;
@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..))]
     ready_times: u32,
     /// How long to wait for that; 0 does not wait
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = flags::duration_or_zero)]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::duration_or_zero)]
     ready_timeout: Duration,
     #[command(flatten)]
     ssh: SshArgs,

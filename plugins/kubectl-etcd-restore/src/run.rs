@@ -5,6 +5,7 @@ use std::time::Duration;
 use runbook_kit::backups::run_record::{self, Ordered, RunRecord};
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::ssh::SshArgs;
+use runbook_kit::cli::values;
 use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
 use runbook_kit::domain::restore::command_name;
 use runbook_kit::domain::units;
@@ -17,12 +18,12 @@ use serde::Serialize;
 
 use crate::choose::{Choice, WantedArgs};
 use crate::context::Context;
-use crate::eyes::Eyes;
 use crate::follow::{Followed, Hands, Limits, follow};
-use crate::kubelets::{self, Kubelets};
 use crate::order::{Done, order};
 use crate::plan::{self, Blocked, Planned, is_text};
-use crate::survey::{Survey, Target, Wish, survey};
+use crate::sight::eyes::Eyes;
+use crate::sight::kubelets::{self, Kubelets};
+use crate::sight::survey::{Survey, Target, Wish, survey};
 
 /// A run that nobody has looked at for so long is another day's.
 const STALE_RUN: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
@@ -46,30 +47,19 @@ pub struct Args {
     #[arg(long)]
     anew: bool,
     /// How long etcd-manager may leave a command untouched
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = values::wait)]
     take_timeout: Duration,
     /// How long one restore may take
-    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = values::wait)]
     restore_timeout: Duration,
     /// How long the API may take until it is ready
-    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = values::wait)]
     api_timeout: Duration,
     /// How long to wait for kubelets to renew their Leases; 0 does not wait
-    #[arg(long, value_name = "DURATION", default_value = "45s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "45s", value_parser = values::wait)]
     workers_timeout: Duration,
     #[command(flatten)]
     access: EtcdAccessArgs,
-}
-
-/// `12s`, `1m`, `0`.
-fn duration(text: &str) -> Result<Duration, String> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let parsed: Option<jiff::SignedDuration> = text.parse().ok();
-    parsed
-        .and_then(|parsed| Duration::try_from(parsed).ok())
-        .ok_or_else(|| format!("`{text}` is no duration like 30s or 10m"))
 }
 
 /// The whole, for programs.

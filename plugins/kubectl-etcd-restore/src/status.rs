@@ -14,8 +14,8 @@ use runbook_kit::ui::Verdict;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::eyes::{ApiSeen, Eyes, Look};
 use crate::plan::is_text;
+use crate::sight::eyes::{ApiSeen, Eyes, Look};
 
 /// Show where the restore of each etcd cluster stands
 ///

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::cli::values;
 use runbook_kit::error::{AnyFailure, Failure, UsageError};
 use runbook_kit::masterleases::survey::{Options, Survey, survey};
 use runbook_kit::ports::EtcdKv;
@@ -15,7 +16,7 @@ use crate::context::Context;
 #[derive(Clone, Debug, Args)]
 pub struct LookArgs {
     /// How long to watch keys without a lease; over 10s are needed to call one stale. 0 takes one look and asks no address
-    #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = values::wait)]
     pub observe: Duration,
     /// CA to verify API servers by, PEM [default: the cluster's own, as it stands in etcd]
     #[arg(long, value_name = "FILE")]
@@ -33,7 +34,7 @@ pub struct LookArgs {
 #[derive(Clone, Debug, Args)]
 pub struct KeyArgs {
     /// The API servers' --etcd-prefix
-    #[arg(long, value_name = "PREFIX", default_value = "/registry", value_parser = prefix)]
+    #[arg(long, value_name = "PREFIX", default_value = "/registry", value_parser = values::prefix)]
     pub etcd_prefix: String,
 }
 
@@ -116,39 +117,4 @@ pub fn none(survey: &Survey) -> Option<NoLeases> {
 
 fn read_ca(file: &std::path::Path) -> Result<String, UsageError> {
     std::fs::read_to_string(file).map_err(|error| UsageError::new(format!("--cluster-ca {}: {error}", file.display())))
-}
-
-/// `12s`, `1m`, `0`.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let parsed: Option<jiff::SignedDuration> = text.parse().ok();
-    parsed
-        .and_then(|parsed| Duration::try_from(parsed).ok())
-        .ok_or_else(|| format!("`{text}` is no duration like 12s or 1m"))
-}
-
-fn prefix(text: &str) -> Result<String, String> {
-    let inner = text.trim_matches('/');
-    if inner.is_empty() {
-        return Err("the prefix is a path like /registry".to_owned());
-    }
-    // kube-apiserver takes it with and without the first slash.
-    Ok(format!("/{inner}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn flags_are_read() {
-        assert_eq!(duration("0"), Ok(Duration::ZERO));
-        assert_eq!(duration("12s"), Ok(Duration::from_secs(12)));
-        assert!(duration("12").is_err());
-        assert!(duration("-1s").is_err());
-        assert_eq!(prefix("registry/"), Ok("/registry".to_owned()));
-        assert!(prefix("/").is_err());
-    }
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use runbook_kit::cli::values;
 use runbook_kit::confirm::{self, ConsentArgs};
 use runbook_kit::domain::masterleases::evidence::Asked;
 use runbook_kit::domain::masterleases::peers::Peers;
@@ -42,7 +43,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     undo_file: Option<PathBuf>,
     /// How long to wait for the API servers to publish what is left; 0 does not wait
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = look::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::wait)]
     wait: Duration,
     #[command(flatten)]
     look: LookArgs,

@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use self::problem::Problem;
 use super::aws_chain::Chain;
+use crate::cli::AwsArgs;
 use crate::ports::fleet::{FleetError, FleetErrorKind};
 
 /// AWS throttles whole accounts: patience pays, and each further try waits longer.
@@ -22,6 +23,15 @@ pub struct FleetOptions {
     pub region: Option<String>,
     /// `--profile`; else AWS' own chain.
     pub profile: Option<String>,
+}
+
+impl From<&AwsArgs> for FleetOptions {
+    fn from(args: &AwsArgs) -> Self {
+        Self {
+            region: args.region.clone(),
+            profile: args.profile.clone(),
+        }
+    }
 }
 
 /// [`crate::ports::fleet::Fleet`] on AWS, or on what `AWS_ENDPOINT_URL` names.

@@ -1,5 +1,7 @@
 //! Connects a [`Session`] to the real world.
 
+use tokio::sync::OnceCell;
+
 use super::clock;
 use super::kops_config::Files;
 use super::pack::Packer;
@@ -42,5 +44,6 @@ pub fn connect(
         })),
         packer: Box::new(Packer::new(unpack.temp_dir.clone())),
         clock,
+        found: OnceCell::new(),
     })
 }

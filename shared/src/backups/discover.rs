@@ -15,7 +15,7 @@ use crate::domain::kops::cluster::{
 };
 use crate::domain::kops::names;
 use crate::domain::retention::Retention;
-use crate::domain::store_url::StoreUrl;
+use crate::domain::store_url::{StoreUrl, StoreUrlError};
 use crate::ports::{ObjectStore, StoreError};
 
 /// How many clusters of a state store are looked at together.
@@ -58,6 +58,19 @@ pub struct Discovered {
     pub spec: Option<ClusterSpec>,
     /// What the user should know: what was assumed, what is odd.
     pub notes: Vec<String>,
+}
+
+impl Discovered {
+    /// Where kops keeps what the cluster's masters start from: as the spec says, by default `<state>/<cluster>`.
+    ///
+    /// # Errors
+    /// Where the spec's `configBase` is no URL.
+    pub fn config_base(&self, state: &StoreUrl, cluster: &str) -> Result<StoreUrl, StoreUrlError> {
+        match &self.spec {
+            Some(spec) => spec.config_base_in(state),
+            None => Ok(state.join(cluster)),
+        }
+    }
 }
 
 /// The backup stores of cluster `name` of a state store.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::values::duration;
+
 /// Which way to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Via {
@@ -86,19 +88,6 @@ impl Default for EtcdAccessArgs {
     }
 }
 
-/// `10s`, `1m`: at least a second.
-///
-/// # Errors
-/// Where it is no duration.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no duration like 10s or 1m");
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    Duration::try_from(parsed)
-        .ok()
-        .filter(|duration| *duration >= Duration::from_secs(1))
-        .ok_or_else(wrong)
-}
-
 /// etcd-manager's client port of an etcd cluster; `None` for one that kops does not know.
 /// Source: kubernetes/kops `pkg/model/components/etcdmanager/model.go`.
 #[must_use]
@@ -110,18 +99,4 @@ pub fn client_port(etcd: &str) -> Option<u16> {
         "leases" => 4004,
         _ => return None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_a_unit_and_some_length() {
-        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
-        for text in ["10", "0s", "-5s", "soon"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::etcd::duration;
+use super::values::duration;
 
 /// Which of an instance's addresses ssh goes to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

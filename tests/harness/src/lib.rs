@@ -2,6 +2,7 @@
 //! fixtures.
 
 pub mod aws;
+pub mod backup;
 pub mod command;
 pub mod components;
 pub mod error;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
 
 use crate::error::Error;
 use crate::paths;
@@ -31,6 +32,25 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Every file below a folder with its content, sorted: to show that nothing was touched.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn tree(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Error> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::file("read", folder))? {
+        let path = entry.map_err(Error::file("read", folder))?.path();
+        if path.is_dir() {
+            found.extend(tree(&path)?);
+        } else {
+            let content = fs::read(&path).map_err(Error::file("read", &path))?;
+            found.push((path, content));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Makes a whole kops state store in `folder`: what kops built, with the backups of fixture store `backups`
 /// (`state-store-restored`, `state-store-reseeded`), and a spec whose URLs point to `base`, the URL of `folder` itself
 /// (`s3://bucket/prefix`, `file:///…`).
@@ -47,6 +67,43 @@ pub fn make_state_store(folder: &Path, base: &str, backups: &str) -> Result<(), 
         fs::write(&path, text).map_err(Error::file("write", &path))?;
     }
     Ok(())
+}
+
+/// A state store on this disk, in a temporary folder.
+#[derive(Debug)]
+pub struct StateStore {
+    folder: TempDir,
+}
+
+impl StateStore {
+    /// What kops built, with the backups of fixture store `backups`.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn new(backups: &str) -> Result<Self, Error> {
+        let folder = tempfile::tempdir().map_err(Error::file("make", std::env::temp_dir()))?;
+        let store = Self { folder };
+        make_state_store(store.root(), &store.url(), backups)?;
+        Ok(store)
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What `--state` takes.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("file://{}", self.root().display())
+    }
+
+    /// The folder of one etcd cluster's backups.
+    #[must_use]
+    pub fn base(&self, etcd: &str) -> PathBuf {
+        self.root().join(CLUSTER).join("backups/etcd").join(etcd)
+    }
 }
 
 /// Where the state store was when kops built it.

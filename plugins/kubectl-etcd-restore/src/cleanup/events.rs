@@ -1,6 +1,7 @@
 //! `cleanup events`: events that a restore made immortal.
 
 use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::cli::values;
 use runbook_kit::confirm::{self, ConsentArgs};
 use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::exit::Exit;
@@ -9,7 +10,6 @@ use serde::Serialize;
 
 use super::events_apply::{self, Counted, Outcome};
 use crate::context::Context;
-use crate::flags;
 
 /// Delete the events that a restore left without a lease: they would never expire
 ///
@@ -24,7 +24,7 @@ pub struct Args {
     #[command(flatten)]
     consent: ConsentArgs,
     /// The API servers' --etcd-prefix
-    #[arg(long, value_name = "PREFIX", default_value = "/registry", value_parser = flags::prefix)]
+    #[arg(long, value_name = "PREFIX", default_value = "/registry", value_parser = values::prefix)]
     etcd_prefix: String,
     #[command(flatten)]
     access: EtcdAccessArgs,

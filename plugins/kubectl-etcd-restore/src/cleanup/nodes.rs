@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use runbook_kit::cli::values;
 use runbook_kit::confirm::{self, Consent, ConsentArgs};
 use runbook_kit::domain::kube::cluster::{NodeDeletion, NodeReady};
 use runbook_kit::domain::units;
@@ -16,7 +17,6 @@ use tokio::time::sleep;
 
 use super::nodes_plan::{self, Action, Blocked, Judged, Plan, Seen};
 use crate::context::Context;
-use crate::flags;
 
 /// Delete the Nodes whose EC2 instance is gone
 ///
@@ -32,10 +32,10 @@ pub struct Args {
     #[command(flatten)]
     consent: ConsentArgs,
     /// How long to watch for a kubelet that renews its Lease, which it does every 10 s
-    #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = flags::duration_or_zero)]
+    #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = values::duration_or_zero)]
     observe: Duration,
     /// Limit of each request to the Kubernetes API
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = flags::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
     api_timeout: Duration,
 }
 

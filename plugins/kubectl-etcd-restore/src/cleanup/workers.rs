@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use runbook_kit::cli::values;
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 use runbook_kit::output;
 use tokio::time::sleep;
 
 use crate::context::Context;
-use crate::flags;
-use crate::workers;
+use crate::sight::workers;
 
 /// Show which kubelets renew their Lease, and what to do for those that do not
 ///
@@ -25,10 +25,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// How long to watch; kubelets renew every 10 s
-    #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = flags::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = values::duration)]
     observe: Duration,
     /// Limit of each request to the Kubernetes API
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = flags::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
     api_timeout: Duration,
 }
 

@@ -8,7 +8,6 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -18,12 +17,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::etcd_manager::{exact, pack, unpack};
+use super::etcd_manager::{exact, pack};
 use super::manager_store::ManagerStore;
+use crate::backup;
 use crate::components::{self, EtcdVersion};
 use crate::error::Error;
-use crate::run;
-use crate::servers::{Etcd, EtcdOptions, Put};
+use crate::servers::{Etcd, Put};
 
 /// How to start one.
 #[derive(Clone, Debug)]
@@ -343,22 +342,13 @@ impl Shared {
         self.start_etcd(self.options.client_port)
     }
 
-    fn copy_keys(&self, backup: &str) -> Result<(), Error> {
-        let packed = self.options.store.get(&format!("{backup}/etcd.backup.gz"))?;
+    fn copy_keys(&self, name: &str) -> Result<(), Error> {
+        let packed = self.options.store.get(&format!("{name}/etcd.backup.gz"))?;
         let packed = packed.ok_or_else(|| said("etcd.backup.gz does not exist"))?;
         let folder = tempfile::tempdir().map_err(Error::file("make", std::env::temp_dir()))?;
-        let (archive, snapshot) = (folder.path().join("etcd.backup.gz"), folder.path().join("snapshot.db"));
+        let archive = folder.path().join("etcd.backup.gz");
         fs::write(&archive, packed).map_err(Error::file("write", &archive))?;
-        unpack(&archive, &snapshot)?;
-        let data_dir = folder.path().join("data");
-        let mut etcdutl = Command::new(components::etcdutl()?);
-        etcdutl.args(["snapshot", "restore"]).arg(&snapshot);
-        run::run(etcdutl.arg("--data-dir").arg(&data_dir))?;
-        let hidden = Etcd::start_with(&EtcdOptions {
-            version: EtcdVersion::V3_6,
-            data_dir: Some(data_dir),
-        })?;
-        let keys = hidden.keys(b"")?;
+        let keys = backup::keys(&archive)?;
         let etcd = lock(&self.etcd);
         for stored in keys {
             if let Some(etcd) = etcd.as_ref() {

@@ -7,17 +7,15 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use flate2::Compression;
-use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
 
-use crate::components::{self, EtcdVersion};
+use crate::backup;
+use crate::components::EtcdVersion;
 use crate::error::Error;
-use crate::run;
-use crate::servers::{Etcd, EtcdOptions, Put, ServerTls};
+use crate::servers::{Etcd, Put, ServerTls};
 
 /// The stand-in and the backup store of its etcd cluster.
 #[derive(Clone, Debug)]
@@ -59,20 +57,10 @@ impl EtcdManagerStandIn {
     /// When the backup cannot be read, or an etcd does not start.
     pub fn restore(&self, old: Etcd, name: &str, version: EtcdVersion, tls: &ServerTls) -> Result<Etcd, Error> {
         drop(old);
-        let folder = tempfile::tempdir().map_err(Error::file("make", std::env::temp_dir()))?;
-        let snapshot = folder.path().join("snapshot.db");
-        unpack(&self.store.join(name).join("etcd.backup.gz"), &snapshot)?;
-        let data_dir = folder.path().join("data");
-        let mut etcdutl = Command::new(components::etcdutl()?);
-        etcdutl.args(["snapshot", "restore"]).arg(&snapshot);
-        run::run(etcdutl.arg("--data-dir").arg(&data_dir))?;
-        // etcdutl of 3.6 writes what a server of 3.6 reads: which server reads it out does not matter.
-        let hidden = Etcd::start_with(&EtcdOptions {
-            version: EtcdVersion::V3_6,
-            data_dir: Some(data_dir),
-        })?;
+        // Which server reads the backup out does not matter.
+        let keys = backup::keys(&self.store.join(name).join("etcd.backup.gz"))?;
         let new = Etcd::start_tls(version, tls)?;
-        for stored in hidden.keys(b"")? {
+        for stored in keys {
             new.put(&[Put::new(stored.key, stored.value)])?;
         }
         Ok(new)
@@ -93,11 +81,4 @@ pub(super) fn pack(from: &Path, to: &Path) -> Result<(), Error> {
     let mut packed = GzEncoder::new(target, Compression::default());
     io::copy(&mut source, &mut packed).map_err(Error::file("write", to))?;
     packed.finish().map(drop).map_err(Error::file("write", to))
-}
-
-pub(super) fn unpack(from: &Path, to: &Path) -> Result<(), Error> {
-    let source = File::open(from).map_err(Error::file("read", from))?;
-    let mut target = File::create(to).map_err(Error::file("write", to))?;
-    io::copy(&mut GzDecoder::new(source), &mut target).map_err(Error::file("read", from))?;
-    Ok(())
 }

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::store::{self, CLUSTER, make_state_store};
 use harness::{
-    AwsAccount, Ca, ControlLoopOptions, ControlLoopStandIn, Etcd, EtcdOptions, EtcdVersion, KeyKind, KopsCluster,
-    KubeApiServer, KubeApiServerOptions, LoadBalancer, ManagerStore, Moto, S3, admin_kubeconfig, components, run,
+    AwsAccount, Ca, ControlLoopOptions, ControlLoopStandIn, KeyKind, KopsCluster, KubeApiServer, KubeApiServerOptions,
+    LoadBalancer, ManagerStore, Moto, S3, Stored, admin_kubeconfig, backup,
 };
 
 use crate::rehearse::{Act, Stage};
@@ -87,7 +85,7 @@ fn play(stage: &Stage) -> Result<(), Box<dyn Error>> {
         namespaces.pointer("/metadata/name").unwrap_or_default()
     ));
     for (manager, (etcd, backup)) in managers.iter().zip(BACKUPS) {
-        compare(stage.folder(), state.path(), manager, etcd, backup)?;
+        compare(state.path(), manager, etcd, backup)?;
         if manager.trashed() > 0 {
             return Err(format!("etcd {etcd} was wiped more than once").into());
         }
@@ -125,23 +123,11 @@ fn start_api_server(main: &ControlLoopStandIn, ca: &Ca, balancer: &LoadBalancer)
 }
 
 /// Every key that the backup holds must be there; an API server has written its own since.
-fn compare(
-    folder: &Path,
-    state: &Path,
-    manager: &ControlLoopStandIn,
-    etcd: &str,
-    backup: &str,
-) -> Result<(), Box<dyn Error>> {
-    let wanted = keys_of_backup(
-        folder,
-        &state.join(CLUSTER).join("backups/etcd").join(etcd).join(backup),
-    )?;
-    let live: BTreeMap<Vec<u8>, Vec<u8>> = manager
-        .with_etcd(|etcd| etcd.keys(b""))
-        .ok_or("no etcd")??
-        .into_iter()
-        .map(|stored| (stored.key, stored.value))
-        .collect();
+fn compare(state: &Path, manager: &ControlLoopStandIn, etcd: &str, backup: &str) -> Result<(), Box<dyn Error>> {
+    let folder = state.join(CLUSTER).join("backups/etcd").join(etcd).join(backup);
+    let wanted = by_key(backup::keys(&folder.join("etcd.backup.gz"))?);
+    let live = manager.with_etcd(|etcd| etcd.keys(b"")).ok_or("no etcd")??;
+    let live = by_key(live);
     let expected = store::expected()?;
     let count = expected
         .pointer(&format!("/state-store-restored/{etcd}~1{backup}/live_keys"))
@@ -165,27 +151,6 @@ fn compare(
     Ok(())
 }
 
-/// By etcd's own tools.
-fn keys_of_backup(folder: &Path, backup: &Path) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Box<dyn Error>> {
-    let work = tempfile::tempdir_in(folder)?;
-    let snapshot = work.path().join("snapshot.db");
-    let mut unpacked = flate2::read::GzDecoder::new(fs::File::open(backup.join("etcd.backup.gz"))?);
-    std::io::copy(&mut unpacked, &mut fs::File::create(&snapshot)?)?;
-    let data_dir = work.path().join("data");
-    let mut etcdutl = Command::new(components::etcdutl()?);
-    etcdutl
-        .args(["snapshot", "restore"])
-        .arg(&snapshot)
-        .arg("--data-dir")
-        .arg(&data_dir);
-    run::run(&mut etcdutl)?;
-    let etcd = Etcd::start_with(&EtcdOptions {
-        version: EtcdVersion::V3_6,
-        data_dir: Some(data_dir),
-    })?;
-    Ok(etcd
-        .keys(b"")?
-        .into_iter()
-        .map(|stored| (stored.key, stored.value))
-        .collect())
+fn by_key(stored: Vec<Stored>) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    stored.into_iter().map(|stored| (stored.key, stored.value)).collect()
 }

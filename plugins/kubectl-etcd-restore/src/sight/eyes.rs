@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::context::{Context, NoEtcd};
-use crate::ears::Ears;
+use crate::sight::ears::Ears;
 
 /// Between two looks at the same thing.
 const TICK: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
-use crate::eyes::Eyes;
+use crate::sight::eyes::Eyes;
 
 /// Between two looks; kubelets renew every 10 s.
 const TICK: Duration = Duration::from_secs(2);

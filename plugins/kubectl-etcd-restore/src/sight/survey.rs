@@ -26,7 +26,7 @@ use runbook_kit::ui::chain;
 
 use crate::choose::{self, Before, Choice, WantedArgs};
 use crate::context::Context;
-use crate::eyes::{ApiSeen, Eyes, Look};
+use crate::sight::eyes::{ApiSeen, Eyes, Look};
 
 /// More than any control file has.
 const LIMIT: u64 = 64 * 1024;
@@ -312,9 +312,9 @@ async fn manager(catalog: &Catalog, version: &str, context: &Context) -> Option<
             "no state store is named, so nobody can tell what it can restore",
         ));
     };
-    let config_base = match session.discover().await.ok().and_then(|found| found.spec) {
-        Some(spec) => spec.config_base_in(&state).ok()?,
-        None => state.join(&catalog.store.cluster),
+    let config_base = match session.discover().await {
+        Ok(found) => found.config_base(&state, &catalog.store.cluster).ok()?,
+        Err(_) => state.join(&catalog.store.cluster),
     };
     match kops_state::etcd_managers::etcd_managers(session.objects(), &config_base, &catalog.store).await {
         Ok(found) => {

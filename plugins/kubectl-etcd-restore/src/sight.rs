@@ -1,0 +1,9 @@
+//! What can be seen of a cluster: stores, etcd, logs, the API, kubelets; and what follows from it.
+
+pub mod ears;
+pub mod eyes;
+pub mod kubelets;
+pub mod ready;
+pub mod standing;
+pub mod survey;
+pub mod workers;
