@@ -57,6 +57,7 @@ impl Cluster {
         let options = KubeApiServerOptions {
             cluster_ca: &self.cluster_ca,
             etcd_ca: Some(&self.etcd_ca),
+            events: None,
             advertise: "",
         };
         KubeApiServer::start_all(etcd, &options, ips).unwrap()

@@ -56,6 +56,7 @@ fn a_real_api_server_that_answers_blocks_even_if_it_knows_us_not() {
     let options = KubeApiServerOptions {
         cluster_ca: &ca,
         etcd_ca: None,
+        events: None,
         advertise: "10.245.21.57",
     };
     let api = KubeApiServer::start(&etcd, &options).unwrap();

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::sight::eyes::Eyes;
+use crate::sight::gone;
 use crate::sight::standing::{EtcdStanding, Facts, Masters, Stage, standing};
 
 /// What is printed for programs.
@@ -222,27 +223,7 @@ async fn leaseless(eyes: &Eyes<'_>, catalogs: &[runbook_kit::backups::catalog::C
 /// Nodes whose instance AWS does not have any more.
 async fn dead_nodes(eyes: &Eyes<'_>, context: &Context) -> Option<usize> {
     let nodes = eyes.api().await?.nodes().await.ok()?;
-    let instance = |provider: &str| {
-        provider
-            .rsplit('/')
-            .next()
-            .filter(|id| id.starts_with("i-"))
-            .map(str::to_owned)
-    };
-    let ids: Vec<String> = nodes
-        .iter()
-        .filter_map(|node| instance(node.node.provider_id.as_deref()?))
-        .collect();
-    if ids.is_empty() {
-        return Some(0);
-    }
-    let known = context.fleet().instances(&ids).await.ok()?;
-    let lives = |id: &String| {
-        known
-            .iter()
-            .any(|instance| instance.id == *id && instance.state != InstanceState::Terminated)
-    };
-    Some(ids.iter().filter(|id| !lives(id)).count())
+    Some(gone::of(&nodes, context).await?.len())
 }
 
 async fn run_under_way(

@@ -2,6 +2,7 @@
 
 pub mod ears;
 pub mod eyes;
+pub mod gone;
 pub mod kubelets;
 pub mod ready;
 pub mod standing;

@@ -28,7 +28,7 @@ pub struct EtcdAccessArgs {
     /// Way to etcd: auto (what flags and environment allow), direct, port-forward or ssh; TLS is always verified
     #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "WAY")]
     pub via: Via,
-    /// etcd's client URLs, for --via direct
+    /// etcd's client URLs, for --via direct; of several etcd clusters, each with its name: main=URL,events=URL
     #[arg(
         long,
         env = "ETCDCTL_ENDPOINTS",
@@ -85,6 +85,27 @@ impl Default for EtcdAccessArgs {
             etcd_port: None,
             plain_http: false,
         }
+    }
+}
+
+impl EtcdAccessArgs {
+    /// The URLs for one etcd cluster: those named for it, and those without a name.
+    #[must_use]
+    pub fn endpoints_of(&self, etcd: &str) -> Vec<&str> {
+        let given = self.endpoints.iter().map(|text| named_endpoint(text));
+        given
+            .filter(|(name, url)| !url.is_empty() && name.is_none_or(|name| name == etcd))
+            .map(|(_, url)| url)
+            .collect()
+    }
+}
+
+/// Takes `[ETCD=]URL` apart.
+#[must_use]
+pub fn named_endpoint(text: &str) -> (Option<&str>, &str) {
+    match text.trim().split_once('=') {
+        Some((name, url)) if !name.contains([':', '/']) => (Some(name), url),
+        _ => (None, text.trim()),
     }
 }
 

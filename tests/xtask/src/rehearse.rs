@@ -1,11 +1,16 @@
 //! `cargo xtask rehearse`: the suite as an operator meets it, against real programs.
 
 mod stage;
+mod transcript;
 
 use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 pub use stage::Stage;
+use transcript::Transcript;
 
 use crate::{Outcome, acts, say};
 
@@ -18,6 +23,12 @@ pub struct Args {
     /// Play one act only
     #[arg(long, value_name = "NAME", value_parser = acts::ALL.map(|act| act.name))]
     act: Option<String>,
+    /// Leave the servers of the last act running, with a shell to try commands in
+    #[arg(long)]
+    keep: bool,
+    /// Write everything that was run, printed and measured into a Markdown file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// A part of the rehearsal that stands by itself.
@@ -33,13 +44,27 @@ pub struct Act {
 /// Plays the acts in their order, up to the first that fails.
 pub fn run(args: &Args) -> Outcome {
     let chosen = |act: &&Act| args.act.as_ref().is_none_or(|name| name == act.name);
-    let mut played = 0;
-    for act in acts::ALL.iter().filter(chosen) {
-        say::line(&format!("=== act {}: {}", act.name, act.title));
-        let stage = Stage::new()?;
-        (act.play)(&stage).map_err(|error| format!("act {}: {error}", act.name))?;
-        played += 1;
+    let acts: Vec<&Act> = acts::ALL.iter().filter(chosen).collect();
+    stage::build()?;
+    let transcript = Rc::new(Transcript::new());
+    let played = play(&acts, &transcript, args.keep);
+    if let Err(error) = &played {
+        transcript.failed(&error.to_string());
     }
-    say::line(&format!("\n{played} acts passed, 0 failed"));
+    if let Some(report) = &args.report {
+        fs::write(report, transcript.markdown())?;
+        say::note(&format!("the report is in {}", report.display()));
+    }
+    played?;
+    say::line(&format!("\n{} acts passed, 0 failed", acts.len()));
     Ok(ExitCode::SUCCESS)
+}
+
+fn play(acts: &[&Act], transcript: &Rc<Transcript>, keep: bool) -> Result<(), Box<dyn Error>> {
+    for (at, act) in acts.iter().enumerate() {
+        transcript.act(act.name, act.title);
+        let stage = Stage::new(transcript, keep && at + 1 == acts.len())?;
+        (act.play)(&stage).map_err(|error| format!("act {}: {error}", act.name))?;
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt, join_all};
 use runbook_kit::backups::catalog::Catalog;
 use runbook_kit::backups::queue;
-use runbook_kit::cli::etcd::{EtcdAccessArgs, Via, client_port};
+use runbook_kit::cli::etcd::{EtcdAccessArgs, Via, client_port, named_endpoint};
 use runbook_kit::domain::backup_name::BackupName;
 use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::kube::cluster::Readiness;
@@ -409,18 +409,11 @@ impl ApiEye<'_> {
 /// The flags for one etcd cluster: of the endpoints only its own.
 fn of_etcd(access: &EtcdAccessArgs, etcd: &str, only: bool) -> Result<EtcdAccessArgs, String> {
     let mut own = access.clone();
-    let named = |text: &str| {
-        let (name, url) = text.trim().split_once('=')?;
-        (!name.contains([':', '/'])).then(|| (name.to_owned(), url.to_owned()))
+    let mine = |text: &String| match named_endpoint(text) {
+        (Some(name), url) => (name == etcd).then(|| url.to_owned()),
+        (None, url) => only.then(|| url.to_owned()),
     };
-    own.endpoints = access
-        .endpoints
-        .iter()
-        .filter_map(|text| match named(text) {
-            Some((name, url)) => (name == etcd).then_some(url),
-            None => only.then(|| text.clone()),
-        })
-        .collect();
+    own.endpoints = access.endpoints.iter().filter_map(mine).collect();
     let elsewhere = access.via != Via::Direct && !access.host.is_empty();
     if own.endpoints.is_empty() && !access.endpoints.is_empty() && !elsewhere {
         return Err(format!(

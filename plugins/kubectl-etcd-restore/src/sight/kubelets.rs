@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
 use crate::sight::eyes::Eyes;
+use crate::sight::gone;
 
 /// Between two looks; kubelets renew every 10 s.
 const TICK: Duration = Duration::from_secs(2);
@@ -17,12 +18,14 @@ const TICK: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kubelets {
-    /// The Nodes.
+    /// The Nodes that have a machine, as far as AWS tells.
     pub nodes: usize,
     /// Those whose kubelet renewed its Lease while we looked.
     pub renewed: usize,
     /// Those whose kubelet did not.
     pub silent: Vec<String>,
+    /// Nodes whose instance AWS does not have: nobody waits for them.
+    pub gone: Vec<String>,
 }
 
 impl Kubelets {
@@ -31,6 +34,9 @@ impl Kubelets {
         let mut text = format!("kubelets: {} of {} renewed their Lease", self.renewed, self.nodes);
         if !self.silent.is_empty() {
             text.push_str(&format!("; silent: {}", self.silent.join(", ")));
+        }
+        if !self.gone.is_empty() {
+            text.push_str(&format!("\nNodes without an instance: {}", self.gone.join(", ")));
         }
         text + "\n"
     }
@@ -48,16 +54,17 @@ pub async fn wait(eyes: &Eyes<'_>, limit: Duration, context: &Context) -> Option
         let found = api.node_leases().await.ok()?;
         Some(found.into_iter().map(|lease| (lease.node, lease.renewed)).collect())
     };
-    let nodes: Vec<String> = match api.nodes().await {
-        Ok(nodes) => nodes.into_iter().map(|node| node.node.name).collect(),
+    let nodes = match api.nodes().await {
+        Ok(nodes) if nodes.is_empty() => return None,
+        Ok(nodes) => nodes,
         Err(error) => {
             ui.note(&format!("the Nodes were not asked: {error}"));
             return None;
         }
     };
-    if nodes.is_empty() {
-        return None;
-    }
+    let gone = gone::of(&nodes, context).await.unwrap_or_default();
+    let names = nodes.into_iter().map(|state| state.node.name);
+    let nodes: Vec<String> = names.filter(|name| !gone.contains(name)).collect();
     ui.note(&format!(
         "waiting up to {} s for {} kubelets to renew their Leases",
         limit.as_secs(),
@@ -78,6 +85,7 @@ pub async fn wait(eyes: &Eyes<'_>, limit: Duration, context: &Context) -> Option
                 nodes: nodes.len(),
                 renewed: nodes.len() - silent.len(),
                 silent,
+                gone: gone.into_iter().collect(),
             });
         }
     }

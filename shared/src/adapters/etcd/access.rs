@@ -355,8 +355,7 @@ impl Ways<'_> {
     }
 
     fn endpoints(&self) -> Vec<&str> {
-        let given = self.args.endpoints.iter().map(|text| text.trim());
-        given.filter(|text| !text.is_empty()).collect()
+        self.args.endpoints_of(self.etcd)
     }
 
     fn port(&self) -> Result<u16, AccessError> {
@@ -460,7 +459,12 @@ mod tests {
         assert!(error(connect(&ways(&args)).await).contains("no way to etcd"));
         args.via = Via::Direct;
         assert!(error(connect(&ways(&args)).await).contains("--endpoints"));
-        args.endpoints = vec!["127.0.0.1:1".to_owned()];
+        args.endpoints = vec!["events=https://10.0.0.7:4002".to_owned()];
+        assert!(
+            error(connect(&ways(&args)).await).contains("--endpoints"),
+            "it is another's"
+        );
+        args.endpoints = vec!["main=127.0.0.1:1".to_owned()];
         assert!(error(connect(&ways(&args)).await).contains("no CA"));
         args.cert = Some("x".into());
         assert!(error(connect(&ways(&args)).await).contains("both --cert and --key"));

@@ -43,6 +43,8 @@ pub struct Machine {
     pub instance: String,
     /// In the VPC.
     pub private_ip: String,
+    /// From outside.
+    pub public_ip: String,
     /// `us-east-1a`.
     pub zone: String,
 }
@@ -224,6 +226,7 @@ impl KopsCluster {
             group: name.to_owned(),
             instance: instance.text_at(&["instanceId"]),
             private_ip: instance.text_at(&["privateIpAddress"]),
+            public_ip: instance.text_at(&["ipAddress"]),
             zone: zone.to_owned(),
         })
     }

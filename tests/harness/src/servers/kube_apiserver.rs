@@ -21,6 +21,8 @@ pub struct KubeApiServerOptions<'a> {
     pub cluster_ca: &'a Ca,
     /// The CA of etcd's server and of its clients; `None` talks plain HTTP to etcd.
     pub etcd_ca: Option<&'a Ca>,
+    /// The URL of the etcd that keeps events, as with kops; `None` keeps them with all else.
+    pub events: Option<&'a str>,
     /// The address under which it announces itself. It need not be one of this machine, so one machine plays many masters;
     /// Kubernetes refuses loopback addresses.
     pub advertise: &'a str,
@@ -127,6 +129,10 @@ impl KubeApiServer {
             _ => {
                 command.arg(format!("--etcd-servers={}", etcd.endpoint()));
             }
+        }
+
+        if let Some(events) = options.events {
+            command.arg(format!("--etcd-servers-overrides=/events#{events}"));
         }
 
         let client = Https::new(&format!("127.0.0.1:{port}"), options.cluster_ca.certificate())?;

@@ -161,6 +161,20 @@ impl ControlLoopStandIn {
         fs::read_dir(self.folder.path().join("data-trashcan")).map_or(0, Iterator::count)
     }
 
+    /// Whether clients are let in.
+    #[must_use]
+    pub fn serving(&self) -> bool {
+        lock(&self.shared.etcd).is_some() && !self.shared.quarantined.load(Ordering::Relaxed)
+    }
+
+    /// Takes a backup now, as it does every 15 minutes.
+    ///
+    /// # Errors
+    /// When etcd does not answer, or the store cannot be written.
+    pub fn take_backup(&self) -> Result<(), Error> {
+        self.shared.take_backup()
+    }
+
     /// Restarts it: it reads the queue anew.
     pub fn restart(&self) {
         self.shared.restart.store(true, Ordering::Relaxed);

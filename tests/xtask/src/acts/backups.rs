@@ -6,7 +6,6 @@ use harness::store::{CLUSTER, make_state_store};
 use harness::{Etcd, EtcdOptions, EtcdVersion, Moto, S3, components};
 
 use crate::rehearse::{Act, Stage};
-use crate::say;
 
 /// See the module.
 pub const ACT: Act = Act {
@@ -18,8 +17,8 @@ pub const ACT: Act = Act {
 fn play(stage: &Stage) -> Result<(), Box<dyn Error>> {
     stage.tell("An S3 server with two state stores, as real kops and etcd-manager left them");
     let s3 = Moto::start()?;
-    load(&s3, "kops-state", "state-store-restored")?;
-    load(&s3, "kops-state-reseeded", "state-store-reseeded")?;
+    load(stage, &s3, "kops-state", "state-store-restored")?;
+    load(stage, &s3, "kops-state-reseeded", "state-store-reseeded")?;
     let operator = stage.with(&s3.env())?;
     let healthy = operator.with(&store("kops-state", "2026-11-22T15:27:00Z"))?;
     look_at_the_healthy_store(&healthy)?;
@@ -29,12 +28,12 @@ fn play(stage: &Stage) -> Result<(), Box<dyn Error>> {
     look_at_the_reseeded_store(&reseeded)
 }
 
-fn load(s3: &Moto, bucket: &str, backups: &str) -> Result<(), Box<dyn Error>> {
+fn load(stage: &Stage, s3: &Moto, bucket: &str, backups: &str) -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     make_state_store(folder.path(), &format!("s3://{bucket}"), backups)?;
     s3.create_bucket(bucket)?;
     let objects = s3.upload_folder(bucket, "", folder.path())?;
-    say::line(&format!("s3://{bucket}: {objects} objects"));
+    stage.note(&format!("s3://{bucket}: {objects} objects"));
     Ok(())
 }
 
@@ -94,15 +93,16 @@ fn restore_for_real(stage: &Stage) -> Result<(), Box<dyn Error>> {
         .find_map(|line| line.strip_prefix("\"Count\" : ")?.parse::<u64>().ok());
     let inspected = stage.backups_json("inspect latest-good --etcd main")?;
     same(
+        stage,
         counted,
         inspected.pointer("/0/keys").and_then(serde_json::Value::as_u64),
     )
 }
 
-fn same(counted: Option<u64>, inspected: Option<u64>) -> Result<(), Box<dyn Error>> {
+fn same(stage: &Stage, counted: Option<u64>, inspected: Option<u64>) -> Result<(), Box<dyn Error>> {
     match (counted, inspected) {
         (Some(counted), Some(inspected)) if counted == inspected => {
-            say::line(&format!(
+            stage.note(&format!(
                 "\nThe restored etcd holds {counted} keys, and inspect said {inspected}: they agree."
             ));
             Ok(())

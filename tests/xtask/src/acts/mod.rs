@@ -1,11 +1,11 @@
 //! The acts of the rehearsal, one file an act, in the order of the runbook.
 
 mod backups;
-mod masterleases;
-mod restore;
+mod cluster;
+mod story;
 mod wipe;
 
 use crate::rehearse::Act;
 
 /// All acts.
-pub const ALL: [Act; 4] = [backups::ACT, wipe::ACT, restore::ACT, masterleases::ACT];
+pub const ALL: [Act; 3] = [backups::ACT, wipe::ACT, story::ACT];

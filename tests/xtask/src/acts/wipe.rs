@@ -9,7 +9,6 @@ use harness::store::{CLUSTER, make_state_store};
 use harness::{AwsAccount, KopsCluster, Moto, S3};
 
 use crate::rehearse::{Act, Stage};
-use crate::say;
 
 /// See the module.
 pub const ACT: Act = Act {
@@ -35,7 +34,7 @@ fn play(stage: &Stage) -> Result<(), Box<dyn Error>> {
     other.build(&account)?;
     load(&aws, "kops-state", "state-store-restored")?;
     load(&aws, "kops-state-reseeded", "state-store-reseeded")?;
-    say::line(&format!("{} groups, instances and volumes", account.picture()?.0.len()));
+    stage.note(&format!("{} groups, instances and volumes", account.picture()?.0.len()));
     let operator = operator(stage, &aws)?;
 
     a_mix_up(&operator, &account, &mut built)?;
@@ -165,7 +164,7 @@ fn wipe(operator: &Stage, account: &AwsAccount, masters: &BTreeSet<String>) -> R
     }
     // Root volumes go with their instances.
     let with_roots = masters.iter().cloned().chain(volumes_on(&before, masters)).collect();
-    untouched(&before, &after, &with_roots)?;
+    untouched(operator, &before, &after, &with_roots)?;
     operator.tell("The backups to come back from are out of retention's reach");
     operator.backups("list --etcd main --limit 2", 0)?;
     Ok(())
@@ -175,7 +174,7 @@ fn take_it_back(operator: &Stage, account: &AwsAccount, masters: &BTreeSet<Strin
     operator.tell("The volumes were not to blame after all? They are only hidden, and can come back");
     let before = account.picture()?;
     operator.wipe("restore-volumes --yes", 0)?;
-    untouched(&before, &account.picture()?, masters)?;
+    untouched(operator, &before, &account.picture()?, masters)?;
     operator.tell("And once more away with them: what is left of the plan is what is done");
     operator.wipe(&format!("--yes --confirm {CLUSTER} --poll 1s"), 0)?;
     Ok(())
@@ -199,7 +198,7 @@ fn rebuilt_and_purged(
     if let Some(id) = gone.iter().find(|id| after.has(id)) {
         return Err(format!("{id} is still there").into());
     }
-    untouched(&before, &after, &gone)
+    untouched(operator, &before, &after, &gone)
 }
 
 fn unchanged(account: &AwsAccount, before: &Picture) -> Result<(), Box<dyn Error>> {
@@ -224,13 +223,18 @@ fn volumes_on(picture: &Picture, masters: &BTreeSet<String>) -> Vec<String> {
 }
 
 /// Everything but `ids` is as it was, tag by tag.
-fn untouched(before: &Picture, after: &Picture, ids: &BTreeSet<String>) -> Result<(), Box<dyn Error>> {
+fn untouched(
+    operator: &Stage,
+    before: &Picture,
+    after: &Picture,
+    ids: &BTreeSet<String>,
+) -> Result<(), Box<dyn Error>> {
     let all_else = |picture: &Picture| picture.without(ids.iter().map(String::as_str));
     let (before, after) = (all_else(before), all_else(after));
     if before != after {
         return Err(format!("something else was touched: {before:#?} became {after:#?}").into());
     }
-    say::line(&format!(
+    operator.note(&format!(
         "\nAll {} other groups, instances and volumes of the account are as they were, tag by tag.",
         after.0.len()
     ));

@@ -4,17 +4,23 @@ use std::env;
 use std::error::Error;
 use std::ffi::OsStr;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
+use std::time::Instant;
 
 use harness::{Cmd, Ended};
 use tempfile::TempDir;
 
+use super::transcript::{Played, Transcript};
 use crate::{cargo, say, target_folder};
 
 /// A place to run commands in, as a shell is: with a working folder and variables.
 pub struct Stage {
     folder: TempDir,
     variables: Vec<(&'static str, String)>,
+    transcript: Rc<Transcript>,
+    keep: bool,
 }
 
 /// Each plugin's package, and what a user types.
@@ -33,20 +39,27 @@ fn link(typed: &str) -> String {
     }
 }
 
-type Played = Result<Ended, Box<dyn Error>>;
+type Ends = Result<Ended, Box<dyn Error>>;
+
+/// Builds the plugins.
+pub fn build() -> Result<(), Box<dyn Error>> {
+    let mut build = vec!["build", "--quiet", "--locked"];
+    build.extend(PLUGINS.iter().flat_map(|(package, _)| ["--package", package]));
+    match cargo(&build).status()?.success() {
+        true => Ok(()),
+        false => Err("the plugins do not build".into()),
+    }
+}
 
 impl Stage {
-    /// Builds the plugins and puts them where commands find them.
-    pub fn new() -> Result<Self, Box<dyn Error>> {
+    /// Puts the plugins, which are built, where commands find them. With `keep`, [`Stage::stay`] lets the user in.
+    pub fn new(transcript: &Rc<Transcript>, keep: bool) -> Result<Self, Box<dyn Error>> {
         let stage = Self {
             folder: tempfile::tempdir()?,
             variables: Vec::new(),
+            transcript: Rc::clone(transcript),
+            keep,
         };
-        let mut build = vec!["build", "--quiet", "--locked"];
-        build.extend(PLUGINS.iter().flat_map(|(package, _)| ["--package", package]));
-        if !cargo(&build).status()?.success() {
-            return Err("the plugins do not build".into());
-        }
         for (package, typed) in PLUGINS {
             let binary = target_folder().join("debug").join(package);
             symlink(binary, stage.folder.path().join(link(typed)))?;
@@ -69,35 +82,85 @@ impl Stage {
             }
         }
         for (name, value) in variables {
-            say::line(&format!("$ export {name}={value}"));
+            self.note(&format!("$ export {name}={value}"));
         }
-        let variables = self.variables.iter().chain(variables).cloned().collect();
-        Ok(Self { folder, variables })
+        Ok(Self {
+            folder,
+            variables: self.variables.iter().chain(variables).cloned().collect(),
+            transcript: Rc::clone(&self.transcript),
+            keep: self.keep,
+        })
     }
 
     /// Says what comes next, and why.
     pub fn tell(&self, text: &str) {
-        say::line(&format!("\n# {text}"));
+        self.transcript.tell(text);
+    }
+
+    /// Shows a fact that no command printed.
+    pub fn note(&self, text: &str) {
+        self.transcript.note(text);
+    }
+
+    /// The end of an act: where it was asked for, a shell in which everything is still there.
+    pub fn stay(&self) -> Result<(), Box<dyn Error>> {
+        if !self.keep {
+            return Ok(());
+        }
+        say::note(
+            "\nEverything is still there, for you to try commands by hand. It ends with this shell (`exit`, Ctrl-D).",
+        );
+        let shell = env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
+        let mut shell = Command::new(shell);
+        // What the user's shell knows of real clusters stays outside.
+        for (name, _) in env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if ["AWS_", "S3_", "KOPS_", "KUBE", "ETCDCTL_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+            {
+                shell.env_remove(name);
+            }
+        }
+        let own = self.folder().to_path_buf();
+        let inherited = env::var_os("PATH").unwrap_or_default();
+        let inner = self
+            .variables
+            .iter()
+            .find(|(name, _)| *name == "PATH")
+            .map(|(_, value)| PathBuf::from(value));
+        let folders = std::iter::once(own).chain(inner).chain(env::split_paths(&inherited));
+        shell
+            .envs(self.variables.iter().map(|(name, value)| (*name, value)))
+            .env("PATH", env::join_paths(folders)?)
+            .current_dir(self.folder())
+            .status()?;
+        Ok(())
     }
 
     /// Runs `kubectl etcd-backups …` and insists on its exit code.
-    pub fn backups(&self, arguments: &str, code: i32) -> Played {
+    pub fn backups(&self, arguments: &str, code: i32) -> Ends {
         self.plugin("kubectl etcd-backups", arguments, code)
     }
 
     /// Runs `kops-wipe-masters …` and insists on its exit code.
-    pub fn wipe(&self, arguments: &str, code: i32) -> Played {
+    pub fn wipe(&self, arguments: &str, code: i32) -> Ends {
         self.plugin("kops-wipe-masters", arguments, code)
     }
 
     /// Runs `kubectl etcd-restore …` and insists on its exit code.
-    pub fn restore(&self, arguments: &str, code: i32) -> Played {
+    pub fn restore(&self, arguments: &str, code: i32) -> Ends {
         self.plugin("kubectl etcd-restore", arguments, code)
     }
 
     /// Runs `kubectl masterleases …` and insists on its exit code.
-    pub fn masterleases(&self, arguments: &str, code: i32) -> Played {
+    pub fn masterleases(&self, arguments: &str, code: i32) -> Ends {
         self.plugin("kubectl masterleases", arguments, code)
+    }
+
+    /// As [`Stage::backups`], for a step behind the curtain: neither command nor output is shown.
+    pub fn backups_unseen(&self, arguments: &str) -> Ends {
+        self.unseen("kubectl etcd-backups", arguments)
     }
 
     /// As [`Stage::backups`], with `-o json`, for a look behind the curtain: neither command nor output is shown.
@@ -110,37 +173,50 @@ impl Stage {
         self.json("kops-wipe-masters", arguments)
     }
 
+    /// The same with [`Stage::restore`].
+    pub fn restore_json(&self, arguments: &str) -> Result<serde_json::Value, Box<dyn Error>> {
+        self.json("kubectl etcd-restore", arguments)
+    }
+
     /// Runs another tool, which must succeed.
-    pub fn tool(&self, program: &Path, arguments: &[&str]) -> Played {
+    pub fn tool(&self, program: &Path, arguments: &[&str]) -> Ends {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         let quoted = arguments.iter().map(|word| if word.is_empty() { "''" } else { word });
         let shown: Vec<&str> = std::iter::once(name.as_ref()).chain(quoted).collect();
         self.play(&shown.join(" "), program, arguments.iter().copied(), 0)
     }
 
-    fn plugin(&self, typed: &str, arguments: &str, code: i32) -> Played {
+    fn plugin(&self, typed: &str, arguments: &str, code: i32) -> Ends {
         let shown = format!("{typed} {arguments}");
         let program = self.folder().join(link(typed));
         self.play(shown.trim_end(), &program, arguments.split_whitespace(), code)
     }
 
     fn json(&self, typed: &str, arguments: &str) -> Result<serde_json::Value, Box<dyn Error>> {
-        let command = self.command(self.folder().join(link(typed)))?;
-        let ended = command.args(arguments.split_whitespace()).args(["-o", "json"]).run()?;
-        insist(&ended, 0)?;
+        let ended = self.unseen(typed, &format!("{arguments} -o json"))?;
         Ok(serde_json::from_str(&ended.stdout)?)
     }
 
-    fn play<'a>(&self, shown: &str, program: &Path, arguments: impl Iterator<Item = &'a str>, code: i32) -> Played {
-        say::line(&format!("\n$ {shown}"));
+    fn unseen(&self, typed: &str, arguments: &str) -> Ends {
+        let command = self.command(self.folder().join(link(typed)))?;
+        let ended = command.args(arguments.split_whitespace()).run()?;
+        insist(&ended, 0)?;
+        Ok(ended)
+    }
+
+    fn play<'a>(&self, shown: &str, program: &Path, arguments: impl Iterator<Item = &'a str>, code: i32) -> Ends {
+        self.transcript.begins(shown);
+        let begun = Instant::now();
         let ended = self.command(program)?.args(arguments).run()?;
-        if !ended.screen.trim().is_empty() {
-            say::line(ended.screen.trim_end());
-        }
+        let screen = ended.screen.trim_end().to_owned();
+        self.transcript.ended(Played {
+            shown: shown.to_owned(),
+            screen,
+            status: ended.exit_code(),
+            as_it_should: ended.exit_code() == Some(code),
+            took: begun.elapsed(),
+        });
         insist(&ended, code)?;
-        if code != 0 {
-            say::line(&format!("(exit code {code}, as it should)"));
-        }
         Ok(ended)
     }
 

@@ -1,0 +1,336 @@
+//! A whole cluster on this machine: what kops makes of it in AWS, and the control plane that runs on its masters.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::ops::Range;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use harness::aws::{Built, Machine};
+use harness::store::{CLUSTER, make_state_store};
+use harness::{
+    AwsAccount, Ca, ContainerRuntime, ControlLoopOptions, ControlLoopStandIn, KeyKind, KopsCluster, KubeApiServer,
+    KubeApiServerOptions, LoadBalancer, ManagerStore, MastersStandIn, Moto, S3, admin_kubeconfig,
+};
+use jiff::Timestamp;
+use serde_json::json;
+
+const BUCKET: &str = "kops-state";
+
+type Done = Result<(), Box<dyn Error>>;
+
+/// What is in AWS, and what the operator has.
+pub struct Cluster {
+    /// The masters and others of the beginning.
+    pub built: Built,
+    aws: Moto,
+    account: AwsAccount,
+    kops: KopsCluster,
+    ca: Ca,
+    balancer: LoadBalancer,
+    kubeconfig: PathBuf,
+    /// The operator's own folder for what is kept between commands.
+    state: PathBuf,
+    /// Where etcd is served, whoever serves it.
+    address: Ipv4Addr,
+}
+
+impl Cluster {
+    /// As `kops create cluster` leaves it: everything is there, and no etcd was seeded yet.
+    pub fn new(folder: &Path) -> Result<Self, Box<dyn Error>> {
+        let aws = Moto::start()?;
+        let account = AwsAccount::of(&aws);
+        let kops = KopsCluster::new(CLUSTER);
+        let built = kops.build(&account)?;
+        let state = tempfile::tempdir()?;
+        make_state_store(state.path(), &format!("s3://{BUCKET}"), "kops-built/state")?;
+        aws.create_bucket(BUCKET)?;
+        aws.upload_folder(BUCKET, "", state.path())?;
+        let ca = Ca::new("kubernetes-ca", KeyKind::Ec)?;
+        let balancer = LoadBalancer::start()?;
+        let kubeconfig = admin_kubeconfig(folder, CLUSTER, &ca, balancer.port())?;
+        Ok(Self {
+            built,
+            account,
+            aws,
+            kops,
+            ca,
+            balancer,
+            kubeconfig,
+            state: folder.join("state"),
+            address: ControlLoopStandIn::address(),
+        })
+    }
+
+    /// The environment of the operator.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let address = self.address;
+        let mut variables = self.aws.env();
+        variables.extend([
+            ("KOPS_STATE_STORE", format!("s3://{BUCKET}")),
+            ("KOPS_CLUSTER_NAME", CLUSTER.to_owned()),
+            ("KUBECONFIG", self.kubeconfig.display().to_string()),
+            (
+                "ETCDCTL_ENDPOINTS",
+                format!("main=http://{address}:4001,events=http://{address}:4002"),
+            ),
+            ("XDG_STATE_HOME", self.state.display().to_string()),
+        ]);
+        variables
+    }
+
+    /// What kube-controller-manager does, which does not play here.
+    pub fn publish_root_ca(&self, server: &KubeApiServer) -> Done {
+        let map = json!({ "metadata": { "name": "kube-root-ca.crt" }, "data": { "ca.crt": self.ca.certificate() } });
+        server.create("/api/v1/namespaces/kube-system/configmaps", &map)?;
+        Ok(())
+    }
+
+    /// What users have in it: one Deployment, one Secret, one event.
+    pub fn deploy_the_shop(&self, server: &KubeApiServer) -> Done {
+        let pods = json!({
+            "metadata": { "labels": { "app": "web" } },
+            "spec": { "containers": [{ "name": "web", "image": "shop/web:1" }] },
+        });
+        for (path, object) in [
+            (
+                "/api/v1/namespaces".to_owned(),
+                json!({ "metadata": { "name": "shop" } }),
+            ),
+            (
+                of_shop("/apis/apps/v1", "deployments"),
+                json!({
+                    "metadata": { "name": "web" },
+                    "spec": { "selector": { "matchLabels": { "app": "web" } }, "template": pods },
+                }),
+            ),
+            (
+                of_shop("/api/v1", "secrets"),
+                json!({ "metadata": { "name": "payment" }, "stringData": { "key": "value" } }),
+            ),
+            (
+                of_shop("/api/v1", "events"),
+                json!({
+                    "metadata": { "name": "opened" }, "reason": "Opened",
+                    "involvedObject": { "kind": "Namespace", "name": "shop", "namespace": "shop" },
+                }),
+            ),
+        ] {
+            server.create(&path, &object)?;
+        }
+        Ok(())
+    }
+
+    /// Insists on it.
+    pub fn the_shop_is_there(&self, server: &KubeApiServer) -> Done {
+        for path in [
+            of_shop("/apis/apps/v1", "deployments/web"),
+            of_shop("/api/v1", "secrets/payment"),
+            of_shop("/api/v1", "events/opened"),
+        ] {
+            server.get(&path)?;
+        }
+        Ok(())
+    }
+
+    /// From now on the API's name leads there.
+    pub fn api_is_at(&self, server: &KubeApiServer) {
+        self.balancer.lead_to(server.port());
+    }
+
+    /// From now on the API's name leads nowhere.
+    pub fn nobody_answers(&self) {
+        self.balancer.lead_to(0);
+    }
+
+    /// Somebody's mistake.
+    pub fn delete_volumes_of_main(&self, members: &[&str]) -> Done {
+        let of_main = self.built.etcd_volumes.iter().filter(|volume| volume.etcd == "main");
+        for volume in of_main.filter(|volume| members.contains(&volume.member.as_str())) {
+            let parameters = [
+                ("VolumeId", volume.id.as_str()),
+                ("InstanceId", &volume.instance),
+                ("Device", "/dev/xvdu"),
+            ];
+            self.account.ec2("DetachVolume", &parameters)?;
+            self.account.ec2("DeleteVolume", &[("VolumeId", &volume.id)])?;
+        }
+        Ok(())
+    }
+
+    /// What `kops update cluster --yes` does after a wipe.
+    pub fn make_new_masters(&self) -> Result<Built, Box<dyn Error>> {
+        let mut built = Built::default();
+        self.kops.build_masters(&self.account, &mut built)?;
+        Ok(built)
+    }
+}
+
+fn of_shop(group: &str, resource: &str) -> String {
+    format!("{group}/namespaces/shop/{resource}")
+}
+
+const NODE_LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+
+/// What a kubelet does first: its Node, and its Lease.
+pub fn register(server: &KubeApiServer, role: &str, machine: &Machine) -> Done {
+    let Machine { instance, zone, .. } = machine;
+    let node = json!({
+        "metadata": { "name": instance, "labels": { format!("node-role.kubernetes.io/{role}"): "" } },
+        "spec": { "providerID": format!("aws:///{zone}/{instance}") },
+        "status": {
+            "addresses": [{ "type": "InternalIP", "address": machine.private_ip }],
+            "conditions": [{ "type": "Ready", "status": "True", "reason": "KubeletReady" }],
+        },
+    });
+    server.create("/api/v1/nodes", &node)?;
+    let lease = json!({
+        "metadata": { "name": instance, "namespace": "kube-node-lease" },
+        "spec": { "holderIdentity": instance, "renewTime": micro(Timestamp::now()) },
+    });
+    server.create(NODE_LEASES, &lease)?;
+    Ok(())
+}
+
+/// Plays kubelets that live: they renew their Leases over and over, until this is dropped.
+pub struct Kubelets {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Kubelets {
+    /// Those of these machines, as far as they are registered.
+    pub fn of(server: &Arc<KubeApiServer>, machines: &[&Machine]) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (server, stopped) = (Arc::clone(server), Arc::clone(&stop));
+        let names: Vec<String> = machines.iter().map(|machine| machine.instance.clone()).collect();
+        let thread = Some(thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                for name in &names {
+                    // One that is not registered yet has no Lease.
+                    drop(renew(&server, name));
+                }
+                thread::sleep(Duration::from_secs(1));
+            }
+        }));
+        Self { stop, thread }
+    }
+}
+
+impl Drop for Kubelets {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn renew(server: &KubeApiServer, name: &str) -> Result<(), harness::Error> {
+    let path = format!("{NODE_LEASES}/{name}");
+    let mut lease = server.get(&path)?;
+    if let Some(spec) = lease.get_mut("spec").and_then(serde_json::Value::as_object_mut) {
+        spec.insert("renewTime".to_owned(), micro(Timestamp::now()).into());
+    }
+    server.replace(&path, &lease).map(drop)
+}
+
+fn micro(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+/// The masters' control plane: it ends when it is dropped, and what etcd had with it.
+pub struct Control {
+    /// Hosts to log in to, under their addresses.
+    pub hosts: MastersStandIn,
+    main: ControlLoopStandIn,
+    events: ControlLoopStandIn,
+    addresses: Vec<String>,
+}
+
+impl Control {
+    /// etcd-manager and the hosts of these masters.
+    pub fn start(cluster: &Cluster, built: &Built) -> Result<Self, Box<dyn Error>> {
+        let manager = |etcd: &str| {
+            let store = ManagerStore::Bucket {
+                endpoint: cluster.aws.endpoint(),
+                bucket: BUCKET.to_owned(),
+                prefix: format!("{CLUSTER}/backups/etcd/{etcd}"),
+            };
+            ControlLoopStandIn::start(ControlLoopOptions::after_a_wipe(etcd, store, cluster.address))
+        };
+        let names: Vec<&str> = built.masters.iter().map(|master| master.public_ip.as_str()).collect();
+        let control = Self {
+            hosts: MastersStandIn::start(&names, ContainerRuntime::Containerd)?,
+            main: manager("main")?,
+            events: manager("events")?,
+            addresses: built.masters.iter().map(|master| master.private_ip.clone()).collect(),
+        };
+        // One etcd-manager plays the leader for all; the others only wait for it.
+        for (at, _) in names.iter().enumerate() {
+            let Some(host) = control.hosts.host(at) else { continue };
+            let log = host.file("/var/log/etcd.log");
+            if let Some(folder) = log.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            match at {
+                0 => symlink(control.main.log_file(), log)?,
+                _ => fs::write(log, "I1122 00:00:00.000000 etcd-manager stand-in] we are not leader\n")?,
+            }
+        }
+        Ok(control)
+    }
+
+    /// Both etcds are backed up, now.
+    pub fn back_up(&self) -> Done {
+        self.main.take_backup()?;
+        self.events.take_backup()?;
+        Ok(())
+    }
+
+    /// Starts the API servers of some of the masters, by number, as soon as both etcds serve, as kubelet does.
+    pub fn serve(&self, cluster: &Cluster, masters: Range<usize>) -> Result<Vec<Arc<KubeApiServer>>, String> {
+        let begun = Instant::now();
+        while !(self.main.serving() && self.events.serving()) {
+            if begun.elapsed() > Duration::from_secs(120) {
+                return Err("etcd did not come up for the API server".to_owned());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        let events = self.events.endpoint();
+        let options = KubeApiServerOptions {
+            cluster_ca: &cluster.ca,
+            etcd_ca: None,
+            events: Some(&events),
+            advertise: "",
+        };
+        let addresses: Vec<&str> = self
+            .addresses
+            .get(masters)
+            .unwrap_or_default()
+            .iter()
+            .map(String::as_str)
+            .collect();
+        let started = self
+            .main
+            .with_etcd(|etcd| KubeApiServer::start_all(etcd, &options, &addresses));
+        let servers = started.ok_or("etcd is gone")?.map_err(|error| error.to_string())?;
+        Ok(servers.into_iter().map(Arc::new).collect())
+    }
+
+    /// How many keys of the backup `archive` are not there now, and how many it has.
+    pub fn missing(&self, etcd: &str, archive: &Path) -> Result<(usize, usize), Box<dyn Error>> {
+        let manager = if etcd == "main" { &self.main } else { &self.events };
+        let live = manager.with_etcd(|etcd| etcd.keys(b"")).ok_or("no etcd")??;
+        let live: BTreeSet<Vec<u8>> = live.into_iter().map(|stored| stored.key).collect();
+        let wanted = harness::backup::keys(archive)?;
+        let missing = wanted.iter().filter(|stored| !live.contains(&stored.key)).count();
+        Ok((missing, wanted.len()))
+    }
+}

@@ -1,0 +1,142 @@
+//! What was played, on the screen as it comes, and as a report afterwards.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use crate::say;
+
+/// Everything that was told, run and found, in its order.
+#[derive(Debug)]
+pub struct Transcript {
+    begun: Instant,
+    parts: RefCell<Vec<Part>>,
+}
+
+#[derive(Debug)]
+enum Part {
+    Act { name: String, title: String },
+    Told(String),
+    Noted(String),
+    Command(Played),
+    Failed(String),
+}
+
+/// A command that ended.
+#[derive(Debug)]
+pub struct Played {
+    /// What a user would type.
+    pub shown: String,
+    /// What it printed, both streams in their order.
+    pub screen: String,
+    /// Its exit code; none where a signal ended it.
+    pub status: Option<i32>,
+    /// Whether it had to end so.
+    pub as_it_should: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Transcript {
+    /// An empty one, which begins now.
+    pub fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            parts: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// An act begins.
+    pub fn act(&self, name: &str, title: &str) {
+        say::line(&format!("=== act {name}: {title}"));
+        self.add(Part::Act {
+            name: name.to_owned(),
+            title: title.to_owned(),
+        });
+    }
+
+    /// What comes next, and why.
+    pub fn tell(&self, text: &str) {
+        say::line(&format!("\n# {text}"));
+        self.add(Part::Told(text.to_owned()));
+    }
+
+    /// A fact that no command printed.
+    pub fn note(&self, text: &str) {
+        say::line(text);
+        self.add(Part::Noted(text.trim_start().to_owned()));
+    }
+
+    /// A command is run.
+    pub fn begins(&self, shown: &str) {
+        say::line(&format!("\n$ {shown}"));
+    }
+
+    /// It ended.
+    pub fn ended(&self, played: Played) {
+        if !played.screen.trim().is_empty() {
+            say::line(&played.screen);
+        }
+        if played.as_it_should && played.status != Some(0) {
+            say::line(&format!("({}, as it should)", status(&played)));
+        }
+        self.add(Part::Command(played));
+    }
+
+    /// It ends here, with an error.
+    pub fn failed(&self, error: &str) {
+        self.add(Part::Failed(error.to_owned()));
+    }
+
+    /// Everything as Markdown: each command with what it printed, its exit code and its time.
+    pub fn markdown(&self) -> String {
+        let parts = self.parts.borrow();
+        let commands: Vec<&Played> = parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::Command(played) => Some(played),
+                _ => None,
+            })
+            .collect();
+        let acts = parts.iter().filter(|part| matches!(part, Part::Act { .. })).count();
+        let failed = parts.iter().any(|part| matches!(part, Part::Failed(_)));
+        let mut text = format!(
+            "# Rehearsal\n\n{}: {acts} acts, {} commands in {}; {} of it is ours, the rest is that of the servers played.\n",
+            if failed { "**Failed**" } else { "Passed" },
+            commands.len(),
+            seconds(self.begun.elapsed()),
+            seconds(commands.iter().map(|played| played.took).sum()),
+        );
+        for part in parts.iter() {
+            match part {
+                Part::Act { name, title } => drop(write!(text, "\n## {name}: {title}\n")),
+                Part::Told(told) => drop(write!(text, "\n{told}.\n")),
+                Part::Noted(noted) => drop(write!(text, "\n    {}\n", noted.replace('\n', "\n    "))),
+                Part::Failed(error) => drop(write!(text, "\n**Failed:** {error}\n")),
+                Part::Command(played) => drop(write!(
+                    text,
+                    "\n```\n$ {}\n{}\n```\n{}, {}\n",
+                    played.shown,
+                    played.screen,
+                    status(played),
+                    seconds(played.took)
+                )),
+            }
+        }
+        text
+    }
+
+    fn add(&self, part: Part) {
+        self.parts.borrow_mut().push(part);
+    }
+}
+
+fn status(played: &Played) -> String {
+    played
+        .status
+        .map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit code {code}"))
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
