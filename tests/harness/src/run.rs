@@ -1,5 +1,7 @@
 //! Runs a tool to its end and insists that it succeeds.
 
+use std::env;
+use std::ffi::OsString;
 use std::process::{Command, Stdio};
 
 use crate::error::{Error, tail};
@@ -34,4 +36,21 @@ pub fn shown(command: &Command) -> String {
         .map(|word| word.to_string_lossy().into_owned())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// The environment that leads to clouds and clusters, or configures the servers: the user's own has no place in a test.
+const LEADING_AWAY: [&str; 7] = ["AWS_", "S3_", "KOPS_", "KUBE", "ETCD_", "ETCDCTL_", "MOTO_"];
+
+/// Keeps the user's clouds and clusters away from a command; what was set for it stays.
+pub fn apart(command: &mut Command) -> &mut Command {
+    let own: Vec<OsString> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
+    for (name, _) in env::vars_os() {
+        let leads_away = LEADING_AWAY
+            .iter()
+            .any(|prefix| name.to_string_lossy().starts_with(prefix));
+        if leads_away && !own.contains(&name) {
+            command.env_remove(name);
+        }
+    }
+    command
 }

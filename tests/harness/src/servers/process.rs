@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::error::{Error, tail};
+use crate::run;
 
 /// A server, its folder and its log. Dropping it kills exactly this process.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Server {
         let log_path = folder.path().join("server.log");
         let log = File::create(&log_path).map_err(Error::file("make", &log_path))?;
         let errors = log.try_clone().map_err(Error::file("make", &log_path))?;
-        let child = command
+        let child = run::apart(command)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)

@@ -4,12 +4,12 @@ use std::env;
 use std::error::Error;
 use std::ffi::OsStr;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Instant;
 
-use harness::{Cmd, Ended};
+use harness::{Cmd, Ended, run};
 use tempfile::TempDir;
 
 use super::transcript::{Played, Transcript};
@@ -112,25 +112,10 @@ impl Stage {
         );
         let shell = env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
         let mut shell = Command::new(shell);
-        // What the user's shell knows of real clusters stays outside.
-        for (name, _) in env::vars_os() {
-            let name = name.to_string_lossy().into_owned();
-            if ["AWS_", "S3_", "KOPS_", "KUBE", "ETCDCTL_"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-            {
-                shell.env_remove(name);
-            }
-        }
-        let own = self.folder().to_path_buf();
-        let inherited = env::var_os("PATH").unwrap_or_default();
-        let inner = self
-            .variables
-            .iter()
-            .find(|(name, _)| *name == "PATH")
-            .map(|(_, value)| PathBuf::from(value));
-        let folders = std::iter::once(own).chain(inner).chain(env::split_paths(&inherited));
-        shell
+        let path = self.variables.iter().rev().find(|(name, _)| *name == "PATH");
+        let path = path.map_or_else(|| env::var_os("PATH").unwrap_or_default(), |(_, path)| path.into());
+        let folders = std::iter::once(self.folder().to_path_buf()).chain(env::split_paths(&path));
+        run::apart(&mut shell)
             .envs(self.variables.iter().map(|(name, value)| (*name, value)))
             .env("PATH", env::join_paths(folders)?)
             .current_dir(self.folder())
