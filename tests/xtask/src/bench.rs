@@ -1,22 +1,24 @@
 //! `cargo xtask bench`: what the plugins cost, measured beside what they replace.
 
 mod events;
+mod listing;
 mod masterleases;
 mod measure;
+mod memory;
+mod restore;
 mod size;
 mod snapshot;
 mod startup;
 mod verify;
 mod wipe;
 
-use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use harness::paths;
 
-use crate::{Outcome, cargo, say, target_folder};
+use crate::{Outcome, plugins, say, target_folder};
 
 /// Measure the release binaries and write BENCHMARKS.md
 ///
@@ -30,7 +32,7 @@ pub struct Args {
 }
 
 /// What a benchmark measured.
-type Rows = Result<Vec<Row>, Box<dyn Error>>;
+type Rows = Result<Vec<Row>, Box<dyn std::error::Error>>;
 
 /// Something to measure; one file each.
 struct Bench {
@@ -52,12 +54,15 @@ struct Row {
     aim: &'static str,
 }
 
-const ALL: [Bench; 6] = [
+const ALL: [Bench; 9] = [
     verify::BENCH,
     startup::BENCH,
     size::BENCH,
+    memory::BENCH,
+    listing::BENCH,
     masterleases::BENCH,
     wipe::BENCH,
+    restore::BENCH,
     events::BENCH,
 ];
 
@@ -65,6 +70,7 @@ const BACKUPS: &str = "kubectl-etcd-backups";
 
 /// Runs the benchmarks.
 pub fn run(args: &Args) -> Outcome {
+    plugins::build(&["--release"])?;
     let mut text = HEAD.to_owned();
     text.push_str(&format!("Measured on {}.\n", machine()));
     for bench in ALL
@@ -72,7 +78,7 @@ pub fn run(args: &Args) -> Outcome {
         .filter(|bench| args.only.as_ref().is_none_or(|name| name == bench.name))
     {
         say::note(&format!("measuring {}", bench.name));
-        text.push_str(&table(bench.name, &(bench.run)(&release(bench.package)?)?));
+        text.push_str(&table(bench.name, &(bench.run)(&release(bench.package))?));
     }
     say::line(&text);
     if args.only.is_none() {
@@ -103,12 +109,7 @@ fn machine() -> String {
     format!("{cores} cores of {model}, {}", std::env::consts::OS)
 }
 
-fn release(package: &str) -> Result<PathBuf, Box<dyn Error>> {
-    if !cargo(&["build", "--locked", "--release", "--package", package])
-        .status()?
-        .success()
-    {
-        return Err(format!("{package} does not build").into());
-    }
-    Ok(target_folder().join("release").join(package))
+/// Where its release binary is.
+fn release(package: &str) -> PathBuf {
+    target_folder().join("release").join(package)
 }

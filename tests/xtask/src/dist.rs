@@ -1,6 +1,7 @@
 //! `cargo xtask dist`: what a release is made of.
 
 mod archive;
+mod install;
 mod manifest;
 mod target;
 
@@ -12,26 +13,19 @@ use std::process::ExitCode;
 use harness::{paths, run};
 use target::Target;
 
-use crate::{Outcome, cargo, say};
-
-/// The plugins, as their binaries are called; the krew name is the same without `kubectl-`.
-const PLUGINS: [&str; 4] = [
-    "kubectl-etcd-backups",
-    "kops-wipe-masters",
-    "kubectl-etcd-restore",
-    "kubectl-masterleases",
-];
+use crate::{Outcome, plugins, say};
 
 /// Build the release archives and the krew manifests into `dist/`
 ///
-/// A manifest names the platforms whose archives of this version are in `dist/`: a release collects them from several
-/// machines and then calls this with --no-build.
+/// Builds for every platform that this machine can build for: on Linux both architectures, against an old glibc; on macOS both. Each archive
+/// that can run here is then installed as krew does it, and tried with kubectl. A manifest names the platforms whose archives of this version
+/// are in `dist/`: a release collects them from several machines and then calls this with --no-build.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Rust target to build for; the host's by default
+    /// Rust target to build for; by default all that this machine can build for
     #[arg(long, value_name = "TRIPLE")]
     target: Vec<String>,
-    /// Only write the manifests of the archives that are there
+    /// Only try and list the archives that are there
     #[arg(long, conflicts_with = "target")]
     no_build: bool,
     /// Where the releases are, on GitHub
@@ -44,47 +38,74 @@ pub struct Args {
     repository: String,
 }
 
-/// Builds, packs and writes; prints the files.
+/// Builds, packs, tries and writes; prints the files.
 pub fn run(args: &Args) -> Outcome {
     let folder = paths::root().join("dist");
     fs::create_dir_all(&folder)?;
     let host = Target::host()?;
-    let mut targets = args
-        .target
-        .iter()
-        .map(|triple| Target::parse(triple))
-        .collect::<Result<Vec<_>, _>>()?;
-    if targets.is_empty() {
-        targets.push(host.clone());
+    if !args.no_build {
+        let chosen = args
+            .target
+            .iter()
+            .map(|triple| Target::parse(triple))
+            .collect::<Result<Vec<_>, _>>()?;
+        let targets = if chosen.is_empty() {
+            target::buildable_on(&host)?
+        } else {
+            chosen
+        };
+        build(&targets, &host, &folder)?;
     }
-    for plugin in PLUGINS {
-        for target in targets.iter().filter(|_| !args.no_build) {
-            let path = folder.join(target.archive_name(plugin));
-            fs::write(&path, pack(plugin, target, &host)?)?;
-            say::line(&path.display().to_string());
+    let mut missing = Vec::new();
+    for target in target::all()? {
+        for plugin in plugins::ALL {
+            let archive = folder.join(target.archive_name(plugin));
+            if !archive.exists() {
+                missing.push(target.archive_name(plugin));
+            } else if target.runs_on(&host) {
+                let tried = install::try_out(plugin, &archive)?;
+                say::line(&format!(
+                    "{}\tinstalled as krew does, and tried: {tried}",
+                    archive.display()
+                ));
+            } else {
+                say::line(&format!("{}\tnot for this machine: not tried", archive.display()));
+            }
         }
-        say::line(
-            &manifest::write(plugin, &args.repository, &folder)?
-                .display()
-                .to_string(),
-        );
+    }
+    for plugin in plugins::ALL {
+        let path = manifest::write(plugin, &args.repository, &folder)?;
+        say::line(&path.display().to_string());
+    }
+    if !missing.is_empty() {
+        say::note(&format!(
+            "only a machine of that platform, or the release workflow, builds {}",
+            missing.join(", ")
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn build(targets: &[Target], host: &Target, folder: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    // Manuals and completions are the same everywhere, and only a binary of this machine can be asked for them.
+    plugins::build(&["--quiet"])?;
+    for target in targets {
+        say::note(&format!("building for {}", target.triple));
+        let built = target.build(host)?;
+        for plugin in plugins::ALL {
+            let path = folder.join(target.archive_name(plugin));
+            fs::write(&path, pack(plugin, &fs::read(built.join(plugin))?)?)?;
+        }
+    }
+    Ok(())
+}
+
 /// The bytes of the archive: binary, licence, manual and completions.
-fn pack(plugin: &str, target: &Target, host: &Target) -> Result<Vec<u8>, Box<dyn Error>> {
-    say::note(&format!("building {plugin} for {}", target.triple));
-    let binary = build(plugin, target)?;
-    // Only a binary of this machine can be asked for its own manual.
-    let asked = if target == host {
-        binary.clone()
-    } else {
-        build(plugin, host)?
-    };
+fn pack(plugin: &str, binary: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let asked: PathBuf = crate::target_folder().join("debug").join(plugin);
     let ask = |arguments: &[&str]| run::run(std::process::Command::new(&asked).args(arguments));
     let mut files = archive::Archive::default();
-    files.add(plugin, 0o755, &fs::read(&binary)?)?;
+    files.add(plugin, 0o755, binary)?;
     files.add("LICENSE", 0o644, &fs::read(paths::root().join("LICENSE"))?)?;
     files.add(&format!("man/{plugin}.1"), 0o644, ask(&["man"])?.as_bytes())?;
     for shell in ["bash", "zsh", "fish"] {
@@ -95,20 +116,4 @@ fn pack(plugin: &str, target: &Target, host: &Target) -> Result<Vec<u8>, Box<dyn
         )?;
     }
     files.finish()
-}
-
-fn build(plugin: &str, target: &Target) -> Result<PathBuf, Box<dyn Error>> {
-    let arguments = [
-        "build",
-        "--locked",
-        "--release",
-        "--package",
-        plugin,
-        "--target",
-        &target.triple,
-    ];
-    if !cargo(&arguments).status()?.success() {
-        return Err(format!("{plugin} does not build for {}", target.triple).into());
-    }
-    Ok(crate::target_folder().join(&target.triple).join("release").join(plugin))
 }

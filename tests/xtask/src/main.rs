@@ -5,6 +5,7 @@ mod bench;
 mod components;
 mod dist;
 mod fuzz;
+mod plugins;
 mod rehearse;
 mod say;
 mod steps;

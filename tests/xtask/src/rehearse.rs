@@ -12,7 +12,7 @@ use std::rc::Rc;
 pub use stage::Stage;
 use transcript::Transcript;
 
-use crate::{Outcome, acts, say};
+use crate::{Outcome, acts, plugins, say};
 
 /// Play the recovery against real servers, showing each command and what it prints
 ///
@@ -45,7 +45,7 @@ pub struct Act {
 pub fn run(args: &Args) -> Outcome {
     let chosen = |act: &&Act| args.act.as_ref().is_none_or(|name| name == act.name);
     let acts: Vec<&Act> = acts::ALL.iter().filter(chosen).collect();
-    stage::build()?;
+    plugins::build(&["--quiet"])?;
     let transcript = Rc::new(Transcript::new());
     let played = play(&acts, &transcript, args.keep);
     if let Err(error) = &played {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 pub use etcd::{EtcdVersion, etcd, etcdctl, etcdutl};
 pub use kube::kube_apiserver;
-pub use python::{moto, weed};
+pub use python::{cargo_zigbuild, kubectl, moto, weed};
 pub use ssh::sshd;
 pub use tools::cargo_deny;
 
@@ -39,11 +39,12 @@ impl Program {
 }
 
 /// What `cargo xtask components` can install, by name.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "etcd",
     "etcd-3.5",
     "etcd-3.7",
     "kube-apiserver",
+    "kubectl",
     "moto",
     "seaweedfs",
     "cargo-deny",
@@ -59,6 +60,7 @@ pub fn ensure(name: &str) -> Result<Option<Vec<PathBuf>>, Error> {
         "etcd" => vec![etcd(EtcdVersion::V3_6)?, etcdctl()?, etcdutl()?],
         "etcd-3.5" => vec![etcd(EtcdVersion::V3_5)?],
         "etcd-3.7" => vec![etcd(EtcdVersion::V3_7)?],
+        "kubectl" => vec![kubectl()?],
         "kube-apiserver" => vec![kube_apiserver()?],
         "moto" => vec![moto()?.path],
         "seaweedfs" => vec![weed()?],

@@ -36,6 +36,25 @@ pub fn weed() -> Result<PathBuf, Error> {
     }
 }
 
+/// kubectl, to prove that it finds our plugins: any that knows plugins.
+///
+/// # Errors
+/// When it has to be installed and cannot be.
+pub fn kubectl() -> Result<PathBuf, Error> {
+    match users_own("kubectl", &["version", "--client"], |version| version >= (1, 26, 0)) {
+        Some(path) => Ok(path),
+        None => Ok(environment("kubectl-1.37.1", "kubectl")?.join("bin/kubectl")),
+    }
+}
+
+/// Builds for other platforms and against an old glibc, with zig as its linker.
+///
+/// # Errors
+/// When it has to be installed and cannot be.
+pub fn cargo_zigbuild() -> Result<PathBuf, Error> {
+    Ok(environment("cargo-zigbuild-0.24.0", "zigbuild")?.join("bin/cargo-zigbuild"))
+}
+
 /// The user's Python, if it has the server and exactly this version: moto's behaviour changes between patches.
 fn users_moto() -> Option<PathBuf> {
     which::which("moto_server").ok()?;

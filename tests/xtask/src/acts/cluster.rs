@@ -294,15 +294,21 @@ impl Control {
         Ok(())
     }
 
-    /// Starts the API servers of some of the masters, by number, as soon as both etcds serve, as kubelet does.
-    pub fn serve(&self, cluster: &Cluster, masters: Range<usize>) -> Result<Vec<Arc<KubeApiServer>>, String> {
+    /// Waits until both etcds let clients in.
+    pub fn wait_until_serving(&self) -> Result<(), String> {
         let begun = Instant::now();
         while !(self.main.serving() && self.events.serving()) {
             if begun.elapsed() > Duration::from_secs(120) {
-                return Err("etcd did not come up for the API server".to_owned());
+                return Err("etcd did not come up".to_owned());
             }
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(Duration::from_millis(10));
         }
+        Ok(())
+    }
+
+    /// Starts the API servers of some of the masters, by number, as soon as both etcds serve, as kubelet does.
+    pub fn serve(&self, cluster: &Cluster, masters: Range<usize>) -> Result<Vec<Arc<KubeApiServer>>, String> {
+        self.wait_until_serving()?;
         let events = self.events.endpoint();
         let options = KubeApiServerOptions {
             cluster_ca: &cluster.ca,

@@ -1,7 +1,7 @@
 //! The acts of the rehearsal, one file an act, in the order of the runbook.
 
 mod backups;
-mod cluster;
+pub mod cluster;
 mod story;
 mod wipe;
 

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn every_plugin_has_a_template_that_names_its_own_archives() {
-        for plugin in crate::dist::PLUGINS {
+        for plugin in crate::plugins::ALL {
             let name = plugin.trim_start_matches("kubectl-");
             let template = fs::read_to_string(paths::root().join(format!("krew-manifests/{name}.yaml"))).unwrap();
             let own = |archive: &str| {

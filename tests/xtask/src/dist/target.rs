@@ -1,9 +1,13 @@
 //! A platform, as Rust and as krew name it.
 
+use std::env;
 use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::run;
+use harness::{components, paths, run};
+
+use crate::{plugins, target_folder};
 
 /// The version of all plugins.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -17,7 +21,74 @@ pub(super) struct Target {
     arch: &'static str,
 }
 
+/// The platforms of a release.
+const ALL: [&str; 4] = [
+    "x86_64-unknown-linux-gnu",
+    "aarch64-unknown-linux-gnu",
+    "x86_64-apple-darwin",
+    "aarch64-apple-darwin",
+];
+/// The oldest glibc that Rust itself runs on.
+const GLIBC: &str = "2.17";
+
+/// All platforms of a release.
+pub(super) fn all() -> Result<Vec<Target>, Box<dyn Error>> {
+    ALL.iter().map(|triple| Target::parse(triple)).collect()
+}
+
+/// Those that `host` can build for: the ones of its own system.
+pub(super) fn buildable_on(host: &Target) -> Result<Vec<Target>, Box<dyn Error>> {
+    let mut targets = all()?;
+    targets.retain(|target| target.os == host.os);
+    Ok(targets)
+}
+
 impl Target {
+    /// Builds the plugins for it, and gives the folder with the binaries.
+    pub(super) fn build(&self, host: &Self) -> Result<PathBuf, Box<dyn Error>> {
+        self.install_standard_library()?;
+        let folder = target_folder().join(&self.triple).join("release");
+        if self.os != "linux" || host.os != "linux" {
+            plugins::build(&["--release", "--target", &self.triple])?;
+            return Ok(folder);
+        }
+        // Linked against the glibc of this machine it would not start on an older one.
+        let zigbuild = components::cargo_zigbuild()?;
+        let mut command = Command::new(&zigbuild);
+        command
+            .current_dir(paths::root())
+            .args(["zigbuild", "--locked", "--release"]);
+        command.arg("--target").arg(format!("{}.{GLIBC}", self.triple));
+        command.args(plugins::ALL.iter().flat_map(|plugin| ["--package", *plugin]));
+        // zig is in the same environment.
+        let path = env::var_os("PATH").unwrap_or_default();
+        let beside = zigbuild.parent().map(Path::to_path_buf);
+        command.env(
+            "PATH",
+            env::join_paths(beside.into_iter().chain(env::split_paths(&path)))?,
+        );
+        match command.status()?.success() {
+            true => Ok(folder),
+            false => Err(format!("the plugins do not build for {}", self.triple).into()),
+        }
+    }
+
+    /// Whether its binaries run on `host`.
+    pub(super) fn runs_on(&self, host: &Self) -> bool {
+        (self.os, self.arch) == (host.os, host.arch)
+    }
+
+    fn install_standard_library(&self) -> Result<(), Box<dyn Error>> {
+        let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let arguments = ["--print", "target-libdir", "--target", &self.triple];
+        let folder = run::run(Command::new(rustc).current_dir(paths::root()).args(arguments))?;
+        if !Path::new(folder.trim()).is_dir() {
+            let mut rustup = Command::new("rustup");
+            run::run(rustup.current_dir(paths::root()).args(["target", "add", &self.triple]))?;
+        }
+        Ok(())
+    }
+
     pub(super) fn parse(triple: &str) -> Result<Self, Box<dyn Error>> {
         let os = [("-linux-", "linux"), ("-apple-darwin", "darwin")]
             .into_iter()

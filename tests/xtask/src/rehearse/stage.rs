@@ -13,7 +13,7 @@ use harness::{Cmd, Ended, run};
 use tempfile::TempDir;
 
 use super::transcript::{Played, Transcript};
-use crate::{cargo, say, target_folder};
+use crate::{plugins, say, target_folder};
 
 /// A place to run commands in, as a shell is: with a working folder and variables.
 pub struct Stage {
@@ -23,33 +23,20 @@ pub struct Stage {
     keep: bool,
 }
 
-/// Each plugin's package, and what a user types.
-const PLUGINS: [(&str, &str); 4] = [
-    ("kubectl-etcd-backups", "kubectl etcd-backups"),
-    ("kops-wipe-masters", "kops-wipe-masters"),
-    ("kubectl-etcd-restore", "kubectl etcd-restore"),
-    ("kubectl-masterleases", "kubectl masterleases"),
-];
-
 /// The name that krew gives to the link that kubectl looks for; a program that kubectl does not start has its own.
-fn link(typed: &str) -> String {
-    match typed.strip_prefix("kubectl ") {
+fn link(program: &str) -> String {
+    match program.strip_prefix("kubectl-") {
         Some(plugin) => format!("kubectl-{}", plugin.replace('-', "_")),
-        None => typed.to_owned(),
+        None => program.to_owned(),
     }
+}
+
+/// The program of what a user types.
+fn program(typed: &str) -> String {
+    typed.replacen(' ', "-", 1)
 }
 
 type Ends = Result<Ended, Box<dyn Error>>;
-
-/// Builds the plugins.
-pub fn build() -> Result<(), Box<dyn Error>> {
-    let mut build = vec!["build", "--quiet", "--locked"];
-    build.extend(PLUGINS.iter().flat_map(|(package, _)| ["--package", package]));
-    match cargo(&build).status()?.success() {
-        true => Ok(()),
-        false => Err("the plugins do not build".into()),
-    }
-}
 
 impl Stage {
     /// Puts the plugins, which are built, where commands find them. With `keep`, [`Stage::stay`] lets the user in.
@@ -60,9 +47,9 @@ impl Stage {
             transcript: Rc::clone(transcript),
             keep,
         };
-        for (package, typed) in PLUGINS {
-            let binary = target_folder().join("debug").join(package);
-            symlink(binary, stage.folder.path().join(link(typed)))?;
+        for plugin in plugins::ALL {
+            let binary = target_folder().join("debug").join(plugin);
+            symlink(binary, stage.folder.path().join(link(plugin)))?;
         }
         Ok(stage)
     }
@@ -173,7 +160,7 @@ impl Stage {
 
     fn plugin(&self, typed: &str, arguments: &str, code: i32) -> Ends {
         let shown = format!("{typed} {arguments}");
-        let program = self.folder().join(link(typed));
+        let program = self.folder().join(link(&program(typed)));
         self.play(shown.trim_end(), &program, arguments.split_whitespace(), code)
     }
 
@@ -183,7 +170,7 @@ impl Stage {
     }
 
     fn unseen(&self, typed: &str, arguments: &str) -> Ends {
-        let command = self.command(self.folder().join(link(typed)))?;
+        let command = self.command(self.folder().join(link(&program(typed))))?;
         let ended = command.args(arguments.split_whitespace()).run()?;
         insist(&ended, 0)?;
         Ok(ended)
