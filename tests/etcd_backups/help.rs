@@ -1,46 +1,20 @@
 //! Help: the command line's reference, held by snapshots.
 
+use std::path::Path;
+
+use harness::reference;
+
 use crate::stand::backups;
 
 #[test]
-fn of_the_plugin_and_of_every_subcommand() {
-    let mut reference = String::new();
-    let subcommands = [
-        "",
-        "list",
-        "show",
-        "verify",
-        "inspect",
-        "diff",
-        "export",
-        "pin",
-        "unpin",
-        "download",
-        "timeline",
-        "check",
-        "take",
-        "completion",
-        "man",
-    ];
-    for subcommand in subcommands {
-        let arguments: Vec<&str> = [subcommand, "--help"]
-            .into_iter()
-            .filter(|word| !word.is_empty())
-            .collect();
-        let ended = backups(&arguments).env("COLUMNS", "80").run().unwrap().success();
-        reference.push_str(&format!(
-            "$ kubectl etcd-backups {}\n{}\n",
-            arguments.join(" "),
-            ended.stdout
-        ));
-        assert!(
-            subcommand.is_empty() || ended.stdout.contains("Example"),
-            "{subcommand} shows no example"
-        );
-        let wide = ended.stdout.lines().find(|line| line.chars().count() > 80);
-        assert!(wide.is_none() || subcommand.is_empty(), "{subcommand}: {wide:?}");
-    }
-    insta::assert_snapshot!("help", reference);
+fn of_every_command_is_in_the_reference() {
+    let pages = reference::pages(
+        Path::new(env!("CARGO_BIN_EXE_kubectl-etcd-backups")),
+        "kubectl etcd-backups",
+    )
+    .unwrap();
+    assert_eq!(reference::faults(&pages), Vec::<String>::new());
+    assert_eq!(reference::difference("kubectl-etcd-backups", &pages).unwrap(), None);
 }
 
 #[test]

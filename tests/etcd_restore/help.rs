@@ -1,23 +1,16 @@
 //! Help: the command line's reference, held by a snapshot.
 
-use crate::stand::restore;
+use std::path::Path;
+
+use harness::reference;
 
 #[test]
-fn of_the_plugin_and_of_every_subcommand() {
-    let mut reference = String::new();
-    for subcommand in ["", "plan", "run", "queue", "commands", "cancel", "status"] {
-        let ended = restore(&format!("{subcommand} --help"))
-            .env("COLUMNS", "80")
-            .run()
-            .unwrap()
-            .success();
-        reference.push_str(&format!(
-            "$ kubectl etcd-restore {subcommand} --help\n{}\n",
-            ended.stdout
-        ));
-        assert!(ended.stdout.contains("Example"), "{subcommand} shows no example");
-        let wide = ended.stdout.lines().find(|line| line.chars().count() > 80);
-        assert!(wide.is_none() || subcommand.is_empty(), "{subcommand}: {wide:?}");
-    }
-    insta::assert_snapshot!("help", reference);
+fn of_every_command_is_in_the_reference() {
+    let pages = reference::pages(
+        Path::new(env!("CARGO_BIN_EXE_kubectl-etcd-restore")),
+        "kubectl etcd-restore",
+    )
+    .unwrap();
+    assert_eq!(reference::faults(&pages), Vec::<String>::new());
+    assert_eq!(reference::difference("kubectl-etcd-restore", &pages).unwrap(), None);
 }

@@ -1,30 +1,20 @@
 //! What the program says of itself.
 
+use std::path::Path;
+
+use harness::reference;
+
 use crate::stand::plugin;
 
 #[test]
-fn of_the_plugin_and_of_every_subcommand() {
-    let mut reference = String::new();
-    for subcommand in ["", "list", "check", "prune", "undo", "completion", "man"] {
-        let ended = plugin(&format!("{subcommand} --help"))
-            .env("COLUMNS", "80")
-            .run()
-            .unwrap()
-            .success();
-        reference.push_str(&format!(
-            "$ kubectl masterleases {}\n{}\n",
-            format!("{subcommand} --help").trim(),
-            ended.stdout
-        ));
-        let example = ended
-            .stdout
-            .lines()
-            .any(|line| line.starts_with(&format!("  kubectl masterleases {subcommand}")));
-        assert!(example, "{subcommand} shows no example in the words that users type");
-        let wide = ended.stdout.lines().find(|line| line.chars().count() > 80);
-        assert!(wide.is_none(), "{subcommand}: {wide:?}");
-    }
-    insta::assert_snapshot!("help", reference);
+fn of_every_command_is_in_the_reference() {
+    let pages = reference::pages(
+        Path::new(env!("CARGO_BIN_EXE_kubectl-masterleases")),
+        "kubectl masterleases",
+    )
+    .unwrap();
+    assert_eq!(reference::faults(&pages), Vec::<String>::new());
+    assert_eq!(reference::difference("kubectl-masterleases", &pages).unwrap(), None);
 }
 
 #[test]

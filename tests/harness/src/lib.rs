@@ -11,6 +11,7 @@ mod https;
 pub mod paths;
 pub mod pki;
 pub mod proxy;
+pub mod reference;
 pub mod run;
 pub mod servers;
 pub mod stand_in;
