@@ -68,7 +68,7 @@ pub struct ClusterArgs {
     /// Only these etcd clusters [default: all that the cluster has]
     #[arg(long, global = true, value_delimiter = ',', value_name = "ETCD,…")]
     pub etcd: Vec<String>,
-    /// kubectl context whose name is the cluster's, where no name is given
+    /// kubectl context; where no name is given, its name is that of the cluster
     #[arg(long, global = true, value_name = "CONTEXT")]
     pub context: Option<String>,
     /// kubeconfig file to find that context in

@@ -25,7 +25,7 @@ pub struct Consent {
 /// What the user said on the command line.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConsentArgs {
-    /// Do what the plan says; without it the plan is only shown
+    /// Do it; without it the plan is only shown
     #[arg(long)]
     pub yes: bool,
 }
@@ -33,7 +33,7 @@ pub struct ConsentArgs {
 /// The same where the deed cannot be taken back.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct StrongConsentArgs {
-    /// Do what the plan says; without it the plan is only shown
+    /// Do it; without it the plan is only shown
     #[arg(long)]
     pub yes: bool,
     /// Where no terminal can ask: the name of the cluster that loses something
