@@ -10,6 +10,7 @@
 )]
 
 mod bad_days;
+mod by_address;
 mod drill;
 mod events;
 mod logs;

@@ -55,7 +55,7 @@ pub struct StatusRow {
     waits_for: &'static str,
     /// What stands in the way.
     problem: Option<String>,
-    /// Of the whole cluster: `ready`, `answers`, `silent` or `not-asked`.
+    /// Of the whole cluster: `ready`, `answers`, `elsewhere` (by a master's address only), `silent` or `not-asked`.
     api: &'static str,
 }
 

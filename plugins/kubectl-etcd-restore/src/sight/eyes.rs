@@ -4,15 +4,19 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt, join_all};
+use futures::future::{FutureExt, LocalBoxFuture, join_all};
 use runbook_kit::backups::catalog::Catalog;
+use runbook_kit::backups::losses::{Limits, losses};
 use runbook_kit::backups::queue;
 use runbook_kit::cli::etcd::{EtcdAccessArgs, Via, client_port};
 use runbook_kit::domain::backup_name::BackupName;
 use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::kube::cluster::Readiness;
 use runbook_kit::domain::restore::follow::{Answer, EtcdSeen, QueuedSeen, Seen, StoreSeen};
+use runbook_kit::domain::restore::losses::Losses;
+use runbook_kit::domain::restore::preflight::Told;
 use runbook_kit::domain::restore::quarantine_port;
+use runbook_kit::domain::snapshot::Content;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::ports::cluster_api::ClusterApi;
 use runbook_kit::ports::{EtcdKv, KeyRange};
@@ -21,6 +25,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::context::{Context, NoEtcd};
+use crate::sight::by_address::ByAddress;
 use crate::sight::ears::Ears;
 
 /// Between two looks at the same thing.
@@ -37,6 +42,8 @@ pub enum ApiSeen {
     Silent(String),
     /// Somebody answers, and does not say that it is ready.
     Answers(String),
+    /// By its name it does not serve, and by the address of a master it does.
+    Elsewhere(String),
     /// It is ready.
     Ready,
 }
@@ -48,6 +55,7 @@ impl ApiSeen {
             Self::NotAsked(_) => "not-asked",
             Self::Silent(_) => "silent",
             Self::Answers(_) => "answers",
+            Self::Elsewhere(_) => "elsewhere",
             Self::Ready => "ready",
         }
     }
@@ -57,17 +65,17 @@ impl ApiSeen {
         match self {
             Self::NotAsked(why) => format!("not asked: {why}"),
             Self::Silent(why) => format!("nobody answers: {why}"),
-            Self::Answers(what) => what.clone(),
+            Self::Answers(what) | Self::Elsewhere(what) => what.clone(),
             Self::Ready => "ready".to_owned(),
         }
     }
 
-    /// Whether it is ready; `None` where it was not asked.
+    /// Whether an API server of the cluster is ready, wherever; `None` where it was not asked.
     pub fn ready(&self) -> Option<bool> {
         match self {
             Self::NotAsked(_) => None,
             Self::Silent(_) | Self::Answers(_) => Some(false),
-            Self::Ready => Some(true),
+            Self::Ready | Self::Elsewhere(_) => Some(true),
         }
     }
 }
@@ -102,6 +110,7 @@ struct ApiEye<'a> {
     context: &'a Context,
     cluster: String,
     client: tokio::sync::Mutex<Option<Box<dyn ClusterApi>>>,
+    by_address: ByAddress<'a>,
 }
 
 impl<'a> Eyes<'a> {
@@ -129,11 +138,13 @@ impl<'a> Eyes<'a> {
             }
         });
         let cluster = catalogs.first().map(|catalog| catalog.store.cluster.clone());
+        let cluster = cluster.unwrap_or_default();
         Self {
             etcds: etcds.collect(),
             api: ApiEye {
                 context,
-                cluster: cluster.unwrap_or_default(),
+                by_address: ByAddress::new(context, &cluster, &access.host),
+                cluster,
                 client: tokio::sync::Mutex::new(None),
             },
         }
@@ -153,7 +164,7 @@ impl<'a> Eyes<'a> {
     pub async fn watch<T>(&self, mut judge: impl FnMut(&Look) -> ControlFlow<T>) -> T {
         let latest = Mutex::new(Latest::new(self.etcds.len()));
         let news = Notify::new();
-        let mut loops: Vec<BoxFuture<'_, ()>> = Vec::new();
+        let mut loops: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
         for (index, eye) in self.etcds.iter().enumerate() {
             let (latest, news) = (&latest, &news);
             loops.push(
@@ -165,7 +176,7 @@ impl<'a> Eyes<'a> {
                         sleep(TICK).await;
                     }
                 }
-                .boxed(),
+                .boxed_local(),
             );
             loops.push(
                 async move {
@@ -177,12 +188,12 @@ impl<'a> Eyes<'a> {
                         sleep(TICK).await;
                     }
                 }
-                .boxed(),
+                .boxed_local(),
             );
         }
         for eye in &self.etcds {
             if let Some(ears) = &eye.ears {
-                loops.push(ears.listen(eye.context).boxed());
+                loops.push(ears.listen(eye.context).boxed_local());
             }
         }
         loops.push(
@@ -194,7 +205,7 @@ impl<'a> Eyes<'a> {
                     sleep(TICK).await;
                 }
             }
-            .boxed(),
+            .boxed_local(),
         );
         let judging = async {
             loop {
@@ -252,6 +263,20 @@ impl<'a> Eyes<'a> {
     pub async fn range(&self, index: usize, prefix: &[u8]) -> Option<KeyRange> {
         let connected = self.etcds.get(index)?.connected.lock().await;
         connected.as_ref()?.range(prefix).await.ok()
+    }
+
+    /// What a restore of a backup would take away from an etcd that serves.
+    pub async fn losses(&self, index: usize, backup: &Content) -> Told<Losses> {
+        let Some(eye) = self.etcds.get(index) else {
+            return Told::NotKnown("there is no such etcd cluster".to_owned());
+        };
+        match eye.connected.lock().await.as_ref() {
+            None => Told::NotKnown("it does not answer any more".to_owned()),
+            Some(kv) => match losses(kv.as_ref(), backup, Limits::default()).await {
+                Ok(losses) => Told::Is(losses),
+                Err(error) => Told::NotKnown(chain(&error)),
+            },
+        }
     }
 
     /// The API, once it was seen.
@@ -398,10 +423,17 @@ impl ApiEye<'_> {
         let Some(api) = client.as_ref() else {
             return ApiSeen::NotAsked("no client".to_owned());
         };
-        match api.readyz().await {
-            Ok(Readiness::Ready) => ApiSeen::Ready,
-            Ok(other) => ApiSeen::Answers(other.describe()),
-            Err(error) => ApiSeen::Silent(chain(&error)),
+        let (seen, words) = match api.readyz().await {
+            Ok(Readiness::Ready) => return ApiSeen::Ready,
+            Ok(Readiness::Alive { status }) => return ApiSeen::Answers(Readiness::Alive { status }.describe()),
+            Ok(other) => (ApiSeen::Answers as fn(String) -> ApiSeen, other.describe()),
+            Err(error) => (ApiSeen::Silent as fn(String) -> ApiSeen, chain(&error)),
+        };
+        // The name may lead to a master that is gone, or that has lost its etcd.
+        match self.by_address.look().await {
+            Some(found) if found.serves() => ApiSeen::Elsewhere(format!("{words}; {}", found.says())),
+            Some(found) => seen(format!("{words}; {}", found.says())),
+            None => seen(words),
         }
     }
 }
