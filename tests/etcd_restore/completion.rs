@@ -67,7 +67,10 @@ fn a_script_for_each_shell_and_one_that_kubectl_finds() {
         .env("PATH", harness::command::path_with(folder.path()))
         .output()
         .unwrap();
-    assert!(String::from_utf8_lossy(&ended.stdout).starts_with("drill\t"), "{ended:?}");
+    assert!(
+        String::from_utf8_lossy(&ended.stdout).starts_with("drill\t"),
+        "{ended:?}"
+    );
 }
 
 #[test]

@@ -33,7 +33,9 @@ fn run_pins_what_it_restores() {
     let _main = stand.start("main");
     assert!(!pinned(&stand).exists());
     let ended = stand.seeing("run --etcd main --yes").run().unwrap().success();
-    ended.stderr_has(&format!("$ kubectl etcd-backups pin main={MAIN} --name {CLUSTER} --yes"));
+    ended.stderr_has(&format!(
+        "$ kubectl etcd-backups pin main={MAIN} --name {CLUSTER} --yes"
+    ));
     for file in ["etcd.backup.gz", "_etcd_backup.meta"] {
         let own = fs::read(stand.base("main").join(MAIN).join(file)).unwrap();
         assert_eq!(own, fs::read(pinned(&stand).join(file)).unwrap());
@@ -64,6 +66,26 @@ fn a_queued_backup_that_went_is_copied_back_by_the_resumed_run() {
 }
 
 #[test]
+fn a_loop_over_a_backup_that_went_ends_when_the_same_run_is_repeated() {
+    let stand = Stand::new(RESTORED);
+    let manager = stand.start("main");
+    manager.hold(HoldAt::BeforeTaking);
+    let looping = std::thread::scope(|scope| {
+        let running = scope.spawn(|| stand.seeing("run --etcd main --yes").run().unwrap());
+        wait_for("it is queued", || !stand.queued("main").is_empty());
+        fs::remove_dir_all(stand.base("main").join(MAIN)).unwrap();
+        manager.release();
+        running.join().unwrap()
+    });
+    looping
+        .code(4)
+        .stderr_has("main loops")
+        .stderr_has("it copies back the one that it has pinned");
+    let again = stand.seeing("run --etcd main --yes").run().unwrap().success();
+    again.stdout_has(&format!("main: restored from {MAIN}, it serves"));
+}
+
+#[test]
 fn one_that_was_restored_and_went_is_not_restored_again_nor_another_in_its_place() {
     for named in ["", "--backup main=2026-11-22T15:20"] {
         let stand = Stand::new(RESTORED);
@@ -75,7 +97,11 @@ fn one_that_was_restored_and_went_is_not_restored_again_nor_another_in_its_place
             fs::remove_dir_all(folder).unwrap();
         }
         manager.release();
-        let again = stand.seeing(&format!("run --etcd main --yes {named}")).run().unwrap().success();
+        let again = stand
+            .seeing(&format!("run --etcd main --yes {named}"))
+            .run()
+            .unwrap()
+            .success();
         again
             .stderr_has("was ordered already and taken: looking on")
             .stdout_has(&format!("main: restored from {MAIN}, it serves"));

@@ -5,7 +5,23 @@ use crate::stand::restore;
 #[test]
 fn of_the_plugin_and_of_every_subcommand() {
     let mut reference = String::new();
-    for subcommand in ["", "plan", "run", "queue", "commands", "cancel", "status"] {
+    for subcommand in [
+        "",
+        "plan",
+        "run",
+        "queue",
+        "commands",
+        "cancel",
+        "status",
+        "restart-etcd",
+        "restart-kubelet",
+        "logs",
+        "cleanup nodes",
+        "cleanup events",
+        "cleanup workers",
+        "drill",
+        "runbook",
+    ] {
         let ended = restore(&format!("{subcommand} --help"))
             .env("COLUMNS", "80")
             .run()

@@ -36,7 +36,10 @@ impl Living {
     fn restore(&self, arguments: &str) -> Cmd {
         let endpoint = format!("main={}", self.etcd.endpoint());
         let backup = format!("main={HEALTHY}");
-        let cmd = self.stand.restore(arguments).args(["--etcd", "main", "--backup", &backup]);
+        let cmd = self
+            .stand
+            .restore(arguments)
+            .args(["--etcd", "main", "--backup", &backup]);
         cmd.args(["--endpoints", &endpoint])
     }
 
@@ -56,14 +59,20 @@ fn what_was_made_deleted_and_changed_since_the_backup_is_counted_by_resource() {
     // What `etcd-backups diff` tells of these two: 15 Secrets and a Deployment gone, a ConfigMap new.
     let living = Living::of(ACCIDENT);
     let losses = living.losses();
-    assert_eq!((&losses["sameHistory"], &losses["complete"]), (&true.into(), &true.into()));
+    assert_eq!(
+        (&losses["sameHistory"], &losses["complete"]),
+        (&true.into(), &true.into())
+    );
     assert_eq!((&losses["gone"], &losses["new"]), (&16.into(), &1.into()), "{losses}");
     assert_eq!(
         of(&losses, "secrets"),
         &json!({ "resource": "secrets", "gone": 15, "new": 0, "changed": 0 })
     );
     assert_eq!(of(&losses, "configmaps")["new"], 1);
-    assert_eq!((&losses["backupRevision"], &losses["livingRevision"]), (&300.into(), &353.into()));
+    assert_eq!(
+        (&losses["backupRevision"], &losses["livingRevision"]),
+        (&300.into(), &353.into())
+    );
     // It goes on living.
     let kept = living.etcd.keys(b"/registry/configmaps/shop/").unwrap().remove(0);
     let new = |name: &str| Put::new(format!("/registry/secrets/shop/{name}"), "x");
@@ -100,7 +109,11 @@ fn of_an_etcd_that_was_restored_since_only_names_are_compared() {
     let living = Living { etcd: anew, ..living };
     let losses = living.losses();
     assert_eq!(losses["sameHistory"], false);
-    assert_eq!((&losses["new"], &losses["changed"]), (&1.into(), &Value::Null), "{losses}");
+    assert_eq!(
+        (&losses["new"], &losses["changed"]),
+        (&1.into(), &Value::Null),
+        "{losses}"
+    );
 }
 
 #[test]

@@ -95,8 +95,12 @@ fn an_api_that_never_gets_ready_shows_what_its_servers_said_last() {
          users:\n- name: x\n  user: {token: t}\ncontexts:\n- name: x\n  context: {cluster: x, user: x}\n";
     std::fs::write(&kubeconfig, text).unwrap();
     let run = |more: &[&str]| {
-        let cmd = stand.seeing("run --etcd main --yes --api-timeout 2s --kubeconfig").arg(&kubeconfig);
-        cmd.args(more).env("PATH", command::path_with(&masters.path())).run().unwrap()
+        let cmd = stand.seeing("run --etcd main --yes --api-timeout 2s");
+        let cmd = cmd.arg("--kubeconfig").arg(&kubeconfig);
+        cmd.args(more)
+            .env("PATH", command::path_with(&masters.path()))
+            .run()
+            .unwrap()
     };
     let hosts: Vec<&str> = HOSTS.iter().flat_map(|host| ["--host", host]).collect();
     run(&hosts)

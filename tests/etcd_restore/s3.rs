@@ -118,7 +118,11 @@ fn two_operators_in_one_second_never_queue_twice() {
         let moto = moto();
         let proxy = Proxy::start(&moto).unwrap();
         // Both have seen an empty queue before either writes.
-        proxy.inject(Rule::always("PUT", "_command.json", Fault::Delay(Duration::from_secs(6))));
+        proxy.inject(Rule::always(
+            "PUT",
+            "_command.json",
+            Fault::Delay(Duration::from_secs(6)),
+        ));
         let queue = |backup: &str, now: &str| {
             let cmd = restore(&proxy, &format!("queue main={backup} --yes")).without_env("AWS_ENDPOINT_URL");
             cmd.without_env("AWS_ACCESS_KEY_ID")
@@ -137,10 +141,16 @@ fn two_operators_in_one_second_never_queue_twice() {
             running.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         let puts = proxy.requests();
-        let puts = puts.iter().filter(|one| one.method == "PUT" && one.path.contains("_command.json"));
+        let puts = puts
+            .iter()
+            .filter(|one| one.method == "PUT" && one.path.contains("_command.json"));
         assert_eq!(puts.count(), 2, "they met");
         assert!(moto.exists(BUCKET, &key("main", NAME)).unwrap());
-        assert!(!moto.exists(BUCKET, &key("main", "2026-11-22T15:21:37Z-000000")).unwrap());
+        assert!(
+            !moto
+                .exists(BUCKET, &key("main", "2026-11-22T15:21:37Z-000000"))
+                .unwrap()
+        );
         let mut codes: Vec<_> = ended.iter().map(|ended| ended.exit_code().unwrap()).collect();
         codes.sort_unstable();
         (codes, ended)
@@ -150,8 +160,16 @@ fn two_operators_in_one_second_never_queue_twice() {
     let (codes, ended) = both("2026-11-22T15:18", "2026-11-22T15:19");
     assert_eq!(codes, [0, 3], "{}\n{}", ended[0].stderr, ended[1].stderr);
     let refused = ended.iter().find(|ended| ended.exit_code() == Some(3)).unwrap();
-    assert!(refused.stderr.contains("since a moment ago: nothing was queued"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("kubectl etcd-restore commands"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("since a moment ago: nothing was queued"),
+        "{}",
+        refused.stderr
+    );
+    assert!(
+        refused.stderr.contains("kubectl etcd-restore commands"),
+        "{}",
+        refused.stderr
+    );
 }
 
 fn denied() -> Fault {

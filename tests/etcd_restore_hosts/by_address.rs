@@ -76,7 +76,9 @@ fn a_name_that_leads_to_an_old_master_is_told_from_an_api_that_is_down() {
     let ended = world.seeing("status", OLD).run().unwrap().success();
     ended
         .stdout_has("Connection refused")
-        .stdout_has(&format!("the kubeconfig leads to {OLD}, where none of the masters that run is"))
+        .stdout_has(&format!(
+            "the kubeconfig leads to {OLD}, where none of the masters that run is"
+        ))
         .stdout_has("master 127.0.0.1 serves")
         .stdout_has(&format!(
             "kubectl --server https://127.0.0.1:{} --tls-server-name kubernetes.default.svc",
@@ -103,20 +105,31 @@ fn another_clusters_server_at_that_address_is_no_api_of_ours() {
     let kubeconfig = world.kubeconfig(OLD);
     let text = fs::read_to_string(&kubeconfig).unwrap();
     let stranger = Ca::new("another-ca", KeyKind::Ec).unwrap();
-    let authority = text.lines().find_map(|line| line.trim().strip_prefix("certificate-authority: "));
+    let authority = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("certificate-authority: "));
     fs::write(authority.unwrap(), stranger.certificate()).unwrap();
     let of = |arguments: &str| {
         let mut cmd = plugin(arguments).args(["--etcd", "main", "--via", "direct", "--host", "127.0.0.1"]);
-        cmd = cmd.args(["--name", CLUSTER, "--state", &world.store.url(), "--endpoints", &world.endpoints]);
+        cmd = cmd.args([
+            "--name",
+            CLUSTER,
+            "--state",
+            &world.store.url(),
+            "--endpoints",
+            &world.endpoints,
+        ]);
         cmd.arg("--kubeconfig").arg(&kubeconfig)
     };
     let rows = of("status -o json").run().unwrap().success().json();
     assert_eq!(rows[0]["api"], "silent");
     // Nor are credentials shown to somebody who cannot be verified.
-    let text = text.lines().map(|line| match line.trim().starts_with("certificate-authority: ") {
-        true => "    insecure-skip-tls-verify: true".to_owned(),
-        false => line.to_owned(),
-    });
+    let text = text
+        .lines()
+        .map(|line| match line.trim().starts_with("certificate-authority: ") {
+            true => "    insecure-skip-tls-verify: true".to_owned(),
+            false => line.to_owned(),
+        });
     fs::write(&kubeconfig, text.collect::<Vec<_>>().join("\n")).unwrap();
     let rows = of("status -o json").run().unwrap().success().json();
     assert_eq!(rows[0]["api"], "silent");

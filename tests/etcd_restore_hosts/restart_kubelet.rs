@@ -4,9 +4,7 @@ use std::io::{BufRead, BufReader};
 
 use harness::ContainerRuntime::Containerd;
 use harness::store::CLUSTER;
-use harness::{
-    Ca, Etcd, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions, LoadBalancer, admin_kubeconfig,
-};
+use harness::{Ca, Etcd, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions, LoadBalancer, admin_kubeconfig};
 
 use crate::stand::Stand;
 
@@ -172,5 +170,8 @@ fn an_api_server_that_loses_its_etcd_is_not_ready() {
             .run()
             .unwrap()
     };
-    restart().code(4).stderr_has("was not ready 3 times in a row").stderr_has("etcd");
+    restart()
+        .code(4)
+        .stderr_has("was not ready 3 times in a row")
+        .stderr_has("etcd");
 }

@@ -7,7 +7,7 @@ use runbook_kit::domain::fleet::{Caller, Tags, Volume, VolumeState};
 use runbook_kit::domain::wipe::{ETCD_PREFIX, Selection, name_of, quarantine, select};
 use runbook_kit::error::{AnyFailure, Failure, UsageError};
 use runbook_kit::exit::Exit;
-use runbook_kit::output::{self, checks, Cell, Format, column, wide};
+use runbook_kit::output::{self, Cell, Format, checks, column, wide};
 use runbook_kit::ui::{Ui, Verdict};
 use serde::Serialize;
 

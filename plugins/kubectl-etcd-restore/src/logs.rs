@@ -155,7 +155,10 @@ pub async fn last_of_the_api(machines: impl Iterator<Item = &Machine>, hosts: &d
                 }
             }
             Ok((_, ended)) if ended.code == scripts::NO_FILE => {
-                ui.note(&format!("{}  there is no {API_LOG}: kube-apiserver never started", machine.label()));
+                ui.note(&format!(
+                    "{}  there is no {API_LOG}: kube-apiserver never started",
+                    machine.label()
+                ));
             }
             Ok((_, ended)) => tell(ui, &hosts::failed(machine, &script, &ended)),
             Err(error) => tell(ui, &error),

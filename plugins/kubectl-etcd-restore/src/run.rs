@@ -332,9 +332,11 @@ async fn keep(target: &Target<'_>, survey: &Survey<'_>, context: &Context, conse
         backup.name, survey.facts.cluster
     ));
     if let Err(error) = pinning::pin(session.objects(), &pin, consent).await {
-        session
-            .ui
-            .warn(&format!("{etcd}: {} could not be pinned: {}", backup.name, chain(&error)));
+        session.ui.warn(&format!(
+            "{etcd}: {} could not be pinned: {}",
+            backup.name,
+            chain(&error)
+        ));
     }
 }
 

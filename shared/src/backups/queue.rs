@@ -88,7 +88,9 @@ impl Failure for QueueError {
         match self {
             Self::Store(error) => Failure::hint(error),
             Self::CopyBack(error) => error.hint(),
-            Self::Another { .. } | Self::Crowded(_) => Some("look who does: `kubectl etcd-restore commands`".to_owned()),
+            Self::Another { .. } | Self::Crowded(_) => {
+                Some("look who does: `kubectl etcd-restore commands`".to_owned())
+            }
             Self::NotTheSame(_) | Self::NotReadBack { .. } => Some(
                 "look with `kubectl etcd-restore commands`; `kubectl etcd-restore cancel NAME` takes it back"
                     .to_owned(),

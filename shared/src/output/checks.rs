@@ -80,9 +80,6 @@ mod tests {
         assert!(sheet.contains("BLOCK") && sheet.contains("1 of 3 run"), "{sheet}");
         assert!(sheet.ends_with("\nCures:\n  masters: wait until they run\n"), "{sheet}");
         assert_eq!(CheckRow(&checks[0]).name(), "main backup");
-        assert_eq!(
-            serde_json::to_value(CheckRow(&checks[1])).unwrap()["severity"],
-            "block"
-        );
+        assert_eq!(serde_json::to_value(CheckRow(&checks[1])).unwrap()["severity"], "block");
     }
 }

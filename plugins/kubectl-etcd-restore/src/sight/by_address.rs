@@ -89,9 +89,15 @@ impl<'a> ByAddress<'a> {
         let place = self.context.api_place(&self.cluster, PATIENCE).await.ok()?;
         let mut ports = vec![PORT, place.port];
         ports.dedup();
-        let questions = doors.iter().flat_map(|door| ports.iter().map(move |port| (door, *port)));
+        let questions = doors
+            .iter()
+            .flat_map(|door| ports.iter().map(move |port| (door, *port)));
         let answers = join_all(questions.map(|(door, port)| async move {
-            let api = self.context.api_at(&self.cluster, door.address, port, PATIENCE).await.ok()?;
+            let api = self
+                .context
+                .api_at(&self.cluster, door.address, port, PATIENCE)
+                .await
+                .ok()?;
             let readiness = api.readyz().await.ok()?;
             Some((door.clone(), port, readiness))
         }))
@@ -278,8 +284,16 @@ mod tests {
              kops' dns-controller, which runs on the masters, updates the record within minutes; until then: kubectl --server \
              https://10.0.1.9:443 --tls-server-name kubernetes.default.svc"
         );
-        let nowhere = found("api.example.com", Err("no such name"), &[("10.0.1.9", Readiness::Ready)]);
-        assert!(nowhere.says().starts_with("api.example.com leads nowhere (no such name)"));
+        let nowhere = found(
+            "api.example.com",
+            Err("no such name"),
+            &[("10.0.1.9", Readiness::Ready)],
+        );
+        assert!(
+            nowhere
+                .says()
+                .starts_with("api.example.com leads nowhere (no such name)")
+        );
         let balanced = found(
             "api-x.eu-west-1.elb.amazonaws.com",
             Ok(&["10.0.9.9"]),
@@ -289,7 +303,11 @@ mod tests {
         let same = found("api.example.com", Ok(&["10.0.1.9"]), &[("10.0.1.9", Readiness::Ready)]);
         assert!(!same.says().contains("none of the masters"), "{}", same.says());
         let by_number = found("10.0.1.5", Ok(&["10.0.1.5"]), &[("10.0.1.9", Readiness::Ready)]);
-        assert!(by_number.says().starts_with("the kubeconfig leads to 10.0.1.5, where none"));
+        assert!(
+            by_number
+                .says()
+                .starts_with("the kubeconfig leads to 10.0.1.5, where none")
+        );
     }
 
     #[test]
@@ -300,7 +318,10 @@ mod tests {
         };
         let found = found("api.example.com", Ok(&["10.0.1.5"]), &[("10.0.1.9", starting)]);
         assert!(!found.serves());
-        assert_eq!(found.says(), "by address master i-0new (10.0.1.9) answers: not ready: etcd");
+        assert_eq!(
+            found.says(),
+            "by address master i-0new (10.0.1.9) answers: not ready: etcd"
+        );
     }
 
     #[test]

@@ -90,7 +90,11 @@ fn what_went_on_from_the_backup_is_compared_by_names_and_revisions() {
 fn an_etcd_that_was_restored_since_is_compared_by_names_alone() {
     let content = backup(&KEYS);
     // Written anew, with low revisions.
-    let anew: Vec<(&str, i64)> = KEYS.iter().zip(2..).map(|((key, _), revision)| (*key, revision)).collect();
+    let anew: Vec<(&str, i64)> = KEYS
+        .iter()
+        .zip(2..)
+        .map(|((key, _), revision)| (*key, revision))
+        .collect();
     let losses = compare(&content, &anew, 7);
     assert!(!losses.same_history && losses.is_empty());
     assert_eq!(losses.total.changed, None);
@@ -110,7 +114,11 @@ fn what_was_not_read_is_never_taken_for_deleted() {
     comparing.living(b"/registry/configmaps/shop/b", 30);
     let losses = comparing.broken_off();
     assert_eq!((losses.total.gone, losses.total.new), (0, 1));
-    assert!(losses.says().starts_with("at least 1 object made since go"), "{}", losses.says());
+    assert!(
+        losses.says().starts_with("at least 1 object made since go"),
+        "{}",
+        losses.says()
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use super::*;
-use crate::domain::restore::losses::{LossCount, ResourceLosses};
 use crate::domain::restore::follow::Answer;
+use crate::domain::restore::losses::{LossCount, ResourceLosses};
 
 fn name(minute: u32) -> BackupName {
     format!("2026-11-22T15:{minute:02}:01Z-000001").parse().unwrap()
