@@ -67,7 +67,12 @@ fn a_queued_backup_that_is_pinned_only_is_told_with_the_command_that_copies_it_b
         .success()
         .stderr_has("is not whole in the store")
         .stderr_has(&format!("`kubectl etcd-restore {cure}` copies it back"));
-    let rows = stand.restore(&format!("{cure} -o json")).run().unwrap().success().json();
+    let rows = stand
+        .restore(&format!("{cure} -o json"))
+        .run()
+        .unwrap()
+        .success()
+        .json();
     assert_eq!(rows[0]["state"], "already-queued");
     assert!(stand.base("main").join(name).join("_etcd_backup.meta").is_file());
     assert_eq!(stand.queued("main").len(), 1);

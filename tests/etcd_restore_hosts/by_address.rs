@@ -11,17 +11,18 @@ use harness::{
 
 use crate::stand::plugin;
 
-struct World {
-    store: StateStore,
-    api: KubeApiServer,
-    ca: Ca,
+/// A store, an etcd-manager that waits for a command, and an API server that serves.
+pub struct World {
+    pub store: StateStore,
+    pub api: KubeApiServer,
+    pub ca: Ca,
     manager: ControlLoopStandIn,
     endpoints: String,
     _etcd: Etcd,
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let store = StateStore::new("state-store-restored").unwrap();
         let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
         let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
@@ -45,7 +46,7 @@ impl World {
     }
 
     /// A kubeconfig of the cluster in which the API is at `host`.
-    fn kubeconfig(&self, host: &str) -> PathBuf {
+    pub fn kubeconfig(&self, host: &str) -> PathBuf {
         let file = self.api.kubeconfig(self.store.root(), CLUSTER, &self.ca).unwrap();
         let text = fs::read_to_string(&file).unwrap();
         let server = format!("https://{host}:{}", self.api.port());
@@ -56,12 +57,17 @@ impl World {
 
     /// On a machine from which the master is reached by its address.
     fn seeing(&self, arguments: &str, host: &str) -> Cmd {
+        self.with(arguments, self.kubeconfig(host))
+    }
+
+    /// The same with a kubeconfig of one's own.
+    pub fn with(&self, arguments: &str, kubeconfig: PathBuf) -> Cmd {
         plugin(arguments)
             .args(["--etcd", "main", "--via", "direct", "--host", "127.0.0.1"])
             .args(["--name", CLUSTER, "--state", &self.store.url()])
             .args(["--endpoints", &self.endpoints])
             .arg("--kubeconfig")
-            .arg(self.kubeconfig(host))
+            .arg(kubeconfig)
             .without_env("AWS_ACCESS_KEY_ID")
             .without_env("AWS_SECRET_ACCESS_KEY")
     }
@@ -96,7 +102,7 @@ fn a_name_that_leads_to_an_old_master_is_told_from_an_api_that_is_down() {
     ready.stdout_has("API: ready\n");
     // What is alive is not wiped because its name is wrong.
     let plan = world.seeing("plan", OLD).run().unwrap().success();
-    plan.stdout_has("THE API IS READY, so it is alive");
+    plan.stdout_has("THE API SERVES, so it is alive");
 }
 
 #[test]
@@ -109,18 +115,7 @@ fn another_clusters_server_at_that_address_is_no_api_of_ours() {
         .lines()
         .find_map(|line| line.trim().strip_prefix("certificate-authority: "));
     fs::write(authority.unwrap(), stranger.certificate()).unwrap();
-    let of = |arguments: &str| {
-        let mut cmd = plugin(arguments).args(["--etcd", "main", "--via", "direct", "--host", "127.0.0.1"]);
-        cmd = cmd.args([
-            "--name",
-            CLUSTER,
-            "--state",
-            &world.store.url(),
-            "--endpoints",
-            &world.endpoints,
-        ]);
-        cmd.arg("--kubeconfig").arg(&kubeconfig)
-    };
+    let of = |arguments: &str| world.with(arguments, kubeconfig.clone());
     let rows = of("status -o json").run().unwrap().success().json();
     assert_eq!(rows[0]["api"], "silent");
     // Nor are credentials shown to somebody who cannot be verified.

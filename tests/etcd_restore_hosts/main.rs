@@ -17,5 +17,6 @@ mod logs;
 mod nodes;
 mod restart_etcd;
 mod restart_kubelet;
+mod run_api;
 mod runbook;
 mod stand;

@@ -36,7 +36,7 @@ pub struct Limits {
 #[serde(rename_all = "camelCase")]
 pub struct Followed {
     pub etcds: Vec<FollowedEtcd>,
-    /// `ready`, or `not-asked`.
+    /// `ready`; `answers` where it does not know us; `not-asked`.
     pub api: &'static str,
     /// What could not be seen.
     pub unseen: Vec<String>,
@@ -204,7 +204,7 @@ pub async fn follow(
                 }
                 let since = *api_since.get_or_insert_with(Instant::now);
                 match &look.api {
-                    ApiSeen::Ready => ready_in_a_row += 1,
+                    ApiSeen::Ready | ApiSeen::Alive(_) => ready_in_a_row += 1,
                     ApiSeen::NotAsked(_) => return ControlFlow::Break(Pause::Ended(Ok(end(&tracks, look)))),
                     ApiSeen::Silent(_) | ApiSeen::Answers(_) | ApiSeen::Elsewhere(_) => ready_in_a_row = 0,
                 }
@@ -258,9 +258,7 @@ fn end(tracks: &[Track], look: &Look) -> Followed {
             unseen.push(format!("etcd {}: {why}", track.etcd));
         }
     }
-    if let ApiSeen::NotAsked(why) = &look.api {
-        unseen.push(format!("the API: {why}"));
-    }
+    unseen.extend(look.api.unseen());
     Followed {
         etcds: tracks
             .iter()

@@ -42,6 +42,8 @@ pub enum ApiSeen {
     Silent(String),
     /// Somebody answers, and does not say that it is ready.
     Answers(String),
+    /// An API server answers and does not know us: it serves, as far as can be known.
+    Alive(String),
     /// By its name it does not serve, and by the address of a master it does.
     Elsewhere(String),
     /// It is ready.
@@ -54,7 +56,7 @@ impl ApiSeen {
         match self {
             Self::NotAsked(_) => "not-asked",
             Self::Silent(_) => "silent",
-            Self::Answers(_) => "answers",
+            Self::Answers(_) | Self::Alive(_) => "answers",
             Self::Elsewhere(_) => "elsewhere",
             Self::Ready => "ready",
         }
@@ -66,14 +68,26 @@ impl ApiSeen {
             Self::NotAsked(why) => format!("not asked: {why}"),
             Self::Silent(why) => format!("nobody answers: {why}"),
             Self::Answers(what) | Self::Elsewhere(what) => what.clone(),
+            Self::Alive(what) => format!(
+                "{what}, and tells nobody whom it does not know whether it is ready: `kops export kubeconfig --admin`"
+            ),
             Self::Ready => "ready".to_owned(),
         }
     }
 
-    /// Whether an API server of the cluster is ready, wherever; `None` where it was not asked.
+    /// Why it cannot be told whether it is ready.
+    pub fn unseen(&self) -> Option<String> {
+        match self {
+            Self::NotAsked(why) => Some(format!("the API: {why}")),
+            Self::Alive(_) => Some(format!("the API: {}", self.says())),
+            _ => None,
+        }
+    }
+
+    /// Whether an API server of the cluster is ready, wherever; `None` where it was not asked, or told us nothing.
     pub fn ready(&self) -> Option<bool> {
         match self {
-            Self::NotAsked(_) => None,
+            Self::NotAsked(_) | Self::Alive(_) => None,
             Self::Silent(_) | Self::Answers(_) => Some(false),
             Self::Ready | Self::Elsewhere(_) => Some(true),
         }
@@ -241,9 +255,7 @@ impl<'a> Eyes<'a> {
                 unseen.push(format!("etcd {}: {why}", catalog.store.etcd));
             }
         }
-        if let ApiSeen::NotAsked(why) = &look.api {
-            unseen.push(format!("the API: {why}"));
-        }
+        unseen.extend(look.api.unseen());
         unseen
     }
 
@@ -425,7 +437,7 @@ impl ApiEye<'_> {
         };
         let (seen, words) = match api.readyz().await {
             Ok(Readiness::Ready) => return ApiSeen::Ready,
-            Ok(Readiness::Alive { status }) => return ApiSeen::Answers(Readiness::Alive { status }.describe()),
+            Ok(alive @ Readiness::Alive { .. }) => return ApiSeen::Alive(alive.describe()),
             Ok(other) => (ApiSeen::Answers as fn(String) -> ApiSeen, other.describe()),
             Err(error) => (ApiSeen::Silent as fn(String) -> ApiSeen, chain(&error)),
         };

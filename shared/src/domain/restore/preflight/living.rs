@@ -34,13 +34,13 @@ pub(super) fn alive(etcd: &EtcdFacts, facts: &ClusterFacts) -> Check {
         EtcdSeen::Silent(_) if by_api => Check::found(
             NAME,
             Severity::Warn,
-            format!("it does not answer, and THE API IS READY, so it is alive: {lost}"),
+            format!("it does not answer, and THE API SERVES, so it is alive: {lost}"),
         ),
         EtcdSeen::Silent(_) => Check::passed(NAME, "nobody answers: nothing living is lost"),
         EtcdSeen::NotAsked(_) if by_api => Check::found(
             NAME,
             Severity::Warn,
-            format!("THE API IS READY, so it is alive: {lost}"),
+            format!("THE API SERVES, so it is alive: {lost}"),
         )
         .cure("make sure that you mean this cluster; `kubectl etcd-backups take` keeps what it holds now"),
         EtcdSeen::NotAsked(why) => Check::found(
