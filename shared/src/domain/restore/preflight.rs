@@ -184,6 +184,7 @@ fn of_etcd(etcd: &EtcdFacts, facts: &ClusterFacts, now: Timestamp) -> Vec<Check>
     found.extend(control_files::created(etcd));
     found.push(control_files::queue(etcd));
     found.push(living::alive(etcd, facts));
+    found.extend(living::losses(etcd));
     if let Some(ahead) = etcd
         .newest
         .map(|newest| newest.duration_since(now))

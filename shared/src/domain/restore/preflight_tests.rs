@@ -233,10 +233,13 @@ fn a_living_etcd_is_named_and_so_is_what_is_lost() {
     facts.etcds[0].losses = Some(Told::Is(losses));
     assert_eq!(
         lost(&facts.etcds[0]),
-        "everything after 2026-11-22T15:18:01Z is lost (3 objects made since go (3 secrets))"
+        "everything after 2026-11-22T15:18:01Z is lost: 3 objects made since go (3 secrets)"
     );
     facts.etcds[0].losses = Some(Told::NotKnown("no answer".to_owned()));
-    assert!(lost(&facts.etcds[0]).ends_with("(how much could not be asked: no answer)"));
+    let found = checks(&facts, now());
+    let untold = found.iter().find(|check| check.name == "losses").unwrap();
+    assert_eq!((untold.ok, untold.severity), (false, Severity::Info));
+    assert!(untold.message.ends_with("could not be asked: no answer"), "{untold:?}");
     // Out of sight, and the API tells.
     facts.etcds[0].alive = EtcdSeen::NotAsked("no way".to_owned());
     facts.api_ready = Told::Is(true);

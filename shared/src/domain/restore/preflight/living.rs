@@ -8,7 +8,7 @@ use crate::domain::restore::follow::EtcdSeen;
 pub(super) fn alive(etcd: &EtcdFacts, facts: &ClusterFacts) -> Check {
     const NAME: &str = "etcd";
     let by_api = etcd.etcd == MAIN && facts.api_ready == Told::Is(true);
-    let lost = lost(etcd);
+    let lost = since(etcd);
     match &etcd.alive {
         EtcdSeen::Serving(_) if etcd.wanted == Wanted::Fresh => {
             Check::found(NAME, Severity::Block, "it serves: there is nothing to seed anew")
@@ -52,16 +52,36 @@ pub(super) fn alive(etcd: &EtcdFacts, facts: &ClusterFacts) -> Check {
     }
 }
 
-/// What a restore takes away, as far as it is known. The same in the plan and in the question that wants the cluster's name.
+/// What is lost by a restore over it, in one line.
+fn since(etcd: &EtcdFacts) -> String {
+    match &etcd.wanted {
+        Wanted::Restore(backup) => format!("everything after {} is lost", backup.name.created()),
+        Wanted::Fresh | Wanted::Nothing(_) => "everything in it is lost".to_owned(),
+    }
+}
+
+/// The same counted, where it could be.
+pub(super) fn losses(etcd: &EtcdFacts) -> Option<Check> {
+    const NAME: &str = "losses";
+    Some(match etcd.losses.as_ref()? {
+        Told::Is(losses) if losses.is_empty() && losses.same_history && losses.complete => {
+            Check::passed(NAME, losses.says())
+        }
+        Told::Is(losses) => Check::found(NAME, Severity::Warn, losses.says())
+            .cure("`kubectl etcd-backups take`, then `kubectl etcd-backups diff` names each of them"),
+        Told::NotKnown(why) => Check::found(
+            NAME,
+            Severity::Info,
+            format!("how much it would lose could not be asked: {why}"),
+        ),
+    })
+}
+
+/// What a restore takes away, as far as it is known: for the question that wants the cluster's name.
 #[must_use]
 pub fn lost(etcd: &EtcdFacts) -> String {
-    let Wanted::Restore(backup) = &etcd.wanted else {
-        return "everything in it is lost".to_owned();
-    };
-    let since = format!("everything after {} is lost", backup.name.created());
     match &etcd.losses {
-        None => since,
-        Some(Told::Is(losses)) => format!("{since} ({})", losses.says()),
-        Some(Told::NotKnown(why)) => format!("{since} (how much could not be asked: {why})"),
+        Some(Told::Is(losses)) => format!("{}: {}", since(etcd), losses.says()),
+        _ => since(etcd),
     }
 }
