@@ -16,6 +16,13 @@ pub fn page(command: &Command, file: &str) -> Result<Vec<u8>, OutputError> {
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_options_section(&mut page)?;
+    subcommands(command, &mut page)?;
+    man.render_extra_section(&mut page)?;
+    Ok(page)
+}
+
+/// A section for each, and for those of each.
+fn subcommands(command: &Command, page: &mut Vec<u8>) -> Result<(), OutputError> {
     for subcommand in command
         .get_subcommands()
         .filter(|command| !command.is_hide_set() && command.get_name() != "help")
@@ -25,12 +32,12 @@ pub fn page(command: &Command, file: &str) -> Result<Vec<u8>, OutputError> {
         // What all subcommands have is told once, above.
         let own = hide_globals(subcommand.clone());
         let man = Man::new(own);
-        man.render_description_section(&mut page)?;
-        man.render_options_section(&mut page)?;
-        man.render_extra_section(&mut page)?;
+        man.render_description_section(page)?;
+        man.render_options_section(page)?;
+        man.render_extra_section(page)?;
+        subcommands(subcommand, page)?;
     }
-    man.render_extra_section(&mut page)?;
-    Ok(page)
+    Ok(())
 }
 
 fn hide_globals(mut command: Command) -> Command {

@@ -1,5 +1,7 @@
 //! One result, in the shape that was asked for: a table for people, JSON or YAML for programs, names for pipes.
 
+pub mod checks;
+
 use comfy_table::{Cell as TableCell, CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 

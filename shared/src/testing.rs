@@ -149,8 +149,19 @@ impl EtcdKv for MemoryEtcd {
         Ok(self.state().keys.get(key).cloned())
     }
 
-    async fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: u32) -> Result<KeyPage, EtcdError> {
+    /// It remembers nothing of the past: any other revision than the present one was compacted.
+    async fn page(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: u32,
+        at: Option<i64>,
+    ) -> Result<KeyPage, EtcdError> {
         let state = self.state();
+        if at.is_some_and(|at| at != state.revision) {
+            let compacted = "etcdserver: mvcc: required revision has been compacted";
+            return Err(error("read keys of", EtcdErrorKind::Other(compacted.to_owned())));
+        }
         let keys = state.keys.values().filter(|key| key.key.starts_with(prefix));
         let mut keys = keys.filter(|key| after.is_none_or(|after| key.key.as_slice() > after));
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -9,8 +9,12 @@
     reason = "these are tests: the checks panic by themselves, and what they give is for chaining"
 )]
 
+mod bad_days;
 mod bare;
+mod completion;
+mod gone_backup;
 mod help;
+mod losses;
 mod plan;
 mod queue;
 mod run;
@@ -19,3 +23,4 @@ mod run_resumed;
 mod s3;
 mod stand;
 mod status;
+mod watch;

@@ -79,3 +79,37 @@ fn the_log_on_the_master_tells_why_it_loops() {
         .stderr_has("main loops: etcd-manager cannot read the backup")
         .stderr_has("error reading backup info in");
 }
+
+#[test]
+fn an_api_that_never_gets_ready_shows_what_its_servers_said_last() {
+    let masters = masters();
+    for (at, words) in [(0, "etcd is unreachable"), (1, "cannot bind 443")] {
+        let log = masters.host(at).unwrap().file("/var/log/kube-apiserver.log");
+        std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+        std::fs::write(log, format!("E1122 15:20:00.000000 1 run.go:1] {words}\n")).unwrap();
+    }
+    let stand = Stand::new(RESTORED);
+    let _main = stand.start("main");
+    let kubeconfig = stand.root().join("kubeconfig");
+    let text = "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters:\n- name: x\n  cluster: {server: 'http://127.0.0.1:1'}\n\
+         users:\n- name: x\n  user: {token: t}\ncontexts:\n- name: x\n  context: {cluster: x, user: x}\n";
+    std::fs::write(&kubeconfig, text).unwrap();
+    let run = |more: &[&str]| {
+        let cmd = stand.seeing("run --etcd main --yes --api-timeout 2s");
+        let cmd = cmd.arg("--kubeconfig").arg(&kubeconfig);
+        cmd.args(more)
+            .env("PATH", command::path_with(&masters.path()))
+            .run()
+            .unwrap()
+    };
+    let hosts: Vec<&str> = HOSTS.iter().flat_map(|host| ["--host", host]).collect();
+    run(&hosts)
+        .code(4)
+        .stderr_has("master-c  E1122 15:20:00.000000 1 run.go:1] etcd is unreachable")
+        .stderr_has("master-a  E1122 15:20:00.000000 1 run.go:1] cannot bind 443")
+        .stderr_has("master-b  there is no /var/log/kube-apiserver.log");
+    // Without a way to the hosts the command that shows them is named.
+    let blind = run(&[]).code(4);
+    assert!(!blind.stderr.contains("run.go"), "{}", blind.stderr);
+    blind.stderr_has("kubectl etcd-restore logs kube-apiserver --name super.k8s.local");
+}

@@ -1,5 +1,8 @@
 //! The queue on S3: conditional writes and deletions, and a store that refuses.
 
+use std::thread;
+use std::time::Duration;
+
 use harness::store::{self, CLUSTER};
 use harness::{Cmd, Fault, Moto, Proxy, Rule, S3};
 
@@ -107,6 +110,66 @@ fn a_store_that_refuses_leaves_nothing_behind_and_says_which_permission() {
         .code(1)
         .stderr_has("s3:DeleteObject");
     assert!(moto.exists(BUCKET, &key("main", NAME)).unwrap());
+}
+
+#[test]
+fn two_operators_in_one_second_never_queue_twice() {
+    let both = |first: &str, second: &str| {
+        let moto = moto();
+        let proxy = Proxy::start(&moto).unwrap();
+        // Both have seen an empty queue before either writes.
+        proxy.inject(Rule::always(
+            "PUT",
+            "_command.json",
+            Fault::Delay(Duration::from_secs(6)),
+        ));
+        let queue = |backup: &str, now: &str| {
+            let cmd = restore(&proxy, &format!("queue main={backup} --yes")).without_env("AWS_ENDPOINT_URL");
+            cmd.without_env("AWS_ACCESS_KEY_ID")
+                .without_env("AWS_SECRET_ACCESS_KEY")
+                .env("S3_ENDPOINT", proxy.endpoint())
+                .env("S3_ACCESS_KEY_ID", "test")
+                .env("S3_SECRET_ACCESS_KEY", "test")
+                .now(now)
+        };
+        let commands = [
+            queue(first, "2026-11-22T15:21:36.1Z"),
+            queue(second, "2026-11-22T15:21:36.9Z"),
+        ];
+        let ended: Vec<_> = thread::scope(|scope| {
+            let running: Vec<_> = commands.map(|cmd| scope.spawn(|| cmd.run().unwrap())).into();
+            running.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let puts = proxy.requests();
+        let puts = puts
+            .iter()
+            .filter(|one| one.method == "PUT" && one.path.contains("_command.json"));
+        assert_eq!(puts.count(), 2, "they met");
+        assert!(moto.exists(BUCKET, &key("main", NAME)).unwrap());
+        assert!(
+            !moto
+                .exists(BUCKET, &key("main", "2026-11-22T15:21:37Z-000000"))
+                .unwrap()
+        );
+        let mut codes: Vec<_> = ended.iter().map(|ended| ended.exit_code().unwrap()).collect();
+        codes.sort_unstable();
+        (codes, ended)
+    };
+    let (codes, _) = both("2026-11-22T15:18", "2026-11-22T15:18");
+    assert_eq!(codes, [0, 0]);
+    let (codes, ended) = both("2026-11-22T15:18", "2026-11-22T15:19");
+    assert_eq!(codes, [0, 3], "{}\n{}", ended[0].stderr, ended[1].stderr);
+    let refused = ended.iter().find(|ended| ended.exit_code() == Some(3)).unwrap();
+    assert!(
+        refused.stderr.contains("since a moment ago: nothing was queued"),
+        "{}",
+        refused.stderr
+    );
+    assert!(
+        refused.stderr.contains("kubectl etcd-restore commands"),
+        "{}",
+        refused.stderr
+    );
 }
 
 fn denied() -> Fault {

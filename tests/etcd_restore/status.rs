@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use harness::store::CLUSTER;
 use harness::{ControlLoopStandIn, HoldAt};
 use serde_json::Value;
 
@@ -49,6 +50,32 @@ fn a_queued_backup_that_is_not_in_the_store_is_told_beforehand() {
         "{rows}"
     );
     assert_eq!(rows[1]["problem"], Value::Null);
+}
+
+#[test]
+fn a_queued_backup_that_is_pinned_only_is_told_with_the_command_that_copies_it_back() {
+    let stand = Stand::pending();
+    let name = "2026-11-22T15:18:01Z-000001";
+    let pinned = stand.root().join(CLUSTER).join("backups/recovery/main").join(name);
+    fs::create_dir_all(pinned.parent().unwrap()).unwrap();
+    fs::rename(stand.base("main").join(name), &pinned).unwrap();
+    let cure = format!("queue main={name} --yes");
+    stand
+        .restore("status")
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("is not whole in the store")
+        .stderr_has(&format!("`kubectl etcd-restore {cure}` copies it back"));
+    let rows = stand
+        .restore(&format!("{cure} -o json"))
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    assert_eq!(rows[0]["state"], "already-queued");
+    assert!(stand.base("main").join(name).join("_etcd_backup.meta").is_file());
+    assert_eq!(stand.queued("main").len(), 1);
 }
 
 #[test]

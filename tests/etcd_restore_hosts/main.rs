@@ -10,11 +10,13 @@
 )]
 
 mod bad_days;
+mod by_address;
 mod drill;
 mod events;
 mod logs;
 mod nodes;
 mod restart_etcd;
 mod restart_kubelet;
+mod run_api;
 mod runbook;
 mod stand;

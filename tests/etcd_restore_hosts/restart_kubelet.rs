@@ -1,6 +1,10 @@
 //! `restart-kubelet`: kubelets, and the API servers that are older than their etcd.
 
+use std::io::{BufRead, BufReader};
+
 use harness::ContainerRuntime::Containerd;
+use harness::store::CLUSTER;
+use harness::{Ca, Etcd, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions, LoadBalancer, admin_kubeconfig};
 
 use crate::stand::Stand;
 
@@ -106,4 +110,68 @@ fn an_api_that_never_comes_up_shows_its_last_lines() {
         .stderr_has("cannot reach etcd")
         .stderr_has("was not ready 3 times in a row")
         .stderr_has("logs kube-apiserver");
+}
+
+#[test]
+fn the_api_is_waited_for_until_it_is_ready_so_many_times_in_a_row() {
+    let stand = Stand::new(Containerd);
+    let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
+    let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
+    let options = KubeApiServerOptions {
+        cluster_ca: &ca,
+        etcd_ca: None,
+        advertise: "10.245.21.57",
+    };
+    let api = KubeApiServer::start(&etcd, &options).unwrap();
+    // Nobody behind it at first, as while the masters start.
+    let balancer = LoadBalancer::start().unwrap();
+    let kubeconfig = admin_kubeconfig(stand.masters.folder(), CLUSTER, &ca, balancer.port()).unwrap();
+    let mut cmd = stand
+        .on_all("restart-kubelet --yes --ready-times 4 --ready-timeout 2m -o json")
+        .arg("--kubeconfig")
+        .arg(kubeconfig);
+    let mut child = cmd.spawn().unwrap();
+    let mut said = Vec::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line.contains("API: ") && !line.contains("API: ready") {
+            balancer.lead_to(api.port());
+        }
+        said.push(line);
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{said:?}");
+    let has = |text: &str| said.iter().any(|line| line.contains(text));
+    assert!(has("is ready 4 times in a row"), "{said:?}");
+    assert!(has("cannot be reached") && has("API: ready"), "{said:?}");
+    assert!(has("next: `kubectl etcd-restore cleanup workers`"), "{said:?}");
+    for at in 0..3 {
+        assert!(stand.calls(at).contains(&"systemctl restart kubelet".to_owned()));
+    }
+}
+
+#[test]
+fn an_api_server_that_loses_its_etcd_is_not_ready() {
+    let stand = Stand::new(Containerd);
+    let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
+    let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
+    let options = KubeApiServerOptions {
+        cluster_ca: &ca,
+        etcd_ca: None,
+        advertise: "10.245.21.57",
+    };
+    let api = KubeApiServer::start(&etcd, &options).unwrap();
+    drop(etcd);
+    let kubeconfig = admin_kubeconfig(stand.masters.folder(), CLUSTER, &ca, api.port()).unwrap();
+    let restart = || {
+        stand
+            .on_all("restart-kubelet --yes --ready-timeout 12s")
+            .arg("--kubeconfig")
+            .arg(&kubeconfig)
+            .run()
+            .unwrap()
+    };
+    restart()
+        .code(4)
+        .stderr_has("was not ready 3 times in a row")
+        .stderr_has("etcd");
 }

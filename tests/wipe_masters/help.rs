@@ -1,4 +1,4 @@
-//! Help: the command line's reference, held by snapshots.
+//! Help: the command line's reference, beside the plugin as its reference.
 
 use std::path::Path;
 

@@ -7,7 +7,7 @@ use runbook_kit::domain::fleet::{Caller, Tags, Volume, VolumeState};
 use runbook_kit::domain::wipe::{ETCD_PREFIX, Selection, name_of, quarantine, select};
 use runbook_kit::error::{AnyFailure, Failure, UsageError};
 use runbook_kit::exit::Exit;
-use runbook_kit::output::{self, Cell, Format, column, wide};
+use runbook_kit::output::{self, Cell, Format, checks, column, wide};
 use runbook_kit::ui::{Ui, Verdict};
 use serde::Serialize;
 
@@ -208,7 +208,7 @@ impl HeldPlan {
         let table = output::table(&columns, rows.collect(), format == Format::Wide);
         let checks = match self.checks.is_empty() {
             true => String::new(),
-            false => format!("\nChecks:\n{}", report::checks(&self.checks)),
+            false => format!("\nChecks:\n{}", checks::sheet(&self.checks)),
         };
         ui.result(&format!("{head}\n{table}{checks}"))?;
         Ok(())

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::units;
 use runbook_kit::domain::wipe::NearMiss;
 use runbook_kit::error::AnyFailure;
-use runbook_kit::output::{self, Cell, Format, column, wide};
+use runbook_kit::output::{self, Cell, Format, checks, column, wide};
 use runbook_kit::ui::{Ui, Verdict};
 use serde::Serialize;
 
@@ -61,7 +60,7 @@ pub fn show(ui: &Ui, format: Format, plan: &Plan) -> Result<(), AnyFailure> {
         text.push_str(&format!("\nTo come back from:\n{}", backups(plan)));
     }
     if !plan.checks.is_empty() {
-        text.push_str(&format!("\nChecks:\n{}", checks(&plan.checks)));
+        text.push_str(&format!("\nChecks:\n{}", checks::sheet(&plan.checks)));
     }
     ui.result(&text)?;
     Ok(())
@@ -202,29 +201,4 @@ fn backups(plan: &Plan) -> String {
         ]
     });
     output::table(&columns, rows.collect(), true)
-}
-
-/// The checks, one a line.
-pub fn checks(checks: &[Check]) -> String {
-    let mut text = String::new();
-    for check in checks {
-        let (verdict, word) = match (check.ok, check.severity) {
-            (true, _) => (Verdict::Good, "ok"),
-            (false, Severity::Block) => (Verdict::Bad, "block"),
-            (false, Severity::Warn) => (Verdict::Doubtful, "warn"),
-            (false, Severity::Info) => (Verdict::Plain, "info"),
-        };
-        let of = check.etcd.as_ref().map(|etcd| format!(" {etcd}")).unwrap_or_default();
-        let padding = " ".repeat(7_usize.saturating_sub(word.len()));
-        text.push_str(&format!(
-            "{}{padding}{}{of}: {}\n",
-            verdict.paint(word),
-            check.name,
-            check.message
-        ));
-        if let Some(cure) = check.cure.as_ref().filter(|_| !check.ok) {
-            text.push_str(&format!("         cure: {cure}\n"));
-        }
-    }
-    text
 }

@@ -36,6 +36,8 @@ pub enum Choice<'a> {
         /// Whether it is known to be good.
         good: bool,
     },
+    /// A run under way has ordered this one, and etcd-manager has taken the command; the backup itself is in the store no more.
+    Gone(String),
     /// Seed it anew.
     Fresh,
     /// Nothing can be done, for these reasons.
@@ -99,6 +101,10 @@ pub async fn choose<'a>(
                     *place = Some(choice);
                     continue;
                 }
+                Err(ChooseError::NotFound { text, .. }) if gone(one).is_some_and(|name| name.starts_with(&text)) => {
+                    *place = gone(one).map(Choice::Gone);
+                    continue;
+                }
                 // A name without `ETCD=` need not be a backup of each of them.
                 Err(error @ ChooseError::NotFound { .. }) if !is_for(args, etcd) => not_found = Some(error),
                 Err(error) => {
@@ -107,11 +113,16 @@ pub async fn choose<'a>(
                 }
             }
         } else if let Some(backup) = ordered(one) {
-            *place = Some(Choice::Backup {
+            let choice = Choice::Backup {
                 backup,
                 passed_over: Vec::new(),
                 good: false,
-            });
+            };
+            note_time(&choice, etcd, &mut main_time);
+            *place = Some(choice);
+            continue;
+        } else if let Some(name) = gone(one) {
+            *place = Some(Choice::Gone(name));
             continue;
         }
         let choice = latest_good(looking, one.catalog, at, main_time).await?;
@@ -184,6 +195,18 @@ fn ordered<'a>(one: &Before<'a, '_>) -> Option<&'a Backup> {
     let name = by_queue.or_else(by_record)?;
     let mut backups = one.catalog.backups.iter();
     backups.find(|backup| backup.name.as_str() == name)
+}
+
+/// What a run under way has ordered and etcd-manager has taken, where retention has removed it since: there is nothing left to order, and
+/// another backup must not be restored in its place.
+fn gone(one: &Before<'_, '_>) -> Option<String> {
+    if !one.queue.is_empty() {
+        return None;
+    }
+    let noted = one.record?.of(&one.catalog.store.etcd).filter(|noted| noted.ordered)?;
+    let name = noted.backup.clone()?;
+    let mut backups = one.catalog.backups.iter();
+    (!backups.any(|backup| backup.name.as_str() == name)).then_some(name)
 }
 
 /// What the flags name for an etcd cluster: with its own name before all else.

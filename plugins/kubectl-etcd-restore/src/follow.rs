@@ -9,11 +9,14 @@ use runbook_kit::confirm::Consent;
 use runbook_kit::domain::restore::follow::{EtcdSeen, Follow, Restart, Seen, State};
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::exit::Exit;
+use runbook_kit::ui::chain;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::choose::Choice;
 use crate::context::Context;
+use crate::hosts::{self, Role};
+use crate::logs;
 use crate::restart_etcd;
 use crate::sight::eyes::{ApiSeen, Eyes, Look};
 use crate::sight::survey::Target;
@@ -33,7 +36,7 @@ pub struct Limits {
 #[serde(rename_all = "camelCase")]
 pub struct Followed {
     pub etcds: Vec<FollowedEtcd>,
-    /// `ready`, or `not-asked`.
+    /// `ready`; `answers` where it does not know us; `not-asked`.
     pub api: &'static str,
     /// What could not be seen.
     pub unseen: Vec<String>,
@@ -96,7 +99,11 @@ pub enum NotDone {
     },
     /// The API does not come.
     #[error("every etcd is restored, and the API was not ready within {seconds} s: {last}")]
-    ApiNotReady { seconds: u64, last: String },
+    ApiNotReady {
+        cluster: String,
+        seconds: u64,
+        last: String,
+    },
 }
 
 impl Failure for NotDone {
@@ -109,11 +116,10 @@ impl Failure for NotDone {
             Self::Loops { way_out, .. } => (*way_out).to_owned(),
             Self::Cancelled { .. } => "look who did: then `kubectl etcd-restore run --anew --yes`".to_owned(),
             Self::TooLong { hint, .. } => hint.clone(),
-            Self::ApiNotReady { .. } => {
-                "restart the kubelets of the masters, `kubectl etcd-restore restart-kubelet`, and look into the log, \
-                 `kubectl etcd-restore logs`; then the same `run` again looks on"
-                    .to_owned()
-            }
+            Self::ApiNotReady { cluster, .. } => format!(
+                "look into the logs of the API servers, `kubectl etcd-restore logs kube-apiserver --name {cluster}`, and restart the \
+                 masters' kubelets, `kubectl etcd-restore restart-kubelet --name {cluster} --yes`; then the same `run` again looks on"
+            ),
         })
     }
 }
@@ -159,6 +165,10 @@ pub async fn follow(
 ) -> Result<Followed, AnyFailure> {
     let ui = &context.session.ui;
     let mut tracks: Vec<Track> = targets.iter().map(|target| Track::of(target, record)).collect();
+    let cluster = targets
+        .first()
+        .map(|target| target.catalog.store.cluster.clone())
+        .unwrap_or_default();
     let mut ready_in_a_row = 0;
     let mut api_since: Option<Instant> = None;
     let mut api_before: Option<&'static str> = None;
@@ -194,15 +204,16 @@ pub async fn follow(
                 }
                 let since = *api_since.get_or_insert_with(Instant::now);
                 match &look.api {
-                    ApiSeen::Ready => ready_in_a_row += 1,
+                    ApiSeen::Ready | ApiSeen::Alive(_) => ready_in_a_row += 1,
                     ApiSeen::NotAsked(_) => return ControlFlow::Break(Pause::Ended(Ok(end(&tracks, look)))),
-                    ApiSeen::Silent(_) | ApiSeen::Answers(_) => ready_in_a_row = 0,
+                    ApiSeen::Silent(_) | ApiSeen::Answers(_) | ApiSeen::Elsewhere(_) => ready_in_a_row = 0,
                 }
                 if ready_in_a_row >= IN_A_ROW {
                     return ControlFlow::Break(Pause::Ended(Ok(end(&tracks, look))));
                 }
                 if since.elapsed() > limits.api {
                     return ControlFlow::Break(Pause::Ended(Err(NotDone::ApiNotReady {
+                        cluster: cluster.clone(),
                         seconds: limits.api.as_secs(),
                         last: look.api.says(),
                     })));
@@ -211,7 +222,12 @@ pub async fn follow(
             })
             .await;
         match (pause, hands) {
-            (Pause::Ended(ended), _) => return Ok(ended?),
+            (Pause::Ended(ended), hands) => {
+                if let (Err(NotDone::ApiNotReady { .. }), Some(hands)) = (&ended, hands) {
+                    last_lines(hands, context).await;
+                }
+                return Ok(ended?);
+            }
             (Pause::Restart(etcd), Some(hands)) => {
                 ui.note(&format!("$ kubectl etcd-restore restart-etcd --etcd {etcd} --yes"));
                 // What could not be restarted can be by hand: following goes on.
@@ -224,6 +240,17 @@ pub async fn follow(
     }
 }
 
+/// What the API servers said last, where the user has given a way to them. What cannot be read is told and does not matter.
+async fn last_lines(hands: &Hands<'_>, context: &Context) {
+    let ui = &context.session.ui;
+    let roles = [Role::Master, Role::ApiServer];
+    match (context.hosts(hands.ssh), hosts::find(hands.ssh, &roles, context).await) {
+        (Ok(hosts), Ok(machines)) => logs::last_of_the_api(machines.iter(), hosts.as_ref(), ui).await,
+        (Err(error), _) => ui.warn(&chain(&error)),
+        (_, Err(error)) => ui.warn(&chain(error.as_ref())),
+    }
+}
+
 fn end(tracks: &[Track], look: &Look) -> Followed {
     let mut unseen: Vec<String> = Vec::new();
     for (track, seen) in tracks.iter().zip(&look.etcds) {
@@ -231,9 +258,7 @@ fn end(tracks: &[Track], look: &Look) -> Followed {
             unseen.push(format!("etcd {}: {why}", track.etcd));
         }
     }
-    if let ApiSeen::NotAsked(why) = &look.api {
-        unseen.push(format!("the API: {why}"));
-    }
+    unseen.extend(look.api.unseen());
     Followed {
         etcds: tracks
             .iter()

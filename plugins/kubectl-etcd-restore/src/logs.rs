@@ -21,6 +21,10 @@ use crate::hosts::{self, Machine, Role, scripts};
 
 /// How long lines wait for older ones of other hosts.
 const WINDOW: Duration = Duration::from_millis(500);
+/// Where kops' API servers write. Source: kubernetes/kops `nodeup/pkg/model/kube_apiserver.go`.
+const API_LOG: &str = "/var/log/kube-apiserver.log";
+/// Lines of each host that are shown where the API does not come up.
+const LAST_LINES: u32 = 5;
 
 /// Follow the logs of etcd or kube-apiserver of all masters, merged
 ///
@@ -140,6 +144,28 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     Ok(Exit::Done)
 }
 
+/// The last lines of kube-apiserver on each of these machines, where the API does not come up.
+pub async fn last_of_the_api(machines: impl Iterator<Item = &Machine>, hosts: &dyn Hosts, ui: &Ui) {
+    for machine in machines {
+        let script = scripts::tail(API_LOG, LAST_LINES);
+        match hosts::heard(hosts, &machine.host, &script).await {
+            Ok((lines, ended)) if ended.code == 0 => {
+                for line in lines {
+                    ui.note(&format!("{}  {line}", machine.label()));
+                }
+            }
+            Ok((_, ended)) if ended.code == scripts::NO_FILE => {
+                ui.note(&format!(
+                    "{}  there is no {API_LOG}: kube-apiserver never started",
+                    machine.label()
+                ));
+            }
+            Ok((_, ended)) => tell(ui, &hosts::failed(machine, &script, &ended)),
+            Err(error) => tell(ui, &error),
+        }
+    }
+}
+
 async fn read(
     args: &Args,
     machine: &Machine,
@@ -181,7 +207,7 @@ fn shown(host: &str, width: usize, line: &str, format: Format) -> String {
 /// Where it is on a host. Source: kubernetes/kops `pkg/model/components/etcdmanager/model.go`.
 fn file(whose: Whose, etcds: &[String]) -> Result<String, UsageError> {
     if whose == Whose::KubeApiserver {
-        return Ok("/var/log/kube-apiserver.log".to_owned());
+        return Ok(API_LOG.to_owned());
     }
     let etcd = match etcds {
         [] => "main",

@@ -55,6 +55,7 @@ pub async fn order(
             "{etcd}: command {} orders this already: going on with it",
             queued.name
         ));
+        bring_back(target, context, consent).await?;
         return Ok(Done::Adopted(queued.name.clone()));
     }
     // The plan was shown a while ago: somebody else may have ordered something meanwhile.
@@ -69,6 +70,7 @@ pub async fn order(
                 "{etcd}: somebody else has just queued the same ({}): going on with it",
                 found.name
             ));
+            bring_back(target, context, consent).await?;
             return Ok(Done::Adopted(found.name.clone()));
         }
         return Err(Meanwhile {
@@ -105,4 +107,19 @@ pub async fn order(
         }
         _ => Ok(Done::Nothing),
     }
+}
+
+/// A backup that retention has taken from under its command is copied back from where it is pinned.
+async fn bring_back(target: &Target<'_>, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
+    let session = &context.session;
+    let Choice::Backup { backup, .. } = &target.choice else {
+        return Ok(());
+    };
+    if queue::bring_back(session.objects(), target.catalog, backup, consent).await? {
+        session.ui.note(&format!(
+            "{}: copied {} back from where it is pinned",
+            target.catalog.store.etcd, backup.name
+        ));
+    }
+    Ok(())
 }

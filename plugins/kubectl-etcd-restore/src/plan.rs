@@ -1,11 +1,12 @@
 //! `plan`: what a restore would do, and what stands in its way.
 
 use runbook_kit::cli::etcd::EtcdAccessArgs;
-use runbook_kit::domain::check::{Check, Severity};
+use runbook_kit::domain::restore::losses::Losses;
+use runbook_kit::domain::restore::preflight::Told;
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::exit::Exit;
-use runbook_kit::output::{self, Cell, Column, Format, Row, column};
-use runbook_kit::ui::Verdict;
+use runbook_kit::output::checks::{self, CheckRow};
+use runbook_kit::output::{self, Format};
 use serde::Serialize;
 
 use crate::choose::{Choice, WantedArgs};
@@ -27,48 +28,6 @@ pub struct Args {
     fresh: Vec<String>,
     #[command(flatten)]
     access: EtcdAccessArgs,
-}
-
-/// One line of the table.
-struct CheckRow<'a>(&'a Check);
-
-impl Serialize for CheckRow<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
-
-impl Row for CheckRow<'_> {
-    fn columns() -> Vec<Column> {
-        vec![column("ETCD"), column("CHECK"), column("RESULT"), column("FINDING")]
-    }
-
-    fn cells(&self) -> Vec<Cell> {
-        let check = self.0;
-        let (verdict, word) = match (check.ok, check.severity) {
-            (true, _) => (Verdict::Good, "ok"),
-            (false, Severity::Info) => (Verdict::Plain, "info"),
-            (false, Severity::Warn) => (Verdict::Doubtful, "WARN"),
-            (false, Severity::Block) => (Verdict::Bad, "BLOCK"),
-        };
-        vec![
-            Cell::text_or_dash(check.etcd.clone()),
-            Cell::text(check.name),
-            Cell::verdict(verdict, word),
-            Cell::text(&check.message),
-        ]
-    }
-
-    fn name(&self) -> String {
-        subject(self.0)
-    }
-}
-
-fn subject(check: &Check) -> String {
-    match &check.etcd {
-        Some(etcd) => format!("{etcd} {}", check.name),
-        None => check.name.to_owned(),
-    }
 }
 
 /// The whole, for programs.
@@ -94,15 +53,18 @@ struct PlannedRestore<'a> {
     /// The command that orders it already.
     queued: Option<&'a str>,
     passed_over: &'a [String],
+    /// What the living etcd would lose; `null` where none was seen to live, or it could not be asked.
+    losses: Option<&'a Losses>,
 }
 
 impl<'a> Planned<'a> {
     pub fn of(survey: &'a Survey<'_>) -> Self {
-        let restores = survey.targets.iter().map(|target| {
+        let restores = survey.targets.iter().zip(&survey.facts.etcds).map(|(target, facts)| {
             let (action, backup, passed_over) = match &target.choice {
                 Choice::Backup {
                     backup, passed_over, ..
                 } => ("restore", Some(backup.name.to_string()), passed_over.as_slice()),
+                Choice::Gone(name) => ("restore", Some(name.clone()), &[][..]),
                 Choice::Fresh => ("seed-anew", None, &[][..]),
                 Choice::Nothing(_) => ("nothing", None, &[][..]),
             };
@@ -112,6 +74,10 @@ impl<'a> Planned<'a> {
                 backup,
                 queued: target.queued.as_ref().map(|found| found.name.as_str()),
                 passed_over,
+                losses: match &facts.losses {
+                    Some(Told::Is(losses)) => Some(losses),
+                    _ => None,
+                },
             }
         });
         Self {
@@ -144,7 +110,7 @@ impl Blocked {
     pub fn of(survey: &Survey<'_>) -> Option<Self> {
         let blocking = survey.checks.iter().filter(|check| check.blocks());
         let named: Vec<String> = blocking
-            .map(|check| format!("{}: {}", subject(check), check.message))
+            .map(|check| format!("{}: {}", check.subject(), check.message))
             .collect();
         (!named.is_empty()).then_some(Self(named))
     }
@@ -164,10 +130,8 @@ pub fn show(survey: &Survey<'_>, context: &Context) -> Result<(), AnyFailure> {
             }
         }
     }
-    for check in survey.checks.iter().filter(|check| !check.ok) {
-        if let Some(cure) = &check.cure {
-            session.ui.note(&format!("{}: {cure}", subject(check)));
-        }
+    for cure in checks::cures(&survey.checks) {
+        session.ui.note(&cure);
     }
     Ok(())
 }

@@ -17,12 +17,11 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::hosts::facts::{Container, HostFacts, Runtime};
 use crate::hosts::{self, Machine, Role, scripts};
+use crate::logs;
 use crate::sight::ready;
 
 /// Workers that are restarted at once; masters are restarted one after the other.
 const WORKERS_AT_ONCE: usize = 8;
-/// Lines of a log that are shown where the API does not come up.
-const LAST_LINES: u32 = 5;
 
 /// Restart kubelet on the masters, and kube-apiserver where it kept running through a restore
 ///
@@ -306,17 +305,8 @@ async fn wait_for_the_api(args: &Args, steps: &[Step], hosts: &dyn Hosts, contex
     let Err(never) = waited else {
         return Ok(());
     };
-    for step in steps.iter().filter(|step| !step.unreachable) {
-        let script = scripts::tail("/var/log/kube-apiserver.log", LAST_LINES);
-        match hosts::heard(hosts, &step.machine.host, &script).await {
-            Ok((lines, _)) => {
-                for line in lines {
-                    ui.note(&format!("{}  {line}", step.machine.label()));
-                }
-            }
-            Err(error) => ui.warn(&chain(&error)),
-        }
-    }
+    let reached = steps.iter().filter(|step| !step.unreachable);
+    logs::last_of_the_api(reached.map(|step| &step.machine), hosts, ui).await;
     Err(never.into())
 }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use runbook_kit::backups::pinning;
 use runbook_kit::backups::run_record::{self, Ordered, RunRecord};
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::cli::values;
 use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
-use runbook_kit::domain::restore::command_name;
+use runbook_kit::domain::restore::{command_name, preflight};
 use runbook_kit::domain::units;
 use runbook_kit::error::{AnyFailure, Failure, UsageError};
 use runbook_kit::exit::Exit;
@@ -30,7 +31,7 @@ const STALE_RUN: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
 
 /// Restore every etcd cluster from its newest good backup, and follow until the API serves
 ///
-/// Checks everything first and shows the plan. Interrupt it at any time: the restore goes on by itself, and the same command looks on where it
+/// Checks everything first and shows the plan; pins the backups that it restores. Interrupt it at any time: the restore goes on by itself, and the same command looks on where it
 /// stands. An etcd that is alive is restored over only when the cluster's name is typed, or given by --confirm.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kubectl etcd-restore run --yes\n  \
@@ -193,6 +194,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 
     let mut record = begin(&survey, &args, context, &consent).await?;
     for target in &survey.targets {
+        keep(target, &survey, context, &consent).await;
+    }
+    for target in &survey.targets {
         if let Err(error) = carry_out(target, &mut record, &survey, context, &consent).await {
             return Err(Half::of(&record, &target.catalog.store.etcd, error));
         }
@@ -269,19 +273,11 @@ fn agree(args: &StrongConsentArgs, survey: &Survey<'_>) -> Result<Option<Consent
         );
     }
     let lost: Vec<String> = survey
-        .targets
+        .facts
+        .etcds
         .iter()
-        .filter(|target| alive.contains(&target.catalog.store.etcd.as_str()))
-        .map(|target| match &target.choice {
-            Choice::Backup { backup, .. } => {
-                format!(
-                    "{}: everything after {} will be lost",
-                    target.catalog.store.etcd,
-                    backup.name.created()
-                )
-            }
-            _ => format!("{}: everything in it will be lost", target.catalog.store.etcd),
-        })
+        .filter(|etcd| alive.contains(&etcd.etcd.as_str()))
+        .map(|etcd| format!("{}: {}", etcd.etcd, preflight::lost(etcd)))
         .collect();
     let question = format!("{} IS ALIVE. {}.", alive.join(" and "), lost.join("; "));
     Ok(confirm::strong(args, &survey.facts.cluster, &question)?)
@@ -316,6 +312,34 @@ async fn begin(
     }
 }
 
+/// Pins what is to be restored: retention must not take it away while etcd-manager reads it, or when it has to be restored once more.
+/// That helps, and is no condition.
+async fn keep(target: &Target<'_>, survey: &Survey<'_>, context: &Context, consent: &Consent) {
+    let session = &context.session;
+    let Choice::Backup { backup, .. } = &target.choice else {
+        return;
+    };
+    if target.ordered.is_some() {
+        return;
+    }
+    let etcd = &target.catalog.store.etcd;
+    // Without a state store there is no place for it.
+    let Ok(Some(pin)) = pinning::plan_pin(target.catalog, backup) else {
+        return;
+    };
+    session.ui.note(&format!(
+        "$ kubectl etcd-backups pin {etcd}={} --name {} --yes",
+        backup.name, survey.facts.cluster
+    ));
+    if let Err(error) = pinning::pin(session.objects(), &pin, consent).await {
+        session.ui.warn(&format!(
+            "{etcd}: {} could not be pinned: {}",
+            backup.name,
+            chain(&error)
+        ));
+    }
+}
+
 /// Orders what is not ordered yet, and notes it before and after. Both operators of one run name the command by the run's own time, so that
 /// it is queued once.
 async fn carry_out(
@@ -336,6 +360,8 @@ async fn carry_out(
     }
     let backup = match &target.choice {
         Choice::Backup { backup, .. } => Some(backup.name.to_string()),
+        // Ordered already: it was told above.
+        Choice::Gone(_) => return Ok(()),
         Choice::Fresh => None,
         Choice::Nothing(_) => {
             session

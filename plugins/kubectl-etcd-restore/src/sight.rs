@@ -1,5 +1,6 @@
 //! What can be seen of a cluster: stores, etcd, logs, the API, kubelets; and what follows from it.
 
+pub mod by_address;
 pub mod ears;
 pub mod eyes;
 pub mod gone;

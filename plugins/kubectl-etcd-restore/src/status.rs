@@ -55,7 +55,7 @@ pub struct StatusRow {
     waits_for: &'static str,
     /// What stands in the way.
     problem: Option<String>,
-    /// Of the whole cluster: `ready`, `answers`, `silent` or `not-asked`.
+    /// Of the whole cluster: `ready`, `answers`, `elsewhere` (by a master's address only), `silent` or `not-asked`.
     api: &'static str,
 }
 
@@ -101,13 +101,19 @@ impl StatusRow {
 fn problem(catalog: &Catalog, follow: &Follow) -> Option<String> {
     let missing = || {
         let wanted = follow.backup.as_ref().filter(|_| follow.state != State::Serving)?;
-        let there = catalog
-            .backups
-            .iter()
-            .any(|backup| backup.name.as_str() == wanted && backup.complete() && backup.in_store);
+        let found = catalog.backups.iter().find(|backup| backup.name.as_str() == wanted);
+        let whole = found.filter(|backup| backup.complete());
         let queued = matches!(follow.state, State::Queued | State::Restoring | State::Looping);
-        (queued && !there)
-            .then(|| format!("{wanted} is not whole in the store: etcd-manager tries for ever what it cannot read"))
+        let cure = whole.map(|_| {
+            let etcd = &catalog.store.etcd;
+            format!("; it is pinned: `kubectl etcd-restore queue {etcd}={wanted} --yes` copies it back")
+        });
+        (queued && !whole.is_some_and(|backup| backup.in_store)).then(|| {
+            format!(
+                "{wanted} is not whole in the store: etcd-manager tries for ever what it cannot read{}",
+                cure.unwrap_or_default()
+            )
+        })
     };
     follow.problem.clone().or_else(missing)
 }

@@ -1,5 +1,6 @@
 //! The Kubernetes API, as kubectl reaches it.
 
+mod by_address;
 mod cluster_api;
 mod error;
 pub mod liveness;
@@ -69,6 +70,10 @@ impl KubeClient {
     /// # Errors
     /// Where there is none, or not the context, or credentials in it cannot be used.
     pub async fn connect(options: &KubeOptions) -> Result<Self, KubeError> {
+        Self::of_config(Self::config(options).await?, options.timeout)
+    }
+
+    async fn config(options: &KubeOptions) -> Result<Config, KubeError> {
         let unusable = |error: kube::config::KubeconfigError| error::config(&error);
         let kubeconfig = match &options.kubeconfig {
             Some(file) => Kubeconfig::read_from(file).map_err(unusable)?,
@@ -85,12 +90,16 @@ impl KubeClient {
         // The limit of a request is ours: kube's own would cut a port-forward short, too.
         config.read_timeout = None;
         config.write_timeout = None;
+        Ok(config)
+    }
+
+    fn of_config(config: Config, timeout: Duration) -> Result<Self, KubeError> {
         let server = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(|error| error::of("connect to", &server, error))?;
         Ok(Self {
             client,
             server,
-            timeout: options.timeout,
+            timeout,
         })
     }
 

@@ -6,6 +6,7 @@ pub mod control;
 pub mod discover;
 pub mod examine;
 pub mod gaps;
+pub mod losses;
 pub mod pinning;
 pub mod queue;
 pub mod run_record;

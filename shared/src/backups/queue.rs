@@ -50,6 +50,14 @@ pub enum QueueError {
     /// The backup could not be copied to where etcd-manager finds it.
     #[error("copying the pinned backup back")]
     CopyBack(#[source] pinning::PinError),
+    /// Somebody else ordered another restore in the very same second.
+    #[error("{at} orders the restore of {backup} since a moment ago: nothing was queued")]
+    Another {
+        /// Their command.
+        at: StoreUrl,
+        /// Their backup.
+        backup: String,
+    },
     /// Somebody else queues commands all the time.
     #[error("{0}: every second of the last few was taken by another command")]
     Crowded(StoreUrl),
@@ -71,6 +79,7 @@ impl Failure for QueueError {
     fn exit(&self) -> Exit {
         match self {
             Self::Store(_) | Self::Crowded(_) | Self::CopyBack(_) => Exit::Failed,
+            Self::Another { .. } => Exit::Refused,
             Self::NotTheSame(_) | Self::NotReadBack { .. } => Exit::FailedAfterChange,
         }
     }
@@ -79,7 +88,9 @@ impl Failure for QueueError {
         match self {
             Self::Store(error) => Failure::hint(error),
             Self::CopyBack(error) => error.hint(),
-            Self::Crowded(_) => Some("look who does: `kubectl etcd-restore commands`".to_owned()),
+            Self::Another { .. } | Self::Crowded(_) => {
+                Some("look who does: `kubectl etcd-restore commands`".to_owned())
+            }
             Self::NotTheSame(_) | Self::NotReadBack { .. } => Some(
                 "look with `kubectl etcd-restore commands`; `kubectl etcd-restore cancel NAME` takes it back"
                     .to_owned(),
@@ -106,9 +117,7 @@ pub async fn queue(
     consent: &Consent,
     waiting: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Queued, QueueError> {
-    if !order.backup.in_store || order.backup.folder != own_folder(order.catalog, &order.backup.name) {
-        copy_back(objects, order, consent).await?;
-    }
+    bring_back(objects, order.catalog, order.backup, consent).await?;
     let mut now = order.time.unwrap_or_else(|| clock.now());
     for _ in 0..COLLISIONS {
         let name = command_name(now);
@@ -116,28 +125,26 @@ pub async fn queue(
         let file = Command::restore(now, order.spec.clone(), order.backup.name.as_str()).to_file();
         match objects.put(&at, file.clone().into_bytes(), PutMode::Create).await {
             Ok(()) => return read_back(objects, Queued { name, at }, file.as_bytes()).await,
-            // A retried request may have met its own first attempt.
-            Err(StoreError {
-                kind: StoreErrorKind::AlreadyExists,
-                ..
-            }) if objects
-                .get(&at, LIMIT)
-                .await
-                .is_ok_and(|found| found == file.as_bytes()) =>
-            {
-                return Ok(Queued { name, at });
-            }
-            Err(StoreError {
-                kind: StoreErrorKind::AlreadyExists,
-                ..
-            }) => {
-                waiting(&name);
-                now = next_second(clock, now).await;
-            }
-            Err(error) => return Err(QueueError::Store(error)),
+            Err(error) if error.kind != StoreErrorKind::AlreadyExists => return Err(QueueError::Store(error)),
+            Err(_) => match ordered_by(objects, &at).await {
+                // Somebody else ordered the same, or a retried request met its own first attempt.
+                Some(backup) if backup == order.backup.name.as_str() => return Ok(Queued { name, at }),
+                // Every queued command is run, and each wipes again.
+                Some(backup) => return Err(QueueError::Another { at, backup }),
+                None => {
+                    waiting(&name);
+                    now = next_second(clock, now).await;
+                }
+            },
         }
     }
     Err(QueueError::Crowded(control_folder(order.catalog)))
+}
+
+/// The backup that the command there restores, if it is one.
+async fn ordered_by(objects: &dyn ObjectStore, at: &StoreUrl) -> Option<String> {
+    let content = objects.get(at, LIMIT).await.ok()?;
+    Some(Command::parse(&content).ok()?.restore_backup?.backup)
 }
 
 /// Waits out a second. A time that stands still, since it was given or in tests, is moved on by us.
@@ -151,11 +158,23 @@ fn own_folder(catalog: &Catalog, name: &BackupName) -> StoreUrl {
     catalog.store.base.join(name.as_str())
 }
 
-async fn copy_back(objects: &dyn ObjectStore, order: &Order<'_>, consent: &Consent) -> Result<(), QueueError> {
-    let copy = pinning::plan_copy_back(order.catalog, order.backup);
-    pinning::pin(objects, &copy, consent)
-        .await
-        .map_err(QueueError::CopyBack)
+/// Copies a pinned backup back to where etcd-manager finds it. `false` where it is there.
+///
+/// # Errors
+/// [`QueueError::CopyBack`].
+pub async fn bring_back(
+    objects: &dyn ObjectStore,
+    catalog: &Catalog,
+    backup: &Backup,
+    consent: &Consent,
+) -> Result<bool, QueueError> {
+    if backup.in_store && backup.folder == own_folder(catalog, &backup.name) {
+        return Ok(false);
+    }
+    let copy = pinning::plan_copy_back(catalog, backup);
+    let copied = pinning::pin(objects, &copy, consent).await;
+    copied.map_err(QueueError::CopyBack)?;
+    Ok(true)
 }
 
 async fn read_back(objects: &dyn ObjectStore, queued: Queued, written: &[u8]) -> Result<Queued, QueueError> {

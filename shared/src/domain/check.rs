@@ -68,6 +68,15 @@ impl Check {
         self
     }
 
+    /// What it is about: `masters`, `main backup`.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match &self.etcd {
+            Some(etcd) => format!("{etcd} {}", self.name),
+            None => self.name.to_owned(),
+        }
+    }
+
     /// Whether it refuses.
     #[must_use]
     pub fn blocks(&self) -> bool {

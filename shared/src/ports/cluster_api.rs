@@ -2,12 +2,25 @@
 
 mod error;
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 
 use crate::confirm::Consent;
 use crate::domain::kube::cluster::{NodeDeletion, NodeLease, NodeState, Readiness};
 
 pub use error::{KubeError, KubeErrorKind};
+
+/// Where an API is to be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiPlace {
+    /// The name or address that the kubeconfig has.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Where the name leads, sorted; or why nowhere.
+    pub addresses: Result<Vec<IpAddr>, String>,
+}
 
 /// One API server, or the load balancer in front of several.
 #[async_trait]

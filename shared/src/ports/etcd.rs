@@ -51,7 +51,7 @@ pub struct KeyHead {
 /// A part of a prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyPage {
-    /// The store's revision at which this was so. Each page has its own: a reader must not take several for one moment.
+    /// The store's revision at which this was so: each page has its own, unless one was asked for.
     pub revision: i64,
     /// The keys, sorted.
     pub keys: Vec<KeyHead>,
@@ -110,9 +110,16 @@ pub trait EtcdKv: Send + Sync {
     /// One key, linearizable; `None` where it is absent.
     async fn get(&self, key: &[u8]) -> Result<Option<KeyValue>, EtcdError>;
 
-    /// Up to `limit` keys that begin with `prefix`, without their values, after the key `after`; linearizable. For prefixes that
-    /// are too large for one answer.
-    async fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: u32) -> Result<KeyPage, EtcdError>;
+    /// Up to `limit` keys that begin with `prefix`, without their values, after the key `after`, as of the revision `at` (now
+    /// where there is none); linearizable. For prefixes that are too large for one answer. A revision that was compacted
+    /// meanwhile is an error.
+    async fn page(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: u32,
+        at: Option<i64>,
+    ) -> Result<KeyPage, EtcdError>;
 
     /// Deletes every key of these spans, if none of them has a lease and none was written after `revision`; tells how many.
     /// `None` means that one is not so, and nothing was changed. A span takes two of a transaction's

@@ -107,7 +107,7 @@ pub async fn count(etcd: &dyn EtcdKv, prefix: &[u8], seen: &(dyn Fn(u64) + Sync)
     let mut counted = Counted::default();
     let (mut after, mut so_far) = (None, 0);
     loop {
-        let page = etcd.page(prefix, after.as_deref(), PAGE).await?;
+        let page = etcd.page(prefix, after.as_deref(), PAGE, None).await?;
         if after.is_none() {
             counted.revision = page.revision;
         }
@@ -144,7 +144,7 @@ pub async fn delete(
                 source,
             })
         };
-        let page = etcd.page(prefix, after.as_deref(), PAGE).await;
+        let page = etcd.page(prefix, after.as_deref(), PAGE, None).await;
         let page = page.map_err(|error| stopped(outcome, false, error))?;
         let last = page.keys.last().map(|key| key.key.clone());
         let mut batches: VecDeque<Vec<Run>> = batches(runs(page.keys, counted.revision));

@@ -1,5 +1,6 @@
 //! Ways to change something: the Kubernetes API as kubectl reaches it, a living etcd, the hosts over ssh.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use runbook_kit::adapters::drill::LocalGround;
@@ -10,7 +11,7 @@ use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::domain::kops::identity::Origin;
 use runbook_kit::error::{AnyFailure, UsageError};
-use runbook_kit::ports::cluster_api::{ClusterApi, KubeError, KubeErrorKind};
+use runbook_kit::ports::cluster_api::{ApiPlace, ClusterApi, KubeError, KubeErrorKind};
 use runbook_kit::ports::drill::{DrillError, DrillGround};
 use runbook_kit::ports::{EtcdKv, HostError, Hosts};
 
@@ -36,6 +37,34 @@ impl Context {
     /// The API of `cluster`: of the context that `--context` names, else of the one that has the cluster's name, as kops names
     /// it. The current one may be another cluster's, and is taken only from a kubeconfig that was named for this.
     pub async fn cluster_api(&self, cluster: &str, timeout: Duration) -> Result<Box<dyn ClusterApi>, KubeError> {
+        let connect = async |options: KubeOptions| KubeClient::connect(&options).await;
+        Ok(Box::new(self.of_context(cluster, timeout, connect).await?))
+    }
+
+    /// Where that API is to be found.
+    pub async fn api_place(&self, cluster: &str, timeout: Duration) -> Result<ApiPlace, KubeError> {
+        let place = async |options: KubeOptions| KubeClient::place(&options).await;
+        self.of_context(cluster, timeout, place).await
+    }
+
+    /// The same API by the address of one of its servers.
+    pub async fn api_at(
+        &self,
+        cluster: &str,
+        address: IpAddr,
+        port: u16,
+        timeout: Duration,
+    ) -> Result<Box<dyn ClusterApi>, KubeError> {
+        let connect = async |options: KubeOptions| KubeClient::at(&options, address, port).await;
+        Ok(Box::new(self.of_context(cluster, timeout, connect).await?))
+    }
+
+    async fn of_context<T>(
+        &self,
+        cluster: &str,
+        timeout: Duration,
+        connect: impl AsyncFn(KubeOptions) -> Result<T, KubeError>,
+    ) -> Result<T, KubeError> {
         let (kubeconfig, context) = self.session.kube();
         let options = |context: Option<String>| KubeOptions {
             kubeconfig: kubeconfig.clone(),
@@ -44,11 +73,11 @@ impl Context {
         };
         let named = context.is_some();
         let wanted = context.unwrap_or_else(|| cluster.to_owned());
-        match KubeClient::connect(&options(Some(wanted))).await {
+        match connect(options(Some(wanted))).await {
             Err(error) if !named && kubeconfig.is_some() && matches!(error.kind, KubeErrorKind::Config(_)) => {
-                Ok(Box::new(KubeClient::connect(&options(None)).await?))
+                connect(options(None)).await
             }
-            other => Ok(Box::new(other?)),
+            other => other,
         }
     }
 

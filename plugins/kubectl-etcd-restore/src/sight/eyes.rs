@@ -4,15 +4,19 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt, join_all};
+use futures::future::{FutureExt, LocalBoxFuture, join_all};
 use runbook_kit::backups::catalog::Catalog;
+use runbook_kit::backups::losses::{Limits, losses};
 use runbook_kit::backups::queue;
 use runbook_kit::cli::etcd::{EtcdAccessArgs, Via, client_port, named_endpoint};
 use runbook_kit::domain::backup_name::BackupName;
 use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::kube::cluster::Readiness;
 use runbook_kit::domain::restore::follow::{Answer, EtcdSeen, QueuedSeen, Seen, StoreSeen};
+use runbook_kit::domain::restore::losses::Losses;
+use runbook_kit::domain::restore::preflight::Told;
 use runbook_kit::domain::restore::quarantine_port;
+use runbook_kit::domain::snapshot::Content;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::ports::cluster_api::ClusterApi;
 use runbook_kit::ports::{EtcdKv, KeyRange};
@@ -21,6 +25,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::context::{Context, NoEtcd};
+use crate::sight::by_address::ByAddress;
 use crate::sight::ears::Ears;
 
 /// Between two looks at the same thing.
@@ -37,6 +42,10 @@ pub enum ApiSeen {
     Silent(String),
     /// Somebody answers, and does not say that it is ready.
     Answers(String),
+    /// An API server answers and does not know us: it serves, as far as can be known.
+    Alive(String),
+    /// By its name it does not serve, and by the address of a master it does.
+    Elsewhere(String),
     /// It is ready.
     Ready,
 }
@@ -47,7 +56,8 @@ impl ApiSeen {
         match self {
             Self::NotAsked(_) => "not-asked",
             Self::Silent(_) => "silent",
-            Self::Answers(_) => "answers",
+            Self::Answers(_) | Self::Alive(_) => "answers",
+            Self::Elsewhere(_) => "elsewhere",
             Self::Ready => "ready",
         }
     }
@@ -57,17 +67,29 @@ impl ApiSeen {
         match self {
             Self::NotAsked(why) => format!("not asked: {why}"),
             Self::Silent(why) => format!("nobody answers: {why}"),
-            Self::Answers(what) => what.clone(),
+            Self::Answers(what) | Self::Elsewhere(what) => what.clone(),
+            Self::Alive(what) => format!(
+                "{what}, and tells nobody whom it does not know whether it is ready: `kops export kubeconfig --admin`"
+            ),
             Self::Ready => "ready".to_owned(),
         }
     }
 
-    /// Whether it is ready; `None` where it was not asked.
+    /// Why it cannot be told whether it is ready.
+    pub fn unseen(&self) -> Option<String> {
+        match self {
+            Self::NotAsked(why) => Some(format!("the API: {why}")),
+            Self::Alive(_) => Some(format!("the API: {}", self.says())),
+            _ => None,
+        }
+    }
+
+    /// Whether an API server of the cluster is ready, wherever; `None` where it was not asked, or told us nothing.
     pub fn ready(&self) -> Option<bool> {
         match self {
-            Self::NotAsked(_) => None,
+            Self::NotAsked(_) | Self::Alive(_) => None,
             Self::Silent(_) | Self::Answers(_) => Some(false),
-            Self::Ready => Some(true),
+            Self::Ready | Self::Elsewhere(_) => Some(true),
         }
     }
 }
@@ -102,6 +124,7 @@ struct ApiEye<'a> {
     context: &'a Context,
     cluster: String,
     client: tokio::sync::Mutex<Option<Box<dyn ClusterApi>>>,
+    by_address: ByAddress<'a>,
 }
 
 impl<'a> Eyes<'a> {
@@ -129,11 +152,13 @@ impl<'a> Eyes<'a> {
             }
         });
         let cluster = catalogs.first().map(|catalog| catalog.store.cluster.clone());
+        let cluster = cluster.unwrap_or_default();
         Self {
             etcds: etcds.collect(),
             api: ApiEye {
                 context,
-                cluster: cluster.unwrap_or_default(),
+                by_address: ByAddress::new(context, &cluster, &access.host),
+                cluster,
                 client: tokio::sync::Mutex::new(None),
             },
         }
@@ -153,7 +178,7 @@ impl<'a> Eyes<'a> {
     pub async fn watch<T>(&self, mut judge: impl FnMut(&Look) -> ControlFlow<T>) -> T {
         let latest = Mutex::new(Latest::new(self.etcds.len()));
         let news = Notify::new();
-        let mut loops: Vec<BoxFuture<'_, ()>> = Vec::new();
+        let mut loops: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
         for (index, eye) in self.etcds.iter().enumerate() {
             let (latest, news) = (&latest, &news);
             loops.push(
@@ -165,7 +190,7 @@ impl<'a> Eyes<'a> {
                         sleep(TICK).await;
                     }
                 }
-                .boxed(),
+                .boxed_local(),
             );
             loops.push(
                 async move {
@@ -177,12 +202,12 @@ impl<'a> Eyes<'a> {
                         sleep(TICK).await;
                     }
                 }
-                .boxed(),
+                .boxed_local(),
             );
         }
         for eye in &self.etcds {
             if let Some(ears) = &eye.ears {
-                loops.push(ears.listen(eye.context).boxed());
+                loops.push(ears.listen(eye.context).boxed_local());
             }
         }
         loops.push(
@@ -194,7 +219,7 @@ impl<'a> Eyes<'a> {
                     sleep(TICK).await;
                 }
             }
-            .boxed(),
+            .boxed_local(),
         );
         let judging = async {
             loop {
@@ -230,9 +255,7 @@ impl<'a> Eyes<'a> {
                 unseen.push(format!("etcd {}: {why}", catalog.store.etcd));
             }
         }
-        if let ApiSeen::NotAsked(why) = &look.api {
-            unseen.push(format!("the API: {why}"));
-        }
+        unseen.extend(look.api.unseen());
         unseen
     }
 
@@ -252,6 +275,20 @@ impl<'a> Eyes<'a> {
     pub async fn range(&self, index: usize, prefix: &[u8]) -> Option<KeyRange> {
         let connected = self.etcds.get(index)?.connected.lock().await;
         connected.as_ref()?.range(prefix).await.ok()
+    }
+
+    /// What a restore of a backup would take away from an etcd that serves.
+    pub async fn losses(&self, index: usize, backup: &Content) -> Told<Losses> {
+        let Some(eye) = self.etcds.get(index) else {
+            return Told::NotKnown("there is no such etcd cluster".to_owned());
+        };
+        match eye.connected.lock().await.as_ref() {
+            None => Told::NotKnown("it does not answer any more".to_owned()),
+            Some(kv) => match losses(kv.as_ref(), backup, Limits::default()).await {
+                Ok(losses) => Told::Is(losses),
+                Err(error) => Told::NotKnown(chain(&error)),
+            },
+        }
     }
 
     /// The API, once it was seen.
@@ -398,10 +435,17 @@ impl ApiEye<'_> {
         let Some(api) = client.as_ref() else {
             return ApiSeen::NotAsked("no client".to_owned());
         };
-        match api.readyz().await {
-            Ok(Readiness::Ready) => ApiSeen::Ready,
-            Ok(other) => ApiSeen::Answers(other.describe()),
-            Err(error) => ApiSeen::Silent(chain(&error)),
+        let (seen, words) = match api.readyz().await {
+            Ok(Readiness::Ready) => return ApiSeen::Ready,
+            Ok(alive @ Readiness::Alive { .. }) => return ApiSeen::Alive(alive.describe()),
+            Ok(other) => (ApiSeen::Answers as fn(String) -> ApiSeen, other.describe()),
+            Err(error) => (ApiSeen::Silent as fn(String) -> ApiSeen, chain(&error)),
+        };
+        // The name may lead to a master that is gone, or that has lost its etcd.
+        match self.by_address.look().await {
+            Some(found) if found.serves() => ApiSeen::Elsewhere(format!("{words}; {}", found.says())),
+            Some(found) => seen(format!("{words}; {}", found.says())),
+            None => seen(words),
         }
     }
 }

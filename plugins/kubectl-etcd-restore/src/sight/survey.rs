@@ -18,6 +18,7 @@ use runbook_kit::domain::restore::follow::EtcdSeen;
 use runbook_kit::domain::restore::preflight::{
     self, BackupFacts, ClusterFacts, ControlFact, EtcdFacts, QueuedFact, Told, Wanted,
 };
+use runbook_kit::domain::snapshot::Content;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::error::AnyFailure;
 use runbook_kit::kops_state;
@@ -89,6 +90,7 @@ fn is_the_same(ordered: &Ordered, choice: &Choice<'_>) -> bool {
     ordered.ordered
         && match choice {
             Choice::Backup { backup, .. } => ordered.backup.as_deref() == Some(backup.name.as_str()),
+            Choice::Gone(name) => ordered.backup.as_ref() == Some(name),
             Choice::Fresh => ordered.backup.is_none(),
             Choice::Nothing(_) => false,
         }
@@ -137,12 +139,20 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
     };
     let mut etcds = Vec::new();
     let mut targets = Vec::new();
-    for (((catalog, queue), choice), seen) in catalogs.iter().zip(queues).zip(choices).zip(&look.etcds) {
-        let mut facts = of_etcd(catalog, &queue, &choice, context).await?;
+    let each = catalogs.iter().zip(queues).zip(choices).zip(&look.etcds);
+    for (index, (((catalog, queue), choice), seen)) in each.enumerate() {
+        let (mut facts, content) = of_etcd(catalog, &queue, &choice, context).await?;
         facts.alive = seen.etcd.clone();
         let queued = facts.adopted().map(|own| own.name.clone());
         let ordered = record.as_ref().and_then(|record| record.of(&catalog.store.etcd));
         let ordered = ordered.filter(|ordered| queue.is_empty() && is_the_same(ordered, &choice));
+        if let (EtcdSeen::Serving(answer), Some(content), None) = (&seen.etcd, &content, ordered) {
+            facts.losses = Some(if answer.leader {
+                eyes.losses(index, content).await
+            } else {
+                Told::NotKnown("it has no leader, since too few of its members are up".to_owned())
+            });
+        }
         targets.push(Target {
             catalog,
             ordered: ordered.cloned(),
@@ -183,25 +193,31 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
 fn api_ready(look: &Look) -> Told<bool> {
     match &look.api {
         ApiSeen::NotAsked(why) => Told::NotKnown(why.clone()),
-        seen => Told::Is(*seen == ApiSeen::Ready),
+        // Whoever answers 401 has an etcd behind it.
+        ApiSeen::Alive(_) => Told::Is(true),
+        seen => Told::Is(seen.ready() == Some(true)),
     }
 }
 
+/// And what the chosen backup holds.
 async fn of_etcd(
     catalog: &Catalog,
     queue: &[Found],
     choice: &Choice<'_>,
     context: &Context,
-) -> Result<EtcdFacts, AnyFailure> {
+) -> Result<(EtcdFacts, Option<Content>), AnyFailure> {
+    let mut content = None;
     let (wanted, manager) = match choice {
         Choice::Fresh => (Wanted::Fresh, Vec::new()),
         Choice::Nothing(reasons) => (Wanted::Nothing(reasons.clone()), Vec::new()),
+        Choice::Gone(name) => (Wanted::Nothing(vec![format!("{name} is gone")]), Vec::new()),
         Choice::Backup {
             backup,
             passed_over,
             good,
         } => {
-            let (facts, version) = of_backup(catalog, backup, passed_over, *good, context).await?;
+            let (facts, version, held) = of_backup(catalog, backup, passed_over, *good, context).await?;
+            content = held;
             let manager = match version {
                 Some(version) => manager(catalog, &version, context).await,
                 None => None,
@@ -212,7 +228,7 @@ async fn of_etcd(
     let control = queue::control_folder(catalog);
     let spec = file(context, &control.join(layout::CLUSTER_SPEC_FILE)).await?;
     let created = file(context, &control.join(layout::CLUSTER_CREATED_FILE)).await?;
-    Ok(EtcdFacts {
+    let facts = EtcdFacts {
         etcd: catalog.store.etcd.clone(),
         control: control.to_string(),
         wanted,
@@ -230,12 +246,21 @@ async fn of_etcd(
             .map(|found| QueuedFact {
                 name: found.name.clone(),
                 backup: found.backup().map(str::to_owned),
+                there: found.backup().is_ok_and(|name| is_there(catalog, name)),
             })
             .collect(),
         alive: EtcdSeen::NotAsked(String::new()),
+        losses: None,
         newest: catalog.latest().map(|backup| backup.name.created()),
         manager,
-    })
+    };
+    Ok((facts, content))
+}
+
+/// Whether a backup of this name is whole, in the store or where it is pinned.
+fn is_there(catalog: &Catalog, name: &str) -> bool {
+    let mut backups = catalog.backups.iter();
+    backups.any(|backup| backup.name.as_str() == name && backup.complete())
 }
 
 async fn of_backup(
@@ -244,7 +269,7 @@ async fn of_backup(
     passed_over: &[String],
     good: bool,
     context: &Context,
-) -> Result<(BackupFacts, Option<String>), AnyFailure> {
+) -> Result<(BackupFacts, Option<String>, Option<Content>), AnyFailure> {
     let session = &context.session;
     let looking = Looking {
         objects: session.objects(),
@@ -279,6 +304,7 @@ async fn of_backup(
             encrypted_by: encrypted_by(&examined),
         },
         version,
+        examined.snapshot.and_then(|snapshot| snapshot.content),
     ))
 }
 

@@ -303,7 +303,13 @@ impl EtcdKv for EtcdClient {
         Ok(self.read(key.to_vec(), Vec::new()).await?.keys.pop())
     }
 
-    async fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: u32) -> Result<KeyPage, EtcdError> {
+    async fn page(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: u32,
+        at: Option<i64>,
+    ) -> Result<KeyPage, EtcdError> {
         let key = match after {
             // The very next key in order.
             Some(after) => [after, &[0]].concat(),
@@ -314,6 +320,7 @@ impl EtcdKv for EtcdClient {
             key,
             range_end: end_of(prefix),
             limit: i64::from(limit),
+            revision: at.unwrap_or_default(),
             keys_only: true,
         };
         let answer: wire::RangeResponse = self.ask("read keys of", wire::RANGE, question).await?;
@@ -322,8 +329,9 @@ impl EtcdKv for EtcdClient {
             mod_revision: pair.mod_revision,
             lease: pair.lease,
         });
+        let now = answer.header.map(|header| header.revision).unwrap_or_default();
         Ok(KeyPage {
-            revision: answer.header.map(|header| header.revision).unwrap_or_default(),
+            revision: at.unwrap_or(now),
             keys: heads.collect(),
             more: answer.more,
         })

@@ -47,6 +47,9 @@ pub(super) struct RangeRequest {
     /// 0 for all.
     #[prost(int64, tag = "3")]
     pub(super) limit: i64,
+    /// 0 for now.
+    #[prost(int64, tag = "4")]
+    pub(super) revision: i64,
     #[prost(bool, tag = "8")]
     pub(super) keys_only: bool,
 }

@@ -288,7 +288,8 @@ impl Found {
     }
 }
 
-fn is_heartbeat(key: &ObjectKey<'_>) -> bool {
+/// Whether it comes, goes and changes all the time by itself.
+pub(crate) fn is_heartbeat(key: &ObjectKey<'_>) -> bool {
     HEARTBEATS.iter().any(|resource| key.is(resource)) || (!key.is_kubernetes() && key.name == CILIUM_HEARTBEAT)
 }
 

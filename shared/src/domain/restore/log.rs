@@ -70,7 +70,8 @@ impl LoopCause {
     pub const fn way_out(self) -> &'static str {
         match self {
             Self::BackupUnreadable | Self::RestoreFailed | Self::Unknown => {
-                "cancel the command and queue another backup, then restart the leader, which remembers what it has read: \
+                "if the backup went from the store, repeat `kubectl etcd-restore run`: it copies back the one that it has pinned; else cancel \
+                 the command and queue another backup, then restart the leader, which remembers what it has read: \
                  `kubectl etcd-restore cancel`, `queue`, `restart-etcd`; the old data lies in data-trashcan/ on the etcd volumes"
             }
             Self::UnknownVersion => {

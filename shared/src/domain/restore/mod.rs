@@ -2,6 +2,7 @@
 
 pub mod follow;
 pub mod log;
+pub mod losses;
 pub mod preflight;
 
 use jiff::Timestamp;

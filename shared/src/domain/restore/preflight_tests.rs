@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::restore::follow::Answer;
+use crate::domain::restore::losses::{LossCount, ResourceLosses};
 
 fn name(minute: u32) -> BackupName {
     format!("2026-11-22T15:{minute:02}:01Z-000001").parse().unwrap()
@@ -29,6 +30,7 @@ fn etcd(etcd: &str) -> EtcdFacts {
         spec_members: 3,
         commands: Vec::new(),
         alive: EtcdSeen::Silent("refused".to_owned()),
+        losses: None,
         newest: Some("2026-11-22T15:20:36Z".parse().unwrap()),
         manager: Vec::new(),
     }
@@ -112,12 +114,14 @@ fn every_refusal_comes_with_a_cure() {
             facts.etcds[0].commands = vec![QueuedFact {
                 name: "n".to_owned(),
                 backup: Ok(name(17).to_string()),
+                there: true,
             }];
         }),
         ("main queue", |facts| {
             facts.etcds[0].commands = vec![QueuedFact {
                 name: "n".to_owned(),
                 backup: Err("bad".to_owned()),
+                there: true,
             }];
         }),
         (" masters", |facts| facts.masters = Told::Is(vec!["i-1".to_owned()])),
@@ -166,6 +170,7 @@ fn the_very_restore_that_is_queued_is_gone_on_with() {
     facts.etcds[0].commands = vec![QueuedFact {
         name: "n".to_owned(),
         backup: Ok(name(18).to_string()),
+        there: true,
     }];
     assert!(blocked(&facts).is_empty());
     assert_eq!(facts.etcds[0].adopted().unwrap().name, "n");
@@ -173,6 +178,20 @@ fn the_very_restore_that_is_queued_is_gone_on_with() {
     let twice = facts.etcds[0].commands[0].clone();
     facts.etcds[0].commands.push(twice);
     assert_eq!(blocked(&facts), ["main queue"]);
+}
+
+#[test]
+fn a_command_whose_backup_is_gone_is_said_to_be_tried_for_ever() {
+    let mut facts = facts();
+    facts.etcds[0].commands = vec![QueuedFact {
+        name: "n".to_owned(),
+        backup: Ok(name(17).to_string()),
+        there: false,
+    }];
+    let found = checks(&facts, now());
+    let queue = found.iter().find(|check| check.blocks()).unwrap();
+    assert!(queue.message.contains("neither in the store nor pinned"), "{queue:?}");
+    assert!(queue.cure.as_ref().unwrap().contains("cancel main=n"), "{queue:?}");
 }
 
 #[test]
@@ -190,6 +209,37 @@ fn a_living_etcd_is_named_and_so_is_what_is_lost() {
         check.message.contains("everything after 2026-11-22T15:18:01Z is lost"),
         "{check:?}"
     );
+    // As far as it could be compared.
+    let losses = Losses {
+        backup_revision: 400,
+        living_revision: 900,
+        complete: true,
+        same_history: true,
+        total: LossCount {
+            gone: 0,
+            new: 3,
+            changed: Some(0),
+        },
+        resources: vec![ResourceLosses {
+            resource: "secrets".to_owned(),
+            count: LossCount {
+                gone: 0,
+                new: 3,
+                changed: Some(0),
+            },
+        }],
+        heartbeats: Vec::new(),
+    };
+    facts.etcds[0].losses = Some(Told::Is(losses));
+    assert_eq!(
+        lost(&facts.etcds[0]),
+        "everything after 2026-11-22T15:18:01Z is lost: 3 objects made since go (3 secrets)"
+    );
+    facts.etcds[0].losses = Some(Told::NotKnown("no answer".to_owned()));
+    let found = checks(&facts, now());
+    let untold = found.iter().find(|check| check.name == "losses").unwrap();
+    assert_eq!((untold.ok, untold.severity), (false, Severity::Info));
+    assert!(untold.message.ends_with("could not be asked: no answer"), "{untold:?}");
     // Out of sight, and the API tells.
     facts.etcds[0].alive = EtcdSeen::NotAsked("no way".to_owned());
     facts.api_ready = Told::Is(true);

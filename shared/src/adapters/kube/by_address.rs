@@ -1,0 +1,63 @@
+//! The API of a kubeconfig by the address of one of its servers: its name may lead nowhere, or to a master that is no more.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::Uri;
+use kube::Config;
+use tokio::time::timeout;
+
+use super::{KubeClient, KubeOptions};
+use crate::ports::cluster_api::{ApiPlace, KubeError, KubeErrorKind};
+
+/// A name that every API server's certificate has; kops' have no address of the node.
+const CERTIFIED: &str = "kubernetes.default.svc";
+
+impl KubeClient {
+    /// Where the kubeconfig's API is to be found, and where its name leads at the moment.
+    ///
+    /// # Errors
+    /// As of [`KubeClient::connect`].
+    pub async fn place(options: &KubeOptions) -> Result<ApiPlace, KubeError> {
+        let config = Self::config(options).await?;
+        let url = &config.cluster_url;
+        let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = url.port_u16().unwrap_or(443);
+        let found = timeout(options.timeout, tokio::net::lookup_host((host.clone(), port))).await;
+        let addresses = match found {
+            Ok(Ok(found)) => {
+                let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+                addresses.sort();
+                addresses.dedup();
+                Ok(addresses)
+            }
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", options.timeout.as_secs())),
+        };
+        Ok(ApiPlace { host, port, addresses })
+    }
+
+    /// The API server at this address, with the kubeconfig's CA and credentials. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// As of [`KubeClient::connect`]; and where the kubeconfig does not verify who answers: credentials are not shown to an
+    /// address that may be somebody else's by now.
+    pub async fn at(options: &KubeOptions, address: IpAddr, port: u16) -> Result<Self, KubeError> {
+        let mut config = Self::config(options).await?;
+        let server = format!("https://{}/", SocketAddr::new(address, port));
+        let refused = |why: &str| KubeError {
+            action: "connect to".to_owned(),
+            server: server.clone(),
+            kind: KubeErrorKind::Config(why.to_owned()),
+        };
+        if !verifies(&config) {
+            return Err(refused("the kubeconfig does not say how to verify it"));
+        }
+        config.cluster_url = server.parse::<Uri>().map_err(|error| refused(&error.to_string()))?;
+        config.tls_server_name = Some(CERTIFIED.to_owned());
+        Self::of_config(config, options.timeout)
+    }
+}
+
+fn verifies(config: &Config) -> bool {
+    !config.accept_invalid_certs && config.cluster_url.scheme_str() == Some("https")
+}
