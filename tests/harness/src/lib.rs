@@ -21,7 +21,7 @@ pub use command::{Cmd, Ended};
 pub use components::EtcdVersion;
 pub use error::Error;
 pub use pki::{Ca, KeyKind, Usage};
-pub use proxy::{Fault, Proxy, Recorded, Rule, Victim};
+pub use proxy::{Fault, Gate, Proxy, Recorded, Rule, Victim};
 pub use servers::{
     Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, LoadBalancer, Moto, Pod, Put, S3, SeaweedFs,
     ServerTls, Sshd, Stored, admin_kubeconfig,

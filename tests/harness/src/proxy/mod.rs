@@ -66,6 +66,17 @@ pub enum Fault {
     HangUp,
     /// Let the server answer, and break the connection instead of passing the answer on.
     LoseAnswer,
+    /// Let the server answer, and keep the answer until the client is tired of waiting.
+    HoldAnswer,
+    /// Wait until the test opens the gate, then let the server answer.
+    Wait(Gate),
+    /// Let the server answer, and show a volume that is free as one that hangs in `detaching`.
+    StillDetaching {
+        /// The volume.
+        volume: String,
+        /// The instance that it does not get off.
+        instance: String,
+    },
     /// Kill a process before the server gets the request.
     KillBefore(Victim),
     /// Let the server carry the request out, then kill a process before it learns so.
@@ -97,6 +108,45 @@ impl Victim {
             }
             pid = self.0.1.wait(pid).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+}
+
+/// A gate that a request stands before until the test opens it: for what happens in the world meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<(Mutex<Standing>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Standing {
+    reached: bool,
+    open: bool,
+}
+
+impl Gate {
+    /// Waits until a request stands before it; `false` where none comes for two minutes.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        self.wait(|standing| standing.reached)
+    }
+
+    /// Lets all pass, from now on.
+    pub fn open(&self) {
+        lock(&self.0.0).open = true;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        lock(&self.0.0).reached = true;
+        self.0.1.notify_all();
+        self.wait(|standing| standing.open);
+    }
+
+    fn wait(&self, done: impl Fn(&Standing) -> bool) -> bool {
+        let waited = self
+            .0
+            .1
+            .wait_timeout_while(lock(&self.0.0), Duration::from_secs(120), |standing| !done(standing));
+        let (standing, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        done(&standing)
     }
 }
 

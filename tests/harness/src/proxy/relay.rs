@@ -26,7 +26,7 @@ pub(super) fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
         let request = recorded(&head, &body);
         let fault = shared.fault(&request);
         shared.begin(request.clone());
-        let goes_on = answer(head, body, &request, fault, &mut to_client, shared);
+        let goes_on = answer(head, body, &request, fault, &mut from_client, &mut to_client, shared);
         shared.end();
         if !goes_on? {
             return Ok(());
@@ -60,6 +60,7 @@ fn answer(
     body: Vec<u8>,
     request: &Recorded,
     fault: Option<Fault>,
+    from_client: &mut impl BufRead,
     to_client: &mut impl Write,
     shared: &Shared,
 ) -> io::Result<bool> {
@@ -71,6 +72,22 @@ fn answer(
             exchange(head, &body, shared)?;
             return Ok(false);
         }
+        Some(Fault::HoldAnswer) => {
+            exchange(head, &body, shared)?;
+            // The client never says more on this connection: what ends is its patience.
+            io::copy(from_client, &mut io::sink())?;
+            return Ok(false);
+        }
+        Some(Fault::StillDetaching { volume, instance }) => {
+            let (answer, text) = exchange(head, &body, shared)?;
+            write_xml(
+                &answer.first,
+                &aws::still_detaching(&text, &volume, &instance),
+                to_client,
+            )?;
+            return Ok(true);
+        }
+        Some(Fault::Wait(gate)) => gate.pass(),
         Some(Fault::KillBefore(victim)) => {
             victim.kill();
             return Ok(false);
