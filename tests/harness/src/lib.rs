@@ -15,6 +15,7 @@ pub mod run;
 pub mod servers;
 pub mod stand_in;
 pub mod store;
+pub mod wire;
 
 pub use aws::{AwsAccount, KopsCluster};
 pub use command::{Cmd, Ended};
@@ -30,3 +31,4 @@ pub use stand_in::{
     ContainerRuntime, ControlLoopOptions, ControlLoopStandIn, EtcdManagerStandIn, HoldAt, ManagerStore, MasterStandIn,
     MastersStandIn,
 };
+pub use wire::{Wire, WireFault};

@@ -12,8 +12,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustls::ServerConfig;
+
 use self::aws::Pending;
 use crate::error::Error;
+use crate::https;
+use crate::pki::{Ca, Usage};
 use crate::servers::S3;
 
 /// One request that came.
@@ -226,6 +230,7 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     upstream: String,
+    tls: Option<Arc<ServerConfig>>,
     ended: AtomicBool,
     recorded: Mutex<Vec<Recorded>>,
     rules: Mutex<Vec<Rule>>,
@@ -240,6 +245,19 @@ impl Proxy {
     /// # Errors
     /// When no port is free.
     pub fn start(server: &impl S3) -> Result<Self, Error> {
+        Self::start_with(server, None)
+    }
+
+    /// The same for clients that speak TLS, as with AWS itself; `ca` signs its certificate.
+    ///
+    /// # Errors
+    /// When no port is free, or no certificate can be made.
+    pub fn start_tls(server: &impl S3, ca: &Ca) -> Result<Self, Error> {
+        let issued = ca.issue(Usage::Server)?;
+        Self::start_with(server, Some(https::server(&issued.certificate, &issued.key)?))
+    }
+
+    fn start_with(server: &impl S3, tls: Option<Arc<ServerConfig>>) -> Result<Self, Error> {
         let upstream = server.endpoint().trim_start_matches("http://").to_owned();
         let bound = |source: io::Error| Error::Start {
             program: "the proxy".to_owned(),
@@ -249,6 +267,7 @@ impl Proxy {
         let address = listener.local_addr().map_err(bound)?;
         let shared = Arc::new(Shared {
             upstream,
+            tls,
             ended: AtomicBool::new(false),
             recorded: Mutex::default(),
             rules: Mutex::default(),
@@ -305,7 +324,8 @@ impl Proxy {
 
 impl S3 for Proxy {
     fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 }
 
