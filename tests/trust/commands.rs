@@ -85,9 +85,6 @@ const fn after(row: Row, first: &'static str) -> Row {
     }
 }
 
-/// The newest backups of the healthy fixture, and one before the accident in it.
-pub const MAIN: &str = "2026-11-22T15:20:36Z-000001";
-
 /// All of them.
 pub const ROWS: &[Row] = &[
     row("etcd-backups list", "-o json", &[S3], &[]),

@@ -106,12 +106,8 @@ fn attempt(world: &World, row: &'static Row, cell: Option<Cell>) -> Tried {
         None => (Lines::straight(world), None, None),
     };
     let begun = Instant::now();
-    let words = row.words().chain(row.arguments.split_whitespace()).map(str::to_owned);
-    let ended: Result<Ended, String> = place
-        .cmd(words, &lines)
-        .limit(GUARD)
-        .run()
-        .map_err(|error| error.to_string());
+    let ended: Result<Ended, String> =
+        place.command(&lines).limit(GUARD).run().map_err(|error| error.to_string());
     Tried {
         ended: ended.map(|ended| {
             let neutral = |text: &str| {

@@ -11,6 +11,7 @@
 
 mod commands;
 mod faults;
+mod permissions;
 mod place;
 mod plugins;
 mod world;

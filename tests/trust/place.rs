@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use harness::store::CLUSTER;
-use harness::{AwsAccount, Cmd, Ended, KopsCluster, S3, admin_kubeconfig};
+use harness::{AwsAccount, Cmd, KopsCluster, S3, admin_kubeconfig};
 use tempfile::TempDir;
 
 use crate::commands::{self, Own, Row, Target};
@@ -87,9 +87,9 @@ impl<'a> Place<'a> {
     }
 
     /// The command of the row, as an operator calls it, over these lines.
-    pub fn run(&self, lines: &Lines) -> Result<Ended, harness::Error> {
+    pub fn command(&self, lines: &Lines) -> Cmd {
         let words = self.row.words().chain(self.row.arguments.split_whitespace());
-        self.cmd(words.map(str::to_owned), lines).run()
+        self.cmd(words.map(str::to_owned), lines)
     }
 
     /// The plugin of the row with these words, in which `{etcd}` and `{prefix}` stand for what they are here.

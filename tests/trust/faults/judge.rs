@@ -32,7 +32,8 @@ const GOES_ON: [(&str, &[Target]); 7] = [
     ("etcd-restore runbook", &[Target::Ec2]),
     ("kops-wipe-masters", &[Target::Etcd, Target::Api]),
 ];
-const SAYS_SO: [&str; 8] = [
+const SAYS_SO: [&str; 9] = [
+    "\"unseen\": [\n",
     "out of sight",
     "could not be asked",
     "could not be seen",
