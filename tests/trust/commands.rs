@@ -152,17 +152,22 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         "etcd-restore restart-etcd",
-        "--etcd main --yes --confirm super.k8s.local",
+        "--etcd main --yes --confirm super.k8s.local --ssh-address private",
         &[Ec2],
         &[Turn],
     ),
     row(
         "etcd-restore restart-kubelet",
-        "--yes --ready-timeout 0",
+        "--yes --ready-timeout 0 --ssh-address private",
         &[Ec2],
         &[Turn],
     ),
-    row("etcd-restore logs", "etcd --no-follow", &[Ec2], &[]),
+    row(
+        "etcd-restore logs",
+        "etcd --no-follow --ssh-address private",
+        &[Ec2],
+        &[],
+    ),
     row(
         "etcd-restore cleanup nodes",
         "--observe 1s --yes -o json",
@@ -171,7 +176,7 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         "etcd-restore cleanup events",
-        "--etcd main --etcd-prefix {prefix} --yes -o json {etcd}",
+        "--etcd-prefix {prefix} --yes -o json {etcd}",
         &[S3, Etcd],
         &[Keys],
     ),
@@ -260,8 +265,12 @@ pub fn flags(row: &Row, bucket: &str) -> Vec<String> {
 /// The flags to etcd.
 pub fn etcd_flags(row: &Row, endpoint: &str) -> Vec<String> {
     let named = match row.name {
-        "masterleases list" | "masterleases check" | "masterleases prune" | "masterleases undo"
-        | "etcd-backups take" => endpoint.to_owned(),
+        "masterleases list"
+        | "masterleases check"
+        | "masterleases prune"
+        | "masterleases undo"
+        | "etcd-backups take"
+        | "etcd-restore cleanup events" => endpoint.to_owned(),
         _ => format!("main={endpoint}"),
     };
     ["--via", "direct", "--endpoints", &named, "--etcd-timeout", "3s"]

@@ -56,8 +56,8 @@ const AT_ONCE: usize = 12;
 const GUARD: Duration = Duration::from_secs(150);
 
 /// The line under this fault, and what has to be kept for as long as it is used.
-fn lay(world: &World, (target, fault): Cell) -> (Lines, Option<Wire>, Option<Proxy>) {
-    let mut lines = Lines::straight(world);
+fn lay(world: &World, row: &Row, (target, fault): Cell) -> (Lines, Option<Wire>, Option<Proxy>) {
+    let mut lines = Lines::straight(world, row);
     if fault == Fault::Busy {
         let busy = Proxy::start_tls(&world.moto, &world.ca).unwrap();
         busy.inject(Rule::always("", "", Rule::error(503, "SlowDown")));
@@ -102,12 +102,15 @@ fn attempt(world: &World, row: &'static Row, cell: Option<Cell>) -> Tried {
     let place = Place::new(world, row);
     let before = place.state();
     let (lines, _wire, _busy) = match cell {
-        Some(cell) => lay(world, cell),
-        None => (Lines::straight(world), None, None),
+        Some(cell) => lay(world, row, cell),
+        None => (Lines::straight(world, row), None, None),
     };
     let begun = Instant::now();
-    let ended: Result<Ended, String> =
-        place.command(&lines).limit(GUARD).run().map_err(|error| error.to_string());
+    let ended: Result<Ended, String> = place
+        .command(&lines)
+        .limit(GUARD)
+        .run()
+        .map_err(|error| error.to_string());
     Tried {
         ended: ended.map(|ended| {
             let neutral = |text: &str| {
@@ -115,7 +118,8 @@ fn attempt(world: &World, row: &'static Row, cell: Option<Cell>) -> Tried {
                 let text = text
                     .replace(place.account.key(), "KEY")
                     .replace(&place.home.path().display().to_string(), "HOME");
-                text.replace(&format!(":{}", lines.etcd), ":ETCD")
+                let text = text.replace(&format!(":{}", lines.etcd), ":ETCD");
+                without_seconds(&text.replace(&format!(":{}", lines.api), ":API"))
             };
             (ended.exit_code(), neutral(&ended.stdout), neutral(&ended.stderr))
         }),
@@ -123,6 +127,14 @@ fn attempt(world: &World, row: &'static Row, cell: Option<Cell>) -> Tried {
         before,
         after: place.state(),
     }
+}
+
+/// A lease has less to live each time.
+fn without_seconds(text: &str) -> String {
+    let kept = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("\"ttlSeconds\":"));
+    kept.flat_map(|line| [line, "\n"]).collect()
 }
 
 fn cells(row: &Row) -> Vec<Cell> {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use harness::store::CLUSTER;
-use harness::{Proxy, S3, paths};
+use harness::{AwsAccount, Proxy, S3, paths};
 
 use crate::commands::{Own, ROWS, Row, Target};
 use crate::place::{Lines, Place};
@@ -109,13 +109,13 @@ const MORE: &[Row] = &[
         arguments: "-o json",
         uses: &[Target::S3, Target::Ec2],
         own: &[Own::Cluster, Own::Store],
-        first: Some("--yes --confirm super.k8s.local --poll 200ms"),
+        first: None,
     },
 ];
 
 /// What each command asks of AWS, over lines that write it down.
 fn record(world: &World, row: &'static Row) -> BTreeSet<Call> {
-    let place = Place::new(world, row);
+    let mut place = Place::new(world, row);
     let (s3, ec2) = (
         Proxy::start_tls(&world.moto, &world.ca).unwrap(),
         Proxy::start_tls(&world.moto, &world.ca).unwrap(),
@@ -123,10 +123,12 @@ fn record(world: &World, row: &'static Row) -> BTreeSet<Call> {
     let lines = Lines {
         s3: s3.endpoint(),
         ec2: ec2.endpoint(),
-        ..Lines::straight(world)
+        ..Lines::straight(world, row)
     };
     if row.name.contains("snapshot-then-delete") {
         outlive_its_group(&place);
+    } else if row.name == "kops-wipe-masters" && row.changes() {
+        place.account = AwsAccount::another(&world.moto, "800000000001").unwrap();
     }
     let ended = place.command(&lines).run().unwrap();
     assert!(
@@ -136,7 +138,11 @@ fn record(world: &World, row: &'static Row) -> BTreeSet<Call> {
         ended.exit_code(),
         ended.stderr
     );
-    let of_store = s3.requests().iter().flat_map(|request| of_s3(request, &place.bucket)).collect::<Vec<_>>();
+    let of_store = s3
+        .requests()
+        .iter()
+        .flat_map(|request| of_s3(request, &place.bucket))
+        .collect::<Vec<_>>();
     let of_machines = ec2.requests().iter().flat_map(of_aws).collect::<Vec<_>>();
     of_store.into_iter().chain(of_machines).collect()
 }
@@ -181,7 +187,10 @@ fn each_policy_allows_what_its_commands_call_and_nothing_else() {
             for call in &called[name] {
                 used.insert(call.action.clone());
                 if !policy.allows(call, CLUSTER) {
-                    wrong.push(format!("{} does not allow {name} {} {}", group.policy, call.action, call.on));
+                    wrong.push(format!(
+                        "{} does not allow {name} {} {}",
+                        group.policy, call.action, call.on
+                    ));
                 }
             }
         }
@@ -202,7 +211,11 @@ fn table(called: &BTreeMap<&'static str, BTreeSet<Call>>) -> String {
             let actions: BTreeSet<&str> = called[name].iter().map(|call| call.action.as_str()).collect();
             let actions: Vec<&str> = actions.into_iter().collect();
             let role = rbac::role_of(name).map_or("–".to_owned(), |role| format!("`{role}.yaml`"));
-            text.push_str(&format!("| `{name}` | `{}.json` | {} | {role} |\n", group.policy, actions.join(", ")));
+            text.push_str(&format!(
+                "| `{name}` | `{}.json` | {} | {role} |\n",
+                group.policy,
+                actions.join(", ")
+            ));
         }
     }
     text

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::commands::{self, Own, Row, Target};
 use crate::plugins;
-use crate::world::{BUCKET, GONE, PREFIX, World};
+use crate::world::{BUCKET, GONE, PREFIX, World, make_keys, port};
 
 /// Where each server is reached from here.
 #[derive(Clone, Debug)]
@@ -21,11 +21,15 @@ pub struct Lines {
 
 impl Lines {
     /// Nothing between us and the servers.
-    pub fn straight(world: &World) -> Self {
+    pub fn straight(world: &World, row: &Row) -> Self {
+        let etcd = match row.own.contains(&Own::Keys) {
+            true => &world.changed_etcd,
+            false => &world.etcd,
+        };
         Self {
             s3: world.s3.endpoint(),
             ec2: world.ec2.endpoint(),
-            etcd: world.etcd_port(),
+            etcd: port(etcd.tls_endpoint().unwrap()),
             api: world.api.port(),
         }
     }
@@ -57,7 +61,7 @@ impl<'a> Place<'a> {
             prefix: PREFIX.to_owned(),
             account: world.account.clone(),
             home: tempfile::tempdir().unwrap(),
-            called: (0..3).map(|at| called(world, at)).collect(),
+            called: (0..4).map(|at| called(world, at)).collect(),
         };
         if owns(Own::Store) {
             place.bucket = format!("state-{number:05}");
@@ -65,7 +69,7 @@ impl<'a> Place<'a> {
         }
         if owns(Own::Keys) {
             place.prefix = format!("/trial-{number:05}");
-            world.make_keys(&place.prefix);
+            make_keys(&world.changed_etcd, &place.prefix);
         }
         if owns(Own::Cluster) {
             place.account = AwsAccount::another(&world.moto, &format!("9{number:011}")).unwrap();
@@ -81,7 +85,7 @@ impl<'a> Place<'a> {
         }
         if let Some(first) = row.first {
             let words = first.split(' ').map(str::to_owned);
-            let _ = place.cmd(words, &Lines::straight(world)).run().unwrap().success();
+            let _ = place.cmd(words, &Lines::straight(world, row)).run().unwrap().success();
         }
         place
     }
@@ -135,6 +139,7 @@ impl<'a> Place<'a> {
     /// Shortly after the last backup; hours later for a wipe; in a while for Nodes, whose API has a clock of its own.
     fn now(&self) -> &'static str {
         match self.row.name {
+            "kops-wipe-masters audit" => "2026-11-22T15:21:36Z",
             name if name.starts_with("kops-wipe-masters") => "2026-11-22T18:20:00Z",
             "etcd-restore cleanup nodes" | "etcd-restore cleanup workers" => "2027-11-22T15:21:36Z",
             _ => "2026-11-22T15:21:36Z",
@@ -151,20 +156,21 @@ impl<'a> Place<'a> {
                 Own::Store => state.extend(self.objects()),
                 Own::Cluster => {
                     let picture = self.account.picture().unwrap().0;
-                    state.extend(
-                        picture
-                            .into_iter()
-                            .map(|(id, what)| without_ids(&format!("{id} {what}"))),
-                    );
+                    let text = |(id, what)| without_ids(&format!("{id} {what}")).replace(&self.bucket, "BUCKET");
+                    state.extend(picture.into_iter().map(text));
                 }
                 Own::Keys => {
-                    let keys = self.world.etcd.keys(format!("{}/", self.prefix).as_bytes()).unwrap();
+                    let keys = self
+                        .world
+                        .changed_etcd
+                        .keys(format!("{}/", self.prefix).as_bytes())
+                        .unwrap();
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&self.prefix, "");
                     state.extend(keys.iter().map(|key| format!("{} {}", text(&key.key), key.lease == 0)));
                 }
                 Own::Turn => {
                     state.extend(self.world.nodes().iter().map(|name| without_ids(name)));
-                    let calls = (0..3).map(|at| called(self.world, at));
+                    let calls = (0..4).map(|at| called(self.world, at));
                     state.extend(
                         calls
                             .zip(&self.called)
@@ -188,9 +194,7 @@ impl<'a> Place<'a> {
             from.split('<').next().unwrap_or_default().to_owned()
         };
         let objects = listed.split("<Contents>").skip(1);
-        objects
-            .map(|object| format!("{} {}", field(object, "Key"), field(object, "Size")))
-            .collect()
+        objects.map(|object| field(object, "Key")).collect()
     }
 }
 

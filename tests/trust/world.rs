@@ -31,8 +31,10 @@ pub struct World {
     pub s3: Proxy,
     pub ec2: Proxy,
     pub etcd: Etcd,
+    /// Another one like it, whose keys are changed.
+    pub changed_etcd: Etcd,
     _etcd_tls: ServerTls,
-    _data: TempDir,
+    _data: [TempDir; 2],
     pub api: KubeApiServer,
     pub api_ca: Ca,
     _api_etcd: Etcd,
@@ -52,9 +54,8 @@ impl World {
         let built = KopsCluster::new(CLUSTER).build(&account).unwrap();
         let store = tempfile::tempdir().unwrap();
         store::make_state_store(store.path(), "s3://a-bucket", "state-store-restored").unwrap();
-        let data = tempfile::tempdir().unwrap();
         let healthy = "backups/etcd/main/2026-11-22T15:18:01Z-000001/etcd.backup.gz";
-        let data_dir = Some(backup::restore(&store.path().join(CLUSTER).join(healthy), data.path()).unwrap());
+        let healthy = store.path().join(CLUSTER).join(healthy);
         let keyset = store
             .path()
             .join(CLUSTER)
@@ -62,7 +63,15 @@ impl World {
         let clients_ca = Ca::from_keyset(&fs::read_to_string(keyset).unwrap()).unwrap();
         let etcd_tls = ServerTls::new(&clients_ca, &[&clients_ca]).unwrap();
         let version = EtcdVersion::V3_6;
-        let etcd = Etcd::start_tls_with(&EtcdOptions { version, data_dir }, &etcd_tls).unwrap();
+        let start = || {
+            let data = tempfile::tempdir().unwrap();
+            let data_dir = Some(backup::restore(&healthy, data.path()).unwrap());
+            (
+                Etcd::start_tls_with(&EtcdOptions { version, data_dir }, &etcd_tls).unwrap(),
+                data,
+            )
+        };
+        let ((etcd, data), (changed_etcd, changed_data)) = (start(), start());
         let api_ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
         let api_etcd = Etcd::start(version).unwrap();
         let options = KubeApiServerOptions {
@@ -71,7 +80,9 @@ impl World {
             advertise: "10.245.21.57",
         };
         let api = KubeApiServer::start(&api_etcd, &options).unwrap();
-        let ips: Vec<&str> = built.masters.iter().map(|master| master.private_ip.as_str()).collect();
+        // The masters, and the machine of the group of API servers.
+        let machines = built.masters.iter().chain(built.others.get(1));
+        let ips: Vec<&str> = machines.map(|machine| machine.private_ip.as_str()).collect();
         let masters = MastersStandIn::start(&ips, ContainerRuntime::Containerd).unwrap();
         let peers: Vec<(&str, &str)> = ips.iter().copied().zip(["a", "b", "c"]).collect();
         for (at, ip) in ips.iter().enumerate() {
@@ -98,8 +109,9 @@ impl World {
             built,
             ca,
             etcd,
+            changed_etcd,
             _etcd_tls: etcd_tls,
-            _data: data,
+            _data: [data, changed_data],
             api,
             api_ca,
             _api_etcd: api_etcd,
@@ -108,7 +120,7 @@ impl World {
             folder,
         };
         world.make_bucket(BUCKET);
-        world.make_keys(PREFIX);
+        make_keys(&world.etcd, PREFIX);
         for master in &world.built.masters {
             world.make_node(&master.instance);
         }
@@ -129,27 +141,6 @@ impl World {
             fs::write(path, text).unwrap();
         }
         self.moto.upload_folder(bucket, "", copy.path()).unwrap();
-    }
-
-    /// What a restore leaves below a prefix: a masterlease that never expires beside a living one, and events of both kinds.
-    pub fn make_keys(&self, prefix: &str) {
-        let lease = self.etcd.grant_lease(3600).unwrap();
-        let put = |path: &str, value: &str, lease: i64| Put {
-            lease,
-            ..Put::new(format!("{prefix}{path}"), value)
-        };
-        let both = r#"{"subsets":[{"addresses":[{"ip":"10.245.21.9"},{"ip":"10.245.21.57"}],"ports":[{"port":443}]}]}"#;
-        let one = |ip: &str| format!(r#"{{"subsets":[{{"addresses":[{{"ip":"{ip}"}}]}}]}}"#);
-        let mut puts = vec![
-            put("/masterleases/10.245.21.9", &one("10.245.21.9"), 0),
-            put("/masterleases/10.245.21.57", &one("10.245.21.57"), lease),
-            put("/services/endpoints/default/kubernetes", both, 0),
-        ];
-        for number in 0..40 {
-            let lease = if number % 4 == 0 { lease } else { 0 };
-            puts.push(put(&format!("/events/shop/event-{number}"), "x", lease));
-        }
-        self.etcd.put(&puts).unwrap();
     }
 
     /// A Node, whose instance AWS has or not.
@@ -174,11 +165,6 @@ impl World {
             .collect()
     }
 
-    /// etcd's TLS port.
-    pub fn etcd_port(&self) -> u16 {
-        port(self.etcd.tls_endpoint().unwrap())
-    }
-
     /// Where the CA of AWS' certificates lies.
     pub fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.crt")
@@ -192,6 +178,27 @@ impl World {
             self.folder.path().join("bin").display()
         )
     }
+}
+
+/// What a restore leaves below a prefix: a masterlease that never expires beside a living one, and events of both kinds.
+pub fn make_keys(etcd: &Etcd, prefix: &str) {
+    let lease = etcd.grant_lease(3600).unwrap();
+    let put = |path: &str, value: &str, lease: i64| Put {
+        lease,
+        ..Put::new(format!("{prefix}{path}"), value)
+    };
+    let both = r#"{"subsets":[{"addresses":[{"ip":"10.245.21.9"},{"ip":"10.245.21.57"}],"ports":[{"port":443}]}]}"#;
+    let one = |ip: &str| format!(r#"{{"subsets":[{{"addresses":[{{"ip":"{ip}"}}]}}]}}"#);
+    let mut puts = vec![
+        put("/masterleases/10.245.21.9", &one("10.245.21.9"), 0),
+        put("/masterleases/10.245.21.57", &one("10.245.21.57"), lease),
+        put("/services/endpoints/default/kubernetes", both, 0),
+    ];
+    for number in 0..40 {
+        let lease = if number % 4 == 0 { lease } else { 0 };
+        puts.push(put(&format!("/events/shop/event-{number}"), "x", lease));
+    }
+    etcd.put(&puts).unwrap();
 }
 
 /// The port of a URL.

@@ -21,10 +21,19 @@ fn call(action: impl Into<String>, on: impl Into<String>) -> Call {
 /// Of S3, as its reference has them under "Actions, resources, and condition keys". A copy reads its source, too.
 pub fn of_s3(request: &Recorded, bucket: &str) -> Vec<Call> {
     let path = decode(&request.path);
-    let key = path.trim_start_matches('/').strip_prefix(bucket).unwrap_or_default().trim_start_matches('/');
+    let key = path
+        .trim_start_matches('/')
+        .strip_prefix(bucket)
+        .unwrap_or_default()
+        .trim_start_matches('/');
     let object = format!("BUCKET/{key}");
     let on_bucket = |action: &str| vec![call(format!("s3:{action}"), "BUCKET")];
-    let asks = |what: &str| request.query.split('&').any(|part| part.split('=').next() == Some(what));
+    let asks = |what: &str| {
+        request
+            .query
+            .split('&')
+            .any(|part| part.split('=').next() == Some(what))
+    };
     if key.is_empty() {
         return match request.method.as_str() {
             "GET" if asks("encryption") => on_bucket("GetEncryptionConfiguration"),
@@ -41,7 +50,10 @@ pub fn of_s3(request: &Recorded, bucket: &str) -> Vec<Call> {
             let mut calls = vec![call("s3:PutObject", object)];
             if let Some(source) = request.header("x-amz-copy-source") {
                 let source = decode(source);
-                let key = source.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key);
+                let key = source
+                    .trim_start_matches('/')
+                    .split_once('/')
+                    .map_or("", |(_, key)| key);
                 calls.push(call("s3:GetObject", format!("BUCKET/{key}")));
             }
             if request.header("x-amz-acl").is_some() {

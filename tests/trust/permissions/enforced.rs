@@ -2,7 +2,7 @@
 //! command is refused, and says by what.
 
 use harness::store::{self, CLUSTER};
-use harness::{AwsAccount, Ended, Moto, S3, http};
+use harness::{AwsAccount, Ended, KopsCluster, Moto, S3, http};
 
 use super::policy::Policy;
 use crate::plugins;
@@ -24,6 +24,12 @@ impl Enforcing {
         store::make_state_store(folder.path(), &format!("s3://{BUCKET}"), "state-store-restored").unwrap();
         moto.upload_folder(BUCKET, "", folder.path()).unwrap();
         let account = AwsAccount::of(&moto);
+        // A queue of three members wants three masters.
+        let cluster = KopsCluster {
+            workers: false,
+            ..KopsCluster::new(CLUSTER)
+        };
+        cluster.build(&account).unwrap();
         let user = [("UserName", "operator")];
         account.iam("CreateUser", &user).unwrap();
         let made = account.iam("CreateAccessKey", &user).unwrap();
@@ -78,7 +84,11 @@ const RESTORE: &str = "kubectl-etcd-restore";
 const GROUPS: [(&str, &[(&str, &str)]); 3] = [
     (
         "etcd-backups-read",
-        &[(BACKUPS, "list"), (BACKUPS, "verify main=latest"), (BACKUPS, "download main=latest file")],
+        &[
+            (BACKUPS, "list"),
+            (BACKUPS, "verify main=latest"),
+            (BACKUPS, "download main=latest file"),
+        ],
     ),
     (
         "etcd-backups-pin",
@@ -93,22 +103,41 @@ const GROUPS: [(&str, &[(&str, &str)]); 3] = [
     ),
 ];
 
+/// Where nobody tells whether the bucket encrypts by itself, AES256 is asked for, as kops does.
+const WITHOUT_IT_TOO: &str = "s3:GetEncryptionConfiguration";
+
 #[test]
 fn s3_is_refused_without_each_action() {
     let enforcing = Enforcing::new();
     for (name, commands) in GROUPS {
         let policy = Policy::read(name);
         enforcing.grant(&policy);
-        let all = || commands.iter().map(|command| enforcing.run(*command)).collect::<Vec<_>>();
+        let all = || {
+            commands
+                .iter()
+                .map(|command| enforcing.run(*command))
+                .collect::<Vec<_>>()
+        };
         for ended in all() {
-            assert_eq!(ended.exit_code(), Some(0), "{name}: {}\n{}", ended.command, ended.stderr);
+            assert_eq!(
+                ended.exit_code(),
+                Some(0),
+                "{name}: {}\n{}",
+                ended.command,
+                ended.stderr
+            );
         }
         for action in policy.actions().iter().filter(|action| action.starts_with("s3:")) {
             enforcing.grant(&policy.without(action));
             let refused: Vec<Ended> = all().into_iter().filter(|ended| ended.exit_code() != Some(0)).collect();
+            if action == WITHOUT_IT_TOO {
+                assert!(refused.is_empty(), "{name}: {refused:#?}");
+                continue;
+            }
             let said: Vec<&str> = refused.iter().map(|ended| ended.stderr.as_str()).collect();
             assert!(
-                said.iter().any(|said| said.contains(action.as_str()) && said.contains(BUCKET)),
+                said.iter()
+                    .any(|said| said.contains(action.as_str()) && said.contains(BUCKET)),
                 "{name} without {action}: {said:#?}"
             );
             // What a command left behind that was refused half-way.

@@ -14,7 +14,9 @@ pub struct Policy {
 
 impl Policy {
     pub fn read(name: &str) -> Self {
-        let path = paths::root().join("krew-manifests/permissions").join(format!("{name}.json"));
+        let path = paths::root()
+            .join("krew-manifests/permissions")
+            .join(format!("{name}.json"));
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Self {
             document: serde_json::from_str(&text).unwrap(),
@@ -27,7 +29,9 @@ impl Policy {
 
     /// All that it names.
     pub fn actions(&self) -> BTreeSet<String> {
-        self.statements().flat_map(|statement| texts(&statement["Action"])).collect()
+        self.statements()
+            .flat_map(|statement| texts(&statement["Action"]))
+            .collect()
     }
 
     /// Whether some statement allows it. What its conditions want of tags is not looked at.
@@ -45,7 +49,10 @@ impl Policy {
 
     /// As a user writes it: with the bucket and the cluster put in.
     pub fn filled(&self, bucket: &str, cluster: &str) -> String {
-        self.document.to_string().replace("BUCKET", bucket).replace("CLUSTER", cluster)
+        self.document
+            .to_string()
+            .replace("BUCKET", bucket)
+            .replace("CLUSTER", cluster)
     }
 
     /// The same without one action.
@@ -53,10 +60,17 @@ impl Policy {
         let mut document = self.document.clone();
         let statements = document["Statement"].as_array_mut().unwrap();
         for statement in statements.iter_mut() {
-            let kept: Vec<String> = texts(&statement["Action"]).into_iter().filter(|have| have != action).collect();
+            let kept: Vec<String> = texts(&statement["Action"])
+                .into_iter()
+                .filter(|have| have != action)
+                .collect();
             statement["Action"] = kept.into();
         }
-        statements.retain(|statement| statement["Action"].as_array().is_some_and(|actions| !actions.is_empty()));
+        statements.retain(|statement| {
+            statement["Action"]
+                .as_array()
+                .is_some_and(|actions| !actions.is_empty())
+        });
         Self { document }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::commands::{ROWS, Row};
 use crate::place::{Lines, Place};
-use crate::world::World;
+use crate::world::{World, port};
 
 /// Somebody who may do nothing by himself.
 const NOBODY: &str = "nobody";
@@ -34,9 +34,13 @@ pub fn role_of(command: &str) -> Option<&'static str> {
 
 /// The objects of a file, with nobody in the place of the operator.
 fn objects(role: &str) -> Vec<Value> {
-    let path = paths::root().join("krew-manifests/permissions").join(format!("{role}.yaml"));
+    let path = paths::root()
+        .join("krew-manifests/permissions")
+        .join(format!("{role}.yaml"));
     let text = fs::read_to_string(&path).unwrap().replace("OPERATOR", NOBODY);
-    text.split("\n---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect()
+    text.split("\n---\n")
+        .map(|document| serde_saphyr::from_str(document).unwrap())
+        .collect()
 }
 
 /// Where the API keeps objects of this one's kind.
@@ -58,9 +62,12 @@ type Outcome = (Option<i32>, String);
 
 fn run(world: &World, row: &'static Row, token_of_nobody: bool) -> Outcome {
     let place = Place::new(world, row);
-    let mut command = place.command(&Lines::straight(world));
+    let mut command = place.command(&Lines::straight(world, row));
     if token_of_nobody {
-        let file = world.api.kubeconfig_of_nobody(place.home.path(), CLUSTER, &world.api_ca).unwrap();
+        let file = world
+            .api
+            .kubeconfig_of_nobody(place.home.path(), CLUSTER, &world.api_ca)
+            .unwrap();
         command = command.env("KUBECONFIG", file);
     }
     let ended = command.run().unwrap();
@@ -82,13 +89,23 @@ fn soon(mut done: impl FnMut() -> bool) -> bool {
 fn roles_are_enough_and_none_of_their_rules_is_too_many() {
     let world = World::new();
     let groups: [(&str, &[&str]); 2] = [
-        ("etcd-restore-read", &["etcd-restore cleanup workers", "etcd-restore status", "etcd-restore"]),
+        (
+            "etcd-restore-read",
+            &["etcd-restore cleanup workers", "etcd-restore status", "etcd-restore"],
+        ),
         ("etcd-restore", &["etcd-restore cleanup nodes"]),
     ];
     for (role, names) in groups {
-        let rows: Vec<&Row> = names.iter().map(|name| ROWS.iter().find(|row| row.name == *name).unwrap()).collect();
+        let rows: Vec<&Row> = names
+            .iter()
+            .map(|name| ROWS.iter().find(|row| row.name == *name).unwrap())
+            .collect();
         let admins: Vec<Outcome> = rows.iter().map(|row| run(&world, row, false)).collect();
-        let as_admins = || rows.iter().zip(&admins).all(|(row, admins)| run(&world, row, true) == *admins);
+        let as_admins = || {
+            rows.iter()
+                .zip(&admins)
+                .all(|(row, admins)| run(&world, row, true) == *admins)
+        };
         assert!(!as_admins(), "{role}: it does without");
         let objects = objects(role);
         for object in &objects {
@@ -130,14 +147,14 @@ fn a_port_forward_asks_for_what_its_role_allows() {
         name: "etcd-manager-main-i-0".into(),
         app: "etcd-manager-main".into(),
         ready: true,
-        ports: vec![(4001, world.etcd_port())],
+        ports: vec![(4001, port(world.etcd.tls_endpoint().unwrap()))],
     };
     let api = KubeApi::start(vec![pod]).unwrap();
     let row = ROWS.iter().find(|row| row.name == "masterleases list").unwrap();
     let place = Place::new(&world, row);
     let words = "list --observe 0 --etcd-prefix {prefix} --via port-forward --etcd-timeout 10s".split(' ');
     let _ = place
-        .cmd(words.map(str::to_owned), &Lines::straight(&world))
+        .cmd(words.map(str::to_owned), &Lines::straight(&world, row))
         .env("KUBECONFIG", api.kubeconfig(place.home.path(), CLUSTER).unwrap())
         .run()
         .unwrap()
@@ -156,13 +173,21 @@ fn a_port_forward_asks_for_what_its_role_allows() {
             "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
             "spec": { "user": NOBODY, "resourceAttributes": attributes },
         });
-        let answer = world.api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", &review).unwrap();
+        let answer = world
+            .api
+            .create("/apis/authorization.k8s.io/v1/subjectaccessreviews", &review)
+            .unwrap();
         answer["status"]["allowed"] == true
     };
     for (verb, resource, name) in &asked {
         assert!(soon(|| may(verb, resource, *name)), "{verb} {resource}");
     }
-    for (verb, resource) in [("delete", "pods"), ("list", "secrets"), ("get", "configmaps"), ("create", "pods/exec")] {
+    for (verb, resource) in [
+        ("delete", "pods"),
+        ("list", "secrets"),
+        ("get", "configmaps"),
+        ("create", "pods/exec"),
+    ] {
         assert!(!may(verb, resource, None), "{verb} {resource}");
     }
     // And nothing that is not asked, but for the verb that newer API servers want of the same request.
@@ -176,6 +201,9 @@ fn a_port_forward_asks_for_what_its_role_allows() {
         }
     }
     assert!(granted.remove(&("create".to_owned(), "pods/portforward".to_owned())));
-    let asked: BTreeSet<_> = asked.iter().map(|(verb, resource, _)| ((*verb).to_owned(), (*resource).to_owned())).collect();
+    let asked: BTreeSet<_> = asked
+        .iter()
+        .map(|(verb, resource, _)| ((*verb).to_owned(), (*resource).to_owned()))
+        .collect();
     assert_eq!(granted, asked);
 }

@@ -136,7 +136,11 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         let method = head.first.split(' ').next().unwrap_or_default();
         let request = format!("{method} {path}");
-        shared.asked.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        shared
+            .asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(request);
         let mood = *shared.mood.lock().unwrap_or_else(PoisonError::into_inner);
         let forward = path
             .strip_prefix("/api/v1/namespaces/kube-system/pods/")
