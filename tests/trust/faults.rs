@@ -6,7 +6,6 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::{Ended, Proxy, Rule, S3, Wire, WireFault};
@@ -14,6 +13,7 @@ use harness::{Ended, Proxy, Rule, S3, Wire, WireFault};
 use crate::commands::{Own, ROWS, Row, Target};
 use crate::place::{Lines, Place};
 use crate::plugins;
+use crate::work::all_at_once;
 use crate::world::{World, port};
 use judge::{Tried, judge};
 
@@ -50,8 +50,6 @@ pub const FAULTS: [(Fault, &str); 7] = [
 /// One line of a command under one fault.
 type Cell = (Target, Fault);
 
-/// How many trials at once: most of them wait.
-const AT_ONCE: usize = 12;
 /// No command may take longer, whatever its line is like: far more than all of its tries together.
 const GUARD: Duration = Duration::from_secs(150);
 
@@ -145,25 +143,6 @@ fn cells(row: &Row) -> Vec<Cell> {
             .map(move |fault| (target, fault))
     };
     row.uses.iter().flat_map(|target| of(*target)).collect()
-}
-
-/// Does all of `work` by so many threads, in its order.
-fn all_at_once<W: Send, R: Send>(work: Vec<W>, each: impl Fn(W) -> R + Sync) -> Vec<R> {
-    let queue = Mutex::new(work.into_iter());
-    let done = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().unwrap().next();
-                    let Some(work) = next else { return };
-                    let result = each(work);
-                    done.lock().unwrap().push(result);
-                }
-            });
-        }
-    });
-    done.into_inner().unwrap()
 }
 
 /// Only these commands, for somebody who looks at one of them: `TRUST_ONLY='etcd-restore plan'`. Then no table is compared.

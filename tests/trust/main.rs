@@ -9,9 +9,11 @@
     reason = "a test fails by a panic"
 )]
 
+mod canaries;
 mod commands;
 mod faults;
 mod permissions;
 mod place;
 mod plugins;
+mod work;
 mod world;

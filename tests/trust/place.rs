@@ -183,6 +183,19 @@ impl<'a> Place<'a> {
         state
     }
 
+    /// The objects of the cluster's own bucket that hold no backup, as text.
+    pub fn written(&self) -> Vec<(String, String)> {
+        if self.bucket == BUCKET {
+            return Vec::new();
+        }
+        let ours = |key: &String| key.contains("/backups/") && !key.ends_with(".gz");
+        let read = |key: String| {
+            let content = self.world.moto.get(&self.bucket, &key).unwrap();
+            (key, String::from_utf8_lossy(&content).into_owned())
+        };
+        self.objects().into_iter().filter(ours).map(read).collect()
+    }
+
     fn objects(&self) -> Vec<String> {
         let listed = self
             .world

@@ -56,10 +56,7 @@ impl World {
         store::make_state_store(store.path(), "s3://a-bucket", "state-store-restored").unwrap();
         let healthy = "backups/etcd/main/2026-11-22T15:18:01Z-000001/etcd.backup.gz";
         let healthy = store.path().join(CLUSTER).join(healthy);
-        let keyset = store
-            .path()
-            .join(CLUSTER)
-            .join("pki/private/etcd-clients-ca/keyset.yaml");
+        let keyset = keyset_in(store.path());
         let clients_ca = Ca::from_keyset(&fs::read_to_string(keyset).unwrap()).unwrap();
         let etcd_tls = ServerTls::new(&clients_ca, &[&clients_ca]).unwrap();
         let version = EtcdVersion::V3_6;
@@ -165,6 +162,11 @@ impl World {
             .collect()
     }
 
+    /// The key of etcd's clients' CA, as the key store has it.
+    pub fn keyset(&self) -> String {
+        fs::read_to_string(keyset_in(self.store.path())).unwrap()
+    }
+
     /// Where the CA of AWS' certificates lies.
     pub fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.crt")
@@ -199,6 +201,10 @@ pub fn make_keys(etcd: &Etcd, prefix: &str) {
         puts.push(put(&format!("/events/shop/event-{number}"), "x", lease));
     }
     etcd.put(&puts).unwrap();
+}
+
+fn keyset_in(store: &std::path::Path) -> PathBuf {
+    store.join(CLUSTER).join("pki/private/etcd-clients-ca/keyset.yaml")
 }
 
 /// The port of a URL.
