@@ -132,6 +132,9 @@ pub struct AwsArgs {
     /// AWS profile for the state store and the backups, where it is another one
     #[arg(long, global = true, value_name = "PROFILE")]
     pub state_profile: Option<String>,
+    /// How long AWS may keep silent, at each try of each request [default: 30s]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = values::duration)]
+    pub aws_timeout: Option<Duration>,
 }
 
 /// The name that help and errors use for the program: `kubectl etcd-backups`, whatever the file's dashes are.

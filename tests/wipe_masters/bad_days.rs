@@ -24,6 +24,74 @@ fn small() -> Stand {
     })
 }
 
+/// A timeout as the client meets it: the server has done it, and the answer does not come.
+#[test]
+fn a_change_whose_answer_never_comes_is_no_success_and_the_next_run_goes_on() {
+    let stand = small();
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    proxy.inject(Rule::always(
+        "POST",
+        "Action=DeleteAutoScalingGroup&",
+        Fault::HoldAnswer,
+    ));
+    let before = stand.rest();
+    let _ = stand
+        .wipe_yes_through(&proxy, &["--aws-timeout", "1s", "--timeout", "1s"])
+        .run()
+        .unwrap()
+        .code(4)
+        .stderr_has("timed out")
+        .stderr_has("left: group control-plane-us-east-1a.masters.super.k8s.local")
+        .stderr_has("run the same command again");
+    let _ = stand
+        .wipe_yes(&[])
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("going on with a run");
+    stand.assert_wiped();
+    assert_eq!(stand.rest(), before);
+}
+
+#[test]
+fn a_volume_that_hangs_in_detaching_is_named_with_the_cure() {
+    let stand = small();
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    let hanging = &stand.built.etcd_volumes[0];
+    let stuck = Fault::StillDetaching {
+        volume: hanging.id.clone(),
+        instance: hanging.instance.clone(),
+    };
+    proxy.inject(Rule::always("POST", "Action=DescribeVolumes&", stuck));
+    let tags = stand.account.volume_tags(&hanging.id).unwrap();
+    let before = stand.rest();
+    let _ = stand
+        .wipe_yes_through(&proxy, &["--timeout", "2s"])
+        .run()
+        .unwrap()
+        .code(4)
+        .stderr_has(&format!(
+            "left: volume {}: detaching from {}",
+            hanging.id, hanging.instance
+        ))
+        .stderr_has(&format!("aws ec2 detach-volume --force --volume-id {}", hanging.id))
+        .stderr_has("run the same command again");
+    assert_eq!(
+        stand.account.volume_tags(&hanging.id).unwrap(),
+        tags,
+        "nothing was done to it"
+    );
+    // It came off: the same command hides it, too.
+    let _ = stand
+        .wipe_yes(&[])
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("going on with a run");
+    stand.assert_wiped();
+    assert_eq!(stand.rest(), before);
+}
+
 fn fail_each_once(proxy: &Proxy, fault: &Fault) {
     for action in CHANGES.iter().chain(&READS) {
         proxy.inject(Rule::times(1, "POST", format!("Action={action}&"), fault.clone()));
@@ -38,12 +106,13 @@ fn each_request_fails_once_and_the_run_does_not() {
         Rule::error(503, "RequestLimitExceeded"),
         Fault::HangUp,
         Fault::LoseAnswer,
+        Fault::HoldAnswer,
     ] {
         let stand = small();
         let proxy = Proxy::start(&stand.moto).unwrap();
         fail_each_once(&proxy, &fault);
         let before = stand.rest();
-        let ended = stand.wipe_yes_through(&proxy, &[]).run().unwrap();
+        let ended = stand.wipe_yes_through(&proxy, &["--aws-timeout", "1s"]).run().unwrap();
         assert_eq!(ended.exit_code(), Some(0), "{fault:?}: {}", ended.stderr);
         stand.assert_wiped();
         assert_eq!(stand.rest(), before);

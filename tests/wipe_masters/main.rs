@@ -17,6 +17,7 @@ mod bad_input;
 mod help;
 mod interlock;
 mod kills;
+mod meanwhile;
 mod stand;
 mod typed;
 mod wiping;

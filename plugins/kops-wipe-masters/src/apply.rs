@@ -27,6 +27,9 @@ const LOOKS: u32 = 5;
 /// After AWS took a request, it may take so many looks to show.
 const PATIENCE: u32 = 6;
 
+/// What the user can do about what is left alone.
+const LOOK_AGAIN: &str = "somebody else made or changed something meanwhile: look at the plan again, without --yes";
+
 /// How fast.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -145,7 +148,7 @@ pub async fn apply<R: Record>(
                     && let Some((thing, why)) = stuck(&stands)
                 {
                     let why = format!("{} {}: {why}", thing.kind.word(), thing.id);
-                    return Err(running.stopped(&stands, why, None));
+                    return Err(running.stopped(&stands, why, Some(LOOK_AGAIN.to_owned())));
                 }
                 running.act(&stands, consent).await.map_err(|error| {
                     let cure = error.hint();
@@ -349,7 +352,8 @@ impl<R: Record> Running<'_, R> {
             return Ok(());
         }
         let cures: BTreeSet<&String> = self.given_up.values().filter_map(|(_, cure)| cure.as_ref()).collect();
-        let cure = cures.first().map(|cure| (*cure).clone());
+        let stuck = stuck(stands).map(|_| LOOK_AGAIN.to_owned());
+        let cure = cures.first().map(|cure| (*cure).clone()).or(stuck);
         Err(self.stopped(stands, "not everything could be done".to_owned(), cure))
     }
 

@@ -5,6 +5,8 @@ mod facts;
 mod problem;
 mod read;
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
 use tokio::sync::OnceCell;
 
@@ -23,6 +25,8 @@ pub struct FleetOptions {
     pub region: Option<String>,
     /// `--profile`; else AWS' own chain.
     pub profile: Option<String>,
+    /// `--aws-timeout`: how long AWS may keep silent; by default half a minute.
+    pub silence: Option<Duration>,
 }
 
 impl From<&AwsArgs> for FleetOptions {
@@ -30,6 +34,7 @@ impl From<&AwsArgs> for FleetOptions {
         Self {
             region: args.region.clone(),
             profile: args.profile.clone(),
+            silence: args.aws_timeout,
         }
     }
 }
@@ -69,6 +74,7 @@ impl AwsFleet {
             profile: self.options.profile.as_deref(),
             // A guess would show an empty region, and that looks like a cluster that is gone.
             otherwise: None,
+            silence: self.options.silence,
             attempts: ATTEMPTS,
         };
         let config = chain.load().await;

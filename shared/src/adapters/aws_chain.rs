@@ -28,6 +28,8 @@ pub(super) struct Chain<'a> {
     pub profile: Option<&'a str>,
     /// The region where nobody names one.
     pub otherwise: Option<&'static str>,
+    /// How long a server may keep silent, where the user said so.
+    pub silence: Option<Duration>,
     /// How often a request is tried.
     pub attempts: u32,
 }
@@ -44,9 +46,9 @@ impl Chain<'_> {
         }
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region)
-            .timeout_config(timeouts())
+            .timeout_config(timeouts(self.silence))
             .retry_config(retries(self.attempts))
-            .stalled_stream_protection(stalls())
+            .stalled_stream_protection(stalls(self.silence))
             .identity_cache(IdentityCache::lazy().build());
         loader = match self.profile {
             // Named by the user, so it wins over keys in the environment: as with the AWS CLI, not as in the SDK's chain.
@@ -81,10 +83,11 @@ fn hasty_imds() -> imds::Client {
         .build()
 }
 
-pub(super) fn timeouts() -> TimeoutConfig {
+pub(super) fn timeouts(silence: Option<Duration>) -> TimeoutConfig {
+    let answer = silence.unwrap_or(ANSWER_TIMEOUT);
     TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(ANSWER_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT.min(answer))
+        .read_timeout(answer)
         .build()
 }
 
@@ -92,8 +95,8 @@ pub(super) fn retries(attempts: u32) -> RetryConfig {
     RetryConfig::standard().with_max_attempts(attempts)
 }
 
-pub(super) fn stalls() -> StalledStreamProtectionConfig {
+pub(super) fn stalls(silence: Option<Duration>) -> StalledStreamProtectionConfig {
     StalledStreamProtectionConfig::enabled()
-        .grace_period(STALL_GRACE)
+        .grace_period(silence.unwrap_or(STALL_GRACE))
         .build()
 }

@@ -30,6 +30,7 @@ pub fn connect(
         region: aws.region.clone(),
         profile: aws.state_profile.clone().or_else(|| aws.profile.clone()),
         environment: StoreEnvironment::from_process(),
+        silence: aws.aws_timeout,
         ..StoreOptions::default()
     };
     Ok(Session {

@@ -1,5 +1,7 @@
 //! Every scheme behind one [`ObjectStore`].
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::file::FileStore;
@@ -18,6 +20,8 @@ pub struct StoreOptions {
     pub profile: Option<String>,
     /// kops' own variables.
     pub environment: StoreEnvironment,
+    /// How long the server may keep silent; by default half a minute.
+    pub silence: Option<Duration>,
     /// When a copy on the server's side is done in parts.
     pub multipart: Multipart,
 }

@@ -1,4 +1,4 @@
-//! The same small client as [`crate::http`], over TLS.
+//! The same small client as [`crate::http`], over TLS; and what makes a server of ours speak it.
 
 use std::io;
 use std::net::TcpStream;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 
 use crate::error::Error;
 use crate::http::{Response, talk};
@@ -24,16 +24,12 @@ pub(crate) struct Https {
 impl Https {
     /// For the server at `host` (`127.0.0.1:port`), whose certificate `ca` (PEM) signed.
     pub(crate) fn new(host: &str, ca: &str) -> Result<Self, Error> {
-        let unusable = |reason: String| Error::Answer {
-            from: "the CA".to_owned(),
-            answer: reason,
-        };
         let mut roots = RootCertStore::empty();
-        let ca = CertificateDer::from_pem_slice(ca.as_bytes()).map_err(|error| unusable(error.to_string()))?;
-        roots.add(ca).map_err(|error| unusable(error.to_string()))?;
+        let ca = CertificateDer::from_pem_slice(ca.as_bytes()).map_err(unusable)?;
+        roots.add(ca).map_err(unusable)?;
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| unusable(error.to_string()))?
+            .map_err(unusable)?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self {
@@ -66,5 +62,25 @@ impl Https {
             headers,
             body,
         )
+    }
+}
+
+/// A server's side of TLS, with a certificate and its key in PEM; it asks for none of its clients.
+pub(crate) fn server(certificate: &str, key: &str) -> Result<Arc<ServerConfig>, Error> {
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(unusable)?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(unusable)?;
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .map_err(unusable)?;
+    Ok(Arc::new(config))
+}
+
+fn unusable(reason: impl ToString) -> Error {
+    Error::Answer {
+        from: "a certificate".to_owned(),
+        answer: reason.to_string(),
     }
 }

@@ -16,13 +16,14 @@ pub mod run;
 pub mod servers;
 pub mod stand_in;
 pub mod store;
+pub mod wire;
 
 pub use aws::{AwsAccount, KopsCluster};
 pub use command::{Cmd, Ended};
 pub use components::EtcdVersion;
 pub use error::Error;
 pub use pki::{Ca, KeyKind, Usage};
-pub use proxy::{Fault, Proxy, Recorded, Rule, Victim};
+pub use proxy::{Fault, Gate, Proxy, Recorded, Rule, Victim};
 pub use servers::{
     Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, LoadBalancer, Moto, Pod, Put, S3, SeaweedFs,
     ServerTls, Sshd, Stored, admin_kubeconfig,
@@ -31,3 +32,4 @@ pub use stand_in::{
     ContainerRuntime, ControlLoopOptions, ControlLoopStandIn, EtcdManagerStandIn, HoldAt, ManagerStore, MasterStandIn,
     MastersStandIn,
 };
+pub use wire::{Wire, WireFault};

@@ -99,6 +99,12 @@ impl Ca {
         &self.certificate
     }
 
+    /// Its key in PEM.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Issues a certificate.
     ///
     /// # Errors

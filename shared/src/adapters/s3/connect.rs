@@ -114,9 +114,9 @@ impl Connector {
             .credentials_provider(Credentials::new(id, secret, None, None, "S3_ACCESS_KEY_ID"))
             .region(Region::new(region.unwrap_or_else(|| FIRST_REGION.to_owned())))
             .endpoint_url(endpoint)
-            .timeout_config(aws_chain::timeouts())
+            .timeout_config(aws_chain::timeouts(self.options.silence))
             .retry_config(aws_chain::retries(ATTEMPTS))
-            .stalled_stream_protection(aws_chain::stalls()))
+            .stalled_stream_protection(aws_chain::stalls(self.options.silence)))
     }
 
     async fn aws_chain(&self) -> SdkConfig {
@@ -125,6 +125,7 @@ impl Connector {
             profile: self.options.profile.as_deref(),
             // Any region will do to start.
             otherwise: Some(FIRST_REGION),
+            silence: self.options.silence,
             attempts: ATTEMPTS,
         };
         chain.load().await

@@ -16,6 +16,8 @@ use xml::Element;
 #[derive(Clone, Debug)]
 pub struct AwsAccount {
     endpoint: String,
+    /// By it moto finds the account.
+    key: String,
 }
 
 impl AwsAccount {
@@ -24,7 +26,36 @@ impl AwsAccount {
     pub fn of(server: &impl S3) -> Self {
         Self {
             endpoint: server.endpoint(),
+            key: "test".to_owned(),
         }
+    }
+
+    /// Another account of the same moto, by its 12 digits, with a user of its own.
+    ///
+    /// # Errors
+    /// When moto refuses.
+    pub fn another(server: &impl S3, id: &str) -> Result<Self, Error> {
+        let ours = Self::of(server);
+        let of_it = format!("x-moto-account-id: {id}\r\n");
+        let user = [("UserName", "operator")];
+        ours.request("iam", "2010-05-08", "CreateUser", &user, &of_it)?;
+        let made = ours.request("iam", "2010-05-08", "CreateAccessKey", &user, &of_it)?;
+        let key = made.text_at(&["CreateAccessKeyResult", "AccessKey", "AccessKeyId"]);
+        Ok(Self { key, ..ours })
+    }
+
+    /// The id of the access key that leads to this account.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// One request to IAM.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> Result<Element, Error> {
+        self.call("iam", "2010-05-08", action, parameters)
     }
 
     /// One request to EC2.
@@ -44,14 +75,26 @@ impl AwsAccount {
     }
 
     fn call(&self, service: &str, version: &str, action: &str, parameters: &[(&str, &str)]) -> Result<Element, Error> {
+        self.request(service, version, action, parameters, "")
+    }
+
+    fn request(
+        &self,
+        service: &str,
+        version: &str,
+        action: &str,
+        parameters: &[(&str, &str)],
+        more: &str,
+    ) -> Result<Element, Error> {
         let mut body = format!("Action={action}&Version={version}");
         for (name, value) in parameters {
             body.push_str(&format!("&{}={}", escape(name), escape(value)));
         }
         // moto finds the service by the scope of the signature, and looks at no more of it.
         let headers = format!(
-            "Authorization: AWS4-HMAC-SHA256 Credential=test/20261122/us-east-1/{service}/aws4_request, SignedHeaders=host, \
-             Signature=0\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            "Authorization: AWS4-HMAC-SHA256 Credential={}/20261122/us-east-1/{service}/aws4_request, SignedHeaders=host, \
+             Signature=0\r\nContent-Type: application/x-www-form-urlencoded\r\n{more}",
+            self.key
         );
         let url = format!("{}/", self.endpoint);
         let answer = http::request_with("POST", &url, &headers, body.as_bytes())?;

@@ -166,6 +166,27 @@ pub(super) fn meanwhile(answer: &str, pending: &[Pending]) -> String {
     answer
 }
 
+/// Shows a free volume as one that is stuck on its way off an instance.
+pub(super) fn still_detaching(answer: &str, volume: &str, instance: &str) -> String {
+    let mark = format!("<volumeId>{volume}</volumeId>");
+    let Some((before, after)) = answer.split_once(&mark) else {
+        return answer.to_owned();
+    };
+    let attachment = format!(
+        "<attachmentSet><item><volumeId>{volume}</volumeId><instanceId>{instance}</instanceId><device>/dev/xvdu</device>\
+         <status>detaching</status></item>"
+    );
+    let (volume, others) = after.split_once("<volumeId>").unwrap_or((after, ""));
+    let volume = volume.replacen("<status>available</status>", "<status>in-use</status>", 1);
+    let volume = volume.replacen("<attachmentSet/>", "<attachmentSet></attachmentSet>", 1);
+    let volume = volume.replacen("<attachmentSet>", &attachment, 1);
+    let rest = match others.is_empty() {
+        true => String::new(),
+        false => format!("<volumeId>{others}"),
+    };
+    format!("{before}{mark}{volume}{rest}")
+}
+
 /// Replaces the first `from` after each `mark`.
 fn restate(answer: &str, mark: &str, from: &str, to: &str) -> String {
     match answer.split_once(mark) {

@@ -12,8 +12,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustls::ServerConfig;
+
 use self::aws::Pending;
 use crate::error::Error;
+use crate::https;
+use crate::pki::{Ca, Usage};
 use crate::servers::S3;
 
 /// One request that came.
@@ -66,6 +70,17 @@ pub enum Fault {
     HangUp,
     /// Let the server answer, and break the connection instead of passing the answer on.
     LoseAnswer,
+    /// Let the server answer, and keep the answer until the client is tired of waiting.
+    HoldAnswer,
+    /// Wait until the test opens the gate, then let the server answer.
+    Wait(Gate),
+    /// Let the server answer, and show a volume that is free as one that hangs in `detaching`.
+    StillDetaching {
+        /// The volume.
+        volume: String,
+        /// The instance that it does not get off.
+        instance: String,
+    },
     /// Kill a process before the server gets the request.
     KillBefore(Victim),
     /// Let the server carry the request out, then kill a process before it learns so.
@@ -97,6 +112,45 @@ impl Victim {
             }
             pid = self.0.1.wait(pid).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+}
+
+/// A gate that a request stands before until the test opens it: for what happens in the world meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<(Mutex<Standing>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Standing {
+    reached: bool,
+    open: bool,
+}
+
+impl Gate {
+    /// Waits until a request stands before it; `false` where none comes for two minutes.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        self.wait(|standing| standing.reached)
+    }
+
+    /// Lets all pass, from now on.
+    pub fn open(&self) {
+        lock(&self.0.0).open = true;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        lock(&self.0.0).reached = true;
+        self.0.1.notify_all();
+        self.wait(|standing| standing.open);
+    }
+
+    fn wait(&self, done: impl Fn(&Standing) -> bool) -> bool {
+        let waited = self
+            .0
+            .1
+            .wait_timeout_while(lock(&self.0.0), Duration::from_secs(120), |standing| !done(standing));
+        let (standing, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        done(&standing)
     }
 }
 
@@ -176,6 +230,7 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     upstream: String,
+    tls: Option<Arc<ServerConfig>>,
     ended: AtomicBool,
     recorded: Mutex<Vec<Recorded>>,
     rules: Mutex<Vec<Rule>>,
@@ -190,6 +245,19 @@ impl Proxy {
     /// # Errors
     /// When no port is free.
     pub fn start(server: &impl S3) -> Result<Self, Error> {
+        Self::start_with(server, None)
+    }
+
+    /// The same for clients that speak TLS, as with AWS itself; `ca` signs its certificate.
+    ///
+    /// # Errors
+    /// When no port is free, or no certificate can be made.
+    pub fn start_tls(server: &impl S3, ca: &Ca) -> Result<Self, Error> {
+        let issued = ca.issue(Usage::Server)?;
+        Self::start_with(server, Some(https::server(&issued.certificate, &issued.key)?))
+    }
+
+    fn start_with(server: &impl S3, tls: Option<Arc<ServerConfig>>) -> Result<Self, Error> {
         let upstream = server.endpoint().trim_start_matches("http://").to_owned();
         let bound = |source: io::Error| Error::Start {
             program: "the proxy".to_owned(),
@@ -199,6 +267,7 @@ impl Proxy {
         let address = listener.local_addr().map_err(bound)?;
         let shared = Arc::new(Shared {
             upstream,
+            tls,
             ended: AtomicBool::new(false),
             recorded: Mutex::default(),
             rules: Mutex::default(),
@@ -255,7 +324,8 @@ impl Proxy {
 
 impl S3 for Proxy {
     fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 }
 

@@ -1,9 +1,14 @@
 //! One connection: each request is recorded, meets its fault if it has one, and is sent on.
 
+use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
+
+use rustls::{ServerConnection, StreamOwned};
 
 use super::aws::{self, Due, Pending};
 use super::wire::Head;
@@ -13,8 +18,38 @@ use crate::http::read_line;
 /// Serves the requests of one client until it goes.
 pub(super) fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
     client.set_nodelay(true)?;
-    let mut from_client = BufReader::new(client.try_clone()?);
-    let mut to_client = client;
+    match &shared.tls {
+        None => serve_on(client, shared),
+        Some(tls) => {
+            let session = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
+            serve_on(StreamOwned::new(session, client), shared)
+        }
+    }
+}
+
+/// Both ends of a connection in one place: a TLS session cannot be cloned as a socket can.
+struct Both<S>(Rc<RefCell<S>>);
+
+impl<S: Read> Read for Both<S> {
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow_mut().read(block)
+    }
+}
+
+impl<S: Write> Write for Both<S> {
+    fn write(&mut self, block: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(block)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().flush()
+    }
+}
+
+fn serve_on(client: impl Read + Write, shared: &Shared) -> io::Result<()> {
+    let client = Rc::new(RefCell::new(client));
+    let mut from_client = BufReader::new(Both(Rc::clone(&client)));
+    let mut to_client = Both(client);
     loop {
         let mut head = Head::read(&mut from_client)?;
         if head.get("expect").is_some() {
@@ -26,8 +61,9 @@ pub(super) fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
         let request = recorded(&head, &body);
         let fault = shared.fault(&request);
         shared.begin(request.clone());
-        let goes_on = answer(head, body, &request, fault, &mut to_client, shared);
+        let goes_on = answer(head, body, &request, fault, &mut from_client, &mut to_client, shared);
         shared.end();
+        to_client.flush()?;
         if !goes_on? {
             return Ok(());
         }
@@ -60,6 +96,7 @@ fn answer(
     body: Vec<u8>,
     request: &Recorded,
     fault: Option<Fault>,
+    from_client: &mut impl BufRead,
     to_client: &mut impl Write,
     shared: &Shared,
 ) -> io::Result<bool> {
@@ -71,6 +108,22 @@ fn answer(
             exchange(head, &body, shared)?;
             return Ok(false);
         }
+        Some(Fault::HoldAnswer) => {
+            exchange(head, &body, shared)?;
+            // The client never says more on this connection: what ends is its patience.
+            io::copy(from_client, &mut io::sink())?;
+            return Ok(false);
+        }
+        Some(Fault::StillDetaching { volume, instance }) => {
+            let (answer, text) = exchange(head, &body, shared)?;
+            write_xml(
+                &answer.first,
+                &aws::still_detaching(&text, &volume, &instance),
+                to_client,
+            )?;
+            return Ok(true);
+        }
+        Some(Fault::Wait(gate)) => gate.pass(),
         Some(Fault::KillBefore(victim)) => {
             victim.kill();
             return Ok(false);

@@ -56,6 +56,7 @@ struct Shared {
     mood: Mutex<Mood>,
     root_ca: Mutex<Option<String>>,
     forwarded: AtomicUsize,
+    asked: Mutex<Vec<String>>,
 }
 
 impl KubeApi {
@@ -75,6 +76,7 @@ impl KubeApi {
             mood: Mutex::new(Mood::Willing),
             root_ca: Mutex::new(None),
             forwarded: AtomicUsize::new(0),
+            asked: Mutex::default(),
         });
         let ours = shared.clone();
         // It ends with the process of the test.
@@ -104,6 +106,12 @@ impl KubeApi {
         self.shared.forwarded.load(Ordering::Relaxed)
     }
 
+    /// All that was asked of it so far: `GET /api/v1/namespaces/kube-system/pods`.
+    #[must_use]
+    pub fn asked(&self) -> Vec<String> {
+        self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Writes a kubeconfig for it, whose only context is `context`.
     ///
     /// # Errors
@@ -126,6 +134,13 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
         let head = Head::read(&mut reader)?;
         let path = head.first.split(' ').nth(1).unwrap_or_default().to_owned();
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
+        let method = head.first.split(' ').next().unwrap_or_default();
+        let request = format!("{method} {path}");
+        shared
+            .asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(request);
         let mood = *shared.mood.lock().unwrap_or_else(PoisonError::into_inner);
         let forward = path
             .strip_prefix("/api/v1/namespaces/kube-system/pods/")

@@ -227,6 +227,14 @@ impl KubeApiServer {
         self.call("POST", path, object.to_string().as_bytes())
     }
 
+    /// Deletes an object.
+    ///
+    /// # Errors
+    /// See [`KubeApiServer::get`].
+    pub fn delete(&self, path: &str) -> Result<Value, Error> {
+        self.call("DELETE", path, b"")
+    }
+
     /// The addresses of the Endpoints `default/kubernetes`, sorted.
     ///
     /// # Errors

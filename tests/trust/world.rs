@@ -1,0 +1,213 @@
+//! The whole world of one cluster, real where it can be: AWS behind TLS, etcd, kube-apiserver, hosts with ssh.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use harness::aws::Built;
+use harness::store::{self, CLUSTER};
+use harness::{
+    AwsAccount, Ca, ContainerRuntime, Etcd, EtcdOptions, EtcdVersion, KeyKind, KopsCluster, KubeApiServer,
+    KubeApiServerOptions, MastersStandIn, Moto, Proxy, Put, S3, ServerTls, backup, components, pki,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// The bucket that nothing is written to.
+pub const BUCKET: &str = "kops-state";
+/// Where the etcd of the world has keys that nobody changes.
+pub const PREFIX: &str = "/shared";
+/// An instance that AWS does not have.
+pub const GONE: &str = "i-0aaaaaaaaaaaaaaaa";
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+
+pub struct World {
+    pub moto: Moto,
+    pub account: AwsAccount,
+    pub built: Built,
+    /// Signs the certificate of AWS' fronts.
+    pub ca: Ca,
+    /// moto as S3, and as all else, behind TLS.
+    pub s3: Proxy,
+    pub ec2: Proxy,
+    pub etcd: Etcd,
+    /// Another one like it, whose keys are changed.
+    pub changed_etcd: Etcd,
+    _etcd_tls: ServerTls,
+    _data: [TempDir; 2],
+    pub api: KubeApiServer,
+    pub api_ca: Ca,
+    _api_etcd: Etcd,
+    pub masters: MastersStandIn,
+    /// The state store, to be copied from.
+    store: TempDir,
+    /// The CA of AWS, and the programs on `PATH`.
+    folder: TempDir,
+}
+
+impl World {
+    /// Everything running and healthy, but for one Node without a machine and what a restore leaves in etcd.
+    pub fn new() -> Self {
+        let ca = Ca::new("a-public-ca", KeyKind::Ec).unwrap();
+        let moto = Moto::start().unwrap();
+        let account = AwsAccount::of(&moto);
+        let built = KopsCluster::new(CLUSTER).build(&account).unwrap();
+        let store = tempfile::tempdir().unwrap();
+        store::make_state_store(store.path(), "s3://a-bucket", "state-store-restored").unwrap();
+        let healthy = "backups/etcd/main/2026-11-22T15:18:01Z-000001/etcd.backup.gz";
+        let healthy = store.path().join(CLUSTER).join(healthy);
+        let keyset = keyset_in(store.path());
+        let clients_ca = Ca::from_keyset(&fs::read_to_string(keyset).unwrap()).unwrap();
+        let etcd_tls = ServerTls::new(&clients_ca, &[&clients_ca]).unwrap();
+        let version = EtcdVersion::V3_6;
+        let start = || {
+            let data = tempfile::tempdir().unwrap();
+            let data_dir = Some(backup::restore(&healthy, data.path()).unwrap());
+            (
+                Etcd::start_tls_with(&EtcdOptions { version, data_dir }, &etcd_tls).unwrap(),
+                data,
+            )
+        };
+        let ((etcd, data), (changed_etcd, changed_data)) = (start(), start());
+        let api_ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
+        let api_etcd = Etcd::start(version).unwrap();
+        let options = KubeApiServerOptions {
+            cluster_ca: &api_ca,
+            etcd_ca: None,
+            advertise: "10.245.21.57",
+        };
+        let api = KubeApiServer::start(&api_etcd, &options).unwrap();
+        // The masters, and the machine of the group of API servers.
+        let machines = built.masters.iter().chain(built.others.get(1));
+        let ips: Vec<&str> = machines.map(|machine| machine.private_ip.as_str()).collect();
+        let masters = MastersStandIn::start(&ips, ContainerRuntime::Containerd).unwrap();
+        let peers: Vec<(&str, &str)> = ips.iter().copied().zip(["a", "b", "c"]).collect();
+        for (at, ip) in ips.iter().enumerate() {
+            let host = masters.host(at).unwrap();
+            host.peer(ip, &peers).unwrap();
+            pki::write(
+                &host.file("/var/log"),
+                "etcd.log",
+                "I1122 15:18:01.000000 7 a.go:1] a line\n",
+            )
+            .unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        pki::write(folder.path(), "ca.crt", ca.certificate()).unwrap();
+        let bin = folder.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        symlink(components::etcd(version).unwrap(), bin.join("etcd")).unwrap();
+        symlink(components::etcdutl().unwrap(), bin.join("etcdutl")).unwrap();
+        let world = Self {
+            s3: Proxy::start_tls(&moto, &ca).unwrap(),
+            ec2: Proxy::start_tls(&moto, &ca).unwrap(),
+            moto,
+            account,
+            built,
+            ca,
+            etcd,
+            changed_etcd,
+            _etcd_tls: etcd_tls,
+            _data: [data, changed_data],
+            api,
+            api_ca,
+            _api_etcd: api_etcd,
+            masters,
+            store,
+            folder,
+        };
+        world.make_bucket(BUCKET);
+        make_keys(&world.etcd, PREFIX);
+        for master in &world.built.masters {
+            world.make_node(&master.instance);
+        }
+        world.make_node(GONE);
+        world
+    }
+
+    /// A state store of its own.
+    pub fn make_bucket(&self, bucket: &str) {
+        self.moto.create_bucket(bucket).unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        store::copy_folder(self.store.path(), copy.path()).unwrap();
+        for spec in ["cluster-completed.spec", "config"] {
+            let path = copy.path().join(CLUSTER).join(spec);
+            let text = fs::read_to_string(&path)
+                .unwrap()
+                .replace("s3://a-bucket", &format!("s3://{bucket}"));
+            fs::write(path, text).unwrap();
+        }
+        self.moto.upload_folder(bucket, "", copy.path()).unwrap();
+    }
+
+    /// A Node, whose instance AWS has or not.
+    pub fn make_node(&self, name: &str) {
+        let node = json!({
+            "metadata": { "name": name, "labels": { "node-role.kubernetes.io/control-plane": "" } },
+            "spec": { "providerID": format!("aws:///us-east-1a/{name}") },
+        });
+        self.api.create("/api/v1/nodes", &node).unwrap();
+        let lease =
+            json!({ "metadata": { "name": name, "namespace": "kube-node-lease" }, "spec": { "holderIdentity": name } });
+        // It stays when its Node goes.
+        drop(self.api.create(LEASES, &lease));
+    }
+
+    /// The names of the Nodes.
+    pub fn nodes(&self) -> Vec<String> {
+        let list = self.api.get("/api/v1/nodes").unwrap();
+        let items = list["items"].as_array().unwrap().iter();
+        items
+            .map(|node| node["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// The key of etcd's clients' CA, as the key store has it.
+    pub fn keyset(&self) -> String {
+        fs::read_to_string(keyset_in(self.store.path())).unwrap()
+    }
+
+    /// Where the CA of AWS' certificates lies.
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.path().join("ca.crt")
+    }
+
+    /// ssh to the hosts, etcd and etcdutl, before what the system has.
+    pub fn path(&self) -> String {
+        format!(
+            "{}:{}:/usr/bin:/bin",
+            self.masters.path().display(),
+            self.folder.path().join("bin").display()
+        )
+    }
+}
+
+/// What a restore leaves below a prefix: a masterlease that never expires beside a living one, and events of both kinds.
+pub fn make_keys(etcd: &Etcd, prefix: &str) {
+    let lease = etcd.grant_lease(3600).unwrap();
+    let put = |path: &str, value: &str, lease: i64| Put {
+        lease,
+        ..Put::new(format!("{prefix}{path}"), value)
+    };
+    let both = r#"{"subsets":[{"addresses":[{"ip":"10.245.21.9"},{"ip":"10.245.21.57"}],"ports":[{"port":443}]}]}"#;
+    let one = |ip: &str| format!(r#"{{"subsets":[{{"addresses":[{{"ip":"{ip}"}}]}}]}}"#);
+    let mut puts = vec![
+        put("/masterleases/10.245.21.9", &one("10.245.21.9"), 0),
+        put("/masterleases/10.245.21.57", &one("10.245.21.57"), lease),
+        put("/services/endpoints/default/kubernetes", both, 0),
+    ];
+    for number in 0..40 {
+        let lease = if number % 4 == 0 { lease } else { 0 };
+        puts.push(put(&format!("/events/shop/event-{number}"), "x", lease));
+    }
+    etcd.put(&puts).unwrap();
+}
+
+fn keyset_in(store: &std::path::Path) -> PathBuf {
+    store.join(CLUSTER).join("pki/private/etcd-clients-ca/keyset.yaml")
+}
+
+/// The port of a URL.
+pub fn port(url: &str) -> u16 {
+    url.rsplit(':').next().unwrap().parse().unwrap()
+}

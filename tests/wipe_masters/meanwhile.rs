@@ -1,0 +1,197 @@
+//! Masters that somebody makes meanwhile: while the plan is looked at, and while it is carried out. None of them is touched.
+
+use harness::aws::{Built, Machine};
+use harness::store::CLUSTER;
+use harness::{Fault, Gate, KopsCluster, Proxy, Recorded, Rule};
+
+use crate::stand::Stand;
+
+const MASTER: [&str; 2] = ["k8s.io/role/control-plane", "k8s.io/role/master"];
+
+fn cluster() -> KopsCluster {
+    KopsCluster {
+        masters: 1,
+        workers: false,
+        ..KopsCluster::new(CLUSTER)
+    }
+}
+
+/// Auto Scaling makes another instance in the group that is planned.
+fn grow(stand: &Stand) -> String {
+    let group = stand.built.masters[0].group.as_str();
+    let before = stand.picture();
+    let more = [
+        ("AutoScalingGroupName", group),
+        ("MaxSize", "2"),
+        ("DesiredCapacity", "2"),
+    ];
+    stand.account.scaling("UpdateAutoScalingGroup", &more).unwrap();
+    let made = stand
+        .picture()
+        .0
+        .into_keys()
+        .find(|id| id.starts_with("i-") && !before.has(id));
+    made.unwrap()
+}
+
+/// A hand makes another group of masters.
+fn another_group(stand: &Stand) -> Machine {
+    let (group, zone) = ("control-plane-us-east-1d", "us-east-1a");
+    let name = format!("{group}.masters.{CLUSTER}");
+    cluster().group(&stand.account, group, &name, zone, &MASTER).unwrap()
+}
+
+/// The look at groups right after the plan was made, and the one after the group was deleted.
+const BEFORE: (&str, usize) = ("Action=DescribeAutoScalingGroups&", 2);
+const AMID: (&str, usize) = ("Action=DescribeAutoScalingGroups&", 3);
+
+/// Runs the wipe, and does `meanwhile` when it is about to send a request like this after so many others.
+fn wipe_and(
+    stand: &Stand,
+    (request, others): (&str, usize),
+    meanwhile: impl FnOnce(),
+) -> (Option<i32>, String, Vec<Recorded>) {
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    let gate = Gate::default();
+    proxy.inject(Rule::times(1, "POST", request, Fault::Wait(gate.clone())).after(others));
+    let mut command = stand.wipe_yes_through(&proxy, &[]);
+    let child = command.spawn().unwrap();
+    assert!(gate.is_reached(), "it looked less often");
+    meanwhile();
+    gate.open();
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    (ended.status.code(), said, proxy.requests())
+}
+
+/// Nothing but what was planned was named in a change.
+fn assert_only_planned(stand: &Stand, requests: &[Recorded]) {
+    let masters = stand.masters();
+    for request in requests.iter().filter(|request| request.is_change()) {
+        for name in request.names() {
+            assert!(masters.contains(&name), "{:?} named {name}", request.action());
+        }
+    }
+}
+
+#[test]
+fn what_was_made_after_the_plan_was_shown_is_refused_by_name() {
+    let stand = Stand::with(&cluster());
+    let shown = stand.wipe(&["-o", "json"]).run().unwrap().success().json();
+    let digest = shown["digest"].as_str().unwrap();
+    let refused = |stand: &Stand, new: &str| {
+        let before = stand.picture();
+        let _ = stand
+            .wipe_yes(&["--plan", digest])
+            .run()
+            .unwrap()
+            .code(3)
+            .stderr_has("new in it:")
+            .stderr_has(new)
+            .stderr_has("look at the plan as it is now");
+        assert_eq!(stand.picture(), before);
+    };
+    let grown = grow(&stand);
+    refused(&stand, &grown);
+    let another = another_group(&stand);
+    refused(&stand, &another.group);
+    refused(&stand, &another.instance);
+    assert!(stand.journals().is_empty());
+}
+
+#[test]
+fn an_instance_that_comes_into_a_planned_group_stops_the_run_before_its_first_change() {
+    let stand = Stand::with(&cluster());
+    let mut made = String::new();
+    let (code, said, requests) = wipe_and(&stand, BEFORE, || made = grow(&stand));
+    assert_eq!(code, Some(1), "{said}");
+    let why = format!("{made} came into it, which is not in the plan and would be terminated along");
+    assert!(said.contains(&why), "{said}");
+    assert!(said.contains("look at the plan again"), "{said}");
+    assert_eq!(requests.iter().filter(|request| request.is_change()).count(), 0);
+    assert!(stand.picture().has(&made) && stand.masters().iter().all(|id| stand.picture().has(id)));
+    // The new plan names it, and then it goes with its group.
+    let _ = stand.wipe(&[]).run().unwrap().success().stdout_has(&made);
+    let _ = stand.wipe_yes(&[]).run().unwrap().success();
+    stand.assert_wiped();
+    assert!(!stand.picture().has(&made));
+}
+
+#[test]
+fn masters_that_somebody_rebuilds_while_the_old_ones_go_are_named_and_left_alone() {
+    let stand = Stand::with(&cluster());
+    let mut rebuilt = Built::default();
+    let (code, said, requests) = wipe_and(&stand, AMID, || {
+        // Under other names: a group of the same name is one that is planned, with a stranger in it.
+        let other = KopsCluster {
+            older: true,
+            ..cluster()
+        };
+        other.build_masters(&stand.account, &mut rebuilt).unwrap();
+    });
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("somebody made more meanwhile"), "{said}");
+    for machine in &rebuilt.masters {
+        assert!(said.contains(&machine.instance), "{said}");
+    }
+    for volume in &rebuilt.etcd_volumes {
+        assert!(said.contains(&volume.id), "{said}");
+    }
+    assert!(said.contains("a `kops update` elsewhere?"), "{said}");
+    assert_only_planned(&stand, &requests);
+    let now = stand.picture();
+    for machine in &rebuilt.masters {
+        assert!(now.has(&machine.instance), "{}", machine.instance);
+    }
+}
+
+#[test]
+fn a_planned_group_that_somebody_makes_again_is_not_deleted_twice() {
+    let stand = Stand::with(&cluster());
+    let mut rebuilt = Built::default();
+    let (code, said, requests) = wipe_and(&stand, AMID, || {
+        cluster().build_masters(&stand.account, &mut rebuilt).unwrap();
+    });
+    assert_eq!(code, Some(4), "{said}");
+    let new = &rebuilt.masters[0].instance;
+    assert!(
+        said.contains(&format!("{new} came into it, which is not in the plan")),
+        "{said}"
+    );
+    assert!(said.contains("look at the plan again"), "{said}");
+    assert_only_planned(&stand, &requests);
+    let deletions = requests
+        .iter()
+        .filter(|request| request.action() == Some("DeleteAutoScalingGroup"));
+    assert_eq!(deletions.count(), 1);
+    assert!(stand.picture().has(new));
+}
+
+#[test]
+fn a_planned_volume_that_a_new_master_mounts_is_left_to_it() {
+    let stand = Stand::with(&cluster());
+    let volume = stand.built.etcd_volumes[0].clone();
+    let tags = stand.account.volume_tags(&volume.id).unwrap();
+    let mut new = Machine::default();
+    // The look at volumes after the one that still saw the old master.
+    let amid = ("Action=DescribeVolumes&", 3);
+    let (code, said, requests) = wipe_and(&stand, amid, || {
+        new = another_group(&stand);
+        let attach = [
+            ("VolumeId", volume.id.as_str()),
+            ("InstanceId", new.instance.as_str()),
+            ("Device", "/dev/xvdu"),
+        ];
+        stand.account.ec2("AttachVolume", &attach).unwrap();
+    });
+    assert_eq!(code, Some(4), "{said}");
+    let why = format!(
+        "{}: it was attached to {}, which is not in the plan",
+        volume.id, new.instance
+    );
+    assert!(said.contains(&why), "{said}");
+    assert!(said.contains("look at the plan again"), "{said}");
+    assert_only_planned(&stand, &requests);
+    assert_eq!(stand.account.volume_tags(&volume.id).unwrap(), tags);
+    assert!(stand.picture().has(&new.instance));
+}
