@@ -29,6 +29,7 @@ impl World {
         let options = KubeApiServerOptions {
             cluster_ca: &ca,
             etcd_ca: None,
+            events: None,
             advertise: "10.245.21.57",
         };
         let api = KubeApiServer::start(&etcd, &options).unwrap();

@@ -120,6 +120,7 @@ fn the_api_is_waited_for_until_it_is_ready_so_many_times_in_a_row() {
     let options = KubeApiServerOptions {
         cluster_ca: &ca,
         etcd_ca: None,
+        events: None,
         advertise: "10.245.21.57",
     };
     let api = KubeApiServer::start(&etcd, &options).unwrap();
@@ -157,6 +158,7 @@ fn an_api_server_that_loses_its_etcd_is_not_ready() {
     let options = KubeApiServerOptions {
         cluster_ca: &ca,
         etcd_ca: None,
+        events: None,
         advertise: "10.245.21.57",
     };
     let api = KubeApiServer::start(&etcd, &options).unwrap();

@@ -74,6 +74,7 @@ impl World {
         let options = KubeApiServerOptions {
             cluster_ca: &api_ca,
             etcd_ca: None,
+            events: None,
             advertise: "10.245.21.57",
         };
         let api = KubeApiServer::start(&api_etcd, &options).unwrap();
