@@ -25,7 +25,8 @@ fn play(stage: &Stage) -> Result<(), Box<dyn Error>> {
     restore_for_real(&healthy)?;
     stage.tell("An hour later: the control plane was wiped, and came up with a new, empty etcd");
     let reseeded = operator.with(&store("kops-state-reseeded", "2026-11-22T16:30:00Z"))?;
-    look_at_the_reseeded_store(&reseeded)
+    look_at_the_reseeded_store(&reseeded)?;
+    reseeded.stay()
 }
 
 fn load(stage: &Stage, s3: &Moto, bucket: &str, backups: &str) -> Result<(), Box<dyn Error>> {

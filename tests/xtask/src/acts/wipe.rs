@@ -43,7 +43,8 @@ fn play(stage: &Stage) -> Result<(), Box<dyn Error>> {
     let masters = of_masters(&built);
     wipe(&operator, &account, &masters)?;
     take_it_back(&operator, &account, &masters)?;
-    rebuilt_and_purged(&operator, &account, &cluster, &masters)
+    rebuilt_and_purged(&operator, &account, &cluster, &masters)?;
+    operator.stay()
 }
 
 fn load(s3: &Moto, bucket: &str, backups: &str) -> Result<(), Box<dyn Error>> {
