@@ -3,6 +3,7 @@
 mod archive;
 mod install;
 mod manifest;
+mod sbom;
 mod target;
 
 use std::error::Error;
@@ -55,6 +56,9 @@ pub fn run(args: &Args) -> Outcome {
             chosen
         };
         build(&targets, &host, &folder)?;
+        for path in sbom::write(&folder)? {
+            say::line(&path.display().to_string());
+        }
     }
     let mut missing = Vec::new();
     for target in target::all()? {

@@ -15,7 +15,7 @@ pub use etcd::{EtcdVersion, etcd, etcdctl, etcdutl};
 pub use kube::kube_apiserver;
 pub use python::{cargo_zigbuild, kubectl, moto, weed};
 pub use ssh::sshd;
-pub use tools::cargo_deny;
+pub use tools::{cargo_cyclonedx, cargo_deny};
 
 use crate::error::Error;
 

@@ -14,29 +14,39 @@ use crate::run;
 /// # Errors
 /// When it has to be compiled and cannot be.
 pub fn cargo_deny() -> Result<PathBuf, Error> {
-    const VERSION: &str = "0.20.2";
     let fits = |version| ((0, 20, 0)..(0, 21, 0)).contains(&version);
-    if let Some(path) = users_own("cargo-deny", &["--version"], fits) {
-        return Ok(path);
+    match users_own("cargo-deny", &["--version"], fits) {
+        Some(path) => Ok(path),
+        None => installed("cargo-deny", "0.20.2"),
     }
-    let folder = once(&format!("cargo-deny-{VERSION}"), |folder| {
+}
+
+/// Writes what a binary is made of, as CycloneDX.
+///
+/// # Errors
+/// When it has to be compiled and cannot be.
+pub fn cargo_cyclonedx() -> Result<PathBuf, Error> {
+    installed("cargo-cyclonedx", "0.5.9")
+}
+
+fn installed(name: &str, version: &str) -> Result<PathBuf, Error> {
+    let folder = once(&format!("{name}-{version}"), |folder| {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut install = Command::new(cargo);
-        install
-            .args([
-                "install",
-                "--locked",
-                "--quiet",
-                "--no-track",
-                "--version",
-                VERSION,
-                "cargo-deny",
-                "--root",
-            ])
-            .arg(folder);
+        install.args([
+            "install",
+            "--locked",
+            "--quiet",
+            "--no-track",
+            "--version",
+            version,
+            name,
+            "--root",
+        ]);
+        install.arg(folder);
         // Away from the workspace's own target folder, whose lock the caller may hold.
         run::run(install.env("CARGO_TARGET_DIR", folder.join("target"))).map(drop)?;
         std::fs::remove_dir_all(folder.join("target")).map_err(Error::file("remove", folder))
     })?;
-    Ok(folder.join("bin/cargo-deny"))
+    Ok(folder.join("bin").join(name))
 }
