@@ -22,7 +22,7 @@ use harness::{Ca, Etcd, EtcdVersion, KeyKind, Put, ServerTls, Usage};
 use runbook_kit::adapters::etcd::access::{AccessError, Connected, KeySource, Ways, connect};
 use runbook_kit::adapters::file::FileStore;
 use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
-use runbook_kit::ports::{EtcdErrorKind, EtcdKv};
+use runbook_kit::ports::{EtcdErrorKind, EtcdKv, KeyPage};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 
@@ -182,6 +182,19 @@ async fn works(kv: &dyn EtcdKv, etcd: &Etcd) {
     assert_eq!(kv.voters().await.unwrap(), 1);
     let everything = kv.range(b"").await.unwrap().keys.len();
     assert_eq!(everything as i64, etcd.count_keys().unwrap());
+
+    // A page is of the revision that was asked for, as long as etcd remembers it.
+    let then = etcd.revision().unwrap();
+    etcd.put(&[Put::new("/p/c", "later")]).unwrap();
+    let page = async |at| kv.page(b"/p/", None, 10, at).await;
+    let keys = |page: KeyPage| page.keys.into_iter().map(|head| head.key).collect::<Vec<_>>();
+    let past = page(Some(then)).await.unwrap();
+    assert_eq!((past.revision, past.more), (then, false));
+    assert_eq!(keys(past), [b"/p/a", b"/p/b"]);
+    assert_eq!(keys(page(None).await.unwrap()), [b"/p/a", b"/p/b", b"/p/c"]);
+    etcd.compact(then + 1).unwrap();
+    let forgotten = page(Some(then)).await.unwrap_err();
+    assert!(forgotten.to_string().contains("compacted"), "{forgotten}");
 
     let mut snapshot = Vec::new();
     let mut stream = kv.snapshot().await.unwrap();

@@ -38,7 +38,14 @@ fn after_an_accident_the_newest_good_one_is_chosen_and_of_events_one_of_that_tim
         .success()
         .json();
     assert_eq!(plan["restores"][0]["backup"], MAIN);
-    assert_eq!(plan["restores"][0]["passedOver"].as_array().unwrap().len(), 3);
+    let passed_over = plan["restores"][0]["passedOver"].as_array().unwrap();
+    assert_eq!(passed_over.len(), 3);
+    // Seeded anew by accident: another cluster, of the same name.
+    let why = passed_over[0].as_str().unwrap();
+    assert!(
+        why.contains("another cluster: kube-system has UID") && why.contains("no Nodes"),
+        "{why}"
+    );
     assert_eq!(plan["restores"][1]["backup"], "2026-11-22T15:20:35Z-000001");
 }
 
@@ -141,6 +148,44 @@ fn control_files_that_block_the_leader_refuse_with_the_command_that_mends_them()
         assert!(text.stderr.contains(cure), "{check}: {}", text.stderr);
         assert!(stand.queued("main").is_empty() && stand.queued("events").is_empty());
     }
+}
+
+#[test]
+fn an_etcd_manager_too_old_for_etcd_3_6_refuses_with_the_image_that_can() {
+    let stand = Stand::new(RESTORED);
+    let meta = stand.base("main").join(MAIN).join("_etcd_backup.meta");
+    let text = fs::read_to_string(&meta).unwrap();
+    fs::write(&meta, text.replace("3.5.35", "3.6.11")).unwrap();
+    let plan = || stand.restore("plan --etcd main -o json").run().unwrap();
+    assert!(blocking(&plan().success().json()).is_empty());
+    let manifests = stand.root().join(CLUSTER).join("manifests/etcd");
+    for manifest in fs::read_dir(manifests).unwrap() {
+        let manifest = manifest.unwrap().path();
+        let text = fs::read_to_string(&manifest).unwrap();
+        fs::write(&manifest, text.replace("v3.0.20260707", "v3.0.20250917")).unwrap();
+    }
+    assert_eq!(blocking(&plan().code(3).json()), ["main etcd-manager"]);
+    let refused = stand.restore("run --etcd main --yes").run().unwrap().code(3);
+    refused.stderr_has("v3.0.20260512").stderr_has("manager.image");
+    assert!(stand.queued("main").is_empty());
+}
+
+#[test]
+fn backups_of_different_times_are_warned_of() {
+    let stand = Stand::new(RESTORED);
+    store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
+    let plan = stand
+        .restore("plan --backup events=2026-11-22T16:25 -o json")
+        .now("2026-11-22T16:36:00Z")
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    let checks = plan["checks"].as_array().unwrap();
+    let times = checks.iter().find(|check| check["name"] == "times").unwrap();
+    assert_eq!((&times["ok"], &times["severity"]), (&false.into(), &"warn".into()));
+    assert!(times["message"].as_str().unwrap().starts_with("main is "), "{times}");
+    assert!(times["cure"].as_str().unwrap().contains("--at"), "{times}");
 }
 
 #[test]

@@ -84,6 +84,26 @@ fn serving() {
 }
 
 #[test]
+fn seeding_anew() {
+    let stand = Stand::new(RESTORED);
+    let fresh = "run --etcd events --yes --take-timeout 1s";
+    // No master is there yet: the marker is gone, and nothing more happens.
+    let first = stand.seeing(&format!("{fresh} --fresh events")).run().unwrap().code(4);
+    first
+        .stderr_has("removed etcd-cluster-created")
+        .stderr_has("waited 1 s");
+    let marker = stand.control("events", "etcd-cluster-created");
+    assert!(!marker.exists());
+    let events = stand.start("events");
+    wait_for("it is seeded", || marker.is_file());
+    // What was begun is remembered: `--fresh` need not be said again, and no backup is restored in its place.
+    let again = stand.seeing(fresh).run().unwrap().success();
+    again.stdout_has("events: seeded anew, it serves");
+    assert!(!events.log().contains("got restore-backup command:"));
+    assert!(stand.queued("events").is_empty() && !stand.record().exists());
+}
+
+#[test]
 fn two_operators_at_once_order_it_once() {
     let stand = Stand::new(RESTORED);
     let manager = stand.start("main");

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use harness::store::{CLUSTER, StateStore};
 use harness::{
-    Ca, Cmd, ControlLoopOptions, ControlLoopStandIn, Etcd, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions,
-    ManagerStore,
+    AwsAccount, Ca, Cmd, ControlLoopOptions, ControlLoopStandIn, Etcd, EtcdVersion, KeyKind, KubeApiServer,
+    KubeApiServerOptions, ManagerStore, Moto, S3,
 };
 
 use crate::stand::plugin;
@@ -104,6 +104,43 @@ fn a_name_that_leads_to_an_old_master_is_told_from_an_api_that_is_down() {
     // What is alive is not wiped because its name is wrong.
     let plan = world.seeing("plan", OLD).run().unwrap().success();
     plan.stdout_has("THE API SERVES, so it is alive");
+}
+
+#[test]
+fn the_addresses_come_from_aws_where_no_host_is_named() {
+    let world = World::new();
+    let moto = Moto::start().unwrap();
+    let mut parameters = vec![
+        ("ImageId", "ami-12c6146b"),
+        ("MinCount", "1"),
+        ("MaxCount", "1"),
+        ("PrivateIpAddress", "127.0.0.1"),
+        ("TagSpecification.1.ResourceType", "instance"),
+    ];
+    parameters.extend([
+        ("TagSpecification.1.Tag.1.Key", "KubernetesCluster"),
+        ("TagSpecification.1.Tag.1.Value", CLUSTER),
+        ("TagSpecification.1.Tag.2.Key", "k8s.io/role/control-plane"),
+        ("TagSpecification.1.Tag.2.Value", "1"),
+    ]);
+    let made = AwsAccount::of(&moto).ec2("RunInstances", &parameters).unwrap();
+    let id = made.at(&["instancesSet", "item"]).unwrap().text_at(&["instanceId"]);
+    let status = plugin("status --etcd main --via direct")
+        .args([
+            "--name",
+            CLUSTER,
+            "--state",
+            &world.store.url(),
+            "--endpoints",
+            &world.endpoints,
+        ])
+        .arg("--kubeconfig")
+        .arg(world.kubeconfig(OLD))
+        .envs(moto.env());
+    let status = status.run().unwrap().success();
+    status
+        .stdout_has(&format!("master {id} (127.0.0.1) serves"))
+        .stdout_has("where none of the masters that run is");
 }
 
 #[test]

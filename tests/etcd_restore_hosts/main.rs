@@ -10,6 +10,7 @@
 )]
 
 mod bad_days;
+mod bare;
 mod by_address;
 mod drill;
 mod events;

@@ -126,7 +126,7 @@ pub async fn run(access: EtcdAccessArgs, context: &Context) -> Result<Exit, AnyF
             .unwrap_or_default(),
         masters,
         etcds,
-        api_ready: look.api.ready(),
+        api_ready: look.api.serves(),
         run_under_way: run_under_way(&catalogs, context).await?,
         leaseless,
         dead_nodes,

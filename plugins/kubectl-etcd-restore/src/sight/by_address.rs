@@ -103,7 +103,8 @@ impl<'a> ByAddress<'a> {
         }))
         .await;
         let found = Found::of(place, doors.clone(), answers.into_iter().flatten());
-        (!found.serving.is_empty() || !found.starting.is_empty()).then_some(found)
+        let tells_more = found.serves() || !found.starting.is_empty();
+        (tells_more && !found.is_where_the_name_leads()).then_some(found)
     }
 
     async fn doors(&self) -> Vec<Door> {
@@ -177,6 +178,16 @@ impl Found {
     /// Whether an API server serves at one of the addresses.
     pub fn serves(&self) -> bool {
         !self.serving.is_empty()
+    }
+
+    /// Whether the name leads nowhere but to where an API server serves: then it has just come up, and the name will tell.
+    fn is_where_the_name_leads(&self) -> bool {
+        let serves = |address: &IpAddr| {
+            let mut serving = self.serving.iter();
+            serving.any(|(door, port)| door.address == *address && *port == self.place.port)
+        };
+        let addresses = self.place.addresses.as_deref().unwrap_or_default();
+        !addresses.is_empty() && addresses.iter().all(serves)
     }
 
     /// In words, with what comes of it.
@@ -300,8 +311,13 @@ mod tests {
             &[("10.0.1.9", Readiness::Ready)],
         );
         assert!(balanced.says().contains("the load balancer takes a new master in"));
+        // One of two has gone: what has come up is not where the name leads alone.
+        let both = Ok(&["10.0.1.5", "10.0.1.9"][..]);
+        let half = found("api.example.com", both, &[("10.0.1.9", Readiness::Ready)]);
+        assert!(!half.says().contains("none of the masters") && !half.is_where_the_name_leads());
         let same = found("api.example.com", Ok(&["10.0.1.9"]), &[("10.0.1.9", Readiness::Ready)]);
-        assert!(!same.says().contains("none of the masters"), "{}", same.says());
+        assert!(same.is_where_the_name_leads());
+        assert!(!old.is_where_the_name_leads() && !nowhere.is_where_the_name_leads());
         let by_number = found("10.0.1.5", Ok(&["10.0.1.5"]), &[("10.0.1.9", Readiness::Ready)]);
         assert!(
             by_number

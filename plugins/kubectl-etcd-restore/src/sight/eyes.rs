@@ -92,6 +92,14 @@ impl ApiSeen {
             Self::Ready | Self::Elsewhere(_) => Some(true),
         }
     }
+
+    /// The same, where one that does not know us counts as well: whoever answers 401 has an etcd behind it.
+    pub fn serves(&self) -> Option<bool> {
+        match self {
+            Self::Alive(_) => Some(true),
+            other => other.ready(),
+        }
+    }
 }
 
 /// One look at everything.

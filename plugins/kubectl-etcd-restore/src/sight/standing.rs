@@ -1,6 +1,7 @@
 //! Where a cluster stands in the whole recovery, and what comes next. Pure.
 
 use jiff::Timestamp;
+use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::restore::follow::State;
 use serde::Serialize;
 
@@ -133,7 +134,7 @@ pub fn standing(facts: &Facts) -> Standing {
         return Standing::new(Stage::Restoring, why, next);
     }
     if facts.api_ready == Some(true) {
-        return serving(facts);
+        return waits_beside_main(facts).unwrap_or_else(|| serving(facts));
     }
     let serving: Vec<&EtcdStanding> = facts.etcds.iter().filter(|etcd| etcd.state == State::Serving).collect();
     if !serving.is_empty() && serving.len() == facts.etcds.len() {
@@ -151,6 +152,15 @@ pub fn standing(facts: &Facts) -> Standing {
         };
     }
     down(facts)
+}
+
+/// The API serves, so main does; another one may have no member all the same.
+fn waits_beside_main(facts: &Facts) -> Option<Standing> {
+    let waits = |etcd: &&EtcdStanding| etcd.state == State::Waiting && etcd.etcd != MAIN;
+    let etcd = &facts.etcds.iter().find(waits)?.etcd;
+    let why = format!("the API serves, and no member of {etcd} answers");
+    let next = format!("kubectl etcd-restore plan --etcd {etcd}");
+    Some(Standing::new(Stage::Waiting, why, &next))
 }
 
 fn serving(facts: &Facts) -> Standing {
@@ -326,6 +336,20 @@ mod tests {
         );
         story.dead_nodes = Some(0);
         assert_eq!(at(&story), (Stage::Healthy, String::new()));
+    }
+
+    #[test]
+    fn an_etcd_without_members_is_seen_beside_an_api_that_serves() {
+        let mut story = facts(State::Serving);
+        story.api_ready = Some(true);
+        story.etcds = vec![etcd("main", State::Waiting), etcd("events", State::Waiting)];
+        assert_eq!(
+            at(&story),
+            (Stage::Waiting, "kubectl etcd-restore plan --etcd events".to_owned())
+        );
+        // That main is out of reach from here says nothing.
+        story.etcds[1].state = State::Serving;
+        assert_eq!(at(&story).0, Stage::Healthy);
     }
 
     #[test]

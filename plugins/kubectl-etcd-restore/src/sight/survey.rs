@@ -193,9 +193,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
 fn api_ready(look: &Look) -> Told<bool> {
     match &look.api {
         ApiSeen::NotAsked(why) => Told::NotKnown(why.clone()),
-        // Whoever answers 401 has an etcd behind it.
-        ApiSeen::Alive(_) => Told::Is(true),
-        seen => Told::Is(seen.ready() == Some(true)),
+        seen => Told::Is(seen.serves() == Some(true)),
     }
 }
 

@@ -1,0 +1,95 @@
+//! Without a subcommand, beside AWS and a real kube-apiserver: where the cluster stands, and the command that comes next.
+
+use std::path::PathBuf;
+
+use harness::store::{CLUSTER, StateStore};
+use harness::{
+    AwsAccount, Ca, Cmd, ControlLoopStandIn, Etcd, EtcdVersion, KeyKind, KopsCluster, KubeApiServer,
+    KubeApiServerOptions, Moto, Put, S3,
+};
+use serde_json::{Value, json};
+
+use crate::stand::plugin;
+
+fn cmd(store: &StateStore, moto: &Moto, endpoint: &str) -> Cmd {
+    plugin("--etcd main -o json")
+        .args(["--name", CLUSTER, "--state", &store.url()])
+        .args(["--endpoints", &format!("main={endpoint}")])
+        .envs(moto.env())
+}
+
+fn at(report: &Value) -> (&str, &str) {
+    let next = report["next"].as_str().unwrap_or_default();
+    (report["stage"].as_str().unwrap(), next.split(" --").next().unwrap())
+}
+
+#[test]
+fn what_aws_has_tells_wiped_masters_from_ones_that_are_being_made() {
+    let store = StateStore::new("state-store-restored").unwrap();
+    let moto = Moto::start().unwrap();
+    let account = AwsAccount::of(&moto);
+    let nobody = format!("http://{}:4001", ControlLoopStandIn::address());
+    let look = || cmd(&store, &moto, &nobody).run().unwrap().success().json();
+    let wiped = look();
+    assert_eq!(at(&wiped), ("wiped", "kops update cluster"));
+    assert!(
+        wiped["next"]
+            .as_str()
+            .unwrap()
+            .ends_with("--yes --name super.k8s.local"),
+        "{wiped}"
+    );
+    let one = KopsCluster {
+        masters: 1,
+        workers: false,
+        ..KopsCluster::new(CLUSTER)
+    };
+    one.build(&account).unwrap();
+    let rebuilding = look();
+    assert_eq!(at(&rebuilding), ("rebuilding", "kubectl etcd-restore"));
+    assert!(
+        rebuilding["why"].as_str().unwrap().contains("1 of 3 masters run"),
+        "{rebuilding}"
+    );
+}
+
+#[test]
+fn a_cluster_that_serves_again_is_led_through_the_clean_up() {
+    let store = StateStore::new("state-store-restored").unwrap();
+    let moto = Moto::start().unwrap();
+    let built = KopsCluster::new(CLUSTER).build(&AwsAccount::of(&moto)).unwrap();
+    let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
+    let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
+    let options = KubeApiServerOptions {
+        cluster_ca: &ca,
+        etcd_ca: None,
+        advertise: "10.245.21.57",
+    };
+    let api = KubeApiServer::start(&etcd, &options).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig: PathBuf = api.kubeconfig(folder.path(), CLUSTER, &ca).unwrap();
+    let look = || {
+        let cmd = cmd(&store, &moto, etcd.endpoint()).arg("--kubeconfig").arg(&kubeconfig);
+        cmd.run().unwrap().success().json()
+    };
+    let node = |id: &str| {
+        let node = json!({ "metadata": { "name": id }, "spec": { "providerID": format!("aws:///us-east-1a/{id}") } });
+        api.create("/api/v1/nodes", &node).unwrap();
+    };
+    node(&built.masters[0].instance);
+    let healthy = look();
+    assert_eq!(at(&healthy), ("healthy", ""), "{healthy}");
+    assert_eq!(healthy["next"], Value::Null);
+    // As after a restore: an old master's key without a lease, and its Node.
+    node("i-0aaaaaaaaaaaaaaaa");
+    let dead = look();
+    assert_eq!(
+        at(&dead),
+        ("dead-nodes", "kubectl etcd-restore cleanup nodes"),
+        "{dead}"
+    );
+    etcd.put(&[Put::new("/registry/masterleases/10.245.21.99", "k8s")])
+        .unwrap();
+    let stale = look();
+    assert_eq!(at(&stale), ("stale-leases", "kubectl masterleases prune"), "{stale}");
+}
