@@ -354,9 +354,16 @@ impl Ways<'_> {
         }
     }
 
+    /// Those of this etcd cluster: one may be given with its name before it, as where several are asked.
     fn endpoints(&self) -> Vec<&str> {
         let given = self.args.endpoints.iter().map(|text| text.trim());
-        given.filter(|text| !text.is_empty()).collect()
+        given
+            .filter(|text| !text.is_empty())
+            .filter_map(|text| match text.split_once('=') {
+                Some((name, url)) if !name.contains([':', '/']) => (name == self.etcd).then_some(url),
+                _ => Some(text),
+            })
+            .collect()
     }
 
     fn port(&self) -> Result<u16, AccessError> {
@@ -460,6 +467,10 @@ mod tests {
         assert!(error(connect(&ways(&args)).await).contains("no way to etcd"));
         args.via = Via::Direct;
         assert!(error(connect(&ways(&args)).await).contains("--endpoints"));
+        args.endpoints = vec!["events=127.0.0.1:1".to_owned()];
+        assert!(error(connect(&ways(&args)).await).contains("--endpoints"));
+        args.endpoints = vec!["main=127.0.0.1:1".to_owned()];
+        assert!(error(connect(&ways(&args)).await).contains("no CA"));
         args.endpoints = vec!["127.0.0.1:1".to_owned()];
         assert!(error(connect(&ways(&args)).await).contains("no CA"));
         args.cert = Some("x".into());
