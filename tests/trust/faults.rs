@@ -2,6 +2,7 @@
 //! that is none.
 
 mod judge;
+mod midway;
 mod table;
 
 use std::collections::BTreeMap;
