@@ -63,6 +63,7 @@ fn a_cluster_that_serves_again_is_led_through_the_clean_up() {
     let options = KubeApiServerOptions {
         cluster_ca: &ca,
         etcd_ca: None,
+        events: None,
         advertise: "10.245.21.57",
     };
     let api = KubeApiServer::start(&etcd, &options).unwrap();

@@ -262,18 +262,20 @@ pub fn flags(row: &Row, bucket: &str) -> Vec<String> {
     flags
 }
 
-/// The flags to etcd.
+/// The flags to etcd: its name before the endpoint means the same everywhere.
 pub fn etcd_flags(row: &Row, endpoint: &str) -> Vec<String> {
-    let named = match row.name {
-        "masterleases list"
-        | "masterleases check"
-        | "masterleases prune"
-        | "masterleases undo"
-        | "etcd-backups take"
-        | "etcd-restore cleanup events" => endpoint.to_owned(),
-        _ => format!("main={endpoint}"),
+    let etcd = match row.name {
+        "etcd-restore cleanup events" => "events",
+        _ => "main",
     };
-    ["--via", "direct", "--endpoints", &named, "--etcd-timeout", "3s"]
-        .map(str::to_owned)
-        .into()
+    [
+        "--via",
+        "direct",
+        "--endpoints",
+        &format!("{etcd}={endpoint}"),
+        "--etcd-timeout",
+        "3s",
+    ]
+    .map(str::to_owned)
+    .into()
 }

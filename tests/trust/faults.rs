@@ -2,6 +2,7 @@
 //! that is none.
 
 mod judge;
+mod midway;
 mod table;
 
 use std::collections::BTreeMap;
@@ -129,10 +130,21 @@ fn attempt(world: &World, row: &'static Row, cell: Option<Cell>) -> Tried {
 
 /// A lease has less to live each time.
 fn without_seconds(text: &str) -> String {
-    let kept = text
+    let mut shown = String::new();
+    for line in text
         .lines()
-        .filter(|line| !line.trim_start().starts_with("\"ttlSeconds\":"));
-    kept.flat_map(|line| [line, "\n"]).collect()
+        .filter(|line| !line.trim_start().starts_with("\"ttlSeconds\":"))
+    {
+        match line.split_once(" s left") {
+            Some((before, after)) => {
+                shown.push_str(before.trim_end_matches(|letter: char| letter.is_ascii_digit()));
+                shown.push_str(after);
+            }
+            None => shown.push_str(line),
+        }
+        shown.push('\n');
+    }
+    shown
 }
 
 fn cells(row: &Row) -> Vec<Cell> {

@@ -156,7 +156,7 @@ impl<'a> Place<'a> {
                 Own::Store => state.extend(self.objects()),
                 Own::Cluster => {
                     let picture = self.account.picture().unwrap().0;
-                    let text = |(id, what)| without_ids(&format!("{id} {what}")).replace(&self.bucket, "BUCKET");
+                    let text = |(id, what)| without_run(&without_ids(&format!("{id} {what}")));
                     state.extend(picture.into_iter().map(text));
                 }
                 Own::Keys => {
@@ -213,6 +213,17 @@ impl<'a> Place<'a> {
 
 fn called(world: &World, at: usize) -> usize {
     world.masters.host(at).unwrap().calls().len()
+}
+
+/// Each run has a number of its own.
+fn without_run(text: &str) -> String {
+    match text.split_once("\"kops-recovery/run\": \"") {
+        Some((before, after)) => format!(
+            "{before}{}",
+            after.trim_start_matches(|letter: char| letter.is_ascii_hexdigit())
+        ),
+        None => text.to_owned(),
+    }
 }
 
 /// Ids are dealt anew to each account.

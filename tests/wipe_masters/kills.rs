@@ -120,3 +120,61 @@ fn around_each_request_of_snapshots_and_deletions() {
         assert_eq!(count(&killed_at, "DeleteVolume"), 2, "{killed_at:?}");
     }
 }
+
+/// The same for what comes after a wipe: `command` is killed at each of its changes, and the next one does the rest.
+fn kill_after_a_wipe(command: &[&str], fault: impl Fn(Victim) -> Fault, check: impl Fn(&Stand)) -> Vec<String> {
+    let mut killed_at = Vec::new();
+    let mut moto = Moto::start().unwrap();
+    loop {
+        let stand = stand(moto);
+        let _ = stand.wipe_yes(&[]).run().unwrap().success();
+        let before = stand.rest();
+        let proxy = Proxy::start(&stand.moto).unwrap();
+        let victim = Victim::default();
+        proxy.inject(Rule::change(killed_at.len(), fault(victim.clone())));
+        let mut killed = stand.wipe_through(&proxy, command);
+        let child = killed.spawn().unwrap();
+        victim.is(child.id());
+        let ended = child.wait_with_output().unwrap();
+        let was_killed = ended.status.signal() == Some(9);
+        if was_killed {
+            let last = proxy.requests().into_iter().rfind(Recorded::is_change).unwrap();
+            killed_at.push(last.action().unwrap().to_owned());
+            let _ = stand.wipe_through(&proxy, command).run().unwrap().success();
+        } else {
+            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        }
+        check(&stand);
+        assert_eq!(stand.rest(), before, "killed at change {killed_at:?}");
+        assert_only_masters_were_named(&stand, &proxy.requests());
+        if !was_killed {
+            return killed_at;
+        }
+        moto = stand.moto;
+    }
+}
+
+#[test]
+fn around_each_request_of_the_way_back() {
+    let back = |stand: &Stand| {
+        for volume in &stand.built.etcd_volumes {
+            let tags = stand.account.volume_tags(&volume.id).unwrap();
+            assert!(tags.contains_key(&format!("k8s.io/etcd/{}", volume.etcd)), "{tags:?}");
+            assert!(tags.keys().all(|key| !key.starts_with("kops-recovery/")), "{tags:?}");
+        }
+    };
+    for fault in [Fault::KillBefore, Fault::KillAfter] {
+        let killed_at = kill_after_a_wipe(&["restore-volumes", "--yes"], fault, back);
+        assert_eq!(count(&killed_at, "CreateTags"), 2, "{killed_at:?}");
+        assert_eq!(count(&killed_at, "DeleteTags"), 2, "{killed_at:?}");
+    }
+}
+
+#[test]
+fn around_each_request_of_a_purge() {
+    let purge = ["purge-volumes", "--yes", "--confirm", CLUSTER, "--poll", "50ms"];
+    for fault in [Fault::KillBefore, Fault::KillAfter] {
+        let killed_at = kill_after_a_wipe(&purge, fault, assert_gone);
+        assert_eq!(killed_at, ["DeleteVolume"; 2]);
+    }
+}

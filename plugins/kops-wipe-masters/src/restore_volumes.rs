@@ -3,6 +3,8 @@
 use clap::Args as ClapArgs;
 use runbook_kit::confirm::{self, ConsentArgs};
 use runbook_kit::domain::check::{Check, Severity};
+use runbook_kit::domain::fleet::{Tags, Volume};
+use runbook_kit::domain::wipe::{Chosen, etcds};
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 use runbook_kit::ui;
@@ -13,7 +15,7 @@ use crate::held::{self, Midway, Seen};
 
 /// Give the etcd volumes in quarantine their tags back, so that kops and etcd-manager find them again
 ///
-/// Refused while the cluster has a control plane or etcd volumes: two volumes of one member are what no cluster survives.
+/// Refused while the cluster has a control plane or etcd volumes of the same members: two volumes of one member are what no cluster survives.
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Example:\n  kops-wipe-masters restore-volumes --name k8s.example.com --state s3://kops-state --yes"
@@ -92,10 +94,69 @@ fn checks(seen: &Seen) -> Vec<Check> {
         let message = format!("the cluster has a control plane: {}", control_plane.join(", "));
         checks.push(Check::found("control-plane", Severity::Block, message).cure(CURE));
     }
-    if !seen.now.volumes.is_empty() {
-        let volumes: Vec<&str> = seen.now.volumes.iter().map(|volume| volume.thing.id.as_str()).collect();
-        let message = format!("the cluster has etcd volumes: {}", volumes.join(", "));
+    let in_the_way = |volume: &&Chosen<Volume>| {
+        seen.held
+            .iter()
+            .any(|held| is_in_the_way(&volume.thing.tags, &held.tags))
+    };
+    let volumes: Vec<&str> = seen
+        .now
+        .volumes
+        .iter()
+        .filter(in_the_way)
+        .map(|volume| volume.thing.id.as_str())
+        .collect();
+    if !volumes.is_empty() {
+        let message = format!(
+            "the cluster has etcd volumes of the same members: {}",
+            volumes.join(", ")
+        );
         checks.push(Check::found("volumes", Severity::Block, message).cure(CURE));
     }
     checks
+}
+
+/// Whether a volume that is there is of the same etcd as one that is held, and not another member beside it: that one came back
+/// in a run before this.
+fn is_in_the_way(there: &Tags, held: &Tags) -> bool {
+    let (there, held) = (etcds(there), etcds(held));
+    there.iter().any(|(etcd, value)| {
+        let of_same = held.iter().filter(|(of, _)| of == etcd);
+        of_same
+            .map(|(_, held)| (member(value), member(held)))
+            .any(|(there, held)| {
+                let same_cluster = there.1.is_some() && there.1 == held.1;
+                !same_cluster || there.0 == held.0
+            })
+    })
+}
+
+/// The member's name, and all members', of a tag's value: `a/a,b,c`.
+fn member(value: &str) -> (&str, Option<&str>) {
+    match value.split_once('/') {
+        Some((member, all)) => (member, Some(all)),
+        None => (value, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_member_of_the_same_etcd_is_in_nobodys_way() {
+        let tags = |etcd: &str, value: &str| -> Tags { [(format!("k8s.io/etcd/{etcd}"), value.to_owned())].into() };
+        let held = tags("main", "a/a,b,c");
+        for (there, is) in [
+            (tags("main", "a/a,b,c"), true),
+            (tags("main", "b/a,b,c"), false),
+            (tags("events", "a/a,b,c"), false),
+            // Another cluster than the one that was put away.
+            (tags("main", "b/b"), true),
+            (tags("main", "b"), true),
+            (Tags::new(), false),
+        ] {
+            assert_eq!(is_in_the_way(&there, &held), is, "{there:?}");
+        }
+    }
 }

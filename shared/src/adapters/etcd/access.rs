@@ -354,6 +354,7 @@ impl Ways<'_> {
         }
     }
 
+    /// Those of this etcd cluster: one may be given with its name before it, as where several are asked.
     fn endpoints(&self) -> Vec<&str> {
         self.args.endpoints_of(self.etcd)
     }

@@ -10,6 +10,7 @@ use crate::ports::cluster_api::{KubeError, KubeErrorKind};
 pub(super) fn config(error: &KubeconfigError) -> KubeError {
     // A parser's words may quote what it read, and that may be a token.
     let kind = match error {
+        KubeconfigError::ReadConfig(reason, file) => format!("{}: {reason}", file.display()),
         KubeconfigError::Parse(_) => "the kubeconfig is no YAML of kubectl's".to_owned(),
         other => other.to_string(),
     };

@@ -1,0 +1,125 @@
+//! The state store is elsewhere, or goes away; and somebody was here before.
+
+use harness::store::CLUSTER;
+use harness::{AwsAccount, Fault, KopsCluster, Moto, Proxy, Rule};
+
+use crate::stand::Stand;
+
+fn cluster() -> KopsCluster {
+    KopsCluster {
+        masters: 1,
+        workers: false,
+        ..KopsCluster::new(CLUSTER)
+    }
+}
+
+fn in_s3() -> Stand {
+    Stand::with_state_in_s3(Moto::start().unwrap(), &cluster())
+}
+
+#[test]
+fn a_state_store_in_another_account_is_read_and_written_by_its_own_profile() {
+    let stand = in_s3();
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let profile = |name: &str, key: &str| format!("[{name}]\naws_access_key_id = {key}\naws_secret_access_key = s\n");
+    let both = profile("machines", "KEYOFMACHINES") + &profile("state", "KEYOFSTATE");
+    let credentials = harness::pki::write(folder.path(), "credentials", &both).unwrap();
+    let ended = stand
+        .wipe_yes_through(&proxy, &["--profile", "machines", "--state-profile", "state"])
+        .without_env("AWS_ACCESS_KEY_ID")
+        .without_env("AWS_SECRET_ACCESS_KEY")
+        .env("AWS_SHARED_CREDENTIALS_FILE", credentials)
+        .run()
+        .unwrap();
+    let _ = ended.success().stdout_has("machines");
+    stand.assert_wiped();
+    for request in proxy.requests() {
+        let whose = match request.action() {
+            Some(_) => "Credential=KEYOFMACHINES/",
+            None => "Credential=KEYOFSTATE/",
+        };
+        let signed = request.header("authorization").unwrap();
+        assert!(signed.contains(whose), "{} {}: {signed}", request.method, request.path);
+    }
+}
+
+#[test]
+fn without_its_state_store_nothing_is_begun() {
+    let stand = in_s3();
+    let before = stand.picture();
+    let away = || stand.wipe_yes(&[]).env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1");
+    let _ = away()
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("s3://kops-state")
+        .stderr_has("hint:");
+    // The journal comes first: who cannot write it wipes nothing.
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    proxy.inject(Rule::always("PUT", "/wipe-0001.json", Rule::error(403, "AccessDenied")));
+    let _ = stand
+        .wipe_yes_through(&proxy, &[])
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("wipe-0001.json")
+        .stderr_has("s3:PutObject");
+    assert_eq!(stand.picture(), before);
+}
+
+#[test]
+fn a_state_store_that_goes_away_half_way_does_not_leave_half_a_wipe() {
+    let stand = in_s3();
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    let before = stand.rest();
+    proxy.inject(Rule::always("PUT", "/wipe-0001.json", Rule::error(503, "SlowDown")).after(1));
+    let _ = stand
+        .wipe_yes_through(&proxy, &[])
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("could not be written to the end");
+    stand.assert_wiped();
+    assert_eq!(stand.rest(), before);
+    // The next one closes what the journal left open.
+    let _ = stand
+        .wipe_yes(&[])
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("nothing is left to wipe");
+}
+
+#[test]
+fn a_group_that_somebody_deletes_already_is_waited_for() {
+    let stand = Stand::with(&cluster());
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    proxy.inject(Rule::times(
+        1,
+        "POST",
+        "Action=DeleteAutoScalingGroup&",
+        Fault::Slow(20),
+    ));
+    let group = [
+        ("AutoScalingGroupName", stand.built.masters[0].group.as_str()),
+        ("ForceDelete", "true"),
+    ];
+    AwsAccount::of(&proxy)
+        .scaling("DeleteAutoScalingGroup", &group)
+        .unwrap();
+    let before = stand.rest();
+    let _ = stand
+        .wipe_yes_through(&proxy, &[])
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("being deleted, 1 instance left");
+    stand.assert_wiped();
+    assert_eq!(stand.rest(), before);
+    let deletions = proxy.requests();
+    let deletions = deletions
+        .iter()
+        .filter(|request| request.action() == Some("DeleteAutoScalingGroup"));
+    assert_eq!(deletions.count(), 1, "it was not asked for again");
+}
