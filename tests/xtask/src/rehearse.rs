@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use harness::components;
 pub use stage::Stage;
 use transcript::Transcript;
 
@@ -31,6 +32,9 @@ pub struct Args {
     report: Option<PathBuf>,
 }
 
+/// The real programs that play.
+const CAST: [&str; 5] = ["etcd", "etcd-3.5", "kube-apiserver", "moto", "sshd"];
+
 /// A part of the rehearsal that stands by itself.
 pub struct Act {
     /// How `--act` names it.
@@ -45,7 +49,11 @@ pub struct Act {
 pub fn run(args: &Args) -> Outcome {
     let chosen = |act: &&Act| args.act.as_ref().is_none_or(|name| name == act.name);
     let acts: Vec<&Act> = acts::ALL.iter().filter(chosen).collect();
-    plugins::build(&["--quiet"])?;
+    // Before the curtain: on a fresh machine both take their time, and say so.
+    for name in CAST {
+        components::ensure(name)?;
+    }
+    plugins::build(&[])?;
     let transcript = Rc::new(Transcript::new());
     let played = play(&acts, &transcript, args.keep);
     if let Err(error) = &played {

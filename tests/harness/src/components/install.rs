@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::error::Error;
 use crate::paths;
@@ -21,18 +22,23 @@ pub(super) fn once(name: &str, make: impl FnOnce(&Path) -> Result<(), Error>) ->
     if folder.is_dir() {
         return Ok(folder);
     }
-    say(name, &folder);
+    say(&format!(
+        "installing {name} into {}; this may take some minutes, once",
+        folder.display()
+    ));
+    let begun = Instant::now();
     let temporary = tempfile::Builder::new()
         .prefix(&format!(".{name}-"))
         .tempdir_in(&components)
         .map_err(Error::file("make", &components))?;
     make(temporary.path())?;
     fs::rename(temporary.keep(), &folder).map_err(Error::file("make", &folder))?;
+    say(&format!("installed {name} in {} s", begun.elapsed().as_secs()));
     Ok(folder)
 }
 
 /// Minutes may pass: whoever waits is told for what.
 #[expect(clippy::print_stderr, reason = "the progress of a tool that developers run")]
-fn say(name: &str, folder: &Path) {
-    eprintln!("installing {name} into {}", folder.display());
+fn say(text: &str) {
+    eprintln!("{text}");
 }
