@@ -8,13 +8,13 @@ mod target;
 
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use harness::{paths, run};
 use target::Target;
 
-use crate::{Outcome, plugins, say};
+use crate::{Outcome, plugins, say, target_folder};
 
 /// Build the release archives and the krew manifests into `dist/`
 ///
@@ -90,26 +90,37 @@ pub fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn build(targets: &[Target], host: &Target, folder: &std::path::Path) -> Result<(), Box<dyn Error>> {
+fn build(targets: &[Target], host: &Target, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let built = targets
+        .iter()
+        .map(|target| {
+            say::note(&format!("building for {}", target.triple));
+            Ok((target, target.build(host)?))
+        })
+        .collect::<Result<Vec<_>, Box<dyn Error>>>()?;
     // Manuals and completions are the same everywhere, and only a binary of this machine can be asked for them.
-    plugins::build(&["--quiet"])?;
-    for target in targets {
-        say::note(&format!("building for {}", target.triple));
-        let built = target.build(host)?;
+    let own = built.iter().find(|(target, _)| target.runs_on(host));
+    let asked = match own {
+        Some((_, binaries)) => binaries.clone(),
+        None => {
+            plugins::build(&[])?;
+            target_folder().join("debug")
+        }
+    };
+    for (target, binaries) in &built {
         for plugin in plugins::ALL {
             let path = folder.join(target.archive_name(plugin));
-            fs::write(&path, pack(plugin, &fs::read(built.join(plugin))?)?)?;
+            fs::write(&path, pack(plugin, &binaries.join(plugin), &asked.join(plugin))?)?;
         }
     }
     Ok(())
 }
 
-/// The bytes of the archive: binary, licence, manual and completions.
-fn pack(plugin: &str, binary: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
-    let asked: PathBuf = crate::target_folder().join("debug").join(plugin);
-    let ask = |arguments: &[&str]| run::run(std::process::Command::new(&asked).args(arguments));
+/// The bytes of the archive: binary, licence, manual and completions. The program `asked` tells the last two.
+fn pack(plugin: &str, binary: &Path, asked: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+    let ask = |arguments: &[&str]| run::run(std::process::Command::new(asked).args(arguments));
     let mut files = archive::Archive::default();
-    files.add(plugin, 0o755, binary)?;
+    files.add(plugin, 0o755, &fs::read(binary)?)?;
     files.add("LICENSE", 0o644, &fs::read(paths::root().join("LICENSE"))?)?;
     files.add(&format!("man/{plugin}.1"), 0o644, ask(&["man"])?.as_bytes())?;
     for shell in ["bash", "zsh", "fish"] {

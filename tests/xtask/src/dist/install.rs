@@ -98,9 +98,9 @@ mod tests {
         plugins::build(&["--quiet"]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         for plugin in plugins::ALL {
-            let binary = fs::read(target_folder().join("debug").join(plugin)).unwrap();
+            let binary = target_folder().join("debug").join(plugin);
             let archive = folder.path().join(plugin);
-            fs::write(&archive, pack(plugin, &binary).unwrap()).unwrap();
+            fs::write(&archive, pack(plugin, &binary, &binary).unwrap()).unwrap();
             let tried = try_out(plugin, &archive).unwrap();
             assert!(tried.starts_with("kubectl "), "{tried}");
         }
