@@ -101,17 +101,21 @@ impl Transcript {
         let acts = parts.iter().filter(|part| matches!(part, Part::Act { .. })).count();
         let failed = parts.iter().any(|part| matches!(part, Part::Failed(_)));
         let mut text = format!(
-            "# Rehearsal\n\n{}: {acts} acts, {} commands in {}; {} of it is ours, the rest is that of the servers played.\n",
+            "# Rehearsal\n\n{}: {acts} acts, {} commands, in {}. The commands took {} of it, the rest went into the servers.\n",
             if failed { "**Failed**" } else { "Passed" },
             commands.len(),
             seconds(self.begun.elapsed()),
             seconds(commands.iter().map(|played| played.took).sum()),
         );
+        let mut noted_before = false;
         for part in parts.iter() {
+            // Facts that follow each other are one block.
+            let gap = if noted_before { "" } else { "\n" };
+            noted_before = matches!(part, Part::Noted(_));
             match part {
                 Part::Act { name, title } => drop(write!(text, "\n## {name}: {title}\n")),
                 Part::Told(told) => drop(write!(text, "\n{told}.\n")),
-                Part::Noted(noted) => drop(write!(text, "\n    {}\n", noted.replace('\n', "\n    "))),
+                Part::Noted(noted) => drop(write!(text, "{gap}    {}\n", noted.replace('\n', "\n    "))),
                 Part::Failed(error) => drop(write!(text, "\n**Failed:** {error}\n")),
                 Part::Command(played) => drop(write!(
                     text,
@@ -139,4 +143,35 @@ fn status(played: &Played) -> String {
 
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_has_every_command_with_its_output_code_and_time() {
+        let transcript = Transcript::new();
+        transcript.act("wipe", "away with the masters");
+        transcript.tell("What would go");
+        transcript.note("$ export A=1");
+        transcript.note("$ export B=2");
+        transcript.ended(Played {
+            shown: "kops-wipe-masters".to_owned(),
+            screen: "the plan".to_owned(),
+            status: Some(3),
+            as_it_should: true,
+            took: Duration::from_millis(1_250),
+        });
+        let text = transcript.markdown();
+        assert!(
+            text.starts_with("# Rehearsal\n\nPassed: 1 acts, 1 commands, in "),
+            "{text}"
+        );
+        let rest = "\n## wipe: away with the masters\n\nWhat would go.\n\n    $ export A=1\n    $ export B=2\n\n```\n$ kops-wipe-masters\nthe plan\n\
+            ```\nexit code 3, 1.2 s\n";
+        assert!(text.ends_with(rest), "{text}");
+        transcript.failed("it broke");
+        assert!(transcript.markdown().starts_with("# Rehearsal\n\n**Failed**"));
+    }
 }
