@@ -11,6 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use flate2::Compression;
 use harness::{paths, run};
 use target::Target;
 
@@ -110,16 +111,19 @@ fn build(targets: &[Target], host: &Target, folder: &Path) -> Result<(), Box<dyn
     for (target, binaries) in &built {
         for plugin in plugins::ALL {
             let path = folder.join(target.archive_name(plugin));
-            fs::write(&path, pack(plugin, &binaries.join(plugin), &asked.join(plugin))?)?;
+            fs::write(
+                &path,
+                pack(plugin, &binaries.join(plugin), &asked.join(plugin), Compression::best())?,
+            )?;
         }
     }
     Ok(())
 }
 
 /// The bytes of the archive: binary, licence, manual and completions. The program `asked` tells the last two.
-fn pack(plugin: &str, binary: &Path, asked: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+fn pack(plugin: &str, binary: &Path, asked: &Path, level: Compression) -> Result<Vec<u8>, Box<dyn Error>> {
     let ask = |arguments: &[&str]| run::run(std::process::Command::new(asked).args(arguments));
-    let mut files = archive::Archive::default();
+    let mut files = archive::Archive::new(level);
     files.add(plugin, 0o755, &fs::read(binary)?)?;
     files.add("LICENSE", 0o644, &fs::read(paths::root().join("LICENSE"))?)?;
     files.add(&format!("man/{plugin}.1"), 0o644, ask(&["man"])?.as_bytes())?;

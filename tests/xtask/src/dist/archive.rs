@@ -10,15 +10,14 @@ pub(super) struct Archive {
     tar: tar::Builder<GzEncoder<Vec<u8>>>,
 }
 
-impl Default for Archive {
-    fn default() -> Self {
+impl Archive {
+    /// An empty one.
+    pub(super) fn new(level: Compression) -> Self {
         Self {
-            tar: tar::Builder::new(GzEncoder::new(Vec::new(), Compression::best())),
+            tar: tar::Builder::new(GzEncoder::new(Vec::new(), level)),
         }
     }
-}
 
-impl Archive {
     pub(super) fn add(&mut self, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
@@ -41,7 +40,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Vec<u8> {
-        let mut archive = Archive::default();
+        let mut archive = Archive::new(Compression::best());
         archive.add("plugin", 0o755, b"binary").unwrap();
         archive.add("man/plugin.1", 0o644, b".TH").unwrap();
         archive.finish().unwrap()

@@ -115,7 +115,7 @@ impl Transcript {
             match part {
                 Part::Act { name, title } => drop(write!(text, "\n## {name}: {title}\n")),
                 Part::Told(told) => drop(write!(text, "\n{told}.\n")),
-                Part::Noted(noted) => drop(write!(text, "{gap}    {}\n", noted.replace('\n', "\n    "))),
+                Part::Noted(noted) => drop(writeln!(text, "{gap}    {}", noted.replace('\n', "\n    "))),
                 Part::Failed(error) => drop(write!(text, "\n**Failed:** {error}\n")),
                 Part::Command(played) => drop(write!(
                     text,
