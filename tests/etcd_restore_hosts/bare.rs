@@ -60,12 +60,7 @@ fn a_cluster_that_serves_again_is_led_through_the_clean_up() {
     let built = KopsCluster::new(CLUSTER).build(&AwsAccount::of(&moto)).unwrap();
     let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
     let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
-    let options = KubeApiServerOptions {
-        cluster_ca: &ca,
-        etcd_ca: None,
-        events: None,
-        advertise: "10.245.21.57",
-    };
+    let options = KubeApiServerOptions::plain(&ca, "10.245.21.57");
     let api = KubeApiServer::start(&etcd, &options).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig: PathBuf = api.kubeconfig(folder.path(), CLUSTER, &ca).unwrap();

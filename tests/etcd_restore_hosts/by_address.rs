@@ -26,12 +26,7 @@ impl World {
         let store = StateStore::new("state-store-restored").unwrap();
         let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
         let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
-        let options = KubeApiServerOptions {
-            cluster_ca: &ca,
-            etcd_ca: None,
-            events: None,
-            advertise: "10.245.21.57",
-        };
+        let options = KubeApiServerOptions::plain(&ca, "10.245.21.57");
         let api = KubeApiServer::start(&etcd, &options).unwrap();
         let address = ControlLoopStandIn::address();
         let manager = ManagerStore::Folder(store.base("main"));

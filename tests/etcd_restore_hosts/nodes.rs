@@ -39,12 +39,7 @@ impl World {
     fn new() -> Self {
         let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
         let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
-        let options = KubeApiServerOptions {
-            cluster_ca: &ca,
-            etcd_ca: None,
-            events: None,
-            advertise: "10.245.21.57",
-        };
+        let options = KubeApiServerOptions::plain(&ca, "10.245.21.57");
         let api = KubeApiServer::start(&etcd, &options).unwrap();
         let moto = Moto::start().unwrap();
         let account = AwsAccount::of(&moto);

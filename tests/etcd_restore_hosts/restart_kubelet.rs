@@ -117,12 +117,7 @@ fn the_api_is_waited_for_until_it_is_ready_so_many_times_in_a_row() {
     let stand = Stand::new(Containerd);
     let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
     let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
-    let options = KubeApiServerOptions {
-        cluster_ca: &ca,
-        etcd_ca: None,
-        events: None,
-        advertise: "10.245.21.57",
-    };
+    let options = KubeApiServerOptions::plain(&ca, "10.245.21.57");
     let api = KubeApiServer::start(&etcd, &options).unwrap();
     // Nobody behind it at first, as while the masters start.
     let balancer = LoadBalancer::start().unwrap();
@@ -155,12 +150,7 @@ fn an_api_server_that_loses_its_etcd_is_not_ready() {
     let stand = Stand::new(Containerd);
     let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
     let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
-    let options = KubeApiServerOptions {
-        cluster_ca: &ca,
-        etcd_ca: None,
-        events: None,
-        advertise: "10.245.21.57",
-    };
+    let options = KubeApiServerOptions::plain(&ca, "10.245.21.57");
     let api = KubeApiServer::start(&etcd, &options).unwrap();
     drop(etcd);
     let kubeconfig = admin_kubeconfig(stand.masters.folder(), CLUSTER, &ca, api.port()).unwrap();

@@ -72,12 +72,7 @@ impl World {
         let ((etcd, data), (changed_etcd, changed_data)) = (start(), start());
         let api_ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
         let api_etcd = Etcd::start(version).unwrap();
-        let options = KubeApiServerOptions {
-            cluster_ca: &api_ca,
-            etcd_ca: None,
-            events: None,
-            advertise: "10.245.21.57",
-        };
+        let options = KubeApiServerOptions::plain(&api_ca, "10.245.21.57");
         let api = KubeApiServer::start(&api_etcd, &options).unwrap();
         // The masters, and the machine of the group of API servers.
         let machines = built.masters.iter().chain(built.others.get(1));

@@ -53,12 +53,7 @@ fn a_real_api_server_that_answers_blocks_even_if_it_knows_us_not() {
     let folder = tempfile::tempdir().unwrap();
     let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
     let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
-    let options = KubeApiServerOptions {
-        cluster_ca: &ca,
-        etcd_ca: None,
-        events: None,
-        advertise: "10.245.21.57",
-    };
+    let options = KubeApiServerOptions::plain(&ca, "10.245.21.57");
     let api = KubeApiServer::start(&etcd, &options).unwrap();
     let port = api.port();
     let with = |token: &str, context: &str| {

@@ -28,6 +28,19 @@ pub struct KubeApiServerOptions<'a> {
     pub advertise: &'a str,
 }
 
+impl<'a> KubeApiServerOptions<'a> {
+    /// On an etcd without TLS, which keeps the events, too.
+    #[must_use]
+    pub const fn plain(cluster_ca: &'a Ca, advertise: &'a str) -> Self {
+        Self {
+            cluster_ca,
+            etcd_ca: None,
+            events: None,
+            advertise,
+        }
+    }
+}
+
 /// A started kube-apiserver on 127.0.0.1. As with kops, anonymous requests are not allowed.
 #[derive(Debug)]
 pub struct KubeApiServer {
