@@ -133,7 +133,7 @@ pub async fn run(access: EtcdAccessArgs, context: &Context) -> Result<Exit, AnyF
     };
     let verdict = standing(&facts);
     let flags = match &session.cluster.state {
-        Some(state) if !verdict.of_kops => format!("--state {state} --name {cluster}"),
+        Some(state) => format!("--state {state} --name {cluster}"),
         _ => format!("--name {cluster}"),
     };
     let report = Report {

@@ -82,8 +82,6 @@ pub struct Standing {
     pub why: String,
     /// The command, without the flags that name the cluster; `None` where there is nothing to do.
     pub next: Option<String>,
-    /// Whether it is one of kops' own: it takes `--name` alone.
-    pub of_kops: bool,
 }
 
 impl Standing {
@@ -92,7 +90,6 @@ impl Standing {
             stage,
             why: why.into(),
             next: Some(next.to_owned()),
-            of_kops: next.starts_with("kops "),
         }
     }
 }
@@ -181,7 +178,6 @@ fn serving(facts: &Facts) -> Standing {
             stage: Stage::Healthy,
             why: "the API serves".to_owned(),
             next: None,
-            of_kops: false,
         },
     }
 }
