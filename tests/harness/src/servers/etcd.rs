@@ -197,6 +197,19 @@ impl Etcd {
         Ok(())
     }
 
+    /// Announces an API server at `ip`, with a lease of an hour, as API servers do it in JSON of their own.
+    ///
+    /// # Errors
+    /// When etcd refuses.
+    pub fn announce(&self, ip: &str) -> Result<(), Error> {
+        let lease = self.grant_lease(3600)?;
+        let value = format!(r#"{{"kind":"Endpoints","subsets":[{{"addresses":[{{"ip":"{ip}"}}]}}]}}"#);
+        self.put(&[Put {
+            lease,
+            ..Put::new(format!("/registry/masterleases/{ip}"), value)
+        }])
+    }
+
     /// Deletes one key, which becomes a tombstone.
     ///
     /// # Errors

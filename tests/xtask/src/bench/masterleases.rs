@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use harness::{Ca, Etcd, EtcdVersion, KeyKind, Put, ServerTls, Usage, components};
+use harness::{Ca, Etcd, EtcdVersion, KeyKind, ServerTls, Usage, components};
 
 use super::measure::{measure, median};
 use super::{Bench, Row, Rows};
@@ -21,13 +21,8 @@ fn run(binary: &Path) -> Rows {
     let ca = Ca::new("etcd-clients-ca", KeyKind::Rsa)?;
     let tls = ServerTls::new(&ca, &[&ca])?;
     let etcd = Etcd::start_tls(EtcdVersion::V3_6, &tls)?;
-    let lease = etcd.grant_lease(3600)?;
     for ip in ["10.245.21.57", "10.245.21.58", "10.245.21.59"] {
-        let value = format!(r#"{{"kind":"Endpoints","subsets":[{{"addresses":[{{"ip":"{ip}"}}]}}]}}"#);
-        etcd.put(&[Put {
-            lease,
-            ..Put::new(format!("/registry/masterleases/{ip}"), value)
-        }])?;
+        etcd.announce(ip)?;
     }
     let (certificate, key) = ca.issue(Usage::Client)?.write(tls.folder(), "client")?;
     let ca = harness::pki::write(tls.folder(), "ca.crt", ca.certificate())?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use harness::store::{CLUSTER, make_state_store};
-use harness::{AwsAccount, Etcd, EtcdVersion, KopsCluster, Moto, Put, S3};
+use harness::{AwsAccount, Etcd, EtcdVersion, KopsCluster, Moto, S3};
 
 use super::measure::measure;
 use super::{BACKUPS, Bench, Row, Rows, release};
@@ -42,12 +42,7 @@ fn run(_: &Path) -> Rows {
     let url = format!("file://{}", state.path().display());
     make_state_store(state.path(), &url, "state-store-restored")?;
     let etcd = Etcd::start(EtcdVersion::V3_6)?;
-    let lease = etcd.grant_lease(3600)?;
-    let value = r#"{"kind":"Endpoints","subsets":[{"addresses":[{"ip":"10.245.21.57"}]}]}"#;
-    etcd.put(&[Put {
-        lease,
-        ..Put::new("/registry/masterleases/10.245.21.57", value)
-    }])?;
+    etcd.announce("10.245.21.57")?;
     let mut rows = Vec::new();
     for (package, arguments) in COMMANDS {
         let mut command = Command::new(release(package));

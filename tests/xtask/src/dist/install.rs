@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use harness::store::{CLUSTER, StateStore};
-use harness::{Cmd, Etcd, EtcdVersion, Put, components};
+use harness::{Cmd, Etcd, EtcdVersion, components};
 
 /// Where the operator's home may be.
 const HOMES: [&str; 3] = ["a home", "no home", "a read-only home"];
@@ -78,12 +78,7 @@ fn install(plugin: &str, archive: &Path, folder: &Path) -> Result<PathBuf, Box<d
 /// An etcd that a master has announced itself in.
 fn masterlease() -> Result<Etcd, Box<dyn Error>> {
     let etcd = Etcd::start(EtcdVersion::V3_6)?;
-    let lease = etcd.grant_lease(3600)?;
-    let value = r#"{"kind":"Endpoints","subsets":[{"addresses":[{"ip":"10.245.21.57"}]}]}"#;
-    etcd.put(&[Put {
-        lease,
-        ..Put::new("/registry/masterleases/10.245.21.57", value)
-    }])?;
+    etcd.announce("10.245.21.57")?;
     Ok(etcd)
 }
 
