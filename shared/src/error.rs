@@ -28,6 +28,13 @@ impl<F: Failure> From<F> for AnyFailure {
 }
 
 impl Failure for StoreError {
+    fn exit(&self) -> Exit {
+        match self.may_have_happened() {
+            true => Exit::FailedAfterChange,
+            false => Exit::Failed,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Self::hint(self)
     }

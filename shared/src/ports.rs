@@ -165,6 +165,14 @@ pub struct StoreError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+impl StoreError {
+    /// Whether the store may have done what it was asked although no answer came.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        matches!(self.action, "write" | "copy" | "delete") && self.kind == StoreErrorKind::Unreachable
+    }
+}
+
 /// The reasons that a user can do something about, told apart.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreErrorKind {

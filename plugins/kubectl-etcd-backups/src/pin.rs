@@ -1,7 +1,7 @@
 //! `pin` and `unpin`: a copy of a backup where etcd-manager's clean-up never comes.
 
 use runbook_kit::backups::catalog::{Backup, Catalog};
-use runbook_kit::backups::pinning;
+use runbook_kit::backups::pinning::{self, PinError};
 use runbook_kit::confirm::{self, StrongConsentArgs};
 use runbook_kit::domain::backup_ref::BackupRef;
 use runbook_kit::domain::units;
@@ -63,11 +63,22 @@ pub async fn pin(args: PinArgs, context: &Context) -> Result<Exit, AnyFailure> {
         });
         return Ok(Exit::Done);
     };
+    let mut done: Vec<String> = Vec::new();
     for plan in &plans {
-        pinning::pin(context.objects(), plan, &consent).await?;
+        let pinned = pinning::pin(context.objects(), plan, &consent).await;
+        pinned.map_err(|error| so_far(error, "pinned", &done))?;
+        done.push(plan.name.to_string());
         context.ui.result(&format!("pinned {} at {}\n", plan.name, plan.to))?;
     }
     Ok(Exit::Done)
+}
+
+/// The error of one, after others that went well.
+fn so_far(error: PinError, what: &str, done: &[String]) -> PinError {
+    match done.is_empty() {
+        true => error,
+        false => error.after(format!("{what} {}", done.join(" and "))),
+    }
 }
 
 /// Runs `unpin`.
@@ -76,7 +87,7 @@ pub async fn unpin(args: UnpinArgs, context: &Context) -> Result<Exit, AnyFailur
     let chosen = context.choose(&catalogs, &Wanted::from(args.backup.clone())).await?;
     let pinned: Vec<(&Catalog, &Backup)> = chosen
         .iter()
-        .filter(|one| one.backup.pinned.is_some())
+        .filter(|one| one.backup.pinned.is_some() || one.backup.half_pinned.is_some())
         .map(|one| (one.catalog, one.backup))
         .collect();
     let Some((first, _)) = pinned.first() else {
@@ -84,17 +95,22 @@ pub async fn unpin(args: UnpinArgs, context: &Context) -> Result<Exit, AnyFailur
     };
     for (catalog, backup) in &pinned {
         let size = units::bytes(backup.data_size.unwrap_or_default());
-        let fate = if backup.in_store {
+        let fate = if backup.pinned.is_none() {
+            "what is left of a copy that was broken off"
+        } else if backup.in_store {
             "the store's own copy stays"
         } else {
             "THE ONLY COPY: nothing is left of it"
         };
-        let at = backup.pinned.as_ref().map(ToString::to_string).unwrap_or_default();
+        let at = backup.pinned.as_ref().or(backup.half_pinned.as_ref());
+        let at = at.map(ToString::to_string).unwrap_or_default();
         context
             .ui
             .result(&format!("would delete {at} ({} {size}): {fate}\n", catalog.store.etcd))?;
     }
-    let last_copies = pinned.iter().any(|(_, backup)| !backup.in_store);
+    let last_copies = pinned
+        .iter()
+        .any(|(_, backup)| backup.pinned.is_some() && !backup.in_store);
     let consent = if last_copies {
         confirm::strong(
             &args.consent,
@@ -108,8 +124,11 @@ pub async fn unpin(args: UnpinArgs, context: &Context) -> Result<Exit, AnyFailur
         context.ui.note("nothing was changed; pass --yes to do it");
         return Ok(Exit::Done);
     };
+    let mut done: Vec<String> = Vec::new();
     for (_, backup) in &pinned {
-        pinning::unpin(context.objects(), backup, &consent).await?;
+        let unpinned = pinning::unpin(context.objects(), backup, &consent).await;
+        unpinned.map_err(|error| so_far(error, "unpinned", &done))?;
+        done.push(backup.name.to_string());
         context.ui.result(&format!("unpinned {}\n", backup.name))?;
     }
     Ok(Exit::Done)

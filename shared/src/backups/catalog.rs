@@ -38,6 +38,8 @@ pub struct Backup {
     pub in_store: bool,
     /// The pinned copy's folder, out of retention's reach.
     pub pinned: Option<StoreUrl>,
+    /// Where a pinned copy was begun, or its deletion: no backup, and nobody else would ever remove it.
+    pub half_pinned: Option<StoreUrl>,
     /// What etcd-manager's clean-up will do to it; `None` for what it does not look at.
     pub keep: Option<Keep>,
 }
@@ -136,16 +138,34 @@ fn combine(store: &EtcdStore, listing: Listing, pinned: Listing, now: Timestamp)
                 has_meta: found.has_meta,
                 in_store: true,
                 pinned: None,
+                half_pinned: None,
                 keep: keeps.get(&found.name).copied(),
             };
             (found.name.clone(), backup)
         })
         .collect();
-    let whole = pinned.backups.into_iter().filter(layout::ListedBackup::complete);
-    for (pin, recovery) in whole.zip(std::iter::repeat(store.recovery.as_ref())) {
+    for (pin, recovery) in pinned
+        .backups
+        .into_iter()
+        .zip(std::iter::repeat(store.recovery.as_ref()))
+    {
         let Some(folder) = recovery.map(|recovery| recovery.join(pin.name.as_str())) else {
             continue;
         };
+        if !pin.complete() {
+            let own = backups.entry(pin.name.clone()).or_insert_with(|| Backup {
+                name: pin.name.clone(),
+                folder: folder.clone(),
+                data_size: pin.data_size,
+                has_meta: pin.has_meta,
+                in_store: false,
+                pinned: None,
+                half_pinned: None,
+                keep: None,
+            });
+            own.half_pinned = Some(folder);
+            continue;
+        }
         match backups.get_mut(&pin.name) {
             Some(own) if own.complete() => own.pinned = Some(folder),
             Some(half) => {
@@ -160,6 +180,7 @@ fn combine(store: &EtcdStore, listing: Listing, pinned: Listing, now: Timestamp)
                     has_meta: true,
                     in_store: false,
                     pinned: Some(folder),
+                    half_pinned: None,
                     keep: None,
                 };
                 backups.insert(pin.name, backup);

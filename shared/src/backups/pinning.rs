@@ -6,6 +6,7 @@ use crate::domain::backup_name::BackupName;
 use crate::domain::layout;
 use crate::domain::store_url::StoreUrl;
 use crate::error::Failure;
+use crate::exit::Exit;
 use crate::ports::{ObjectStore, StoreError};
 
 /// A copy to be made.
@@ -42,14 +43,47 @@ pub enum PinError {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Something was done already.
+    #[error("{done}, and then: {source}")]
+    Midway {
+        /// What.
+        done: String,
+        /// What failed then.
+        source: Box<PinError>,
+    },
+}
+
+impl PinError {
+    /// The same, once something was done before.
+    #[must_use]
+    pub fn after(self, done: impl Into<String>) -> Self {
+        Self::Midway {
+            done: done.into(),
+            source: Box::new(self),
+        }
+    }
 }
 
 impl Failure for PinError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Store(error) => Failure::exit(error),
+            Self::Different { .. } | Self::Midway { .. } => Exit::FailedAfterChange,
+            Self::Incomplete(_) | Self::NoPlace(_) => Exit::Failed,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Midway { source, .. } => Some(match source.hint() {
+                Some(hint) if hint.ends_with("repeat the command") => hint,
+                Some(hint) => format!("{hint}; then repeat the command: it does the rest"),
+                None => "repeat the command: it does the rest".to_owned(),
+            }),
             Self::NoPlace(_) => Some("pass --state and --name as well".to_owned()),
             Self::Store(error) => Failure::hint(error),
-            Self::Incomplete(_) | Self::Different { .. } => None,
+            Self::Different { .. } => Some("repeat the command: it copies again".to_owned()),
+            Self::Incomplete(_) => None,
         }
     }
 }
@@ -96,6 +130,13 @@ pub fn plan_copy_back(catalog: &Catalog, backup: &Backup) -> Pin {
 pub async fn pin(objects: &dyn ObjectStore, pin: &Pin, _consent: &Consent) -> Result<(), PinError> {
     let data = pin.to.join(layout::DATA_FILE);
     objects.copy(&pin.from.join(layout::DATA_FILE), &data).await?;
+    finish(objects, pin, data)
+        .await
+        .map_err(|error| error.after("the data was copied"))
+}
+
+/// Looks whether the data arrived whole, and only then makes it a backup.
+async fn finish(objects: &dyn ObjectStore, pin: &Pin, data: StoreUrl) -> Result<(), PinError> {
     let found = objects
         .list(&pin.to)
         .await?
@@ -120,9 +161,10 @@ pub async fn pin(objects: &dyn ObjectStore, pin: &Pin, _consent: &Consent) -> Re
 /// # Errors
 /// Where the store refuses.
 pub async fn unpin(objects: &dyn ObjectStore, backup: &Backup, _consent: &Consent) -> Result<(), PinError> {
-    if let Some(folder) = &backup.pinned {
+    if let Some(folder) = backup.pinned.as_ref().or(backup.half_pinned.as_ref()) {
         objects.delete(&folder.join(layout::META_FILE)).await?;
-        objects.delete(&folder.join(layout::DATA_FILE)).await?;
+        let data = objects.delete(&folder.join(layout::DATA_FILE)).await;
+        data.map_err(|error| PinError::from(error).after("the meta was deleted"))?;
     }
     Ok(())
 }

@@ -78,7 +78,9 @@ pub enum QueueError {
 impl Failure for QueueError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Store(_) | Self::Crowded(_) | Self::CopyBack(_) => Exit::Failed,
+            Self::Store(error) => Failure::exit(error),
+            Self::CopyBack(error) => error.exit(),
+            Self::Crowded(_) => Exit::Failed,
             Self::Another { .. } => Exit::Refused,
             Self::NotTheSame(_) | Self::NotReadBack { .. } => Exit::FailedAfterChange,
         }

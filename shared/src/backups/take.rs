@@ -69,6 +69,9 @@ pub struct Taken {
     pub lineage: Option<String>,
 }
 
+/// A meta of etcd-manager has a hundred bytes.
+const META_LIMIT: u64 = 64 * 1024;
+
 /// No backup was taken.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeError {
@@ -127,6 +130,7 @@ impl Failure for TakeError {
     fn exit(&self) -> Exit {
         match self {
             Self::Half { .. } | Self::Different { .. } => Exit::FailedAfterChange,
+            Self::Store(error) => Failure::exit(error),
             Self::Empty | Self::OtherCluster { .. } => Exit::Refused,
             _ => Exit::Failed,
         }
@@ -226,7 +230,11 @@ pub async fn take(
 
     let data = plan.folder.join(layout::DATA_FILE);
     let uploaded = taking.objects.put_file(&data, packed.path(), PutMode::Create).await;
-    uploaded.map_err(TakeError::Store)?;
+    if let Err(error) = uploaded
+        && !(error.kind == StoreErrorKind::AlreadyExists && is_there(taking, &plan.folder, &taken).await)
+    {
+        return Err(TakeError::Store(error));
+    }
     let half = |source: StoreError| TakeError::Half {
         at: data.clone(),
         source: Box::new(source),
@@ -243,12 +251,34 @@ pub async fn take(
     }
     let meta = plan.folder.join(layout::META_FILE);
     let content = plan.meta.to_file().into_bytes();
-    taking
-        .objects
-        .put(&meta, content, PutMode::Create)
-        .await
-        .map_err(half)?;
-    Ok(taken)
+    match taking.objects.put(&meta, content.clone(), PutMode::Create).await {
+        Err(error)
+            if error.kind != StoreErrorKind::AlreadyExists
+                || !taking
+                    .objects
+                    .get(&meta, META_LIMIT)
+                    .await
+                    .is_ok_and(|found| found == content) =>
+        {
+            Err(half(error))
+        }
+        Ok(()) | Err(_) => Ok(taken),
+    }
+}
+
+/// Whether the data of this very backup lies there, and is no backup yet: a request that was tried again may have met its own first
+/// attempt.
+async fn is_there(taking: Taking<'_>, folder: &StoreUrl, taken: &Taken) -> bool {
+    let listed = taking.objects.list(folder).await.unwrap_or_default();
+    let is_data = matches!(listed.as_slice(), [only] if only.path == layout::DATA_FILE && only.size == taken.size);
+    if !is_data {
+        return false;
+    }
+    let Ok(body) = taking.objects.open(&folder.join(layout::DATA_FILE)).await else {
+        return false;
+    };
+    let read = taking.reader.read(body, &|_| {}).await;
+    read.is_ok_and(|read| judge(&read, taken.size, None).is_ok_and(|found| found == *taken))
 }
 
 fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<Taken, TakeError> {

@@ -27,6 +27,9 @@ impl StoreError {
                 .into(),
             StoreErrorKind::NoSuchFolder => "check --state or --store for a misspelt path, or mount what belongs there".into(),
             StoreErrorKind::WrongRegion(region) => format!("pass --region {region}"),
+            StoreErrorKind::Unreachable if self.may_have_happened() => "whether it was done nobody knows; check network, VPN and \
+                proxy (HTTPS_PROXY), then repeat the command"
+                .into(),
             StoreErrorKind::Unreachable => "check network, VPN and proxy (HTTPS_PROXY); check S3_ENDPOINT and \
                 AWS_ENDPOINT_URL if one is set"
                 .into(),

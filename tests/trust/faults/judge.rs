@@ -122,7 +122,8 @@ pub fn judge(row: &Row, (target, fault): Cell, tried: &Tried, healthy: &Tried) -
         Fault::Delay | Fault::Slow => {}
         // A success, or the very finding: the right one, or one that says what it could not see.
         _ if code == 0 || as_ever => {
-            if !same && !(may_go_on && says_so) {
+            let is_told = may_go_on && says_so;
+            if !(same || is_told) {
                 tell("a success that is none");
             }
         }

@@ -43,5 +43,10 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 
 /// The cause at the end of the chain: what wraps it says only "dispatch failure" and the like.
 pub(in crate::adapters) fn innermost(error: &(dyn Error + 'static)) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
+    let words = chain(error).last().map(ToString::to_string).unwrap_or_default();
+    // rustls ends with the address of a page for programmers.
+    match words.split_once(": https://docs.rs/") {
+        Some((before, _)) => before.to_owned(),
+        None => words,
+    }
 }
