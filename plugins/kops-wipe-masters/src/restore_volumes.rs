@@ -15,7 +15,8 @@ use crate::held::{self, Midway, Seen};
 
 /// Give the etcd volumes in quarantine their tags back, so that kops and etcd-manager find them again
 ///
-/// Refused while the cluster has a control plane or etcd volumes of the same members: two volumes of one member are what no cluster survives.
+/// Refused while the cluster has a control plane or etcd volumes of the same members: two volumes of one member are what no cluster
+/// survives.
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Example:\n  kops-wipe-masters restore-volumes --name k8s.example.com --state s3://kops-state --yes"
