@@ -43,8 +43,6 @@ pub struct Machine {
     pub instance: String,
     /// In the VPC.
     pub private_ip: String,
-    /// From outside.
-    pub public_ip: String,
     /// `us-east-1a`.
     pub zone: String,
 }
@@ -183,6 +181,12 @@ impl KopsCluster {
         tags.push(("Name".into(), name.to_owned()));
         tags.push(("kops.k8s.io/instancegroup".into(), instance_group.to_owned()));
         tags.extend(roles.iter().map(|role| ((*role).to_owned(), "1".to_owned())));
+        let of_zone = [("Filter.1.Name", "availability-zone"), ("Filter.1.Value.1", zone)];
+        let subnets = account.ec2("DescribeSubnets", &of_zone)?;
+        let subnet = subnets
+            .at(&["subnetSet", "item"])
+            .map(|subnet| subnet.text_at(&["subnetId"]))
+            .unwrap_or_default();
         let launch = [
             ("LaunchConfigurationName", name),
             ("ImageId", "ami-12c6146b"),
@@ -197,6 +201,8 @@ impl KopsCluster {
             ("MaxSize", "1"),
             ("DesiredCapacity", "1"),
             ("AvailabilityZones.member.1", zone),
+            // Without a subnet moto gives a public address, and somebody out there has it: nothing that is tried here may lead to them.
+            ("VPCZoneIdentifier", &subnet),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -226,7 +232,6 @@ impl KopsCluster {
             group: name.to_owned(),
             instance: instance.text_at(&["instanceId"]),
             private_ip: instance.text_at(&["privateIpAddress"]),
-            public_ip: instance.text_at(&["ipAddress"]),
             zone: zone.to_owned(),
         })
     }

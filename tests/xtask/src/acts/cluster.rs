@@ -265,12 +265,13 @@ impl Control {
             };
             ControlLoopStandIn::start(ControlLoopOptions::after_a_wipe(etcd, store, cluster.address))
         };
-        let names: Vec<&str> = built.masters.iter().map(|master| master.public_ip.as_str()).collect();
+        let addresses: Vec<String> = built.masters.iter().map(|master| master.private_ip.clone()).collect();
+        let names: Vec<&str> = addresses.iter().map(String::as_str).collect();
         let control = Self {
             hosts: MastersStandIn::start(&names, ContainerRuntime::Containerd)?,
             main: manager("main")?,
             events: manager("events")?,
-            addresses: built.masters.iter().map(|master| master.private_ip.clone()).collect(),
+            addresses: addresses.clone(),
         };
         // One etcd-manager plays the leader for all; the others only wait for it.
         for (at, _) in names.iter().enumerate() {
