@@ -225,8 +225,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     });
     let followed = follow(&eyes, &survey.targets, &record, &limits, hands.as_ref(), context).await?;
     let workers = kubelets::wait(&eyes, args.workers_timeout, context).await;
-    if let Some(at) = &survey.record_at {
-        run_record::remove(session.objects(), at, &consent).await?;
+    if let Some(at) = &survey.record_at
+        && let Err(error) = run_record::remove(session.objects(), at, &consent).await
+    {
+        // All is restored: that is no failure, but somebody should know why this run seems to go on.
+        session.ui.warn(&format!("the note of this run stays: {}", chain(&error)));
     }
     let report = Report {
         next: next_steps(&survey, workers.as_ref()),
