@@ -229,7 +229,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         && let Err(error) = run_record::remove(session.objects(), at, &consent).await
     {
         // All is restored: that is no failure, but somebody should know why this run seems to go on.
-        session.ui.warn(&format!("the note of this run stays: {}", chain(&error)));
+        session
+            .ui
+            .warn(&format!("the note of this run stays: {}", chain(&error)));
     }
     let report = Report {
         next: next_steps(&survey, workers.as_ref()),

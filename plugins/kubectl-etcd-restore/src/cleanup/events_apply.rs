@@ -18,7 +18,7 @@ const SPAN: usize = 16;
 const SPANS: usize = MOST_TXN_OPERATIONS / 2;
 
 /// Transactions that are on their way at once: etcd carries out one after the other, and need not wait for us in between.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 4;
 
 /// What is below the prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::Program;
 use super::install::once;
@@ -55,13 +56,18 @@ pub fn cargo_zigbuild() -> Result<PathBuf, Error> {
     Ok(environment("cargo-zigbuild-0.24.0", "zigbuild")?.join("bin/cargo-zigbuild"))
 }
 
-/// The user's Python, if it has the server and exactly this version: moto's behaviour changes between patches.
+/// The user's Python, if it has the server and exactly this version: moto's behaviour changes between patches. Asked once a process, since it
+/// takes Python two seconds to say.
 fn users_moto() -> Option<PathBuf> {
-    which::which("moto_server").ok()?;
-    let python = which::which("python3").ok()?;
-    let print_version = "import moto, moto.server; print(moto.__version__)";
-    let said = run::run(Command::new(&python).args(["-c", print_version])).ok()?;
-    (parse(&said) == Some((5, 2, 5))).then_some(python)
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let ask = || {
+        which::which("moto_server").ok()?;
+        let python = which::which("python3").ok()?;
+        let print_version = "import moto, moto.server; print(moto.__version__)";
+        let said = run::run(Command::new(&python).args(["-c", print_version])).ok()?;
+        (parse(&said) == Some((5, 2, 5))).then_some(python)
+    };
+    FOUND.get_or_init(ask).clone()
 }
 
 fn environment(name: &str, requirements: &str) -> Result<PathBuf, Error> {

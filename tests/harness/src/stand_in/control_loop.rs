@@ -386,9 +386,10 @@ impl Shared {
     fn start_etcd(&self, port: u16) -> Result<(), Error> {
         let url = format!("http://{}:{port}", self.options.address);
         let etcd = Etcd::start_at(self.options.version, &self.data, &[url])?;
-        *lock(&self.etcd) = Some(etcd);
+        // First: whoever sees an etcd must know whether it is for everybody.
         self.quarantined
-            .store(port == self.options.quarantine_port, Ordering::Relaxed);
+            .store(port == self.options.quarantine_port, Ordering::SeqCst);
+        *lock(&self.etcd) = Some(etcd);
         Ok(())
     }
 
