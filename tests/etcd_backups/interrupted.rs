@@ -11,10 +11,7 @@ use crate::stand::{NOW, RESTORED, Stand, backups};
 #[test]
 fn an_interrupted_download_leaves_no_file() {
     let moto = Moto::start().unwrap();
-    let state = tempfile::tempdir().unwrap();
-    store::make_state_store(state.path(), "s3://kops-state", RESTORED).unwrap();
-    moto.create_bucket("kops-state").unwrap();
-    moto.upload_folder("kops-state", "", state.path()).unwrap();
+    store::serve_state_store(&moto, "kops-state", RESTORED).unwrap();
     let proxy = Proxy::start(&moto).unwrap();
     proxy.inject(Rule::always(
         "GET",

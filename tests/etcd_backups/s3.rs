@@ -6,10 +6,7 @@ use harness::{Cmd, Moto, Proxy, Rule, S3, SeaweedFs};
 use crate::stand::{NOW, RESTORED, backups};
 
 fn fill(server: &impl S3) {
-    let folder = tempfile::tempdir().unwrap();
-    store::make_state_store(folder.path(), "s3://kops-state", RESTORED).unwrap();
-    server.create_bucket("kops-state").unwrap();
-    server.upload_folder("kops-state", "", folder.path()).unwrap();
+    store::serve_state_store(server, "kops-state", RESTORED).unwrap();
 }
 
 fn on(server: &impl S3, arguments: &[&str]) -> Cmd {

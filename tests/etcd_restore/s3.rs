@@ -17,10 +17,7 @@ fn key(etcd: &str, name: &str) -> String {
 
 fn moto() -> Moto {
     let moto = Moto::start().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    store::make_state_store(folder.path(), &format!("s3://{BUCKET}"), RESTORED).unwrap();
-    moto.create_bucket(BUCKET).unwrap();
-    moto.upload_folder(BUCKET, "", folder.path()).unwrap();
+    store::serve_state_store(&moto, BUCKET, RESTORED).unwrap();
     moto
 }
 

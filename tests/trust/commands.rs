@@ -47,11 +47,7 @@ impl Row {
     /// The binary.
     pub fn binary(&self) -> &'static str {
         let plugin = self.name.split(' ').next().unwrap();
-        crate::plugins::PLUGINS
-            .iter()
-            .find(|(_, name)| *name == plugin)
-            .unwrap()
-            .0
+        crate::plugins::binary(plugin).unwrap()
     }
 
     /// The words after the binary, up to the arguments.

@@ -1,7 +1,7 @@
 //! One moto with a state store and an account, both of which a test may spoil.
 
 use harness::aws::{AwsAccount, Built, KopsCluster};
-use harness::store::{CLUSTER, make_state_store};
+use harness::store::{CLUSTER, serve_state_store};
 use harness::{Cmd, Ended, Moto, S3};
 use serde_json::Value;
 
@@ -19,10 +19,7 @@ impl AuditStand {
     /// Three masters that run, and the backups of one fixture.
     pub fn new(backups: &str) -> Self {
         let moto = Moto::start().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        make_state_store(folder.path(), &format!("s3://{BUCKET}"), backups).unwrap();
-        moto.create_bucket(BUCKET).unwrap();
-        moto.upload_folder(BUCKET, "", folder.path()).unwrap();
+        serve_state_store(&moto, BUCKET, backups).unwrap();
         let account = AwsAccount::of(&moto);
         let built = KopsCluster::new(CLUSTER).build(&account).unwrap();
         Self { moto, account, built }
@@ -42,16 +39,10 @@ impl AuditStand {
         &found.unwrap().id
     }
 
-    /// Takes a volume off the master that it was made on; moto wants to be told all of it.
+    /// Takes a volume off the master that it was made on.
     pub fn detach(&self, id: &str) {
         let volume = self.built.etcd_volumes.iter().find(|volume| volume.id == id).unwrap();
-        let device = if volume.etcd == "main" {
-            "/dev/xvdu"
-        } else {
-            "/dev/xvdv"
-        };
-        let parameters = [("VolumeId", id), ("InstanceId", &volume.instance), ("Device", device)];
-        self.account.ec2("DetachVolume", &parameters).unwrap();
+        self.account.detach(volume).unwrap();
     }
 
     /// `kops-wipe-masters audit`, some minutes after the last backup.

@@ -24,6 +24,16 @@ fn small() -> Stand {
     })
 }
 
+fn the_next_run_ends_it(stand: &Stand) {
+    let _ = stand
+        .wipe_yes(&[])
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("going on with a run that did not come to its end");
+    stand.assert_wiped();
+}
+
 /// A timeout as the client meets it: the server has done it, and the answer does not come.
 #[test]
 fn a_change_whose_answer_never_comes_is_no_success_and_the_next_run_goes_on() {
@@ -43,13 +53,7 @@ fn a_change_whose_answer_never_comes_is_no_success_and_the_next_run_goes_on() {
         .stderr_has("timed out")
         .stderr_has("left: group control-plane-us-east-1a.masters.super.k8s.local")
         .stderr_has("run the same command again");
-    let _ = stand
-        .wipe_yes(&[])
-        .run()
-        .unwrap()
-        .success()
-        .stderr_has("going on with a run");
-    stand.assert_wiped();
+    the_next_run_ends_it(&stand);
     assert_eq!(stand.rest(), before);
 }
 
@@ -82,13 +86,7 @@ fn a_volume_that_hangs_in_detaching_is_named_with_the_cure() {
         "nothing was done to it"
     );
     // It came off: the same command hides it, too.
-    let _ = stand
-        .wipe_yes(&[])
-        .run()
-        .unwrap()
-        .success()
-        .stderr_has("going on with a run");
-    stand.assert_wiped();
+    the_next_run_ends_it(&stand);
     assert_eq!(stand.rest(), before);
 }
 
@@ -165,13 +163,7 @@ fn credentials_that_expire_half_way_leave_a_run_to_go_on_with() {
         .stderr_has("the AWS credentials have expired")
         .stderr_has("done: 2 of 4")
         .stderr_has("aws sso login");
-    let _ = stand
-        .wipe_yes(&[])
-        .run()
-        .unwrap()
-        .success()
-        .stderr_has("going on with a run that did not come to its end");
-    stand.assert_wiped();
+    the_next_run_ends_it(&stand);
 }
 
 /// A run whose group takes for ever, at the moment when it waits for it.
@@ -211,13 +203,7 @@ fn an_interrupted_run_says_so_and_is_gone_on_with() {
     assert_eq!(ended.status.code(), Some(130));
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(said.contains("the same command goes on with the rest"), "{said}");
-    let _ = stand
-        .wipe_yes(&[])
-        .run()
-        .unwrap()
-        .success()
-        .stderr_has("going on with a run");
-    stand.assert_wiped();
+    the_next_run_ends_it(&stand);
 }
 
 #[test]

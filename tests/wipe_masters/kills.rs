@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 
 use harness::store::CLUSTER;
-use harness::{Fault, KopsCluster, Moto, Proxy, Recorded, Rule, Victim};
+use harness::{Cmd, Fault, KopsCluster, Moto, Proxy, Recorded, Rule, Victim};
 
 use crate::stand::Stand;
 
@@ -34,36 +34,33 @@ fn assert_only_masters_were_named(stand: &Stand, requests: &[Recorded]) {
     }
 }
 
-/// Kills the run at each of its changes in turn, until there is none left to be killed at. Gives what it was killed at.
-fn kill_at_each_change(etcd_volumes: &str, fault: impl Fn(Victim) -> Fault, check: impl Fn(&Stand)) -> Vec<String> {
-    let arguments = ["--etcd-volumes", etcd_volumes, "--max-age", "4h"];
+/// Kills what `command` makes of a stand at each of its changes in turn, until there is none left to be killed at; `again` runs the rest. Gives
+/// what it was killed at.
+fn kill_at_each_change(
+    prepare: impl Fn(&Stand),
+    command: impl Fn(&Stand, &Proxy) -> Cmd,
+    fault: impl Fn(Victim) -> Fault,
+    again: impl Fn(&Stand, Cmd),
+    check: impl Fn(&Stand),
+) -> Vec<String> {
     let mut killed_at = Vec::new();
     let mut moto = Moto::start().unwrap();
     loop {
         let stand = stand(moto);
+        prepare(&stand);
         let before = stand.rest();
         let proxy = Proxy::start(&stand.moto).unwrap();
         let victim = Victim::default();
         proxy.inject(Rule::change(killed_at.len(), fault(victim.clone())));
-        let mut command = stand.wipe_yes_through(&proxy, &arguments);
-        let child = command.spawn().unwrap();
+        let mut killed = command(&stand, &proxy);
+        let child = killed.spawn().unwrap();
         victim.is(child.id());
         let ended = child.wait_with_output().unwrap();
         let was_killed = ended.status.signal() == Some(9);
         if was_killed {
             let last = proxy.requests().into_iter().rfind(Recorded::is_change).unwrap();
             killed_at.push(last.action().map_or("S3".to_owned(), str::to_owned));
-            let again = stand.wipe_yes_through(&proxy, &arguments).run().unwrap().success();
-            let journals = stand.journals();
-            for pair in journals.windows(2) {
-                assert_eq!(
-                    pair[1]["first"], pair[0]["run"],
-                    "the second goes on with the first\n{}",
-                    again.stderr
-                );
-            }
-            let finished = journals.iter().filter(|journal| journal["finished"].is_string());
-            assert_eq!(finished.count(), 1, "{}", again.stderr);
+            again(&stand, command(&stand, &proxy));
         } else {
             assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
         }
@@ -77,6 +74,36 @@ fn kill_at_each_change(etcd_volumes: &str, fault: impl Fn(Victim) -> Fault, chec
     }
 }
 
+/// Of a wipe.
+fn kill_a_wipe(etcd_volumes: &str, fault: impl Fn(Victim) -> Fault, check: impl Fn(&Stand)) -> Vec<String> {
+    let arguments = ["--etcd-volumes", etcd_volumes, "--max-age", "4h"];
+    let wipe = |stand: &Stand, proxy: &Proxy| stand.wipe_yes_through(proxy, &arguments);
+    let again = |stand: &Stand, wipe: Cmd| {
+        let again = wipe.run().unwrap().success();
+        let journals = stand.journals();
+        for pair in journals.windows(2) {
+            assert_eq!(
+                pair[1]["first"], pair[0]["run"],
+                "the second goes on with the first\n{}",
+                again.stderr
+            );
+        }
+        let finished = journals.iter().filter(|journal| journal["finished"].is_string());
+        assert_eq!(finished.count(), 1, "{}", again.stderr);
+    };
+    kill_at_each_change(|_| {}, wipe, fault, again, check)
+}
+
+/// Of what comes after a wipe, which changes nothing but what is in AWS.
+fn kill_after_a_wipe(arguments: &[&str], fault: impl Fn(Victim) -> Fault, check: impl Fn(&Stand)) -> Vec<String> {
+    let wiped = |stand: &Stand| drop(stand.wipe_yes(&[]).run().unwrap().success());
+    let command = |stand: &Stand, proxy: &Proxy| stand.wipe_through(proxy, arguments);
+    let again = |_: &Stand, command: Cmd| drop(command.run().unwrap().success());
+    let killed_at = kill_at_each_change(wiped, command, fault, again, check);
+    assert_eq!(count(&killed_at, "S3"), 0, "{killed_at:?}");
+    killed_at
+}
+
 fn count(killed_at: &[String], action: &str) -> usize {
     killed_at.iter().filter(|at| *at == action).count()
 }
@@ -84,7 +111,7 @@ fn count(killed_at: &[String], action: &str) -> usize {
 #[test]
 fn around_each_request_of_a_quarantine() {
     for fault in [Fault::KillBefore, Fault::KillAfter] {
-        let killed_at = kill_at_each_change("quarantine", fault, Stand::assert_wiped);
+        let killed_at = kill_a_wipe("quarantine", fault, Stand::assert_wiped);
         assert_eq!(count(&killed_at, "DeleteAutoScalingGroup"), 1, "{killed_at:?}");
         assert_eq!(
             count(&killed_at, "CreateTags") + count(&killed_at, "DeleteTags"),
@@ -112,45 +139,12 @@ fn snapshots(stand: &Stand) -> usize {
 #[test]
 fn around_each_request_of_snapshots_and_deletions() {
     for fault in [Fault::KillBefore, Fault::KillAfter] {
-        let killed_at = kill_at_each_change("snapshot-then-delete", fault, |stand| {
+        let killed_at = kill_a_wipe("snapshot-then-delete", fault, |stand| {
             assert_gone(stand);
             assert_eq!(snapshots(stand), 2, "one of each volume, not two");
         });
         assert_eq!(count(&killed_at, "CreateSnapshot"), 2, "{killed_at:?}");
         assert_eq!(count(&killed_at, "DeleteVolume"), 2, "{killed_at:?}");
-    }
-}
-
-/// The same for what comes after a wipe: `command` is killed at each of its changes, and the next one does the rest.
-fn kill_after_a_wipe(command: &[&str], fault: impl Fn(Victim) -> Fault, check: impl Fn(&Stand)) -> Vec<String> {
-    let mut killed_at = Vec::new();
-    let mut moto = Moto::start().unwrap();
-    loop {
-        let stand = stand(moto);
-        let _ = stand.wipe_yes(&[]).run().unwrap().success();
-        let before = stand.rest();
-        let proxy = Proxy::start(&stand.moto).unwrap();
-        let victim = Victim::default();
-        proxy.inject(Rule::change(killed_at.len(), fault(victim.clone())));
-        let mut killed = stand.wipe_through(&proxy, command);
-        let child = killed.spawn().unwrap();
-        victim.is(child.id());
-        let ended = child.wait_with_output().unwrap();
-        let was_killed = ended.status.signal() == Some(9);
-        if was_killed {
-            let last = proxy.requests().into_iter().rfind(Recorded::is_change).unwrap();
-            killed_at.push(last.action().unwrap().to_owned());
-            let _ = stand.wipe_through(&proxy, command).run().unwrap().success();
-        } else {
-            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-        }
-        check(&stand);
-        assert_eq!(stand.rest(), before, "killed at change {killed_at:?}");
-        assert_only_masters_were_named(&stand, &proxy.requests());
-        if !was_killed {
-            return killed_at;
-        }
-        moto = stand.moto;
     }
 }
 

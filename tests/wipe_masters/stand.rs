@@ -78,10 +78,7 @@ impl Stand {
     /// The same with the state store where it usually is: in S3, which is moto, too.
     pub fn with_state_in_s3(moto: Moto, cluster: &KopsCluster) -> Self {
         let mut stand = Self::on(moto, cluster);
-        stand.moto.create_bucket(BUCKET).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        store::make_state_store(folder.path(), &format!("s3://{BUCKET}"), "state-store-restored").unwrap();
-        stand.moto.upload_folder(BUCKET, "", folder.path()).unwrap();
+        store::serve_state_store(&stand.moto, BUCKET, "state-store-restored").unwrap();
         stand.in_s3 = true;
         stand
     }

@@ -3,7 +3,7 @@
 use runbook_kit::backups::run_record;
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::domain::backup_name::BackupName;
-use runbook_kit::domain::fleet::{Instance, InstanceState, Tags, has_tag_of};
+use runbook_kit::domain::fleet::{Instance, InstanceState};
 use runbook_kit::domain::masterleases::FOLDER;
 use runbook_kit::domain::restore::follow::{EtcdSeen, Follow};
 use runbook_kit::error::AnyFailure;
@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::sight::eyes::Eyes;
 use crate::sight::gone;
 use crate::sight::standing::{EtcdStanding, Facts, Masters, Stage, standing};
+use crate::sight::survey::{AWS_TIMEOUT, is_master};
 
 /// What is printed for programs.
 #[derive(Serialize)]
@@ -186,20 +187,19 @@ fn show(report: &Report, context: &Context) -> Result<(), AnyFailure> {
 async fn machines(context: &Context, cluster: &str) -> Result<Masters, String> {
     let fleet = context.fleet();
     let asked = futures::future::try_join(fleet.groups_of(cluster), fleet.instances_of(cluster));
-    let (groups, instances) = tokio::time::timeout(crate::sight::survey::AWS_TIMEOUT, asked)
+    let (groups, instances) = tokio::time::timeout(AWS_TIMEOUT, asked)
         .await
         .map_err(|_| "no answer in time".to_owned())?
         .map_err(|error| error.to_string())?;
-    let is_master = |tags: &Tags| {
-        has_tag_of(tags, cluster)
-            && (tags.contains_key("k8s.io/role/control-plane") || tags.contains_key("k8s.io/role/master"))
-    };
-    let masters: Vec<&Instance> = instances.iter().filter(|instance| is_master(&instance.tags)).collect();
+    let masters: Vec<&Instance> = instances
+        .iter()
+        .filter(|instance| is_master(&instance.tags, cluster))
+        .collect();
     let count = |state| masters.iter().filter(|instance| instance.state == state).count();
     Ok(Masters {
         groups: groups
             .iter()
-            .filter(|group| is_master(&group.tags) && group.status.is_none())
+            .filter(|group| is_master(&group.tags, cluster) && group.status.is_none())
             .count(),
         running: count(InstanceState::Running),
         pending: count(InstanceState::Pending),

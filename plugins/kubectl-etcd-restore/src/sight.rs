@@ -5,6 +5,7 @@ pub mod ears;
 pub mod eyes;
 pub mod gone;
 pub mod kubelets;
+pub mod latest;
 pub mod ready;
 pub mod standing;
 pub mod survey;

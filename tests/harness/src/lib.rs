@@ -10,6 +10,7 @@ pub mod http;
 mod https;
 pub mod paths;
 pub mod pki;
+pub mod plugins;
 pub mod proxy;
 pub mod reference;
 pub mod run;

@@ -18,6 +18,14 @@ pub struct Page {
     pub help: String,
 }
 
+impl Page {
+    /// Whether this does something by itself, and does not only lead to subcommands.
+    #[must_use]
+    pub fn is_a_command(&self) -> bool {
+        subcommands(&self.help).next().is_none() || self.help.contains("[COMMAND]")
+    }
+}
+
 /// The help of `program`, which users know as `typed`, and of all its subcommands, in the order in which they are listed.
 ///
 /// # Errors

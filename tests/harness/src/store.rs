@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::error::Error;
 use crate::paths;
+use crate::servers::S3;
 
 /// The cluster of all the fixtures.
 pub const CLUSTER: &str = "super.k8s.local";
@@ -67,6 +68,17 @@ pub fn make_state_store(folder: &Path, base: &str, backups: &str) -> Result<(), 
         fs::write(&path, text).map_err(Error::file("write", &path))?;
     }
     Ok(())
+}
+
+/// Makes the same at the root of a new bucket, and gives the number of objects.
+///
+/// # Errors
+/// When a file cannot be read, or the server refuses.
+pub fn serve_state_store(server: &impl S3, bucket: &str, backups: &str) -> Result<usize, Error> {
+    let folder = tempfile::tempdir().map_err(Error::file("make", std::env::temp_dir()))?;
+    make_state_store(folder.path(), &format!("s3://{bucket}"), backups)?;
+    server.create_bucket(bucket)?;
+    server.upload_folder(bucket, "", folder.path())
 }
 
 /// A state store on this disk, in a temporary folder.

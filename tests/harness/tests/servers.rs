@@ -8,10 +8,7 @@ use harness::store::{self, LongStore};
 use harness::{Etcd, EtcdVersion, Fault, Moto, Proxy, Put, Rule, S3, SeaweedFs};
 
 fn holds_what_it_is_given(server: &impl S3) {
-    let folder = tempfile::tempdir().unwrap();
-    store::make_state_store(folder.path(), "s3://state", "state-store-restored").unwrap();
-    server.create_bucket("state").unwrap();
-    let files = server.upload_folder("state", "", folder.path()).unwrap();
+    let files = store::serve_state_store(server, "state", "state-store-restored").unwrap();
     assert!(files > 30, "{files}");
     let name = "super.k8s.local/backups/etcd/main/2026-11-22T15:18:01Z-000001/_etcd_backup.meta";
     assert!(

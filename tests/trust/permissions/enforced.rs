@@ -19,10 +19,7 @@ struct Enforcing {
 impl Enforcing {
     fn new() -> Self {
         let moto = Moto::start().unwrap();
-        moto.create_bucket(BUCKET).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        store::make_state_store(folder.path(), &format!("s3://{BUCKET}"), "state-store-restored").unwrap();
-        moto.upload_folder(BUCKET, "", folder.path()).unwrap();
+        store::serve_state_store(&moto, BUCKET, "state-store-restored").unwrap();
         let account = AwsAccount::of(&moto);
         // A queue of three members wants three masters.
         let cluster = KopsCluster {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::domain::fleet::{Instance, InstanceState, has_tag_of};
 use runbook_kit::domain::kube::cluster::{NodeLease, NodeReady, NodeState};
+use runbook_kit::domain::kube::node::instance_of;
 use serde::Serialize;
 
 /// How long the node controller waits for a kubelet before it calls its Node unknown.
@@ -83,16 +84,6 @@ impl Plan {
     pub fn deletions(&self) -> impl Iterator<Item = &Judged> {
         self.nodes.iter().filter(|judged| judged.action == Action::Delete)
     }
-}
-
-/// The instance of a provider id: `aws:///us-east-1a/i-0123` gives zone and id. `None` for whatever is not AWS' EC2.
-pub fn instance_of(provider_id: &str) -> Option<(&str, &str)> {
-    let path = provider_id.strip_prefix("aws://")?;
-    let (rest, instance) = path.rsplit_once('/')?;
-    let zone = rest.rsplit('/').next().unwrap_or_default();
-    let digits = instance.strip_prefix("i-")?;
-    let is_id = (8..=17).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_id.then_some((zone, instance))
 }
 
 /// The instances that AWS must be asked for, by id.

@@ -1,7 +1,7 @@
 //! What can be seen of a restore: the store, etcd and the API, each as far as it can be reached.
 
 use std::ops::ControlFlow;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::future::{FutureExt, LocalBoxFuture, join_all};
@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep};
 use crate::context::{Context, NoEtcd};
 use crate::sight::by_address::ByAddress;
 use crate::sight::ears::Ears;
+use crate::sight::latest::{Latest, lock};
 
 /// Between two looks at the same thing.
 const TICK: Duration = Duration::from_secs(1);
@@ -306,60 +307,6 @@ impl<'a> Eyes<'a> {
     }
 }
 
-type Whole = (Vec<Result<StoreSeen, String>>, Vec<EtcdSeen>, ApiSeen);
-
-/// The latest look at each thing.
-struct Latest {
-    stores: Vec<Option<(Result<StoreSeen, String>, Instant)>>,
-    etcds: Vec<Option<(EtcdSeen, Instant)>>,
-    api: Option<ApiSeen>,
-}
-
-impl Latest {
-    fn new(count: usize) -> Self {
-        Self {
-            stores: (0..count).map(|_| None).collect(),
-            etcds: (0..count).map(|_| None).collect(),
-            api: None,
-        }
-    }
-
-    /// Remembers since when the store has been as it is.
-    fn store(&mut self, index: usize, seen: Result<StoreSeen, String>) {
-        if let Some(place) = self.stores.get_mut(index) {
-            match place {
-                Some((before, _)) if *before == seen => {}
-                _ => *place = Some((seen, Instant::now())),
-            }
-        }
-    }
-
-    fn etcd(&mut self, index: usize, seen: EtcdSeen, began: Instant) {
-        if let Some(place) = self.etcds.get_mut(index) {
-            *place = Some((seen, began));
-        }
-    }
-
-    /// All of it, once each thing was looked at, and etcd after the store's last change: that a command is gone and that the old etcd
-    /// serves must not be told from looks at different times.
-    fn whole(&self) -> Option<Whole> {
-        let (mut stores, mut etcds) = (Vec::new(), Vec::new());
-        for (store, etcd) in self.stores.iter().zip(&self.etcds) {
-            let ((store, changed), (etcd, began)) = (store.as_ref()?, etcd.as_ref()?);
-            if began < changed {
-                return None;
-            }
-            stores.push(store.clone());
-            etcds.push(etcd.clone());
-        }
-        Some((stores, etcds, self.api.clone()?))
-    }
-}
-
-fn lock(latest: &Mutex<Latest>) -> MutexGuard<'_, Latest> {
-    latest.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl EtcdEye<'_> {
     async fn store(&self) -> Result<StoreSeen, String> {
         let objects = self.context.session.objects();
@@ -525,20 +472,5 @@ mod tests {
         // Somebody's own tunnel: where its quarantine port is, nobody knows.
         assert_eq!(quarantine("https://127.0.0.1:54321"), None);
         assert_eq!(quarantined(&access(&[]), "events").unwrap().etcd_port, Some(3995));
-    }
-
-    #[test]
-    fn a_look_at_etcd_older_than_the_stores_change_does_not_count() {
-        let mut latest = Latest::new(1);
-        latest.api = Some(ApiSeen::Ready);
-        let early = Instant::now();
-        latest.store(0, Ok(StoreSeen::default()));
-        latest.etcd(0, EtcdSeen::Silent(String::new()), early);
-        assert!(latest.whole().is_none());
-        latest.etcd(0, EtcdSeen::Silent(String::new()), Instant::now());
-        assert!(latest.whole().is_some());
-        // Nothing new: its age does not matter.
-        latest.store(0, Ok(StoreSeen::default()));
-        assert!(latest.whole().is_some());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use runbook_kit::domain::fleet::{Instance, InstanceState};
 use runbook_kit::domain::kube::cluster::NodeState;
+use runbook_kit::domain::kube::node::instance_of;
 
 use crate::context::Context;
 use crate::sight::survey::AWS_TIMEOUT;
@@ -31,10 +32,9 @@ fn without(nodes: &[NodeState], known: &[Instance]) -> Option<BTreeSet<String>> 
     (gone.len() < with_id().count()).then_some(gone)
 }
 
-/// `i-0123` of `aws:///us-east-1a/i-0123`.
 fn instance(state: &NodeState) -> Option<&str> {
-    let id = state.node.provider_id.as_deref()?.rsplit('/').next()?;
-    id.starts_with("i-").then_some(id)
+    let (_, id) = instance_of(state.node.provider_id.as_deref()?)?;
+    Some(id)
 }
 
 #[cfg(test)]
@@ -66,15 +66,15 @@ mod tests {
     #[test]
     fn gone_is_what_aws_has_terminated_or_forgotten() {
         let nodes = [
-            node("a", Some("aws:///us-east-1a/i-1")),
-            node("b", Some("aws:///us-east-1a/i-2")),
-            node("c", Some("aws:///us-east-1a/i-3")),
+            node("a", Some("aws:///us-east-1a/i-00000001")),
+            node("b", Some("aws:///us-east-1a/i-00000002")),
+            node("c", Some("aws:///us-east-1a/i-00000003")),
             node("d", Some("metal://rack/7")),
             node("e", None),
         ];
         let known = [
-            machine("i-1", InstanceState::Stopped),
-            machine("i-2", InstanceState::Terminated),
+            machine("i-00000001", InstanceState::Stopped),
+            machine("i-00000002", InstanceState::Terminated),
         ];
         let gone = without(&nodes, &known).unwrap();
         assert_eq!(gone.into_iter().collect::<Vec<_>>(), ["b", "c"]);
@@ -82,6 +82,6 @@ mod tests {
 
     #[test]
     fn an_account_that_knows_none_of_them_is_the_wrong_one() {
-        assert_eq!(without(&[node("a", Some("aws:///us-east-1a/i-1"))], &[]), None);
+        assert_eq!(without(&[node("a", Some("aws:///us-east-1a/i-00000001"))], &[]), None);
     }
 }

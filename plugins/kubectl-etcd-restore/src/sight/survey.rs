@@ -12,7 +12,7 @@ use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::contents::Snapshot;
 use runbook_kit::domain::contents::report::Contents;
 use runbook_kit::domain::control::{ClusterCreated, ClusterSpec};
-use runbook_kit::domain::fleet::{Instance, InstanceState, has_tag_of};
+use runbook_kit::domain::fleet::{Instance, InstanceState, Tags, has_tag_of};
 use runbook_kit::domain::layout;
 use runbook_kit::domain::restore::follow::EtcdSeen;
 use runbook_kit::domain::restore::preflight::{
@@ -383,30 +383,18 @@ async fn masters(context: &Context, cluster: &str) -> Told<Vec<String>> {
             let running = instances.iter().filter(|instance| is_running_master(instance, cluster));
             Told::Is(running.map(|instance| instance.id.clone()).collect())
         }
-        Err(error) => Told::NotKnown(error_chain(&error)),
+        Err(error) => Told::NotKnown(chain(&error)),
     }
 }
 
-/// kops tags masters with one of these, older and newer.
 pub fn is_running_master(instance: &Instance, cluster: &str) -> bool {
-    let tagged = |key: &str| instance.tags.contains_key(key);
-    instance.state == InstanceState::Running
-        && has_tag_of(&instance.tags, cluster)
-        && (tagged("k8s.io/role/control-plane") || tagged("k8s.io/role/master"))
+    instance.state == InstanceState::Running && is_master(&instance.tags, cluster)
 }
 
-fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let more = next.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = next.source();
-    }
-    text
+/// Of a group or an instance: kops tags masters with one of these, older and newer.
+pub fn is_master(tags: &Tags, cluster: &str) -> bool {
+    has_tag_of(tags, cluster)
+        && (tags.contains_key("k8s.io/role/control-plane") || tags.contains_key("k8s.io/role/master"))
 }
 
 /// The keys of the cluster's encryption config, as `aescbc:key1`. kops keeps it as `{"Data": base64}`.

@@ -16,6 +16,17 @@ use crate::domain::protobuf::{self, Value as Field};
 const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
 const INSTANCE_GROUP: &str = "kops.k8s.io/instancegroup";
 
+/// The instance of a provider id: `aws:///us-east-1a/i-0123` gives zone and id. `None` for whatever is not AWS' EC2.
+#[must_use]
+pub fn instance_of(provider_id: &str) -> Option<(&str, &str)> {
+    let path = provider_id.strip_prefix("aws://")?;
+    let (rest, instance) = path.rsplit_once('/')?;
+    let zone = rest.rsplit('/').next().unwrap_or_default();
+    let digits = instance.strip_prefix("i-")?;
+    let is_id = (8..=17).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then_some((zone, instance))
+}
+
 /// A Node object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

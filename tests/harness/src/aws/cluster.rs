@@ -237,6 +237,31 @@ impl KopsCluster {
     }
 }
 
+impl AwsAccount {
+    /// Somebody takes an etcd volume off its master, and deletes it.
+    ///
+    /// # Errors
+    /// When the account refuses.
+    pub fn lose_volume(&self, volume: &EtcdVolume) -> Result<(), Error> {
+        self.detach(volume)?;
+        self.ec2("DeleteVolume", &[("VolumeId", &volume.id)]).map(drop)
+    }
+
+    /// Takes an etcd volume off the master that it was made on; moto wants to be told all of it.
+    ///
+    /// # Errors
+    /// When the account refuses.
+    pub fn detach(&self, volume: &EtcdVolume) -> Result<(), Error> {
+        let (id, instance) = (volume.id.as_str(), volume.instance.as_str());
+        let parameters = [
+            ("VolumeId", id),
+            ("InstanceId", instance),
+            ("Device", device(&volume.etcd)),
+        ];
+        self.ec2("DetachVolume", &parameters).map(drop)
+    }
+}
+
 fn device(etcd: &str) -> &'static str {
     match etcd {
         "main" => "/dev/xvdu",

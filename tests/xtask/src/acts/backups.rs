@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use harness::store::{CLUSTER, make_state_store};
+use harness::store::{CLUSTER, serve_state_store};
 use harness::{Etcd, EtcdOptions, EtcdVersion, Moto, S3, components};
 
 use crate::rehearse::{Act, Stage};
@@ -30,10 +30,7 @@ fn play(stage: &Stage) -> Result<(), Box<dyn Error>> {
 }
 
 fn load(stage: &Stage, s3: &Moto, bucket: &str, backups: &str) -> Result<(), Box<dyn Error>> {
-    let folder = tempfile::tempdir()?;
-    make_state_store(folder.path(), &format!("s3://{bucket}"), backups)?;
-    s3.create_bucket(bucket)?;
-    let objects = s3.upload_folder(bucket, "", folder.path())?;
+    let objects = serve_state_store(s3, bucket, backups)?;
     stage.note(&format!("s3://{bucket}: {objects} objects"));
     Ok(())
 }

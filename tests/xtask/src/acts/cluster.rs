@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use harness::aws::{Built, Machine};
-use harness::store::{CLUSTER, make_state_store};
+use harness::store::{CLUSTER, serve_state_store};
 use harness::{
     AwsAccount, Ca, ContainerRuntime, ControlLoopOptions, ControlLoopStandIn, KeyKind, KopsCluster, KubeApiServer,
     KubeApiServerOptions, LoadBalancer, ManagerStore, MastersStandIn, Moto, S3, admin_kubeconfig,
@@ -48,10 +48,7 @@ impl Cluster {
         let account = AwsAccount::of(&aws);
         let kops = KopsCluster::new(CLUSTER);
         let built = kops.build(&account)?;
-        let state = tempfile::tempdir()?;
-        make_state_store(state.path(), &format!("s3://{BUCKET}"), "kops-built/state")?;
-        aws.create_bucket(BUCKET)?;
-        aws.upload_folder(BUCKET, "", state.path())?;
+        serve_state_store(&aws, BUCKET, "kops-built/state")?;
         let ca = Ca::new("kubernetes-ca", KeyKind::Ec)?;
         let balancer = LoadBalancer::start()?;
         let kubeconfig = admin_kubeconfig(folder, CLUSTER, &ca, balancer.port())?;
@@ -153,13 +150,7 @@ impl Cluster {
     pub fn delete_volumes_of_main(&self, members: &[&str]) -> Done {
         let of_main = self.built.etcd_volumes.iter().filter(|volume| volume.etcd == "main");
         for volume in of_main.filter(|volume| members.contains(&volume.member.as_str())) {
-            let parameters = [
-                ("VolumeId", volume.id.as_str()),
-                ("InstanceId", &volume.instance),
-                ("Device", "/dev/xvdu"),
-            ];
-            self.account.ec2("DetachVolume", &parameters)?;
-            self.account.ec2("DeleteVolume", &[("VolumeId", &volume.id)])?;
+            self.account.lose_volume(volume)?;
         }
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
 
-use harness::aws::{Built, Picture};
-use harness::store::{CLUSTER, make_state_store};
+use harness::aws::{Built, EtcdVolume, Picture};
+use harness::store::{CLUSTER, serve_state_store};
 use harness::{AwsAccount, KopsCluster, Moto, S3};
 
 use crate::rehearse::{Act, Stage};
@@ -32,8 +32,8 @@ fn play(stage: &Stage) -> Result<(), Box<dyn Error>> {
         ..KopsCluster::new(OTHER)
     };
     other.build(&account)?;
-    load(&aws, "kops-state", "state-store-restored")?;
-    load(&aws, "kops-state-reseeded", "state-store-reseeded")?;
+    serve_state_store(&aws, "kops-state", "state-store-restored")?;
+    serve_state_store(&aws, "kops-state-reseeded", "state-store-reseeded")?;
     stage.note(&format!("{} groups, instances and volumes", account.picture()?.0.len()));
     let operator = operator(stage, &aws)?;
 
@@ -45,14 +45,6 @@ fn play(stage: &Stage) -> Result<(), Box<dyn Error>> {
     take_it_back(&operator, &account, &masters)?;
     rebuilt_and_purged(&operator, &account, &cluster, &masters)?;
     operator.stay()
-}
-
-fn load(s3: &Moto, bucket: &str, backups: &str) -> Result<(), Box<dyn Error>> {
-    let folder = tempfile::tempdir()?;
-    make_state_store(folder.path(), &format!("s3://{bucket}"), backups)?;
-    s3.create_bucket(bucket)?;
-    s3.upload_folder(bucket, "", folder.path())?;
-    Ok(())
 }
 
 fn operator(stage: &Stage, aws: &Moto) -> Result<Stage, Box<dyn Error>> {
@@ -116,21 +108,9 @@ fn a_mix_up(operator: &Stage, account: &AwsAccount, built: &mut Built) -> Result
 
 fn beyond_repair(operator: &Stage, account: &AwsAccount, built: &mut Built) -> Result<(), Box<dyn Error>> {
     operator.tell("Then two of three volumes of etcd main are deleted by hand. Quorum is gone for good");
-    for member in ["b", "c"] {
-        let id = volume(built, "main", member)?.to_owned();
-        let on = built
-            .etcd_volumes
-            .iter()
-            .find(|volume| volume.id == id)
-            .map(|volume| volume.instance.clone());
-        let parameters = [
-            ("VolumeId", id.as_str()),
-            ("InstanceId", &on.unwrap_or_default()),
-            ("Device", "/dev/xvdu"),
-        ];
-        account.ec2("DetachVolume", &parameters)?;
-        account.ec2("DeleteVolume", &[("VolumeId", &id)])?;
-        built.etcd_volumes.retain(|volume| volume.id != id);
+    let lost = |volume: &EtcdVolume| volume.etcd == "main" && ["b", "c"].contains(&volume.member.as_str());
+    for volume in built.etcd_volumes.extract_if(.., |volume| lost(volume)) {
+        account.lose_volume(&volume)?;
     }
     operator.wipe("audit", 5)?;
     Ok(())
