@@ -124,19 +124,22 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         queues.push(queue::commands(objects, catalog).await?);
     }
     let eyes = Eyes::open(context, catalogs, wish.access).await;
-    let (look, masters) = tokio::join!(eyes.look(), masters(context, &cluster));
-    let choices = {
-        let before: Vec<Before<'a, '_>> = catalogs
-            .iter()
-            .zip(&queues)
-            .map(|(catalog, queue)| Before {
-                catalog,
-                queue,
-                record: record.as_ref(),
-            })
-            .collect();
-        choose::choose(&before, wish.wanted, wish.fresh, context).await?
-    };
+    let before: Vec<Before<'a, '_>> = catalogs
+        .iter()
+        .zip(&queues)
+        .map(|(catalog, queue)| Before {
+            catalog,
+            queue,
+            record: record.as_ref(),
+        })
+        .collect();
+    // Masters that are gone are waited for while backups are verified.
+    let (look, masters, choices) = tokio::join!(
+        eyes.look(),
+        masters(context, &cluster),
+        choose::choose(&before, wish.wanted, wish.fresh, context)
+    );
+    let choices = choices?;
     let mut etcds = Vec::new();
     let mut targets = Vec::new();
     let each = catalogs.iter().zip(queues).zip(choices).zip(&look.etcds);
