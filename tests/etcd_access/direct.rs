@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use harness::{Etcd, EtcdVersion, Put, ServerTls, Usage, pki};
+use harness::{Etcd, EtcdVersion, Put, ServerTls, Usage, Wire, WireFault, pki};
 use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
 use runbook_kit::ports::EtcdErrorKind;
 use tokio::io::AsyncReadExt;
@@ -62,6 +62,15 @@ async fn each_refusal_has_its_own_reason() {
             format!("direct to {}, plain HTTP", world.etcd.endpoint())
         );
     }
+}
+
+#[tokio::test]
+async fn a_line_that_breaks_is_not_taken_for_a_refused_certificate() {
+    let world = World::new(EtcdVersion::V3_6, ec());
+    let broken = Wire::start(world.port(), WireFault::Cut(1)).unwrap();
+    let mut args = world.direct();
+    args.endpoints = vec![format!("https://127.0.0.1:{}", broken.port())];
+    assert_eq!(refused(&args).await, EtcdErrorKind::HungUp);
 }
 
 #[tokio::test]

@@ -170,6 +170,9 @@ pub enum EtcdErrorKind {
     /// etcd does not trust our client certificate.
     #[error("it does not accept the client certificate")]
     CertificateRefused,
+    /// It hung up right after TLS began, which may be its way to refuse a certificate: no alert said so.
+    #[error("it hung up right after TLS began: it does not accept the client certificate, or the line broke")]
+    HungUp,
     /// Our client certificate has expired.
     #[error("the client certificate has expired")]
     CertificateExpired,
@@ -229,6 +232,10 @@ impl EtcdErrorKind {
                 "use a certificate signed by this etcd cluster's clients CA (etcd-clients-ca; cilium has its own: \
                  etcd-clients-ca-cilium); check --state and --name, or --cert and --key"
             }
+            Self::HungUp => {
+                "try again; if it stays so, use a certificate signed by this etcd cluster's clients CA (etcd-clients-ca), and look \
+                 at etcd's log"
+            }
             Self::CertificateExpired => {
                 "pass another --cert and --key, or leave both out so that one is made for an hour"
             }
@@ -268,6 +275,7 @@ mod tests {
         for (kind, cure) in [
             (EtcdErrorKind::NoCertificate, "--cacert"),
             (EtcdErrorKind::CertificateRefused, "etcd-clients-ca"),
+            (EtcdErrorKind::HungUp, "etcd-clients-ca"),
             (EtcdErrorKind::CertificateExpired, "--cert"),
             (EtcdErrorKind::ServerNotTrusted("unknown issuer".into()), "--cacert"),
             (EtcdErrorKind::ServerCertificateExpired, "restart-etcd"),

@@ -58,6 +58,7 @@ fn of_etcd(error: &EtcdError) -> Liveness {
     match &error.kind {
         EtcdErrorKind::NoCertificate
         | EtcdErrorKind::CertificateRefused
+        | EtcdErrorKind::HungUp
         | EtcdErrorKind::ServerCertificateExpired
         | EtcdErrorKind::Denied(_)
         | EtcdErrorKind::Other(_) => Liveness::Answers(why),

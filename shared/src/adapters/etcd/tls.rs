@@ -133,7 +133,11 @@ impl Tls {
     /// It hung up after the handshake without a word.
     fn judge_silence(&self) -> Problem {
         let asked = self.identity.asked.load(Ordering::Relaxed);
-        Problem::of(if asked { self.refused() } else { EtcdErrorKind::Lost })
+        Problem::of(match (asked, self.identity.has_certs()) {
+            (true, true) => EtcdErrorKind::HungUp,
+            (true, false) => EtcdErrorKind::NoCertificate,
+            (false, _) => EtcdErrorKind::Lost,
+        })
     }
 
     fn refused(&self) -> EtcdErrorKind {
