@@ -1,12 +1,13 @@
 //! `cleanup nodes` and `cleanup workers` on a real kube-apiserver, with moto as AWS.
 
+use std::fs;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use harness::aws::Built;
 use harness::{
-    AwsAccount, Ca, Cmd, Etcd, EtcdVersion, KeyKind, KopsCluster, KubeApiServer, KubeApiServerOptions, Moto, S3,
+    AwsAccount, Ca, Cmd, Etcd, EtcdVersion, KeyKind, KopsCluster, KubeApiServer, KubeApiServerOptions, Moto, S3, pki,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -292,6 +293,13 @@ fn the_api_refuses_and_says_why() {
         .code(1)
         .stderr_has("is not trusted")
         .stderr_has("--context");
+    let text = fs::read_to_string(world.api.kubeconfig(&folder.join("z"), CLUSTER, &world.ca).unwrap()).unwrap();
+    let in_the_clear = text.replace("https://127.0.0.1", "http://203.0.113.9");
+    let in_the_clear = pki::write(folder, "in-the-clear", &in_the_clear).unwrap();
+    let ended = world.cmd(CLEAN, in_the_clear).run().unwrap().code(1);
+    ended
+        .stderr_has("not asked without TLS")
+        .stderr_has("kops export kubeconfig");
     // The current context is another cluster's: it is not taken for this one's.
     let other = world
         .api

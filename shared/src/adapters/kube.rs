@@ -5,11 +5,13 @@ mod cluster_api;
 mod error;
 pub mod liveness;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use http::Uri;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -86,6 +88,9 @@ impl KubeClient {
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &chosen)
             .await
             .map_err(unusable)?;
+        if is_in_the_clear(&config.cluster_url) {
+            return Err(error::in_the_clear(&config.cluster_url.to_string()));
+        }
         config.connect_timeout = Some(options.timeout);
         // The limit of a request is ours: kube's own would cut a port-forward short, too.
         config.read_timeout = None;
@@ -170,6 +175,13 @@ impl KubeClient {
     }
 }
 
+/// Without TLS credentials go to whoever listens, and what is told may be anybody's. `kubectl proxy` on this machine is no such thing.
+fn is_in_the_clear(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    url.scheme_str() != Some("https") && !here
+}
+
 fn pod_ref(pod: Pod) -> Option<PodRef> {
     let status = pod.status.unwrap_or_default();
     let ready = status
@@ -182,4 +194,25 @@ fn pod_ref(pod: Pod) -> Option<PodRef> {
         node: pod.spec.and_then(|spec| spec.node_name),
         ready,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_may_be_asked_without_tls() {
+        for (url, clear) in [
+            ("https://api.k8s.example.com", false),
+            ("https://203.0.113.9:8443/k8s", false),
+            ("http://127.0.0.1:8001", false),
+            ("http://[::1]:8001", false),
+            ("http://localhost:8001", false),
+            ("http://api.k8s.example.com", true),
+            ("http://localhost.example.com", true),
+            ("http://10.0.0.7:8080", true),
+        ] {
+            assert_eq!(is_in_the_clear(&url.parse().unwrap()), clear, "{url}");
+        }
+    }
 }

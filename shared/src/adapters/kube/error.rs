@@ -21,6 +21,14 @@ pub(super) fn config(error: &KubeconfigError) -> KubeError {
     }
 }
 
+pub(super) fn in_the_clear(server: &str) -> KubeError {
+    KubeError {
+        action: "connect to".to_owned(),
+        server: server.to_owned(),
+        kind: KubeErrorKind::NoTls,
+    }
+}
+
 pub(super) fn of(action: &str, server: &str, error: kube::Error) -> KubeError {
     KubeError {
         action: action.to_owned(),

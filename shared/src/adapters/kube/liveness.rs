@@ -103,7 +103,9 @@ fn of_error(error: &KubeError) -> Liveness {
         | KubeErrorKind::NotFound
         | KubeErrorKind::Conflict
         | KubeErrorKind::Other(_) => Liveness::Answers(why),
-        KubeErrorKind::Config(_) | KubeErrorKind::NotTrusted(_) => not_asked("check --kubeconfig and --context"),
+        KubeErrorKind::Config(_) | KubeErrorKind::NoTls | KubeErrorKind::NotTrusted(_) => {
+            not_asked("check --kubeconfig and --context")
+        }
         KubeErrorKind::Unreachable(words) if nobody_listens(words) => Liveness::Dead(why),
         KubeErrorKind::Unreachable(_) | KubeErrorKind::Timeout(_) => Liveness::Silent(why),
     }

@@ -20,6 +20,9 @@ pub enum KubeErrorKind {
     /// No kubeconfig, no such context, or something in it that cannot be used.
     #[error("{0}")]
     Config(String),
+    /// The kubeconfig's server is an `http://` one, and not on this machine.
+    #[error("it is not asked without TLS: anybody on the way could read the credentials, and answer")]
+    NoTls,
     /// The credentials are not accepted: expired, most likely.
     #[error("the API does not accept the kubeconfig's credentials")]
     Unauthorized,
@@ -56,6 +59,11 @@ impl KubeError {
             KubeErrorKind::Config(_) => "check --kubeconfig, KUBECONFIG and --context; \
                 `kops export kubeconfig --admin` writes one"
                 .to_owned(),
+            KubeErrorKind::NoTls => {
+                "`kops export kubeconfig --admin` writes an https:// server; a `kubectl proxy` on this machine \
+                may be http://"
+                    .to_owned()
+            }
             KubeErrorKind::Unauthorized => {
                 "run `kops export kubeconfig --admin`: its credentials expire after 18 hours".to_owned()
             }
