@@ -27,6 +27,16 @@ impl<F: Failure> From<F> for AnyFailure {
     }
 }
 
+/// The hint of a command that stopped half way: its cause's own, and that repeating it `goes_on`, as in "does the rest".
+#[must_use]
+pub fn with_repeating(cure: Option<String>, goes_on: &str) -> String {
+    match cure {
+        Some(cure) if cure.contains("repeat the command") => cure,
+        Some(cure) => format!("{cure}; then repeat the command: it {goes_on}"),
+        None => format!("repeat the command: it {goes_on}"),
+    }
+}
+
 impl Failure for StoreError {
     fn exit(&self) -> Exit {
         match self.may_have_happened() {

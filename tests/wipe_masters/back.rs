@@ -41,7 +41,7 @@ fn a_quarantine_is_taken_back_tag_by_tag() {
         .unwrap()
         .code(4)
         .stderr_has("access denied")
-        .stderr_has("run the same command again");
+        .stderr_has("repeat the command");
     let _ = stand
         .wipe(&["restore-volumes", "--yes"])
         .run()

@@ -69,6 +69,27 @@ fn without_its_state_store_nothing_is_begun() {
 }
 
 #[test]
+fn a_pin_that_is_denied_stops_the_wipe_and_what_was_noted_is_told() {
+    let stand = in_s3();
+    let before = stand.picture();
+    let proxy = Proxy::start(&stand.moto).unwrap();
+    let pins = "/backups/recovery/main/";
+    proxy.inject(Rule::always("PUT", pins, Rule::error(403, "AccessDenied")));
+    let _ = stand
+        .wipe_yes_through(&proxy, &[])
+        .run()
+        .unwrap()
+        .code(4)
+        .stderr_has("error: this run was recorded in s3://kops-state/")
+        .stderr_has("access denied")
+        .stderr_has("; nothing of the control plane was changed")
+        .stderr_has("then repeat the command: it goes on where it stopped");
+    assert_eq!(stand.picture(), before);
+    let _ = stand.wipe_yes(&[]).run().unwrap().success();
+    stand.assert_wiped();
+}
+
+#[test]
 fn a_state_store_that_goes_away_half_way_does_not_leave_half_a_wipe() {
     let stand = in_s3();
     let proxy = Proxy::start(&stand.moto).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use runbook_kit::confirm::Consent;
 use runbook_kit::domain::wipe::Kind;
-use runbook_kit::error::Failure;
+use runbook_kit::error::{Failure, with_repeating};
 use runbook_kit::exit::Exit;
 use runbook_kit::ports::fleet::{FleetChange, FleetError, FleetErrorKind};
 use runbook_kit::ui;
@@ -89,11 +89,7 @@ impl Failure for Stopped {
     }
 
     fn hint(&self) -> Option<String> {
-        let again = "run the same command again: it goes on where it stopped";
-        Some(match &self.cure {
-            Some(cure) => format!("{cure}; then {again}"),
-            None => again.to_owned(),
-        })
+        Some(with_repeating(self.cure.clone(), "goes on where it stopped"))
     }
 }
 
@@ -537,7 +533,7 @@ mod tests {
             (Exit::FailedAfterChange, 5, 6)
         );
         assert!(stopped.to_string().contains("volume vol-a"), "{stopped}");
-        assert!(stopped.hint().unwrap().contains("the same command again"));
+        assert!(stopped.hint().unwrap().contains("repeat the command"));
         // And the next run does what is left.
         run(&fleet, &inventory(), EtcdVolumes::Quarantine).await.0.unwrap();
     }

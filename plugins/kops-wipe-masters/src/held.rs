@@ -267,7 +267,7 @@ impl Failure for Midway {
     }
 
     fn hint(&self) -> Option<String> {
-        let again = "run the same command again: it goes on with the rest";
+        let again = "repeat the command: it goes on with the rest";
         Some(match &self.cure {
             Some(cure) => format!("{cure}; then {again}"),
             None => again.to_owned(),

@@ -15,7 +15,7 @@ use runbook_kit::domain::kops::duration;
 use runbook_kit::domain::kops::identity::Origin;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::wipe::select;
-use runbook_kit::error::{AnyFailure, UsageError};
+use runbook_kit::error::{AnyFailure, Failure, UsageError};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Format};
 use runbook_kit::ui::{self, Verdict};
@@ -29,7 +29,7 @@ use crate::look;
 use crate::plan::{self, EtcdVolumes, Plan};
 use crate::report::{self, Report};
 
-use error::{AnotherPlan, Appeared, NotVerified};
+use error::{AnotherPlan, Appeared, NotVerified, OnlyNoted};
 pub use error::{NotAsked, Refused};
 use prepare::{Prepared, prepare};
 use screen::{Interrupted, Screen};
@@ -206,10 +206,7 @@ async fn carry_out(prepared: Prepared, args: &Args, context: &Context, consent: 
     if let Some(copy) = journal.copy() {
         ui.detail(&format!("and in {}", copy.display()));
     }
-    for pin in pins {
-        pinning::pin(session.objects(), pin, consent).await?;
-        ui.note(&format!("pinned backup {} in {}", pin.name, pin.to));
-    }
+    let mut noted = vec![format!("this run was recorded in {}", journal.at())];
     let first = journal.first().to_owned();
     let mut screen = Screen {
         ui,
@@ -217,7 +214,12 @@ async fn carry_out(prepared: Prepared, args: &Args, context: &Context, consent: 
         journal,
     };
     for pin in pins {
+        if let Err(error) = pinning::pin(session.objects(), pin, consent).await {
+            return Err(stop(&mut screen, OnlyNoted::then(&noted, &error)).await);
+        }
+        ui.note(&format!("pinned backup {} in {}", pin.name, pin.to));
         screen.journal.add(&format!("pinned {} in {}", pin.name, pin.to));
+        noted.push(format!("backup {} was pinned", pin.name));
     }
     let pace = Pace {
         poll: args.pace.poll,
@@ -227,10 +229,10 @@ async fn carry_out(prepared: Prepared, args: &Args, context: &Context, consent: 
     let ended = apply::apply(plan, context.fleet.as_ref(), &first, pace, &mut screen, consent).await;
     interrupted.armed = false;
     if let Err(stopped) = ended {
-        screen.journal.add(&stopped.to_string());
-        // Told once more; whether it is written is no concern of the failure's.
-        let _ = screen.journal.keep().await;
-        return Err((*stopped).into());
+        return Err(match stopped.changed {
+            true => stop(&mut screen, *stopped).await,
+            false => stop(&mut screen, OnlyNoted::then(&noted, &*stopped)).await,
+        });
     }
     verify(plan, context).await?;
     screen.journal.add("AWS was asked again: nothing of the plan is left");
@@ -242,6 +244,14 @@ async fn carry_out(prepared: Prepared, args: &Args, context: &Context, consent: 
     finish(&prepared, Some(at), true, context)?;
     warn_of_kops(&prepared, context).await;
     Ok(Exit::Done)
+}
+
+/// The journal tells why, too.
+async fn stop(screen: &mut Screen<'_>, failure: impl Failure) -> AnyFailure {
+    screen.journal.add(&ui::chain(&failure));
+    // Whether it is written is no concern of the failure's.
+    let _ = screen.journal.keep().await;
+    failure.into()
 }
 
 /// AWS is asked again, as if for a new plan.

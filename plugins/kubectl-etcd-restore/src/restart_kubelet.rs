@@ -327,7 +327,7 @@ impl Failure for Unfinished {
     }
 
     fn hint(&self) -> Option<String> {
-        Some("mend what the rows tell, then run the same command again, with --host for those that are left".to_owned())
+        Some("mend what the rows tell, then repeat the command, with --host for those that are left".to_owned())
     }
 }
 

@@ -10,7 +10,7 @@ use runbook_kit::cli::values;
 use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
 use runbook_kit::domain::restore::{command_name, preflight};
 use runbook_kit::domain::units;
-use runbook_kit::error::{AnyFailure, Failure, UsageError};
+use runbook_kit::error::{AnyFailure, Failure, UsageError, with_repeating};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Format};
 use runbook_kit::ports::{PutMode, StoreErrorKind};
@@ -112,27 +112,35 @@ impl Failure for OtherRun {
     }
 }
 
-/// One was ordered, and the next one failed.
+/// Something was done, and the next step failed.
 #[derive(Debug, thiserror::Error)]
-#[error("ordered the restore of {ordered}, and then {etcd} failed: {reason}")]
+#[error("{done}, and then {etcd} failed: {reason}")]
 struct Half {
-    ordered: String,
+    done: String,
     etcd: String,
     reason: String,
+    cure: Option<String>,
 }
 
 impl Half {
-    /// What failed before anything was ordered fails as it is.
-    fn of(record: &RunRecord, etcd: &str, error: AnyFailure) -> AnyFailure {
+    /// What failed before anything was written fails as it is. `pinned` were so just now.
+    fn of(record: &RunRecord, noted: bool, pinned: &[String], etcd: &str, error: AnyFailure) -> AnyFailure {
         let ordered = record.orders.iter().filter(|order| order.ordered);
         let ordered: Vec<&str> = ordered.map(|order| order.etcd.as_str()).collect();
-        if ordered.is_empty() {
+        let done = if !ordered.is_empty() {
+            format!("ordered the restore of {}", ordered.join(" and "))
+        } else if !pinned.is_empty() {
+            format!("pinned {} and ordered nothing", pinned.join(" and "))
+        } else if noted {
+            "noted that a run begins and ordered nothing".to_owned()
+        } else {
             return error;
-        }
+        };
         Self {
-            ordered: ordered.join(" and "),
+            done,
             etcd: etcd.to_owned(),
             reason: chain(error.as_ref()),
+            cure: error.hint(),
         }
         .into()
     }
@@ -144,7 +152,7 @@ impl Failure for Half {
     }
 
     fn hint(&self) -> Option<String> {
-        Some("repeat the command: it goes on where it stopped".to_owned())
+        Some(with_repeating(self.cure.clone(), "goes on where it stopped"))
     }
 }
 
@@ -193,12 +201,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
 
     let mut record = begin(&survey, &args, context, &consent).await?;
+    let mut pinned = Vec::new();
     for target in &survey.targets {
-        keep(target, &survey, context, &consent).await;
+        pinned.extend(keep(target, &survey, context, &consent).await);
     }
     for target in &survey.targets {
         if let Err(error) = carry_out(target, &mut record, &survey, context, &consent).await {
-            return Err(Half::of(&record, &target.catalog.store.etcd, error));
+            let (noted, etcd) = (survey.record_at.is_some(), &target.catalog.store.etcd);
+            return Err(Half::of(&record, noted, &pinned, etcd, error));
         }
     }
     session.ui.note(&format!(
@@ -318,20 +328,18 @@ async fn begin(
 }
 
 /// Pins what is to be restored: retention must not take it away while etcd-manager reads it, or when it has to be restored once more.
-/// That helps, and is no condition.
-async fn keep(target: &Target<'_>, survey: &Survey<'_>, context: &Context, consent: &Consent) {
+/// That helps, and is no condition. Gives what it pinned.
+async fn keep(target: &Target<'_>, survey: &Survey<'_>, context: &Context, consent: &Consent) -> Option<String> {
     let session = &context.session;
     let Choice::Backup { backup, .. } = &target.choice else {
-        return;
+        return None;
     };
     if target.ordered.is_some() {
-        return;
+        return None;
     }
     let etcd = &target.catalog.store.etcd;
     // Without a state store there is no place for it.
-    let Ok(Some(pin)) = pinning::plan_pin(target.catalog, backup) else {
-        return;
-    };
+    let pin = pinning::plan_pin(target.catalog, backup).ok()??;
     session.ui.note(&format!(
         "$ kubectl etcd-backups pin {etcd}={} --name {} --yes",
         backup.name, survey.facts.cluster
@@ -342,7 +350,9 @@ async fn keep(target: &Target<'_>, survey: &Survey<'_>, context: &Context, conse
             backup.name,
             chain(&error)
         ));
+        return None;
     }
+    Some(format!("{etcd}={}", backup.name))
 }
 
 /// Orders what is not ordered yet, and notes it before and after. Both operators of one run name the command by the run's own time, so that

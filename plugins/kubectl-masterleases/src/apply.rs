@@ -73,7 +73,7 @@ impl Failure for Stopped {
         if self.exit() == Exit::FailedAfterChange {
             let file = self.undo_file.display();
             return Some(format!(
-                "run the same command again to go on, or `kubectl masterleases undo {file}` to put back what was deleted"
+                "repeat the command to go on, or `kubectl masterleases undo {file}` to put back what was deleted"
             ));
         }
         match &self.reason {

@@ -169,6 +169,6 @@ impl Failure for Stopped {
     }
 
     fn hint(&self) -> Option<String> {
-        Some("run the same command again: it goes on where it stopped".to_owned())
+        Some("repeat the command: it goes on where it stopped".to_owned())
     }
 }

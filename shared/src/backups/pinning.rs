@@ -5,7 +5,7 @@ use crate::confirm::Consent;
 use crate::domain::backup_name::BackupName;
 use crate::domain::layout;
 use crate::domain::store_url::StoreUrl;
-use crate::error::Failure;
+use crate::error::{Failure, with_repeating};
 use crate::exit::Exit;
 use crate::ports::{ObjectStore, StoreError};
 
@@ -75,11 +75,7 @@ impl Failure for PinError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Midway { source, .. } => Some(match source.hint() {
-                Some(hint) if hint.ends_with("repeat the command") => hint,
-                Some(hint) => format!("{hint}; then repeat the command: it does the rest"),
-                None => "repeat the command: it does the rest".to_owned(),
-            }),
+            Self::Midway { source, .. } => Some(with_repeating(source.hint(), "does the rest")),
             Self::NoPlace(_) => Some("pass --state and --name as well".to_owned()),
             Self::Store(error) => Failure::hint(error),
             Self::Different { .. } => Some("repeat the command: it copies again".to_owned()),

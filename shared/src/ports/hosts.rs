@@ -150,7 +150,7 @@ impl HostError {
                     .to_owned()
             }
             HostErrorKind::Lost(_) | HostErrorKind::TooLong { .. } => {
-                format!("look at {host}, then run the same command again")
+                format!("look at {host}, then repeat the command")
             }
             HostErrorKind::NoSudo => "use --ssh-user with a user who has sudo without a password".to_owned(),
             HostErrorKind::Run(_) => return None,

@@ -29,6 +29,8 @@ enum CutOff {
     Answers,
     /// The same once: the client tries again by itself.
     OneAnswer,
+    /// Changes are denied from then on: rights that end there, or never reached further.
+    Denied,
 }
 
 /// It befalls the change after `passed` others. Gives what is wrong; `None` where there are no more changes.
@@ -41,6 +43,7 @@ fn cut_off(world: &World, row: &'static Row, what: CutOff, passed: usize, right:
         CutOff::Line => (Fault::HangUp, usize::MAX),
         CutOff::Answers => (Fault::LoseAnswer, usize::MAX),
         CutOff::OneAnswer => (Fault::LoseAnswer, 1),
+        CutOff::Denied => (Rule::error(403, "AccessDenied"), usize::MAX),
     };
     proxy.inject(Rule {
         times,
@@ -108,7 +111,7 @@ fn cut_off_at_each_change_it_says_what_is_and_goes_on() {
     let world = World::new();
     let rows = ROWS.iter().filter(|row| CHANGING.contains(&row.name));
     let work: Vec<_> = rows
-        .flat_map(|row| [CutOff::Line, CutOff::Answers, CutOff::OneAnswer].map(|what| (row, what)))
+        .flat_map(|row| [CutOff::Line, CutOff::Answers, CutOff::OneAnswer, CutOff::Denied].map(|what| (row, what)))
         .collect();
     let wrong = all_at_once(work, |(row, what)| {
         let place = Place::new(&world, row);

@@ -1,9 +1,10 @@
 //! Why a wipe is refused, or did not come to its end.
 
 use runbook_kit::domain::check::Check;
-use runbook_kit::error::Failure;
+use runbook_kit::error::{Failure, with_repeating};
 use runbook_kit::exit::Exit;
 use runbook_kit::ports::fleet::{FleetError, FleetErrorKind};
+use runbook_kit::ui;
 
 /// A check refuses.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,36 @@ impl Failure for AnotherPlan {
     }
 }
 
+/// The run was noted, perhaps backups were pinned, and that was all.
+#[derive(Debug, thiserror::Error)]
+#[error("{noted}, and then: {why}; nothing of the control plane was changed")]
+pub struct OnlyNoted {
+    noted: String,
+    why: String,
+    cure: Option<String>,
+}
+
+impl OnlyNoted {
+    /// What was done, and what failed then.
+    pub fn then(noted: &[String], failed: &dyn Failure) -> Self {
+        Self {
+            noted: noted.join(", "),
+            why: ui::chain(failed),
+            cure: failed.hint(),
+        }
+    }
+}
+
+impl Failure for OnlyNoted {
+    fn exit(&self) -> Exit {
+        Exit::FailedAfterChange
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(with_repeating(self.cure.clone(), "goes on where it stopped"))
+    }
+}
+
 /// All was done, and something is there.
 #[derive(Debug, thiserror::Error)]
 #[error("the plan was carried out, but somebody made more meanwhile: {0}")]
@@ -87,7 +118,7 @@ impl Failure for NotVerified {
     }
 
     fn hint(&self) -> Option<String> {
-        Some("run the same command again: it asks once more".to_owned())
+        Some("repeat the command: it asks once more".to_owned())
     }
 }
 

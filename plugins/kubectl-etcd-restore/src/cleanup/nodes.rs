@@ -256,7 +256,7 @@ impl Failure for Stopped {
 
     fn hint(&self) -> Option<String> {
         let hint = self.source.hint();
-        hint.or_else(|| Some("run the same command again: it goes on where it stopped".to_owned()))
+        hint.or_else(|| Some("repeat the command: it goes on where it stopped".to_owned()))
     }
 }
 

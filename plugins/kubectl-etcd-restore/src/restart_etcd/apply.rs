@@ -101,7 +101,7 @@ impl Failure for Unfinished {
             if self.outcome.not_back > 0 {
                 "kubelet may not run there: `kubectl etcd-restore restart-kubelet`, and `kubectl etcd-restore logs etcd`"
             } else {
-                "mend what the rows tell and run the same command again; `kubectl etcd-restore status` tells whether the \
+                "mend what the rows tell and repeat the command; `kubectl etcd-restore status` tells whether the \
                  command was taken"
             }
             .to_owned(),
