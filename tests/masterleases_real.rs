@@ -11,7 +11,6 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,9 +23,6 @@ use tempfile::TempDir;
 
 const OLD: [&str; 3] = ["10.245.21.57", "10.245.21.58", "10.245.21.59"];
 const NEW: [&str; 3] = ["10.245.22.7", "10.245.22.8", "10.245.22.9"];
-
-/// Six API servers are enough for two processors.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 struct Cluster {
     cluster_ca: Ca,
@@ -136,7 +132,6 @@ fn watch_endpoint(master: &KubeApiServer, stop: &AtomicBool) -> (BTreeSet<Vec<St
 }
 
 fn the_cure(version: EtcdVersion) {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let cluster = Cluster::new();
     let manager = EtcdManagerStandIn::new(cluster.path("backups"));
 

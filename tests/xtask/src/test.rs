@@ -1,6 +1,8 @@
 //! `cargo xtask test`: every check, by one command.
 
+use std::env;
 use std::process::Command;
+use std::thread;
 
 use harness::{components, paths};
 
@@ -36,12 +38,22 @@ pub fn run(_args: &Args) -> Outcome {
         ),
         step("docs", docs()),
         step("dependencies", dependencies(&deny)),
-        step("tests", cargo(&["test", "--locked", "--workspace", "--no-fail-fast"])),
+        step("tests", tests()),
     ]))
 }
 
 fn step(name: &'static str, command: Command) -> Step {
     Step { name, command }
+}
+
+fn tests() -> Command {
+    const THREADS: &str = "RUST_TEST_THREADS";
+    let mut test = cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
+    // Most tests wait for a server about half of their time.
+    if let (None, Ok(processors)) = (env::var_os(THREADS), thread::available_parallelism()) {
+        test.env(THREADS, (2 * processors.get()).to_string());
+    }
+    test
 }
 
 fn docs() -> Command {
