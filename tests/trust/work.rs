@@ -4,7 +4,8 @@ use std::sync::Mutex;
 use std::thread;
 
 /// How many trials at once: most of them wait.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 8;
+
 /// Does all of `work` by so many threads, in its order.
 pub fn all_at_once<W: Send, R: Send>(work: Vec<W>, each: impl Fn(W) -> R + Sync) -> Vec<R> {
     let queue = Mutex::new(work.into_iter());
