@@ -1,0 +1,170 @@
+//! What is wrong in the state store: control files, lifecycle rules, manifests and backups.
+
+use jiff::SignedDuration;
+use runbook_kit::domain::backup_name::BackupName;
+use runbook_kit::domain::check::Severity;
+use runbook_kit::domain::goodness::MAIN;
+use runbook_kit::domain::layout;
+use runbook_kit::domain::store_url::StoreUrl;
+use runbook_kit::domain::units;
+
+use super::{Finding, Kind, finding};
+use crate::audit::facts::{Etcd, Facts};
+use crate::interlock::{Lack, write_marker};
+
+pub(super) fn control_files(etcd: &Etcd, found: &mut Vec<Finding>) {
+    let at = |file: &str| etcd.state.base.join(layout::CONTROL_FOLDER).join(file);
+    let control = &etcd.state.control;
+    let rewrite = "kops update cluster --yes (writes it anew; it starts no machine)";
+    let files = [
+        (
+            at(layout::CLUSTER_CREATED_FILE),
+            &control.cluster_created,
+            "at its next start etcd-manager seeds a new, empty etcd instead of waiting for a restore",
+        ),
+        (
+            at(layout::CLUSTER_SPEC_FILE),
+            &control.cluster_spec,
+            "etcd-manager does not know how many members there are to be, and a restore cannot be queued",
+        ),
+    ];
+    for (url, file, without) in files {
+        let (what, causes) = match file {
+            None => (format!("{url} is missing"), without.to_owned()),
+            Some(file) => match &file.problem {
+                Some(problem) => (
+                    format!("{url} cannot be used: {problem}"),
+                    "etcd-manager's leader is blocked altogether: no restore, and no backups either".to_owned(),
+                ),
+                None => continue,
+            },
+        };
+        let marker = url.name() == layout::CLUSTER_CREATED_FILE;
+        found.push(Finding {
+            objects: vec![url.to_string()],
+            what,
+            causes,
+            command: if marker { write_marker(&url) } else { rewrite.to_owned() },
+            ..finding(Kind::ControlFile, Severity::Block, etcd)
+        });
+    }
+    for broken in control.commands.iter().filter(|command| command.command.is_err()) {
+        let url = etcd.state.base.join(&broken.path);
+        found.push(Finding {
+            what: format!("{url} cannot be read"),
+            objects: vec![url.to_string()],
+            causes: "etcd-manager's leader is blocked altogether: no restore, and no backups either".to_owned(),
+            command: format!("kubectl etcd-restore cancel --etcd {} (removes it)", etcd.name()),
+            ..finding(Kind::ControlFile, Severity::Block, etcd)
+        });
+    }
+}
+
+pub(super) fn lifecycle(etcd: &Etcd, found: &mut Vec<Finding>) {
+    let base = &etcd.state.base;
+    let StoreUrl::S3 { bucket, key } = base else {
+        return;
+    };
+    let Ok(rules) = &etcd.rules else {
+        return;
+    };
+    // Some thirty bytes, written once in a cluster's life: the first thing that any rule by age takes away.
+    let marker = format!("{key}/{}/{}", layout::CONTROL_FOLDER, layout::CLUSTER_CREATED_FILE);
+    for rule in rules.iter().filter(|rule| rule.applies_to(&marker, 33)) {
+        found.push(Finding {
+            objects: vec![format!("s3://{bucket}")],
+            what: format!(
+                "rule {} of bucket {bucket} {} what lies below {}",
+                rule.name(),
+                rule.fate,
+                base.join(layout::CONTROL_FOLDER)
+            ),
+            causes: "it takes the created marker away: at its next start etcd-manager seeds a new, empty etcd over the old one".to_owned(),
+            command: format!(
+                "aws s3api get-bucket-lifecycle-configuration --bucket {bucket}; then narrow the rule's prefix or switch it off (aws s3api \
+                 put-bucket-lifecycle-configuration)"
+            ),
+            ..finding(Kind::LifecycleRule, Severity::Block, etcd)
+        });
+    }
+}
+
+pub(super) fn managers(etcd: &Etcd, found: &mut Vec<Finding>) {
+    let newest = etcd
+        .newest
+        .as_ref()
+        .and_then(|newest| Some((newest.name.as_str(), newest.etcd_version.as_deref()?)));
+    let best = etcd.state.best.as_ref().ok();
+    let Some((name, version)) = newest.or_else(|| best.map(|best| (best.name.as_str(), best.etcd_version.as_str())))
+    else {
+        return;
+    };
+    let check = etcd.state.managers.check(version);
+    if check.ok {
+        return;
+    }
+    found.push(Finding {
+        objects: vec![name.to_owned()],
+        what: format!("etcd-manager and backup {name}: {}", check.message),
+        causes: "a restore of it stops etcd, moves its data aside, fails, and begins again, for ever".to_owned(),
+        command: check.cure.unwrap_or_default(),
+        ..finding(Kind::EtcdManager, check.severity, etcd)
+    });
+}
+
+pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
+    let name = etcd.name();
+    let verify = format!(
+        "kubectl etcd-backups verify --name {} --etcd {name} --all",
+        facts.cluster
+    );
+    let severity = if name == MAIN { Severity::Block } else { Severity::Warn };
+    match &etcd.state.best {
+        Err(lack) => found.push(Finding {
+            objects: vec![etcd.state.base.to_string()],
+            what: lack.to_string(),
+            causes: "there is nothing to come back from: do not wipe".to_owned(),
+            command: match lack {
+                Lack::NoBackups => format!(
+                    "kubectl etcd-backups take --name {} --etcd {name} --via ssh --host MASTER (while an etcd still runs)",
+                    facts.cluster
+                ),
+                Lack::NoneGood(_) | Lack::NotLookedAt(_) => verify,
+            },
+            ..finding(Kind::NoGoodBackup, severity, etcd)
+        }),
+        Ok(best) => {
+            if let Some(newest) = best.rejected.first() {
+                found.push(Finding {
+                    objects: vec![newest.name.to_string()],
+                    what: format!("the newest backup is not good: {newest}"),
+                    causes: format!("retention will remove the good ones in time; the newest good one is {}", best.name),
+                    command: pin(facts, name, &best.name),
+                    ..finding(Kind::NewestBackupNotGood, Severity::Warn, etcd)
+                });
+            }
+        }
+    }
+    let Some(newest) = &etcd.newest else {
+        return;
+    };
+    let age = facts.now.duration_since(newest.created);
+    if age >= etcd.interval.checked_mul(2).unwrap_or(SignedDuration::MAX) {
+        found.push(Finding {
+            objects: vec![newest.name.clone()],
+            what: format!(
+                "no backup has come for {}: one is due every {}",
+                units::age(age),
+                units::age(etcd.interval)
+            ),
+            causes: "etcd-manager has no leader that works: no quorum, a blocked queue, or no way to the bucket"
+                .to_owned(),
+            command: format!("kubectl etcd-restore logs --name {}", facts.cluster),
+            ..finding(Kind::BackupsStopped, Severity::Warn, etcd)
+        });
+    }
+}
+
+fn pin(facts: &Facts, etcd: &str, name: &BackupName) -> String {
+    format!("kubectl etcd-backups pin {etcd}={name} --name {} --yes", facts.cluster)
+}
