@@ -1,4 +1,5 @@
-//! What each plugin is made of, as CycloneDX: every crate with version, licence and checksum.
+//! What each plugin is made of, as CycloneDX: every crate with version, licence and checksum. Cargo tells features for the workspace as a
+//! whole, so crates that only another plugin links are listed, too; none is left out.
 
 use std::error::Error;
 use std::fs;
@@ -25,11 +26,32 @@ pub(super) fn write(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let mut written = Vec::new();
     for plugin in plugins::ALL {
         let path = folder.join(format!("{plugin}_{VERSION}.cdx.json"));
-        fs::rename(root.join("plugins").join(plugin).join(&file), &path)?;
+        let made = root.join("plugins").join(plugin).join(&file);
+        fs::write(&path, without_place(&fs::read_to_string(&made)?, &root))?;
+        fs::remove_file(made)?;
         written.push(path);
     }
     for other in OTHERS {
         fs::remove_file(root.join(other).join(&file))?;
     }
     Ok(written)
+}
+
+/// Where it was built is nobody's business, and another thing on each machine.
+fn without_place(text: &str, root: &Path) -> String {
+    text.replace(&format!("file://{}", root.display()), "file://.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_the_build_is_left_out() {
+        let text = r#""bom-ref": "path+file:///home/me/kops/plugins/x#0.1.0", "url": "https://x/home/me""#;
+        assert_eq!(
+            without_place(text, Path::new("/home/me/kops")),
+            r#""bom-ref": "path+file://./plugins/x#0.1.0", "url": "https://x/home/me""#
+        );
+    }
 }
