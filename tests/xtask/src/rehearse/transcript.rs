@@ -114,7 +114,7 @@ impl Transcript {
             noted_before = matches!(part, Part::Noted(_));
             match part {
                 Part::Act { name, title } => drop(write!(text, "\n## {name}: {title}\n")),
-                Part::Told(told) => drop(write!(text, "\n{told}.\n")),
+                Part::Told(told) => drop(write!(text, "\n{told}{}\n", full_stop(told))),
                 Part::Noted(noted) => drop(writeln!(text, "{gap}    {}", noted.replace('\n', "\n    "))),
                 Part::Failed(error) => drop(write!(text, "\n**Failed:** {error}\n")),
                 Part::Command(played) => drop(write!(
@@ -141,6 +141,11 @@ fn status(played: &Played) -> String {
         .map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit code {code}"))
 }
 
+/// What a sentence lacks.
+fn full_stop(sentence: &str) -> &'static str {
+    if sentence.ends_with(['.', '?', '!']) { "" } else { "." }
+}
+
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
@@ -153,6 +158,7 @@ mod tests {
     fn the_report_has_every_command_with_its_output_code_and_time() {
         let transcript = Transcript::new();
         transcript.act("wipe", "away with the masters");
+        transcript.tell("Is it dead?");
         transcript.tell("What would go");
         transcript.note("$ export A=1");
         transcript.note("$ export B=2");
@@ -168,7 +174,7 @@ mod tests {
             text.starts_with("# Rehearsal\n\nPassed: 1 acts, 1 commands, in "),
             "{text}"
         );
-        let rest = "\n## wipe: away with the masters\n\nWhat would go.\n\n    $ export A=1\n    $ export B=2\n\n```\n$ kops-wipe-masters\nthe plan\n\
+        let rest = "\n## wipe: away with the masters\n\nIs it dead?\n\nWhat would go.\n\n    $ export A=1\n    $ export B=2\n\n```\n$ kops-wipe-masters\nthe plan\n\
             ```\nexit code 3, 1.2 s\n";
         assert!(text.ends_with(rest), "{text}");
         transcript.failed("it broke");
