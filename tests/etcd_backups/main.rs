@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod check;
+mod colour;
 mod completion;
 mod contents;
 mod download;

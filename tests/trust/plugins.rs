@@ -25,20 +25,17 @@ pub fn cmd(binary: &str) -> Cmd {
     Cmd::new(folder().join(binary)).unwrap()
 }
 
-/// The word that stands for a plugin in our tables.
-fn word(plugin: &str) -> &str {
-    plugin.trim_start_matches("kubectl-")
-}
-
-/// The binary of the plugin that this word stands for.
+/// The binary of the plugin that krew, and our tables, call so.
 pub fn binary(name: &str) -> Option<&'static str> {
-    plugins::ALL.into_iter().find(|plugin| word(plugin) == name)
+    plugins::ALL
+        .into_iter()
+        .find(|plugin| plugins::krew_name(plugin) == name)
 }
 
 /// Every command that the help of all plugins names, down to those without subcommands: `etcd-restore cleanup nodes`. A plugin
 /// that does something without a subcommand is in it by its name alone.
 pub fn all() -> Vec<String> {
-    let of = |plugin: &str| pages(&folder().join(plugin), word(plugin)).unwrap();
+    let of = |plugin: &str| pages(&folder().join(plugin), plugins::krew_name(plugin)).unwrap();
     let pages = plugins::ALL.into_iter().flat_map(of);
     pages.filter(Page::is_a_command).map(|page| page.typed).collect()
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use runbook_kit::cli::ssh::{SshAddress, SshArgs};
-use runbook_kit::domain::fleet::{Instance, InstanceState, Volume};
+use runbook_kit::domain::fleet::{Instance, InstanceState, Volume, has_master_role};
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::ports::hosts::{Ended, HostError, HostErrorKind, Hosts, Script};
 use std::sync::{Mutex, PoisonError};
@@ -39,7 +39,7 @@ impl Role {
     /// From the tags that kops gives its instances, of any age. A master carries more than one.
     fn of(instance: &Instance) -> Option<Self> {
         let has = |tag: &str| instance.tags.contains_key(tag);
-        if has("k8s.io/role/control-plane") || has("k8s.io/role/master") {
+        if has_master_role(&instance.tags) {
             Some(Self::Master)
         } else if has("k8s.io/role/apiserver") || has("k8s.io/role/api-server") {
             Some(Self::ApiServer)

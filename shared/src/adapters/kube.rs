@@ -177,9 +177,14 @@ impl KubeClient {
 
 /// Without TLS credentials go to whoever listens, and what is told may be anybody's. `kubectl proxy` on this machine is no such thing.
 fn is_in_the_clear(url: &Uri) -> bool {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let host = host_of(url);
     let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     url.scheme_str() != Some("https") && !here
+}
+
+/// Its host, an IPv6 address without the brackets.
+fn host_of(url: &Uri) -> &str {
+    url.host().unwrap_or_default().trim_matches(['[', ']'])
 }
 
 fn pod_ref(pod: Pod) -> Option<PodRef> {

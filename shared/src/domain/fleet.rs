@@ -22,6 +22,12 @@ pub fn has_tag_of(tags: &Tags, cluster: &str) -> bool {
     tags.get(CLUSTER_TAG).is_some_and(|name| name == cluster) || tags.contains_key(&cluster_key(cluster))
 }
 
+/// Whether they are a master's: kops tags masters with one of these, older and newer.
+#[must_use]
+pub fn has_master_role(tags: &Tags) -> bool {
+    tags.contains_key("k8s.io/role/control-plane") || tags.contains_key("k8s.io/role/master")
+}
+
 /// An Auto Scaling group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {

@@ -1,12 +1,11 @@
 //! The plugins, and how they are built: always all of them in one go, since cargo resolves other features, and builds the SDKs anew,
 //! for each of them alone.
 
-use std::env;
 use std::process::Command;
 
-use crate::paths;
+use crate::{paths, run};
 
-/// The plugins, as their packages and binaries are called; the krew name is the same without `kubectl-`.
+/// The plugins, as their packages and binaries are called.
 pub const ALL: [&str; 4] = [
     "kubectl-etcd-backups",
     "kops-wipe-masters",
@@ -14,10 +13,16 @@ pub const ALL: [&str; 4] = [
     "kubectl-masterleases",
 ];
 
+/// What krew calls one of them.
+#[must_use]
+pub fn krew_name(plugin: &str) -> &str {
+    plugin.trim_start_matches("kubectl-")
+}
+
 /// What builds them all; to be given further flags of `cargo build`.
 #[must_use]
 pub fn build() -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = run::cargo();
     cargo.current_dir(paths::root()).args(["build", "--locked"]);
     cargo.args(ALL.iter().flat_map(|package| ["--package", *package]));
     cargo

@@ -6,6 +6,12 @@ use std::process::{Command, Stdio};
 
 use crate::error::{Error, tail};
 
+/// The cargo that runs us.
+#[must_use]
+pub fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 /// Runs `command` without stdin and gives its standard output.
 ///
 /// # Errors

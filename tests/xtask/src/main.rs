@@ -53,9 +53,9 @@ fn main() -> ExitCode {
     })
 }
 
-/// The cargo that runs us, at the root of the clone.
+/// Cargo at the root of the clone.
 fn cargo(arguments: &[&str]) -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = harness::run::cargo();
     cargo.current_dir(harness::paths::root()).args(arguments);
     cargo
 }

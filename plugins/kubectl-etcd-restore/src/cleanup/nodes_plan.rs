@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::domain::fleet::{Instance, InstanceState, has_tag_of};
 use runbook_kit::domain::kube::cluster::{NodeLease, NodeReady, NodeState};
-use runbook_kit::domain::kube::node::instance_of;
 use serde::Serialize;
 
 /// How long the node controller waits for a kubelet before it calls its Node unknown.
@@ -88,12 +87,12 @@ impl Plan {
 
 /// The instances that AWS must be asked for, by id.
 pub fn wanted(nodes: &[NodeState]) -> Vec<String> {
-    let ids: BTreeSet<&str> = nodes.iter().filter_map(id_of).map(|(_, id)| id).collect();
+    let ids: BTreeSet<&str> = nodes
+        .iter()
+        .filter_map(|node| node.node.instance())
+        .map(|(_, id)| id)
+        .collect();
     ids.into_iter().map(str::to_owned).collect()
-}
-
-fn id_of(node: &NodeState) -> Option<(&str, &str)> {
-    node.node.provider_id.as_deref().and_then(instance_of)
 }
 
 /// Judges every Node.
@@ -149,7 +148,7 @@ fn renewed_meanwhile(node: &str, seen: &Seen<'_>) -> bool {
 fn judge(node: &NodeState, instances: &BTreeMap<&str, &Instance>, seen: &Seen<'_>) -> Judged {
     let lease = seen.after.iter().find(|lease| lease.node == node.node.name);
     let renewed = lease.and_then(|lease| lease.renewed);
-    let found = id_of(node);
+    let found = node.node.instance();
     let state = found
         .and_then(|(_, id)| instances.get(id))
         .map(|instance| instance.state);

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "these are tests")]
 
 use runbook_kit::domain::fleet::Tags;
-use runbook_kit::domain::kube::node::Node;
+use runbook_kit::domain::kube::node::{Node, instance_of};
 
 use super::*;
 

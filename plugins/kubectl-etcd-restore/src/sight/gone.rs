@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use runbook_kit::domain::fleet::{Instance, InstanceState};
 use runbook_kit::domain::kube::cluster::NodeState;
-use runbook_kit::domain::kube::node::instance_of;
 
 use crate::context::Context;
 use crate::sight::survey::AWS_TIMEOUT;
@@ -33,8 +32,7 @@ fn without(nodes: &[NodeState], known: &[Instance]) -> Option<BTreeSet<String>> 
 }
 
 fn instance(state: &NodeState) -> Option<&str> {
-    let (_, id) = instance_of(state.node.provider_id.as_deref()?)?;
-    Some(id)
+    state.node.instance().map(|(_, id)| id)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use http::Uri;
 use kube::Config;
 use tokio::time::timeout;
 
-use super::{KubeClient, KubeOptions};
+use super::{KubeClient, KubeOptions, host_of};
 use crate::ports::cluster_api::{ApiPlace, KubeError, KubeErrorKind};
 
 /// A name that every API server's certificate has; kops' have no address of the node.
@@ -20,7 +20,7 @@ impl KubeClient {
     pub async fn place(options: &KubeOptions) -> Result<ApiPlace, KubeError> {
         let config = Self::config(options).await?;
         let url = &config.cluster_url;
-        let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let host = host_of(url).to_owned();
         let port = url.port_u16().unwrap_or(443);
         let found = timeout(options.timeout, tokio::net::lookup_host((host.clone(), port))).await;
         let addresses = match found {

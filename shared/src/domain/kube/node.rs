@@ -49,6 +49,12 @@ pub struct Node {
 }
 
 impl Node {
+    /// Zone and id of its instance, as [`instance_of`] gives them.
+    #[must_use]
+    pub fn instance(&self) -> Option<(&str, &str)> {
+        self.provider_id.as_deref().and_then(instance_of)
+    }
+
     /// Reads a Node out of a stored value.
     ///
     /// # Errors

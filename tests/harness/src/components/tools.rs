@@ -1,8 +1,6 @@
 //! What `cargo install` makes.
 
-use std::env;
 use std::path::PathBuf;
-use std::process::Command;
 
 use super::install::once;
 use super::version::users_own;
@@ -31,8 +29,7 @@ pub fn cargo_cyclonedx() -> Result<PathBuf, Error> {
 
 fn installed(name: &str, version: &str) -> Result<PathBuf, Error> {
     let folder = once(&format!("{name}-{version}"), |folder| {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut install = Command::new(cargo);
+        let mut install = run::cargo();
         install.args([
             "install",
             "--locked",

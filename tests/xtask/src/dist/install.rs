@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
+use harness::plugins::krew_name;
 use harness::store::{CLUSTER, StateStore};
 use harness::{Cmd, Etcd, EtcdVersion, components};
 
@@ -61,7 +62,7 @@ fn arguments(plugin: &str) -> &'static [&'static str] {
 fn install(plugin: &str, archive: &Path, folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let unpacked = folder.join("unpacked");
     tar::Archive::new(GzDecoder::new(File::open(archive)?)).unpack(&unpacked)?;
-    let name = plugin.trim_start_matches("kubectl-");
+    let name = krew_name(plugin);
     let (store, bin) = (folder.join("store").join(name), folder.join("bin"));
     fs::create_dir_all(&store)?;
     fs::create_dir_all(&bin)?;

@@ -6,13 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::paths;
+use harness::plugins::krew_name;
 use sha2::{Digest, Sha256};
 
 use super::target::VERSION;
 
 /// Writes the manifest of `plugin` into `folder`, for the platforms whose archives are there.
 pub(super) fn write(plugin: &str, repository: &str, folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let file = format!("{}.yaml", plugin.trim_start_matches("kubectl-"));
+    let file = format!("{}.yaml", krew_name(plugin));
     let template = fs::read_to_string(paths::root().join("krew-manifests").join(&file))?;
     let sum = |archive: &str| match fs::read(folder.join(archive)) {
         Ok(bytes) => Some(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()),
@@ -77,7 +78,7 @@ mod tests {
     #[test]
     fn every_plugin_has_a_template_that_names_its_own_archives() {
         for plugin in crate::plugins::ALL {
-            let name = plugin.trim_start_matches("kubectl-");
+            let name = krew_name(plugin);
             let template = fs::read_to_string(paths::root().join(format!("krew-manifests/{name}.yaml"))).unwrap();
             let own = |archive: &str| {
                 archive

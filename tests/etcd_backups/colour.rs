@@ -1,0 +1,73 @@
+//! Colour: verdicts only, on a terminal only, and never where the user wants none. `script` (util-linux) plays the terminal.
+
+use std::process::Command;
+
+use harness::store::CLUSTER;
+
+use crate::stand::{LATER, RESEEDED, Stand};
+
+/// What `verify --all` prints on a terminal of its own.
+fn on_terminal(stand: &Stand, flags: &str, variable: Option<(&str, &str)>) -> String {
+    let line = format!(
+        "{} verify --all {flags} --state {} --name {CLUSTER} 2>/dev/null",
+        env!("CARGO_BIN_EXE_kubectl-etcd-backups"),
+        stand.url()
+    );
+    let ended = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env_clear()
+        .envs([
+            ("PATH", "/usr/bin:/bin"),
+            ("HOME", "/proc/nowhere"),
+            ("TERM", "xterm-256color"),
+            ("KOPS_RECOVERY_NOW", LATER),
+        ])
+        .envs(variable)
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(5), "two of them are empty");
+    String::from_utf8(ended.stdout).unwrap().replace("\r\n", "\n")
+}
+
+/// The words that are painted, and the text without any paint.
+fn taken_apart(screen: &str) -> (Vec<&str>, String) {
+    let mut parts = screen.split("\x1b[");
+    let mut plain = parts.next().unwrap().to_owned();
+    let mut painted = Vec::new();
+    for part in parts {
+        let (code, text) = part.split_once('m').unwrap();
+        plain.push_str(text);
+        if !["0", "39"].contains(&code) {
+            painted.push(text);
+        }
+    }
+    (painted, plain)
+}
+
+#[test]
+fn verdicts_are_coloured_on_a_terminal_and_nothing_else_is() {
+    let stand = Stand::new(RESEEDED);
+    let screen = on_terminal(&stand, "", None);
+    let (painted, plain) = taken_apart(&screen);
+    assert!(painted.contains(&"ok") && painted.contains(&"EMPTY"), "{screen:?}");
+    assert!(painted.iter().all(|word| ["ok", "EMPTY"].contains(word)), "{painted:?}");
+    for (flags, variable) in [
+        ("", Some(("NO_COLOR", "1"))),
+        ("", Some(("TERM", "dumb"))),
+        ("--color never", None),
+    ] {
+        assert_eq!(on_terminal(&stand, flags, variable), plain, "{flags} {variable:?}");
+    }
+}
+
+#[test]
+fn a_pipe_gets_colour_only_when_it_is_asked_for() {
+    let stand = Stand::new(RESEEDED);
+    let piped = |flags: &[&str]| {
+        let verify = stand.backups(&["verify", "--all"]).args(flags).now(LATER);
+        verify.run().unwrap().code(5).stdout
+    };
+    assert!(!piped(&[]).contains('\x1b'));
+    assert_eq!(taken_apart(&piped(&["--color", "always"])).1, piped(&[]));
+    assert!(piped(&["--color", "always"]).contains('\x1b'));
+}
