@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use runbook_kit::backups::wipe_journal;
 use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::fleet::{Caller, Tags, Volume, VolumeState};
 use runbook_kit::domain::wipe::{ETCD_PREFIX, Selection, name_of, quarantine, select};
-use runbook_kit::error::{AnyFailure, Failure, UsageError};
+use runbook_kit::error::{AnyFailure, Failure, UsageError, with_repeating};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Cell, Format, checks, column, wide};
 use runbook_kit::ui::{Ui, Verdict};
@@ -76,7 +77,7 @@ pub async fn look(action: &'static str, named: &[String], context: &Context) -> 
         notebook: context.notebook.as_ref(),
         clock: session.clock.as_ref(),
     };
-    journal::require_quiet(desk, &journal::folder(&state, &cluster)).await?;
+    journal::require_quiet(desk, &wipe_journal::folder(&state, &cluster)).await?;
     let fleet = context.fleet.as_ref();
     let caller = fleet.caller().await?;
     let (volumes, inventory) = tokio::try_join!(look::quarantined(fleet, &cluster), look::inventory(fleet, &cluster))?;
@@ -267,10 +268,6 @@ impl Failure for Midway {
     }
 
     fn hint(&self) -> Option<String> {
-        let again = "repeat the command: it goes on with the rest";
-        Some(match &self.cure {
-            Some(cure) => format!("{cure}; then {again}"),
-            None => again.to_owned(),
-        })
+        Some(with_repeating(self.cure.clone(), "goes on with the rest"))
     }
 }

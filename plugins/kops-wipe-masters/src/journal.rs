@@ -9,12 +9,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use runbook_kit::backups::wipe_journal::{Entry, LIMIT, Line, Newest, ReadError, newest, number_of, place};
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::error::Failure;
 use runbook_kit::exit::Exit;
 use runbook_kit::ports::notebook::{Note, Notebook};
 use runbook_kit::ports::{Clock, ObjectStore, PutMode, StoreError, StoreErrorKind};
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::plan::Plan;
@@ -23,40 +23,6 @@ use crate::plan::Plan;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// After so long without a sign a run on another machine counts as ended.
 const SILENCE: SignedDuration = SignedDuration::from_mins(2);
-const LIMIT: u64 = 4 << 20;
-
-/// What is written.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Entry {
-    /// This run.
-    pub run: String,
-    /// The run that this one goes on with, and those before it: the id of the first.
-    pub first: String,
-    pub cluster: String,
-    pub account: String,
-    pub region: String,
-    /// Who: the ARN that AWS knows.
-    pub by: String,
-    pub started: Timestamp,
-    /// The last sign of life.
-    pub updated: Timestamp,
-    pub finished: Option<Timestamp>,
-    pub digest: String,
-    /// Every deed of its plan.
-    pub deeds: BTreeSet<String>,
-    /// The plan as it was shown.
-    pub plan: serde_json::Value,
-    /// What was done and seen, in order.
-    pub log: Vec<Line>,
-}
-
-/// One line of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Line {
-    pub at: Timestamp,
-    pub what: String,
-}
 
 /// Why a run cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -75,9 +41,9 @@ pub enum JournalError {
     /// Another one began in this very moment.
     #[error("somebody else began to wipe these masters in this moment: {0}")]
     Overtaken(StoreUrl),
-    /// What lies there is not ours.
-    #[error("{at} cannot be read as the journal of a wipe: {why}")]
-    Unreadable { at: StoreUrl, why: String },
+    /// Those that are there cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The state store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -87,7 +53,7 @@ impl Failure for JournalError {
     fn exit(&self) -> Exit {
         match self {
             Self::Busy { .. } | Self::Overtaken(_) => Exit::Refused,
-            Self::Unreadable { .. } | Self::Store(_) => Exit::Failed,
+            Self::Read(_) | Self::Store(_) => Exit::Failed,
         }
     }
 
@@ -101,7 +67,7 @@ impl Failure for JournalError {
                 ))
             }
             Self::Overtaken(_) => Some("talk to them, and run this again when they are done".to_owned()),
-            Self::Unreadable { .. } => Some("look at it, and move it away if it is none".to_owned()),
+            Self::Read(error) => error.hint(),
             Self::Store(error) => Failure::hint(error),
         }
     }
@@ -113,48 +79,6 @@ pub struct Desk<'a> {
     pub objects: &'a dyn ObjectStore,
     pub notebook: &'a dyn Notebook,
     pub clock: &'a dyn Clock,
-}
-
-/// The newest journal of a cluster.
-pub struct Newest {
-    number: u32,
-    at: StoreUrl,
-    entry: Entry,
-}
-
-impl Newest {
-    /// Whether its run came to its end.
-    pub fn is_finished(&self) -> bool {
-        self.entry.finished.is_some()
-    }
-}
-
-/// The folder of a cluster's journals.
-pub fn folder(state: &StoreUrl, cluster: &str) -> StoreUrl {
-    state.join(cluster).join("backups/recovery")
-}
-
-fn place(folder: &StoreUrl, number: u32) -> StoreUrl {
-    folder.join(&format!("wipe-{number:04}.json"))
-}
-
-fn number_of(path: &str) -> Option<u32> {
-    path.strip_prefix("wipe-")?.strip_suffix(".json")?.parse().ok()
-}
-
-/// Reads the newest one.
-pub async fn newest(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Option<Newest>, JournalError> {
-    let listed = objects.list(folder).await?;
-    let Some(number) = listed.iter().filter_map(|object| number_of(&object.path)).max() else {
-        return Ok(None);
-    };
-    let at = place(folder, number);
-    let content = objects.get(&at, LIMIT).await?;
-    let entry = serde_json::from_slice(&content).map_err(|error| JournalError::Unreadable {
-        at: at.clone(),
-        why: error.to_string(),
-    })?;
-    Ok(Some(Newest { number, at, entry }))
 }
 
 /// Every deed of the plan with this digest, where a run was begun with it, or it was shown on this machine.

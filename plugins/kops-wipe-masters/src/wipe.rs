@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use jiff::SignedDuration;
-use runbook_kit::backups::pinning;
+use runbook_kit::backups::{pinning, wipe_journal};
 use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
 use runbook_kit::domain::check::Check;
 use runbook_kit::domain::kops::duration;
@@ -197,7 +197,7 @@ async fn carry_out(prepared: Prepared, args: &Args, context: &Context, consent: 
         plan, pins, journals, ..
     } = &prepared;
     let (session, ui) = (&context.session, &context.session.ui);
-    let before = journal::newest(session.objects(), journals).await?;
+    let before = wipe_journal::newest(session.objects(), journals).await?;
     let journal = Journal::begin(desk(context), journals.clone(), plan, before).await?;
     if journal.goes_on() {
         ui.note("going on with a run that did not come to its end");

@@ -11,3 +11,4 @@ pub mod pinning;
 pub mod queue;
 pub mod run_record;
 pub mod take;
+pub mod wipe_journal;

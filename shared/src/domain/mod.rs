@@ -20,6 +20,7 @@ pub mod protobuf;
 pub mod protojson;
 pub mod restore;
 pub mod retention;
+pub mod shell;
 pub mod snapshot;
 pub mod store_url;
 pub mod units;

@@ -1,6 +1,7 @@
 //! All that is read before a wipe: AWS, the state store, and whether something lives.
 
 use runbook_kit::backups::discover::Discovered;
+use runbook_kit::backups::wipe_journal::{self, Newest};
 use runbook_kit::backups::{catalog, pinning};
 use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::kops::instance_group::Role;
@@ -13,7 +14,6 @@ use runbook_kit::kops_state::instance_groups::instance_groups;
 
 use super::{Args, NotAsked};
 use crate::context::Context;
-use crate::journal::{self, Newest};
 use crate::plan::{self, EtcdVolumes, Facts, Plan};
 use crate::{alive, interlock, look};
 
@@ -79,8 +79,8 @@ pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepa
         checks.extend(looked.checks);
         (pins, lost, backups) = (looked.pins, looked.lost, looked.backups);
     }
-    let journals = journal::folder(&state, name);
-    let before = journal::newest(session.objects(), &journals).await?;
+    let journals = wipe_journal::folder(&state, name);
+    let before = wipe_journal::newest(session.objects(), &journals).await?;
     let masters = expected.groups.iter().filter(|group| group.role == Role::ControlPlane);
     let instance_groups = masters.map(|group| group.name.clone()).collect();
     Ok(Prepared {
