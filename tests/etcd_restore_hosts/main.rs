@@ -11,6 +11,7 @@
 
 mod bad_days;
 mod bare;
+mod containerd;
 mod by_address;
 mod drill;
 mod events;

@@ -10,6 +10,7 @@ use clap::Args as ClapArgs;
 use runbook_kit::backups::catalog::{self, Catalog};
 use runbook_kit::backups::examine;
 use runbook_kit::domain::check::{Check, Severity};
+use runbook_kit::domain::shell::ShellScript;
 use runbook_kit::domain::wipe::select;
 use runbook_kit::domain::wipe::whereabouts::{Rest, whereabouts};
 use runbook_kit::error::{AnyFailure, UsageError};
@@ -48,7 +49,7 @@ struct CureRow {
     severity: Severity,
     cure: Cure,
     what: String,
-    command: Option<String>,
+    command: Option<ShellScript>,
 }
 
 impl Row for Told {
@@ -59,26 +60,29 @@ impl Row for Told {
             column("WHAT"),
             wide("CAUSES"),
             wide("COMMAND"),
+            wide("NOTE"),
         ]
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let (verdict, etcd, what, causes, command) = match self {
+        let (verdict, etcd, what, causes, command, note) = match self {
             Self::Finding(found) => (
                 verdict(found.severity),
                 found.etcd.as_deref(),
                 &found.what,
                 Some(&found.causes),
-                Some(&found.command),
+                found.command.as_ref(),
+                found.note.as_ref(),
             ),
-            Self::Cure(cure) => (Verdict::Plain, None, &cure.what, None, cure.command.as_ref()),
+            Self::Cure(cure) => (Verdict::Plain, None, &cure.what, None, cure.command.as_ref(), None),
         };
         vec![
             Cell::verdict(verdict, self.name()),
             Cell::text_or_dash(etcd),
             Cell::text(what),
             Cell::text_or_dash(causes),
-            Cell::text_or_dash(command),
+            Cell::text_or_dash(command.map(ShellScript::to_string)),
+            Cell::text_or_dash(note),
         ]
     }
 
@@ -152,16 +156,22 @@ fn text(findings: &[Finding], cure: &SmallestCure) -> String {
             .unwrap_or_default();
         let head = verdict(found.severity).paint(&word(&found.finding));
         text.push_str(&format!(
-            "{}. {head}  {etcd}{}\n   causes  {}\n   mend    {}\n\n",
+            "{}. {head}  {etcd}{}\n   causes  {}\n",
             at + 1,
             found.what,
-            found.causes,
-            found.command
+            found.causes
         ));
+        if let Some(command) = &found.command {
+            text.push_str(&format!("   mend    {}\n", command.lines().join("\n           ")));
+        }
+        if let Some(note) = &found.note {
+            text.push_str(&format!("   note    {note}\n"));
+        }
+        text.push('\n');
     }
     text.push_str(&format!("smallest cure  {}\n", cure.why));
     if let Some(command) = &cure.command {
-        text.push_str(&format!("next           {command}\n"));
+        text.push_str(&format!("next           {}\n", command.lines().join("\n               ")));
     }
     text
 }
@@ -217,6 +227,8 @@ async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
     Ok(Facts {
         region: caller.region,
         now: session.now(),
+        state: state.to_string(),
+        profiles: context.profiles.clone(),
         cluster,
         selection,
         etcds,

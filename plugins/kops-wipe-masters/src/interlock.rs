@@ -18,6 +18,7 @@ use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::kops::duration;
 use runbook_kit::domain::layout;
+use runbook_kit::domain::shell::{Pipeline, ShellCommand};
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::units;
 use runbook_kit::error::{AnyFailure, UsageError};
@@ -336,12 +337,12 @@ impl EtcdFacts {
                 Severity::Block,
                 format!("{marker} is missing: the new masters would seed a new, empty etcd and not wait for a restore"),
             )
-            .cure(format!("write it: `{}`", write_marker(&marker)));
+            .cure(format!("write it: `{}`", write_marker(&marker, None)));
         }
         if broken(&self.control.cluster_created) {
             let message =
                 format!("{marker} cannot be used: etcd-manager would be blocked, and not even wait for a restore");
-            return Check::found(NAME, Severity::Block, message).cure(format!("write it: `{}`", write_marker(&marker)));
+            return Check::found(NAME, Severity::Block, message).cure(format!("write it: `{}`", write_marker(&marker, None)));
         }
         let rewrite = "`kops update cluster --yes` writes it anew; it starts no machine";
         if self.control.cluster_spec.is_none() {
@@ -382,11 +383,16 @@ impl EtcdFacts {
 }
 
 /// The command that writes the created marker. etcd-manager only asks whether it is there and can be read; the time in it does not matter.
-pub fn write_marker(at: &StoreUrl) -> String {
-    let content = r#"{"timestamp":1700000000000000000}"#;
+pub fn write_marker(at: &StoreUrl, profile: Option<&str>) -> Pipeline {
+    let content = ShellCommand::of("echo").arg(r#"{"timestamp":1700000000000000000}"#);
     match at {
-        StoreUrl::S3 { .. } => format!("echo '{content}' | aws s3 cp - {at}"),
-        StoreUrl::File { path } => format!("echo '{content}' > {path}"),
+        StoreUrl::S3 { .. } => content.pipe(
+            ShellCommand::of("aws s3 cp")
+                .option_if("--profile", profile)
+                .arg("-")
+                .arg(at.to_string()),
+        ),
+        StoreUrl::File { path } => content.into_file(path),
     }
 }
 

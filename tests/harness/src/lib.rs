@@ -26,7 +26,7 @@ pub use error::Error;
 pub use pki::{Ca, KeyKind, Usage};
 pub use proxy::{Fault, Gate, Proxy, Recorded, Rule, Victim};
 pub use servers::{
-    Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, LoadBalancer, Moto, Pod, Put, S3, SeaweedFs,
+    Containerd, Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, LoadBalancer, Moto, Pod, Put, S3, SeaweedFs,
     ServerTls, Sshd, Stored, admin_kubeconfig,
 };
 pub use stand_in::{

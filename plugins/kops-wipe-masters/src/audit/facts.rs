@@ -4,15 +4,20 @@ use jiff::{SignedDuration, Timestamp};
 use runbook_kit::domain::fleet::{Group, Instance, InstanceState, Volume};
 use runbook_kit::domain::kops::cluster::MemberSpec;
 use runbook_kit::domain::lifecycle::ExpiryRule;
+use runbook_kit::domain::shell::ShellCommand;
 use runbook_kit::domain::wipe::{INSTANCE_GROUP_TAG, Selection, etcds};
 
+use crate::context::Profiles;
 use crate::interlock::EtcdFacts;
 
 /// One cluster.
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub cluster: String,
+    /// As `--state` takes it.
+    pub state: String,
     pub region: String,
+    pub profiles: Profiles,
     pub now: Timestamp,
     /// Its control plane, as AWS has it.
     pub selection: Selection,
@@ -44,6 +49,33 @@ pub struct NewestBackup {
 }
 
 impl Facts {
+    /// `aws ec2 stop-instances --region …`, or another service's operation.
+    pub fn aws(&self, operation: &str) -> ShellCommand {
+        ShellCommand::of("aws")
+            .args(operation.split(' '))
+            .option("--region", &self.region)
+            .option_if("--profile", self.profiles.machines.as_ref())
+    }
+
+    /// `aws s3 …`, on the state store; its own region the CLI finds by itself.
+    pub fn aws_s3(&self, operation: &str) -> ShellCommand {
+        ShellCommand::of("aws")
+            .args(operation.split(' '))
+            .option_if("--profile", self.profiles.state.as_ref())
+    }
+
+    /// A command of ours or kops' on this cluster: `kubectl etcd-restore logs --name … --state …`.
+    pub fn of_cluster(&self, command: &str) -> ShellCommand {
+        ShellCommand::of(command)
+            .option("--name", &self.cluster)
+            .option("--state", &self.state)
+    }
+
+    /// `kops update cluster`, which changes what it shows.
+    pub fn kops_update(&self) -> ShellCommand {
+        self.of_cluster("kops update cluster").arg("--yes")
+    }
+
     /// The control plane's instances that run.
     pub fn running(&self) -> impl Iterator<Item = &Instance> {
         let masters = self.selection.instances.iter().map(|chosen| &chosen.thing);
@@ -97,6 +129,11 @@ impl Etcd {
         names.sort();
         names.dedup();
         names
+    }
+
+    /// Whether etcd-manager is known to replace a member that comes up empty by itself.
+    pub fn replaces_itself(&self, facts: &Facts) -> bool {
+        self.state.managers.replace_empty_members(self.member_names(facts).len())
     }
 
     pub fn instance_group(&self, member: &str) -> Option<&str> {
