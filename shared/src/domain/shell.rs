@@ -7,6 +7,7 @@
 //! command is said beside it.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer};
@@ -15,6 +16,8 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShellCommand {
     words: Vec<String>,
+    /// Which of them the shell is to expand.
+    expanded: BTreeSet<usize>,
 }
 
 impl ShellCommand {
@@ -23,6 +26,7 @@ impl ShellCommand {
     pub fn new(program: impl Into<String>) -> Self {
         Self {
             words: vec![program.into()],
+            expanded: BTreeSet::new(),
         }
     }
 
@@ -32,6 +36,7 @@ impl ShellCommand {
     pub fn of(words: &str) -> Self {
         Self {
             words: words.split_whitespace().map(str::to_owned).collect(),
+            expanded: BTreeSet::new(),
         }
     }
 
@@ -46,6 +51,14 @@ impl ShellCommand {
     #[must_use]
     pub fn args<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
         self.words.extend(words.into_iter().map(Into::into));
+        self
+    }
+
+    /// The same with one more word that the shell is to expand, and not to divide: `main="$BACKUP"`. Only text of our own.
+    #[must_use]
+    pub fn expand(mut self, word: impl Into<String>) -> Self {
+        self.expanded.insert(self.words.len());
+        self.words.push(word.into());
         self
     }
 
@@ -97,7 +110,10 @@ impl fmt::Display for ShellCommand {
             if index > 0 {
                 f.write_str(" ")?;
             }
-            f.write_str(&quoted(word))?;
+            match self.expanded.contains(&index) {
+                true => f.write_str(word)?,
+                false => f.write_str(&quoted(word))?,
+            }
         }
         Ok(())
     }
@@ -325,6 +341,12 @@ mod tests {
         assert_eq!(serde_json::to_value(&script).unwrap(), script.to_string());
         assert_eq!(script.steps()[0].commands()[1].words()[4], "s3://b/it's");
         assert_eq!(script.steps()[1].file(), Some("/tmp/a b"));
+    }
+
+    #[test]
+    fn a_variable_is_left_to_the_shell() {
+        let command = ShellCommand::of("kubectl etcd-backups pin").expand(r#"main="$BACKUP""#).arg("$HOME");
+        assert_eq!(command.to_string(), r#"kubectl etcd-backups pin main="$BACKUP" '$HOME'"#);
     }
 
     /// The words that a real shell makes of a line.

@@ -8,6 +8,7 @@ pub mod components;
 pub mod error;
 pub mod http;
 mod https;
+pub mod paste;
 pub mod paths;
 pub mod pki;
 pub mod plugins;
@@ -23,6 +24,7 @@ pub use aws::{AwsAccount, KopsCluster};
 pub use command::{Cmd, Ended};
 pub use components::EtcdVersion;
 pub use error::Error;
+pub use paste::Paste;
 pub use pki::{Ca, KeyKind, Usage};
 pub use proxy::{Fault, Gate, Proxy, Recorded, Rule, Victim};
 pub use servers::{

@@ -65,7 +65,8 @@ impl Containerd {
     /// When it does not start.
     pub fn run(&self, id: &str, name: &str, pod: &str, obeys: bool) -> Result<(), Error> {
         let mut command = self.command();
-        command.args(["run", "-d", "--rootfs"]);
+        // runc and the control groups know containers by their ids; another containerd has the same ones.
+        command.args(["run", "-d", "--rootfs", "--cgroup", "", "--runc-root"]).arg(self.folder().join("runc"));
         for place in ["usr", "bin", "lib", "lib64"] {
             command.arg("--mount");
             command.arg(format!("type=bind,src=/{place},dst=/{place},options=rbind:ro"));
