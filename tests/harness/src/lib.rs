@@ -15,6 +15,7 @@ pub mod plugins;
 pub mod proxy;
 pub mod reference;
 pub mod run;
+pub mod runbook;
 pub mod servers;
 pub mod stand_in;
 pub mod store;

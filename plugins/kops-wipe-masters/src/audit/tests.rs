@@ -231,7 +231,7 @@ fn the_failure_that_began_the_story_is_told_and_needs_no_wipe() {
     // The volume without a date is taken for the older one: it stays.
     let command = command(&found[0]);
     assert!(
-        command.contains("aws ec2 detach-volume --region us-east-1 --volume-id vol-new && aws ec2 delete-tags"),
+        command.contains("aws ec2 detach-volume --region us-east-1 --volume-id vol-new --instance-id i-b && aws ec2 delete-tags"),
         "{command}"
     );
     assert!(!command.contains("--resources vol-main-a"), "{command}");

@@ -16,7 +16,7 @@ pub fn restore(facts: &Facts) -> Step {
         Block::new(
             "Do it. It waits until etcd and the API serve",
             ShellCommand::of("kubectl etcd-restore run --backup")
-                .expand(r#"main="$BACKUP_main""#)
+                .expand(r#"main="${BACKUP_main:?}""#)
                 .arg("--yes"),
             "every etcd is restored and serves",
         ),
@@ -24,7 +24,7 @@ pub fn restore(facts: &Facts) -> Step {
     let stepwise = vec![
         Block::new(
             "Only the command",
-            ShellCommand::of("kubectl etcd-restore queue").expand(r#"main="$BACKUP_main""#).arg("--yes"),
+            ShellCommand::of("kubectl etcd-restore queue").expand(r#"main="${BACKUP_main:?}""#).arg("--yes"),
             "it is queued",
         ),
         Block::new(
@@ -57,7 +57,7 @@ pub fn restore(facts: &Facts) -> Step {
                 ShellCommand::new("etcd-manager-ctl")
                     .arg(format!("--backup-store={}", etcd.base))
                     .arg("restore-backup")
-                    .expand(format!("\"${}\"", etcd.variable())),
+                    .expand(format!("\"${{{}:?}}\"", etcd.variable())),
                 "the command was added; nothing checked that the backup is there",
             )
         })

@@ -69,17 +69,17 @@ pub fn choose(facts: &Facts) -> Step {
         ),
         Block::new(
             "Whether it is whole",
-            ShellCommand::of("kubectl etcd-backups verify").expand(r#"main="$BACKUP_main""#),
+            ShellCommand::of("kubectl etcd-backups verify").expand(r#"main="${BACKUP_main:?}""#),
             "the verdict is `ok`",
         ),
         Block::new(
             "Whether it comes back, in a throwaway etcd on this machine",
-            ShellCommand::of("kubectl etcd-restore drill --etcd main --backup").expand(r#"main="$BACKUP_main""#),
+            ShellCommand::of("kubectl etcd-restore drill --etcd main --backup").expand(r#"main="${BACKUP_main:?}""#),
             "it counts the Nodes and namespaces that you know",
         ),
         Block::new(
             "Keep it out of the clean-up's reach",
-            ShellCommand::of("kubectl etcd-backups pin").expand(r#"main="$BACKUP_main""#).arg("--yes"),
+            ShellCommand::of("kubectl etcd-backups pin").expand(r#"main="${BACKUP_main:?}""#).arg("--yes"),
             "it is pinned",
         ),
     ];
@@ -98,7 +98,7 @@ pub fn choose(facts: &Facts) -> Step {
 fn by_hand_of(facts: &Facts, etcd: &EtcdFacts) -> Vec<Block> {
     let EtcdFacts { name, base, .. } = etcd;
     let variable = etcd.variable();
-    let backup = format!("\"${variable}\"");
+    let backup = format!("\"${{{variable}:?}}\"");
     let (file, db) = (format!("{name}.gz"), format!("{name}.db"));
     let kept = format!("{}/{}/backups/recovery/{name}/", facts.state().trim_end_matches('/'), facts.cluster);
     // A backup is one whose meta is there.
@@ -178,7 +178,7 @@ pub fn wipe(facts: &Facts) -> Step {
         Block::new(
             "Do it. It asks for the cluster's name, and tells first what is lost",
             ShellCommand::of("kops-wipe-masters --name").arg(&facts.cluster).arg("--yes"),
-            "it says `wiped`, and what comes next",
+            "it says that the control plane is wiped, and what comes next",
         ),
     ];
     Step {
@@ -214,7 +214,7 @@ fn wipe_by_hand(facts: &Facts) -> Vec<Block> {
         ShellCommand::of("aws ec2 describe-instances --filters").args(instance_filters(facts)),
         "Reservations[].Instances[].InstanceId",
     );
-    let volumes = query(volumes(facts), "Volumes[].VolumeId");
+    let etcd_volumes = query(volumes(facts), "Volumes[].VolumeId");
     let groups = facts.groups().iter().fold(ShellScript::default(), |script, group| {
         script.then(
             ShellCommand::of("aws autoscaling delete-auto-scaling-group --force-delete")
@@ -230,12 +230,12 @@ fn wipe_by_hand(facts: &Facts) -> Vec<Block> {
         ),
         Block::lines(
             "Which volumes go",
-            choose("VOLUMES", volumes),
+            choose("VOLUMES", etcd_volumes),
             "these are the etcd volumes of this cluster: one for each member of each etcd",
         ),
         Block::lines(
             "A snapshot of each volume, the only way back from here",
-            [r#"for volume in $(echo $VOLUMES); do aws ec2 create-snapshot --volume-id "$volume" --description "before the wipe of $KOPS_CLUSTER_NAME"; done"#],
+            [r#"for volume in $(echo ${VOLUMES:?}); do aws ec2 create-snapshot --volume-id "$volume" --description "before the wipe of $KOPS_CLUSTER_NAME"; done"#],
             "there is a snapshot of each",
         ),
     ];
@@ -251,22 +251,22 @@ fn wipe_by_hand(facts: &Facts) -> Vec<Block> {
     blocks.extend([
         Block::lines(
             "Wait until the masters are gone",
-            ["aws ec2 wait instance-terminated --instance-ids $(echo $MASTERS)"],
+            ["aws ec2 wait instance-terminated --instance-ids $(echo ${MASTERS:?})"],
             "it has ended by itself; it takes minutes",
         ),
         Block::lines(
             "Delete the volumes, for good",
             [
-                r#"for volume in $(echo $VOLUMES); do"#,
+                r#"for volume in $(echo ${VOLUMES:?}); do"#,
                 r#"  aws ec2 wait volume-available --volume-ids "$volume" && aws ec2 delete-volume --volume-id "$volume""#,
                 "done",
             ],
             "each was deleted",
         ),
-        Block::lines(
-            "Wait until they are gone",
-            [r#"aws ec2 wait volume-deleted --volume-ids $(echo $VOLUMES)"#],
-            "it has ended by itself",
+        Block::new(
+            "Whether they are gone",
+            query(volumes(facts), "Volumes[].[VolumeId,State]"),
+            "it shows nothing; else paste it again a minute later",
         ),
     ]);
     blocks

@@ -66,7 +66,9 @@ impl Containerd {
     pub fn run(&self, id: &str, name: &str, pod: &str, obeys: bool) -> Result<(), Error> {
         let mut command = self.command();
         // runc and the control groups know containers by their ids; another containerd has the same ones.
-        command.args(["run", "-d", "--rootfs", "--cgroup", "", "--runc-root"]).arg(self.folder().join("runc"));
+        let own = self.folder().file_name().unwrap_or_default().to_string_lossy();
+        command.args(["run", "-d", "--rootfs", "--cgroup", &format!("/{own}/{id}"), "--runc-root"]);
+        command.arg(self.folder().join("runc"));
         for place in ["usr", "bin", "lib", "lib64"] {
             command.arg("--mount");
             command.arg(format!("type=bind,src=/{place},dst=/{place},options=rbind:ro"));

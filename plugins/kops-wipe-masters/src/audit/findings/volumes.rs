@@ -42,15 +42,18 @@ fn hide(facts: &Facts, volume: &Volume) -> ShellScript {
         .aws("ec2 delete-tags")
         .option("--resources", &volume.id)
         .option("--tags", aws_tags(keys.map(|key| (key.as_str(), None))));
-    let off = match volume.attachments.is_empty() {
-        true => ShellScript::default(),
-        false => ShellScript::from(detach(facts, &volume.id)),
-    };
+    let off = attached_to(volume).fold(ShellScript::default(), |script, on| {
+        script.then(detach(facts, &volume.id, on))
+    });
     off.then(untag)
 }
 
-fn detach(facts: &Facts, volume: &str) -> ShellCommand {
-    facts.aws("ec2 detach-volume").option("--volume-id", volume)
+/// From this instance only: by the time that it is pasted the volume may be another one's.
+fn detach(facts: &Facts, volume: &str, from: &str) -> ShellCommand {
+    facts
+        .aws("ec2 detach-volume")
+        .option("--volume-id", volume)
+        .option("--instance-id", from)
 }
 
 pub(super) fn duplicates(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
@@ -151,7 +154,7 @@ pub(super) fn two_on_one(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
             .collect();
         let rest = volumes.iter().skip(1);
         let command = rest.fold(ShellScript::default(), |script, (volume, _)| {
-            script.then(detach(facts, &volume.id))
+            script.then(detach(facts, &volume.id, instance))
         });
         let mut objects: Vec<String> = volumes.iter().map(|(volume, _)| volume.id.clone()).collect();
         objects.sort();
@@ -363,7 +366,7 @@ fn attached_elsewhere(facts: &Facts, volume: &Volume, on: &str) -> (String, Shel
         ),
         None => (
             format!("instance {on} is none of this cluster's masters"),
-            detach(facts, &volume.id),
+            detach(facts, &volume.id, on),
         ),
     }
 }
