@@ -58,7 +58,7 @@ fn mixed_up_volumes_are_mended_by_what_is_printed() {
 fn a_volume_with_hostile_tags_is_hidden_and_nothing_else_happens() {
     const HOSTILE: [&str; 3] = [
         "k8s.io/etcd/x;touch evil|sh;",
-        "k8s.io/role/$(touch evil)`touch evil`",
+        "k8s.io/etcd/$(touch evil)`touch evil`",
         "k8s.io/etcd/it's \"quoted\" \\ ,Key=Name",
     ];
     let stand = AuditStand::new("state-store-restored");
@@ -74,7 +74,7 @@ fn a_volume_with_hostile_tags_is_hidden_and_nothing_else_happens() {
     let row = rows.as_array().unwrap().iter().find(|row| row["finding"] == "duplicate-etcd-tag");
     let row = row.unwrap_or_else(|| panic!("{rows:#}"));
     let command = row["command"].as_str().unwrap();
-    assert!(HOSTILE.iter().all(|key| tags.contains_key(*key)) && command.contains("touch evil"), "{command}");
+    assert!(command.matches("touch evil").count() >= 3, "{command}");
     assert!(paste.is_read(command).unwrap(), "{command}");
     paste.paste(command).unwrap().success();
     let left = stand.account.volume_tags(&surplus).unwrap();

@@ -162,10 +162,9 @@ fn path(url: &str) -> &str {
 
 /// The etcd volumes of the cluster, of every etcd cluster.
 fn volumes(facts: &Facts) -> ShellCommand {
-    let keys: Vec<String> = facts.etcds.iter().map(|etcd| format!("k8s.io/etcd/{}", etcd.name)).collect();
     ShellCommand::of("aws ec2 describe-volumes --filters")
         .arg(format!("Name=tag:KubernetesCluster,Values={}", facts.cluster))
-        .arg(format!("Name=tag-key,Values={}", keys.join(",")))
+        .arg("Name=tag-key,Values=k8s.io/etcd/*")
 }
 
 pub fn wipe(facts: &Facts) -> Step {
