@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::backups::catalog::{Backup, Catalog};
 use runbook_kit::backups::choose::{self, ChooseError, Chosen, Looking};
+use runbook_kit::backups::examine::examine;
 use runbook_kit::backups::queue::Found;
 use runbook_kit::backups::run_record::RunRecord;
 use runbook_kit::domain::backup_ref::{BackupRef, Which};
@@ -35,11 +36,15 @@ pub enum Choice<'a> {
         passed_over: Vec<String>,
         /// Whether it is known to be good.
         good: bool,
+        /// Why no good one is taken, where none is; empty elsewhere.
+        why: Vec<String>,
     },
     /// A run under way has ordered this one, and etcd-manager has taken the command; the backup itself is in the store no more.
     Gone(String),
-    /// Seed it anew.
-    Fresh,
+    /// Seed it anew: the user says so, or, for these reasons, nothing can be restored.
+    Fresh(Vec<String>),
+    /// It serves, and for these reasons nothing can be restored: leave it as it is.
+    Leave(Vec<String>),
     /// Nothing can be done, for these reasons.
     Nothing(Vec<String>),
 }
@@ -48,6 +53,9 @@ pub enum Choice<'a> {
 pub struct Before<'a, 'q> {
     pub catalog: &'a Catalog,
     pub queue: &'q [Found],
+    /// The one command in the queue, where it is ours or young enough to be gone on with.
+    pub adoptable: Option<&'q Found>,
+    /// A run under way, where what it says of this etcd cluster holds.
     pub record: Option<&'q RunRecord>,
 }
 
@@ -55,11 +63,13 @@ pub struct Before<'a, 'q> {
 const TOGETHER: SignedDuration = SignedDuration::from_mins(15);
 
 /// Chooses for each etcd cluster, in the order given: what the user names; else what is ordered already; else the newest good
-/// one, of main first and of the others not much after it.
+/// one, of main first and of the others not much after it; and of the others, where none is good, the newest sound one, and where there is none
+/// a new start. With `seed` as `false` nothing is seeded that the user has not named.
 pub async fn choose<'a>(
     before: &[Before<'a, '_>],
     args: &WantedArgs,
     fresh: &[String],
+    seed: bool,
     context: &Context,
 ) -> Result<Vec<Choice<'a>>, AnyFailure> {
     let at = context.session.moment(args.at.as_deref(), "--at")?;
@@ -80,7 +90,7 @@ pub async fn choose<'a>(
             ordered.is_some_and(|ordered| ordered.backup.is_none()) && named(args, etcd).is_none()
         };
         if fresh.contains(etcd) || begun_fresh() {
-            *place = Some(Choice::Fresh);
+            *place = Some(Choice::Fresh(Vec::new()));
             continue;
         }
         let looking = Looking {
@@ -107,6 +117,12 @@ pub async fn choose<'a>(
                 }
                 // A name without `ETCD=` need not be a backup of each of them.
                 Err(error @ ChooseError::NotFound { .. }) if !is_for(args, etcd) => not_found = Some(error),
+                // Nor has each of them a latest one, or one that is good.
+                Err(ChooseError::NoneGood { .. } | ChooseError::NoBackups { .. } | ChooseError::NoneBefore { .. })
+                    if etcd != MAIN && (wanted.which == Which::LatestGood || !is_for(args, etcd)) =>
+                {
+                    matched_by_name = true;
+                }
                 Err(error) => {
                     *place = Some(Choice::Nothing(nothing(error)?));
                     continue;
@@ -117,6 +133,7 @@ pub async fn choose<'a>(
                 backup,
                 passed_over: Vec::new(),
                 good: false,
+                why: Vec::new(),
             };
             note_time(&choice, etcd, &mut main_time);
             *place = Some(choice);
@@ -125,7 +142,13 @@ pub async fn choose<'a>(
             *place = Some(Choice::Gone(name));
             continue;
         }
-        let choice = latest_good(looking, one.catalog, at, main_time).await?;
+        let choice = match latest_good(looking, one.catalog, at, main_time).await? {
+            Choice::Nothing(why) if etcd != MAIN => {
+                let seed = seed && !is_for(args, etcd);
+                next_best(looking, one.catalog, at, why, seed).await?
+            }
+            choice => choice,
+        };
         note_time(&choice, etcd, &mut main_time);
         *place = Some(choice);
     }
@@ -158,12 +181,41 @@ async fn latest_good<'a>(
     }
 }
 
+/// For another etcd cluster than main, of which no backup is good: the newest that is sound, empty or not; else a new start. Without it the
+/// API would not come.
+async fn next_best<'a>(
+    looking: Looking<'_>,
+    catalog: &'a Catalog,
+    at: Option<Timestamp>,
+    why: Vec<String>,
+    seed: bool,
+) -> Result<Choice<'a>, AnyFailure> {
+    let mut passed_over = Vec::new();
+    let mut backups = catalog.complete().rev();
+    while let Some(backup) = backups.find(|backup| at.is_none_or(|at| backup.name.created() <= at)) {
+        let examined = examine(looking.objects, looking.reader, backup, &|_| {}).await?;
+        match examined.facts.problems.first() {
+            None => {
+                return Ok(Choice::Backup {
+                    backup,
+                    passed_over,
+                    good: false,
+                    why,
+                });
+            }
+            Some(problem) => passed_over.push(format!("{}: damaged: {problem}", backup.name)),
+        }
+    }
+    Ok(if seed { Choice::Fresh(why) } else { Choice::Nothing(why) })
+}
+
 fn of_chosen(chosen: Vec<Chosen<'_>>, good: bool) -> Choice<'_> {
     match chosen.into_iter().next() {
         Some(one) => Choice::Backup {
             backup: one.backup,
             passed_over: one.rejected.iter().map(ToString::to_string).collect(),
             good,
+            why: Vec::new(),
         },
         None => Choice::Nothing(vec!["there is none".to_owned()]),
     }
@@ -186,10 +238,7 @@ fn nothing(error: ChooseError) -> Result<Vec<String>, AnyFailure> {
 
 /// What is ordered already: by the one command in the queue, else by a run that is under way.
 fn ordered<'a>(one: &Before<'a, '_>) -> Option<&'a Backup> {
-    let by_queue = match one.queue {
-        [only] => only.backup().ok().map(str::to_owned),
-        _ => None,
-    };
+    let by_queue = one.adoptable.and_then(|only| only.backup().ok()).map(str::to_owned);
     let etcd = &one.catalog.store.etcd;
     let by_record = || one.record?.of(etcd)?.backup.clone();
     let name = by_queue.or_else(by_record)?;

@@ -124,7 +124,9 @@ impl RunRecord {
     #[must_use]
     pub fn validity(&self, now: &Present<'_>) -> Validity {
         if self.version < VERSION {
-            return Validity::Void("it was written by an older version, which did not note for which masters".to_owned());
+            return Validity::Void(
+                "it was written by an older version, which did not note for which masters".to_owned(),
+            );
         }
         match &now.wiped {
             Told::Is(Some(wiped)) if *wiped > self.started => {
@@ -132,7 +134,11 @@ impl RunRecord {
             }
             _ => {}
         }
-        for order in self.orders.iter().filter(|order| order.ordered && order.backup.is_some()) {
+        for order in self
+            .orders
+            .iter()
+            .filter(|order| order.ordered && order.backup.is_some())
+        {
             let now = now.created.iter().find(|(etcd, _)| *etcd == order.etcd);
             // One that is gone altogether is found by the preflight.
             if let Some((_, Some(created))) = now
@@ -145,7 +151,10 @@ impl RunRecord {
             (Some(then), Told::Is(masters)) => {
                 let new: Vec<&str> = masters.difference(then).map(String::as_str).collect();
                 if !new.is_empty() {
-                    return Validity::Void(format!("it is of other masters than run now; new since: {}", new.join(", ")));
+                    return Validity::Void(format!(
+                        "it is of other masters than run now; new since: {}",
+                        new.join(", ")
+                    ));
                 }
                 if masters.is_empty() {
                     return Validity::Void("none of its masters runs any more".to_owned());

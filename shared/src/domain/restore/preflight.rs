@@ -177,9 +177,7 @@ impl ClusterFacts {
     #[must_use]
     pub fn alive(&self) -> Vec<&str> {
         let api = self.api_ready == Told::Is(true);
-        let lives = |etcd: &&EtcdFacts| {
-            etcd.wanted != Wanted::Leave && (etcd.serves() || (api && etcd.etcd == MAIN))
-        };
+        let lives = |etcd: &&EtcdFacts| etcd.wanted != Wanted::Leave && (etcd.serves() || (api && etcd.etcd == MAIN));
         self.etcds.iter().filter(lives).map(|etcd| etcd.etcd.as_str()).collect()
     }
 }

@@ -256,8 +256,20 @@ fn an_etcd_that_is_left_out_must_not_be_left_behind() {
         // What was seen, what proves that it has no members, its queue, its marker; what comes of it.
         (silent(), wiped(), Told::Is(Vec::new()), true, "block"),
         (silent(), None, Told::Is(Vec::new()), true, "warn"),
-        (EtcdSeen::NotAsked("no way".to_owned()), None, Told::Is(Vec::new()), true, "warn"),
-        (silent(), wiped(), Told::NotKnown("access denied".to_owned()), true, "warn"),
+        (
+            EtcdSeen::NotAsked("no way".to_owned()),
+            None,
+            Told::Is(Vec::new()),
+            true,
+            "warn",
+        ),
+        (
+            silent(),
+            wiped(),
+            Told::NotKnown("access denied".to_owned()),
+            true,
+            "warn",
+        ),
         (serving(), wiped(), Told::Is(Vec::new()), true, "ok"),
         (silent(), wiped(), queued(), true, "ok"),
         (silent(), wiped(), Told::Is(Vec::new()), false, "ok"),
@@ -281,7 +293,10 @@ fn an_etcd_that_is_left_out_must_not_be_left_behind() {
         };
         assert_eq!(weight, expected, "{check:?}");
         if !check.ok {
-            assert!(check.message.contains("kube-apiserver does not start without it"), "{check:?}");
+            assert!(
+                check.message.contains("kube-apiserver does not start without it"),
+                "{check:?}"
+            );
         }
         if expected == "warn" {
             assert!(check.message.contains("not checked"), "{check:?}");
@@ -302,11 +317,19 @@ fn another_etcd_than_main_gets_the_newest_sound_backup_and_else_is_seeded_anew()
         let of = |check: &&Check| check.etcd.as_deref() == Some("events") && check.name == "backup";
         found.iter().find(of).unwrap().message.clone()
     };
-    assert!(said(&facts).contains("this is the newest sound one"), "{}", said(&facts));
+    assert!(
+        said(&facts).contains("this is the newest sound one"),
+        "{}",
+        said(&facts)
+    );
     assert!(blocked(&facts).is_empty());
     facts.etcds[1].wanted = Wanted::Fresh;
     facts.etcds[1].why = vec!["damaged".to_owned()];
-    assert!(said(&facts).contains("no sound backup (damaged): is not restored"), "{}", said(&facts));
+    assert!(
+        said(&facts).contains("no sound backup (damaged): is not restored"),
+        "{}",
+        said(&facts)
+    );
     assert!(blocked(&facts).is_empty());
     // One that serves is not thrown away for that.
     facts.etcds[1].wanted = Wanted::Leave;

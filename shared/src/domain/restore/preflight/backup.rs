@@ -28,7 +28,10 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
                 "look at them all: `kubectl etcd-backups verify --all`; to take one that is sound and not good all the same, name it (main=NAME) and pass --even-if-poor".to_owned()
             } else {
                 // Without it the API does not start, so it must not be left behind.
-                format!("name another by --backup {0}=NAME, or have it seeded anew: --fresh {0}", etcd.etcd)
+                format!(
+                    "name another by --backup {0}=NAME, or have it seeded anew: --fresh {0}",
+                    etcd.etcd
+                )
             };
             return Check::found(NAME, Severity::Block, message).cure(cure);
         }
