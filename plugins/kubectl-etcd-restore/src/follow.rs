@@ -161,12 +161,14 @@ impl Failure for NotDone {
                  with --anew it orders the restore anew"
             ),
             Self::TooLong { hint, .. } => hint.clone(),
-            Self::ApiNotReady { held_up, .. } if !held_up.is_empty() => {
-                "restore it too, or have it seeded anew: the same `run` without --etcd".to_owned()
-            }
-            Self::ApiNotReady { cluster, .. } => format!(
-                "look into the logs of the API servers, `kubectl etcd-restore logs kube-apiserver --name {cluster}`, and restart the \
-                 masters' kubelets, `kubectl etcd-restore restart-kubelet --name {cluster} --yes`; then the same `run` again looks on"
+            Self::ApiNotReady { cluster, held_up, .. } => format!(
+                "{}look into the logs of the API servers, `kubectl etcd-restore logs kube-apiserver --name {cluster}`, and restart the \
+                 masters' kubelets, `kubectl etcd-restore restart-kubelet --name {cluster} --yes`; then the same `run` again looks on",
+                if held_up.is_empty() {
+                    ""
+                } else {
+                    "restore what holds it up, or have it seeded anew: the same `run` without --etcd; else "
+                }
             ),
         })
     }

@@ -231,9 +231,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         }
     }
     let status = context.command(&["status", "--watch"], &survey.facts.cluster);
-    session
-        .ui
-        .note(&format!("$ {status}   (Ctrl-C ends the following, not the restore)"));
+    session.ui.note(&format!(
+        "$ {status}   (Ctrl-C is safe: a restore goes on by itself, and what is still queued is told)"
+    ));
     let eyes = Eyes::open(context, &catalogs, &beside.catalogs, &args.access).await;
     // A way to the hosts that was given is used; none is looked for: most restores need no hand on a master.
     let ssh = SshArgs {
