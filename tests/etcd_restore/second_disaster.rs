@@ -96,7 +96,9 @@ fn where_masters_cannot_be_compared_nothing_is_called_restored() {
         .unwrap()
         .code(4);
     let ended = ended
-        .stderr_has("only what can be seen counts")
+        .stderr_has(
+            "is not gone by: AWS could not be asked for which masters, when it was made, and nothing of it can be seen",
+        )
         .stderr_has("main: queued 2026-11-22T15:51:36Z-000000");
     for said in [&ended.stdout, &ended.stderr] {
         assert!(

@@ -111,6 +111,15 @@ pub struct Target<'a> {
     pub no_members: Option<String>,
 }
 
+impl Target<'_> {
+    /// Whether a run under way has ordered it, as far as can be seen: its command is queued, or was taken.
+    fn is_of(&self, record: &RunRecord) -> bool {
+        let etcd = &self.catalog.store.etcd;
+        let own = |queued: &Found| record.has_command(etcd, &queued.name);
+        self.ordered.is_some() || self.queued.as_ref().is_some_and(own)
+    }
+}
+
 impl Survey<'_> {
     /// Whether something refuses.
     pub fn blocked(&self) -> bool {
@@ -336,6 +345,10 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
     checks.retain(|check| !over(check));
     let (record, void) = match (known.record, validity) {
         (Some(record), Validity::Void(why)) => (None, Some((record, why))),
+        // Nothing of it can be seen: a new run is noted, with the masters of now.
+        (Some(record), Validity::Doubtful(why)) if !targets.iter().any(|target| target.is_of(&record)) => {
+            (None, Some((record, format!("{why}, and nothing of it can be seen"))))
+        }
         (Some(record), Validity::Doubtful(why)) => {
             context.session.ui.warn(&format!(
                 "of the run begun at {:.0} only what can be seen counts: {why}",
