@@ -97,10 +97,13 @@ impl From<BackupRef> for Wanted {
     }
 }
 
-/// How backups are unpacked to be looked into.
+/// Which backups are looked into, and how they are unpacked.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Unpacking")]
 pub struct UnpackArgs {
+    /// latest-good of main: of the cluster whose namespace kube-system has this UID; its beginning is enough
+    #[arg(long, global = true, value_name = "UID", help_heading = "Cluster", value_parser = values::uid)]
+    pub lineage: Option<String>,
     /// Folder for unpacked snapshots [default: the system's]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub temp_dir: Option<PathBuf>,
@@ -112,6 +115,7 @@ pub struct UnpackArgs {
 impl Default for UnpackArgs {
     fn default() -> Self {
         Self {
+            lineage: None,
             temp_dir: None,
             max_db_size: 16 << 30,
         }

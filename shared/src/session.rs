@@ -31,6 +31,8 @@ pub struct Session {
     pub format: Format,
     /// Which cluster, as the flags say.
     pub cluster: ClusterArgs,
+    /// `--lineage`: the beginning of the UID that `latest-good` is asked for.
+    pub lineage: Option<String>,
     /// What the user's environment and files say where flags do not.
     pub settings: Box<dyn UserSettings>,
     /// State stores and backup stores.
@@ -70,6 +72,16 @@ impl Session {
     #[must_use]
     pub fn reader(&self) -> &dyn SnapshotReader {
         self.reader.as_ref()
+    }
+
+    /// What looks into backups, for the lineage that is asked for.
+    #[must_use]
+    pub fn looking(&self) -> Looking<'_> {
+        Looking {
+            objects: self.objects(),
+            reader: self.reader(),
+            lineage: self.lineage.as_deref(),
+        }
     }
 
     /// Makes backups.
@@ -194,11 +206,7 @@ impl Session {
     /// Where there is no such backup, or none that is good.
     pub async fn choose<'a>(&self, catalogs: &'a [Catalog], wanted: &Wanted) -> Result<Vec<Chosen<'a>>, AnyFailure> {
         let at = self.moment(wanted.at.as_deref(), "--at")?;
-        let looking = Looking {
-            objects: self.objects(),
-            reader: self.reader(),
-        };
-        let chosen = choose::choose(looking, catalogs, &wanted.backup, at).await;
+        let chosen = choose::choose(self.looking(), catalogs, &wanted.backup, at).await;
         if let Err(ChooseError::NoneGood { rejected, .. }) = &chosen {
             // The error itself lists them.
             self.ui.detail(&format!("{} backups were looked at", rejected.len()));
@@ -218,7 +226,7 @@ impl Session {
         let chosen = self.choose(catalogs, wanted).await?;
         match chosen.as_slice() {
             [one] => {
-                self.tell_rejected(&one.rejected);
+                self.tell_chosen(one);
                 Ok((one.catalog, one.backup))
             }
             several => {
@@ -237,6 +245,15 @@ impl Session {
     pub fn tell_rejected(&self, rejected: &[Rejected]) {
         for one in rejected {
             self.ui.note(&format!("passed over {one}"));
+        }
+    }
+
+    /// The same, and what should be known of the one that was chosen.
+    pub fn tell_chosen(&self, chosen: &Chosen<'_>) {
+        self.tell_rejected(&chosen.rejected);
+        for warning in &chosen.warnings {
+            let (etcd, name) = (&chosen.catalog.store.etcd, &chosen.backup.name);
+            self.ui.warn(&format!("{etcd} {name}: {warning}"));
         }
     }
 

@@ -41,7 +41,7 @@ pub async fn pin(args: PinArgs, context: &Context) -> Result<Exit, AnyFailure> {
     let chosen = context.choose(&catalogs, &args.wanted).await?;
     let mut plans = Vec::new();
     for one in &chosen {
-        context.tell_rejected(&one.rejected);
+        context.tell_chosen(one);
         plans.extend(pinning::plan_pin(one.catalog, one.backup)?);
     }
     for one in chosen.iter().filter(|one| one.backup.pinned.is_some()) {

@@ -132,15 +132,12 @@ async fn choose<'a>(
                 backup: wanted.clone(),
                 at: args.at.clone(),
             };
-            let looking = runbook_kit::backups::choose::Looking {
-                objects: session.objects(),
-                reader: session.reader(),
-            };
+            let looking = session.looking();
             let at = session.moment(wanted.at.as_deref(), "--at")?;
             match runbook_kit::backups::choose::choose(looking, some, &wanted.backup, at).await {
                 Ok(chosen) => {
                     for one in &chosen {
-                        session.tell_rejected(&one.rejected);
+                        session.tell_chosen(one);
                     }
                     found.extend(chosen.iter().map(|one| (one.catalog, one.backup)));
                 }

@@ -39,6 +39,7 @@ pub fn connect(
         ui,
         format,
         cluster: cluster.clone(),
+        lineage: unpack.lineage.clone(),
         settings: Box::new(Files),
         objects: Box::new(Stores::new(options)),
         reader: Box::new(Unpacker::new(UnpackOptions {
