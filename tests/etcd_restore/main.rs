@@ -13,6 +13,7 @@ mod bad_days;
 mod bare;
 mod cancelled;
 mod completion;
+mod copied_state;
 mod gone_backup;
 mod help;
 mod left_behind;

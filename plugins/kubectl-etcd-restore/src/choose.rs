@@ -1,9 +1,8 @@
 //! Which backup of each etcd cluster is meant.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use runbook_kit::backups::catalog::{Backup, Catalog};
-use runbook_kit::backups::choose::{self, ChooseError, Chosen, Looking};
-use runbook_kit::backups::examine::examine;
+use runbook_kit::backups::choose::{self, ChooseError, Chosen, Pick, Picked};
 use runbook_kit::backups::queue::Found;
 use runbook_kit::backups::run_record::RunRecord;
 use runbook_kit::domain::backup_ref::{BackupRef, Which};
@@ -38,6 +37,8 @@ pub enum Choice<'a> {
         good: bool,
         /// Why no good one is taken, where none is; empty elsewhere.
         why: Vec<String>,
+        /// What should be known of it.
+        warnings: Vec<String>,
     },
     /// A run under way has ordered this one, and etcd-manager has taken the command; the backup itself is in the store no more.
     Gone(String),
@@ -58,9 +59,6 @@ pub struct Before<'a, 'q> {
     /// A run under way, where what it says of this etcd cluster holds.
     pub record: Option<&'q RunRecord>,
 }
-
-/// Other etcd clusters than main are restored to about main's time.
-const TOGETHER: SignedDuration = SignedDuration::from_mins(15);
 
 /// Chooses for each etcd cluster, in the order given: what the user names; else what is ordered already; else the newest good
 /// one, of main first and of the others not much after it; and of the others, where none is good, the newest sound one, and where there is none
@@ -93,10 +91,7 @@ pub async fn choose<'a>(
             *place = Some(Choice::Fresh(Vec::new()));
             continue;
         }
-        let looking = Looking {
-            objects: context.session.objects(),
-            reader: context.session.reader(),
-        };
+        let looking = context.session.looking();
         let named = named(args, etcd);
         if let Some(wanted) = named {
             let wanted = BackupRef {
@@ -134,6 +129,7 @@ pub async fn choose<'a>(
                 passed_over: Vec::new(),
                 good: false,
                 why: Vec::new(),
+                warnings: Vec::new(),
             };
             note_time(&choice, etcd, &mut main_time);
             *place = Some(choice);
@@ -142,13 +138,8 @@ pub async fn choose<'a>(
             *place = Some(Choice::Gone(name));
             continue;
         }
-        let choice = match latest_good(looking, one.catalog, at, main_time).await? {
-            Choice::Nothing(why) if etcd != MAIN => {
-                let seed = seed && !is_for(args, etcd);
-                next_best(looking, one.catalog, at, why, seed).await?
-            }
-            choice => choice,
-        };
+        let picked = choose::pick(looking, one.catalog, at, main_time).await;
+        let choice = of_picked(picked, seed && !is_for(args, etcd))?;
         note_time(&choice, etcd, &mut main_time);
         *place = Some(choice);
     }
@@ -158,64 +149,49 @@ pub async fn choose<'a>(
     }
 }
 
-async fn latest_good<'a>(
-    looking: Looking<'_>,
-    catalog: &'a Catalog,
-    at: Option<Timestamp>,
-    main_time: Option<Timestamp>,
-) -> Result<Choice<'a>, AnyFailure> {
-    let wanted = BackupRef {
-        etcd: None,
-        which: Which::LatestGood,
-    };
-    let catalogs = std::slice::from_ref(catalog);
-    if at.is_none()
-        && let Some(limit) = main_time.and_then(|time| time.checked_add(TOGETHER).ok())
-        && let Ok(chosen) = choose::choose(looking, catalogs, &wanted, Some(limit)).await
-    {
-        return Ok(of_chosen(chosen, true));
-    }
-    match choose::choose(looking, catalogs, &wanted, at).await {
-        Ok(chosen) => Ok(of_chosen(chosen, true)),
-        Err(error) => Ok(Choice::Nothing(nothing(error)?)),
-    }
+/// Of another etcd cluster than main, of which no backup is sound: with `seed` a new start. Without it the API would not come.
+fn of_picked(pick: Pick<'_>, seed: bool) -> Result<Choice<'_>, AnyFailure> {
+    Ok(match pick.picked {
+        Picked::Good(chosen) => {
+            let note = pick.note.into_iter();
+            Choice::Backup {
+                backup: chosen.backup,
+                passed_over: words(&chosen.rejected),
+                good: true,
+                why: Vec::new(),
+                warnings: note.chain(words(&chosen.warnings)).collect(),
+            }
+        }
+        Picked::Sound { chosen, reasons } => Choice::Backup {
+            backup: chosen.backup,
+            passed_over: words(&chosen.rejected),
+            good: false,
+            why: pick.note.into_iter().chain(words(&reasons)).collect(),
+            warnings: words(&chosen.warnings),
+        },
+        Picked::None(error) => {
+            let why = nothing(error)?;
+            if seed && pick.catalog.store.etcd != MAIN {
+                Choice::Fresh(why)
+            } else {
+                Choice::Nothing(why)
+            }
+        }
+    })
 }
 
-/// For another etcd cluster than main, of which no backup is good: the newest that is sound, empty or not; else a new start. Without it the
-/// API would not come.
-async fn next_best<'a>(
-    looking: Looking<'_>,
-    catalog: &'a Catalog,
-    at: Option<Timestamp>,
-    why: Vec<String>,
-    seed: bool,
-) -> Result<Choice<'a>, AnyFailure> {
-    let mut passed_over = Vec::new();
-    let mut backups = catalog.complete().rev();
-    while let Some(backup) = backups.find(|backup| at.is_none_or(|at| backup.name.created() <= at)) {
-        let examined = examine(looking.objects, looking.reader, backup, &|_| {}).await?;
-        match examined.facts.problems.first() {
-            None => {
-                return Ok(Choice::Backup {
-                    backup,
-                    passed_over,
-                    good: false,
-                    why,
-                });
-            }
-            Some(problem) => passed_over.push(format!("{}: damaged: {problem}", backup.name)),
-        }
-    }
-    Ok(if seed { Choice::Fresh(why) } else { Choice::Nothing(why) })
+fn words<T: ToString>(each: &[T]) -> Vec<String> {
+    each.iter().map(ToString::to_string).collect()
 }
 
 fn of_chosen(chosen: Vec<Chosen<'_>>, good: bool) -> Choice<'_> {
     match chosen.into_iter().next() {
         Some(one) => Choice::Backup {
             backup: one.backup,
-            passed_over: one.rejected.iter().map(ToString::to_string).collect(),
+            passed_over: words(&one.rejected),
             good,
             why: Vec::new(),
+            warnings: words(&one.warnings),
         },
         None => Choice::Nothing(vec!["there is none".to_owned()]),
     }

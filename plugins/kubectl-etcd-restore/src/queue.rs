@@ -116,6 +116,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         run::named_by_the_user(context)?;
     }
     let mut catalogs = session.catalogs().await?;
+    session.require_own_place(args.yes)?;
     let mut beside = Beside::find(context).await?;
     // Named for one etcd cluster it is no matter of the others, but they are told where they wait, too.
     if let Some(etcd) = &args.backup.etcd

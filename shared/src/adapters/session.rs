@@ -1,5 +1,7 @@
 //! Connects a [`Session`] to the real world.
 
+use std::sync::Arc;
+
 use tokio::sync::OnceCell;
 
 use super::clock;
@@ -38,6 +40,7 @@ pub fn connect(
         ui,
         format,
         cluster: cluster.clone(),
+        lineage: unpack.lineage.clone(),
         settings: Box::new(Files),
         objects: Box::new(Patient::new(Stores::new(options), move |line| ui.note(line))),
         reader: Box::new(Unpacker::new(UnpackOptions {
@@ -46,6 +49,6 @@ pub fn connect(
         })),
         packer: Box::new(Packer::new(unpack.temp_dir.clone())),
         clock,
-        found: OnceCell::new(),
+        found: Arc::new(OnceCell::new()),
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runbook_kit::backups::catalog::{Backup, Catalog};
-use runbook_kit::backups::choose::{Judge, Looking};
+use runbook_kit::backups::choose::{Assessed, Judge};
 use runbook_kit::backups::examine::{self, Examined, examine};
 use runbook_kit::backups::queue::{self, Found};
 use runbook_kit::backups::run_record::{self, Ordered, Present, RunRecord, Validity};
@@ -26,7 +26,7 @@ use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::error::AnyFailure;
 use runbook_kit::kops_state;
 use runbook_kit::ports::{StoreError, StoreErrorKind};
-use runbook_kit::ui::chain;
+use runbook_kit::ui::{chain, chain_with_hint};
 
 use crate::choose::{self, Before, Choice, WantedArgs};
 use crate::context::Context;
@@ -449,9 +449,11 @@ async fn of_etcd(
             backup,
             passed_over,
             good,
+            warnings,
             ..
         } => {
-            let (facts, version, held) = of_backup(catalog, backup, passed_over, *good, context).await?;
+            let (mut facts, version, held) = of_backup(catalog, backup, passed_over, *good, context).await?;
+            facts.warnings.extend(warnings.iter().cloned());
             content = held;
             let manager = match version {
                 Some(version) => manager(catalog, &version, context).await,
@@ -499,20 +501,17 @@ async fn of_backup(
     context: &Context,
 ) -> Result<(BackupFacts, Option<String>, Option<Content>), AnyFailure> {
     let session = &context.session;
-    let looking = Looking {
-        objects: session.objects(),
-        reader: session.reader(),
-    };
+    let looking = session.looking();
     let label = format!("verifying {} {}", catalog.store.etcd, backup.name);
     let progress = session.ui.bytes_progress(&label, backup.data_size.unwrap_or_default());
     let examined = examine(looking.objects, looking.reader, backup, &|read| progress.set(read)).await?;
     drop(progress);
-    let rejections = if good && examined.verifies() {
-        Vec::new()
+    let assessed = if good && examined.verifies() {
+        Assessed::default()
     } else {
         let mut judge = Judge::new(looking, catalog);
         judge.learn(examined.facts.clone());
-        judge.judge(backup).await?
+        judge.assess(backup).await?
     };
     let version = match &examined.meta {
         Some(meta) => Some(meta.etcd_version.clone()),
@@ -525,9 +524,10 @@ async fn of_backup(
     Ok((
         BackupFacts {
             name: backup.name.clone(),
-            rejections,
+            rejections: assessed.rejections,
+            warnings: assessed.warnings.iter().map(ToString::to_string).collect(),
             passed_over: passed_over.to_vec(),
-            keys: examined.facts.keys,
+            keys: examined.facts.keys(),
             in_store: backup.in_store && backup.folder == catalog.store.base.join(backup.name.as_str()),
             encrypted_by: encrypted_by(&examined),
         },
@@ -617,7 +617,7 @@ async fn masters(context: &Context, cluster: &str) -> Told<Vec<Instance>> {
                     .collect(),
             )
         }
-        Err(error) => Told::NotKnown(chain(&error)),
+        Err(error) => Told::NotKnown(chain_with_hint(&error)),
     }
 }
 

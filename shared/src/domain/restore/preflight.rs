@@ -55,6 +55,8 @@ pub struct BackupFacts {
     pub name: BackupName,
     /// Why it is not good; empty where it is.
     pub rejections: Vec<Rejection>,
+    /// What should be known of it where it is good, in words: that it holds fewer Nodes than the one before.
+    pub warnings: Vec<String>,
     /// Younger ones that were passed over, in words.
     pub passed_over: Vec<String>,
     /// Its live keys.

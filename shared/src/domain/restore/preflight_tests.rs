@@ -17,6 +17,7 @@ fn etcd(etcd: &str) -> EtcdFacts {
         wanted: Wanted::Restore(Box::new(BackupFacts {
             name: name(18),
             rejections: Vec::new(),
+            warnings: Vec::new(),
             passed_over: Vec::new(),
             keys: 213,
             in_store: true,
@@ -117,7 +118,7 @@ fn every_refusal_comes_with_a_cure() {
             backup_of(facts, 0).rejections = vec![Rejection::Empty]
         }),
         ("main backup", |facts| {
-            backup_of(facts, 0).rejections = vec![Rejection::NoNodes]
+            backup_of(facts, 0).rejections = vec![Rejection::Bare { by_controllers: false }]
         }),
         ("main backup", |facts| {
             facts.etcds[0].wanted = Wanted::Nothing(vec!["empty".to_owned()])
@@ -183,7 +184,7 @@ fn every_refusal_comes_with_a_cure() {
 fn a_poor_backup_is_taken_only_when_told_so_and_a_damaged_one_never() {
     let mut facts = facts();
     facts.even_if_poor = true;
-    backup_of(&mut facts, 0).rejections = vec![Rejection::NoNodes];
+    backup_of(&mut facts, 0).rejections = vec![Rejection::Bare { by_controllers: false }];
     assert_eq!(
         (blocked(&facts).len(), warned(&facts)),
         (0, vec!["main backup".to_owned()])
@@ -215,6 +216,22 @@ fn the_very_restore_that_is_queued_is_gone_on_with() {
     let twice = facts.etcds[0].commands[0].clone();
     facts.etcds[0].commands.push(twice);
     assert_eq!(blocked(&facts), ["main queue"]);
+}
+
+#[test]
+fn what_should_be_known_of_a_good_backup_warns_and_no_more() {
+    let mut facts = facts();
+    backup_of(&mut facts, 0).warnings = vec!["12 Nodes, 60 at 18:00".to_owned()];
+    assert_eq!(
+        (blocked(&facts).len(), warned(&facts)),
+        (0, vec!["main backup".to_owned()])
+    );
+    let found = checks(&facts, now());
+    let backup = found.iter().find(|check| check.name == "backup").unwrap();
+    assert!(
+        backup.message.contains("verified, good") && backup.message.ends_with("12 Nodes, 60 at 18:00"),
+        "{backup:?}"
+    );
 }
 
 #[test]

@@ -79,5 +79,17 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
     } else {
         "verified"
     };
-    Check::passed(NAME, format!("{name}: {good}, {} keys{from}{passed}", backup.keys))
+    let message = format!("{name}: {good}, {} keys{from}{passed}", backup.keys);
+    if backup.warnings.is_empty() {
+        return Check::passed(NAME, message);
+    }
+    Check::found(
+        NAME,
+        Severity::Warn,
+        format!("{message}; {}", backup.warnings.join("; ")),
+    )
+    .cure(format!(
+        "look what it holds: `kubectl etcd-backups inspect {}={name}`",
+        etcd.etcd
+    ))
 }
