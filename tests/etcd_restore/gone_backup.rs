@@ -103,7 +103,7 @@ fn one_that_was_restored_and_went_is_not_restored_again_nor_another_in_its_place
             .unwrap()
             .success();
         again
-            .stderr_has("was ordered already and taken: looking on")
+            .stderr_has("is ordered already and is queued no more: looking on")
             .stdout_has(&format!("main: restored from {MAIN}, it serves"));
         assert_eq!((count(&manager), manager.trashed()), (1, 0));
     }

@@ -18,10 +18,10 @@ pub struct Command {
 
 impl Command {
     /// What it will do.
-    pub fn says(&self) -> String {
+    pub fn says(&self, stays: &str) -> String {
         let Self { etcd, name, backup } = self;
         format!(
-            "command {name} stays queued: at the next change of etcd-manager's leader etcd {etcd} is wiped and restored from {backup}"
+            "command {name} {stays} queued: at the next change of etcd-manager's leader etcd {etcd} is wiped and restored from {backup}"
         )
     }
 
@@ -72,8 +72,18 @@ impl<'a> Armed<'a> {
 
     /// Tells of one that stays.
     pub fn tell(&self, command: &Command) {
+        self.tell_that_it(command, "stays");
+    }
+
+    /// Tells of one of which nobody knows, since no answer came.
+    pub fn tell_maybe(&self, command: &Command) {
+        self.tell_that_it(command, "may still be");
+    }
+
+    fn tell_that_it(&self, command: &Command, stays: &str) {
         let cancel = command.cancel(self.context, &self.cluster);
-        self.ui.warn(&format!("{}; to remove it: {cancel}", command.says()));
+        self.ui
+            .warn(&format!("{}; to remove it: {cancel}", command.says(stays)));
     }
 }
 

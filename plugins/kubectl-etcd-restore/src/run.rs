@@ -380,12 +380,14 @@ impl Aftermath<'_> {
                         ));
                         continue;
                     }
-                    Err(error) => ui.warn(&format!(
-                        "{}: removing {}: {}",
-                        command.etcd,
-                        command.name,
-                        chain(&error)
-                    )),
+                    Err(error) => {
+                        let (etcd, name) = (&command.etcd, &command.name);
+                        ui.warn(&format!("{etcd}: removing {name}: {}", chain(&error)));
+                        if error.may_have_happened() {
+                            self.armed.tell_maybe(&command);
+                            continue;
+                        }
+                    }
                 }
             }
             self.armed.tell(&command);
@@ -496,9 +498,9 @@ async fn carry_out(
     let etcd = &target.catalog.store.etcd;
     if let Some(ordered) = &target.ordered {
         let what = ordered.command.as_deref().unwrap_or("its seeding");
-        session
-            .ui
-            .note(&format!("{etcd}: {what} was ordered already and taken: looking on"));
+        session.ui.note(&format!(
+            "{etcd}: {what} is ordered already and is queued no more: looking on"
+        ));
         return Ok(());
     }
     let backup = match &target.choice {
