@@ -15,6 +15,7 @@ mod containerd;
 mod by_address;
 mod drill;
 mod events;
+mod left_behind;
 mod logs;
 mod nodes;
 mod restart_etcd;

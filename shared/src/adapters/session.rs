@@ -1,5 +1,7 @@
 //! Connects a [`Session`] to the real world.
 
+use std::sync::Arc;
+
 use tokio::sync::OnceCell;
 
 use super::clock;
@@ -10,6 +12,7 @@ use super::unpack::{UnpackOptions, Unpacker};
 use crate::cli::{AwsArgs, ClusterArgs, UnpackArgs};
 use crate::error::{AnyFailure, UsageError};
 use crate::output::Format;
+use crate::patience::Patient;
 use crate::session::Session;
 use crate::ui::Ui;
 
@@ -40,14 +43,15 @@ pub fn connect(
         ui,
         format,
         cluster: cluster.clone(),
+        lineage: unpack.lineage.clone(),
         settings: Box::new(Files),
-        objects: Box::new(Stores::new(options)),
+        objects: Box::new(Patient::new(Stores::new(options), move |line| ui.note(line))),
         reader: Box::new(Unpacker::new(UnpackOptions {
             temp_dir: unpack.temp_dir.clone(),
             max_db_size: unpack.max_db_size,
         })),
         packer: Box::new(Packer::new(unpack.temp_dir.clone())),
         clock,
-        found: OnceCell::new(),
+        found: Arc::new(OnceCell::new()),
     })
 }
