@@ -42,7 +42,12 @@ impl Real {
 #[test]
 fn etcd_manager_is_ended_and_kubelets_next_one_is_seen() {
     let real = Real::new();
-    let plan = real.cmd("restart-etcd --etcd main -o json").run().unwrap().success().json();
+    let plan = real
+        .cmd("restart-etcd --etcd main -o json")
+        .run()
+        .unwrap()
+        .success()
+        .json();
     assert_eq!(
         (&plan[0]["runtime"], &plan[0]["container"], &plan[0]["action"]),
         (&"ctr".into(), &"aaa111".into(), &"stop".into())
@@ -63,18 +68,32 @@ fn etcd_manager_is_ended_and_kubelets_next_one_is_seen() {
     assert_eq!(child.wait().unwrap().code(), Some(0), "{rows}");
     let rows: serde_json::Value = serde_json::from_str(&rows).unwrap();
     assert_eq!(rows[0]["action"], "restarted");
-    assert_eq!(real.containerd.running().unwrap(), ["bbb222", "ccc333", "ddd444", "eee555"]);
+    assert_eq!(
+        real.containerd.running().unwrap(),
+        ["bbb222", "ccc333", "ddd444", "eee555"]
+    );
 }
 
 #[test]
 fn an_api_server_that_kept_running_is_ended_even_where_it_does_not_listen() {
     let real = Real::new();
-    let restart = || real.cmd("restart-kubelet --yes --ready-timeout 0 -o json").run().unwrap().success().json();
+    let restart = || {
+        real.cmd("restart-kubelet --yes --ready-timeout 0 -o json")
+            .run()
+            .unwrap()
+            .success()
+            .json()
+    };
     assert_eq!(restart()[0]["apiServer"], "restarted");
     assert_eq!(real.containerd.running().unwrap(), ["aaa111", "bbb222", "ddd444"]);
     // It waits for the pods that it serves, say.
-    real.containerd.run("fff666", "kube-apiserver", "kube-apiserver-i-0", false).unwrap();
+    real.containerd
+        .run("fff666", "kube-apiserver", "kube-apiserver-i-0", false)
+        .unwrap();
     assert_eq!(restart()[0]["apiServer"], "restarted");
     assert_eq!(real.containerd.running().unwrap(), ["aaa111", "bbb222", "ddd444"]);
-    assert_eq!(real.stand.calls(0), ["systemctl restart kubelet", "systemctl restart kubelet"]);
+    assert_eq!(
+        real.stand.calls(0),
+        ["systemctl restart kubelet", "systemctl restart kubelet"]
+    );
 }

@@ -11,8 +11,8 @@
 
 mod bad_days;
 mod bare;
-mod containerd;
 mod by_address;
+mod containerd;
 mod drill;
 mod events;
 mod left_behind;

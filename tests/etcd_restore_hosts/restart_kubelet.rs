@@ -57,7 +57,10 @@ fn an_old_api_server_is_stopped(stand: &Stand, stop: &str) {
             .iter()
             .all(|row| row["kubelet"] == "restarted")
     );
-    assert_eq!(stand.calls(0), [format!("{stop} ccc333"), "systemctl restart kubelet".to_owned()]);
+    assert_eq!(
+        stand.calls(0),
+        [format!("{stop} ccc333"), "systemctl restart kubelet".to_owned()]
+    );
     assert_eq!(stand.calls(1), ["systemctl restart kubelet"]);
     assert_eq!(stand.calls(2), ["systemctl restart kubelet"]);
 }
@@ -78,7 +81,10 @@ fn an_api_server_that_could_not_be_looked_for_is_not_said_to_be_absent() {
         .stderr_has("--api-server never")
         .json();
     for row in rows.as_array().unwrap() {
-        assert_eq!((&row["kubelet"], &row["apiServer"]), (&"no-runtime".into(), &"unknown".into()));
+        assert_eq!(
+            (&row["kubelet"], &row["apiServer"]),
+            (&"no-runtime".into(), &"unknown".into())
+        );
         assert_eq!(row["reason"], "none of crictl, ctr and docker answers there");
     }
     assert!((0..3).all(|at| stand.calls(at).is_empty()));

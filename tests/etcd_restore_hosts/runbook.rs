@@ -20,10 +20,16 @@ fn it_names_bucket_groups_and_the_masters_that_aws_has() {
     let text = &ended.stdout;
     assert!(text.starts_with(&format!("# Recovery of {CLUSTER}\n")), "{text}");
     for master in &built.masters {
-        assert!(text.contains(&format!("| {} | {} |", master.private_ip, master.instance)), "{text}");
+        assert!(
+            text.contains(&format!("| {} | {} |", master.private_ip, master.instance)),
+            "{text}"
+        );
         // Step 3 deletes it: what is pasted asks for those of then.
         let pasted = runbook::blocks(text);
-        assert!(pasted.iter().all(|block| !block.text.contains(&master.private_ip)), "{text}");
+        assert!(
+            pasted.iter().all(|block| !block.text.contains(&master.private_ip)),
+            "{text}"
+        );
     }
     for words in [
         "control-plane-us-east-1a.masters.super.k8s.local",
@@ -36,7 +42,10 @@ fn it_names_bucket_groups_and_the_masters_that_aws_has() {
     ] {
         assert!(text.contains(words), "no {words} in {text}");
     }
-    assert!(!text.contains("SSH_USER") && !text.contains("AWS_REGION=REGION"), "{text}");
+    assert!(
+        !text.contains("SSH_USER") && !text.contains("AWS_REGION=REGION"),
+        "{text}"
+    );
 
     let blind = stand
         .cmd("runbook")
@@ -96,7 +105,9 @@ fn operator(moto: &Moto, hosts: &MastersStandIn) -> Paste {
         paste.env(name, value);
     }
     let etcdutl = harness::components::ensure("etcd").unwrap().unwrap().remove(2);
-    paste.program("etcdutl", &format!("exec {} \"$@\"", etcdutl.display())).unwrap();
+    paste
+        .program("etcdutl", &format!("exec {} \"$@\"", etcdutl.display()))
+        .unwrap();
     let ssh = hosts.path().join("ssh");
     paste.program("ssh", &format!("exec {} \"$@\"", ssh.display())).unwrap();
     let log = paste.folder().join("called");
@@ -145,14 +156,19 @@ fn the_manual_way_does_what_it_says() {
     let before = account.picture().unwrap();
     let paste = operator(&moto, &old_hosts);
     let hand = |block: &RunbookBlock| block.step == 0 || block.way == "By hand";
-    let ended = paste.paste(&played(&blocks, |block| hand(block) && block.step <= 3)).unwrap();
+    let ended = paste
+        .paste(&played(&blocks, |block| hand(block) && block.step <= 3))
+        .unwrap();
     let seen = shown(&ended.stdout);
     assert!(seen.iter().all(|(.., code)| *code == 0), "{seen:#?}\n{}", ended.stderr);
     assert_eq!(screen(&seen, "Whose account"), "123456789012");
     let hostnames = screen(&seen, "Whether they can be reached");
     assert!(old.iter().all(|address| hostnames.contains(address)), "{hostnames}");
     let said = screen(&seen, "What the masters say");
-    assert!(old.iter().all(|address| said.contains(&format!("a line of {address}"))), "{said}");
+    assert!(
+        old.iter().all(|address| said.contains(&format!("a line of {address}"))),
+        "{said}"
+    );
     let newest = screen(&seen, "The newest backup of main");
     assert_eq!(newest, "2026-11-22T15:20:36Z-000001");
     let keys = screen(&seen, "Whether the backup of main holds anything");
@@ -179,7 +195,10 @@ fn the_manual_way_does_what_it_says() {
     assert_eq!(rest, after);
     assert!(other.masters.iter().all(|master| after.has(&master.instance)));
     let snapshots = screen(&seen, "A snapshot of each volume");
-    assert!(built.etcd_volumes.iter().all(|volume| snapshots.contains(&volume.id)), "{snapshots}");
+    assert!(
+        built.etcd_volumes.iter().all(|volume| snapshots.contains(&volume.id)),
+        "{snapshots}"
+    );
 
     // kops makes new masters, at other addresses; from here on the runbook is about those.
     drop(old_hosts);
@@ -190,7 +209,8 @@ fn the_manual_way_does_what_it_says() {
     let hosts = MastersStandIn::start(&names, ContainerRuntime::Ctr).unwrap();
     let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
     for address in ["10.9.9.1", names[0]] {
-        etcd.put(&[harness::Put::new(format!("/registry/masterleases/{address}"), b"x")]).unwrap();
+        etcd.put(&[harness::Put::new(format!("/registry/masterleases/{address}"), b"x")])
+            .unwrap();
     }
     let etcdctl = harness::components::etcdctl().unwrap();
     for at in 0..3 {
@@ -236,14 +256,19 @@ fn the_manual_way_does_what_it_says() {
         );
     }
     let believed = screen(&seen, "Whom etcd believes in");
-    assert!(believed.contains("10.9.9.1") && believed.contains(names[0]), "{believed}");
+    assert!(
+        believed.contains("10.9.9.1") && believed.contains(names[0]),
+        "{believed}"
+    );
     assert_eq!(screen(&seen, "Delete each of the old masters keys"), "1");
     let left = etcd.keys(b"/registry/masterleases/").unwrap();
     assert_eq!(left.len(), 1);
     assert!(left[0].key.ends_with(names[0].as_bytes()));
     let called = std::fs::read_to_string(paste.folder().join("called")).unwrap();
     for (etcd, backup) in [("main", newest), ("events", "2026-11-22T15:20:3")] {
-        let queued = format!("etcd-manager-ctl --backup-store=s3://{BUCKET}/{CLUSTER}/backups/etcd/{etcd} restore-backup {backup}");
+        let queued = format!(
+            "etcd-manager-ctl --backup-store=s3://{BUCKET}/{CLUSTER}/backups/etcd/{etcd} restore-backup {backup}"
+        );
         assert!(called.contains(&queued), "{called}");
     }
     assert!(called.contains("kubectl get --raw /readyz"), "{called}");

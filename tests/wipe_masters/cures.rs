@@ -51,7 +51,10 @@ fn mixed_up_volumes_are_mended_by_what_is_printed() {
     let tags = stand.account.volume_tags(&events_c).unwrap();
     assert_eq!(tags["k8s.io/etcd/events"], "c/a,b,c");
     let (_, rows) = stand.audited();
-    assert_eq!(told(&rows), [format!("member-not-mounted main {b}"), "cure mend-members".to_owned()]);
+    assert_eq!(
+        told(&rows),
+        [format!("member-not-mounted main {b}"), "cure mend-members".to_owned()]
+    );
 }
 
 #[test]
@@ -63,7 +66,10 @@ fn a_volume_with_hostile_tags_is_hidden_and_nothing_else_happens() {
     ];
     let stand = AuditStand::new("state-store-restored");
     let paste = shell(&stand);
-    let surplus = stand.account.ec2("CreateVolume", &[("AvailabilityZone", "us-east-1a"), ("Size", "1")]).unwrap();
+    let surplus = stand
+        .account
+        .ec2("CreateVolume", &[("AvailabilityZone", "us-east-1a"), ("Size", "1")])
+        .unwrap();
     let surplus = surplus.text_at(&["volumeId"]);
     let mut tags = stand.account.volume_tags(stand.volume("main", "a")).unwrap();
     tags.insert("team".to_owned(), "keep; this".to_owned());
@@ -71,7 +77,11 @@ fn a_volume_with_hostile_tags_is_hidden_and_nothing_else_happens() {
     let pairs: Vec<(&str, &str)> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     stand.account.tag(&surplus, &pairs).unwrap();
     let (_, rows) = stand.audited();
-    let row = rows.as_array().unwrap().iter().find(|row| row["finding"] == "duplicate-etcd-tag");
+    let row = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["finding"] == "duplicate-etcd-tag");
     let row = row.unwrap_or_else(|| panic!("{rows:#}"));
     let command = row["command"].as_str().unwrap();
     assert!(command.matches("touch evil").count() >= 3, "{command}");
@@ -102,7 +112,10 @@ fn what_lacks_in_the_state_store_is_written_by_what_is_printed() {
     let shown = paste.paste(&commands[1]).unwrap().success();
     assert_eq!(shown.json()["Rules"][0]["ID"], "tidy");
     let (_, rows) = stand.audited();
-    assert!(!told(&rows).iter().any(|line| line.starts_with("control-file")), "{rows:#}");
+    assert!(
+        !told(&rows).iter().any(|line| line.starts_with("control-file")),
+        "{rows:#}"
+    );
 }
 
 #[test]
@@ -110,14 +123,29 @@ fn a_group_that_starts_nothing_tells_why() {
     let stand = AuditStand::new("state-store-restored");
     let paste = shell(&stand);
     let group = stand.built.masters[1].group.clone();
-    let none = [("AutoScalingGroupName", group.as_str()), ("MinSize", "0"), ("DesiredCapacity", "0")];
+    let none = [
+        ("AutoScalingGroupName", group.as_str()),
+        ("MinSize", "0"),
+        ("DesiredCapacity", "0"),
+    ];
     stand.account.scaling("UpdateAutoScalingGroup", &none).unwrap();
     let (_, rows) = stand.audited();
-    let row = rows.as_array().unwrap().iter().find(|row| row["finding"] == "master-missing");
+    let row = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["finding"] == "master-missing");
     let row = row.unwrap_or_else(|| panic!("{rows:#}"));
     let command = row["command"].as_str().unwrap();
-    assert!(command.contains(&group) && command.contains("--max-items 3"), "{command} {CLUSTER}");
+    assert!(
+        command.contains(&group) && command.contains("--max-items 3"),
+        "{command} {CLUSTER}"
+    );
     // moto keeps no activities: the command is one that the CLI takes, and the server knows the group or not.
     let ended = paste.paste(command).unwrap();
-    assert!(ended.exit_code() == Some(0) || ended.stderr.contains("not been implemented"), "{}", ended.stderr);
+    assert!(
+        ended.exit_code() == Some(0) || ended.stderr.contains("not been implemented"),
+        "{}",
+        ended.stderr
+    );
 }

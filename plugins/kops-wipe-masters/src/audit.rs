@@ -171,7 +171,10 @@ fn text(findings: &[Finding], cure: &SmallestCure) -> String {
     }
     text.push_str(&format!("smallest cure  {}\n", cure.why));
     if let Some(command) = &cure.command {
-        text.push_str(&format!("next           {}\n", command.lines().join("\n               ")));
+        text.push_str(&format!(
+            "next           {}\n",
+            command.lines().join("\n               ")
+        ));
     }
     text
 }

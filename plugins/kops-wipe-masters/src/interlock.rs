@@ -18,7 +18,7 @@ use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::kops::duration;
 use runbook_kit::domain::layout;
-use runbook_kit::domain::shell::{Pipeline, ShellCommand};
+use runbook_kit::domain::shell::{Pipeline, ShellCommand, quoted};
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::units;
 use runbook_kit::error::{AnyFailure, UsageError};
@@ -285,7 +285,7 @@ impl EtcdFacts {
             };
             checks.push(Check::found("younger-backups", Severity::Warn, message).cure(format!(
                 "look at them: `kubectl etcd-backups verify --etcd {} --all`",
-                self.etcd
+                quoted(&self.etcd)
             )));
         }
         if !reversible && age > args.max_age {
@@ -307,7 +307,7 @@ impl EtcdFacts {
     }
 
     fn cure_of(&self, lack: &Lack) -> String {
-        let etcd = &self.etcd;
+        let etcd = quoted(&self.etcd);
         match lack {
             Lack::NoBackups => {
                 format!(
@@ -339,7 +339,8 @@ impl EtcdFacts {
         if broken(&self.control.cluster_created) {
             let message =
                 format!("{marker} cannot be used: etcd-manager would be blocked, and not even wait for a restore");
-            return Check::found(NAME, Severity::Block, message).cure(format!("write it: `{}`", write_marker(&marker, None)));
+            return Check::found(NAME, Severity::Block, message)
+                .cure(format!("write it: `{}`", write_marker(&marker, None)));
         }
         let rewrite = "`kops update cluster --yes` writes it anew; it starts no machine";
         if self.control.cluster_spec.is_none() {
@@ -356,7 +357,7 @@ impl EtcdFacts {
     /// Commands that are still queued: the new masters run them all, in turn, before anything else.
     fn queue(&self) -> Option<Check> {
         const NAME: &str = "queue";
-        let etcd = &self.etcd;
+        let etcd = quoted(&self.etcd);
         let commands = &self.control.commands;
         let first = commands.first()?;
         if let Some(broken) = commands.iter().find(|command| command.command.is_err()) {
@@ -364,10 +365,10 @@ impl EtcdFacts {
                 "{} cannot be read: it blocks etcd-manager's leader altogether",
                 broken.path
             );
-            return Some(
-                Check::found(NAME, Severity::Warn, message)
-                    .cure(format!("`kubectl etcd-restore cancel --etcd {etcd}` removes it")),
-            );
+            return Some(Check::found(NAME, Severity::Warn, message).cure(format!(
+                "`kubectl etcd-restore cancel {etcd}={} --yes` removes it",
+                quoted(broken.name())
+            )));
         }
         let message = match commands.len() {
             1 => format!("{} is queued: the new masters carry it out by themselves", first.path),

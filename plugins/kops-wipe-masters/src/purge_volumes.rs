@@ -4,6 +4,7 @@ use clap::Args as ClapArgs;
 use runbook_kit::confirm::{self, StrongConsentArgs};
 use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::fleet::{InstanceState, VolumeState};
+use runbook_kit::domain::shell::quoted;
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 use runbook_kit::ports::fleet::FleetErrorKind;
@@ -126,7 +127,7 @@ fn checks(seen: &Seen) -> Vec<Check> {
     let mut checks = Vec::new();
     for held in seen.held.iter().filter(|held| !held.attached_to.is_empty()) {
         let message = format!("volume {} is attached to {}", held.id, held.attached_to.join(", "));
-        let cure = format!("detach it: `aws ec2 detach-volume --volume-id {}`", held.id);
+        let cure = format!("detach it: `aws ec2 detach-volume --volume-id {}`", quoted(&held.id));
         checks.push(Check::found("volume-in-use", Severity::Block, message).cure(cure));
     }
     let halfway: Vec<&str> = seen

@@ -4,6 +4,7 @@ use clap::Args as ClapArgs;
 use runbook_kit::confirm::{self, ConsentArgs};
 use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::fleet::{Tags, Volume};
+use runbook_kit::domain::shell::quoted;
 use runbook_kit::domain::wipe::{Chosen, etcds};
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
@@ -70,7 +71,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         done.push(held.id.clone());
     }
     plan.applied = true;
-    let by = format!("--name {} --state {}", seen.cluster, seen.state_store);
+    let by = format!(
+        "--name {} --state {}",
+        quoted(&seen.cluster),
+        quoted(&seen.state_store.to_string())
+    );
     plan.next_steps = vec![format!(
         "kops update cluster {by} --yes  # its new masters mount these volumes"
     )];

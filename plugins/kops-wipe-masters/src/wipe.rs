@@ -4,6 +4,7 @@ mod error;
 mod prepare;
 mod screen;
 
+use runbook_kit::domain::shell::quoted;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
@@ -338,11 +339,14 @@ fn tell_next(report: &Report<'_>, context: &Context) -> Result<(), AnyFailure> {
 /// The commands of the runbook that come after this one.
 fn next_steps(plan: &Plan, state: &StoreUrl, instance_groups: &[String]) -> Vec<String> {
     let cluster = &plan.cluster;
-    let by = format!("--name {cluster} --state {state}");
+    let by = format!("--name {} --state {}", quoted(cluster), quoted(&state.to_string()));
     let groups: Vec<&str> = instance_groups.iter().map(String::as_str).collect();
-    let edit = groups
-        .into_iter()
-        .map(|group| format!("kops edit ig {group} {by}  # if another machine type is wanted"));
+    let edit = groups.into_iter().map(|group| {
+        format!(
+            "kops edit ig {} {by}  # if another machine type is wanted",
+            quoted(group)
+        )
+    });
     edit.chain([
         format!("kops update cluster {by} --yes"),
         format!("kubectl etcd-restore run {by} --yes"),

@@ -267,7 +267,10 @@ struct NobodyTells(Vec<String>);
 
 impl Failure for NobodyTells {
     fn hint(&self) -> Option<String> {
-        Some("look what runs containers there, and put its tool on the PATH; kops' masters have crictl, ctr or docker".to_owned())
+        Some(
+            "look what runs containers there, and put its tool on the PATH; kops' masters have crictl, ctr or docker"
+                .to_owned(),
+        )
     }
 }
 

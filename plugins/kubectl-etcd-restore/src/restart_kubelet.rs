@@ -164,13 +164,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         .zip(&seen)
         .map(|(machine, seen)| plan(machine, seen, args.api_server))
         .collect();
-    let planned = |step: &Step| {
-        row(
-            step,
-            step.skipped.map_or("restart", Skipped::word),
-            step.api_word,
-        )
-    };
+    let planned = |step: &Step| row(step, step.skipped.map_or("restart", Skipped::word), step.api_word);
     let Some(consent) = confirm::plain(args.consent.yes) else {
         let rows: Vec<StepRow> = steps.iter().map(planned).collect();
         output::rows(ui, session.format, &rows, "There are no hosts")?;
@@ -212,7 +206,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     if done < rows.len() {
         let blind = steps.iter().any(|step| step.skipped == Some(Skipped::NoRuntime));
-        return Err(Unfinished { done, all: rows.len(), blind }.into());
+        return Err(Unfinished {
+            done,
+            all: rows.len(),
+            blind,
+        }
+        .into());
     }
     waited?;
     ui.note(if args.workers {
@@ -365,7 +364,8 @@ impl Failure for Unfinished {
     }
 
     fn hint(&self) -> Option<String> {
-        let mut hint = "mend what the rows tell, then repeat the command, with --host for those that are left".to_owned();
+        let mut hint =
+            "mend what the rows tell, then repeat the command, with --host for those that are left".to_owned();
         if self.blind {
             hint.push_str("; --api-server never restarts kubelet alone, and leaves a kube-apiserver that kept running");
         }

@@ -118,9 +118,19 @@ async fn replaces(catalog: &Catalog, context: &Context) -> bool {
 /// What kops wrote of itself when it last updated the cluster.
 async fn kops_version(folder: &StoreUrl, context: &Context) -> Option<String> {
     const LIMIT: u64 = 1024;
-    let content = context.session.objects().get(&folder.join("kops-version.txt"), LIMIT).await.ok()?;
+    let content = context
+        .session
+        .objects()
+        .get(&folder.join("kops-version.txt"), LIMIT)
+        .await
+        .ok()?;
     let text = String::from_utf8(content).ok()?.trim().to_owned();
     // It goes into a text that is pasted.
-    let is_version = |text: &String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-+".contains(&byte));
+    let is_version = |text: &String| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-+".contains(&byte))
+    };
     Some(text).filter(is_version)
 }

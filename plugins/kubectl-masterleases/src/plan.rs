@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use runbook_kit::domain::masterleases::evidence::Asked;
-use runbook_kit::domain::masterleases::{FOLDER, is_directly_below};
 use runbook_kit::domain::masterleases::verdict::Verdict;
+use runbook_kit::domain::masterleases::{FOLDER, is_directly_below};
 use runbook_kit::error::Failure;
 use runbook_kit::exit::Exit;
 use runbook_kit::masterleases::reading::Published;
@@ -209,7 +209,11 @@ pub mod tests {
         etcd.masterlease("10.0.0.1/x", 0);
         let plan = plan(&leases(&etcd, 12).await, &named(&["10.0.0.1/x", "10.0.0.1"])).unwrap();
         assert_eq!(names_of(&plan.delete), ["10.0.0.1"]);
-        assert!(plan.keep.iter().any(|(lease, why)| lease.name == "10.0.0.1/x" && why.contains("no API server")));
+        assert!(
+            plan.keep
+                .iter()
+                .any(|(lease, why)| lease.name == "10.0.0.1/x" && why.contains("no API server"))
+        );
     }
 
     #[tokio::test(start_paused = true)]

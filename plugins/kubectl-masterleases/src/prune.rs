@@ -1,5 +1,6 @@
 //! `prune`: deletes the stale masterleases and waits until the endpoint is right.
 
+use runbook_kit::domain::shell::quoted;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -343,7 +344,7 @@ impl Failure for NotWatched {
     fn hint(&self) -> Option<String> {
         Some(format!(
             "look again with `kubectl masterleases list`; `kubectl masterleases undo {}` puts them back",
-            self.undo_file.display()
+            quoted(&self.undo_file.display().to_string())
         ))
     }
 }
@@ -366,7 +367,7 @@ impl Failure for NotRight {
         Some(format!(
             "an API server corrects it every 10 s: check that one runs and can write; `kubectl masterleases undo {}` puts \
              the keys back",
-            self.undo_file.display()
+            quoted(&self.undo_file.display().to_string())
         ))
     }
 }

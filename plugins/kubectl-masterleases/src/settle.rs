@@ -69,7 +69,12 @@ mod tests {
     async fn what_is_not_there_or_cannot_be_read_is_not_right() {
         let etcd = MemoryEtcd::default();
         etcd.masterlease("10.0.0.57", 7);
-        let listing = async || settle(&etcd, "/registry", Duration::from_secs(30)).await.unwrap().listing;
+        let listing = async || {
+            settle(&etcd, "/registry", Duration::from_secs(30))
+                .await
+                .unwrap()
+                .listing
+        };
         assert_eq!(listing().await, Listing::NotKnown);
         etcd.put(ENDPOINTS, &endpoints(&["10.0.0.57"]), 0);
         assert_eq!(listing().await, Listing::NotKnown);

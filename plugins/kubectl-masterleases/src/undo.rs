@@ -148,7 +148,8 @@ impl Failure for FormatError {
     fn hint(&self) -> Option<String> {
         let foreign = matches!(self.source, UndoError::Foreign { .. });
         foreign.then(|| {
-            "take the file that `prune` itself wrote; where the API servers have another --etcd-prefix, pass it".to_owned()
+            "take the file that `prune` itself wrote; where the API servers have another --etcd-prefix, pass it"
+                .to_owned()
         })
     }
 }

@@ -54,7 +54,10 @@ impl QueuedCommand {
     /// Its name, as `cancel` takes it: that of its folder.
     #[must_use]
     pub fn name(&self) -> &str {
-        let folder = self.path.rsplit_once('/').map_or(self.path.as_str(), |(folder, _)| folder);
+        let folder = self
+            .path
+            .rsplit_once('/')
+            .map_or(self.path.as_str(), |(folder, _)| folder);
         folder.rsplit('/').next().unwrap_or(folder)
     }
 

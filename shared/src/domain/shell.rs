@@ -328,7 +328,11 @@ mod tests {
         let marker = ShellCommand::of("echo").arg(r#"{"timestamp":1}"#);
         let script = ShellScript::from(marker.clone().pipe(ShellCommand::of("aws s3 cp -").arg("s3://b/it's")))
             .then(marker.into_file("/tmp/a b"))
-            .then(ShellCommand::of("kubectl etcd-restore").option("--name", "-x").option_if::<&str>("--host", None));
+            .then(
+                ShellCommand::of("kubectl etcd-restore")
+                    .option("--name", "-x")
+                    .option_if::<&str>("--host", None),
+            );
         assert_eq!(
             script.lines(),
             [
@@ -345,8 +349,13 @@ mod tests {
 
     #[test]
     fn a_variable_is_left_to_the_shell() {
-        let command = ShellCommand::of("kubectl etcd-backups pin").expand(r#"main="$BACKUP""#).arg("$HOME");
-        assert_eq!(command.to_string(), r#"kubectl etcd-backups pin main="$BACKUP" '$HOME'"#);
+        let command = ShellCommand::of("kubectl etcd-backups pin")
+            .expand(r#"main="$BACKUP""#)
+            .arg("$HOME");
+        assert_eq!(
+            command.to_string(),
+            r#"kubectl etcd-backups pin main="$BACKUP" '$HOME'"#
+        );
     }
 
     /// The words that a real shell makes of a line.

@@ -29,8 +29,8 @@ pub use paste::Paste;
 pub use pki::{Ca, KeyKind, Usage};
 pub use proxy::{Fault, Gate, Proxy, Recorded, Rule, Victim};
 pub use servers::{
-    Containerd, Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, LoadBalancer, Moto, Pod, Put, S3, SeaweedFs,
-    ServerTls, Sshd, Stored, admin_kubeconfig,
+    Containerd, Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, LoadBalancer, Moto, Pod, Put, S3,
+    SeaweedFs, ServerTls, Sshd, Stored, admin_kubeconfig,
 };
 pub use stand_in::{
     ContainerRuntime, ControlLoopOptions, ControlLoopStandIn, EtcdManagerStandIn, HoldAt, ManagerStore, MasterStandIn,

@@ -27,7 +27,9 @@ impl Paste {
             variables: Vec::new(),
         };
         let aws = components::aws()?;
-        let words: Vec<String> = std::iter::once(aws.path.display().to_string()).chain(aws.first).collect();
+        let words: Vec<String> = std::iter::once(aws.path.display().to_string())
+            .chain(aws.first)
+            .collect();
         paste.program("aws", &format!("exec {} \"$@\"", words.join(" ")))?;
         Ok(paste)
     }

@@ -38,7 +38,11 @@ pub fn blocks(markdown: &str) -> Vec<RunbookBlock> {
                 seen: String::new(),
             });
         } else if let Some(title) = line.strip_prefix("## ") {
-            step = title.split('.').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+            step = title
+                .split('.')
+                .next()
+                .and_then(|number| number.parse().ok())
+                .unwrap_or(0);
         } else if let Some(name) = line.strip_prefix("### ") {
             way = name.to_owned();
         } else if let (Some(seen), Some(block)) = (line.strip_prefix("Go on when: "), found.last_mut()) {

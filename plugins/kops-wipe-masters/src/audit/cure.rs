@@ -209,7 +209,8 @@ fn replaced(facts: &Facts) -> String {
         return "one that comes up empty is replaced by etcd-manager itself, while the others keep quorum".to_owned();
     }
     if known().any(|etcd| etcd.member_names(facts).len() < 3) {
-        return "a cluster of fewer than three members cannot replace one by itself: take a backup before you touch it".to_owned();
+        return "a cluster of fewer than three members cannot replace one by itself: take a backup before you touch it"
+            .to_owned();
     }
     format!(
         "one that comes up empty has to be removed from etcd by hand first (`etcdctl member remove`): no etcd-manager older than \

@@ -133,7 +133,9 @@ impl Etcd {
 
     /// Whether etcd-manager is known to replace a member that comes up empty by itself.
     pub fn replaces_itself(&self, facts: &Facts) -> bool {
-        self.state.managers.replace_empty_members(self.member_names(facts).len())
+        self.state
+            .managers
+            .replace_empty_members(self.member_names(facts).len())
     }
 
     pub fn instance_group(&self, member: &str) -> Option<&str> {

@@ -231,7 +231,9 @@ fn the_failure_that_began_the_story_is_told_and_needs_no_wipe() {
     // The volume without a date is taken for the older one: it stays.
     let command = command(&found[0]);
     assert!(
-        command.contains("aws ec2 detach-volume --region us-east-1 --volume-id vol-new --instance-id i-b && aws ec2 delete-tags"),
+        command.contains(
+            "aws ec2 detach-volume --region us-east-1 --volume-id vol-new --instance-id i-b && aws ec2 delete-tags"
+        ),
         "{command}"
     );
     assert!(!command.contains("--resources vol-main-a"), "{command}");
@@ -297,7 +299,11 @@ fn a_volume_whose_tag_was_changed_gets_its_own_back_and_is_not_hidden() {
     assert_eq!(note(&found[0]), "by its name vol-main-c is member c's");
     // An empty volume beside it would be the next duplicate.
     assert_eq!(found[1].command, None);
-    assert!(note(&found[1]).contains("give vol-main-c its tag back"), "{}", note(&found[1]));
+    assert!(
+        note(&found[1]).contains("give vol-main-c its tag back"),
+        "{}",
+        note(&found[1])
+    );
     assert_eq!(cure, Cure::MendMembers);
 }
 

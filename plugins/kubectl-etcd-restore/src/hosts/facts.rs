@@ -322,8 +322,14 @@ LISTEN 0      4096            [::]:443           [::]:*
         };
         const CTR: &str = "@ctr\naaa etcd-manager etcd-manager-main-i-0\nccc kube-apiserver kube-apiserver-i-0\n";
         assert_eq!(of(CTR), (Some(Runtime::Ctr), 2));
-        assert_eq!(of("@crictl\nit is not set up\n@ctr\naaa etcd-manager x"), (Some(Runtime::Ctr), 1));
-        assert_eq!(of(&format!("@crictl\n{{\"containers\": []}}\n\n{CTR}")), (Some(Runtime::Ctr), 2));
+        assert_eq!(
+            of("@crictl\nit is not set up\n@ctr\naaa etcd-manager x"),
+            (Some(Runtime::Ctr), 1)
+        );
+        assert_eq!(
+            of(&format!("@crictl\n{{\"containers\": []}}\n\n{CTR}")),
+            (Some(Runtime::Ctr), 2)
+        );
         // Docker's own containerd has nothing in k8s.io.
         assert_eq!(of("@ctr\n\n@docker\nabc etcd-manager x"), (Some(Runtime::Docker), 1));
         assert_eq!(of("@crictl\n{}\n@ctr\n"), (Some(Runtime::Crictl), 0));

@@ -116,9 +116,17 @@ mod tests {
             pod: String::new(),
         };
         let crictl = stop(&hostile, Runtime::Crictl);
-        assert!(crictl.text.ends_with("$s $c stop abrmrf12 </dev/null"), "{}", crictl.text);
+        assert!(
+            crictl.text.ends_with("$s $c stop abrmrf12 </dev/null"),
+            "{}",
+            crictl.text
+        );
         let ctr = stop(&hostile, Runtime::Ctr);
-        assert!(ctr.text.contains("tasks kill -s SIGTERM abrmrf12 </dev/null"), "{}", ctr.text);
+        assert!(
+            ctr.text.contains("tasks kill -s SIGTERM abrmrf12 </dev/null"),
+            "{}",
+            ctr.text
+        );
         assert!(!ctr.text.contains("rm -rf"), "{}", ctr.text);
         for script in [
             look(),

@@ -183,8 +183,7 @@ impl Plan {
             return false;
         };
         let unseen = |step: &Step| matches!(step.action, Action::Unreachable | Action::NoRuntime);
-        self.steps.iter().take(stop).any(unseen)
-            || self.steps.iter().any(|step| unseen(step) && step.member.is_none())
+        self.steps.iter().take(stop).any(unseen) || self.steps.iter().any(|step| unseen(step) && step.member.is_none())
     }
 
     /// The hosts that answer, and where nothing tells which containers run.

@@ -24,7 +24,9 @@ pub fn restore(facts: &Facts) -> Step {
     let stepwise = vec![
         Block::new(
             "Only the command",
-            ShellCommand::of("kubectl etcd-restore queue").expand(r#"main="${BACKUP_main:?}""#).arg("--yes"),
+            ShellCommand::of("kubectl etcd-restore queue")
+                .expand(r#"main="${BACKUP_main:?}""#)
+                .arg("--yes"),
             "it is queued",
         ),
         Block::new(
@@ -39,7 +41,9 @@ pub fn restore(facts: &Facts) -> Step {
         ),
         Block::new(
             "Only where an etcd had members and does not take its command: the leader has to be restarted",
-            facts.with_ssh("kubectl etcd-restore restart-etcd --etcd main").arg("--yes"),
+            facts
+                .with_ssh("kubectl etcd-restore restart-etcd --etcd main")
+                .arg("--yes"),
             "it is restarted, and the state is `restoring`, then `serving`",
         ),
         Block::new(
@@ -147,9 +151,7 @@ pub fn api(facts: &Facts) -> Step {
 pub fn clean(facts: &Facts) -> Step {
     let main = facts.etcds.iter().find(|etcd| etcd.name == "main");
     let port = main.and_then(|etcd| etcd.port).unwrap_or(4001);
-    let asked = |rest: &str| {
-        format!(r#"for master in $(masters); do etcdctl_on "$master" {port} {rest}; break; done"#)
-    };
+    let asked = |rest: &str| format!(r#"for master in $(masters); do etcdctl_on "$master" {port} {rest}; break; done"#);
     let ours = vec![
         Block::new(
             "Which masters etcd believes in",
@@ -178,7 +180,11 @@ pub fn clean(facts: &Facts) -> Step {
         ),
     ];
     let hand = vec![
-        Block::new("Which Nodes there are", ShellCommand::of("kubectl get nodes"), "you know which are the old masters"),
+        Block::new(
+            "Which Nodes there are",
+            ShellCommand::of("kubectl get nodes"),
+            "you know which are the old masters",
+        ),
         Block::new(
             "Delete each of the old masters",
             ShellCommand::of("kubectl delete node NODE_OF_AN_OLD_MASTER"),
@@ -202,7 +208,9 @@ pub fn clean(facts: &Facts) -> Step {
     ];
     Step {
         title: "Clean up",
-        about: "The restore dropped every lease: old masters stay in the `kubernetes` endpoint, and old events for ever.".to_owned(),
+        about:
+            "The restore dropped every lease: old masters stay in the `kubernetes` endpoint, and old events for ever."
+                .to_owned(),
         ways: Ways::ours(ours).or("By hand", hand),
         stop: "where a `live` master would go: its API server would write it again",
     }
@@ -215,7 +223,9 @@ pub fn afterwards(facts: &Facts) -> Step {
         ways: Ways::ours(vec![
             Block::new(
                 "Restart the workers' kubelets",
-                facts.with_ssh("kubectl etcd-restore restart-kubelet --workers").arg("--yes"),
+                facts
+                    .with_ssh("kubectl etcd-restore restart-kubelet --workers")
+                    .arg("--yes"),
                 "every kubelet is restarted",
             ),
             Block::new(

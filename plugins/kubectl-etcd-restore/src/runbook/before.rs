@@ -15,7 +15,12 @@ pub fn look(facts: &Facts) -> Step {
         "A wipe may not be needed. While two of three members of an etcd run, the third can be replaced: remove it from etcd (`etcdctl member list`, \
          `etcdctl member remove ID`), then give it an empty volume. This etcd-manager is not known to do that by itself."
     };
-    let volumes = volumes(facts).args(["--query", "Volumes[].[VolumeId,State,Tags[?Key=='Name']|[0].Value]", "--output", "text"]);
+    let volumes = volumes(facts).args([
+        "--query",
+        "Volumes[].[VolumeId,State,Tags[?Key=='Name']|[0].Value]",
+        "--output",
+        "text",
+    ]);
     Step {
         title: "Look, before anything is changed",
         about: about.to_owned(),
@@ -79,7 +84,9 @@ pub fn choose(facts: &Facts) -> Step {
         ),
         Block::new(
             "Keep it out of the clean-up's reach",
-            ShellCommand::of("kubectl etcd-backups pin").expand(r#"main="${BACKUP_main:?}""#).arg("--yes"),
+            ShellCommand::of("kubectl etcd-backups pin")
+                .expand(r#"main="${BACKUP_main:?}""#)
+                .arg("--yes"),
             "it is pinned",
         ),
     ];
@@ -100,12 +107,18 @@ fn by_hand_of(facts: &Facts, etcd: &EtcdFacts) -> Vec<Block> {
     let variable = etcd.variable();
     let backup = format!("\"${{{variable}:?}}\"");
     let (file, db) = (format!("{name}.gz"), format!("{name}.db"));
-    let kept = format!("{}/{}/backups/recovery/{name}/", facts.state().trim_end_matches('/'), facts.cluster);
+    let kept = format!(
+        "{}/{}/backups/recovery/{name}/",
+        facts.state().trim_end_matches('/'),
+        facts.cluster
+    );
     // A backup is one whose meta is there.
     let metas = if facts.in_bucket() {
         ShellCommand::of("aws s3 ls --recursive").arg(format!("{base}/"))
     } else {
-        ShellCommand::new("find").arg(path(base)).args(["-name", "_etcd_backup.meta"])
+        ShellCommand::new("find")
+            .arg(path(base))
+            .args(["-name", "_etcd_backup.meta"])
     };
     let newest = metas
         .pipe(ShellCommand::of("awk -F/").arg(r"/\/_etcd_backup\.meta$/ { print $(NF-1) }"))
@@ -125,7 +138,9 @@ fn by_hand_of(facts: &Facts, etcd: &EtcdFacts) -> Vec<Block> {
         let from = format!("{}/{backup}", quoted(path(base)));
         let folder = quoted(path(&kept)).into_owned();
         (
-            ShellCommand::new("cp").expand(format!("{from}/etcd.backup.gz")).arg(&file),
+            ShellCommand::new("cp")
+                .expand(format!("{from}/etcd.backup.gz"))
+                .arg(&file),
             ShellScript::from(ShellCommand::of("mkdir -p").expand(&folder))
                 .then(ShellCommand::of("cp -r").expand(from).expand(folder)),
         )
@@ -176,7 +191,9 @@ pub fn wipe(facts: &Facts) -> Step {
         ),
         Block::new(
             "Do it. It asks for the cluster's name, and tells first what is lost",
-            ShellCommand::of("kops-wipe-masters --name").arg(&facts.cluster).arg("--yes"),
+            ShellCommand::of("kops-wipe-masters --name")
+                .arg(&facts.cluster)
+                .arg("--yes"),
             "it says that the control plane is wiped, and what comes next",
         ),
     ];
@@ -234,14 +251,18 @@ fn wipe_by_hand(facts: &Facts) -> Vec<Block> {
         ),
         Block::lines(
             "A snapshot of each volume, the only way back from here",
-            [r#"for volume in $(echo ${VOLUMES:?}); do aws ec2 create-snapshot --volume-id "$volume" --description "before the wipe of $KOPS_CLUSTER_NAME"; done"#],
+            [
+                r#"for volume in $(echo ${VOLUMES:?}); do aws ec2 create-snapshot --volume-id "$volume" --description "before the wipe of $KOPS_CLUSTER_NAME"; done"#,
+            ],
             "there is a snapshot of each",
         ),
     ];
     if groups.steps().is_empty() {
         blocks.push(Block::new(
             "Delete the groups, for each group of masters",
-            ShellCommand::of("aws autoscaling delete-auto-scaling-group --force-delete --auto-scaling-group-name GROUP"),
+            ShellCommand::of(
+                "aws autoscaling delete-auto-scaling-group --force-delete --auto-scaling-group-name GROUP",
+            ),
             "each was taken",
         ));
     } else {
@@ -273,11 +294,13 @@ fn wipe_by_hand(facts: &Facts) -> Vec<Block> {
 
 pub fn build(facts: &Facts) -> Step {
     let cluster = &facts.cluster;
-    let kubeconfig = || Block::new(
-        "Credentials for the API that is to come",
-        ShellCommand::of("kops export kubeconfig --admin --name").arg(cluster),
-        "the context is set",
-    );
+    let kubeconfig = || {
+        Block::new(
+            "Credentials for the API that is to come",
+            ShellCommand::of("kops export kubeconfig --admin --name").arg(cluster),
+            "the context is set",
+        )
+    };
     let mut kops: Vec<Block> = facts
         .instance_groups()
         .into_iter()
@@ -318,14 +341,21 @@ pub fn build(facts: &Facts) -> Step {
             ShellCommand::of("terraform plan -out=masters.plan"),
             "it adds the groups and volumes of the masters, and destroys nothing",
         ),
-        Block::new("Make them", ShellCommand::of("terraform apply masters.plan"), "it says `Apply complete`"),
+        Block::new(
+            "Make them",
+            ShellCommand::of("terraform apply masters.plan"),
+            "it says `Apply complete`",
+        ),
         kubeconfig(),
     ];
     Step {
         title: "Let kops build new ones",
         about: format!(
             "Use the kops that the cluster was last updated with: {}. Another one changes more than the masters.",
-            facts.kops.as_deref().unwrap_or("see `kops-version.txt` in the state store")
+            facts
+                .kops
+                .as_deref()
+                .unwrap_or("see `kops-version.txt` in the state store")
         ),
         ways: Ways::ours(kops).or("Where Terraform keeps the cluster", terraform),
         stop: "where kops or Terraform would change or destroy anything but the masters, or where a group starts no instance",

@@ -19,7 +19,13 @@ pub struct EtcdFacts {
 impl EtcdFacts {
     /// The shell variable that holds the name of its backup: `BACKUP_main`.
     pub fn variable(&self) -> String {
-        let plain = |character: char| if character.is_ascii_alphanumeric() { character } else { '_' };
+        let plain = |character: char| {
+            if character.is_ascii_alphanumeric() {
+                character
+            } else {
+                '_'
+            }
+        };
         format!("BACKUP_{}", self.name.chars().map(plain).collect::<String>())
     }
 }
@@ -117,7 +123,10 @@ impl Facts {
     /// The Auto Scaling groups of the masters, by kops' naming.
     pub fn groups(&self) -> Vec<String> {
         let groups = self.instance_groups();
-        groups.iter().map(|group| format!("{group}.masters.{}", self.cluster)).collect()
+        groups
+            .iter()
+            .map(|group| format!("{group}.masters.{}", self.cluster))
+            .collect()
     }
 
     /// What the masters' containers are spoken to by.

@@ -60,14 +60,23 @@ fn head(facts: &Facts) -> String {
         facts.region(),
         facts.state(),
         facts.user(),
-        facts.jump.as_ref().map_or_else(String::new, |jump| format!(" through {jump}")),
+        facts
+            .jump
+            .as_ref()
+            .map_or_else(String::new, |jump| format!(" through {jump}")),
         facts.kops.as_deref().unwrap_or("KOPS_VERSION")
     );
     text.push_str("| etcd | version | members | backups |\n|---|---|---|---|\n");
     for etcd in &facts.etcds {
         let members: Vec<&str> = etcd.members.iter().map(|(name, _)| name.as_str()).collect();
         let version = etcd.version.as_deref().unwrap_or("?");
-        let _ = writeln!(text, "| {} | {version} | {} | `{}` |", etcd.name, members.join(", "), etcd.base);
+        let _ = writeln!(
+            text,
+            "| {} | {version} | {} | `{}` |",
+            etcd.name,
+            members.join(", "),
+            etcd.base
+        );
     }
     if !facts.masters.is_empty() {
         text.push_str("\nThe masters as they were then; step 3 deletes them:\n\n| master | instance | member of main |\n|---|---|---|\n");
@@ -79,9 +88,7 @@ fn head(facts: &Facts) -> String {
     }
     let ways = Ways::ours(shell(facts)).or("By hand, too", by_hand(facts));
     let _ = write!(text, "\n## Before all else, in every shell\n\n{}", ways.markdown());
-    text.push_str(
-        "\n**Stop** where another account is shown: its clusters may have the same names.\n",
-    );
+    text.push_str("\n**Stop** where another account is shown: its clusters may have the same names.\n");
     text
 }
 
@@ -110,14 +117,19 @@ fn shell(facts: &Facts) -> Vec<Block> {
 /// The functions that the manual way needs: which masters there are now, and how they are spoken to.
 fn by_hand(facts: &Facts) -> Vec<Block> {
     let filters = instance_filters(facts);
-    let masters = ShellCommand::of("aws ec2 describe-instances --filters").args(filters).args([
-        "--query",
-        "Reservations[].Instances[].PrivateIpAddress",
-        "--output",
-        "text",
-    ]);
+    let masters = ShellCommand::of("aws ec2 describe-instances --filters")
+        .args(filters)
+        .args([
+            "--query",
+            "Reservations[].Instances[].PrivateIpAddress",
+            "--output",
+            "text",
+        ]);
     let ssh = facts.ssh();
-    let mut lines = vec![format!("masters() {{ {masters}; }}"), format!("on_master() {{ {ssh} \"$1\" \"$2\"; }}")];
+    let mut lines = vec![
+        format!("masters() {{ {masters}; }}"),
+        format!("on_master() {{ {ssh} \"$1\" \"$2\"; }}"),
+    ];
     lines.push("stop_on() {".to_owned());
     lines.push(format!("  {ssh} \"$1\" \"sudo sh -s $2\" <<'END'"));
     lines.extend(stop(facts.tool()).iter().map(|line| (*line).to_owned()));
@@ -136,7 +148,11 @@ fn by_hand(facts: &Facts) -> Vec<Block> {
             lines,
             "nothing is shown",
         ),
-        Block::lines("Whether they can be reached", [EACH_HOSTNAME], "each master has told its name"),
+        Block::lines(
+            "Whether they can be reached",
+            [EACH_HOSTNAME],
+            "each master has told its name",
+        ),
     ]
 }
 

@@ -197,7 +197,10 @@ mod tests {
             "registry/masterleases/10.0.0.1",
             "",
         ] {
-            assert!(matches!(parse(foreign), Err(UndoError::Foreign { index: 1, .. })), "{foreign}");
+            assert!(
+                matches!(parse(foreign), Err(UndoError::Foreign { index: 1, .. })),
+                "{foreign}"
+            );
         }
     }
 

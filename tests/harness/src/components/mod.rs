@@ -1,20 +1,20 @@
 //! The real programs that the tests run: the user's own where its version fits, else the pinned one, installed once into
 //! the cache folder.
 
+mod debian;
 mod etcd;
 mod install;
 mod kube;
 mod python;
-mod debian;
 mod tools;
 mod version;
 
 use std::path::PathBuf;
 
+pub use debian::{Containerd, containerd, sshd};
 pub use etcd::{EtcdVersion, etcd, etcdctl, etcdutl};
 pub use kube::kube_apiserver;
 pub use python::{aws, cargo_zigbuild, kubectl, moto, weed};
-pub use debian::{Containerd, containerd, sshd};
 pub use tools::{cargo_cyclonedx, cargo_deny};
 
 use crate::error::Error;

@@ -42,7 +42,10 @@ impl Containerd {
         let ctr = programs.ctr.clone();
         let serves = || {
             let mut asked = Command::new(&ctr);
-            asked.arg("-a").arg(&socket).args(["--connect-timeout", "1s", "version"]);
+            asked
+                .arg("-a")
+                .arg(&socket)
+                .args(["--connect-timeout", "1s", "version"]);
             socket.exists() && run::run(&mut asked).is_ok()
         };
         let mut command = Command::new(&programs.containerd);
@@ -56,7 +59,11 @@ impl Containerd {
     /// The words of a `ctr` that speaks to it.
     #[must_use]
     pub fn ctr(&self) -> String {
-        format!("{} -a {}", self.ctr.display(), self.folder().join("containerd.sock").display())
+        format!(
+            "{} -a {}",
+            self.ctr.display(),
+            self.folder().join("containerd.sock").display()
+        )
     }
 
     /// Runs a container of a pod in kube-system; with `obeys` it ends when it is asked to.
@@ -67,13 +74,24 @@ impl Containerd {
         let mut command = self.command();
         // runc and the control groups know containers by their ids; another containerd has the same ones.
         let own = self.folder().file_name().unwrap_or_default().to_string_lossy();
-        command.args(["run", "-d", "--rootfs", "--cgroup", &format!("/{own}/{id}"), "--runc-root"]);
+        command.args([
+            "run",
+            "-d",
+            "--rootfs",
+            "--cgroup",
+            &format!("/{own}/{id}"),
+            "--runc-root",
+        ]);
         command.arg(self.folder().join("runc"));
         for place in ["usr", "bin", "lib", "lib64"] {
             command.arg("--mount");
             command.arg(format!("type=bind,src=/{place},dst=/{place},options=rbind:ro"));
         }
-        for (label, value) in [("container.name", name), ("pod.name", pod), ("pod.namespace", "kube-system")] {
+        for (label, value) in [
+            ("container.name", name),
+            ("pod.name", pod),
+            ("pod.namespace", "kube-system"),
+        ] {
             command.arg("--label").arg(format!("io.kubernetes.{label}={value}"));
         }
         command.arg(self.folder().join("rootfs")).arg(id);
@@ -102,7 +120,10 @@ impl Containerd {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.ctr);
-        command.arg("-a").arg(self.folder().join("containerd.sock")).args(["-n", "k8s.io"]);
+        command
+            .arg("-a")
+            .arg(self.folder().join("containerd.sock"))
+            .args(["-n", "k8s.io"]);
         command
     }
 }

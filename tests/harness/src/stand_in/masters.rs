@@ -145,7 +145,9 @@ impl MasterStandIn {
     pub fn calls(&self) -> Vec<String> {
         let calls = fs::read_to_string(self.state().join("calls")).unwrap_or_default();
         let looks = [" ps ", " ls", " info "];
-        let changes = calls.lines().filter(|call| !looks.iter().any(|look| call.contains(look)));
+        let changes = calls
+            .lines()
+            .filter(|call| !looks.iter().any(|look| call.contains(look)));
         changes.map(str::to_owned).collect()
     }
 

@@ -122,7 +122,10 @@ pub(super) fn managers(etcd: &Etcd, found: &mut Vec<Finding>) {
 
 pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     let name = etcd.name();
-    let verify = facts.of_cluster("kubectl etcd-backups verify").option("--etcd", name).arg("--all");
+    let verify = facts
+        .of_cluster("kubectl etcd-backups verify")
+        .option("--etcd", name)
+        .arg("--all");
     let severity = if name == MAIN { Severity::Block } else { Severity::Warn };
     match &etcd.state.best {
         Err(lack) => {
@@ -145,7 +148,10 @@ pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                 let about = Finding {
                     objects: vec![newest.name.to_string()],
                     what: format!("the newest backup is not good: {newest}"),
-                    causes: format!("retention will remove the good ones in time; the newest good one is {}", best.name),
+                    causes: format!(
+                        "retention will remove the good ones in time; the newest good one is {}",
+                        best.name
+                    ),
                     ..finding(Kind::NewestBackupNotGood, Severity::Warn, etcd)
                 };
                 found.push(about.mend(pin(facts, name, &best.name)));

@@ -122,12 +122,14 @@ fn mend_duplicates(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]
     }
     if hides {
         let stays = volumes.first().map(|volume| volume.id.as_str()).unwrap_or_default();
-        notes.push(match volumes.iter().filter(|volume| is_mounted(facts, volume)).count() {
-            1 => format!("{stays} is the one in use; the data of the other stays"),
-            _ => {
-                format!("{stays} is the older one: look which holds the data before you go on; no data is deleted")
-            }
-        });
+        notes.push(
+            match volumes.iter().filter(|volume| is_mounted(facts, volume)).count() {
+                1 => format!("{stays} is the one in use; the data of the other stays"),
+                _ => {
+                    format!("{stays} is the older one: look which holds the data before you go on; no data is deleted")
+                }
+            },
+        );
     }
     (script, notes.join("; "))
 }
@@ -262,7 +264,8 @@ fn etcdctl(etcd: &Etcd) -> ShellCommand {
     let version = manifest.and_then(|manifest| manifest.etcd_versions.last());
     let version = version.map_or_else(|| "VERSION".to_owned(), ToString::to_string);
     // Since it is an image volume the program lies where etcd's own image has it.
-    let in_image = manifest.is_some_and(|manifest| manifest.image_date().is_some_and(|build| build >= FIRST_TO_REPLACE));
+    let in_image =
+        manifest.is_some_and(|manifest| manifest.image_date().is_some_and(|build| build >= FIRST_TO_REPLACE));
     let folder = if in_image { "usr/local/bin/" } else { "" };
     let port = client_port(name).map_or_else(|| "PORT".to_owned(), |port| port.to_string());
     let file = |file: &str| format!("/rootfs/srv/kubernetes/kube-apiserver/etcd-{file}");
@@ -309,7 +312,12 @@ fn not_mounted(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) ->
         }
         None => match idle_master(facts, name, &zones) {
             Some(idle) => {
-                let on_it = |command: &str| facts.of_cluster(command).option("--etcd", name).option("--host", address(idle));
+                let on_it = |command: &str| {
+                    facts
+                        .of_cluster(command)
+                        .option("--etcd", name)
+                        .option("--host", address(idle))
+                };
                 (
                     format!(
                         "instance {} in its zone has no volume of etcd {name}: its etcd-manager does not run, or may not mount",
@@ -362,7 +370,9 @@ fn attached_elsewhere(facts: &Facts, volume: &Volume, on: &str) -> (String, Shel
         ),
         Some(_) => (
             format!("instance {on} is on its way out"),
-            facts.aws("ec2 wait volume-available").option("--volume-ids", &volume.id),
+            facts
+                .aws("ec2 wait volume-available")
+                .option("--volume-ids", &volume.id),
         ),
         None => (
             format!("instance {on} is none of this cluster's masters"),

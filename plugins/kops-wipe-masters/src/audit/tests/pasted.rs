@@ -150,7 +150,9 @@ fn what_the_programs_get_is_what_was_meant() {
         let found = findings(&facts);
         let cure = smallest(&facts, &found);
         cures.insert(cure.cure);
-        let of_findings = found.iter().filter_map(|one| Some((Some(one.finding), one.command.as_ref()?)));
+        let of_findings = found
+            .iter()
+            .filter_map(|one| Some((Some(one.finding), one.command.as_ref()?)));
         for (kind, script) in of_findings.chain(cure.command.iter().map(|command| (None, command))) {
             for text in [script.to_string(), script.lines().join("\n")] {
                 let mut calls = pasted(&text, folder.path());
@@ -192,8 +194,14 @@ fn the_marker_is_written_into_a_file_store_too() {
     let at = StoreUrl::File {
         path: path.to_str().unwrap().to_owned(),
     };
-    assert_eq!(pasted(&crate::interlock::write_marker(&at, None).to_string(), folder.path()), Vec::<Vec<String>>::new());
-    assert_eq!(std::fs::read_to_string(path).unwrap().trim(), r#"{"timestamp":1700000000000000000}"#);
+    assert_eq!(
+        pasted(&crate::interlock::write_marker(&at, None).to_string(), folder.path()),
+        Vec::<Vec<String>>::new()
+    );
+    assert_eq!(
+        std::fs::read_to_string(path).unwrap().trim(),
+        r#"{"timestamp":1700000000000000000}"#
+    );
     assert!(!folder.path().join("evil").exists());
 }
 
@@ -213,7 +221,10 @@ fn an_empty_member_is_replaced_by_itself_only_where_that_is_known() {
         (lines, note(&found[0]).to_owned(), cure.why)
     };
     let (lines, note, why) = told("x:v3.0.20260531", &inventory);
-    assert_eq!(lines, ["kops update cluster --name k8s.example.com --state s3://state --yes"]);
+    assert_eq!(
+        lines,
+        ["kops update cluster --name k8s.example.com --state s3://state --yes"]
+    );
     assert!(note.contains("replaces the member by itself"), "{note}");
     assert!(why.contains("replaced by etcd-manager itself"), "{why}");
     for old in ["x:v3.0.20260530", "mirror/etcd-manager:ours"] {
@@ -231,7 +242,10 @@ fn an_empty_member_is_replaced_by_itself_only_where_that_is_known() {
             ]
         );
         assert!(note.contains("MEMBER_ID what `member list` shows of etcd-c"), "{note}");
-        assert!(!note.contains("by itself while") && !why.contains("itself, while"), "{note} {why}");
+        assert!(
+            !note.contains("by itself while") && !why.contains("itself, while"),
+            "{note} {why}"
+        );
         assert!(why.contains("`etcdctl member remove`"), "{why}");
     }
 }
