@@ -56,6 +56,12 @@ impl<'a, 'l> Judge<'a, 'l> {
         self.known.get(name)
     }
 
+    /// The newest complete backup.
+    #[must_use]
+    pub fn newest(&self) -> Option<&'a Backup> {
+        self.catalog.latest()
+    }
+
     /// Why `backup` is not good; empty when it is.
     ///
     /// # Errors
