@@ -65,6 +65,9 @@ pub struct ClusterArgs {
     /// One backup store directly, instead of those that the cluster's spec names; repeatable
     #[arg(long, global = true, value_name = "[ETCD=]URL")]
     pub store: Vec<String>,
+    /// Change what the spec names, also where its backup stores are of another place than the state store
+    #[arg(long, global = true, conflicts_with = "store")]
+    pub follow_spec: bool,
     /// Only these etcd clusters [default: all that the cluster has]
     #[arg(long, global = true, value_delimiter = ',', value_name = "ETCD,…")]
     pub etcd: Vec<String>,

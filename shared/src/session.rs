@@ -2,6 +2,7 @@
 //! connected by `adapters::session`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::backups::catalog::{self, Backup, Catalog};
 use crate::backups::choose::{self, ChooseError, Chosen, Looking, Rejected};
-use crate::backups::discover::{self, DiscoverError, Discovered, EtcdStore, ExplicitStore};
+use crate::backups::discover::{self, DiscoverError, Discovered, EtcdStore, ExplicitStore, NotFollowed};
 use crate::cli::{ClusterArgs, Wanted};
 use crate::domain::kops::identity;
 use crate::domain::moment;
@@ -43,7 +44,7 @@ pub struct Session {
     /// Tells the time.
     pub clock: Box<dyn Clock>,
     /// What the state store tells of the cluster, once it was asked.
-    pub found: OnceCell<Discovered>,
+    pub found: Arc<OnceCell<Discovered>>,
 }
 
 /// One cluster of a state store, or why nothing is known of it.
@@ -128,8 +129,35 @@ impl Session {
     /// # Errors
     /// Where the cluster is not there, or the store refuses.
     pub async fn found(&self, state: &StoreUrl, name: &str) -> Result<&Discovered, DiscoverError> {
-        let looking = || discover::cluster(self.objects(), state, name);
+        let looking = || async {
+            let found = discover::cluster(self.objects(), state, name).await?;
+            if let Some(elsewhere) = &found.elsewhere {
+                self.ui.warn(&elsewhere.to_string());
+            }
+            Ok(found)
+        };
         self.found.get_or_try_init(looking).await
+    }
+
+    /// Fails where something is to be changed (`yes`), it would be in another place than the state store that was named, and nobody
+    /// said that this is meant. To be asked once the cluster was looked for.
+    ///
+    /// # Errors
+    /// [`NotFollowed`].
+    pub fn require_own_place(&self, yes: bool) -> Result<(), NotFollowed> {
+        let elsewhere = self.found.get().and_then(|found| found.elsewhere.clone());
+        let is_meant = !self.cluster.store.is_empty() || self.cluster.follow_spec;
+        match elsewhere {
+            Some(elsewhere) if yes && !is_meant => Err(NotFollowed(elsewhere)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the AWS region that the cluster's spec says, once the cluster was looked for.
+    #[must_use]
+    pub fn region_of_spec(&self) -> Box<dyn Fn() -> Option<String> + Send + Sync> {
+        let found = Arc::clone(&self.found);
+        Box::new(move || found.get()?.spec.as_ref()?.region.clone())
     }
 
     /// The backups of each etcd cluster that was asked for.

@@ -117,6 +117,7 @@ impl Row for TakeRow {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     one_etcd_per_endpoint(&args.access, &catalogs)?;
+    context.require_own_place(args.yes)?;
     let consent = confirm::plain(args.yes);
     let mut rows = Vec::new();
     for catalog in &catalogs {

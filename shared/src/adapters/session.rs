@@ -1,5 +1,7 @@
 //! Connects a [`Session`] to the real world.
 
+use std::sync::Arc;
+
 use tokio::sync::OnceCell;
 
 use super::clock;
@@ -46,6 +48,6 @@ pub fn connect(
         })),
         packer: Box::new(Packer::new(unpack.temp_dir.clone())),
         clock,
-        found: OnceCell::new(),
+        found: Arc::new(OnceCell::new()),
     })
 }

@@ -23,7 +23,7 @@ use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::error::AnyFailure;
 use runbook_kit::kops_state;
 use runbook_kit::ports::{StoreError, StoreErrorKind};
-use runbook_kit::ui::chain;
+use runbook_kit::ui::{chain, chain_with_hint};
 
 use crate::choose::{self, Before, Choice, WantedArgs};
 use crate::context::Context;
@@ -383,7 +383,7 @@ async fn masters(context: &Context, cluster: &str) -> Told<Vec<String>> {
             let running = instances.iter().filter(|instance| is_running_master(instance, cluster));
             Told::Is(running.map(|instance| instance.id.clone()).collect())
         }
-        Err(error) => Told::NotKnown(chain(&error)),
+        Err(error) => Told::NotKnown(chain_with_hint(&error)),
     }
 }
 
