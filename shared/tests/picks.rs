@@ -83,7 +83,13 @@ async fn the_others_follow_main_to_its_time() {
     let found = catalogs(&store).await;
     let picks = pick_all(looking, &found, None).await;
     assert_eq!(words(&picks[1]), "events: good 2026-11-22T16:26:06Z-000001");
-    assert!(picks[1].note.as_ref().unwrap().contains("from before 2026-11-22T15:35:36Z"));
+    assert!(
+        picks[1]
+            .note
+            .as_ref()
+            .unwrap()
+            .contains("from before 2026-11-22T15:35:36Z")
+    );
 
     // Main named by the user is the measure for the others, too.
     let time = "2026-11-22T15:16:00Z".parse().unwrap();
@@ -105,10 +111,20 @@ async fn no_etcd_cluster_but_main_needs_a_good_one() {
     let found = catalogs(&store).await;
     let picks = pick_all(looking, &found, None).await;
     assert_eq!(words(&picks[1]), "events: sound 2026-11-22T16:24:46Z-000001 [Empty]");
-    assert!(picks[1].note.as_ref().unwrap().contains("the newest that verifies is taken"));
+    assert!(
+        picks[1]
+            .note
+            .as_ref()
+            .unwrap()
+            .contains("the newest that verifies is taken")
+    );
 
     // One that does not verify is none.
-    std::fs::write(store.base("events").join("2026-11-22T16:24:46Z-000001/etcd.backup.gz"), b"x").unwrap();
+    std::fs::write(
+        store.base("events").join("2026-11-22T16:24:46Z-000001/etcd.backup.gz"),
+        b"x",
+    )
+    .unwrap();
     let found = catalogs(&store).await;
     let picks = pick_all(looking, &found, None).await;
     assert_eq!(words(&picks[1]), "events: sound 2026-11-22T15:15:59Z-000001 [Empty]");

@@ -81,36 +81,54 @@ const NEWEST: &str = "2026-11-22T15:15:00Z";
 #[test]
 fn a_user_s_namespace_and_thirty_config_maps_without_a_node_are_good() {
     let stand = store(&[(NEWEST, (Some(A), 0, 1))]);
-    let ended = stand.backups(&["verify", "main=latest", "-o", "json"]).run().unwrap().success();
+    let ended = stand
+        .backups(&["verify", "main=latest", "-o", "json"])
+        .run()
+        .unwrap()
+        .success();
     let row = &ended.json()[0];
-    assert_eq!((&row["good"], &row["reason"], &row["nodes"]), (&true.into(), &Value::Null, &0.into()));
+    assert_eq!(
+        (&row["good"], &row["reason"], &row["nodes"]),
+        (&true.into(), &Value::Null, &0.into())
+    );
     assert_eq!(chosen(&stand, &[]), format!("{NEWEST}-000001"));
 }
 
 #[test]
 fn namespaces_encrypted_at_rest_are_judged_by_their_keys() {
     let stand = store(&[(YESTERDAY, (None, 5, 2)), (NEWEST, (None, 5, 2))]);
-    let ended = stand.backups(&["verify", "main=latest", "-o", "json"]).run().unwrap().success();
+    let ended = stand
+        .backups(&["verify", "main=latest", "-o", "json"])
+        .run()
+        .unwrap()
+        .success();
     let ended = ended.stderr_has("judged by keys alone");
     let row = &ended.json()[0];
-    assert_eq!((&row["good"], &row["lineage"], &row["nodes"]), (&true.into(), &Value::Null, &5.into()));
+    assert_eq!(
+        (&row["good"], &row["lineage"], &row["nodes"]),
+        (&true.into(), &Value::Null, &5.into())
+    );
     assert!(!ended.stderr.contains("no API server"), "{}", ended.stderr);
 
     // Seeded anew since: the UID of neither can be read, and nobody says that no API server was there.
     let stand = store(&[(YESTERDAY, (None, 5, 2)), (NOON, (None, 0, 0)), (NEWEST, (None, 0, 0))]);
     assert_eq!(chosen(&stand, &[]), format!("{YESTERDAY}-000001"));
     let ended = stand.backups(&["verify", "main=latest"]).run().unwrap().code(5);
-    let ended = ended.stderr_has("intact, but fails sanity checks").stderr_has(ONLY_API_SERVER);
-    assert!(!ended.stderr.contains("no API server has ever used"), "{}", ended.stderr);
+    let ended = ended
+        .stderr_has("intact, but fails sanity checks")
+        .stderr_has(ONLY_API_SERVER);
+    assert!(
+        !ended.stderr.contains("no API server has ever used"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
 fn fewer_nodes_are_told_with_their_numbers_and_no_more() {
     let stand = store(&[(YESTERDAY, (Some(A), 9, 1)), (NEWEST, (Some(A), 2, 1))]);
     let ended = stand.backups(&["verify", "main=latest-good"]).run().unwrap().success();
-    let _ = ended
-        .stdout_has(NEWEST)
-        .stderr_has("2 Nodes, 9 at 2026-11-21 14:00");
+    let _ = ended.stdout_has(NEWEST).stderr_has("2 Nodes, 9 at 2026-11-21 14:00");
     // In one lineage nothing is rejected for holding less.
     assert_eq!(chosen(&stand, &[]), format!("{NEWEST}-000001"));
 }
@@ -120,7 +138,10 @@ fn months_after_a_re_seed_that_was_accepted_the_living_cluster_is_meant() {
     let old = (LAST_WEEK, (Some(A), 9, 3));
     let stand = store(&[old, (YESTERDAY, (Some(B), 2, 1)), (NEWEST, (Some(B), 2, 1))]);
     assert_eq!(chosen(&stand, &[]), format!("{NEWEST}-000001"));
-    let ended = stand.backups(&["verify", &format!("main={LAST_WEEK}"), "-o", "json"]).run().unwrap();
+    let ended = stand
+        .backups(&["verify", &format!("main={LAST_WEEK}"), "-o", "json"])
+        .run()
+        .unwrap();
     let row = &ended.success().json()[0];
     assert_eq!((&row["ok"], &row["good"]), (&true.into(), &false.into()));
     assert!(row["reason"].as_str().unwrap().contains("another cluster"), "{row}");
@@ -134,13 +155,22 @@ fn where_nobody_can_know_both_are_shown_and_the_operator_chooses() {
         (NOON, (Some(B), 3, 0)),
         (NEWEST, (Some(B), 3, 0)),
     ]);
-    let ended = stand
-        .backups(&["show", "main=latest-good"])
-        .run()
-        .unwrap()
-        .code(3);
-    insta::assert_snapshot!(ended.stderr, @"");
-    assert!(ended.stderr.lines().skip(1).take(3).all(|line| line.chars().count() <= 80));
+    let ended = stand.backups(&["show", "main=latest-good"]).run().unwrap().code(3);
+    insta::assert_snapshot!(ended.stderr, @"
+    error: two clusters wrote to the store of etcd main, and nobody can know which is meant: the newer one is less than a day old, and holds less
+      UID       NODES  NAMESPACES    KEYS  FIRST BACKUP      LAST BACKUP
+      bbbbbbbb      3           0     190  2026-11-22T12:00  2026-11-22T15:15
+      aaaaaaaa      9           3     289  2026-11-15T12:00  2026-11-21T14:00
+    hint:  pass --lineage bbbbbbbb or --lineage aaaaaaaa; or name the backup, 2026-11-22T15:15:00Z-000001 or 2026-11-21T14:00:00Z-000001
+    ");
+    assert!(
+        ended
+            .stderr
+            .lines()
+            .skip(1)
+            .take(3)
+            .all(|line| line.chars().count() <= 80)
+    );
     assert_eq!(chosen(&stand, &["--lineage", "aaaa"]), format!("{YESTERDAY}-000001"));
     assert_eq!(chosen(&stand, &["--lineage", B]), format!("{NEWEST}-000001"));
     let _ = stand
@@ -156,11 +186,18 @@ fn where_nobody_can_know_both_are_shown_and_the_operator_chooses() {
         .unwrap()
         .code(2);
     // What is named needs no judgement.
-    let named = stand.backups(&["show", "main=2026-11-22T12", "-o", "name"]).run().unwrap();
+    let named = stand
+        .backups(&["show", "main=2026-11-22T12", "-o", "name"])
+        .run()
+        .unwrap();
     assert_eq!(named.success().stdout, format!("{NOON}-000001\n"));
     // Before the other cluster came there was nothing to ask.
     assert_eq!(chosen(&stand, &["--at", THIS_MORNING]), format!("{YESTERDAY}-000001"));
-    let check = stand.backups(&["check", "--etcd", "main", "-o", "json"]).run().unwrap().code(5);
+    let check = stand
+        .backups(&["check", "--etcd", "main", "-o", "json"])
+        .run()
+        .unwrap()
+        .code(5);
     assert!(check.json()[0]["reason"].as_str().unwrap().contains("nobody can know"));
 }
 
@@ -168,7 +205,11 @@ fn where_nobody_can_know_both_are_shown_and_the_operator_chooses() {
 fn where_only_a_pin_is_left_of_the_old_cluster_a_bare_one_does_not_win() {
     let stand = store(&[(YESTERDAY, (Some(A), 9, 1)), (NEWEST, (Some(B), 0, 0))]);
     let folder = stand.base("main").join(format!("{YESTERDAY}-000001"));
-    let pinned = stand.root().join(CLUSTER).join("backups/recovery/main").join(format!("{YESTERDAY}-000001"));
+    let pinned = stand
+        .root()
+        .join(CLUSTER)
+        .join("backups/recovery/main")
+        .join(format!("{YESTERDAY}-000001"));
     harness::store::copy_folder(&folder, &pinned).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(chosen(&stand, &[]), format!("{YESTERDAY}-000001"));
@@ -176,7 +217,11 @@ fn where_only_a_pin_is_left_of_the_old_cluster_a_bare_one_does_not_win() {
     // And of a cluster that is not bare it is no measure, however rich.
     let stand = store(&[(LAST_WEEK, (Some(A), 9, 1)), (NEWEST, (Some(B), 1, 0))]);
     let folder = stand.base("main").join(format!("{LAST_WEEK}-000001"));
-    let pinned = stand.root().join(CLUSTER).join("backups/recovery/main").join(format!("{LAST_WEEK}-000001"));
+    let pinned = stand
+        .root()
+        .join(CLUSTER)
+        .join("backups/recovery/main")
+        .join(format!("{LAST_WEEK}-000001"));
     let _ = stand.backups(&["show", "main=latest-good"]).run().unwrap().code(3);
     harness::store::copy_folder(&folder, &pinned).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();

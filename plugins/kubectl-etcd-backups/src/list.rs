@@ -23,7 +23,7 @@ use crate::goods::{Goods, Judged, good_cell};
 /// List the backups, newest first, and how long each will be kept
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "`keep` replays etcd-manager's clean-up with the cluster's own retention: `recent` (under an hour old), `hourly` and `daily` (the earliest of its hour, of its day), `expiring` (the next clean-up removes it).\n\nWith -o wide, json or yaml `good` says whether `latest-good` would take it: backups are read and judged from the newest down to the first good one, the others show `-` (null), as all do with --all-clusters.\n\nExample:\n  kubectl etcd-backups list --etcd main --since 6h"
+    after_help = "`keep` replays etcd-manager's clean-up with the cluster's own retention: `recent` (under an hour old), `hourly` and `daily` (the earliest of its hour, of its day), `expiring` (the next clean-up removes it).\n\nWith -o wide, and in json and yaml with --good, `good` says whether `latest-good` would take it: backups are read and judged from the newest down to the first good one, the others show `-` (null).\n\nExample:\n  kubectl etcd-backups list --etcd main --since 6h"
 )]
 pub struct Args {
     /// Only those taken since then: a time, or an age like 6h or 2d
@@ -38,6 +38,9 @@ pub struct Args {
     /// Those of every cluster of the state store
     #[arg(long)]
     all_clusters: bool,
+    /// Judge them, from the newest down to the first good one, by reading them; -o wide does so without
+    #[arg(long, conflicts_with = "all_clusters")]
+    good: bool,
 }
 
 /// Metas read at once.
@@ -153,7 +156,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         })
         .collect();
 
-    // Only these formats show what is in a meta, and what is good.
+    // Only these formats show what is in a meta.
     let with_metas = matches!(context.format, Format::Wide | Format::Json | Format::Yaml);
     let metas: Vec<Option<BackupMeta>> = stream::iter(&chosen)
         .map(|(_, backup)| async move {
@@ -168,7 +171,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         .await?;
 
     let mut goods = HashMap::new();
-    if with_metas && !args.all_clusters {
+    if args.good || (context.format == Format::Wide && !args.all_clusters) {
         for catalog in &catalogs {
             let found = Goods::new(context.looking(), catalog).newest().await;
             goods.insert(catalog.store.etcd.clone(), found);

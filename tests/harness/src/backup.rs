@@ -60,6 +60,7 @@ pub fn write(etcd: &Etcd, folder: &Path) -> Result<(), Error> {
     packed.finish().map_err(Error::file("write", &data))?;
     fs::remove_file(&snapshot).map_err(Error::file("remove", &snapshot))?;
     let meta = folder.join("_etcd_backup.meta");
-    let content = r#"{"etcdVersion":"3.5.35","timestamp":"1795360681","clusterSpec":{"memberCount":3,"etcdVersion":"3.5.35"}}"#;
+    let content =
+        r#"{"etcdVersion":"3.5.35","timestamp":"1795360681","clusterSpec":{"memberCount":3,"etcdVersion":"3.5.35"}}"#;
     fs::write(&meta, content).map_err(Error::file("write", &meta))
 }

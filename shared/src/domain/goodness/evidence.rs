@@ -336,7 +336,10 @@ mod tests {
         let keys = keys_of("state-store-restored", "main/2026-11-22T15:18:01Z-000001");
         let found = Evidence::of_keys(keys.iter().map(String::as_bytes));
         let names: Vec<&str> = found.namespaces.iter().map(String::as_str).collect();
-        assert_eq!((found.keys, found.nodes.len(), names), (226, 5, vec!["billing", "shop"]));
+        assert_eq!(
+            (found.keys, found.nodes.len(), names),
+            (226, 5, vec!["billing", "shop"])
+        );
         assert_eq!((found.workloads, found.by_controllers, found.by_somebody), (1, 0, 38));
         assert!(!found.bare());
     }
