@@ -1,7 +1,7 @@
 //! `check`: for cron and alerting: do backups still arrive, and is the newest one good?
 
 use futures::future::FutureExt;
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::backups::catalog::{Backup, Catalog};
 use runbook_kit::domain::kops::duration;
@@ -114,21 +114,26 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             .map(|found| found.map(|catalogs| vec![one(catalogs)]))
             .await?
     };
-    let rows: Vec<CheckRow> = stream::iter(clusters.iter().flat_map(etcds_of))
+    let rows = stream::iter(clusters.iter().flat_map(etcds_of))
         .map(|one| async {
             let catalog = match one {
                 Ok(catalog) => catalog,
-                Err(unreadable) => return unreadable,
+                Err(unreadable) => return Ok(*unreadable),
             };
             let judged = match arrived(catalog).next() {
                 Some(newest) if !args.age_only => Goods::new(context.looking(), catalog).judge(newest).await,
-                _ => Judged::default(),
+                _ => Ok(Judged::default()),
             };
-            row_of(catalog, args.max_age, now, judged)
+            let judged = match judged {
+                // One that cannot be read does not hide the others.
+                Err(error) if args.all_clusters => Judged::not_judged(&error),
+                judged => judged?,
+            };
+            Ok::<_, AnyFailure>(row_of(catalog, args.max_age, now, judged))
         })
         .buffered(AT_ONCE)
-        .collect()
-        .await;
+        .try_collect::<Vec<CheckRow>>()
+        .await?;
     if context.format == Format::Prometheus {
         context.ui.result(&prometheus::metrics(&rows))?;
     } else {
@@ -142,10 +147,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 }
 
 /// Its etcd clusters; or one row that says why they are not known.
-fn etcds_of(cluster: &ClusterCatalogs) -> Vec<Result<&Catalog, CheckRow>> {
+fn etcds_of(cluster: &ClusterCatalogs) -> Vec<Result<&Catalog, Box<CheckRow>>> {
     match &cluster.catalogs {
         Ok(catalogs) => catalogs.iter().map(Ok).collect(),
-        Err(error) => vec![Err(CheckRow {
+        Err(error) => vec![Err(Box::new(CheckRow {
             cluster: cluster.cluster.clone(),
             etcd: None,
             ok: false,
@@ -158,7 +163,7 @@ fn etcds_of(cluster: &ClusterCatalogs) -> Vec<Result<&Catalog, CheckRow>> {
             max_age_seconds: None,
             size_bytes: None,
             backups: 0,
-        })],
+        }))],
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use runbook_kit::backups::catalog::{Backup, Catalog};
 use runbook_kit::backups::choose::{ChooseError, Judge, Looking, Rejected};
+use runbook_kit::backups::examine::ExamineError;
 use runbook_kit::domain::backup_name::BackupName;
 use runbook_kit::domain::goodness::{Facts, Rejection, Warning};
 use runbook_kit::error::Failure;
@@ -31,7 +32,8 @@ impl Judged {
         }
     }
 
-    fn not_judged(error: &dyn Failure) -> Self {
+    /// One that could not be looked at, or could not be compared.
+    pub fn not_judged(error: &dyn Failure) -> Self {
         Self {
             good: None,
             reason: Some(format!("not judged: {}", chain(error))),
@@ -63,16 +65,14 @@ impl<'a, 'l> Goods<'a, 'l> {
         self.0.learn(facts);
     }
 
-    /// Judges one backup. Where another one that it is compared with cannot be looked at, it is not judged.
-    pub async fn judge(&mut self, backup: &Backup) -> Judged {
-        match self.0.assess(backup).await {
-            Ok(assessed) => Judged::of(&assessed.rejections, assessed.warnings),
-            Err(error) => Judged::not_judged(&error),
-        }
+    /// Judges one backup. Fails where it cannot be looked at, or one that it has to be compared with.
+    pub async fn judge(&mut self, backup: &Backup) -> Result<Judged, ExamineError> {
+        let assessed = self.0.assess(backup).await?;
+        Ok(Judged::of(&assessed.rejections, assessed.warnings))
     }
 
     /// Judges from the newest backup down to the first good one; the others are not judged.
-    pub async fn newest(mut self) -> HashMap<BackupName, Judged> {
+    pub async fn newest(mut self) -> Result<HashMap<BackupName, Judged>, ChooseError> {
         let mut judged = HashMap::new();
         let mut note = |rejected: &[Rejected]| {
             for one in rejected {
@@ -97,12 +97,8 @@ impl<'a, 'l> Goods<'a, 'l> {
                     judged.insert(last, Judged::of(std::slice::from_ref(&undecided), Vec::new()));
                 }
             }
-            Err(error) => {
-                if let Some(backup) = self.0.newest() {
-                    judged.insert(backup.name.clone(), Judged::not_judged(&error));
-                }
-            }
+            Err(error) => return Err(error),
         }
-        judged
+        Ok(judged)
     }
 }

@@ -61,7 +61,7 @@ struct ListRow {
     pinned: bool,
     /// What `latest-good` goes by; `null` where it was not judged.
     good: Option<bool>,
-    /// Why it is not good, or could not be judged.
+    /// Why it is not good.
     reason: Option<String>,
     #[serde(skip)]
     now: Timestamp,
@@ -173,7 +173,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let mut goods = HashMap::new();
     if args.good || (context.format == Format::Wide && !args.all_clusters) {
         for catalog in &catalogs {
-            let found = Goods::new(context.looking(), catalog).newest().await;
+            let found = Goods::new(context.looking(), catalog).newest().await?;
             goods.insert(catalog.store.etcd.clone(), found);
         }
     }

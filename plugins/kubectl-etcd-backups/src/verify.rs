@@ -46,9 +46,9 @@ struct VerifyRow {
     ok: bool,
     problems: Vec<String>,
     empty: bool,
-    /// What `latest-good` goes by; `null` where it could not be judged.
+    /// What `latest-good` goes by.
     good: Option<bool>,
-    /// Why it is not good, or was not judged.
+    /// Why it is not good.
     reason: Option<String>,
     revision: Option<i64>,
     keys: Option<u64>,
@@ -202,7 +202,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             goods.learn(facts.clone());
         }
         for (one, (row, _)) in chosen.iter().zip(&mut verified).filter(|(one, _)| of_it(one)) {
-            let judged = goods.judge(one.backup).await;
+            let judged = goods.judge(one.backup).await?;
             for warning in judged.warnings.iter().filter(|_| one.newest) {
                 context.ui.warn(&format!("{} {}: {warning}", row.etcd, row.name));
             }
@@ -228,7 +228,6 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
                     .ui
                     .warn(&format!("{etcd} {name}: intact, but fails sanity checks: {reason}"));
             }
-            Some(reason) if row.good.is_none() => context.ui.warn(&format!("{etcd} {name}: {reason}")),
             _ => {}
         }
     }

@@ -47,6 +47,9 @@ impl<'a, 'l> Judge<'a, 'l> {
 
     /// Takes what is known of a backup already, so that it is not read again.
     pub fn learn(&mut self, facts: Facts) {
+        if let Some(backup) = self.catalog.backups.iter().find(|backup| backup.name == facts.name) {
+            self.looking.known.note(backup, &facts);
+        }
         self.known.insert(facts.name.clone(), facts);
     }
 
@@ -54,12 +57,6 @@ impl<'a, 'l> Judge<'a, 'l> {
     #[must_use]
     pub fn facts(&self, name: &BackupName) -> Option<&Facts> {
         self.known.get(name)
-    }
-
-    /// The newest complete backup.
-    #[must_use]
-    pub fn newest(&self) -> Option<&'a Backup> {
-        self.catalog.latest()
     }
 
     /// Why `backup` is not good; empty when it is.
@@ -221,8 +218,15 @@ impl<'a, 'l> Judge<'a, 'l> {
                 Err(Read(wanted)) => wanted,
             };
             let backup = self.catalog.backups.get(wanted).ok_or(ExamineError::NotListed)?;
-            let read = examine(self.looking.objects, self.looking.reader, backup, &|_| {}).await?;
-            self.known.insert(backup.name.clone(), read.facts);
+            let facts = match self.looking.known.get(backup) {
+                Some(facts) => facts,
+                None => {
+                    let read = examine(self.looking.objects, self.looking.reader, backup, &|_| {}).await?;
+                    self.looking.known.note(backup, &read.facts);
+                    read.facts
+                }
+            };
+            self.known.insert(backup.name.clone(), facts);
         }
     }
 }
