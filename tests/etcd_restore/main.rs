@@ -15,6 +15,7 @@ mod completion;
 mod copied_state;
 mod gone_backup;
 mod help;
+mod lineage;
 mod losses;
 mod plan;
 mod queue;

@@ -132,8 +132,8 @@ impl<'a, 'l> Judge<'a, 'l> {
         Err(match verdict {
             Verdict::Undecided { newer, older } => ChooseError::Undecided {
                 etcd,
-                newer: Box::new(newer),
-                older: Box::new(older),
+                newer,
+                older,
                 rejected,
             },
             Verdict::NoSuch(known) => ChooseError::NoSuchLineage {
