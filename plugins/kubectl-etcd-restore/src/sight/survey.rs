@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use runbook_kit::backups::catalog::{Backup, Catalog};
 use runbook_kit::backups::choose::{Judge, Looking};
 use runbook_kit::backups::examine::{self, Examined, examine};
@@ -14,6 +15,7 @@ use runbook_kit::domain::contents::report::Contents;
 use runbook_kit::domain::control::{ClusterCreated, ClusterSpec};
 use runbook_kit::domain::fleet::{Instance, InstanceState, Tags, has_master_role, has_tag_of};
 use runbook_kit::domain::layout;
+use runbook_kit::domain::liveness::Life;
 use runbook_kit::domain::restore::follow::EtcdSeen;
 use runbook_kit::domain::restore::preflight::{
     self, BackupFacts, ClusterFacts, ControlFact, EtcdFacts, QueuedFact, Told, Wanted,
@@ -27,7 +29,9 @@ use runbook_kit::ui::chain;
 
 use crate::choose::{self, Before, Choice, WantedArgs};
 use crate::context::Context;
+use crate::sight::age;
 use crate::sight::eyes::{ApiSeen, Eyes, Look};
+use crate::sight::life;
 
 /// More than any control file has.
 const LIMIT: u64 = 64 * 1024;
@@ -41,6 +45,8 @@ pub struct Wish<'a> {
     pub wanted: &'a WantedArgs,
     pub fresh: &'a [String],
     pub access: &'a EtcdAccessArgs,
+    /// What is older wants the cluster's name.
+    pub max_age: SignedDuration,
     /// Whether a run that is under way is gone on with.
     pub resume: bool,
 }
@@ -56,6 +62,8 @@ pub struct Survey<'a> {
     pub record_at: Option<StoreUrl>,
     /// What is out of sight.
     pub unseen: Vec<String>,
+    /// When it was looked.
+    pub now: Timestamp,
 }
 
 /// One etcd cluster, and what is to be done to it.
@@ -75,13 +83,17 @@ impl Survey<'_> {
         self.checks.iter().any(Check::blocks)
     }
 
-    /// The etcd clusters that would lose what they hold.
+    /// The etcd clusters that are proven alive, and lose what they hold.
     pub fn alive(&self) -> Vec<&str> {
-        let over = |etcd: &&str| {
-            let mut targets = self.targets.iter();
-            !targets.any(|target| target.ordered.is_some() && target.catalog.store.etcd == **etcd)
-        };
-        self.facts.alive().into_iter().filter(over).collect()
+        let alive = self.at_risk().into_iter().filter(|etcd| etcd.life.is_alive());
+        alive.map(|etcd| etcd.etcd.as_str()).collect()
+    }
+
+    /// Those that are not proven dead, and something is to be done to them: what is ordered already is not asked again.
+    pub fn at_risk(&self) -> Vec<&EtcdFacts> {
+        let both = self.facts.etcds.iter().zip(&self.targets);
+        let open = both.filter(|(etcd, target)| target.ordered.is_none() && etcd.at_risk());
+        open.map(|(etcd, _)| etcd).collect()
     }
 }
 
@@ -134,18 +146,21 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         })
         .collect();
     // Masters that are gone are waited for while backups are verified.
-    let (look, masters, choices) = tokio::join!(
+    let (look, signs, masters, choices) = tokio::join!(
         eyes.look(),
+        life::gather(context, &cluster, catalogs, wish.access),
         masters(context, &cluster),
         choose::choose(&before, wish.wanted, wish.fresh, context)
     );
     let choices = choices?;
+    let now = context.session.now();
     let mut etcds = Vec::new();
     let mut targets = Vec::new();
     let each = catalogs.iter().zip(queues).zip(choices).zip(&look.etcds);
     for (index, (((catalog, queue), choice), seen)) in each.enumerate() {
         let (mut facts, content) = of_etcd(catalog, &queue, &choice, context).await?;
         facts.alive = seen.etcd.clone();
+        facts.life = signs.of(catalog, &seen.etcd, &look.api, now);
         let queued = facts.adopted().map(|own| own.name.clone());
         let ordered = record.as_ref().and_then(|record| record.of(&catalog.store.etcd));
         let ordered = ordered.filter(|ordered| queue.is_empty() && is_the_same(ordered, &choice));
@@ -181,7 +196,12 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         let of = |target: &Target<'_>| Some(&target.catalog.store.etcd) == check.etcd.as_ref();
         targets.iter().any(|target| target.ordered.is_some() && of(target))
     };
-    let mut checks = preflight::checks(&facts, context.session.now());
+    let mut checks = preflight::checks(&facts, now);
+    checks.extend(
+        targets
+            .iter()
+            .filter_map(|target| age::check(target, wish.max_age, now)),
+    );
     checks.retain(|check| !over(check));
     Ok(Survey {
         checks,
@@ -190,6 +210,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         targets,
         record,
         record_at,
+        now,
     })
 }
 
@@ -251,6 +272,7 @@ async fn of_etcd(
             })
             .collect(),
         alive: EtcdSeen::NotAsked(String::new()),
+        life: Life::not_checked("not checked"),
         losses: None,
         newest: catalog.latest().map(|backup| backup.name.created()),
         manager,
