@@ -14,6 +14,7 @@ mod bare;
 mod completion;
 mod gone_backup;
 mod help;
+mod liveness;
 mod losses;
 mod plan;
 mod queue;

@@ -41,7 +41,7 @@ pub fn log_file(etcd: &str) -> String {
 /// The names come from the spec of the cluster; only what a name can be is ever put into a script.
 #[must_use]
 pub fn script(etcds: &[String]) -> String {
-    let mut text = "echo \"@identity\"; cat /etc/machine-id 2>/dev/null || hostname 2>/dev/null\n\
+    let mut text = "echo \"@identity\"; $s cat /etc/machine-id 2>/dev/null || hostname 2>/dev/null\n\
         echo; echo \"@addresses\"; hostname -I 2>/dev/null\n\
         echo; echo \"@listen\"; ss -H -ltn </dev/null 2>/dev/null || echo unknown\n"
         .to_owned();
