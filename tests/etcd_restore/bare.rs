@@ -26,7 +26,11 @@ fn from_a_dead_etcd_to_one_that_serves_it_names_the_next_command() {
     );
     assert_eq!(tree(stand.root()), before);
 
-    stand.restore("queue latest-good --yes --confirm super.k8s.local").run().unwrap().success();
+    stand
+        .restore("queue latest-good --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     assert_eq!(report(&stand)["stage"], "restoring");
     let (_main, _events) = (stand.start("main"), stand.start("events"));
     wait_for("both serve", || report(&stand)["stage"] == "unknown");

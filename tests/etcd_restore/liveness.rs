@@ -59,7 +59,8 @@ impl InAws {
 fn lives(plan: &Value) -> Vec<(String, String, String)> {
     let rows = plan["restores"].as_array().unwrap().iter();
     let text = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
-    rows.map(|row| (text(row, "etcd"), text(row, "liveness"), text(row, "evidence"))).collect()
+    rows.map(|row| (text(row, "etcd"), text(row, "liveness"), text(row, "evidence")))
+        .collect()
 }
 
 #[test]
@@ -88,9 +89,16 @@ fn after_our_own_wipe_no_name_is_asked_and_without_its_journal_it_is() {
     let plan = aws.cmd("plan -o json").run().unwrap().success().json();
     for (_, life, why) in lives(&plan) {
         assert_eq!(life, "dead", "{why}");
-        assert!(why.starts_with("the masters were wiped at 2026-11-22T15:21:30Z, all 3 that run were launched after that"), "{why}");
+        assert!(
+            why.starts_with("the masters were wiped at 2026-11-22T15:21:30Z, all 3 that run were launched after that"),
+            "{why}"
+        );
     }
-    aws.cmd("run --yes").run().unwrap().success().stderr_has("main: serving");
+    aws.cmd("run --yes")
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("main: serving");
     for manager in [main, events] {
         assert!(manager.serving());
         assert_eq!(manager.trashed(), 0);
@@ -109,7 +117,11 @@ fn a_wipe_proves_nothing_of_masters_that_were_there_before_or_of_backups_that_ca
     aws.wiped(1, CLUSTER, Some("2026-11-22T15:20:36Z"));
     queue("-o json").success();
     let name = aws.stand.queued("main").remove(0);
-    aws.stand.restore(&format!("cancel main={name} --yes")).run().unwrap().success();
+    aws.stand
+        .restore(&format!("cancel main={name} --yes"))
+        .run()
+        .unwrap()
+        .success();
     aws.wiped(1, CLUSTER, Some("2026-11-22T15:20:35Z"));
     queue("").code(3).stderr_has("MAY BE ALIVE");
     assert!(aws.stand.queued("main").is_empty());
@@ -139,7 +151,13 @@ fn volumes_that_were_brought_back_after_a_wipe_bring_the_old_etcd_along() {
     assert!(volumes < wiped);
     let now = (wiped + jiff::SignedDuration::from_mins(1)).to_string();
     let life = || {
-        let plan = aws.cmd("plan --max-age 200h -o json").now(&now).run().unwrap().success().json();
+        let plan = aws
+            .cmd("plan --max-age 200h -o json")
+            .now(&now)
+            .run()
+            .unwrap()
+            .success()
+            .json();
         lives(&plan).remove(0)
     };
     assert_eq!(life().1, "unknown");
@@ -164,11 +182,17 @@ fn aws_that_has_the_cluster_and_no_master_that_runs_is_a_proof_unless_backups_ar
     };
     let (_, young, why) = life("2026-11-22T15:50:35Z");
     assert_eq!(young, "unknown");
-    assert!(why.contains("none of its masters runs; but the newest backup of main is"), "{why}");
+    assert!(
+        why.contains("none of its masters runs; but the newest backup of main is"),
+        "{why}"
+    );
     assert_eq!(life("2026-11-22T15:50:36Z").1, "dead");
     // Another account has nothing of it: that proves nothing.
     let other = AwsAccount::another(&aws.moto, "222222222222").unwrap();
-    let plan = aws.cmd("plan -o json").env("AWS_ACCESS_KEY_ID", other.key()).now("2026-11-22T18:00:00Z");
+    let plan = aws
+        .cmd("plan -o json")
+        .env("AWS_ACCESS_KEY_ID", other.key())
+        .now("2026-11-22T18:00:00Z");
     assert_eq!(lives(&plan.run().unwrap().code(3).json()).remove(0).1, "unknown");
 }
 
@@ -190,7 +214,11 @@ fn a_refusal_at_a_loopback_address_proves_nothing_and_the_quarantine_port_does()
     wait_for("it is in quarantine", || life("2026-11-22T20:00:00Z").1 == "dead");
     assert!(life("2026-11-22T15:21:36Z").2.contains("quarantine port"));
     // Nothing living is lost any more: no name is asked.
-    stand.seeing(&format!("queue main={MAIN} --yes")).run().unwrap().success();
+    stand
+        .seeing(&format!("queue main={MAIN} --yes"))
+        .run()
+        .unwrap()
+        .success();
     manager.release();
 }
 
@@ -211,12 +239,21 @@ fn queue_asks_like_run_where_nothing_is_in_reach() {
         stand.restore(&other).run().unwrap().code(3);
     }
     assert_eq!(tree(stand.root()), before);
-    stand.restore(&format!("queue main=latest-good --yes {CONFIRM}")).run().unwrap().success();
+    stand
+        .restore(&format!("queue main=latest-good --yes {CONFIRM}"))
+        .run()
+        .unwrap()
+        .success();
     // Without a cluster's name nobody can be asked for it.
     let elsewhere = stand.root().join("elsewhere");
     harness::store::copy_folder(&stand.base("events"), &elsewhere).unwrap();
     let nameless = format!("queue latest --yes --store events=file://{}", elsewhere.display());
-    restore(&nameless).run().unwrap().code(2).stderr_has("No cluster is named").stderr_has("--name");
+    restore(&nameless)
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("No cluster is named")
+        .stderr_has("--name");
 }
 
 #[test]
@@ -240,9 +277,22 @@ fn an_old_backup_wants_the_name_even_after_our_own_wipe() {
     let passed_over = found["restores"][0]["passedOver"].as_array().unwrap();
     assert_eq!(passed_over.len(), 2);
     assert!(passed_over[0].as_str().unwrap().starts_with(MAIN), "{passed_over:?}");
-    let age = |plan: &Value| plan["checks"].as_array().unwrap().iter().find(|check| check["name"] == "age").unwrap().clone();
+    let age = |plan: &Value| {
+        plan["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|check| check["name"] == "age")
+            .unwrap()
+            .clone()
+    };
     assert_eq!(age(&found)["severity"], "warn");
-    assert!(age(&found)["message"].as_str().unwrap().ends_with("2 younger ones are passed over"));
+    assert!(
+        age(&found)["message"]
+            .as_str()
+            .unwrap()
+            .ends_with("2 younger ones are passed over")
+    );
     assert_eq!(age(&plan("--max-age 48h"))["ok"], true);
     aws.cmd("run --yes --max-age 48h").now(late).run().unwrap().success();
 }

@@ -148,7 +148,11 @@ fn control_files_that_block_the_leader_refuse_with_the_command_that_mends_them()
         harm(&stand);
         let ended = stand.restore("plan -o json").run().unwrap().code(3);
         assert_eq!(blocking(&ended.json()), [check]);
-        let text = stand.restore("run --yes --confirm super.k8s.local").run().unwrap().code(3);
+        let text = stand
+            .restore("run --yes --confirm super.k8s.local")
+            .run()
+            .unwrap()
+            .code(3);
         assert!(text.stderr.contains(cure), "{check}: {}", text.stderr);
         assert!(stand.queued("main").is_empty() && stand.queued("events").is_empty());
     }
@@ -169,7 +173,11 @@ fn an_etcd_manager_too_old_for_etcd_3_6_refuses_with_the_image_that_can() {
         fs::write(&manifest, text.replace("v3.0.20260707", "v3.0.20250917")).unwrap();
     }
     assert_eq!(blocking(&plan().code(3).json()), ["main etcd-manager"]);
-    let refused = stand.restore("run --etcd main --yes --confirm super.k8s.local").run().unwrap().code(3);
+    let refused = stand
+        .restore("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .code(3);
     refused.stderr_has("v3.0.20260512").stderr_has("manager.image");
     assert!(stand.queued("main").is_empty());
 }

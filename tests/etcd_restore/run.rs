@@ -41,7 +41,11 @@ fn without_yes_nothing_changes() {
 fn after_a_wipe_both_etcds_are_restored_without_a_restart_and_without_ssh() {
     let stand = Stand::new(RESTORED);
     let (main, events) = (stand.start("main"), stand.start("events"));
-    let ended = stand.seeing("run --yes --confirm super.k8s.local -o json").run().unwrap().success();
+    let ended = stand
+        .seeing("run --yes --confirm super.k8s.local -o json")
+        .run()
+        .unwrap()
+        .success();
     let report = ended.json();
     assert_eq!(report["applied"], true);
     let followed = report["followed"]["etcds"].as_array().unwrap();
@@ -73,7 +77,11 @@ fn after_a_wipe_both_etcds_are_restored_without_a_restart_and_without_ssh() {
 fn with_nothing_in_sight_but_the_store_it_follows_to_the_end_and_says_what_it_did_not_see() {
     let stand = Stand::new(RESTORED);
     let (_main, _events) = (stand.start("main"), stand.start("events"));
-    let ended = stand.restore("run --yes --confirm super.k8s.local").run().unwrap().success();
+    let ended = stand
+        .restore("run --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     ended
         .stdout_has("whether it serves could not be seen")
         .stdout_has("out of sight: etcd main")
@@ -124,7 +132,10 @@ fn a_store_of_no_cluster_cannot_agree_to_lose_one() {
         crate::stand::restore(&arguments).run().unwrap()
     };
     let ended = run("");
-    ended.code(2).stderr_has("etcd main IS ALIVE").stderr_has("No cluster is named");
+    ended
+        .code(2)
+        .stderr_has("etcd main IS ALIVE")
+        .stderr_has("No cluster is named");
     assert!(!elsewhere.join("control/2026-11-22T15:21:36Z-000000").exists());
 }
 
@@ -132,7 +143,11 @@ fn a_store_of_no_cluster_cannot_agree_to_lose_one() {
 fn events_can_be_seeded_anew_instead() {
     let stand = Stand::new(RESTORED);
     let (_main, events) = (stand.start("main"), stand.start("events"));
-    let ended = stand.seeing("run --fresh events --yes --confirm super.k8s.local").run().unwrap().success();
+    let ended = stand
+        .seeing("run --fresh events --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     ended.stdout_has("events: seeded anew, it serves");
     assert!(keys(&events).is_empty());
     assert!(stand.control("events", "etcd-cluster-created").is_file());
@@ -145,7 +160,12 @@ fn a_backup_that_etcd_manager_cannot_read_is_told_as_the_loop_it_is() {
     let manager = stand.start("main");
     manager.hold(HoldAt::BeforeTaking);
     let ended = std::thread::scope(|scope| {
-        let running = scope.spawn(|| stand.seeing("run --etcd main --yes --confirm super.k8s.local").run().unwrap());
+        let running = scope.spawn(|| {
+            stand
+                .seeing("run --etcd main --yes --confirm super.k8s.local")
+                .run()
+                .unwrap()
+        });
         wait_for("it is queued", || !stand.queued("main").is_empty());
         // Retention, or somebody, takes it away at the worst moment.
         fs::remove_dir_all(stand.base("main").join(MAIN)).unwrap();
@@ -170,7 +190,11 @@ fn a_backup_that_etcd_manager_cannot_read_is_told_as_the_loop_it_is() {
         .unwrap()
         .success();
     manager.restart();
-    stand.seeing("run --etcd main --yes --confirm super.k8s.local").run().unwrap().success();
+    stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     let report = keys(&manager);
     assert_eq!(report.into_keys().collect::<Vec<_>>(), expected("main", another));
 }
@@ -246,7 +270,9 @@ fn an_api_that_never_gets_ready_ends_the_wait_with_its_last_answer() {
         .stderr_has("kubectl etcd-restore restart-kubelet");
     assert!(stand.queued("main").is_empty());
     // A context of another name is another cluster's, unless it was named for this.
-    let other = stand.seeing("run --etcd main --yes --confirm super.k8s.local").env("KUBECONFIG", &kubeconfig);
+    let other = stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .env("KUBECONFIG", &kubeconfig);
     other.run().unwrap().success().stdout_has("out of sight: the API");
 }
 
@@ -265,7 +291,11 @@ fn a_cluster_of_one_master_is_restored_as_well() {
     let spec = r#"{"memberCount":1,"etcdVersion":"3.5.35"}"#;
     stand.write(&stand.control("main", "etcd-cluster-spec"), spec);
     let _main = stand.start("main");
-    stand.seeing("run --etcd main --yes --confirm super.k8s.local").run().unwrap().success();
+    stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     let kept = fs::read(stand.control("main", "etcd-cluster-spec")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap()["memberCount"], 1);
 }

@@ -26,7 +26,11 @@ fn killed_at(hold: HoldAt, signal: &str, until: impl Fn(&Stand, &str) -> bool) {
     assert_eq!(code, if signal == "-INT" { Some(130) } else { None });
     assert!(stand.record().is_file());
     manager.release();
-    let ended = stand.seeing("run --etcd main --yes --confirm super.k8s.local").run().unwrap().success();
+    let ended = stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     ended.stderr_has("going on with the run that began at");
     assert!(stand.queued("main").is_empty());
     assert_eq!(
@@ -77,7 +81,11 @@ fn serving() {
     child.wait().unwrap();
     events.release();
     // Main is alive by now, and is not restored again for that.
-    stand.seeing("run --yes --confirm super.k8s.local").run().unwrap().success();
+    stand
+        .seeing("run --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     for manager in [&manager, &events] {
         assert_eq!(manager.log().matches("got restore-backup command:").count(), 1);
     }
@@ -110,7 +118,14 @@ fn two_operators_at_once_order_it_once() {
     manager.hold(HoldAt::BeforeTaking);
     let ended: Vec<_> = std::thread::scope(|scope| {
         let running: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| stand.seeing("run --etcd main --yes --confirm super.k8s.local").run().unwrap()))
+            .map(|_| {
+                scope.spawn(|| {
+                    stand
+                        .seeing("run --etcd main --yes --confirm super.k8s.local")
+                        .run()
+                        .unwrap()
+                })
+            })
             .collect();
         wait_for("it is queued", || !stand.queued("main").is_empty());
         std::thread::sleep(Duration::from_millis(1000));

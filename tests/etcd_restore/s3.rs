@@ -121,7 +121,8 @@ fn two_operators_in_one_second_never_queue_twice() {
             Fault::Delay(Duration::from_secs(6)),
         ));
         let queue = |backup: &str, now: &str| {
-            let cmd = restore(&proxy, &format!("queue main={backup} --yes --confirm super.k8s.local")).without_env("AWS_ENDPOINT_URL");
+            let cmd = restore(&proxy, &format!("queue main={backup} --yes --confirm super.k8s.local"))
+                .without_env("AWS_ENDPOINT_URL");
             cmd.without_env("AWS_ACCESS_KEY_ID")
                 .without_env("AWS_SECRET_ACCESS_KEY")
                 .env("S3_ENDPOINT", proxy.endpoint())

@@ -103,7 +103,11 @@ fn every_state_is_seen_while_the_stand_in_is_in_it() {
     });
     assert_eq!(state(), "main waiting");
     manager.hold(HoldAt::BeforeTaking);
-    stand.restore("queue main=latest-good --yes --confirm super.k8s.local").run().unwrap().success();
+    stand
+        .restore("queue main=latest-good --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     assert_eq!(state(), "main queued");
     manager.hold(HoldAt::BeforeCopying);
     wait_for("it restores", || state() == "main restoring");

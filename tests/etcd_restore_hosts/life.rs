@@ -11,7 +11,8 @@ use crate::stand::{HOSTS, Stand};
 const LATE: &str = "2026-11-22T20:00:00Z";
 const QUIET: &str = "LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\n";
 const SERVES: &str = "LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\nLISTEN 0 9 *:4001 *:*\n";
-const WAITS: &str = "I1122 00:00:00.000000 x] etcd has 0 members registered; must issue restore-backup command to proceed\n";
+const WAITS: &str =
+    "I1122 00:00:00.000000 x] etcd has 0 members registered; must issue restore-backup command to proceed\n";
 
 fn stand() -> Stand {
     let stand = Stand::new(ContainerRuntime::Containerd);
@@ -38,16 +39,23 @@ fn as_many_quiet_hosts_as_the_spec_has_members_prove_it_and_fewer_do_not() {
     // The last backup may have been made by somebody who lives.
     let (young, why) = life(stand.on_all("plan --etcd main -o json"));
     assert_eq!(young, "unknown", "{why}");
-    let two = stand.cmd("plan --etcd main -o json").args(["--host", HOSTS[0], "--host", HOSTS[1]]);
+    let two = stand
+        .cmd("plan --etcd main -o json")
+        .args(["--host", HOSTS[0], "--host", HOSTS[1]]);
     assert_eq!(life(two.now(LATE)).0, "unknown");
     // Nothing is asked where it is proven, and the name where it is not.
     let queue = |now: &str| stand.on_all("queue main=latest-good --yes").now(now).run().unwrap();
-    queue("2026-11-22T15:21:36Z").code(3).stderr_has("--confirm super.k8s.local");
+    queue("2026-11-22T15:21:36Z")
+        .code(3)
+        .stderr_has("--confirm super.k8s.local");
     stand.masters.host(1).unwrap().set("listen", SERVES).unwrap();
     let (unknown, why) = life(plan());
     assert_eq!(unknown, "unknown", "{why}");
     assert!(why.contains("on master-a its port is listened on"), "{why}");
-    queue(LATE).code(3).stderr_has("MAY BE ALIVE").stderr_has("--confirm super.k8s.local");
+    queue(LATE)
+        .code(3)
+        .stderr_has("MAY BE ALIVE")
+        .stderr_has("--confirm super.k8s.local");
     stand.masters.host(1).unwrap().set("listen", QUIET).unwrap();
     let _ = queue(LATE).success();
 }
@@ -67,9 +75,16 @@ fn an_etcd_manager_that_waits_for_a_command_says_so_in_its_log_and_an_old_log_sa
     // However young the backups are: it says so itself.
     let (dead, why) = life(plan());
     assert_eq!(dead, "dead", "{why}");
-    assert!(why.starts_with("etcd-manager on master-c says: etcd has 0 members registered"), "{why}");
+    assert!(
+        why.starts_with("etcd-manager on master-c says: etcd has 0 members registered"),
+        "{why}"
+    );
     // It has been given one since.
-    fs::write(&log, format!("{WAITS}I1122 00:00:00.000000 x] got restore-backup command: {{}}\n")).unwrap();
+    fs::write(
+        &log,
+        format!("{WAITS}I1122 00:00:00.000000 x] got restore-backup command: {{}}\n"),
+    )
+    .unwrap();
     assert_eq!(life(plan()).0, "unknown");
     fs::write(&log, WAITS).unwrap();
     let file = fs::File::options().append(true).open(&log).unwrap();

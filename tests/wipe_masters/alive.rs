@@ -87,14 +87,20 @@ fn a_real_api_server_that_answers_blocks_even_if_it_knows_us_not() {
     let file = kubeconfig(folder.path(), CLUSTER, port, other.certificate(), "a-token-for-tests");
     let (severity_of_api, message) = check(&plan(stand.wipe(&[]).env("KUBECONFIG", file)), "api");
     assert_eq!(severity_of_api, "warn", "{message}");
-    assert!(message.starts_with("not known to be dead, may be alive: not checked"), "{message}");
+    assert!(
+        message.starts_with("not known to be dead, may be alive: not checked"),
+        "{message}"
+    );
 
     let file = kubeconfig(folder.path(), CLUSTER, port, ca.certificate(), "a-token-for-tests");
     drop(api);
     // A refusal at a loopback address proves nothing.
     let (severity_of_api, message) = check(&plan(stand.wipe(&[]).env("KUBECONFIG", file)), "api");
     assert_eq!(severity_of_api, "warn");
-    assert!(message.starts_with("not known to be dead, may be alive: no answer"), "{message}");
+    assert!(
+        message.starts_with("not known to be dead, may be alive: no answer"),
+        "{message}"
+    );
     assert_eq!(stand.picture(), before);
 }
 
@@ -116,7 +122,10 @@ fn an_etcd_that_serves_blocks_and_one_without_quorum_warns() {
     members.clear();
     let (silent, message) = check(&plan(ask()), "etcd");
     assert_eq!(silent, "warn", "{message}");
-    assert!(message.starts_with("not known to be dead, may be alive: no answer"), "{message}");
+    assert!(
+        message.starts_with("not known to be dead, may be alive: no answer"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -190,7 +199,10 @@ fn masters_that_do_not_run_prove_it_and_then_a_young_backup_only_warns() {
     stop(&stand.built.others);
     let (api, message) = check(&plan(stand.wipe(&[])), "api");
     assert_eq!(api, "ok");
-    assert!(message.starts_with("dead: AWS has this cluster's control plane, and none of its masters runs"), "{message}");
+    assert!(
+        message.starts_with("dead: AWS has this cluster's control plane, and none of its masters runs"),
+        "{message}"
+    );
     assert_eq!(severity(stand.wipe(&[]), "etcd"), "ok");
     // The last one of a cluster that has just died, or a sign of life.
     let soon = || stand.wipe(&[]).now(SOON);
@@ -202,7 +214,12 @@ fn masters_that_do_not_run_prove_it_and_then_a_young_backup_only_warns() {
 fn the_question_says_which_of_both_it_is_how_old_the_backup_is_and_what_goes() {
     let stand = Stand::new();
     let before = stand.picture();
-    let ended = stand.wipe(&["--yes"]).now("2026-11-23T18:20:00Z").run().unwrap().code(3);
+    let ended = stand
+        .wipe(&["--yes"])
+        .now("2026-11-23T18:20:00Z")
+        .run()
+        .unwrap()
+        .code(3);
     for told in [
         "everything after 2026-11-22 15:20 UTC is lost.",
         "the API MAY BE ALIVE: not checked",
@@ -237,9 +254,18 @@ fn another_clusters_context_is_never_taken_for_this_ones() {
     api.set_root_ca("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
     let (others, message) = api_of(ask());
     assert_eq!(others, "warn");
-    assert!(message.contains("that kubeconfig leads to another cluster"), "{message}");
+    assert!(
+        message.contains("that kubeconfig leads to another cluster"),
+        "{message}"
+    );
     let wiped = ask().args(["--yes"]).run().unwrap().code(3);
-    assert!(wiped.stderr.contains("the API MAY BE ALIVE: not checked (that kubeconfig leads to another cluster"), "{}", wiped.stderr);
+    assert!(
+        wiped
+            .stderr
+            .contains("the API MAY BE ALIVE: not checked (that kubeconfig leads to another cluster"),
+        "{}",
+        wiped.stderr
+    );
     let two = std::fs::read_to_string(&file).unwrap() + "- name: third.example.com\n  context: {cluster: x, user: x}\n";
     std::fs::write(&file, two).unwrap();
     let (unknown, message) = check(&plan(stand.wipe(&[]).env("KUBECONFIG", &file)), "api");
