@@ -1,6 +1,7 @@
 //! `kubectl etcd-restore`: restore the etcd clusters from their backups, until the API serves.
 
 mod agree;
+mod armed;
 mod bare;
 mod cancel;
 mod choose;

@@ -11,4 +11,5 @@ pub mod life;
 pub mod ready;
 pub mod standing;
 pub mod survey;
+pub mod wiped;
 pub mod workers;

@@ -14,6 +14,9 @@ pub(super) fn alive(etcd: &EtcdFacts) -> Check {
             Check::found(NAME, Severity::Block, "it serves: there is nothing to seed anew")
                 .cure("leave out --fresh for it")
         }
+        (_, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Leave => {
+            Check::passed(NAME, "it serves, and is left as it is")
+        }
         (Life::Alive { .. }, EtcdSeen::Serving(answer)) => Check::found(
             NAME,
             Severity::Warn,
@@ -44,7 +47,7 @@ pub(super) fn alive(etcd: &EtcdFacts) -> Check {
 pub fn since(etcd: &EtcdFacts) -> String {
     match &etcd.wanted {
         Wanted::Restore(backup) => format!("everything after {}", backup.name.created()),
-        Wanted::Fresh | Wanted::Nothing(_) => "everything in it".to_owned(),
+        Wanted::Fresh | Wanted::Nothing(_) | Wanted::Leave => "everything in it".to_owned(),
     }
 }
 
