@@ -28,9 +28,9 @@ use serde::Serialize;
 /// What the user accepts.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct InterlockArgs {
-    /// Delete volumes only if the backup is younger; a quarantine takes any age
-    #[arg(long, value_name = "DURATION", default_value = "2h", value_parser = max_age)]
-    pub max_age: SignedDuration,
+    /// Delete volumes only if the backup is younger; for a quarantine the question says that it is older [default: 2h; quarantine: 24h]
+    #[arg(long, value_name = "DURATION", value_parser = max_age)]
+    pub max_age: Option<SignedDuration>,
     /// Go on without a good backup; with --etcd-volumes quarantine only
     #[arg(long)]
     pub skip_backup_check: bool,
@@ -40,7 +40,17 @@ fn max_age(text: &str) -> Result<SignedDuration, String> {
     duration::parse(text).map_err(|error| error.to_string())
 }
 
+/// What is deleted for good wants a young backup.
+const TO_DELETE: SignedDuration = SignedDuration::from_hours(2);
+/// An older one is worth a second thought.
+const TO_KEEP: SignedDuration = SignedDuration::from_hours(24);
+
 impl InterlockArgs {
+    /// How old a backup may be. `reversible`: the volumes are only put into quarantine.
+    fn limit(&self, reversible: bool) -> SignedDuration {
+        self.max_age.unwrap_or(if reversible { TO_KEEP } else { TO_DELETE })
+    }
+
     /// Whether the flags go together. `reversible`: the volumes are only put into quarantine.
     pub fn require_reversible(&self, reversible: bool) -> Result<(), UsageError> {
         if self.skip_backup_check && !reversible {
@@ -115,6 +125,8 @@ pub struct Interlock {
     pub pins: Vec<Pin>,
     /// `everything after 03:12 UTC is lost`; nothing where no backup of `main` is good.
     pub lost: Option<String>,
+    /// What the question has to say beside it: backups that are old.
+    pub warned: Vec<String>,
 }
 
 /// A backup to come back from, in the plan.
@@ -124,6 +136,10 @@ pub struct PlannedBackup {
     pub etcd: String,
     pub name: String,
     pub created: Timestamp,
+    /// How old it is.
+    pub age_seconds: i64,
+    /// The younger ones, newest first, each with the reason why it is not the one.
+    pub passed_over: Vec<String>,
     pub size_bytes: u64,
     pub etcd_version: String,
     /// Whether it is out of retention's reach already.
@@ -221,6 +237,8 @@ pub fn judge(facts: &[EtcdFacts], args: &InterlockArgs, reversible: bool, now: T
                 etcd: etcd.clone(),
                 name: best.name.to_string(),
                 created: best.name.created(),
+                age_seconds: now.duration_since(best.name.created()).as_secs(),
+                passed_over: best.rejected.iter().map(ToString::to_string).collect(),
                 size_bytes: best.size_bytes,
                 etcd_version: best.etcd_version.clone(),
                 pinned: best.pin == Ok(None),
@@ -230,6 +248,9 @@ pub fn judge(facts: &[EtcdFacts], args: &InterlockArgs, reversible: bool, now: T
         lost: best()
             .find(|(etcd, _)| *etcd == MAIN)
             .map(|(_, best)| lost_after(best.name.created(), now)),
+        warned: best()
+            .filter_map(|(etcd, best)| best.too_old(etcd, args.limit(reversible), now))
+            .collect(),
     }
 }
 
@@ -243,6 +264,29 @@ pub fn lost_after(created: Timestamp, now: Timestamp) -> String {
         "%Y-%m-%d %H:%M UTC"
     };
     format!("everything after {} is lost", then.strftime(format))
+}
+
+impl Best {
+    fn passed_over(&self) -> String {
+        match self.rejected.len() {
+            0 => String::new(),
+            count => format!(", {count} younger passed over"),
+        }
+    }
+
+    /// For the question.
+    fn too_old(&self, etcd: &str, limit: SignedDuration, now: Timestamp) -> Option<String> {
+        let age = now.duration_since(self.name.created());
+        (age > limit).then(|| {
+            format!(
+                "etcd {etcd}: {} is {} old, older than {} (--max-age){}.",
+                self.name,
+                units::age(age),
+                units::age(limit),
+                self.passed_over()
+            )
+        })
+    }
 }
 
 impl EtcdFacts {
@@ -274,7 +318,7 @@ impl EtcdFacts {
         let shown = units::age(age);
         let mut checks = vec![Check::passed(
             "backup",
-            format!("{} is good, {shown} old: {lost}", best.name),
+            format!("{} is good, {shown} old{}: {lost}", best.name, best.passed_over()),
         )];
         if let Some(newest) = best.rejected.first() {
             let count = best.rejected.len();
@@ -287,8 +331,20 @@ impl EtcdFacts {
                 self.etcd
             )));
         }
-        if !reversible && age > args.max_age {
-            let limit = units::age(args.max_age);
+        let limit = args.limit(reversible);
+        if reversible && age > limit {
+            let message = format!(
+                "{} is {shown} old, older than {} (--max-age)",
+                best.name,
+                units::age(limit)
+            );
+            checks.push(Check::found("backup-age", Severity::Warn, message).cure(format!(
+                "if etcd still runs on a master, take a younger one: `kubectl etcd-backups take --etcd {} --via ssh --host MASTER`",
+                self.etcd
+            )));
+        }
+        if !reversible && age > limit {
+            let limit = units::age(limit);
             let message = format!(
                 "{} is {shown} old, and volumes are only deleted for one younger than {limit}",
                 best.name

@@ -14,7 +14,7 @@ fn now() -> Timestamp {
 
 fn args() -> InterlockArgs {
     InterlockArgs {
-        max_age: SignedDuration::from_hours(2),
+        max_age: None,
         skip_backup_check: false,
     }
 }
@@ -195,8 +195,35 @@ fn age_never_blocks_a_quarantine_and_always_a_deletion() {
     let facts = [healthy("main")];
     assert!(wrong(&facts, &args(), true).is_empty());
     assert_eq!(wrong(&facts, &args(), false), ["backup-age/main/Block"]);
+    let found = judge(&facts, &args(), true, now());
+    assert!(found.warned.is_empty());
+    assert_eq!(
+        (found.backups[0].age_seconds, found.backups[0].passed_over.len()),
+        (11_279, 0)
+    );
+    // A day later it is said beside the question, and what was passed over with it.
+    let mut old = [healthy("main")];
+    if let Ok(best) = &mut old[0].best {
+        best.name = "2026-11-21T18:12:01Z-000001".parse().unwrap();
+        best.rejected = vec![rejected(NAME)];
+    }
+    assert_eq!(
+        wrong(&old, &args(), true),
+        ["younger-backups/main/Warn", "backup-age/main/Warn"]
+    );
+    let found = judge(&old, &args(), true, now());
+    assert_eq!(
+        found.warned,
+        ["etcd main: 2026-11-21T18:12:01Z-000001 is 24h old, older than 24h (--max-age), 1 younger passed over."]
+    );
+    assert_eq!(found.backups[0].passed_over.len(), 1);
+    let impatient = InterlockArgs {
+        max_age: Some(SignedDuration::from_hours(2)),
+        ..args()
+    };
+    assert_eq!(wrong(&facts, &impatient, true), ["backup-age/main/Warn"]);
     let patient = InterlockArgs {
-        max_age: SignedDuration::from_hours(4),
+        max_age: Some(SignedDuration::from_hours(4)),
         ..args()
     };
     assert!(wrong(&facts, &patient, false).is_empty());

@@ -130,6 +130,7 @@ fn question(prepared: &Prepared) -> String {
         Some(lost) => format!("; {lost}"),
         None => "; there is no good backup".to_owned(),
     };
+    let warned: String = prepared.warned.iter().map(|line| format!("\n{line}")).collect();
     format!(
         "\nThe control plane of {} in account {} goes: {} groups, {} instances, {} volumes ({}){lost}.",
         plan.cluster,
@@ -138,7 +139,7 @@ fn question(prepared: &Prepared) -> String {
         plan.instances.len(),
         plan.volumes.len(),
         plan.etcd_volumes.word()
-    )
+    ) + &warned
 }
 
 fn plan_only(prepared: &Prepared, context: &Context) -> Result<Exit, AnyFailure> {

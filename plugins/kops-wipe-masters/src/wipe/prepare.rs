@@ -1,5 +1,6 @@
 //! All that is read before a wipe: AWS, the state store, and whether something lives.
 
+use jiff::Timestamp;
 use runbook_kit::backups::discover::Discovered;
 use runbook_kit::backups::wipe_journal::{self, Newest};
 use runbook_kit::backups::{catalog, pinning};
@@ -11,6 +12,7 @@ use runbook_kit::domain::wipe::select;
 use runbook_kit::domain::wipe::whereabouts::{Rest, whereabouts};
 use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::kops_state::instance_groups::instance_groups;
+use runbook_kit::liveness::Machines;
 
 use super::{Args, NotAsked};
 use crate::context::Context;
@@ -22,6 +24,8 @@ pub struct Prepared {
     pub plan: Plan,
     pub pins: Vec<pinning::Pin>,
     pub lost: Option<String>,
+    /// What is not proven dead, and what is old: for the question.
+    pub warned: Vec<String>,
     pub state: StoreUrl,
     pub journals: StoreUrl,
     pub before: Option<Newest>,
@@ -72,15 +76,19 @@ pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepa
         }
     }
     checks.extend(whereabouts(&caller, region.as_deref(), &inventory, &selection, rest));
-    let (mut pins, mut lost, mut backups) = (Vec::new(), None, Vec::new());
+    let journals = wipe_journal::folder(&state, name);
+    let before = wipe_journal::newest(session.objects(), &journals).await?;
+    let (mut pins, mut lost, mut backups, mut warned) = (Vec::new(), None, Vec::new(), Vec::new());
     if !selection.is_empty() {
         checks.extend(expected::compare(name, &selection, &expected));
-        let looked = guard(args, name, &state, found, context).await?;
+        let machines = Machines::of(name, &inventory.instances, &inventory.groups, Ok(&inventory.volumes));
+        let ended = before.as_ref().filter(|newest| newest.entry.cluster == name);
+        let wiped = ended.and_then(|newest| newest.entry.finished);
+        let looked = guard(args, name, &state, found, machines, wiped, context).await?;
+        warned = looked.warned;
         checks.extend(looked.checks);
         (pins, lost, backups) = (looked.pins, looked.lost, looked.backups);
     }
-    let journals = wipe_journal::folder(&state, name);
-    let before = wipe_journal::newest(session.objects(), &journals).await?;
     let masters = expected.groups.iter().filter(|group| group.role == Role::ControlPlane);
     let instance_groups = masters.map(|group| group.name.clone()).collect();
     Ok(Prepared {
@@ -95,6 +103,7 @@ pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepa
         }),
         pins,
         lost,
+        warned,
         journals,
         before,
         instance_groups,
@@ -118,6 +127,8 @@ async fn guard(
     name: &str,
     state: &StoreUrl,
     found: &Discovered,
+    machines: Machines,
+    wiped: Option<Timestamp>,
     context: &Context,
 ) -> Result<interlock::Interlock, AnyFailure> {
     let session = &context.session;
@@ -129,13 +140,16 @@ async fn guard(
     let config_base = found
         .config_base(state, name)
         .map_err(|error| UsageError::new(format!("configBase: {error}")))?;
-    let alive = alive::look(context, name, &args.alive.access, &catalogs).await;
+    let alive = alive::look(context, name, &args.alive.access, &catalogs, machines, wiped).await;
     let facts = interlock::look(session, &catalogs, &config_base).await?;
     let reversible = args.etcd_volumes == EtcdVolumes::Quarantine;
     let mut interlock = interlock::judge(&facts, &args.interlock, reversible, now);
     let mut checks = alive::judge(&alive, args.alive.even_if_alive, now);
     checks.append(&mut interlock.checks);
     interlock.checks = checks;
+    let mut warned = alive::at_risk(&alive);
+    warned.append(&mut interlock.warned);
+    interlock.warned = warned;
     Ok(interlock)
 }
 
