@@ -4,7 +4,7 @@ use runbook_kit::domain::wipe::quarantine;
 use runbook_kit::testing::MemoryFleet;
 
 use super::*;
-use crate::plan::tests::{C, inventory, planned};
+use crate::plan::tests::{C, inventory, planned, with_a_volume_that_goes};
 
 #[derive(Default)]
 struct Lines(Vec<String>);
@@ -158,4 +158,89 @@ async fn a_volume_that_hangs_ends_the_wait_with_a_cure() {
     assert!(stopped.to_string().contains("not done after 10 min"), "{stopped}");
     assert!(stopped.hint().unwrap().contains("--force --volume-id vol-a"));
     assert_eq!(fleet.changes(), ["tag vol-b", "untag vol-b"]);
+}
+
+fn at(changes: &[String], what: &str) -> Vec<usize> {
+    let found = changes.iter().enumerate().filter(|(_, change)| change.starts_with(what));
+    found.map(|(at, _)| at).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_would_go_with_its_instance_is_kept_before_anything_is_deleted() {
+    for mode in [EtcdVolumes::Quarantine, EtcdVolumes::SnapshotThenDelete] {
+        let before = with_a_volume_that_goes(1);
+        let fleet = MemoryFleet::new(Caller::default(), before.clone());
+        let (ended, lines) = run(&fleet, &before, mode).await;
+        ended.unwrap();
+        let changes = fleet.changes();
+        assert_eq!(at(&changes, "keep_volume"), [0], "{changes:?}");
+        assert_eq!(changes[0], "keep_volume /dev/xvdu of i-b");
+        assert!(
+            lines.contains(&"vol-b on i-b: the volume stays when the instance is terminated".to_owned()),
+            "{lines:?}"
+        );
+        if mode == EtcdVolumes::Quarantine {
+            assert_eq!(fleet.inventory().volumes.len(), 2);
+        } else {
+            assert_eq!(at(&changes, "snapshot ").len(), 2, "{changes:?}");
+        }
+    }
+}
+
+/// Denied, failing for ever, or taken and not followed: nothing was deleted then, and it is no success.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_kept_stops_it_before_anything_is_deleted() {
+    for how in ["denied", "failing", "deaf"] {
+        let before = with_a_volume_that_goes(0);
+        let fleet = MemoryFleet::new(Caller::default(), before.clone());
+        let keep = "keep_volume /dev/xvdu of i-a";
+        match how {
+            "denied" => fleet.fail_once(keep, FleetErrorKind::AccessDenied("ec2:ModifyInstanceAttribute".into())),
+            "failing" => (0..9).for_each(|_| fleet.fail_once(keep, FleetErrorKind::Other("IncorrectInstanceState".into()))),
+            _ => fleet.turn_deaf(),
+        }
+        let (ended, lines) = run(&fleet, &before, EtcdVolumes::Quarantine).await;
+        let stopped = ended.unwrap_err();
+        assert!(stopped.to_string().contains("vol-a would be deleted with i-a"), "{how}: {stopped}\n{lines:?}");
+        assert!(stopped.hint().is_some());
+        let now = fleet.inventory();
+        assert_eq!((now.groups.len(), now.volumes.len()), (2, 2), "{how}");
+        let deletions = fleet.changes().into_iter().filter(|change| !change.starts_with("keep_volume"));
+        assert_eq!(deletions.count(), 0, "{how}");
+        assert_eq!(stopped.exit() == Exit::Failed, how == "denied", "{how}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failure_of_the_switch_is_tried_again() {
+    for kind in [FleetErrorKind::Throttled, FleetErrorKind::Unreachable] {
+        let before = with_a_volume_that_goes(0);
+        let fleet = MemoryFleet::new(Caller::default(), before.clone());
+        fleet.fail_once("keep_volume /dev/xvdu of i-a", kind);
+        run(&fleet, &before, EtcdVolumes::Quarantine).await.0.unwrap();
+        assert_eq!(fleet.inventory().volumes.len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_is_gone_is_a_failure_and_the_others_are_put_away() {
+    let before = inventory();
+    // Gone before anything was done: nothing is begun.
+    let mut gone = before.clone();
+    gone.volumes.remove(0);
+    let fleet = MemoryFleet::new(Caller::default(), gone);
+    let (ended, _) = run(&fleet, &before, EtcdVolumes::Quarantine).await;
+    let stopped = ended.unwrap_err();
+    assert!(stopped.to_string().contains("volume vol-a: it is gone, and was to be kept"), "{stopped}");
+    assert!(fleet.changes().is_empty(), "{:?}", fleet.changes());
+    // Its master is gone along with it, the other one waits to be put away.
+    let mut half = before.clone();
+    half.groups.clear();
+    half.instances.clear();
+    half.volumes.remove(0);
+    half.volumes[0].attachments.clear();
+    half.volumes[0].state = VolumeState::Available;
+    let fleet = MemoryFleet::new(Caller::default(), half);
+    let (ended, _) = run(&fleet, &before, EtcdVolumes::Quarantine).await;
+    assert!(ended.is_err());
 }
