@@ -50,7 +50,7 @@ async fn each_cluster_is_told_from_one_whose_name_ends_in_its_own() {
         .unwrap();
         return again("each_cluster_is_told_from_one_whose_name_ends_in_its_own", &moto);
     }
-    let fleet = AwsFleet::new(FleetOptions::default());
+    let fleet = AwsFleet::new(FleetOptions::default(), Box::new(|| None));
     let caller = fleet.caller().await.unwrap();
     assert_eq!(
         (caller.account.len(), caller.region.as_str(), caller.profile),

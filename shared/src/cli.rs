@@ -65,6 +65,9 @@ pub struct ClusterArgs {
     /// One backup store directly, instead of those that the cluster's spec names; repeatable
     #[arg(long, global = true, value_name = "[ETCD=]URL")]
     pub store: Vec<String>,
+    /// Change what the spec names, also where its backup stores are of another place than the state store
+    #[arg(long, global = true, conflicts_with = "store")]
+    pub follow_spec: bool,
     /// Only these etcd clusters [default: all that the cluster has]
     #[arg(long, global = true, value_delimiter = ',', value_name = "ETCD,…")]
     pub etcd: Vec<String>,
@@ -94,10 +97,13 @@ impl From<BackupRef> for Wanted {
     }
 }
 
-/// How backups are unpacked to be looked into.
+/// Which backups are looked into, and how they are unpacked.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Unpacking")]
 pub struct UnpackArgs {
+    /// latest-good of main: of the cluster whose namespace kube-system has this UID; its beginning is enough
+    #[arg(long, global = true, value_name = "UID", help_heading = "Cluster", value_parser = values::uid)]
+    pub lineage: Option<String>,
     /// Folder for unpacked snapshots [default: the system's]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub temp_dir: Option<PathBuf>,
@@ -109,6 +115,7 @@ pub struct UnpackArgs {
 impl Default for UnpackArgs {
     fn default() -> Self {
         Self {
+            lineage: None,
             temp_dir: None,
             max_db_size: 16 << 30,
         }

@@ -1,9 +1,11 @@
 //! One result, in the shape that was asked for: a table for people, JSON or YAML for programs, names for pipes.
 
 pub mod checks;
+mod table;
 
-use comfy_table::{Cell as TableCell, CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
+
+pub use table::table;
 
 use crate::error::{AnyFailure, Failure, UsageError};
 use crate::ui::{Ui, Verdict};
@@ -140,61 +142,6 @@ pub fn structured<T: Serialize + ?Sized>(ui: &Ui, format: Format, value: &T) -> 
     };
     ui.result(&text)?;
     Ok(())
-}
-
-/// Draws a table as kubectl does: no lines, heads in capitals, two spaces between columns.
-#[must_use]
-pub fn table(columns: &[Column], lines: Vec<Vec<Cell>>, with_wide: bool) -> String {
-    let shown = |index: usize| columns.get(index).is_some_and(|column| with_wide || !column.wide);
-    let mut table = Table::new();
-    table
-        .load_style(comfy_table::presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.enforce_styling();
-    table.style_text_only();
-    // Heads stand over their numbers.
-    let numbers: Vec<bool> = lines
-        .first()
-        .map(|line| line.iter().map(|cell| cell.right).collect())
-        .unwrap_or_default();
-    let heads = columns
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| shown(*index))
-        .map(|(index, column)| {
-            let right = numbers.get(index).copied().unwrap_or_default();
-            TableCell::new(column.head).set_alignment(if right {
-                CellAlignment::Right
-            } else {
-                CellAlignment::Left
-            })
-        });
-    table.set_header(heads.collect::<Vec<_>>());
-    for line in lines {
-        table.add_row(
-            line.into_iter()
-                .enumerate()
-                .filter(|(index, _)| shown(*index))
-                .map(|(_, cell)| {
-                    let drawn = TableCell::new(cell.text);
-                    let drawn = if cell.right {
-                        drawn.set_alignment(CellAlignment::Right)
-                    } else {
-                        drawn
-                    };
-                    match cell.verdict {
-                        Verdict::Good => drawn.fg(comfy_table::Color::Green),
-                        Verdict::Doubtful => drawn.fg(comfy_table::Color::Yellow),
-                        Verdict::Bad => drawn.fg(comfy_table::Color::Red),
-                        Verdict::Plain => drawn,
-                    }
-                }),
-        );
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
 /// The result has no form in this format.

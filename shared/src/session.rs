@@ -2,6 +2,7 @@
 //! connected by `adapters::session`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::backups::catalog::{self, Backup, Catalog};
 use crate::backups::choose::{self, ChooseError, Chosen, Looking, Rejected};
-use crate::backups::discover::{self, DiscoverError, Discovered, EtcdStore, ExplicitStore};
+use crate::backups::discover::{self, DiscoverError, Discovered, EtcdStore, ExplicitStore, NotFollowed};
 use crate::cli::{ClusterArgs, Wanted};
 use crate::domain::kops::identity;
 use crate::domain::moment;
@@ -30,6 +31,8 @@ pub struct Session {
     pub format: Format,
     /// Which cluster, as the flags say.
     pub cluster: ClusterArgs,
+    /// `--lineage`: the beginning of the UID that `latest-good` is asked for.
+    pub lineage: Option<String>,
     /// What the user's environment and files say where flags do not.
     pub settings: Box<dyn UserSettings>,
     /// State stores and backup stores.
@@ -41,7 +44,7 @@ pub struct Session {
     /// Tells the time.
     pub clock: Box<dyn Clock>,
     /// What the state store tells of the cluster, once it was asked.
-    pub found: OnceCell<Discovered>,
+    pub found: Arc<OnceCell<Discovered>>,
 }
 
 /// One cluster of a state store, or why nothing is known of it.
@@ -69,6 +72,16 @@ impl Session {
     #[must_use]
     pub fn reader(&self) -> &dyn SnapshotReader {
         self.reader.as_ref()
+    }
+
+    /// What looks into backups, for the lineage that is asked for.
+    #[must_use]
+    pub fn looking(&self) -> Looking<'_> {
+        Looking {
+            objects: self.objects(),
+            reader: self.reader(),
+            lineage: self.lineage.as_deref(),
+        }
     }
 
     /// Makes backups.
@@ -116,8 +129,35 @@ impl Session {
     /// # Errors
     /// Where the cluster is not there, or the store refuses.
     pub async fn found(&self, state: &StoreUrl, name: &str) -> Result<&Discovered, DiscoverError> {
-        let looking = || discover::cluster(self.objects(), state, name);
+        let looking = || async {
+            let found = discover::cluster(self.objects(), state, name).await?;
+            if let Some(elsewhere) = &found.elsewhere {
+                self.ui.warn(&elsewhere.to_string());
+            }
+            Ok(found)
+        };
         self.found.get_or_try_init(looking).await
+    }
+
+    /// Fails where something is to be changed (`yes`), it would be in another place than the state store that was named, and nobody
+    /// said that this is meant. To be asked once the cluster was looked for.
+    ///
+    /// # Errors
+    /// [`NotFollowed`].
+    pub fn require_own_place(&self, yes: bool) -> Result<(), NotFollowed> {
+        let elsewhere = self.found.get().and_then(|found| found.elsewhere.clone());
+        let is_meant = !self.cluster.store.is_empty() || self.cluster.follow_spec;
+        match elsewhere {
+            Some(elsewhere) if yes && !is_meant => Err(NotFollowed(elsewhere)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the AWS region that the cluster's spec says, once the cluster was looked for.
+    #[must_use]
+    pub fn region_of_spec(&self) -> Box<dyn Fn() -> Option<String> + Send + Sync> {
+        let found = Arc::clone(&self.found);
+        Box::new(move || found.get()?.spec.as_ref()?.region.clone())
     }
 
     /// The backups of each etcd cluster that was asked for.
@@ -166,11 +206,7 @@ impl Session {
     /// Where there is no such backup, or none that is good.
     pub async fn choose<'a>(&self, catalogs: &'a [Catalog], wanted: &Wanted) -> Result<Vec<Chosen<'a>>, AnyFailure> {
         let at = self.moment(wanted.at.as_deref(), "--at")?;
-        let looking = Looking {
-            objects: self.objects(),
-            reader: self.reader(),
-        };
-        let chosen = choose::choose(looking, catalogs, &wanted.backup, at).await;
+        let chosen = choose::choose(self.looking(), catalogs, &wanted.backup, at).await;
         if let Err(ChooseError::NoneGood { rejected, .. }) = &chosen {
             // The error itself lists them.
             self.ui.detail(&format!("{} backups were looked at", rejected.len()));
@@ -190,7 +226,7 @@ impl Session {
         let chosen = self.choose(catalogs, wanted).await?;
         match chosen.as_slice() {
             [one] => {
-                self.tell_rejected(&one.rejected);
+                self.tell_chosen(one);
                 Ok((one.catalog, one.backup))
             }
             several => {
@@ -209,6 +245,15 @@ impl Session {
     pub fn tell_rejected(&self, rejected: &[Rejected]) {
         for one in rejected {
             self.ui.note(&format!("passed over {one}"));
+        }
+    }
+
+    /// The same, and what should be known of the one that was chosen.
+    pub fn tell_chosen(&self, chosen: &Chosen<'_>) {
+        self.tell_rejected(&chosen.rejected);
+        for warning in &chosen.warnings {
+            let (etcd, name) = (&chosen.catalog.store.etcd, &chosen.backup.name);
+            self.ui.warn(&format!("{etcd} {name}: {warning}"));
         }
     }
 

@@ -216,6 +216,15 @@ pub fn chain(failure: &dyn Failure) -> String {
     text
 }
 
+/// The same with what the user can do about it, for a text that goes on without what failed.
+#[must_use]
+pub fn chain_with_hint(failure: &dyn Failure) -> String {
+    match failure.hint() {
+        Some(hint) => format!("{}; {hint}", chain(failure)),
+        None => chain(failure),
+    }
+}
+
 /// Where stderr is closed nothing can be said, and nothing should fail for it.
 fn say(text: &str) {
     let mut stderr = AutoStream::auto(std::io::stderr().lock());

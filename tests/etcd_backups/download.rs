@@ -102,5 +102,8 @@ fn a_folder_that_is_not_there_is_named() {
         .backups(&["download", "main=latest", "/nowhere/x.db"])
         .run()
         .unwrap();
-    let _ = ended.code(1).stderr_has("/nowhere");
+    let _ = ended
+        .code(1)
+        .stderr_has("/nowhere")
+        .stderr_has("make that folder, or name one that exists");
 }

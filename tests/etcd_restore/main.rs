@@ -12,6 +12,7 @@
 mod bad_days;
 mod bare;
 mod completion;
+mod copied_state;
 mod gone_backup;
 mod help;
 mod losses;

@@ -73,9 +73,8 @@ fn another_account_another_region_and_none() {
         .without_env("AWS_REGION")
         .run()
         .unwrap()
-        .code(1)
-        .stderr_has("no AWS region is named")
-        .stderr_has("the cluster's spec says us-east-1: pass --region us-east-1");
+        .success()
+        .stdout_has("Region       us-east-1");
     let _ = stand
         .wipe(&[])
         .without_env("AWS_ACCESS_KEY_ID")
@@ -245,4 +244,25 @@ fn a_journal_that_cannot_be_read_stops_before_anything() {
         .code(1)
         .stderr_has("wipe-0007.json cannot be read as the journal of a wipe");
     assert_eq!(stand.picture(), before);
+}
+
+#[test]
+fn the_spec_of_a_copied_state_store_is_not_followed_to_the_original() {
+    let stand = Stand::new();
+    let before = stand.picture();
+    let copy = tempfile::tempdir().unwrap();
+    harness::store::copy_folder(stand.root(), copy.path()).unwrap();
+    let url = format!("file://{}", copy.path().display());
+    let wipe = |more: &[&str]| {
+        let named = ["--name", CLUSTER, "--state", &url];
+        let here = bare(&YES).args(named).args(more).envs(stand.moto.env());
+        here.run().unwrap()
+    };
+    let _ = wipe(&[])
+        .code(3)
+        .stderr_has("names backup stores of another place")
+        .stderr_has("--follow-spec");
+    assert_eq!(stand.picture(), before);
+    let _ = wipe(&["--follow-spec"]).success();
+    stand.assert_wiped();
 }

@@ -45,6 +45,9 @@ pub struct ClusterArgs {
     /// One backup store directly, instead of those that the cluster's spec names; repeatable
     #[arg(long, global = true, value_name = "[ETCD=]URL")]
     pub store: Vec<String>,
+    /// Go by the spec, also where its backup stores are of another place than the state store
+    #[arg(long, global = true, conflicts_with = "store")]
+    pub follow_spec: bool,
     /// kubectl context by which the API is asked whether the cluster is alive [default: the current one]
     #[arg(long, global = true, value_name = "CONTEXT")]
     pub context: Option<String>,
@@ -59,6 +62,7 @@ impl From<&ClusterArgs> for cli::ClusterArgs {
             state: args.state.clone(),
             name: args.name.clone(),
             store: args.store.clone(),
+            follow_spec: args.follow_spec,
             context: args.context.clone(),
             kubeconfig: args.kubeconfig.clone(),
             ..Self::default()

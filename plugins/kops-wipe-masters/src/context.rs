@@ -26,7 +26,7 @@ pub struct Context {
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
 pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
     let session = session::connect(&(&cli.cluster).into(), &cli.aws, &cli.unpack, cli.output.output, ui)?;
-    let fleet = AwsFleet::new((&cli.aws).into());
+    let fleet = AwsFleet::new((&cli.aws).into(), session.region_of_spec());
     Ok(Context {
         session,
         fleet: Box::new(fleet),

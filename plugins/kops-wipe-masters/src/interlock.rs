@@ -9,7 +9,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::backups::catalog::Catalog;
-use runbook_kit::backups::choose::{self, ChooseError, Looking, Rejected};
+use runbook_kit::backups::choose::{self, ChooseError, Rejected};
 use runbook_kit::backups::control::{self, Control, ControlFile};
 use runbook_kit::backups::examine;
 use runbook_kit::backups::pinning::{self, Pin};
@@ -158,10 +158,7 @@ async fn best(session: &Session, catalog: &Catalog) -> Result<Best, Lack> {
     if catalog.complete().next().is_none() {
         return Err(Lack::NoBackups);
     }
-    let looking = Looking {
-        objects: session.objects(),
-        reader: session.reader(),
-    };
+    let looking = session.looking();
     let not_looked_at = |error: &dyn std::error::Error| Lack::NotLookedAt(chain(error));
     let chosen = match choose::latest_good(looking, catalog, None).await {
         Ok(chosen) => chosen,

@@ -122,6 +122,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         close(prepared, context).await?;
         return Ok(Exit::Done);
     }
+    session.require_own_place(true)?;
     let Some(consent) = confirm::strong(&args.consent, &name, &question(&prepared))? else {
         return plan_only(&prepared, context);
     };

@@ -59,8 +59,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     let mut compared = Vec::new();
     for (from, to) in pairs(&args, context, &from, &to)? {
-        context.tell_rejected(&from.rejected);
-        context.tell_rejected(&to.rejected);
+        context.tell_chosen(from);
+        context.tell_chosen(to);
         compared.push(compare(context, from, to, options).await?);
     }
     match context.format {

@@ -70,7 +70,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let mut missing: Option<NotExported> = None;
     // Events live in an etcd of their own: an object may be in any of those that the backup's name stands for.
     for chosen in context.choose(&catalogs, &args.wanted).await? {
-        context.tell_rejected(&chosen.rejected);
+        context.tell_chosen(&chosen);
         let opened = open::open(context, &chosen).await?;
         match write(&args, context, &opened) {
             Err(Unwritten::Export(error @ ExportError::NotFound { .. })) => {

@@ -42,7 +42,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     let mut inspected = Vec::new();
     for chosen in context.choose(&catalogs, &args.wanted).await? {
-        context.tell_rejected(&chosen.rejected);
+        context.tell_chosen(&chosen);
         let opened = open::open(context, &chosen).await?;
         if context.format == Format::Name {
             context.ui.result(&names(&opened))?;

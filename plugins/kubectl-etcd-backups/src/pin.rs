@@ -41,7 +41,7 @@ pub async fn pin(args: PinArgs, context: &Context) -> Result<Exit, AnyFailure> {
     let chosen = context.choose(&catalogs, &args.wanted).await?;
     let mut plans = Vec::new();
     for one in &chosen {
-        context.tell_rejected(&one.rejected);
+        context.tell_chosen(one);
         plans.extend(pinning::plan_pin(one.catalog, one.backup)?);
     }
     for one in chosen.iter().filter(|one| one.backup.pinned.is_some()) {
@@ -50,6 +50,7 @@ pub async fn pin(args: PinArgs, context: &Context) -> Result<Exit, AnyFailure> {
             one.catalog.store.etcd, one.backup.name
         ));
     }
+    context.require_own_place(args.yes)?;
     let Some(consent) = confirm::plain(args.yes) else {
         for plan in &plans {
             context
@@ -111,6 +112,7 @@ pub async fn unpin(args: UnpinArgs, context: &Context) -> Result<Exit, AnyFailur
     let last_copies = pinned
         .iter()
         .any(|(_, backup)| backup.pinned.is_some() && !backup.in_store);
+    context.require_own_place(args.consent.yes)?;
     let consent = if last_copies {
         confirm::strong(
             &args.consent,

@@ -18,7 +18,7 @@ use crate::context::Context;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The snapshot is packed, read back and verified before anything is uploaded, and the meta that \
-    makes it a backup is written last. An etcd that is empty, or of another cluster than the store's newest backup, \
+    makes it a backup is written last. An etcd that is empty, or of another cluster than the store's good backups, \
     is refused.\n\nExamples:\n  \
     # Before an upgrade, through the Kubernetes API\n  \
     kubectl etcd-backups take --state s3://kops-state --name k8s.example.com --yes\n\n  \
@@ -29,7 +29,7 @@ pub struct Args {
     /// Do it; without it the plan is only shown
     #[arg(long)]
     yes: bool,
-    /// Take it although the store's newest backup is of another cluster
+    /// Take it although the store's good backups are of another cluster
     #[arg(long)]
     other_lineage: bool,
     #[command(flatten)]
@@ -68,7 +68,7 @@ impl TakeRow {
             hash: taken.map(|taken| taken.hash),
             size_bytes: taken.map(|taken| taken.size),
             db_size_bytes: plan.db_size,
-            lineage: taken.and_then(|taken| taken.lineage.clone()),
+            lineage: taken.and_then(|taken| taken.lineage.uid().map(str::to_owned)),
             way: way.to_owned(),
         }
     }
@@ -117,6 +117,7 @@ impl Row for TakeRow {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     one_etcd_per_endpoint(&args.access, &catalogs)?;
+    context.require_own_place(args.yes)?;
     let consent = confirm::plain(args.yes);
     let mut rows = Vec::new();
     for catalog in &catalogs {
@@ -178,15 +179,15 @@ fn one_etcd_per_endpoint(access: &EtcdAccessArgs, catalogs: &[Catalog]) -> Resul
     Ok(())
 }
 
-/// A store whose newest backup cannot be looked at is no reason not to take another.
+/// A store whose backups cannot be looked at is no reason not to take another.
 async fn expected(taking: Taking<'_>, catalog: &Catalog, context: &Context) -> Option<Expected> {
     match take::expected(taking, catalog).await {
         Ok(expected) => expected,
         Err(error) => {
             let chain = runbook_kit::ui::chain(&error);
-            context
-                .ui
-                .warn(&format!("the newest backup was not compared with this etcd: {chain}"));
+            context.ui.warn(&format!(
+                "the store's backups were not compared with this etcd: {chain}"
+            ));
             None
         }
     }

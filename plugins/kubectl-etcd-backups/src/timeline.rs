@@ -195,14 +195,14 @@ fn draw(catalog: &Catalog, shown: &[&Backup], facts: &[Option<Facts>], now: Time
             size_bytes: backup.data_size,
             complete: backup.complete(),
             gap_seconds: gap,
-            keys: facts.map(|facts| facts.keys),
-            nodes: facts.map(|facts| facts.nodes),
-            lineage: facts.and_then(|facts| facts.lineage.clone()),
+            keys: facts.map(Facts::keys),
+            nodes: facts.map(Facts::nodes),
+            lineage: facts.and_then(|facts| facts.lineage.uid().map(str::to_owned)),
             marks,
             now,
             bar: backup.data_size.map_or(0, |size| bar(size, largest)),
         });
-        lineage = facts.and_then(|facts| facts.lineage.as_deref()).or(lineage);
+        lineage = facts.and_then(|facts| facts.lineage.uid()).or(lineage);
         if backup.complete() {
             before = Some((backup, facts));
         }
@@ -221,9 +221,9 @@ fn marks(
     }
     let mut marks = Vec::new();
     let earlier_size = before.and_then(|(earlier, _)| earlier.data_size);
-    let earlier_keys = before.and_then(|(_, facts)| facts).map(|facts| facts.keys);
+    let earlier_keys = before.and_then(|(_, facts)| facts).map(Facts::keys);
     if fell_by_half(earlier_size, backup.data_size).is_some()
-        || fell_by_half(earlier_keys, facts.map(|facts| facts.keys)).is_some()
+        || fell_by_half(earlier_keys, facts.map(Facts::keys)).is_some()
     {
         marks.push(Mark::Cliff);
     }
@@ -233,8 +233,10 @@ fn marks(
         } else if facts.empty() {
             marks.push(Mark::Empty);
         }
-        let other = |(known, now): (&str, &String)| known != now.as_str();
-        if lineage.zip(facts.lineage.as_ref()).is_some_and(other) {
+        if lineage
+            .zip(facts.lineage.uid())
+            .is_some_and(|(known, now)| known != now)
+        {
             marks.push(Mark::Lineage);
         }
     }

@@ -9,7 +9,7 @@ use runbook_kit::domain::restore::follow::{EtcdSeen, Follow};
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Format};
-use runbook_kit::ui::chain;
+use runbook_kit::ui::{chain, chain_with_hint};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -190,7 +190,7 @@ async fn machines(context: &Context, cluster: &str) -> Result<Masters, String> {
     let (groups, instances) = tokio::time::timeout(AWS_TIMEOUT, asked)
         .await
         .map_err(|_| "no answer in time".to_owned())?
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| chain_with_hint(&error))?;
     let masters: Vec<&Instance> = instances
         .iter()
         .filter(|instance| is_master(&instance.tags, cluster))

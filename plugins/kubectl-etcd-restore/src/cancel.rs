@@ -122,6 +122,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         .map(|(catalog, found)| CommandRow::new(catalog, found, session.now()))
         .collect();
     output::rows(&session.ui, session.format, &rows, "")?;
+    session.require_own_place(args.yes)?;
     let Some(consent) = confirm::plain(args.yes) else {
         session
             .ui

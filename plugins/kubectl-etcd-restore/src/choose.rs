@@ -83,10 +83,7 @@ pub async fn choose<'a>(
             *place = Some(Choice::Fresh);
             continue;
         }
-        let looking = Looking {
-            objects: context.session.objects(),
-            reader: context.session.reader(),
-        };
+        let looking = context.session.looking();
         let named = named(args, etcd);
         if let Some(wanted) = named {
             let wanted = BackupRef {

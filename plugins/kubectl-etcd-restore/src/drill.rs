@@ -132,15 +132,12 @@ async fn choose<'a>(
                 backup: wanted.clone(),
                 at: args.at.clone(),
             };
-            let looking = runbook_kit::backups::choose::Looking {
-                objects: session.objects(),
-                reader: session.reader(),
-            };
+            let looking = session.looking();
             let at = session.moment(wanted.at.as_deref(), "--at")?;
             match runbook_kit::backups::choose::choose(looking, some, &wanted.backup, at).await {
                 Ok(chosen) => {
                     for one in &chosen {
-                        session.tell_rejected(&one.rejected);
+                        session.tell_chosen(one);
                     }
                     found.extend(chosen.iter().map(|one| (one.catalog, one.backup)));
                 }
@@ -296,7 +293,7 @@ fn problems(ours: &Numbers, theirs: SnapshotStatus, tools: &Tools, compared: &Co
     // Older ones hash otherwise, and count the records of all buckets.
     if tools.etcdutl >= EtcdVersion::new(3, 6, 6) {
         differ("keys", ours.keys.to_string(), theirs.total_keys.to_string());
-        differ("hash", format!("{:x}", ours.hash), format!("{:x}", theirs.hash));
+        differ("hash", ours.hash.to_string(), theirs.hash.to_string());
     }
     for (what, keys) in [
         ("not served", &compared.missing),
@@ -334,7 +331,7 @@ fn sheet(one: &Drilled) -> String {
         (
             "Snapshot",
             format!(
-                "revision {}, hash {:x}; etcdutl {}: {:x}",
+                "revision {}, hash {}; etcdutl {}: {}",
                 one.snapshot.revision, one.snapshot.hash, one.tools.etcdutl, one.etcdutl.hash
             ),
         ),

@@ -115,6 +115,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         run::named_by_the_user(context)?;
     }
     let mut catalogs = session.catalogs().await?;
+    session.require_own_place(args.yes)?;
     // Named for one etcd cluster it is no matter of the others.
     if let Some(etcd) = &args.backup.etcd
         && catalogs.iter().any(|catalog| catalog.store.etcd == *etcd)

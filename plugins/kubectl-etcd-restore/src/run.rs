@@ -166,6 +166,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         named_by_the_user(context)?;
     }
     let catalogs = session.catalogs().await?;
+    session.require_own_place(args.consent.yes)?;
     let wish = Wish {
         wanted: &args.wanted,
         fresh: &args.fresh,

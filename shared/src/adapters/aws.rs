@@ -39,9 +39,13 @@ impl From<&AwsArgs> for FleetOptions {
     }
 }
 
+/// Tells a region where nobody names one, if it is known by then.
+pub type KnownRegion = Box<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// [`crate::ports::fleet::Fleet`] on AWS, or on what `AWS_ENDPOINT_URL` names.
 pub struct AwsFleet {
     options: FleetOptions,
+    known_region: KnownRegion,
     clients: OnceCell<Clients>,
 }
 
@@ -53,11 +57,13 @@ struct Clients {
 }
 
 impl AwsFleet {
-    /// Connects to nothing yet.
+    /// Connects to nothing yet. `known_region` is asked when the first request is made, if neither flag, environment nor profile names
+    /// a region: the cluster's spec may tell it.
     #[must_use]
-    pub fn new(options: FleetOptions) -> Self {
+    pub fn new(options: FleetOptions, known_region: KnownRegion) -> Self {
         Self {
             options,
+            known_region,
             clients: OnceCell::new(),
         }
     }
@@ -73,7 +79,7 @@ impl AwsFleet {
             region: self.options.region.as_deref(),
             profile: self.options.profile.as_deref(),
             // A guess would show an empty region, and that looks like a cluster that is gone.
-            otherwise: None,
+            otherwise: (self.known_region)(),
             silence: self.options.silence,
             attempts: ATTEMPTS,
         };

@@ -27,7 +27,7 @@ pub(super) struct Chain<'a> {
     /// `--profile`.
     pub profile: Option<&'a str>,
     /// The region where nobody names one.
-    pub otherwise: Option<&'static str>,
+    pub otherwise: Option<String>,
     /// How long a server may keep silent, where the user said so.
     pub silence: Option<Duration>,
     /// How often a request is tried.
@@ -41,8 +41,8 @@ impl Chain<'_> {
         let mut region = RegionProviderChain::first_try(self.region.map(|region| Region::new(region.to_owned())))
             .or_else(EnvironmentVariableRegionProvider::new())
             .or_else(profile_region(self.profile));
-        if let Some(otherwise) = self.otherwise {
-            region = region.or_else(Region::new(otherwise));
+        if let Some(otherwise) = &self.otherwise {
+            region = region.or_else(Region::new(otherwise.clone()));
         }
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region)

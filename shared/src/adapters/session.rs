@@ -1,5 +1,7 @@
 //! Connects a [`Session`] to the real world.
 
+use std::sync::Arc;
+
 use tokio::sync::OnceCell;
 
 use super::clock;
@@ -37,6 +39,7 @@ pub fn connect(
         ui,
         format,
         cluster: cluster.clone(),
+        lineage: unpack.lineage.clone(),
         settings: Box::new(Files),
         objects: Box::new(Stores::new(options)),
         reader: Box::new(Unpacker::new(UnpackOptions {
@@ -45,6 +48,6 @@ pub fn connect(
         })),
         packer: Box::new(Packer::new(unpack.temp_dir.clone())),
         clock,
-        found: OnceCell::new(),
+        found: Arc::new(OnceCell::new()),
     })
 }

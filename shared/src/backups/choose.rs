@@ -1,20 +1,20 @@
 //! From what the user names to backups: names, beginnings of names, `latest`, `latest-good`.
 
-use std::collections::HashMap;
+mod error;
+mod judge;
+mod pick;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+
+pub use error::ChooseError;
+pub use judge::{Assessed, Judge};
+pub use pick::{Pick, Picked, pick, pick_all};
 
 use super::catalog::{Backup, Catalog};
-use super::examine::{ExamineError, examine};
 use crate::domain::backup_name::BackupName;
 use crate::domain::backup_ref::{self, BackupRef, Matched, Which};
-use crate::domain::goodness::{self, Facts, Rejection};
-use crate::error::Failure;
-use crate::exit::Exit;
+use crate::domain::goodness::{Facts, Rejection, Warning};
 use crate::ports::{ObjectStore, SnapshotReader};
-
-/// How far back the largest backup is looked for that a candidate is compared with: as long as hourly backups are kept.
-const PREDECESSORS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A backup that was chosen.
 #[derive(Clone, Debug)]
@@ -25,6 +25,23 @@ pub struct Chosen<'a> {
     pub backup: &'a Backup,
     /// The younger ones that `latest-good` passed over, newest first, each with its reasons.
     pub rejected: Vec<Rejected>,
+    /// What should be known of it; only where it was judged.
+    pub warnings: Vec<Warning>,
+    /// What it holds; only where it was read to be chosen.
+    pub facts: Option<Facts>,
+}
+
+impl<'a> Chosen<'a> {
+    /// One that was named and not judged.
+    fn named(catalog: &'a Catalog, backup: &'a Backup) -> Self {
+        Self {
+            catalog,
+            backup,
+            rejected: Vec::new(),
+            warnings: Vec::new(),
+            facts: None,
+        }
+    }
 }
 
 /// A backup that is not good.
@@ -46,103 +63,6 @@ impl std::fmt::Display for Rejected {
     }
 }
 
-/// Nothing could be chosen.
-#[derive(Debug, thiserror::Error)]
-pub enum ChooseError {
-    /// `--etcd` or `ETCD=` names none of the cluster's.
-    #[error("there is no etcd cluster `{name}` here, only {}", .known.join(", "))]
-    NoSuchEtcd {
-        /// The name given.
-        name: String,
-        /// Those there are.
-        known: Vec<String>,
-    },
-    /// No backup at all.
-    #[error("no complete backup of etcd {etcd} in {at}")]
-    NoBackups {
-        /// The etcd cluster, or several.
-        etcd: String,
-        /// Where was looked.
-        at: String,
-    },
-    /// None younger than `--at`.
-    #[error("no complete backup of etcd {etcd} not after {at}; the oldest is {oldest}")]
-    NoneBefore {
-        /// The etcd cluster.
-        etcd: String,
-        /// The time given.
-        at: Timestamp,
-        /// The oldest backup.
-        oldest: BackupName,
-    },
-    /// None of this name.
-    #[error("no backup `{text}` of etcd {etcd}")]
-    NotFound {
-        /// What was asked for.
-        text: String,
-        /// The etcd cluster, or several.
-        etcd: String,
-        /// The backups nearest in time.
-        near: Vec<String>,
-    },
-    /// Several begin so.
-    #[error("`{text}` is the beginning of {} backups of etcd {etcd}: {}", names.len(), shortened(names))]
-    Ambiguous {
-        /// What was asked for.
-        text: String,
-        /// The etcd cluster.
-        etcd: String,
-        /// Those that begin so.
-        names: Vec<String>,
-    },
-    /// Not one is good.
-    #[error("no good backup of etcd {etcd}{}", listed(rejected))]
-    NoneGood {
-        /// The etcd cluster.
-        etcd: String,
-        /// All that were looked at, newest first.
-        rejected: Vec<Rejected>,
-    },
-    /// One could not be looked at.
-    #[error(transparent)]
-    Examine(#[from] ExamineError),
-}
-
-impl Failure for ChooseError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::NoSuchEtcd { .. } | Self::Ambiguous { .. } => Exit::Usage,
-            Self::NoBackups { .. } | Self::NoneBefore { .. } | Self::NotFound { .. } => Exit::Failed,
-            Self::NoneGood { .. } => Exit::Found,
-            Self::Examine(error) => error.exit(),
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotFound { near, .. } if !near.is_empty() => Some(format!("near it: {}", near.join(", "))),
-            Self::Ambiguous { .. } => Some("give more of the name".to_owned()),
-            Self::NoneGood { .. } => {
-                Some("look into one by `inspect NAME`; to use it all the same, give its name".to_owned())
-            }
-            Self::NoBackups { .. } => {
-                Some("check --state, --name and --store; `list` shows halves of backups too".to_owned())
-            }
-            Self::Examine(error) => error.hint(),
-            _ => None,
-        }
-    }
-}
-
-fn shortened(names: &[String]) -> String {
-    let shown = names.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > 4 { shown + ", …" } else { shown }
-}
-
-fn listed(rejected: &[Rejected]) -> String {
-    rejected.iter().map(|rejected| format!("\n  {rejected}")).collect()
-}
-
 /// What is needed to look into backups.
 #[derive(Clone, Copy)]
 pub struct Looking<'a> {
@@ -150,6 +70,8 @@ pub struct Looking<'a> {
     pub objects: &'a dyn ObjectStore,
     /// What unpacks and decodes.
     pub reader: &'a dyn SnapshotReader,
+    /// `--lineage`: the beginning of the UID that `latest-good` of `main` is asked for.
+    pub lineage: Option<&'a str>,
 }
 
 /// Finds what the user named, over all catalogs that it is meant for. Every catalog gives at most one backup; at least
@@ -184,11 +106,7 @@ pub async fn choose<'a>(
                             .backups
                             .iter()
                             .find(|backup| backup.name == *name)
-                            .map(|backup| Chosen {
-                                catalog,
-                                backup,
-                                rejected: Vec::new(),
-                            }),
+                            .map(|backup| Chosen::named(catalog, backup)),
                     ),
                     Matched::None => {}
                     Matched::Several(names) => {
@@ -211,11 +129,7 @@ pub async fn choose<'a>(
         Which::Latest => {
             for catalog in &asked {
                 let newest = not_after(catalog, at).next_back();
-                chosen.extend(newest.map(|backup| Chosen {
-                    catalog,
-                    backup,
-                    rejected: Vec::new(),
-                }));
+                chosen.extend(newest.map(|backup| Chosen::named(catalog, backup)));
             }
             if chosen.is_empty() {
                 return Err(nothing(&asked, at));
@@ -238,126 +152,13 @@ pub async fn choose<'a>(
 /// The newest good backup that is not after `at`.
 ///
 /// # Errors
-/// [`ChooseError::NoneGood`] with every rejection, or where a backup could not be looked at.
+/// [`ChooseError::NoneGood`] with every rejection; [`ChooseError::Undecided`]; or where a backup could not be looked at.
 pub async fn latest_good<'a>(
     looking: Looking<'_>,
     catalog: &'a Catalog,
     at: Option<Timestamp>,
 ) -> Result<Chosen<'a>, ChooseError> {
-    let mut judge = Judge {
-        looking,
-        catalog,
-        known: HashMap::new(),
-    };
-    let mut rejected = Vec::new();
-    for backup in catalog
-        .backups
-        .iter()
-        .rev()
-        .filter(|backup| at.is_none_or(|at| backup.name.created() <= at))
-    {
-        let reasons = judge.judge(backup).await?;
-        if reasons.is_empty() {
-            return Ok(Chosen {
-                catalog,
-                backup,
-                rejected,
-            });
-        }
-        rejected.push(Rejected {
-            name: backup.name.clone(),
-            reasons,
-        });
-    }
-    Err(ChooseError::NoneGood {
-        etcd: catalog.store.etcd.clone(),
-        rejected,
-    })
-}
-
-/// Judges backups of one catalog, reading each at most once.
-pub struct Judge<'a> {
-    looking: Looking<'a>,
-    catalog: &'a Catalog,
-    known: HashMap<BackupName, Facts>,
-}
-
-impl<'a> Judge<'a> {
-    /// For one catalog.
-    #[must_use]
-    pub fn new(looking: Looking<'a>, catalog: &'a Catalog) -> Self {
-        Self {
-            looking,
-            catalog,
-            known: HashMap::new(),
-        }
-    }
-
-    /// Takes what is known of a backup already, so that it is not read again.
-    pub fn learn(&mut self, facts: Facts) {
-        self.known.insert(facts.name.clone(), facts);
-    }
-
-    /// Why `backup` is not good; empty when it is.
-    ///
-    /// # Errors
-    /// Where a backup could not be looked at.
-    pub async fn judge(&mut self, backup: &Backup) -> Result<Vec<Rejection>, ExamineError> {
-        if !backup.complete() {
-            return Ok(vec![Rejection::Incomplete]);
-        }
-        let facts = self.facts(backup).await?;
-        let etcd = self.catalog.store.etcd.as_str();
-        if etcd != goodness::MAIN || !facts.problems.is_empty() || facts.empty() {
-            return Ok(goodness::judge(etcd, &facts, None, &[]));
-        }
-        let history = self.history().await?;
-        let mut predecessors = Vec::new();
-        for earlier in predecessors_of(self.catalog, backup) {
-            predecessors.push(self.facts(earlier).await?);
-        }
-        Ok(goodness::judge(
-            etcd,
-            &facts,
-            history.as_ref(),
-            &predecessors.iter().collect::<Vec<_>>(),
-        ))
-    }
-
-    /// The oldest sound backup that has a lineage.
-    async fn history(&mut self) -> Result<Option<Facts>, ExamineError> {
-        for backup in self.catalog.complete() {
-            let facts = self.facts(backup).await?;
-            if facts.problems.is_empty() && !facts.empty() && facts.lineage.is_some() {
-                return Ok(Some(facts));
-            }
-        }
-        Ok(None)
-    }
-
-    async fn facts(&mut self, backup: &Backup) -> Result<Facts, ExamineError> {
-        if let Some(facts) = self.known.get(&backup.name) {
-            return Ok(facts.clone());
-        }
-        let facts = examine(self.looking.objects, self.looking.reader, backup, &|_| {})
-            .await?
-            .facts;
-        self.known.insert(backup.name.clone(), facts.clone());
-        Ok(facts)
-    }
-}
-
-/// What a backup is compared with: the one before it, and the largest of the week before it.
-fn predecessors_of<'a>(catalog: &'a Catalog, backup: &Backup) -> Vec<&'a Backup> {
-    let earlier = || catalog.complete().filter(|other| other.name < backup.name);
-    let week = earlier().filter(|other| backup.name.created().duration_since(other.name.created()) <= PREDECESSORS);
-    let mut found: Vec<&Backup> = earlier()
-        .next_back()
-        .into_iter()
-        .chain(week.max_by_key(|other| other.data_size))
-        .collect();
-    found.dedup_by_key(|backup| backup.name.clone());
-    found
+    Judge::new(looking, catalog).latest_good(at).await
 }
 
 fn not_after(catalog: &Catalog, at: Option<Timestamp>) -> impl DoubleEndedIterator<Item = &Backup> {

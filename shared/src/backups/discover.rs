@@ -1,5 +1,6 @@
 //! Which backup stores does a cluster have: from its spec in the state store, from the folders that are there, or as given.
 
+mod elsewhere;
 mod error;
 mod explicit;
 mod spec_file;
@@ -7,6 +8,7 @@ mod spec_file;
 use futures::StreamExt;
 use jiff::SignedDuration;
 
+pub use elsewhere::{Elsewhere, NotFollowed};
 pub use error::DiscoverError;
 pub use explicit::{ExplicitStore, ExplicitStoreError, explicit};
 
@@ -58,6 +60,8 @@ pub struct Discovered {
     pub spec: Option<ClusterSpec>,
     /// What the user should know: what was assumed, what is odd.
     pub notes: Vec<String>,
+    /// Where the spec names backup stores of another place than the state store's.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 impl Discovered {
@@ -133,8 +137,9 @@ async fn one(store: &dyn ObjectStore, state: &StoreUrl, name: &str) -> Result<Op
                     etcd,
                 ))
             })
-            .collect::<Result<_, DiscoverError>>()?;
+            .collect::<Result<Vec<_>, DiscoverError>>()?;
         return Ok(Some(Discovered {
+            elsewhere: Elsewhere::of(state, &spec, &stores),
             stores,
             spec: Some(spec),
             notes,
@@ -165,6 +170,7 @@ async fn one(store: &dyn ObjectStore, state: &StoreUrl, name: &str) -> Result<Op
         stores: stores.collect(),
         spec: None,
         notes,
+        elsewhere: None,
     }))
 }
 

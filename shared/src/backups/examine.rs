@@ -2,8 +2,7 @@
 
 use crate::domain::backup_meta::BackupMeta;
 use crate::domain::contents::Snapshot;
-use crate::domain::goodness::Facts;
-use crate::domain::kube::key::ObjectKey;
+use crate::domain::goodness::{Evidence, Facts, Lineage};
 use crate::domain::snapshot::Content;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -11,8 +10,6 @@ use crate::ports::{ObjectStore, ReadFailure, ReadSnapshot, SnapshotReader, Store
 
 use super::catalog::Backup;
 
-/// Below it kube-apiserver keeps the Nodes.
-const NODES_PREFIX: &[u8] = b"/registry/minions/";
 /// More than any meta has; what is larger is none.
 const META_LIMIT: u64 = 64 * 1024;
 
@@ -55,6 +52,9 @@ pub enum ExamineError {
         #[source]
         source: ReadFailure,
     },
+    /// The listing that is judged by is another one than the catalog's.
+    #[error("a backup was asked for that is not listed")]
+    NotListed,
 }
 
 impl Failure for ExamineError {
@@ -66,6 +66,7 @@ impl Failure for ExamineError {
         match self {
             Self::Store(error) => Failure::hint(error),
             Self::Read { source, .. } => Failure::hint(source),
+            Self::NotListed => None,
         }
     }
 }
@@ -126,40 +127,38 @@ pub async fn examine(
         name: backup.name.clone(),
         problems,
         revision: 0,
-        keys: 0,
-        nodes: 0,
-        lineage: None,
+        lineage: Lineage::None,
+        evidence: Evidence::default(),
     };
-    if let Some(ReadSnapshot {
-        content: Some(content),
-        db: Some(_),
-        ..
-    }) = &snapshot
+    if let Some(
+        read @ ReadSnapshot {
+            content: Some(content),
+            db: Some(_),
+            ..
+        },
+    ) = &snapshot
     {
         facts.revision = content.revision;
-        facts.keys = content.keys.len() as u64;
-        facts.nodes = nodes(content);
-        facts.lineage = snapshot.as_ref().and_then(lineage);
+        facts.evidence = evidence(content);
+        facts.lineage = lineage(read);
     }
     Ok(Examined { facts, meta, snapshot })
 }
 
 /// The cluster's identity: the UID of namespace `kube-system`.
 #[must_use]
-pub fn lineage(snapshot: &ReadSnapshot) -> Option<String> {
-    let (content, db) = (snapshot.content.as_ref()?, snapshot.db.as_ref()?);
-    Snapshot::new(content, db.as_ref()).lineage().ok().flatten()
+pub fn lineage(snapshot: &ReadSnapshot) -> Lineage {
+    match (&snapshot.content, &snapshot.db) {
+        // What cannot be read at its place is reported as damage by the reader.
+        (Some(content), Some(db)) => Snapshot::new(content, db.as_ref())
+            .identity()
+            .unwrap_or(Lineage::Unknown),
+        _ => Lineage::None,
+    }
 }
 
-/// How many Nodes there are; under another prefix than kube-apiserver's default one every key is looked at.
-fn nodes(content: &Content) -> u64 {
-    let usual = content.below(NODES_PREFIX).len() as u64;
-    if usual > 0 {
-        return usual;
-    }
-    content
-        .keys
-        .iter()
-        .filter(|live| ObjectKey::parse(&live.key).is("nodes"))
-        .count() as u64
+/// What its keys show.
+#[must_use]
+pub fn evidence(content: &Content) -> Evidence {
+    Evidence::of_keys(content.keys.iter().map(|live| live.key.as_slice()))
 }

@@ -5,11 +5,13 @@
 use jiff::Timestamp;
 
 use super::catalog::Catalog;
+use super::choose::{Judge, Looking};
 use super::examine::{self, lineage};
 use crate::confirm::Consent;
 use crate::domain::backup_meta::BackupMeta;
 use crate::domain::backup_name::BackupName;
 use crate::domain::control::ClusterSpec;
+use crate::domain::goodness::{Facts, Lineage, MAIN, Verdict};
 use crate::domain::layout;
 use crate::domain::store_url::StoreUrl;
 use crate::error::Failure;
@@ -66,7 +68,7 @@ pub struct Taken {
     /// The number that `etcdutl snapshot status` prints.
     pub hash: u32,
     /// The UID of namespace `kube-system`.
-    pub lineage: Option<String>,
+    pub lineage: Lineage,
 }
 
 /// A meta of etcd-manager has a hundred bytes.
@@ -95,15 +97,23 @@ pub enum TakeError {
     Empty,
     /// Another cluster's etcd.
     #[error(
-        "this etcd is of another cluster than the store's newest backup {newest}: kube-system is {found} and not {wanted}"
+        "this etcd is of another cluster than the store's backups: kube-system is {found}, and {} in {newest}", .wanted.join(" or ")
     )]
     OtherCluster {
-        /// The store's newest backup.
+        /// A backup of the cluster that the store is of.
         newest: BackupName,
-        /// The etcd's lineage.
+        /// The etcd's UID of `kube-system`, or that there is none.
         found: String,
-        /// The backup's.
-        wanted: String,
+        /// Those of the backups.
+        wanted: Vec<String>,
+    },
+    /// Nothing is left of the cluster that the store's backups are of, or it was never there.
+    #[error(
+        "this etcd holds only what an API server and its controllers create by themselves, and {newest} holds more: a backup of it would be passed over"
+    )]
+    Bare {
+        /// A backup of the cluster that the store is of.
+        newest: BackupName,
     },
     /// The data is there, and the meta that would make it a backup is not.
     #[error("{at} was written and is no backup yet: its meta is missing")]
@@ -131,7 +141,7 @@ impl Failure for TakeError {
         match self {
             Self::Half { .. } | Self::Different { .. } => Exit::FailedAfterChange,
             Self::Store(error) => Failure::exit(error),
-            Self::Empty | Self::OtherCluster { .. } => Exit::Refused,
+            Self::Empty | Self::OtherCluster { .. } | Self::Bare { .. } => Exit::Refused,
             _ => Exit::Failed,
         }
     }
@@ -147,7 +157,7 @@ impl Failure for TakeError {
             Self::ReadBack(error) => Failure::hint(error),
             Self::Damaged(_) => Some("repeat the command, or take it from another member".to_owned()),
             Self::Empty => Some("check --endpoints, --host or --context: is it the right etcd?".to_owned()),
-            Self::OtherCluster { .. } => Some(
+            Self::OtherCluster { .. } | Self::Bare { .. } => Some(
                 "check --endpoints, --host and --context; pass --other-lineage if the store changed hands".to_owned(),
             ),
             Self::Half { .. } | Self::Different { .. } => {
@@ -294,15 +304,8 @@ fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<
         return Err(TakeError::Empty);
     }
     let lineage = lineage(read);
-    match (expected, &lineage) {
-        (Some(expected), Some(found)) if *found != expected.lineage => {
-            return Err(TakeError::OtherCluster {
-                newest: expected.newest.clone(),
-                found: found.clone(),
-                wanted: expected.lineage.clone(),
-            });
-        }
-        _ => {}
+    if let Some(expected) = expected {
+        expected.fits(&lineage, examine::evidence(content).bare())?;
     }
     Ok(Taken {
         size,
@@ -313,26 +316,84 @@ fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<
     })
 }
 
-/// Of which cluster the backups of a store are.
+/// Of which cluster the backups of a store are, by the rule that `latest-good` goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// The backup that says so.
+    /// A backup that says so.
     pub newest: BackupName,
-    /// The UID of namespace `kube-system` in it.
-    pub lineage: String,
+    /// The lineage that lives; two where nobody can know which does.
+    pub lineages: Vec<Lineage>,
+    /// Whether that backup holds nothing but what an API server and its controllers create by themselves.
+    pub bare: bool,
 }
 
-/// Reads the newest backup of a store for its lineage; `None` where there is none, or it cannot tell.
+impl Expected {
+    /// Whether an etcd of this lineage may be backed up here. Where a UID cannot be read, nothing but its being bare speaks against it.
+    fn fits(&self, found: &Lineage, bare: bool) -> Result<(), TakeError> {
+        let all_known = self.lineages.iter().all(|wanted| wanted.uid().is_some());
+        let other = match found {
+            Lineage::Known(_) => all_known && !self.lineages.contains(found),
+            Lineage::Unknown => false,
+            Lineage::None => true,
+        };
+        if other {
+            let shown = |lineage: &Lineage| lineage.uid().unwrap_or_else(|| lineage.short()).to_owned();
+            return Err(TakeError::OtherCluster {
+                newest: self.newest.clone(),
+                found: shown(found),
+                wanted: self.lineages.iter().map(shown).collect(),
+            });
+        }
+        let proven = found.uid().is_some() && self.lineages.contains(found);
+        if bare && !self.bare && !proven {
+            return Err(TakeError::Bare {
+                newest: self.newest.clone(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Asks the backups of a store of which cluster they are; `None` where they do not tell.
 ///
 /// # Errors
-/// Where it cannot be looked at.
+/// Where one cannot be looked at.
 pub async fn expected(taking: Taking<'_>, catalog: &Catalog) -> Result<Option<Expected>, examine::ExamineError> {
-    let Some(newest) = catalog.latest() else {
+    if catalog.store.etcd != MAIN {
         return Ok(None);
+    }
+    let looking = Looking {
+        objects: taking.objects,
+        reader: taking.reader,
+        lineage: None,
     };
-    let read = examine::examine(taking.objects, taking.reader, newest, &|_| {}).await?;
-    Ok(read.facts.lineage.map(|lineage| Expected {
-        newest: newest.name.clone(),
-        lineage,
-    }))
+    let mut judge = Judge::new(looking, catalog);
+    Ok(match judge.verdict().await? {
+        Verdict::Lives { at, .. } => {
+            let backup = catalog.backups.get(at);
+            let facts = backup.and_then(|backup| judge.facts(&backup.name));
+            facts.map(|facts| Expected {
+                newest: facts.name.clone(),
+                lineages: vec![facts.lineage.clone()],
+                bare: facts.bare(),
+            })
+        }
+        Verdict::Undecided { newer, older } => Some(Expected {
+            newest: newer.last,
+            lineages: vec![newer.lineage, older.lineage],
+            bare: false,
+        }),
+        // All are bare: of which cluster the newest is, is all that is known.
+        Verdict::Nothing => catalog
+            .complete()
+            .rev()
+            .filter_map(|backup| judge.facts(&backup.name))
+            .find(|facts| facts.verifies() && facts.lineage != Lineage::None)
+            .map(|facts: &Facts| Expected {
+                newest: facts.name.clone(),
+                lineages: vec![facts.lineage.clone()],
+                bare: true,
+            }),
+        Verdict::NoSuch(_) | Verdict::Several(_) => None,
+    })
 }

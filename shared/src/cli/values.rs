@@ -39,6 +39,18 @@ fn any(text: &str) -> Option<Duration> {
     Duration::try_from(parsed).ok()
 }
 
+/// The beginning of a UID.
+///
+/// # Errors
+/// Where it is none.
+pub fn uid(text: &str) -> Result<String, String> {
+    let valid = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    match valid {
+        true => Ok(text.to_owned()),
+        false => Err("a UID is like ace198d7-0000-4000-8000-000000000000".to_owned()),
+    }
+}
+
 /// Where Kubernetes keeps its keys: with and without the first slash, as kube-apiserver takes it.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ impl Serialize for CheckRow<'_> {
 
 impl Row for CheckRow<'_> {
     fn columns() -> Vec<Column> {
-        vec![column("ETCD"), column("CHECK"), column("RESULT"), column("FINDING")]
+        vec![column("RESULT"), column("ETCD"), column("CHECK"), column("FINDING")]
     }
 
     fn cells(&self) -> Vec<Cell> {
@@ -29,9 +29,9 @@ impl Row for CheckRow<'_> {
             (false, Severity::Block) => (Verdict::Bad, "BLOCK"),
         };
         vec![
+            Cell::verdict(verdict, word),
             Cell::text_or_dash(check.etcd.clone()),
             Cell::text(check.name),
-            Cell::verdict(verdict, word),
             Cell::text(&check.message),
         ]
     }

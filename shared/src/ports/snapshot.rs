@@ -107,11 +107,23 @@ pub enum ReadFailure {
 impl ReadFailure {
     /// What the user can do about it.
     #[must_use]
-    pub const fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::DiskFull { .. } | Self::Temporary { .. } => Some("choose a folder with more room by --temp-dir"),
+            Self::DiskFull { .. } => Some(MORE_ROOM),
+            Self::Temporary { source, .. } => Some(hint_of_folder(source)),
             Self::Store { .. } | Self::Save { .. } | Self::Worker => None,
         }
+    }
+}
+
+const MORE_ROOM: &str = "choose a folder with more room by --temp-dir";
+
+/// What can be done about a folder in which no file can be made or written.
+fn hint_of_folder(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "make that folder, or name one that exists",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "name a folder that you may write to",
+        _ => MORE_ROOM,
     }
 }
 
@@ -177,7 +189,7 @@ impl PackFailure {
                 .get_ref()
                 .and_then(|inner| inner.downcast_ref::<EtcdError>())
                 .and_then(EtcdError::hint),
-            Self::Temporary { .. } => Some("choose a folder with more room by --temp-dir".to_owned()),
+            Self::Temporary { source, .. } => Some(hint_of_folder(source).to_owned()),
         }
     }
 }

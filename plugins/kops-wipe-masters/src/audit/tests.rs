@@ -444,7 +444,7 @@ fn what_the_state_store_lacks_is_mended_without_a_wipe() {
             |etcd| {
                 etcd.state.best.as_mut().unwrap().rejected = vec![Rejected {
                     name: "2026-11-22T15:18:00Z-000001".parse().unwrap(),
-                    reasons: vec![Rejection::NoNodes],
+                    reasons: vec![Rejection::Bare { by_controllers: false }],
                 }];
             },
             Kind::NewestBackupNotGood,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runbook_kit::backups::catalog::{Backup, Catalog};
-use runbook_kit::backups::choose::{Judge, Looking};
+use runbook_kit::backups::choose::Judge;
 use runbook_kit::backups::examine::{self, Examined, examine};
 use runbook_kit::backups::queue::{self, Found};
 use runbook_kit::backups::run_record::{self, Ordered, RunRecord};
@@ -23,7 +23,7 @@ use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::error::AnyFailure;
 use runbook_kit::kops_state;
 use runbook_kit::ports::{StoreError, StoreErrorKind};
-use runbook_kit::ui::chain;
+use runbook_kit::ui::{chain, chain_with_hint};
 
 use crate::choose::{self, Before, Choice, WantedArgs};
 use crate::context::Context;
@@ -272,10 +272,7 @@ async fn of_backup(
     context: &Context,
 ) -> Result<(BackupFacts, Option<String>, Option<Content>), AnyFailure> {
     let session = &context.session;
-    let looking = Looking {
-        objects: session.objects(),
-        reader: session.reader(),
-    };
+    let looking = session.looking();
     let label = format!("verifying {} {}", catalog.store.etcd, backup.name);
     let progress = session.ui.bytes_progress(&label, backup.data_size.unwrap_or_default());
     let examined = examine(looking.objects, looking.reader, backup, &|read| progress.set(read)).await?;
@@ -300,7 +297,7 @@ async fn of_backup(
             name: backup.name.clone(),
             rejections,
             passed_over: passed_over.to_vec(),
-            keys: examined.facts.keys,
+            keys: examined.facts.keys(),
             in_store: backup.in_store && backup.folder == catalog.store.base.join(backup.name.as_str()),
             encrypted_by: encrypted_by(&examined),
         },
@@ -386,7 +383,7 @@ async fn masters(context: &Context, cluster: &str) -> Told<Vec<String>> {
             let running = instances.iter().filter(|instance| is_running_master(instance, cluster));
             Told::Is(running.map(|instance| instance.id.clone()).collect())
         }
-        Err(error) => Told::NotKnown(chain(&error)),
+        Err(error) => Told::NotKnown(chain_with_hint(&error)),
     }
 }
 

@@ -124,7 +124,7 @@ impl Connector {
             region: self.options.region.as_deref(),
             profile: self.options.profile.as_deref(),
             // Any region will do to start.
-            otherwise: Some(FIRST_REGION),
+            otherwise: Some(FIRST_REGION.to_owned()),
             silence: self.options.silence,
             attempts: ATTEMPTS,
         };

@@ -59,6 +59,7 @@ pub async fn explicit(
         stores: Vec::new(),
         spec: None,
         notes: Vec::new(),
+        elsewhere: None,
     };
     let mut last_read: Option<(StoreUrl, String)> = None;
     for wanted in given {

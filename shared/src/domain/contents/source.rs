@@ -3,6 +3,7 @@
 use super::super::kube::key::{KUBE_SYSTEM, ObjectKey};
 use super::super::kube::metadata::ObjectMeta;
 use super::super::kube::value::Value;
+use crate::domain::goodness::Lineage;
 use crate::domain::snapshot::ReadAt;
 use crate::domain::snapshot::{Content, LiveKey, Problem, ValueAt};
 
@@ -42,12 +43,20 @@ impl<'a> Snapshot<'a> {
         .read(self.db)
     }
 
-    /// The UID of namespace `kube-system`, which tells one cluster from another; `None` where there is no such namespace
-    /// (etcd `events`, cilium, an etcd that no API server has used), or its value cannot be decoded.
+    /// The UID of namespace `kube-system`, where it can be read: see [`Snapshot::identity`].
     ///
     /// # Errors
     /// When the database cannot be read there.
     pub fn lineage(&self) -> Result<Option<String>, Problem> {
+        Ok(self.identity()?.uid().map(str::to_owned))
+    }
+
+    /// The UID of namespace `kube-system`, which tells one cluster from another. There is none where there is no such namespace
+    /// (etcd `events`, cilium, an etcd that no API server has used); it is unknown where the namespace's value cannot be decoded.
+    ///
+    /// # Errors
+    /// When the database cannot be read there.
+    pub fn identity(&self) -> Result<Lineage, Problem> {
         let elsewhere = || {
             self.content.keys.iter().find(|live| {
                 let key = ObjectKey::parse(&live.key);
@@ -55,10 +64,11 @@ impl<'a> Snapshot<'a> {
             })
         };
         let Some(live) = self.content.find(KUBE_SYSTEM).or_else(elsewhere) else {
-            return Ok(None);
+            return Ok(Lineage::None);
         };
         let value = self.value(live)?;
         let meta = Value::decode(&value).and_then(|value| ObjectMeta::of_value(&value));
-        Ok(meta.ok().map(|meta| meta.uid).filter(|uid| !uid.is_empty()))
+        let uid = meta.ok().map(|meta| meta.uid).filter(|uid| !uid.is_empty());
+        Ok(uid.map_or(Lineage::Unknown, Lineage::Known))
     }
 }

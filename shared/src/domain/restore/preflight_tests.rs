@@ -86,7 +86,7 @@ fn every_refusal_comes_with_a_cure() {
             backup_of(facts, 0).rejections = vec![Rejection::Empty]
         }),
         ("main backup", |facts| {
-            backup_of(facts, 0).rejections = vec![Rejection::NoNodes]
+            backup_of(facts, 0).rejections = vec![Rejection::Bare { by_controllers: false }]
         }),
         ("main backup", |facts| {
             facts.etcds[0].wanted = Wanted::Nothing(vec!["empty".to_owned()])
@@ -148,7 +148,7 @@ fn every_refusal_comes_with_a_cure() {
 fn a_poor_backup_is_taken_only_when_told_so_and_a_damaged_one_never() {
     let mut facts = facts();
     facts.even_if_poor = true;
-    backup_of(&mut facts, 0).rejections = vec![Rejection::NoNodes];
+    backup_of(&mut facts, 0).rejections = vec![Rejection::Bare { by_controllers: false }];
     assert_eq!(
         (blocked(&facts).len(), warned(&facts)),
         (0, vec!["main backup".to_owned()])
