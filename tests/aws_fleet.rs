@@ -152,7 +152,14 @@ async fn what_shows_whose_account_it_is_and_what_goes_with_an_instance() {
         .iter()
         .map(|device| (device.name.as_str(), device.delete_on_termination))
         .collect();
-    assert_eq!(goes, [("/dev/sda1", Some(true)), ("/dev/xvdu", Some(false)), ("/dev/xvdv", Some(true))]);
+    assert_eq!(
+        goes,
+        [
+            ("/dev/sda1", Some(true)),
+            ("/dev/xvdu", Some(false)),
+            ("/dev/xvdv", Some(true))
+        ]
+    );
     let events = instance.devices[2].volume.clone();
     let volume = fleet.volumes(&[events]).await.unwrap().remove(0);
     let fate = at_termination(&volume, &volume.attachments[0], Some(&instance));
@@ -160,7 +167,10 @@ async fn what_shows_whose_account_it_is_and_what_goes_with_an_instance() {
     let consent = runbook_kit::confirm::plain(true).unwrap();
     fleet.keep_volume(&instance.id, "/dev/xvdv", &consent).await.unwrap();
     let after = fleet.instances_of(A).await.unwrap().remove(0);
-    assert_eq!(at_termination(&volume, &volume.attachments[0], Some(&after)), AtTermination::Stays);
+    assert_eq!(
+        at_termination(&volume, &volume.attachments[0], Some(&after)),
+        AtTermination::Stays
+    );
     // The root volume's is left as it was.
     assert_eq!(after.devices[0].delete_on_termination, Some(true));
 
@@ -168,11 +178,19 @@ async fn what_shows_whose_account_it_is_and_what_goes_with_an_instance() {
     let group = fleet.groups_of(A).await.unwrap().remove(0);
     assert_eq!(group.subnets, std::slice::from_ref(&subnet));
     assert_eq!(group.launch_template, None);
-    let asked = [subnet.clone(), vpc.clone(), "vpc-0123456789abcdef0".into(), "subnet-0123456789abcdef0".into()];
+    let asked = [
+        subnet.clone(),
+        vpc.clone(),
+        "vpc-0123456789abcdef0".into(),
+        "subnet-0123456789abcdef0".into(),
+    ];
     let mut there = vec![subnet, vpc];
     there.sort();
     assert_eq!(fleet.networks(&asked).await.unwrap(), there);
     let group = fleet.groups(&["by-terraform".to_owned()]).await.unwrap().remove(0);
     let template = group.launch_template.unwrap();
-    assert_eq!((template.name.as_str(), template.version.as_str()), ("by-terraform", "1"));
+    assert_eq!(
+        (template.name.as_str(), template.version.as_str()),
+        ("by-terraform", "1")
+    );
 }

@@ -37,7 +37,10 @@ fn vpc_of_the_masters(stand: &Stand) -> String {
 #[test]
 fn the_same_name_in_another_account_is_refused() {
     let stand = small();
-    stand.account.iam("CreateAccountAlias", &[("AccountAlias", "production")]).unwrap();
+    stand
+        .account
+        .iam("CreateAccountAlias", &[("AccountAlias", "production")])
+        .unwrap();
     say(&stand, "networkID: vpc-0123456789abcdef0");
     let before = stand.picture();
     let ended = stand.wipe_yes(&[]).run().unwrap().code(3);
@@ -46,7 +49,12 @@ fn the_same_name_in_another_account_is_refused() {
         .stderr_has("the cluster's spec names vpc-0123456789abcdef0, which account 123456789012 (production) does not have in us-east-1")
         .stderr_has("this is not the cluster of the state store");
     // The audit tells nothing of a cluster that it is not.
-    let _ = stand.wipe(&["audit"]).run().unwrap().code(3).stderr_has("vpc-0123456789abcdef0");
+    let _ = stand
+        .wipe(&["audit"])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("vpc-0123456789abcdef0");
     // A VPC that the account has, and the masters are not in it.
     let other = stand.account.ec2("CreateVpc", &[("CidrBlock", "10.7.0.0/16")]).unwrap();
     let other = other.text_at(&["vpc", "vpcId"]);
@@ -73,7 +81,10 @@ fn where_the_spec_names_no_network_the_account_is_to_be_looked_at() {
     let checks = plan["checks"].as_array().unwrap();
     let network = checks.iter().find(|check| check["name"] == "network").unwrap();
     assert_eq!(network["severity"], "warn");
-    assert!(network["message"].as_str().unwrap().contains("account 123456789012"), "{network}");
+    assert!(
+        network["message"].as_str().unwrap().contains("account 123456789012"),
+        "{network}"
+    );
 }
 
 #[test]
@@ -81,15 +92,15 @@ fn masters_in_none_of_the_specs_zones_are_another_clusters() {
     let stand = small();
     let path = stand.root().join(CLUSTER).join("cluster-completed.spec");
     let text = fs::read_to_string(&path).unwrap();
-    let elsewhere = text.replace("zone: us-east-1a", "zone: us-east-1d").replace("zone: us-east-1b", "zone: us-east-1e");
+    let elsewhere = text
+        .replace("zone: us-east-1a", "zone: us-east-1d")
+        .replace("zone: us-east-1b", "zone: us-east-1e");
     fs::write(&path, elsewhere.replace("zone: us-east-1c", "zone: us-east-1f")).unwrap();
     let before = stand.picture();
-    let _ = stand
-        .wipe_yes(&[])
-        .run()
-        .unwrap()
-        .code(3)
-        .stderr_has("the masters are in us-east-1a, and the cluster's spec says us-east-1d, us-east-1e, us-east-1f");
+    let _ =
+        stand.wipe_yes(&[]).run().unwrap().code(3).stderr_has(
+            "the masters are in us-east-1a, and the cluster's spec says us-east-1d, us-east-1e, us-east-1f",
+        );
     assert_eq!(stand.picture(), before);
 }
 
@@ -105,7 +116,11 @@ fn a_plan_that_is_blocked_exits_with_three_and_names_no_next_step() {
     }
     say(&stand, "networkID: vpc-0123456789abcdef0");
     let blocked = stand.wipe(&[]).run().unwrap().code(3);
-    assert!(!blocked.stdout.contains("Next:") && !blocked.stderr.contains("--yes --plan"), "{}", blocked.stderr);
+    assert!(
+        !blocked.stdout.contains("Next:") && !blocked.stderr.contains("--yes --plan"),
+        "{}",
+        blocked.stderr
+    );
 }
 
 #[test]
@@ -119,12 +134,20 @@ fn with_terraform_the_next_step_is_terraforms_and_each_volume_is_to_be_forgotten
         .stdout_has(&format!("`{}`", forget("main")))
         .stdout_has("--etcd-volumes snapshot-then-delete");
     let ended = stand.wipe_yes(&["-o", "json"]).run().unwrap().success().json();
-    let next: Vec<&str> = ended["nextSteps"].as_array().unwrap().iter().map(|step| step.as_str().unwrap()).collect();
+    let next: Vec<&str> = ended["nextSteps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step.as_str().unwrap())
+        .collect();
     let at = |part: &str| {
         let found = next.iter().position(|step| step.contains(part));
         found.unwrap_or_else(|| panic!("no {part} in {next:?}"))
     };
-    assert!(next.iter().all(|step| !step.contains("update cluster") || step.contains("--target=terraform")));
+    assert!(
+        next.iter()
+            .all(|step| !step.contains("update cluster") || step.contains("--target=terraform"))
+    );
     let order = [
         at("kops update cluster --name super.k8s.local"),
         at(&forget("main")),
@@ -136,6 +159,8 @@ fn with_terraform_the_next_step_is_terraforms_and_each_volume_is_to_be_forgotten
     let back = stand.wipe(&["restore-volumes", "--yes"]).run().unwrap().success();
     let id = &stand.built.etcd_volumes[0].id;
     let _ = back
-        .stdout_has(&format!("terraform import aws_ebs_volume.a-etcd-main-super-k8s-local {id}"))
+        .stdout_has(&format!(
+            "terraform import aws_ebs_volume.a-etcd-main-super-k8s-local {id}"
+        ))
         .stdout_has("terraform apply");
 }

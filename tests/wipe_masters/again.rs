@@ -1,8 +1,8 @@
 //! After a wipe: the same command again, a second generation in quarantine, and what must not be purged.
 
+use harness::KopsCluster;
 use harness::aws::Built;
 use harness::store::CLUSTER;
-use harness::KopsCluster;
 
 use crate::stand::Stand;
 
@@ -73,21 +73,43 @@ fn two_generations_are_kept_apart_and_told_apart() {
     let rebuilt = rebuild(&stand);
     let later = "2026-11-22T19:30:00Z";
     let _ = stand.wipe_yes(&["--again"]).now(later).run().unwrap().success();
-    let runs: Vec<String> = stand.journals().iter().map(|journal| journal["run"].as_str().unwrap().to_owned()).collect();
+    let runs: Vec<String> = stand
+        .journals()
+        .iter()
+        .map(|journal| journal["run"].as_str().unwrap().to_owned())
+        .collect();
     assert_ne!(runs[0], runs[1]);
     let shown = stand.wipe(&["restore-volumes"]).run().unwrap().code(3);
     let _ = shown
         .clone()
         .stdout_has("2 volumes in quarantine were of main/a")
-        .stdout_has(&format!("--run ({} of {later}, {} of 2026-11-22T18:20:00Z)", runs[1], runs[0]))
+        .stdout_has(&format!(
+            "--run ({} of {later}, {} of 2026-11-22T18:20:00Z)",
+            runs[1], runs[0]
+        ))
         .stdout_has(&runs[0])
         .stdout_has("WIPED");
-    let _ = stand.wipe(&["restore-volumes", "--run", "nobody"]).run().unwrap().code(2).stderr_has(&runs[0]);
+    let _ = stand
+        .wipe(&["restore-volumes", "--run", "nobody"])
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has(&runs[0]);
     let _ = stand.wipe(&["restore-volumes", "--run", ""]).run().unwrap().code(2);
     // Old masters' volumes come back, the younger ones stay where they are.
-    let _ = stand.wipe(&["restore-volumes", "--yes", "--run", &runs[0][..12]]).run().unwrap().success();
+    let _ = stand
+        .wipe(&["restore-volumes", "--yes", "--run", &runs[0][..12]])
+        .run()
+        .unwrap()
+        .success();
     for volume in &stand.built.etcd_volumes {
-        assert!(stand.account.volume_tags(&volume.id).unwrap().contains_key("KubernetesCluster"));
+        assert!(
+            stand
+                .account
+                .volume_tags(&volume.id)
+                .unwrap()
+                .contains_key("KubernetesCluster")
+        );
     }
     for volume in &rebuilt.etcd_volumes {
         let tags = stand.account.volume_tags(&volume.id).unwrap();
@@ -97,7 +119,12 @@ fn two_generations_are_kept_apart_and_told_apart() {
     let _ = stand.wipe_yes(&[]).run().unwrap().success();
     let _ = rebuild(&stand);
     let before = stand.picture();
-    let _ = stand.wipe(&PURGE).run().unwrap().code(3).stdout_has("2 volumes in quarantine were of main/a");
+    let _ = stand
+        .wipe(&PURGE)
+        .run()
+        .unwrap()
+        .code(3)
+        .stdout_has("2 volumes in quarantine were of main/a");
     assert_eq!(stand.picture(), before);
     let _ = stand.wipe(&PURGE).args(["--run", &runs[1]]).run().unwrap().success();
     let gone: Vec<&str> = rebuilt.etcd_volumes.iter().map(|volume| volume.id.as_str()).collect();
@@ -125,7 +152,9 @@ fn the_mark_alone_is_no_reason_to_delete_a_volume() {
     let stand = Stand::new();
     let _ = stand.wipe_yes(&[]).run().unwrap().success();
     let mut rebuilt = Built::default();
-    KopsCluster::new(CLUSTER).build_masters(&stand.account, &mut rebuilt).unwrap();
+    KopsCluster::new(CLUSTER)
+        .build_masters(&stand.account, &mut rebuilt)
+        .unwrap();
     let precious = &stand.built.persistent_volumes[1];
     let mark = ("kops-recovery/quarantined", CLUSTER);
     for (tags, why) in [
@@ -145,19 +174,34 @@ fn the_mark_alone_is_no_reason_to_delete_a_volume() {
     // A volume that nothing else is known of, one of another cluster, and one that was another cluster's.
     let made = |tags: &[(&str, &str)]| {
         let volume = [("AvailabilityZone", "us-east-1a"), ("Size", "1")];
-        let id = stand.account.ec2("CreateVolume", &volume).unwrap().text_at(&["volumeId"]);
+        let id = stand
+            .account
+            .ec2("CreateVolume", &volume)
+            .unwrap()
+            .text_at(&["volumeId"]);
         stand.account.tag(&id, tags).unwrap();
         id
     };
     for (tags, why) in [
         (vec![mark], "has the mark of a quarantine and nothing else"),
-        (vec![mark, ("kops-recovery/was/k8s.io/etcd/", "a/a")], "has the mark of a quarantine and nothing else"),
         (
-            vec![mark, ("kubernetes.io/cluster/b.example.com", "owned"), ("kops-recovery/was/k8s.io/etcd/main", "a/a")],
+            vec![mark, ("kops-recovery/was/k8s.io/etcd/", "a/a")],
+            "has the mark of a quarantine and nothing else",
+        ),
+        (
+            vec![
+                mark,
+                ("kubernetes.io/cluster/b.example.com", "owned"),
+                ("kops-recovery/was/k8s.io/etcd/main", "a/a"),
+            ],
             "tag kubernetes.io/cluster/b.example.com is there",
         ),
         (
-            vec![mark, ("kops-recovery/was/KubernetesCluster", "b.example.com"), ("kops-recovery/was/k8s.io/etcd/main", "a/a")],
+            vec![
+                mark,
+                ("kops-recovery/was/KubernetesCluster", "b.example.com"),
+                ("kops-recovery/was/k8s.io/etcd/main", "a/a"),
+            ],
             "tag KubernetesCluster was b.example.com",
         ),
     ] {
@@ -183,7 +227,11 @@ fn a_volume_in_quarantine_that_is_attached_is_neither_brought_back_nor_purged() 
     let stand = Stand::new();
     let _ = stand.wipe_yes(&[]).run().unwrap().success();
     let (volume, node) = (&stand.built.etcd_volumes[0].id, &stand.built.others[0].instance);
-    let attach = [("VolumeId", volume.as_str()), ("InstanceId", node.as_str()), ("Device", "/dev/xvdz")];
+    let attach = [
+        ("VolumeId", volume.as_str()),
+        ("InstanceId", node.as_str()),
+        ("Device", "/dev/xvdz"),
+    ];
     stand.account.ec2("AttachVolume", &attach).unwrap();
     let before = stand.picture();
     let why = format!("volume {volume} is attached to {node}");
@@ -204,7 +252,11 @@ fn a_volume_in_quarantine_that_is_attached_is_neither_brought_back_nor_purged() 
 fn nothing_is_given_tags_of_another_cluster() {
     let stand = small();
     let volume = [("AvailabilityZone", "us-east-1a"), ("Size", "1")];
-    let id = stand.account.ec2("CreateVolume", &volume).unwrap().text_at(&["volumeId"]);
+    let id = stand
+        .account
+        .ec2("CreateVolume", &volume)
+        .unwrap()
+        .text_at(&["volumeId"]);
     let tags = [
         ("kops-recovery/quarantined", CLUSTER),
         ("kops-recovery/was/KubernetesCluster", "b.example.com"),
@@ -230,7 +282,9 @@ fn the_audit_after_a_wipe_knows_of_it_and_names_the_way_back() {
         .stderr_has("the masters were wiped at 2026-11-22T18:20:00Z by ")
         .stdout_has("is in quarantine since the wipe of 2026-11-22T18:20:00Z: its data is there")
         .stdout_has("2 etcd volumes are in quarantine, so no data of theirs is gone")
-        .stdout_has(&format!("kops-wipe-masters restore-volumes --name {CLUSTER} --state file:///"));
+        .stdout_has(&format!(
+            "kops-wipe-masters restore-volumes --name {CLUSTER} --state file:///"
+        ));
 }
 
 /// A journal of a version that knew nothing of today's fields.

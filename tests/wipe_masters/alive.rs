@@ -30,7 +30,12 @@ fn plan(command: Cmd) -> Value {
     let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
     let refuses = |check: &Value| check["ok"] == false && check["severity"] == "block";
     let is_blocked = plan["checks"].as_array().unwrap().iter().any(refuses);
-    assert_eq!(ended.exit_code(), Some(if is_blocked { 3 } else { 0 }), "{}", ended.stderr);
+    assert_eq!(
+        ended.exit_code(),
+        Some(if is_blocked { 3 } else { 0 }),
+        "{}",
+        ended.stderr
+    );
     plan
 }
 

@@ -32,7 +32,10 @@ fn small() -> Stand {
 /// The same with a volume that AWS would delete with its master: so every change there is occurs.
 fn with_a_volume_to_keep() -> Stand {
     let stand = small();
-    stand.account.delete_on_termination(&stand.built.etcd_volumes[0], true).unwrap();
+    stand
+        .account
+        .delete_on_termination(&stand.built.etcd_volumes[0], true)
+        .unwrap();
     stand
 }
 

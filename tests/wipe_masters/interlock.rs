@@ -42,7 +42,12 @@ fn plan(command: Cmd) -> Value {
     let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
     let refuses = |check: &Value| check["ok"] == false && check["severity"] == "block";
     let is_blocked = plan["checks"].as_array().unwrap().iter().any(refuses);
-    assert_eq!(ended.exit_code(), Some(if is_blocked { 3 } else { 0 }), "{}", ended.stderr);
+    assert_eq!(
+        ended.exit_code(),
+        Some(if is_blocked { 3 } else { 0 }),
+        "{}",
+        ended.stderr
+    );
     plan
 }
 
@@ -103,6 +108,23 @@ fn without_backups_of_main_it_refuses_and_without_those_of_events_it_warns() {
     );
     stand.refused(&[], "there is no backup");
     stand.refused(&["--etcd-volumes", "delete"], "there is no backup");
+}
+
+/// What the wipe promises is what the restore does: events come back as they were at main's time, not as the newest there are.
+#[test]
+fn every_etcd_cluster_is_chosen_as_the_restore_chooses_it() {
+    let stand = Stand::new();
+    // An hour later another cluster's events came into the store.
+    let events = "state-store-reseeded/super.k8s.local/backups/etcd/events/2026-11-22T16:26:06Z-000001";
+    let name = events.rsplit('/').next().unwrap();
+    store::copy_folder(
+        &paths::fixture(events),
+        &stand.file(&format!("backups/etcd/events/{name}")),
+    )
+    .unwrap();
+    let plan = plan(stand.wipe(&[]));
+    assert_eq!(plan["backups"][1]["etcd"], "events");
+    assert_eq!(plan["backups"][1]["name"], "2026-11-22T15:20:35Z-000001", "not {name}");
 }
 
 #[test]

@@ -109,7 +109,9 @@ fn kill_after_a_wipe(arguments: &[&str], fault: impl Fn(Victim) -> Fault, check:
                 workers: false,
                 ..KopsCluster::new(CLUSTER)
             };
-            cluster.build_masters(&stand.account, &mut harness::aws::Built::default()).unwrap();
+            cluster
+                .build_masters(&stand.account, &mut harness::aws::Built::default())
+                .unwrap();
         }
     };
     let command = |stand: &Stand, proxy: &Proxy| stand.wipe_through(proxy, arguments);

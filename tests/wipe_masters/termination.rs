@@ -24,7 +24,9 @@ fn would_go(stand: &Stand) -> String {
 
 fn changes(proxy: &Proxy) -> Vec<String> {
     let requests = proxy.requests().into_iter().filter(Recorded::is_change);
-    requests.filter_map(|request| request.action().map(str::to_owned)).collect()
+    requests
+        .filter_map(|request| request.action().map(str::to_owned))
+        .collect()
 }
 
 #[test]
@@ -38,7 +40,13 @@ fn it_is_planned_shown_and_switched_off_before_the_first_deletion() {
             .stdout_has("keep ")
             .stdout_has("DeleteOnTermination is on: AWS would delete it with i-")
             .stdout_has("delete-on-termination");
-        let plan = stand.wipe(&arguments).args(["-o", "json"]).run().unwrap().success().json();
+        let plan = stand
+            .wipe(&arguments)
+            .args(["-o", "json"])
+            .run()
+            .unwrap()
+            .success()
+            .json();
         assert_eq!(plan["keeps"][0]["volume"], volume.as_str());
         assert_eq!(plan["keeps"].as_array().unwrap().len(), 1);
         let digest = plan["digest"].as_str().unwrap();
@@ -55,14 +63,25 @@ fn it_is_planned_shown_and_switched_off_before_the_first_deletion() {
         assert_eq!(changes.iter().filter(|change| *change == KEEP).count(), 1);
         // Read back between the switch and the first deletion.
         let requests = proxy.requests();
-        let at = |action: &str| requests.iter().position(|request| request.action() == Some(action)).unwrap();
+        let at = |action: &str| {
+            requests
+                .iter()
+                .position(|request| request.action() == Some(action))
+                .unwrap()
+        };
         let (kept, deleted) = (at(KEEP), at("DeleteAutoScalingGroup"));
-        let looked = requests[kept..deleted].iter().any(|request| request.action() == Some("DescribeInstances"));
+        let looked = requests[kept..deleted]
+            .iter()
+            .any(|request| request.action() == Some("DescribeInstances"));
         assert!(looked, "it was not looked at again");
         if how == "quarantine" {
             stand.assert_wiped();
         } else {
-            assert_eq!(changes.iter().filter(|change| *change == "CreateSnapshot").count(), 6, "{changes:?}");
+            assert_eq!(
+                changes.iter().filter(|change| *change == "CreateSnapshot").count(),
+                6,
+                "{changes:?}"
+            );
         }
         assert_eq!(stand.rest(), before);
     }
@@ -73,7 +92,10 @@ fn it_is_planned_shown_and_switched_off_before_the_first_deletion() {
 fn without_that_it_would_be_gone() {
     let stand = small();
     let volume = would_go(&stand);
-    let group = [("AutoScalingGroupName", stand.built.masters[0].group.as_str()), ("ForceDelete", "true")];
+    let group = [
+        ("AutoScalingGroupName", stand.built.masters[0].group.as_str()),
+        ("ForceDelete", "true"),
+    ];
     stand.account.scaling("DeleteAutoScalingGroup", &group).unwrap();
     assert!(!stand.picture().has(&volume));
     assert!(stand.picture().has(&stand.built.etcd_volumes[0].id));
@@ -94,7 +116,10 @@ fn where_it_cannot_be_switched_off_nothing_is_deleted() {
         proxy.inject(Rule::always("POST", format!("Action={KEEP}&"), fault.clone()));
         let ended = stand.wipe_yes_through(&proxy, &[]).run().unwrap().code(4);
         let why = format!("{volume} would be deleted with i-");
-        let _ = ended.stderr_has(&why).stderr_has("hint:").stderr_has("repeat the command");
+        let _ = ended
+            .stderr_has(&why)
+            .stderr_has("hint:")
+            .stderr_has("repeat the command");
         assert_eq!(stand.picture(), before, "{fault:?}");
         let changes = changes(&proxy);
         assert!(changes.iter().all(|change| change == KEEP), "{changes:?}");
@@ -140,7 +165,10 @@ fn a_volume_that_vanishes_is_a_failure_and_stays_one_until_it_was_told() {
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert_eq!(ended.status.code(), Some(4), "{said}");
-    assert!(said.contains(&format!("volume {}: lost: it is gone, and was to be kept", lost.id)), "{said}");
+    assert!(
+        said.contains(&format!("volume {}: lost: it is gone, and was to be kept", lost.id)),
+        "{said}"
+    );
     assert!(!said.contains("gone: somebody deleted it"), "{said}");
     // The other one was put away all the same.
     let other = stand.account.volume_tags(&stand.built.etcd_volumes[1].id).unwrap();

@@ -58,7 +58,10 @@ fn the_name_does_it_anything_else_does_not_and_ctrl_c_ends_it() {
         workers: false,
         ..KopsCluster::new(CLUSTER)
     });
-    stand.account.iam("CreateAccountAlias", &[("AccountAlias", "production")]).unwrap();
+    stand
+        .account
+        .iam("CreateAccountAlias", &[("AccountAlias", "production")])
+        .unwrap();
     let before = stand.picture();
     let (code, said) = ended(asked(&stand), b"x.super.k8s.local\n");
     assert_eq!(code, Some(3), "{said}");

@@ -171,7 +171,8 @@ pub async fn apply<R: Record>(
         }
         if failed_looks == 0 {
             let open = |(thing, standing): &&(Thing, Standing)| {
-                !matches!(standing, Standing::Done(_) | Standing::Stuck(_) | Standing::Lost(_)) && !running.given_up.contains_key(thing)
+                !matches!(standing, Standing::Done(_) | Standing::Stuck(_) | Standing::Lost(_))
+                    && !running.given_up.contains_key(thing)
             };
             if !stands.iter().any(|stand| open(&stand)) {
                 return running.end(&stands);
@@ -292,7 +293,8 @@ impl<R: Record> Running<'_, R> {
         for (thing, instance) in unheard {
             let why = format!("AWS took the request, and the volume would still be deleted with {instance}");
             self.record.line(&thing, &format!("given up: {why}"), 0, 0);
-            let cure = "look at DeleteOnTermination of the instance's block devices in the EC2 console, or detach the volume";
+            let cure =
+                "look at DeleteOnTermination of the instance's block devices in the EC2 console, or detach the volume";
             self.given_up.insert(thing, (why, Some(cure.to_owned())));
         }
         stands

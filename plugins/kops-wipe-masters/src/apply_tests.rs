@@ -161,7 +161,10 @@ async fn a_volume_that_hangs_ends_the_wait_with_a_cure() {
 }
 
 fn at(changes: &[String], what: &str) -> Vec<usize> {
-    let found = changes.iter().enumerate().filter(|(_, change)| change.starts_with(what));
+    let found = changes
+        .iter()
+        .enumerate()
+        .filter(|(_, change)| change.starts_with(what));
     found.map(|(at, _)| at).collect()
 }
 
@@ -196,16 +199,24 @@ async fn what_cannot_be_kept_stops_it_before_anything_is_deleted() {
         let keep = "keep_volume /dev/xvdu of i-a";
         match how {
             "denied" => fleet.fail_once(keep, FleetErrorKind::AccessDenied("ec2:ModifyInstanceAttribute".into())),
-            "failing" => (0..9).for_each(|_| fleet.fail_once(keep, FleetErrorKind::Other("IncorrectInstanceState".into()))),
+            "failing" => {
+                (0..9).for_each(|_| fleet.fail_once(keep, FleetErrorKind::Other("IncorrectInstanceState".into())))
+            }
             _ => fleet.turn_deaf(),
         }
         let (ended, lines) = run(&fleet, &before, EtcdVolumes::Quarantine).await;
         let stopped = ended.unwrap_err();
-        assert!(stopped.to_string().contains("vol-a would be deleted with i-a"), "{how}: {stopped}\n{lines:?}");
+        assert!(
+            stopped.to_string().contains("vol-a would be deleted with i-a"),
+            "{how}: {stopped}\n{lines:?}"
+        );
         assert!(stopped.hint().is_some());
         let now = fleet.inventory();
         assert_eq!((now.groups.len(), now.volumes.len()), (2, 2), "{how}");
-        let deletions = fleet.changes().into_iter().filter(|change| !change.starts_with("keep_volume"));
+        let deletions = fleet
+            .changes()
+            .into_iter()
+            .filter(|change| !change.starts_with("keep_volume"));
         assert_eq!(deletions.count(), 0, "{how}");
         assert_eq!(stopped.exit() == Exit::Failed, how == "denied", "{how}");
     }
@@ -231,7 +242,12 @@ async fn a_volume_that_is_gone_is_a_failure_and_the_others_are_put_away() {
     let fleet = MemoryFleet::new(Caller::default(), gone);
     let (ended, _) = run(&fleet, &before, EtcdVolumes::Quarantine).await;
     let stopped = ended.unwrap_err();
-    assert!(stopped.to_string().contains("volume vol-a: it is gone, and was to be kept"), "{stopped}");
+    assert!(
+        stopped
+            .to_string()
+            .contains("volume vol-a: it is gone, and was to be kept"),
+        "{stopped}"
+    );
     assert!(fleet.changes().is_empty(), "{:?}", fleet.changes());
     // Its master is gone along with it, the other one waits to be put away.
     let mut half = before.clone();

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use runbook_kit::backups::wipe_journal::{self, Newest};
 use runbook_kit::backups::aftermath;
+use runbook_kit::backups::wipe_journal::{self, Newest};
 use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::fleet::{CLUSTER_TAG, Caller, Tags, Volume, VolumeState, cluster_key};
 use runbook_kit::domain::shell::ShellCommand;
@@ -110,7 +110,11 @@ pub async fn look(action: &'static str, which: &Which, context: &Context) -> Res
         fleet.volumes_tagged(quarantine::MARK, &cluster),
         look::inventory(fleet, &cluster)
     )?;
-    if let Some(unknown) = which.volumes.iter().find(|id| !volumes.iter().any(|volume| volume.id == **id)) {
+    if let Some(unknown) = which
+        .volumes
+        .iter()
+        .find(|id| !volumes.iter().any(|volume| volume.id == **id))
+    {
         let message = format!("{unknown} is not in quarantine for {cluster}");
         let known: Vec<&str> = volumes.iter().map(|volume| volume.id.as_str()).collect();
         let hint = match known.is_empty() {
@@ -124,7 +128,9 @@ pub async fn look(action: &'static str, which: &Which, context: &Context) -> Res
     now.volumes
         .retain(|chosen| !volumes.iter().any(|held| held.id == chosen.thing.id));
     let wanted = |volume: &Volume| {
-        let of_run = run.as_ref().is_none_or(|run| volume.tags.get(quarantine::RUN_TAG) == Some(run));
+        let of_run = run
+            .as_ref()
+            .is_none_or(|run| volume.tags.get(quarantine::RUN_TAG) == Some(run));
         of_run && (which.volumes.is_empty() || which.volumes.contains(&volume.id))
     };
     let held = volumes
@@ -144,8 +150,14 @@ pub async fn look(action: &'static str, which: &Which, context: &Context) -> Res
 
 /// The id of a run by its beginning.
 fn full_run(run: &str, volumes: &[Volume]) -> Result<String, UsageError> {
-    let runs: BTreeSet<&String> = volumes.iter().filter_map(|volume| volume.tags.get(quarantine::RUN_TAG)).collect();
-    let fits: Vec<&&String> = runs.iter().filter(|known| !run.is_empty() && known.starts_with(run)).collect();
+    let runs: BTreeSet<&String> = volumes
+        .iter()
+        .filter_map(|volume| volume.tags.get(quarantine::RUN_TAG))
+        .collect();
+    let fits: Vec<&&String> = runs
+        .iter()
+        .filter(|known| !run.is_empty() && known.starts_with(run))
+        .collect();
     let exact = fits.iter().find(|known| known.as_str() == run);
     match (exact, fits.as_slice()) {
         (Some(one), _) | (None, [one]) => Ok((**one).clone()),
@@ -156,7 +168,10 @@ fn full_run(run: &str, volumes: &[Volume]) -> Result<String, UsageError> {
                 true => "no volume is in quarantine".to_owned(),
                 false => format!("these are: {}", known.join(", ")),
             };
-            Err(UsageError::new(format!("{what} of the wipes that put volumes away has an id like `{run}`")).hint(hint))
+            Err(UsageError::new(format!(
+                "{what} of the wipes that put volumes away has an id like `{run}`"
+            ))
+            .hint(hint))
         }
     }
 }
@@ -207,7 +222,11 @@ fn contradiction(tags: &Tags, were: &Tags, cluster: &str) -> Option<String> {
 impl Held {
     /// Whether something beside the mark shows that a wipe put it away.
     pub fn is_proven(&self) -> bool {
-        self.in_journal || self.tags.keys().any(|key| key.len() > ETCD_PREFIX.len() && key.starts_with(ETCD_PREFIX))
+        self.in_journal
+            || self
+                .tags
+                .keys()
+                .any(|key| key.len() > ETCD_PREFIX.len() && key.starts_with(ETCD_PREFIX))
     }
 }
 

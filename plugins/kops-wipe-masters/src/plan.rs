@@ -180,8 +180,14 @@ fn of_keep(keep: &PlannedKeep) -> Check {
 
 /// Terraform holds the volumes' tags to its configuration.
 fn of_terraform(signs: &[String], selection: &Selection) -> Check {
-    let names = selection.volumes.iter().filter_map(|chosen| name_of(&chosen.thing.tags));
-    let forget: Vec<String> = terraform::forget(names).iter().map(|command| format!("`{command}`")).collect();
+    let names = selection
+        .volumes
+        .iter()
+        .filter_map(|chosen| name_of(&chosen.thing.tags));
+    let forget: Vec<String> = terraform::forget(names)
+        .iter()
+        .map(|command| format!("`{command}`"))
+        .collect();
     let message = format!(
         "Terraform seems to manage this cluster ({}): its next apply gives volumes in quarantine their tags back, and the new masters would mount them",
         signs.join("; ")
@@ -438,7 +444,11 @@ pub mod tests {
             let plan = planned(&with_a_volume_that_goes(0), mode);
             assert_eq!(plan.keeps.len(), 1);
             assert!(plan.deeds().contains("keep vol-a on i-a"), "{:?}", plan.deeds());
-            assert_ne!(plan.digest, planned(&inventory(), mode).digest, "what is shown is what is done");
+            assert_ne!(
+                plan.digest,
+                planned(&inventory(), mode).digest,
+                "what is shown is what is done"
+            );
             let told = plan.checks.iter().any(|check| check.name == "delete-on-termination");
             assert!(told, "{:?}", plan.checks);
         }
@@ -469,7 +479,11 @@ pub mod tests {
             })
         };
         let quarantine = with(EtcdVolumes::Quarantine);
-        let check = quarantine.checks.iter().find(|check| check.name == "terraform").unwrap();
+        let check = quarantine
+            .checks
+            .iter()
+            .find(|check| check.name == "terraform")
+            .unwrap();
         assert_eq!(check.severity, Severity::Warn);
         let cure = check.cure.as_deref().unwrap();
         for zone in ["a", "b"] {

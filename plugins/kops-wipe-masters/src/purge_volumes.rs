@@ -158,8 +158,9 @@ fn checks(seen: &Seen) -> Vec<Check> {
         .any(|one| one.thing.state == InstanceState::Running);
     if !runs {
         let message = "no master of this cluster runs: until it is back, these volumes are its last resort";
-        checks
-            .push(Check::found("control-plane", Severity::Block, message).cure("rebuild and restore the cluster first"));
+        checks.push(
+            Check::found("control-plane", Severity::Block, message).cure("rebuild and restore the cluster first"),
+        );
     }
     checks
 }

@@ -81,11 +81,18 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 /// New masters mount these volumes; where Terraform manages the cluster it has to know them first, else it makes others.
 fn next_steps(seen: &Seen) -> Vec<String> {
     let runs_of_terraform = |journal: &&Newest| {
-        let signs = journal.entry.plan.get("terraform").and_then(serde_json::Value::as_array);
+        let signs = journal
+            .entry
+            .plan
+            .get("terraform")
+            .and_then(serde_json::Value::as_array);
         signs.is_some_and(|signs| !signs.is_empty())
     };
     if seen.journals.last().filter(runs_of_terraform).is_some() {
-        let named = seen.held.iter().filter_map(|held| Some((held.name.as_deref()?, &held.id)));
+        let named = seen
+            .held
+            .iter()
+            .filter_map(|held| Some((held.name.as_deref()?, &held.id)));
         let import = named.map(|(name, id)| terraform::know_again(name, id));
         let rebuild = terraform::rebuild(&seen.cluster, &seen.state_store);
         return import.chain(rebuild).map(|step| step.to_string()).collect();

@@ -114,7 +114,10 @@ impl Look<'_> {
         };
         let seen = self.seen.instances.get(instance);
         let is_gone = seen.is_none_or(|instance| instance.state == InstanceState::Terminated);
-        let mut on_it = volume.attachments.iter().filter(|attachment| attachment.instance == instance);
+        let mut on_it = volume
+            .attachments
+            .iter()
+            .filter(|attachment| attachment.instance == instance);
         on_it.any(|attachment| !is_gone && at_termination(volume, attachment, seen) != AtTermination::Stays)
     }
 
@@ -313,18 +316,16 @@ impl Look<'_> {
                 })
             }
             EtcdVolumes::Delete => Standing::Do(Deed::DeleteVolume),
-            EtcdVolumes::SnapshotThenDelete => {
-                match self.snapshot_of(&volume.id) {
-                    None => Standing::Do(Deed::Snapshot {
-                        tags: snapshot_tags(volume, cluster, self.run),
-                    }),
-                    Some(snapshot) => match snapshot.state {
-                        SnapshotState::Completed => Standing::Do(Deed::DeleteVolume),
-                        SnapshotState::Pending => Standing::Waiting(format!("snapshot {} is being taken", snapshot.id)),
-                        SnapshotState::Failed => Standing::Stuck(format!("snapshot {} failed", snapshot.id)),
-                    },
-                }
-            }
+            EtcdVolumes::SnapshotThenDelete => match self.snapshot_of(&volume.id) {
+                None => Standing::Do(Deed::Snapshot {
+                    tags: snapshot_tags(volume, cluster, self.run),
+                }),
+                Some(snapshot) => match snapshot.state {
+                    SnapshotState::Completed => Standing::Do(Deed::DeleteVolume),
+                    SnapshotState::Pending => Standing::Waiting(format!("snapshot {} is being taken", snapshot.id)),
+                    SnapshotState::Failed => Standing::Stuck(format!("snapshot {} failed", snapshot.id)),
+                },
+            },
         }
     }
 }
@@ -414,7 +415,9 @@ mod tests {
         assert_eq!(standing(&before, Q, &before, "vol-b on i-b"), keep);
         // Not even the group of the other master.
         for group in [GROUP, "control-plane-b.masters.a.example.com"] {
-            assert!(matches!(standing(&before, Q, &before, group), Standing::Waiting(why) if why.contains("first kept")));
+            assert!(
+                matches!(standing(&before, Q, &before, group), Standing::Waiting(why) if why.contains("first kept"))
+            );
         }
         // A master outside its group is not terminated, either.
         let mut outside = before.clone();
@@ -428,9 +431,15 @@ mod tests {
         let plan = planned(&before, Q);
         let all = standings(&plan, &seen(&before), "run-1", &BTreeSet::from(["vol-b on i-b"]));
         let group = all.iter().find(|(thing, _)| thing.id == GROUP).unwrap();
-        assert!(matches!(&group.1, Standing::Stuck(why) if why.contains("vol-b would be deleted with i-b")), "{group:?}");
+        assert!(
+            matches!(&group.1, Standing::Stuck(why) if why.contains("vol-b would be deleted with i-b")),
+            "{group:?}"
+        );
         // What is deleted for good may go with its instance.
-        assert_eq!(standing(&before, EtcdVolumes::Delete, &before, GROUP), Standing::Do(Deed::DeleteGroup));
+        assert_eq!(
+            standing(&before, EtcdVolumes::Delete, &before, GROUP),
+            Standing::Do(Deed::DeleteGroup)
+        );
     }
 
     #[test]
@@ -447,19 +456,32 @@ mod tests {
         let mut going = inventory();
         going.volumes[0].state = VolumeState::Deleting;
         for now in [&gone, &going] {
-            assert!(matches!(standing(&before, Q, now, "vol-a"), Standing::Lost(why) if why.contains("was to be kept")));
+            assert!(
+                matches!(standing(&before, Q, now, "vol-a"), Standing::Lost(why) if why.contains("was to be kept"))
+            );
             // Whatever took it may take the others.
             assert!(matches!(standing(&before, Q, now, GROUP), Standing::Stuck(why) if why.contains("vol-a")));
             let mode = EtcdVolumes::SnapshotThenDelete;
-            assert!(matches!(standing(&before, mode, now, "vol-a"), Standing::Lost(why) if why.contains("no snapshot")));
+            assert!(
+                matches!(standing(&before, mode, now, "vol-a"), Standing::Lost(why) if why.contains("no snapshot"))
+            );
         }
-        assert_eq!(standing(&before, EtcdVolumes::Delete, &gone, "vol-a"), Standing::Done("deleted"));
-        assert_eq!(standing(&before, EtcdVolumes::Delete, &gone, GROUP), Standing::Do(Deed::DeleteGroup));
+        assert_eq!(
+            standing(&before, EtcdVolumes::Delete, &gone, "vol-a"),
+            Standing::Done("deleted")
+        );
+        assert_eq!(
+            standing(&before, EtcdVolumes::Delete, &gone, GROUP),
+            Standing::Do(Deed::DeleteGroup)
+        );
         // Of the others, what protects them goes on.
         let mut freed = gone.clone();
         freed.volumes[0].attachments.clear();
         freed.volumes[0].state = VolumeState::Available;
-        assert!(matches!(standing(&before, Q, &freed, "vol-b"), Standing::Do(Deed::Quarantine { .. })));
+        assert!(matches!(
+            standing(&before, Q, &freed, "vol-b"),
+            Standing::Do(Deed::Quarantine { .. })
+        ));
     }
 
     #[test]

@@ -238,7 +238,9 @@ async fn carry_out(prepared: Prepared, args: &Args, context: &Context, consent: 
     }
     verify(plan, context).await?;
     for lost in &prepared.lost_volumes {
-        screen.journal.add(&format!("volume {lost} was to be kept, and is gone"));
+        screen
+            .journal
+            .add(&format!("volume {lost} was to be kept, and is gone"));
     }
     screen.journal.add("AWS was asked again: nothing of the plan is left");
     screen.journal.finish().await;
@@ -359,14 +361,21 @@ fn next_steps(prepared: &Prepared) -> Vec<String> {
     } else {
         let mut rebuild = terraform::rebuild(cluster, &state);
         let apply = rebuild.pop();
-        steps.extend(rebuild.iter().map(|step| format!("{step}  # in the folder of the Terraform configuration")));
+        steps.extend(
+            rebuild
+                .iter()
+                .map(|step| format!("{step}  # in the folder of the Terraform configuration")),
+        );
         if plan.etcd_volumes == EtcdVolumes::Quarantine {
             let names = prepared.volume_names.iter().map(String::as_str);
             steps.extend(terraform::forget(names).iter().map(ToString::to_string));
         }
         steps.extend(apply.iter().map(ToString::to_string));
     }
-    let restore = ShellCommand::new("kubectl").args(["etcd-restore", "run"]).args(by).arg("--yes");
+    let restore = ShellCommand::new("kubectl")
+        .args(["etcd-restore", "run"])
+        .args(by)
+        .arg("--yes");
     steps.push(restore.to_string());
     steps
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use runbook_kit::cli::ssh::{SshAddress, SshArgs};
-use runbook_kit::domain::fleet::{Instance, InstanceState, Volume, TaggedRole, role};
+use runbook_kit::domain::fleet::{Instance, InstanceState, TaggedRole, Volume, role};
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::ports::hosts::{Ended, HostError, HostErrorKind, Hosts, Script};
 use std::sync::{Mutex, PoisonError};

@@ -76,11 +76,14 @@ impl Aftermath {
     pub fn of(journals: &[Newest], quarantined: &[Volume]) -> Self {
         let mut by_run: BTreeMap<Option<&String>, Vec<Held>> = BTreeMap::new();
         for volume in quarantined {
-            by_run.entry(volume.tags.get(quarantine::RUN_TAG)).or_default().push(Held {
-                id: volume.id.clone(),
-                members: members_of(volume),
-                zone: volume.zone.clone(),
-            });
+            by_run
+                .entry(volume.tags.get(quarantine::RUN_TAG))
+                .or_default()
+                .push(Held {
+                    id: volume.id.clone(),
+                    members: members_of(volume),
+                    zone: volume.zone.clone(),
+                });
         }
         let generations = by_run.into_iter().map(|(run, mut volumes)| {
             volumes.sort_by(|a, b| a.id.cmp(&b.id));
@@ -177,7 +180,9 @@ mod tests {
         let entry: Entry = serde_json::from_str(&text).unwrap();
         Newest {
             number,
-            at: format!("s3://state/c/backups/recovery/wipe-{number:04}.json").parse().unwrap(),
+            at: format!("s3://state/c/backups/recovery/wipe-{number:04}.json")
+                .parse()
+                .unwrap(),
             entry,
         }
     }
@@ -231,7 +236,10 @@ mod tests {
         assert!(after.held("main/c").is_none() && after.held("events/a").is_none());
         assert_eq!(after.count(), 5);
         let words = after.words();
-        assert!(words[0].starts_with("the masters were wiped at 2026-11-22T18:10:00Z by arn:x"), "{words:?}");
+        assert!(
+            words[0].starts_with("the masters were wiped at 2026-11-22T18:10:00Z by arn:x"),
+            "{words:?}"
+        );
         assert_eq!(
             words[1],
             "2 volumes are in quarantine since the wipe of 2026-11-22T18:00:00Z: vol-3 (main/a), vol-4 (main/b)"
@@ -248,7 +256,9 @@ mod tests {
         let after = Aftermath::of(&[journal(1, "a", "2026-11-22T10:00:00Z", None)], &[]);
         assert_eq!(
             after.words(),
-            ["a wipe that arn:x began at 2026-11-22T10:00:00Z did not come to its end (s3://state/c/backups/recovery/wipe-0001.json)"]
+            [
+                "a wipe that arn:x began at 2026-11-22T10:00:00Z did not come to its end (s3://state/c/backups/recovery/wipe-0001.json)"
+            ]
         );
         let state = "s3://state".parse().unwrap();
         assert!(after.way_back("c", &state).is_none());

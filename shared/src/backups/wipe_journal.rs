@@ -57,7 +57,9 @@ impl Entry {
     /// The volumes that its plan puts into quarantine.
     pub fn put_away(&self) -> impl Iterator<Item = &str> {
         let deeds = self.deeds.iter().filter_map(|deed| deed.split_once(' '));
-        deeds.filter(|(action, _)| *action == QUARANTINE).map(|(_, volume)| volume)
+        deeds
+            .filter(|(action, _)| *action == QUARANTINE)
+            .map(|(_, volume)| volume)
     }
 
     /// Whether it is of this account and region: a state store that moved may have journals of another place.

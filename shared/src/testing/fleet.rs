@@ -211,7 +211,10 @@ impl FleetChange for MemoryFleet {
         }
         let Inventory { instances, volumes, .. } = &mut state.inventory;
         let on_it = instances.iter_mut().filter(|found| found.id == instance);
-        for found in on_it.flat_map(|found| &mut found.devices).filter(|found| found.name == device) {
+        for found in on_it
+            .flat_map(|found| &mut found.devices)
+            .filter(|found| found.name == device)
+        {
             found.delete_on_termination = Some(false);
         }
         let attachments = volumes.iter_mut().flat_map(|volume| &mut volume.attachments);

@@ -190,7 +190,10 @@ fn rebuild(facts: &Facts) -> String {
     let by = match &facts.after.newest {
         Some(newest) => match newest.entry.finished {
             Some(finished) => format!("the masters were wiped at {finished}"),
-            None => format!("a wipe begun at {} took the control plane, and did not come to its end: repeat it first", newest.entry.started),
+            None => format!(
+                "a wipe begun at {} took the control plane, and did not come to its end: repeat it first",
+                newest.entry.started
+            ),
         },
         None => "the control plane is gone already".to_owned(),
     };
@@ -201,7 +204,9 @@ fn rebuild(facts: &Facts) -> String {
         1 => "1 etcd volume is in quarantine".to_owned(),
         several => format!("{several} etcd volumes are in quarantine"),
     };
-    format!("{by}, and {held}, so no data of theirs is gone: {NEXT}; `{back}` takes the wipe of the volumes back instead")
+    format!(
+        "{by}, and {held}, so no data of theirs is gone: {NEXT}; `{back}` takes the wipe of the volumes back instead"
+    )
 }
 
 /// `etcd main keeps its quorum (2 of 3 members are mounted)`.

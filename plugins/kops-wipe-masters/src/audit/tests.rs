@@ -112,6 +112,8 @@ fn etcd(name: &str) -> Etcd {
                 size_bytes: 7,
                 etcd_version: "3.5.35".to_owned(),
                 rejected: Vec::new(),
+                warnings: Vec::new(),
+                note: None,
                 pin: Ok(None),
             }),
             control: Control {
@@ -614,24 +616,35 @@ fn wiped() -> Aftermath {
 #[test]
 fn after_our_own_wipe_no_data_is_called_gone() {
     let gone = facts(&Inventory::default());
-    let lost = findings(&gone).into_iter().filter(|found| found.causes.contains("data is gone"));
+    let lost = findings(&gone)
+        .into_iter()
+        .filter(|found| found.causes.contains("data is gone"));
     assert_eq!(lost.count(), 6, "without a quarantine it is");
-    let facts = Facts {
-        after: wiped(),
-        ..gone
-    };
+    let facts = Facts { after: wiped(), ..gone };
     let found = findings(&facts);
-    let missing: Vec<&Finding> = found.iter().filter(|found| found.finding == Kind::MemberMissing).collect();
+    let missing: Vec<&Finding> = found
+        .iter()
+        .filter(|found| found.finding == Kind::MemberMissing)
+        .collect();
     assert_eq!(missing.len(), 6);
     for found in missing {
         assert!(!found.causes.contains("data is gone"), "{found:?}");
-        assert!(found.causes.contains("is in quarantine since the wipe of 2026-11-22T15:13:00Z"), "{found:?}");
-        assert_eq!(found.command, format!("kops-wipe-masters restore-volumes --name {C} --state s3://state"));
+        assert!(
+            found
+                .causes
+                .contains("is in quarantine since the wipe of 2026-11-22T15:13:00Z"),
+            "{found:?}"
+        );
+        assert_eq!(
+            found.command,
+            format!("kops-wipe-masters restore-volumes --name {C} --state s3://state")
+        );
     }
     let cure = smallest(&facts, &found);
     assert_eq!(cure.cure, Cure::Rebuild);
     assert!(
-        cure.why.contains("6 etcd volumes are in quarantine, so no data of theirs is gone"),
+        cure.why
+            .contains("6 etcd volumes are in quarantine, so no data of theirs is gone"),
         "{}",
         cure.why
     );
@@ -648,5 +661,10 @@ fn with_new_masters_there_the_way_back_is_not_the_next_thing() {
     };
     let found = findings(&facts);
     let missing = found.iter().find(|found| found.finding == Kind::MemberMissing).unwrap();
-    assert!(missing.command.starts_with("go on with the restore; or, after the masters"), "{missing:?}");
+    assert!(
+        missing
+            .command
+            .starts_with("go on with the restore; or, after the masters"),
+        "{missing:?}"
+    );
 }

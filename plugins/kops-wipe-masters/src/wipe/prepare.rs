@@ -84,7 +84,12 @@ pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepa
     };
     let journals = wipe_journal::folder(&state, name);
     let before = wipe_journal::newest(session.objects(), &journals).await?;
-    let mut volume_names: Vec<String> = selection.volumes.iter().filter_map(|chosen| name_of(&chosen.thing.tags)).map(str::to_owned).collect();
+    let mut volume_names: Vec<String> = selection
+        .volumes
+        .iter()
+        .filter_map(|chosen| name_of(&chosen.thing.tags))
+        .map(str::to_owned)
+        .collect();
     let mut rest = Rest::default();
     if selection.is_empty() {
         let quarantined = aftermath::quarantined(fleet, name).await?;
@@ -111,7 +116,10 @@ pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepa
     checks.extend(wiped_already(&all, args.again, &caller, &selection));
     let lost_volumes = lost_volumes(context, &all, &caller).await?;
     if !lost_volumes.is_empty() {
-        let message = format!("the wipe that did not come to its end was to keep {}, and they are gone", lost_volumes.join(", "));
+        let message = format!(
+            "the wipe that did not come to its end was to keep {}, and they are gone",
+            lost_volumes.join(", ")
+        );
         checks.push(Check::found("lost-volumes", Severity::Warn, message));
     }
     let (mut pins, mut lost, mut backups) = (Vec::new(), None, Vec::new());
@@ -162,8 +170,15 @@ fn wiped_already(journals: &[Newest], again: bool, caller: &Caller, selection: &
         Some(launched) => format!("{} ({launched})", chosen.thing.id),
         None => chosen.thing.id.clone(),
     });
-    let groups = selection.groups.iter().map(|chosen| format!("group {}", chosen.thing.name));
-    let volumes = selection.volumes.iter().filter(is_new).map(|chosen| chosen.thing.id.clone());
+    let groups = selection
+        .groups
+        .iter()
+        .map(|chosen| format!("group {}", chosen.thing.name));
+    let volumes = selection
+        .volumes
+        .iter()
+        .filter(is_new)
+        .map(|chosen| chosen.thing.id.clone());
     let instances: Vec<String> = instances.collect();
     let others: Vec<String> = groups.chain(volumes).collect();
     if instances.is_empty() && others.is_empty() {
@@ -176,23 +191,20 @@ fn wiped_already(journals: &[Newest], again: bool, caller: &Caller, selection: &
     let message = format!("already wiped at {finished}; {new}");
     Some(match again {
         true => Check::found(NAME, Severity::Warn, message),
-        false => Check::found(NAME, Severity::Block, message).cure(
-            "go on with the restore; --again wipes these masters, too, and asks for the cluster's name",
-        ),
+        false => Check::found(NAME, Severity::Block, message)
+            .cure("go on with the restore; --again wipes these masters, too, and asks for the cluster's name"),
     })
 }
 
 /// What a run that did not come to its end was to put into quarantine, and what is no more.
-async fn lost_volumes(
-    context: &Context,
-    journals: &[Newest],
-    caller: &Caller,
-) -> Result<Vec<String>, AnyFailure> {
+async fn lost_volumes(context: &Context, journals: &[Newest], caller: &Caller) -> Result<Vec<String>, AnyFailure> {
     let is_open = |before: &&Newest| !before.is_finished() && before.entry.is_of(&caller.account, &caller.region);
     let Some(before) = journals.last().filter(is_open) else {
         return Ok(Vec::new());
     };
-    let of_it = journals.iter().filter(|journal| journal.entry.first == before.entry.first);
+    let of_it = journals
+        .iter()
+        .filter(|journal| journal.entry.first == before.entry.first);
     let kept: BTreeSet<String> = of_it
         .flat_map(|journal| journal.entry.put_away())
         .map(str::to_owned)

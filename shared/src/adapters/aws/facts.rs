@@ -38,7 +38,12 @@ pub(super) fn group(found: scaling::AutoScalingGroup) -> Group {
 
 /// Its own, or the one of its policy for mixed instances.
 fn launch_template(found: &scaling::AutoScalingGroup) -> Option<LaunchTemplate> {
-    let mixed = || found.mixed_instances_policy()?.launch_template()?.launch_template_specification();
+    let mixed = || {
+        found
+            .mixed_instances_policy()?
+            .launch_template()?
+            .launch_template_specification()
+    };
     let template = found.launch_template().or_else(mixed)?;
     Some(LaunchTemplate {
         name: text(template.launch_template_name()),

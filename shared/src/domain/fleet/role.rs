@@ -65,7 +65,11 @@ pub enum Mastery {
 /// Whether it is a master of this cluster.
 #[must_use]
 pub fn mastery(tags: &Tags, cluster: &str) -> Mastery {
-    let is_tagged = || MASTERS.iter().any(|role| tags.contains_key(&format!("{ROLE_PREFIX}{role}")));
+    let is_tagged = || {
+        MASTERS
+            .iter()
+            .any(|role| tags.contains_key(&format!("{ROLE_PREFIX}{role}")))
+    };
     match (owner(tags, cluster), role(tags)) {
         (Owner::NotOurs, _) | (_, TaggedRole::Other(_) | TaggedRole::None) => Mastery::No,
         (Owner::Ours, TaggedRole::Master(_)) => Mastery::Yes,
@@ -118,7 +122,9 @@ mod tests {
     const C: &str = "a.example.com";
 
     fn tags(pairs: &[(&str, &str)]) -> Tags {
-        let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let pairs = pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         pairs.collect()
     }
 
@@ -142,9 +148,15 @@ mod tests {
             // Two roles that exclude each other.
             (&[OURS, NEW, ("k8s.io/role/node", "1")], Mastery::Unclear),
             // Another's too, or shared.
-            (&[OURS, NEW, ("kubernetes.io/cluster/b.example.com", "owned")], Mastery::Unclear),
+            (
+                &[OURS, NEW, ("kubernetes.io/cluster/b.example.com", "owned")],
+                Mastery::Unclear,
+            ),
             (&[("KubernetesCluster", "b.example.com"), OWNED, NEW], Mastery::Unclear),
-            (&[("kubernetes.io/cluster/a.example.com", "shared"), NEW], Mastery::Unclear),
+            (
+                &[("kubernetes.io/cluster/a.example.com", "shared"), NEW],
+                Mastery::Unclear,
+            ),
             (&[OURS, ("k8s.io/role/node", "1")], Mastery::No),
             (&[OURS, ("k8s.io/role/apiserver", "1")], Mastery::No),
             (&[OURS, ("k8s.io/role/etcd", "1")], Mastery::No),

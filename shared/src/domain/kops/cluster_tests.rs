@@ -246,7 +246,10 @@ spec:
   target: {terraform: {}}
 ";
     let spec = ClusterSpec::parse(newer.as_bytes()).unwrap();
-    assert_eq!((spec.network_id.as_deref(), spec.has_all_subnet_ids), (Some("vpc-1"), true));
+    assert_eq!(
+        (spec.network_id.as_deref(), spec.has_all_subnet_ids),
+        (Some("vpc-1"), true)
+    );
     assert!(spec.for_terraform);
     let own = ClusterSpec::parse(COMPLETED).unwrap();
     assert_eq!((own.network_id, own.subnet_ids.len()), (None, 0));

@@ -118,8 +118,14 @@ mod tests {
                 "us-test-1a.etcd-main.minimal.example.com",
                 "aws_ebs_volume.us-test-1a-etcd-main-minimal-example-com",
             ),
-            ("a.etcd-events.super.k8s.local", "aws_ebs_volume.a-etcd-events-super-k8s-local"),
-            ("1.etcd-events.foo.example.com", "aws_ebs_volume.ebs-1-etcd-events-foo-example-com"),
+            (
+                "a.etcd-events.super.k8s.local",
+                "aws_ebs_volume.a-etcd-events-super-k8s-local",
+            ),
+            (
+                "1.etcd-events.foo.example.com",
+                "aws_ebs_volume.ebs-1-etcd-events-foo-example-com",
+            ),
         ] {
             assert_eq!(volume_address(name), address);
         }
@@ -141,7 +147,10 @@ mod tests {
             commands[0].to_string(),
             "terraform state rm 'aws_ebs_volume.a$(reboot)-etcd-main-x;y'"
         );
-        let next: Vec<String> = rebuild("a.example.com", "s3://state").iter().map(ToString::to_string).collect();
+        let next: Vec<String> = rebuild("a.example.com", "s3://state")
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(
             next,
             [

@@ -71,7 +71,10 @@ pub fn place(spec: &ClusterSpec, caller: &Caller, selection: &Selection, existin
         None => format!("account {}", caller.account),
     };
     let mut wrong: Vec<String> = Vec::new();
-    let missing: Vec<String> = named_networks(spec).into_iter().filter(|id| !existing.contains(id)).collect();
+    let missing: Vec<String> = named_networks(spec)
+        .into_iter()
+        .filter(|id| !existing.contains(id))
+        .collect();
     if !missing.is_empty() {
         wrong.push(format!(
             "the cluster's spec names {}, which {account} does not have in {}",
@@ -83,7 +86,9 @@ pub fn place(spec: &ClusterSpec, caller: &Caller, selection: &Selection, existin
     if let Some(network) = &spec.network_id {
         let elsewhere = |vpc: &&String| *vpc != network;
         for (id, vpc) in instances().filter_map(|one| Some((&one.id, one.vpc.as_ref().filter(elsewhere)?))) {
-            wrong.push(format!("instance {id} is in {vpc}, and the cluster's spec says {network}"));
+            wrong.push(format!(
+                "instance {id} is in {vpc}, and the cluster's spec says {network}"
+            ));
         }
     }
     if spec.has_all_subnet_ids {
@@ -131,12 +136,14 @@ fn zones(spec: &ClusterSpec, selection: &Selection) -> Vec<Check> {
     let (zones, spec) = (foreign.join(", "), spec.zones.join(", "));
     match known.is_empty() {
         true => {
-            let message = format!("the masters are in {zones}, and the cluster's spec says {spec}: they are another cluster's");
+            let message =
+                format!("the masters are in {zones}, and the cluster's spec says {spec}: they are another cluster's");
             let cure = "use the state store and the credentials of one and the same cluster";
             vec![Check::found(NAME, Severity::Block, message).cure(cure)]
         }
         false => {
-            let message = format!("masters or etcd volumes are in {zones}, which the cluster's spec does not have ({spec})");
+            let message =
+                format!("masters or etcd volumes are in {zones}, which the cluster's spec does not have ({spec})");
             vec![Check::found(NAME, Severity::Warn, message)]
         }
     }

@@ -3,7 +3,9 @@ use crate::domain::fleet::{Group, Instance, Volume};
 use crate::domain::wipe::Chosen;
 
 fn spec(more: &str) -> ClusterSpec {
-    let text = format!("apiVersion: kops.k8s.io/v1alpha2\nkind: Cluster\nmetadata: {{name: a.example.com}}\nspec: {{{more}}}\n");
+    let text = format!(
+        "apiVersion: kops.k8s.io/v1alpha2\nkind: Cluster\nmetadata: {{name: a.example.com}}\nspec: {{{more}}}\n"
+    );
     ClusterSpec::parse(text.as_bytes()).unwrap()
 }
 
@@ -73,17 +75,36 @@ fn a_contradiction_refuses_and_silence_warns() {
         (&some, here, both, &["network/ok"]),
         // The account has no such VPC, or the masters are in another one.
         (&vpc, here, &[], &["network/Block"]),
-        (&vpc, ("vpc-2", "subnet-1", "us-east-1a"), &["vpc-1"], &["network/Block"]),
+        (
+            &vpc,
+            ("vpc-2", "subnet-1", "us-east-1a"),
+            &["vpc-1"],
+            &["network/Block"],
+        ),
         (&subnets, here, &["vpc-1"], &["network/Block"]),
         (&subnets, ("vpc-1", "subnet-2", "us-east-1a"), both, &["network/Block"]),
         // Not every subnet has an id: another one may be that of the masters.
         (&some, ("vpc-1", "subnet-2", "us-east-1a"), both, &["network/ok"]),
         // Zones.
-        (&own, ("vpc-1", "subnet-1", "us-east-1f"), &[], &["zones/Block", "network/Warn"]),
-        (&vpc, ("vpc-1", "subnet-1", "us-east-1f"), &["vpc-1"], &["zones/Block", "network/ok"]),
+        (
+            &own,
+            ("vpc-1", "subnet-1", "us-east-1f"),
+            &[],
+            &["zones/Block", "network/Warn"],
+        ),
+        (
+            &vpc,
+            ("vpc-1", "subnet-1", "us-east-1f"),
+            &["vpc-1"],
+            &["zones/Block", "network/ok"],
+        ),
     ] {
         let selection = selection(network, subnet, zone);
-        assert_eq!(found(&spec(says), &selection, has), wanted, "{says}: {network} {subnet} {zone} {has:?}");
+        assert_eq!(
+            found(&spec(says), &selection, has),
+            wanted,
+            "{says}: {network} {subnet} {zone} {has:?}"
+        );
     }
 }
 

@@ -256,7 +256,10 @@ impl AwsAccount {
         let parameters = [
             ("InstanceId", volume.instance.as_str()),
             ("BlockDeviceMapping.1.DeviceName", device(&volume.etcd)),
-            ("BlockDeviceMapping.1.Ebs.DeleteOnTermination", if on { "true" } else { "false" }),
+            (
+                "BlockDeviceMapping.1.Ebs.DeleteOnTermination",
+                if on { "true" } else { "false" },
+            ),
         ];
         self.ec2("ModifyInstanceAttribute", &parameters).map(drop)
     }
