@@ -145,7 +145,7 @@ async fn what_shows_whose_account_it_is_and_what_goes_with_an_instance() {
         account.scaling("CreateAutoScalingGroup", &group).unwrap();
         return again("what_shows_whose_account_it_is_and_what_goes_with_an_instance", &moto);
     }
-    let fleet = AwsFleet::new(FleetOptions::default());
+    let fleet = AwsFleet::new(FleetOptions::default(), Box::new(|| None));
     let instance = fleet.instances_of(A).await.unwrap().remove(0);
     let goes: Vec<(&str, Option<bool>)> = instance
         .devices

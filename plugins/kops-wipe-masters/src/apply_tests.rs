@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use runbook_kit::confirm;
 use runbook_kit::domain::fleet::{Caller, Inventory, VolumeState};
 use runbook_kit::domain::wipe::quarantine;
@@ -259,4 +260,76 @@ async fn a_volume_that_is_gone_is_a_failure_and_the_others_are_put_away() {
     let fleet = MemoryFleet::new(Caller::default(), half);
     let (ended, _) = run(&fleet, &before, EtcdVolumes::Quarantine).await;
     assert!(ended.is_err());
+}
+
+/// What AWS says of a volume and its instance: `DeleteOnTermination`.
+fn said() -> impl Strategy<Value = Option<bool>> {
+    prop_oneof![Just(None), Just(Some(false)), Just(Some(true))]
+}
+
+/// A request that fails so many times, and how.
+fn failures() -> impl Strategy<Value = Vec<(String, FleetErrorKind, usize)>> {
+    let requests = [
+        "keep_volume /dev/xvdu of i-a",
+        "keep_volume /dev/xvdu of i-b",
+        "delete_group control-plane-a.masters.a.example.com",
+        "delete_group control-plane-b.masters.a.example.com",
+        "tag vol-a",
+        "untag vol-b",
+        "snapshot vol-a",
+        "delete_volume vol-b",
+    ];
+    let kinds = prop_oneof![
+        Just(FleetErrorKind::Throttled),
+        Just(FleetErrorKind::AccessDenied("no".to_owned())),
+        Just(FleetErrorKind::ExpiredCredentials),
+        Just(FleetErrorKind::Other("IncorrectInstanceState".to_owned())),
+    ];
+    let one = (prop::sample::select(requests.to_vec()), kinds, 1_usize..7);
+    prop::collection::vec(one.prop_map(|(request, kind, times)| (request.to_owned(), kind, times)), 0..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    /// Whatever AWS says of its volumes, whatever fails, and whether or not it does what it was asked: no volume that is to be kept is ever
+    /// gone, and none of those that are to be deleted is gone without its snapshot.
+    #[test]
+    fn no_volume_is_ever_lost(
+        of_volumes in prop::array::uniform2(said()),
+        of_instances in prop::array::uniform2(said()),
+        failures in failures(),
+        deaf in any::<bool>(),
+        snapshots in any::<bool>(),
+    ) {
+        let mode = if snapshots { EtcdVolumes::SnapshotThenDelete } else { EtcdVolumes::Quarantine };
+        let mut before = inventory();
+        for zone in 0..2 {
+            before.volumes[zone].attachments[0].delete_on_termination = of_volumes[zone];
+            before.instances[zone].devices[0].delete_on_termination = of_instances[zone];
+        }
+        let fleet = MemoryFleet::new(Caller::default(), before.clone());
+        for (request, kind, times) in &failures {
+            (0..*times).for_each(|_| fleet.fail_once(request, kind.clone()));
+        }
+        if deaf {
+            fleet.turn_deaf();
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let ended = runtime.block_on(run(&fleet, &before, mode)).0;
+        let there = fleet.inventory();
+        let ids = ["vol-a".to_owned(), "vol-b".to_owned()];
+        let taken = runtime.block_on(runbook_kit::ports::fleet::Fleet::snapshots_of(&fleet, &ids)).unwrap();
+        for id in &ids {
+            let is_there = there.volumes.iter().any(|volume| &volume.id == id);
+            let has_snapshot = snapshots && taken.iter().any(|snapshot| &snapshot.volume == id);
+            prop_assert!(is_there || has_snapshot, "{id} is gone: {:?}", fleet.changes());
+        }
+        // Where a volume would still go with its instance, nothing was deleted.
+        let would_go = (0..2).any(|zone| of_volumes[zone] == Some(true) || of_instances[zone] == Some(true));
+        if deaf && would_go {
+            prop_assert!(ended.is_err());
+            prop_assert_eq!((there.groups.len(), there.volumes.len()), (2, 2));
+        }
+    }
 }
