@@ -13,6 +13,7 @@
 //! - [`backups`], [`masterleases`]: use cases over ports that several plugins need: discover, list, choose, verify.
 //! - [`kops_state`]: what else kops keeps of a cluster in its state store: instance groups, etcd-manager's manifests.
 //! - [`session`]: what subcommands of every plugin work with.
+//! - [`patience`]: says what is waited for while a store keeps silent.
 //! - [`cli`], [`output`], [`ui`], [`confirm`], [`error`], [`exit`]: how every plugin talks.
 
 pub mod adapters;
@@ -27,6 +28,7 @@ pub mod kops_state;
 pub mod manual;
 pub mod masterleases;
 pub mod output;
+pub mod patience;
 pub mod ports;
 pub mod session;
 #[cfg(any(test, feature = "testing"))]

@@ -173,6 +173,25 @@ impl Session {
         Ok(catalog::read(self.objects(), &stores, self.now()).await?)
     }
 
+    /// The etcd clusters of the same cluster that `--etcd` leaves out, each as far as its store can be read. An etcd that is left out may
+    /// be what the API waits for.
+    ///
+    /// # Errors
+    /// Where nothing is named, or the state store refuses.
+    pub async fn left_out(&self) -> Result<Vec<(EtcdStore, Result<Catalog, String>)>, AnyFailure> {
+        let stores = self.discover().await?.stores;
+        let left_out: Vec<EtcdStore> = stores.into_iter().filter(|store| !self.is_asked(&store.etcd)).collect();
+        let read = left_out.into_iter().map(|store| async move {
+            let read = catalog::read(self.objects(), std::slice::from_ref(&store), self.now()).await;
+            let found = match read {
+                Ok(mut catalogs) => catalogs.pop().ok_or_else(|| "it has no store".to_owned()),
+                Err(error) => Err(chain(&error)),
+            };
+            (store, found)
+        });
+        Ok(futures::future::join_all(read).await)
+    }
+
     /// The same for every cluster of the state store. One that fails does not hide the others.
     ///
     /// # Errors

@@ -52,7 +52,7 @@ fn from_a_dead_etcd_to_one_that_serves_it_names_the_next_command() {
 fn a_run_that_was_left_is_what_comes_next() {
     let stand = Stand::new(RESTORED);
     stand
-        .seeing("run --etcd main --yes --take-timeout 1s")
+        .seeing("run --etcd main --yes --take-timeout 1s --leave-queued")
         .run()
         .unwrap()
         .code(4);

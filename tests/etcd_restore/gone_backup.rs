@@ -88,7 +88,7 @@ fn a_loop_over_a_backup_that_went_ends_when_the_same_run_is_repeated() {
 #[test]
 fn one_that_was_restored_and_went_is_not_restored_again_nor_another_in_its_place() {
     for named in ["", "--backup main=2026-11-22T15:20"] {
-        let stand = Stand::new(RESTORED);
+        let stand = Stand::with_masters(RESTORED);
         let manager = stand.start("main");
         manager.hold(HoldAt::BeforeServing);
         killed(&stand, || stand.queued("main").is_empty() && count(&manager) == 1);
@@ -103,7 +103,7 @@ fn one_that_was_restored_and_went_is_not_restored_again_nor_another_in_its_place
             .unwrap()
             .success();
         again
-            .stderr_has("was ordered already and taken: looking on")
+            .stderr_has("is ordered already and is queued no more: looking on")
             .stdout_has(&format!("main: restored from {MAIN}, it serves"));
         assert_eq!((count(&manager), manager.trashed()), (1, 0));
     }

@@ -11,10 +11,12 @@
 
 mod bad_days;
 mod bare;
+mod cancelled;
 mod completion;
 mod copied_state;
 mod gone_backup;
 mod help;
+mod left_behind;
 mod losses;
 mod plan;
 mod queue;
@@ -22,6 +24,7 @@ mod run;
 mod run_restart;
 mod run_resumed;
 mod s3;
+mod second_disaster;
 mod stand;
 mod status;
 mod watch;

@@ -193,23 +193,95 @@ fn masters_that_may_not_delete_their_command_are_found_out() {
 }
 
 #[test]
-fn masters_that_do_not_come_end_the_wait_and_say_what_was_waited_for() {
+fn masters_that_do_not_come_end_the_wait_and_the_command_is_not_left_armed() {
     let stand = Stand::new(RESTORED);
-    stand
+    let ended = stand
         .seeing("run --etcd main --yes --take-timeout 2s")
         .run()
         .unwrap()
-        .code(4)
+        .code(4);
+    ended
         .stderr_has("waited 2 s for etcd-manager to take the command")
+        .stderr_has("main: removed command 2026-11-22T15:21:36Z-000000")
         .stderr_has("hint:");
+    assert!(stand.queued("main").is_empty());
+    // Nothing is remembered of it: the same command orders it anew.
+    assert!(!stand.record().exists());
+    let _main = stand.start("main");
+    stand.seeing("run --etcd main --yes").run().unwrap().success();
+}
+
+/// What a line on stderr proposes: the command after the last `remove it: `.
+fn proposed(stderr: &str) -> Vec<String> {
+    let lines = stderr.lines().filter_map(|line| line.split_once("to remove it: "));
+    lines.map(|(_, command)| command.to_owned()).collect()
+}
+
+#[test]
+fn a_command_that_is_left_is_told_with_what_it_will_do_and_the_command_that_removes_it() {
+    let stand = Stand::new(RESTORED);
+    let ended = stand
+        .seeing("run --yes --take-timeout 2s --leave-queued")
+        .run()
+        .unwrap()
+        .code(4);
+    let name = "2026-11-22T15:21:36Z-000000";
+    let ended = ended.stderr_has(&format!(
+        "command {name} stays queued: at the next change of etcd-manager's leader etcd main is wiped and restored from {MAIN}"
+    ));
+    assert_eq!(stand.queued("main"), [name]);
+    let removing = proposed(&ended.stderr);
+    let state = stand.url();
+    let of = |etcd: &str| {
+        format!("kubectl etcd-restore cancel {name} --etcd {etcd} --name super.k8s.local --state {state} --yes")
+    };
+    assert_eq!(removing, [of("events"), of("main")]);
+    // And it is exact.
+    for command in removing {
+        let words: Vec<&str> = command.split_whitespace().skip(2).collect();
+        crate::stand::restore("").args(words).run().unwrap().success();
+    }
+    assert!(stand.queued("main").is_empty() && stand.queued("events").is_empty());
+}
+
+#[test]
+fn ctrl_c_tells_what_stays_queued() {
+    let stand = Stand::new(RESTORED);
+    let mut run = stand.seeing("run --etcd main --yes");
+    let child = run.spawn().unwrap();
+    wait_for("it is queued", || !stand.queued("main").is_empty());
+    std::thread::sleep(Duration::from_millis(1500));
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupted.unwrap().success());
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert!(
+        said.contains("at the next change of etcd-manager's leader etcd main is wiped and restored from"),
+        "{said}"
+    );
+    assert_eq!(proposed(&said).len(), 1);
     assert_eq!(stand.queued("main").len(), 1);
 }
 
 #[test]
+fn where_etcd_is_proven_to_have_no_members_the_command_stays() {
+    let stand = Stand::with_masters(RESTORED);
+    stand.wiped("2026-11-22T15:20:40Z", Some("2026-11-22T15:21:00Z"));
+    let ended = stand.seeing("run --yes --take-timeout 2s").run().unwrap().code(4);
+    ended
+        .stderr_has("stays queued")
+        .stderr_has("to remove it: kubectl etcd-restore cancel");
+    assert_eq!((stand.queued("main").len(), stand.queued("events").len()), (1, 1));
+}
+
+#[test]
 fn a_run_left_long_ago_is_not_gone_on_with() {
-    let stand = Stand::new(RESTORED);
+    let stand = Stand::with_masters(RESTORED);
     stand
-        .seeing("run --etcd main --yes --take-timeout 1s")
+        .seeing("run --etcd main --yes --take-timeout 1s --leave-queued")
         .run()
         .unwrap()
         .code(4);

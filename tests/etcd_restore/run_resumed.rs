@@ -9,7 +9,7 @@ use crate::stand::{RESTORED, Stand, wait_for};
 
 /// Kills a run while the stand-in is held, lets the stand-in go on at `release`, and runs it again.
 fn killed_at(hold: HoldAt, signal: &str, until: impl Fn(&Stand, &str) -> bool) {
-    let stand = Stand::new(RESTORED);
+    let stand = Stand::with_masters(RESTORED);
     let manager = stand.start("main");
     manager.hold(hold);
     let mut first = stand.seeing("run --etcd main --yes");
@@ -61,7 +61,7 @@ fn restored() {
 
 #[test]
 fn serving() {
-    let stand = Stand::new(RESTORED);
+    let stand = Stand::with_masters(RESTORED);
     let manager = stand.start("main");
     let events = stand.start("events");
     events.hold(HoldAt::BeforeServing);

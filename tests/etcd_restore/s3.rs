@@ -110,6 +110,47 @@ fn a_store_that_refuses_leaves_nothing_behind_and_says_which_permission() {
 }
 
 #[test]
+fn a_command_that_cannot_be_removed_is_told_to_stay() {
+    let moto = moto();
+    let proxy = Proxy::start(&moto).unwrap();
+    proxy.inject(Rule::always("DELETE", "_command.json", denied()));
+    let run = restore(&proxy, "run --etcd main --yes --take-timeout 2s")
+        .without_env("AWS_ENDPOINT_URL")
+        .without_env("AWS_ACCESS_KEY_ID")
+        .without_env("AWS_SECRET_ACCESS_KEY")
+        .env("S3_ENDPOINT", proxy.endpoint())
+        .env("S3_ACCESS_KEY_ID", "test")
+        .env("S3_SECRET_ACCESS_KEY", "test");
+    run.run()
+        .unwrap()
+        .code(4)
+        .stderr_has(&format!("main: removing {NAME}: "))
+        .stderr_has(&format!("command {NAME} stays queued"))
+        .stderr_has(&format!(
+            "kubectl etcd-restore cancel {NAME} --etcd main --name {CLUSTER} --state s3://{BUCKET} --yes"
+        ));
+    assert!(moto.exists(BUCKET, &key("main", NAME)).unwrap());
+}
+
+#[test]
+fn a_store_that_hangs_is_told_after_a_few_seconds() {
+    let moto = moto();
+    let proxy = Proxy::start(&moto).unwrap();
+    proxy.inject(Rule::times(1, "GET", "", Fault::Delay(Duration::from_secs(6))));
+    let commands = |more: &str| {
+        let cmd = restore(&proxy, &format!("commands {more}")).without_env("AWS_ENDPOINT_URL");
+        cmd.env("S3_ENDPOINT", proxy.endpoint())
+            .env("S3_ACCESS_KEY_ID", "test")
+            .env("S3_SECRET_ACCESS_KEY", "test")
+    };
+    let ended = commands("").run().unwrap().success();
+    ended.stderr_has("still reading s3://kops-state").stderr_has("(4 s)");
+    proxy.inject(Rule::times(1, "GET", "", Fault::Delay(Duration::from_secs(6))));
+    let quiet = commands("-q").run().unwrap().success();
+    assert!(!quiet.stderr.contains("still reading"), "{}", quiet.stderr);
+}
+
+#[test]
 fn two_operators_in_one_second_never_queue_twice() {
     let both = |first: &str, second: &str| {
         let moto = moto();

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::store::{self, CLUSTER, StateStore};
-use harness::{Cmd, ControlLoopOptions, ControlLoopStandIn, ManagerStore, paths};
+use harness::{AwsAccount, Cmd, ControlLoopOptions, ControlLoopStandIn, KopsCluster, ManagerStore, Moto, S3, paths};
 use serde_json::Value;
 
 /// A minute after the last backup of the healthy fixture.
@@ -24,6 +24,8 @@ pub const EVENTS: &str = "2026-11-22T15:20:35Z-000001";
 pub struct Stand {
     store: StateStore,
     pub address: Ipv4Addr,
+    /// AWS, where its masters can be asked for.
+    aws: Option<Moto>,
 }
 
 impl Deref for Stand {
@@ -40,7 +42,41 @@ impl Stand {
         Self {
             store: StateStore::new(backups).unwrap(),
             address: ControlLoopStandIn::address(),
+            aws: None,
         }
+    }
+
+    /// The same with AWS, where three masters of the cluster run.
+    pub fn with_masters(backups: &str) -> Self {
+        let stand = Self {
+            aws: Some(Moto::start().unwrap()),
+            ..Self::new(backups)
+        };
+        stand.new_masters();
+        stand
+    }
+
+    /// What is left after all masters were lost and made anew: other instances.
+    pub fn new_masters(&self) {
+        let aws = self.aws.as_ref().unwrap();
+        aws.reset().unwrap();
+        let cluster = KopsCluster {
+            workers: false,
+            ..KopsCluster::new(CLUSTER)
+        };
+        cluster.build(&AwsAccount::of(aws)).unwrap();
+    }
+
+    /// The journal of a wipe that began and ended at these times, as `kops-wipe-masters` leaves it.
+    pub fn wiped(&self, started: &str, finished: Option<&str>) {
+        let entry = serde_json::json!({
+            "run": "r1", "first": "r1", "cluster": CLUSTER, "account": "123456789012", "region": "us-east-1",
+            "by": "arn:aws:iam::123456789012:user/operator", "started": started,
+            "updated": finished.unwrap_or(started), "finished": finished,
+            "digest": "d", "deeds": [], "plan": {}, "log": [],
+        });
+        let at = self.root().join(CLUSTER).join("backups/recovery/wipe-0001.json");
+        self.write(&at, &entry.to_string());
     }
 
     /// With the commands that etcd-manager-ctl queued.
@@ -89,7 +125,11 @@ impl Stand {
 
     /// `kubectl etcd-restore` on this store.
     pub fn restore(&self, arguments: &str) -> Cmd {
-        restore(arguments).args(["--state", &self.url(), "--name", CLUSTER])
+        let cmd = restore(arguments).args(["--state", &self.url(), "--name", CLUSTER]);
+        match &self.aws {
+            Some(aws) => cmd.envs(aws.env()),
+            None => cmd,
+        }
     }
 
     /// The same, with etcd in sight.

@@ -14,6 +14,7 @@ mod bare;
 mod by_address;
 mod drill;
 mod events;
+mod left_behind;
 mod logs;
 mod nodes;
 mod restart_etcd;

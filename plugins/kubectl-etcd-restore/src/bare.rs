@@ -59,7 +59,7 @@ pub async fn run(access: EtcdAccessArgs, context: &Context) -> Result<Exit, AnyF
         .first()
         .map(|catalog| catalog.store.cluster.clone())
         .unwrap_or_default();
-    let eyes = Eyes::open(context, &catalogs, &access).await;
+    let eyes = Eyes::open(context, &catalogs, &[], &access).await;
     let (look, machines) = tokio::join!(eyes.look(), machines(context, &cluster));
     let mut unseen = Eyes::unseen(&look, &catalogs);
     let mut findings = Vec::new();

@@ -16,29 +16,33 @@ use crate::commands::CommandRow;
 use crate::context::Context;
 use crate::plan::is_text;
 
-/// Remove a command that etcd-manager has not carried out yet
+/// Remove commands that etcd-manager has not carried out yet
 ///
-/// The command is removed only if it is still the one that was shown. One that is being carried out is not stopped by this, but a loop
+/// Without a name it is the only one that is queued. A command is removed only if it is still the one that was shown. One that is being carried out is not stopped by this, but a loop
 /// ends with it.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  kubectl etcd-restore cancel 2026-11-22T15:20:06Z-000000 --yes\n  \
-    kubectl etcd-restore cancel main=2026-11-22T15:20:06Z-000000 --yes"
-)]
+#[command(after_help = "Examples:\n  kubectl etcd-restore cancel --etcd main --yes\n  \
+    kubectl etcd-restore cancel main=2026-11-22T15:20:06Z-000000 events=2026-11-22T15:20:06Z-000000 --yes")]
 pub struct Args {
-    /// Its name as `commands` shows it, with ETCD= before it for one etcd cluster
+    /// Its name as `commands` shows it, with ETCD= before it for one etcd cluster; repeatable
     #[arg(value_name = "[ETCD=]NAME")]
-    command: CommandRef,
+    commands: Vec<CommandRef>,
     /// Do it; without it the plan is only shown
     #[arg(long)]
     yes: bool,
 }
 
 /// `[ETCD=]NAME`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct CommandRef {
     etcd: Option<String>,
     name: String,
+}
+
+impl CommandRef {
+    fn means(&self, catalog: &Catalog, found: &Found) -> bool {
+        self.name == found.name && self.etcd.as_ref().is_none_or(|etcd| catalog.store.etcd == *etcd)
+    }
 }
 
 impl FromStr for CommandRef {
@@ -61,11 +65,15 @@ impl FromStr for CommandRef {
 
 /// There is no such command.
 #[derive(Debug, thiserror::Error)]
-#[error("no command `{name}` is queued{}", in_etcd(.etcd.as_deref()))]
+#[error("no command{} is queued{}", called(.name.as_deref()), in_etcd(.etcd.as_deref()))]
 struct NotQueued {
-    name: String,
+    name: Option<String>,
     etcd: Option<String>,
     queued: Vec<String>,
+}
+
+fn called(name: Option<&str>) -> String {
+    name.map(|name| format!(" `{name}`")).unwrap_or_default()
 }
 
 fn in_etcd(etcd: Option<&str>) -> String {
@@ -86,37 +94,56 @@ impl Failure for NotQueued {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
     let catalogs = session.catalogs().await?;
-    if let Some(etcd) = &args.command.etcd
-        && !catalogs.iter().any(|catalog| catalog.store.etcd == *etcd)
-    {
-        return Err(UsageError::new(format!("there is no etcd cluster `{etcd}` here")).into());
+    for wanted in &args.commands {
+        if let Some(etcd) = &wanted.etcd
+            && !catalogs.iter().any(|catalog| catalog.store.etcd == *etcd)
+        {
+            return Err(UsageError::new(format!("there is no etcd cluster `{etcd}` here")).into());
+        }
     }
     let mut queued: Vec<(&Catalog, Found)> = Vec::new();
     for catalog in &catalogs {
-        if args
-            .command
-            .etcd
-            .as_ref()
-            .is_none_or(|etcd| catalog.store.etcd == *etcd)
-        {
-            let found = queue::commands(session.objects(), catalog).await?;
-            queued.extend(found.into_iter().map(|found| (catalog, found)));
-        }
+        let found = queue::commands(session.objects(), catalog).await?;
+        queued.extend(found.into_iter().map(|found| (catalog, found)));
     }
-    let (wanted, others): (Vec<_>, Vec<_>) = queued
-        .into_iter()
-        .partition(|(_, found)| found.name == args.command.name);
-    if wanted.is_empty() {
+    let names = |queued: &[(&Catalog, Found)]| -> Vec<String> {
+        let names = queued.iter();
+        names
+            .map(|(catalog, found)| format!("{}={}", catalog.store.etcd, found.name))
+            .collect()
+    };
+    let missing = |wanted: &&CommandRef| !queued.iter().any(|(catalog, found)| wanted.means(catalog, found));
+    if let Some(missing) = args.commands.iter().find(missing) {
         return Err(NotQueued {
-            name: args.command.name,
-            etcd: args.command.etcd,
-            queued: others
-                .iter()
-                .map(|(catalog, found)| format!("{}={}", catalog.store.etcd, found.name))
-                .collect(),
+            name: Some(missing.name.clone()),
+            etcd: missing.etcd.clone(),
+            queued: names(&queued),
         }
         .into());
     }
+    if args.commands.is_empty() {
+        match queued.as_slice() {
+            [] => {
+                return Err(NotQueued {
+                    name: None,
+                    etcd: None,
+                    queued: Vec::new(),
+                }
+                .into());
+            }
+            [_] => {}
+            several => {
+                let message = format!("{} commands are queued: say which are meant", several.len());
+                return Err(UsageError::new(message).hint(names(several).join(" ")).into());
+            }
+        }
+    }
+    let meant = |catalog: &Catalog, found: &Found| args.commands.iter().any(|wanted| wanted.means(catalog, found));
+    let all = args.commands.is_empty();
+    let wanted: Vec<(&Catalog, Found)> = queued
+        .into_iter()
+        .filter(|(catalog, found)| all || meant(catalog, found))
+        .collect();
     let rows: Vec<CommandRow> = wanted
         .iter()
         .map(|(catalog, found)| CommandRow::new(catalog, found, session.now()))

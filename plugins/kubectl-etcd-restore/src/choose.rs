@@ -1,8 +1,8 @@
 //! Which backup of each etcd cluster is meant.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use runbook_kit::backups::catalog::{Backup, Catalog};
-use runbook_kit::backups::choose::{self, ChooseError, Chosen, Looking};
+use runbook_kit::backups::choose::{self, ChooseError, Chosen, Pick, Picked};
 use runbook_kit::backups::queue::Found;
 use runbook_kit::backups::run_record::RunRecord;
 use runbook_kit::domain::backup_ref::{BackupRef, Which};
@@ -35,11 +35,17 @@ pub enum Choice<'a> {
         passed_over: Vec<String>,
         /// Whether it is known to be good.
         good: bool,
+        /// Why no good one is taken, where none is; empty elsewhere.
+        why: Vec<String>,
+        /// What should be known of it.
+        warnings: Vec<String>,
     },
     /// A run under way has ordered this one, and etcd-manager has taken the command; the backup itself is in the store no more.
     Gone(String),
-    /// Seed it anew.
-    Fresh,
+    /// Seed it anew: the user says so, or, for these reasons, nothing can be restored.
+    Fresh(Vec<String>),
+    /// It serves, and for these reasons nothing can be restored: leave it as it is.
+    Leave(Vec<String>),
     /// Nothing can be done, for these reasons.
     Nothing(Vec<String>),
 }
@@ -48,18 +54,20 @@ pub enum Choice<'a> {
 pub struct Before<'a, 'q> {
     pub catalog: &'a Catalog,
     pub queue: &'q [Found],
+    /// The one command in the queue, where it is ours or young enough to be gone on with.
+    pub adoptable: Option<&'q Found>,
+    /// A run under way, where what it says of this etcd cluster holds.
     pub record: Option<&'q RunRecord>,
 }
 
-/// Other etcd clusters than main are restored to about main's time.
-const TOGETHER: SignedDuration = SignedDuration::from_mins(15);
-
 /// Chooses for each etcd cluster, in the order given: what the user names; else what is ordered already; else the newest good
-/// one, of main first and of the others not much after it.
+/// one, of main first and of the others not much after it; and of the others, where none is good, the newest sound one, and where there is none
+/// a new start. With `seed` as `false` nothing is seeded that the user has not named.
 pub async fn choose<'a>(
     before: &[Before<'a, '_>],
     args: &WantedArgs,
     fresh: &[String],
+    seed: bool,
     context: &Context,
 ) -> Result<Vec<Choice<'a>>, AnyFailure> {
     let at = context.session.moment(args.at.as_deref(), "--at")?;
@@ -80,7 +88,7 @@ pub async fn choose<'a>(
             ordered.is_some_and(|ordered| ordered.backup.is_none()) && named(args, etcd).is_none()
         };
         if fresh.contains(etcd) || begun_fresh() {
-            *place = Some(Choice::Fresh);
+            *place = Some(Choice::Fresh(Vec::new()));
             continue;
         }
         let looking = context.session.looking();
@@ -104,6 +112,12 @@ pub async fn choose<'a>(
                 }
                 // A name without `ETCD=` need not be a backup of each of them.
                 Err(error @ ChooseError::NotFound { .. }) if !is_for(args, etcd) => not_found = Some(error),
+                // Nor has each of them a latest one, or one that is good.
+                Err(ChooseError::NoneGood { .. } | ChooseError::NoBackups { .. } | ChooseError::NoneBefore { .. })
+                    if etcd != MAIN && (wanted.which == Which::LatestGood || !is_for(args, etcd)) =>
+                {
+                    matched_by_name = true;
+                }
                 Err(error) => {
                     *place = Some(Choice::Nothing(nothing(error)?));
                     continue;
@@ -114,6 +128,8 @@ pub async fn choose<'a>(
                 backup,
                 passed_over: Vec::new(),
                 good: false,
+                why: Vec::new(),
+                warnings: Vec::new(),
             };
             note_time(&choice, etcd, &mut main_time);
             *place = Some(choice);
@@ -122,7 +138,8 @@ pub async fn choose<'a>(
             *place = Some(Choice::Gone(name));
             continue;
         }
-        let choice = latest_good(looking, one.catalog, at, main_time).await?;
+        let picked = choose::pick(looking, one.catalog, at, main_time).await;
+        let choice = of_picked(picked, seed && !is_for(args, etcd))?;
         note_time(&choice, etcd, &mut main_time);
         *place = Some(choice);
     }
@@ -132,35 +149,49 @@ pub async fn choose<'a>(
     }
 }
 
-async fn latest_good<'a>(
-    looking: Looking<'_>,
-    catalog: &'a Catalog,
-    at: Option<Timestamp>,
-    main_time: Option<Timestamp>,
-) -> Result<Choice<'a>, AnyFailure> {
-    let wanted = BackupRef {
-        etcd: None,
-        which: Which::LatestGood,
-    };
-    let catalogs = std::slice::from_ref(catalog);
-    if at.is_none()
-        && let Some(limit) = main_time.and_then(|time| time.checked_add(TOGETHER).ok())
-        && let Ok(chosen) = choose::choose(looking, catalogs, &wanted, Some(limit)).await
-    {
-        return Ok(of_chosen(chosen, true));
-    }
-    match choose::choose(looking, catalogs, &wanted, at).await {
-        Ok(chosen) => Ok(of_chosen(chosen, true)),
-        Err(error) => Ok(Choice::Nothing(nothing(error)?)),
-    }
+/// Of another etcd cluster than main, of which no backup is sound: with `seed` a new start. Without it the API would not come.
+fn of_picked(pick: Pick<'_>, seed: bool) -> Result<Choice<'_>, AnyFailure> {
+    Ok(match pick.picked {
+        Picked::Good(chosen) => {
+            let note = pick.note.into_iter();
+            Choice::Backup {
+                backup: chosen.backup,
+                passed_over: words(&chosen.rejected),
+                good: true,
+                why: Vec::new(),
+                warnings: note.chain(words(&chosen.warnings)).collect(),
+            }
+        }
+        Picked::Sound { chosen, reasons } => Choice::Backup {
+            backup: chosen.backup,
+            passed_over: words(&chosen.rejected),
+            good: false,
+            why: pick.note.into_iter().chain(words(&reasons)).collect(),
+            warnings: words(&chosen.warnings),
+        },
+        Picked::None(error) => {
+            let why = nothing(error)?;
+            if seed && pick.catalog.store.etcd != MAIN {
+                Choice::Fresh(why)
+            } else {
+                Choice::Nothing(why)
+            }
+        }
+    })
+}
+
+fn words<T: ToString>(each: &[T]) -> Vec<String> {
+    each.iter().map(ToString::to_string).collect()
 }
 
 fn of_chosen(chosen: Vec<Chosen<'_>>, good: bool) -> Choice<'_> {
     match chosen.into_iter().next() {
         Some(one) => Choice::Backup {
             backup: one.backup,
-            passed_over: one.rejected.iter().map(ToString::to_string).collect(),
+            passed_over: words(&one.rejected),
             good,
+            why: Vec::new(),
+            warnings: words(&one.warnings),
         },
         None => Choice::Nothing(vec!["there is none".to_owned()]),
     }
@@ -183,10 +214,7 @@ fn nothing(error: ChooseError) -> Result<Vec<String>, AnyFailure> {
 
 /// What is ordered already: by the one command in the queue, else by a run that is under way.
 fn ordered<'a>(one: &Before<'a, '_>) -> Option<&'a Backup> {
-    let by_queue = match one.queue {
-        [only] => only.backup().ok().map(str::to_owned),
-        _ => None,
-    };
+    let by_queue = one.adoptable.and_then(|only| only.backup().ok()).map(str::to_owned);
     let etcd = &one.catalog.store.etcd;
     let by_record = || one.record?.of(etcd)?.backup.clone();
     let name = by_queue.or_else(by_record)?;

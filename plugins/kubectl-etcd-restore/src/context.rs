@@ -9,6 +9,7 @@ use runbook_kit::adapters::aws::AwsFleet;
 use runbook_kit::adapters::etcd::access::{self, AccessError, Connected, KeySource, Ways};
 use runbook_kit::adapters::session;
 use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::domain::shell::ShellCommand;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::error::AnyFailure;
 use runbook_kit::ports::cluster_api::ClusterApi;
@@ -23,6 +24,8 @@ use crate::cli::Cli;
 pub struct Context {
     pub session: Session,
     fleet: AwsFleet,
+    /// The flags that say where and as whom AWS is asked, as they were given.
+    aws_flags: Vec<String>,
     temp_dir: Option<PathBuf>,
 }
 
@@ -30,9 +33,18 @@ pub struct Context {
 pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
     let session = session::connect(&cli.cluster, &cli.aws, &cli.unpack, cli.output.output, ui)?;
     let fleet = AwsFleet::new((&cli.aws).into(), session.region_of_spec());
+    let given = [
+        ("--region", &cli.aws.region),
+        ("--profile", &cli.aws.profile),
+        ("--state-profile", &cli.aws.state_profile),
+    ];
+    let given = given
+        .into_iter()
+        .filter_map(|(flag, value)| Some([flag.to_owned(), value.clone()?]));
     Ok(Context {
         session,
         fleet,
+        aws_flags: given.flatten().collect(),
         temp_dir: cli.unpack.temp_dir.clone(),
     })
 }
@@ -46,6 +58,34 @@ pub enum NoEtcd {
 }
 
 impl Context {
+    /// A command of this plugin as it can be pasted: for this cluster, wherever it is named, and no other.
+    pub fn command(&self, words: &[&str], cluster: &str) -> ShellCommand {
+        let mut command = ShellCommand::new("kubectl")
+            .arg("etcd-restore")
+            .args(words.iter().copied());
+        if !cluster.is_empty() {
+            command = command.args(["--name", cluster]);
+        }
+        let given = &self.session.cluster;
+        if let (true, Ok(Some(state))) = (given.store.is_empty(), self.session.state()) {
+            command = command.args(["--state".to_owned(), state.to_string()]);
+        } else {
+            command = command.args(
+                given
+                    .state
+                    .iter()
+                    .flat_map(|state| ["--state".to_owned(), state.clone()]),
+            );
+        }
+        command = command.args(
+            given
+                .store
+                .iter()
+                .flat_map(|store| ["--store".to_owned(), store.clone()]),
+        );
+        command.args(self.aws_flags.iter().cloned())
+    }
+
     /// AWS' machines.
     pub fn fleet(&self) -> &dyn Fleet {
         &self.fleet

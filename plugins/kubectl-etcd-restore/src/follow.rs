@@ -6,13 +6,16 @@ use std::time::Duration;
 use runbook_kit::backups::run_record::RunRecord;
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::confirm::Consent;
-use runbook_kit::domain::restore::follow::{EtcdSeen, Follow, Restart, Seen, State};
-use runbook_kit::error::{AnyFailure, Failure};
+use runbook_kit::domain::goodness::MAIN;
+use runbook_kit::domain::restore::follow::{EtcdSeen, Follow, Ordered, Restart, Seen, Sign, State};
+use runbook_kit::domain::restore::preflight::{ClusterFacts, LeftOut, Told, Wanted};
+use runbook_kit::error::Failure;
 use runbook_kit::exit::Exit;
 use runbook_kit::ui::chain;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::armed::Armed;
 use crate::choose::Choice;
 use crate::context::Context;
 use crate::hosts::{self, Role};
@@ -23,6 +26,8 @@ use crate::sight::survey::Target;
 
 /// So often in a row the API must say that it is ready.
 const IN_A_ROW: u32 = 3;
+/// A command that is gone while nobody answers on any port of etcd was removed: a restore is in quarantine before its command goes.
+const REMOVED_AFTER: Duration = Duration::from_secs(60);
 
 /// How long each step may take.
 pub struct Limits {
@@ -50,6 +55,8 @@ pub struct FollowedEtcd {
     pub state: State,
     pub backup: Option<String>,
     pub new_backup: Option<String>,
+    /// By what it was seen to be restored; `null` where it was seeded anew.
+    pub seen_by: Option<Sign>,
 }
 
 impl Followed {
@@ -57,9 +64,10 @@ impl Followed {
     pub fn summary(&self) -> String {
         let mut text = "\n".to_owned();
         for one in &self.etcds {
-            let from = match &one.backup {
-                Some(backup) => format!("restored from {backup}"),
-                None => "seeded anew".to_owned(),
+            let from = match (&one.backup, one.seen_by) {
+                (Some(backup), Some(_)) => format!("restored from {backup}"),
+                (Some(backup), None) => format!("not seen to be restored from {backup}"),
+                (None, _) => "seeded anew".to_owned(),
             };
             let state = match one.state {
                 State::Serving => "it serves".to_owned(),
@@ -87,8 +95,16 @@ pub enum NotDone {
         way_out: &'static str,
     },
     /// The command went, and the etcd that served before still does.
-    #[error("{etcd}: the command was removed before etcd-manager took it: somebody cancelled it")]
+    #[error("{etcd}: the command was removed and etcd did not restore: the etcd that served before still does")]
     Cancelled { etcd: String },
+    /// The command went, and nobody answers.
+    #[error(
+        "{etcd}: the command was removed and etcd did not restore: nobody answered for {seconds} s, not even on the quarantine port"
+    )]
+    Removed { etcd: String, seconds: u64 },
+    /// The command went, and nothing tells that it was carried out.
+    #[error("{etcd}: the command is gone, and in {seconds} s etcd was not seen to be restored")]
+    NotSeen { etcd: String, seconds: u64 },
     /// Too long in one state.
     #[error("{etcd}: waited {seconds} s for {what}")]
     TooLong {
@@ -96,14 +112,37 @@ pub enum NotDone {
         seconds: u64,
         what: &'static str,
         hint: String,
+        /// Whether the command lies there untouched.
+        untaken: bool,
     },
     /// The API does not come.
-    #[error("every etcd is restored, and the API was not ready within {seconds} s: {last}")]
+    #[error("every etcd is restored, and the API was not ready within {seconds} s: {last}{}", each(.held_up))]
     ApiNotReady {
         cluster: String,
         seconds: u64,
         last: String,
+        /// Etcd clusters that were left out and hold it up.
+        held_up: Vec<String>,
     },
+}
+
+fn each(by: &[String]) -> String {
+    by.iter().map(|one| format!("; {one}")).collect()
+}
+
+impl NotDone {
+    /// Whether its command was removed: what the run has noted of it holds no more.
+    pub fn removed(&self) -> Option<&str> {
+        match self {
+            Self::Cancelled { etcd } | Self::Removed { etcd, .. } => Some(etcd),
+            _ => None,
+        }
+    }
+
+    /// Whether etcd-manager left a command untouched for too long.
+    pub const fn untaken(&self) -> bool {
+        matches!(self, Self::TooLong { untaken: true, .. })
+    }
 }
 
 impl Failure for NotDone {
@@ -114,11 +153,22 @@ impl Failure for NotDone {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Loops { way_out, .. } => (*way_out).to_owned(),
-            Self::Cancelled { .. } => "look who did: then `kubectl etcd-restore run --anew --yes`".to_owned(),
+            Self::Cancelled { .. } | Self::Removed { .. } => {
+                "look who removed it; the same command orders it anew".to_owned()
+            }
+            Self::NotSeen { etcd, .. } => format!(
+                "look into its log, `kubectl etcd-restore logs etcd --etcd {etcd}`, and at what it holds; the same command looks on, and \
+                 with --anew it orders the restore anew"
+            ),
             Self::TooLong { hint, .. } => hint.clone(),
-            Self::ApiNotReady { cluster, .. } => format!(
-                "look into the logs of the API servers, `kubectl etcd-restore logs kube-apiserver --name {cluster}`, and restart the \
-                 masters' kubelets, `kubectl etcd-restore restart-kubelet --name {cluster} --yes`; then the same `run` again looks on"
+            Self::ApiNotReady { cluster, held_up, .. } => format!(
+                "{}look into the logs of the API servers, `kubectl etcd-restore logs kube-apiserver --name {cluster}`, and restart the \
+                 masters' kubelets, `kubectl etcd-restore restart-kubelet --name {cluster} --yes`; then the same `run` again looks on",
+                if held_up.is_empty() {
+                    ""
+                } else {
+                    "restore what holds it up, or have it seeded anew: the same `run` without --etcd; else "
+                }
             ),
         })
     }
@@ -130,6 +180,24 @@ pub struct Hands<'a> {
     pub consent: &'a Consent,
     /// The etcd clusters that were alive when the user agreed: no other is touched.
     pub alive: Vec<String>,
+}
+
+/// It was stopped.
+pub struct Stopped {
+    pub why: NotDone,
+    /// The etcd clusters of which etcd-manager said that they have no members.
+    pub no_members: Vec<String>,
+}
+
+/// What is followed, and how.
+pub struct Followable<'a> {
+    pub targets: &'a [Target<'a>],
+    pub facts: &'a ClusterFacts,
+    pub record: &'a RunRecord,
+    pub limits: Limits,
+    pub hands: Option<Hands<'a>>,
+    /// The commands that are queued: kept as they are at each look.
+    pub armed: &'a Armed<'a>,
 }
 
 /// Why the eyes are closed for a moment.
@@ -147,36 +215,55 @@ struct Track {
     skipped: bool,
     told_restart: bool,
     restarted: bool,
-    /// Its created marker was seen to be gone.
+    /// Its created marker was seen to be gone, or is another than when it was ordered.
     marker_gone: bool,
+    told_sign: bool,
 }
 
 /// Follows.
 ///
 /// # Errors
-/// [`NotDone`].
-pub async fn follow(
+/// [`Stopped`], with what is known then.
+pub async fn follow(eyes: &Eyes<'_>, what: &Followable<'_>, context: &Context) -> Result<Followed, Stopped> {
+    let mut tracks = Vec::new();
+    for (target, facts) in what.targets.iter().zip(&what.facts.etcds) {
+        let empty = matches!(&facts.wanted, Wanted::Restore(backup) if backup.keys == 0);
+        tracks.push(Track::of(target, what.record, empty));
+    }
+    let ended = follow_all(eyes, &mut tracks, what, context).await;
+    ended.map_err(|why| Stopped {
+        why,
+        no_members: tracks
+            .iter()
+            .filter(|track| track.follow.says_no_members())
+            .map(|track| track.etcd.clone())
+            .collect(),
+    })
+}
+
+async fn follow_all(
     eyes: &Eyes<'_>,
-    targets: &[Target<'_>],
-    record: &RunRecord,
-    limits: &Limits,
-    hands: Option<&Hands<'_>>,
+    tracks: &mut Vec<Track>,
+    what: &Followable<'_>,
     context: &Context,
-) -> Result<Followed, AnyFailure> {
+) -> Result<Followed, NotDone> {
+    let (limits, hands) = (&what.limits, what.hands.as_ref());
+    let cluster = what.facts.cluster.clone();
     let ui = &context.session.ui;
-    let mut tracks: Vec<Track> = targets.iter().map(|target| Track::of(target, record)).collect();
-    let cluster = targets
-        .first()
-        .map(|target| target.catalog.store.cluster.clone())
-        .unwrap_or_default();
     let mut ready_in_a_row = 0;
     let mut api_since: Option<Instant> = None;
     let mut api_before: Option<&'static str> = None;
+    let mut held_up_before: Vec<String> = Vec::new();
     loop {
         let pause = eyes
             .watch(|look| {
                 let now = context.session.now();
                 for (track, seen) in tracks.iter_mut().zip(&look.etcds) {
+                    if let Ok(store) = &seen.store
+                        && store.commands.is_empty()
+                    {
+                        what.armed.gone(&track.etcd);
+                    }
                     for said in track.step(seen, now) {
                         ui.note(&format!("{now:.0}  {said}"));
                     }
@@ -202,20 +289,32 @@ pub async fn follow(
                     api_since = None;
                     return ControlFlow::Continue(());
                 }
+                let beside = look.etcds.get(tracks.len()..).unwrap_or_default();
+                let held_up = match look.api {
+                    ApiSeen::Ready | ApiSeen::Alive(_) | ApiSeen::Elsewhere(_) => Vec::new(),
+                    _ => holding_up(&what.facts.left_out, beside),
+                };
+                if held_up != held_up_before {
+                    for one in &held_up {
+                        ui.warn(&format!("the API waits: {one}"));
+                    }
+                    held_up_before.clone_from(&held_up);
+                }
                 let since = *api_since.get_or_insert_with(Instant::now);
                 match &look.api {
                     ApiSeen::Ready | ApiSeen::Alive(_) => ready_in_a_row += 1,
-                    ApiSeen::NotAsked(_) => return ControlFlow::Break(Pause::Ended(Ok(end(&tracks, look)))),
+                    ApiSeen::NotAsked(_) => return ControlFlow::Break(Pause::Ended(Ok(end(tracks, look)))),
                     ApiSeen::Silent(_) | ApiSeen::Answers(_) | ApiSeen::Elsewhere(_) => ready_in_a_row = 0,
                 }
                 if ready_in_a_row >= IN_A_ROW {
-                    return ControlFlow::Break(Pause::Ended(Ok(end(&tracks, look))));
+                    return ControlFlow::Break(Pause::Ended(Ok(end(tracks, look))));
                 }
                 if since.elapsed() > limits.api {
                     return ControlFlow::Break(Pause::Ended(Err(NotDone::ApiNotReady {
                         cluster: cluster.clone(),
                         seconds: limits.api.as_secs(),
                         last: look.api.says(),
+                        held_up,
                     })));
                 }
                 ControlFlow::Continue(())
@@ -226,7 +325,7 @@ pub async fn follow(
                 if let (Err(NotDone::ApiNotReady { .. }), Some(hands)) = (&ended, hands) {
                     last_lines(hands, context).await;
                 }
-                return Ok(ended?);
+                return ended;
             }
             (Pause::Restart(etcd), Some(hands)) => {
                 ui.note(&format!("$ kubectl etcd-restore restart-etcd --etcd {etcd} --yes"));
@@ -238,6 +337,44 @@ pub async fn follow(
             (Pause::Restart(_), None) => {}
         }
     }
+}
+
+/// The etcd clusters that are left out, and without which an API server does not start.
+fn holding_up(left_out: &[LeftOut], seen: &[Seen]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (one, seen) in left_out.iter().zip(seen) {
+        if ![MAIN, "events"].contains(&one.etcd.as_str()) {
+            continue;
+        }
+        let now = LeftOut {
+            commands: match &seen.store {
+                Ok(store) => Told::Is(store.commands.iter().map(|command| command.name.clone()).collect()),
+                Err(why) => Told::NotKnown(why.clone()),
+            },
+            created: seen.store.as_ref().map_or(true, |store| store.created),
+            seen: seen.etcd.clone(),
+            ..one.clone()
+        };
+        let (etcd, needed) = (&one.etcd, one.needed_by());
+        found.extend(match (now.waits(), &now.commands, &now.seen) {
+            (Some(true), ..) => Some(format!("etcd {etcd} has no members and no command: {needed}")),
+            (_, _, EtcdSeen::Serving(answer)) if !answer.leader => {
+                Some(format!("etcd {etcd} answers and has no leader: {needed}"))
+            }
+            (_, _, EtcdSeen::Serving(_)) => None,
+            (_, Told::Is(commands), _) if !commands.is_empty() => {
+                Some(format!("etcd {etcd} is not restored yet: {needed}"))
+            }
+            (_, Told::Is(_), EtcdSeen::Silent(_)) => Some(format!(
+                "etcd {etcd} does not answer, and no command is queued for it: {needed}"
+            )),
+            (_, Told::Is(_), EtcdSeen::NotAsked(_)) => Some(format!(
+                "etcd {etcd} was not asked whether it has members, and no command is queued for it: {needed}"
+            )),
+            _ => None,
+        });
+    }
+    found
 }
 
 /// What the API servers said last, where the user has given a way to them. What cannot be read is told and does not matter.
@@ -268,6 +405,7 @@ fn end(tracks: &[Track], look: &Look) -> Followed {
                 state: track.follow.state,
                 backup: track.follow.backup.clone(),
                 new_backup: track.follow.new_backup.clone(),
+                seen_by: track.follow.restored,
             })
             .collect(),
         api: look.api.name(),
@@ -276,19 +414,30 @@ fn end(tracks: &[Track], look: &Look) -> Followed {
 }
 
 impl Track {
-    fn of(target: &Target<'_>, record: &RunRecord) -> Self {
+    fn of(target: &Target<'_>, record: &RunRecord, empty: bool) -> Self {
         let etcd = target.catalog.store.etcd.clone();
         let ordered = record.of(&etcd);
-        let command = ordered.and_then(|ordered| ordered.command.as_deref());
-        let backup = ordered.and_then(|ordered| ordered.backup.as_deref());
+        let follow = ordered.and_then(|ordered| {
+            Some(Follow::of_command(&Ordered {
+                command: ordered.command.as_deref()?,
+                backup: ordered.backup.as_deref(),
+                served: ordered.served(),
+                newest: Some(ordered.newest.as_deref()),
+                no_members: ordered.no_members,
+                empty,
+            }))
+        });
+        let before = target.ordered.as_ref().map(|ordered| &ordered.created);
         Self {
-            follow: command.map_or_else(Follow::default, |command| Follow::of_command(command, backup)),
-            fresh: matches!(target.choice, Choice::Fresh),
-            skipped: matches!(target.choice, Choice::Nothing(_)),
+            follow: follow.unwrap_or_default(),
+            fresh: matches!(target.choice, Choice::Fresh(_)),
+            skipped: matches!(target.choice, Choice::Nothing(_) | Choice::Leave(_)),
             since: Instant::now(),
             told_restart: false,
             restarted: false,
-            marker_gone: false,
+            // What was ordered just now was ordered by removing it.
+            marker_gone: before.is_none_or(|before| *before != target.created),
+            told_sign: false,
             etcd,
         }
     }
@@ -301,12 +450,19 @@ impl Track {
             self.since = Instant::now();
             let from = self.follow.backup.as_ref().or(next.backup.as_ref());
             let what = from.map(|backup| format!(" ({backup})")).unwrap_or_default();
-            let waits = if next.state == State::Serving {
+            let unsure = next.state == State::Serving && next.command.is_some() && next.restored.is_none();
+            let waits = if unsure {
+                "; not seen to be restored yet".to_owned()
+            } else if next.state == State::Serving {
                 String::new()
             } else {
                 format!("; waiting for {}", next.waits_for())
             };
             said.push(format!("{}: {}{what}{waits}", self.etcd, next.state.name()));
+        }
+        if let (Some(sign), false) = (next.restored, self.told_sign) {
+            self.told_sign = true;
+            said.push(format!("{}: it is restored: {}", self.etcd, sign.says()));
         }
         if next.problem != self.follow.problem
             && let Some(problem) = &next.problem
@@ -336,7 +492,8 @@ impl Track {
         }
         let seeded = || self.marker_gone && seen.store.as_ref().is_ok_and(|store| store.created);
         match self.follow.state {
-            State::Serving => !self.fresh || seeded() || seen.store.as_ref().is_ok_and(|store| store.created),
+            State::Serving if self.fresh => seeded(),
+            State::Serving => self.follow.restored.is_some(),
             // The API's own readiness tells of main; nobody tells of the others.
             State::Restored => out_of_sight && (seen.api_ready.is_none() || matches!(api, ApiSeen::NotAsked(_))),
             State::Idle => self.fresh && out_of_sight && seeded(),
@@ -361,6 +518,22 @@ impl Track {
             return Some(NotDone::Cancelled { etcd });
         }
         let waited = self.since.elapsed();
+        if !self.fresh {
+            let (limit, removed) = match (self.follow.state, &seen.etcd) {
+                (State::Gone, EtcdSeen::Silent(_)) if !self.follow.taken() => (REMOVED_AFTER.min(limits.take), true),
+                (State::Gone, _) => (limits.restore, false),
+                (State::Serving, _) if self.follow.restored.is_none() => (limits.restore, false),
+                _ => (Duration::MAX, false),
+            };
+            let seconds = limit.as_secs();
+            if waited > limit {
+                return Some(match removed {
+                    true => NotDone::Removed { etcd, seconds },
+                    false => NotDone::NotSeen { etcd, seconds },
+                });
+            }
+        }
+        let untaken = self.follow.state == State::Queued;
         let (limit, hint) = match self.follow.state {
             State::Queued if self.follow.restart(seen) == Restart::Leader => (
                 limits.take,
@@ -369,7 +542,7 @@ impl Track {
             State::Queued => (
                 limits.take,
                 "check that every master runs its etcd-manager (`kubectl etcd-restore logs`): fewer than the spec's members, or a broken \
-                 command in the queue, and nothing happens; `kubectl etcd-restore cancel` takes the command back"
+                 command in the queue, and nothing happens"
                     .to_owned(),
             ),
             State::Restoring => (
@@ -380,8 +553,7 @@ impl Track {
             ),
             State::Restored => (
                 limits.restore,
-                "look into the log (`kubectl etcd-restore logs`); if the command was cancelled by hand, order it anew: `run --anew`"
-                    .to_owned(),
+                "look into the log (`kubectl etcd-restore logs`); `run --anew` orders it anew".to_owned(),
             ),
             State::Waiting if self.fresh => (
                 limits.take,
@@ -397,6 +569,7 @@ impl Track {
             seconds: limit.as_secs(),
             what: self.follow.waits_for(),
             hint,
+            untaken,
         })
     }
 }

@@ -98,7 +98,7 @@ pub async fn order(
                 .note(&format!("{etcd}: queued {} to restore {}", queued.name, backup.name));
             Ok(Done::Queued(queued))
         }
-        (Choice::Fresh, _) => {
+        (Choice::Fresh(_), _) => {
             queue::forget_created(session.objects(), target.catalog, consent).await?;
             session.ui.note(&format!(
                 "{etcd}: removed etcd-cluster-created: etcd-manager seeds it anew"

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::choose::{Choice, WantedArgs};
 use crate::context::Context;
-use crate::sight::survey::{Survey, Wish, survey};
+use crate::sight::survey::{Beside, Survey, Wish, survey};
 
 /// Show what would be restored, and what stands in the way
 ///
@@ -47,8 +47,10 @@ pub struct Planned<'a> {
 #[serde(rename_all = "camelCase")]
 struct PlannedRestore<'a> {
     etcd: &'a str,
-    /// `restore`, `seed-anew` or `nothing`.
+    /// `restore`, `seed-anew`, `leave` (it serves, and nothing can be restored) or `nothing`.
     action: &'static str,
+    /// Why no good backup is restored, where none is and nobody has named one.
+    why: &'a [String],
     backup: Option<String>,
     /// The command that orders it already.
     queued: Option<&'a str>,
@@ -60,17 +62,27 @@ struct PlannedRestore<'a> {
 impl<'a> Planned<'a> {
     pub fn of(survey: &'a Survey<'_>) -> Self {
         let restores = survey.targets.iter().zip(&survey.facts.etcds).map(|(target, facts)| {
-            let (action, backup, passed_over) = match &target.choice {
+            let (action, backup, passed_over, why) = match &target.choice {
                 Choice::Backup {
-                    backup, passed_over, ..
-                } => ("restore", Some(backup.name.to_string()), passed_over.as_slice()),
-                Choice::Gone(name) => ("restore", Some(name.clone()), &[][..]),
-                Choice::Fresh => ("seed-anew", None, &[][..]),
-                Choice::Nothing(_) => ("nothing", None, &[][..]),
+                    backup,
+                    passed_over,
+                    why,
+                    ..
+                } => (
+                    "restore",
+                    Some(backup.name.to_string()),
+                    passed_over.as_slice(),
+                    why.as_slice(),
+                ),
+                Choice::Gone(name) => ("restore", Some(name.clone()), &[][..], &[][..]),
+                Choice::Fresh(why) => ("seed-anew", None, &[][..], why.as_slice()),
+                Choice::Leave(why) => ("leave", None, &[][..], why.as_slice()),
+                Choice::Nothing(why) => ("nothing", None, &[][..], why.as_slice()),
             };
             PlannedRestore {
                 etcd: &target.catalog.store.etcd,
                 action,
+                why,
                 backup,
                 queued: target.queued.as_ref().map(|found| found.name.as_str()),
                 passed_over,
@@ -122,13 +134,24 @@ pub fn show(survey: &Survey<'_>, context: &Context) -> Result<(), AnyFailure> {
     let rows: Vec<CheckRow<'_>> = survey.checks.iter().map(CheckRow).collect();
     output::rows(&session.ui, session.format, &rows, "Nothing to look at")?;
     for target in &survey.targets {
-        if let Choice::Backup { passed_over, .. } = &target.choice {
-            for one in passed_over {
-                session
-                    .ui
-                    .note(&format!("{}: passed over {one}", target.catalog.store.etcd));
-            }
+        let (passed_over, why) = match &target.choice {
+            Choice::Backup { passed_over, why, .. } => (passed_over.as_slice(), why.as_slice()),
+            Choice::Fresh(why) | Choice::Leave(why) => (&[][..], why.as_slice()),
+            Choice::Gone(_) | Choice::Nothing(_) => continue,
+        };
+        let etcd = &target.catalog.store.etcd;
+        for one in why {
+            session.ui.note(&format!("{etcd}: not good: {one}"));
         }
+        for one in passed_over {
+            session.ui.note(&format!("{etcd}: passed over {one}"));
+        }
+    }
+    if let Some((record, why)) = &survey.void {
+        session.ui.note(&format!(
+            "the record of a run begun at {:.0} is not gone by: {why}",
+            record.started
+        ));
     }
     for cure in checks::cures(&survey.checks) {
         session.ui.note(&cure);
@@ -148,11 +171,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         return Err(output::no_metrics().into());
     }
     let catalogs = session.catalogs().await?;
+    let beside = Beside::find(context).await?;
     let wish = Wish {
         wanted: &args.wanted,
         fresh: &args.fresh,
         access: &args.access,
         resume: true,
+        one_by_one: false,
+        beside: &beside,
     };
     let survey = survey(&wish, &catalogs, context).await?;
     match session.format {

@@ -3,6 +3,7 @@
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::confirm;
 use runbook_kit::domain::backup_ref::BackupRef;
+use runbook_kit::domain::restore::preflight::{LeftOut, Told};
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Cell, Column, Format, Row, column, wide};
@@ -14,7 +15,7 @@ use crate::context::Context;
 use crate::order::{Done, order};
 use crate::plan::{self, Blocked, is_text};
 use crate::run;
-use crate::sight::survey::{Survey, Target, Wish, survey};
+use crate::sight::survey::{Beside, Survey, Target, Wish, survey};
 
 /// Queue the command that makes etcd-manager restore a backup, and do no more
 ///
@@ -116,11 +117,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let mut catalogs = session.catalogs().await?;
     session.require_own_place(args.yes)?;
-    // Named for one etcd cluster it is no matter of the others.
+    let mut beside = Beside::find(context).await?;
+    // Named for one etcd cluster it is no matter of the others, but they are told where they wait, too.
     if let Some(etcd) = &args.backup.etcd
         && catalogs.iter().any(|catalog| catalog.store.etcd == *etcd)
     {
-        catalogs.retain(|catalog| catalog.store.etcd == *etcd);
+        let (asked, others) = catalogs.into_iter().partition(|catalog| catalog.store.etcd == *etcd);
+        catalogs = asked;
+        beside.catalogs.extend::<Vec<_>>(others);
     }
     let wanted = WantedArgs {
         backup: vec![args.backup.clone()],
@@ -132,6 +136,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         fresh: &[],
         access: &args.access,
         resume: false,
+        one_by_one: true,
+        beside: &beside,
     };
     let survey = survey(&wish, &catalogs, context).await?;
     if is_text(session.format) {
@@ -167,6 +173,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     finish(&rows, context)?;
     for target in &survey.targets {
         say_next(target, &survey, context);
+    }
+    for one in &survey.facts.left_out {
+        say_left_out(one, &survey, context);
     }
     Ok(Exit::Done)
 }
@@ -208,5 +217,21 @@ fn say_next(target: &Target<'_>, survey: &Survey<'_>, context: &Context) {
         ));
     } else {
         ui.note(&format!("{etcd}: follow it with `kubectl etcd-restore status --watch`"));
+    }
+}
+
+/// An etcd that is left behind keeps the API down.
+fn say_left_out(one: &LeftOut, survey: &Survey<'_>, context: &Context) {
+    let ui = &context.session.ui;
+    let (etcd, needed) = (&one.etcd, one.needed_by());
+    let wanted = format!("{etcd}=latest-good");
+    let order = context.command(&["queue", &wanted], &survey.facts.cluster).arg("--yes");
+    match (one.waits(), &one.commands) {
+        (Some(false), _) => {}
+        (Some(true), _) => ui.warn(&format!("{etcd} still waits for a command: {needed}; next: {order}")),
+        (None, Told::NotKnown(why)) => ui.warn(&format!("{etcd}: not checked whether a command is queued: {why}")),
+        (None, Told::Is(_)) => ui.warn(&format!(
+            "{etcd}: no command is queued, and not checked whether it has members: {needed}; where it has none: {order}"
+        )),
     }
 }

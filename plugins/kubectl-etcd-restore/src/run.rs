@@ -3,36 +3,38 @@
 use std::time::Duration;
 
 use runbook_kit::backups::pinning;
+use runbook_kit::backups::queue::{cancel, commands};
 use runbook_kit::backups::run_record::{self, Ordered, RunRecord};
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::cli::values;
 use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
+use runbook_kit::domain::restore::follow::EtcdSeen;
 use runbook_kit::domain::restore::{command_name, preflight};
+use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::units;
 use runbook_kit::error::{AnyFailure, Failure, UsageError, with_repeating};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Format};
-use runbook_kit::ports::{PutMode, StoreErrorKind};
+use runbook_kit::ports::{PutMode, StoreError, StoreErrorKind};
 use runbook_kit::ui::chain;
 use serde::Serialize;
 
+use crate::armed::{Armed, Command};
 use crate::choose::{Choice, WantedArgs};
 use crate::context::Context;
-use crate::follow::{Followed, Hands, Limits, follow};
+use crate::follow::{Followable, Followed, Hands, Limits, Stopped, follow};
 use crate::order::{Done, order};
 use crate::plan::{self, Blocked, Planned, is_text};
 use crate::sight::eyes::Eyes;
 use crate::sight::kubelets::{self, Kubelets};
-use crate::sight::survey::{Survey, Target, Wish, survey};
-
-/// A run that nobody has looked at for so long is another day's.
-const STALE_RUN: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
+use crate::sight::survey::{Beside, Survey, Target, Wish, survey};
 
 /// Restore every etcd cluster from its newest good backup, and follow until the API serves
 ///
-/// Checks everything first and shows the plan; pins the backups that it restores. Interrupt it at any time: the restore goes on by itself, and the same command looks on where it
-/// stands. An etcd that is alive is restored over only when the cluster's name is typed, or given by --confirm.
+/// Checks everything first and shows the plan; pins the backups that it restores. main must have a good backup; of any other etcd cluster the newest sound one is taken where none is good, and where
+/// none is sound it is seeded anew: kube-apiserver does not start while one is missing. Interrupt it at any time: what is queued then is told with the command that removes it, a restore goes on by itself,
+/// and the same command looks on where it stands. An etcd that is alive is restored over only when the cluster's name is typed, or given by --confirm.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kubectl etcd-restore run --yes\n  \
     kubectl etcd-restore run --backup main=2026-11-22T15:18 --fresh events --yes")]
@@ -47,7 +49,10 @@ pub struct Args {
     /// Forget a run that is under way, and order everything anew
     #[arg(long)]
     anew: bool,
-    /// How long etcd-manager may leave a command untouched
+    /// Leave the command queued where etcd-manager has not taken it in time
+    #[arg(long)]
+    leave_queued: bool,
+    /// How long etcd-manager may leave a command untouched; then it is removed, unless etcd is proven to have no members
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = values::wait)]
     take_timeout: Duration,
     /// How long one restore may take
@@ -167,11 +172,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let catalogs = session.catalogs().await?;
     session.require_own_place(args.consent.yes)?;
+    let beside = Beside::find(context).await?;
     let wish = Wish {
         wanted: &args.wanted,
         fresh: &args.fresh,
         access: &args.access,
         resume: !args.anew,
+        one_by_one: false,
+        beside: &beside,
     };
     let survey = survey(&wish, &catalogs, context).await?;
     if is_text(session.format) {
@@ -179,7 +187,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     if let Some(record) = &survey.record {
         let age = session.now().duration_since(record.started);
-        if age > STALE_RUN {
+        if age > preflight::ADOPTED_FOR {
             return Err(Stale {
                 age: units::age(age),
                 started: record.started,
@@ -202,26 +210,32 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
 
     let mut record = begin(&survey, &args, context, &consent).await?;
+    let armed = Armed::new(context, &survey.facts.cluster);
     let mut pinned = Vec::new();
     for target in &survey.targets {
         pinned.extend(keep(target, &survey, context, &consent).await);
     }
     for target in &survey.targets {
-        if let Err(error) = carry_out(target, &mut record, &survey, context, &consent).await {
+        let ordered = carry_out(target, &mut record, &survey, context, &consent).await;
+        if let Some(order) = record.of(&target.catalog.store.etcd).filter(|order| order.ordered)
+            && let (Some(name), Some(backup), None) = (&order.command, &order.backup, &target.ordered)
+        {
+            armed.queued(Command {
+                etcd: order.etcd.clone(),
+                name: name.clone(),
+                backup: backup.clone(),
+            });
+        }
+        if let Err(error) = ordered {
             let (noted, etcd) = (survey.record_at.is_some(), &target.catalog.store.etcd);
             return Err(Half::of(&record, noted, &pinned, etcd, error));
         }
     }
+    let status = context.command(&["status", "--watch"], &survey.facts.cluster);
     session.ui.note(&format!(
-        "$ kubectl etcd-restore status --watch --name {}   (Ctrl-C is safe: the restore goes on by itself)",
-        survey.facts.cluster
+        "$ {status}   (Ctrl-C is safe: a restore goes on by itself, and what is still queued is told)"
     ));
-    let eyes = Eyes::open(context, &catalogs, &args.access).await;
-    let limits = Limits {
-        take: args.take_timeout,
-        restore: args.restore_timeout,
-        api: args.api_timeout,
-    };
+    let eyes = Eyes::open(context, &catalogs, &beside.catalogs, &args.access).await;
     // A way to the hosts that was given is used; none is looked for: most restores need no hand on a master.
     let ssh = SshArgs {
         host: args.access.host.clone(),
@@ -229,12 +243,37 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         ssh_jump: args.access.ssh_jump.clone(),
         ..SshArgs::default()
     };
-    let hands = (!ssh.host.is_empty()).then(|| Hands {
-        ssh: &ssh,
-        consent: &consent,
-        alive: survey.alive().into_iter().map(str::to_owned).collect(),
-    });
-    let followed = follow(&eyes, &survey.targets, &record, &limits, hands.as_ref(), context).await?;
+    let what = Followable {
+        targets: &survey.targets,
+        facts: &survey.facts,
+        record: &record,
+        limits: Limits {
+            take: args.take_timeout,
+            restore: args.restore_timeout,
+            api: args.api_timeout,
+        },
+        hands: (!ssh.host.is_empty()).then(|| Hands {
+            ssh: &ssh,
+            consent: &consent,
+            alive: survey.alive().into_iter().map(str::to_owned).collect(),
+        }),
+        armed: &armed,
+    };
+    let followed = match follow(&eyes, &what, context).await {
+        Ok(followed) => followed,
+        Err(stopped) => {
+            let aftermath = Aftermath {
+                survey: &survey,
+                armed: &armed,
+                leave_queued: args.leave_queued,
+                context,
+                consent: &consent,
+            };
+            aftermath.of(&stopped, record.clone()).await;
+            return Err(stopped.why.into());
+        }
+    };
+    drop(armed.disarm());
     let workers = kubelets::wait(&eyes, args.workers_timeout, context).await;
     if let Some(at) = &survey.record_at
         && let Err(error) = run_record::remove(session.objects(), at, &consent).await
@@ -299,6 +338,95 @@ fn agree(args: &StrongConsentArgs, survey: &Survey<'_>) -> Result<Option<Consent
     Ok(confirm::strong(args, &survey.facts.cluster, &question)?)
 }
 
+/// What is left to be done where following was stopped.
+struct Aftermath<'a> {
+    survey: &'a Survey<'a>,
+    armed: &'a Armed<'a>,
+    leave_queued: bool,
+    context: &'a Context,
+    consent: &'a Consent,
+}
+
+impl Aftermath<'_> {
+    /// Removes what this run has queued and etcd-manager has not taken in time, but where nothing can be lost by it; tells of what stays; and
+    /// notes what holds no more, so that the same command orders it anew.
+    async fn of(&self, stopped: &Stopped, mut record: RunRecord) {
+        let ui = &self.context.session.ui;
+        let before = record.clone();
+        for command in self.armed.disarm() {
+            let target = self.survey.targets.iter();
+            let target = target
+                .filter(|target| target.catalog.store.etcd == command.etcd)
+                .find(|_| record.has_command(&command.etcd, &command.name));
+            let own = record.of(&command.etcd).is_some_and(|order| order.own);
+            let dead =
+                target.is_some_and(|target| target.no_members.is_some()) || stopped.no_members.contains(&command.etcd);
+            if let (Some(target), true, true, false, false) =
+                (target, stopped.why.untaken(), own, dead, self.leave_queued)
+            {
+                match self.remove(target, &command).await {
+                    Ok(true) => {
+                        record.forget(&command.etcd, &command.name);
+                        ui.warn(&format!(
+                            "{}: removed command {}: a leader that comes later would have wiped etcd unasked; the same command orders it anew",
+                            command.etcd, command.name
+                        ));
+                        continue;
+                    }
+                    Ok(false) => {
+                        ui.warn(&format!(
+                            "{}: command {} went while it was about to be removed: look what became of it by `kubectl etcd-restore status`",
+                            command.etcd, command.name
+                        ));
+                        continue;
+                    }
+                    Err(error) => {
+                        let (etcd, name) = (&command.etcd, &command.name);
+                        ui.warn(&format!("{etcd}: removing {name}: {}", chain(&error)));
+                        if error.may_have_happened() {
+                            self.armed.tell_maybe(&command);
+                            continue;
+                        }
+                    }
+                }
+            }
+            self.armed.tell(&command);
+        }
+        if let Some(etcd) = stopped.why.removed()
+            && let Some(command) = record.of(etcd).and_then(|order| order.command.clone())
+        {
+            record.forget(etcd, &command);
+        }
+        if record != before
+            && let Some(at) = &self.survey.record_at
+            && let Err(error) = self.note(at, &record).await
+        {
+            ui.warn(&format!(
+                "{}; begin the next run with --anew, else it takes what was removed for carried out",
+                chain(&error)
+            ));
+        }
+    }
+
+    async fn remove(&self, target: &Target<'_>, command: &Command) -> Result<bool, StoreError> {
+        let objects = self.context.session.objects();
+        let queued = commands(objects, target.catalog).await?;
+        match queued.iter().find(|found| found.name == command.name) {
+            Some(found) => cancel(objects, found, self.consent).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn note(&self, at: &StoreUrl, record: &RunRecord) -> Result<(), StoreError> {
+        let objects = self.context.session.objects();
+        if record.orders.is_empty() {
+            run_record::remove(objects, at, self.consent).await
+        } else {
+            run_record::write(objects, at, record, PutMode::Replace, self.consent).await
+        }
+    }
+}
+
 /// Notes that a run begins, before anything is ordered. One of two who begin at the same time is told so.
 async fn begin(
     survey: &Survey<'_>,
@@ -309,10 +437,7 @@ async fn begin(
     if let Some(record) = &survey.record {
         return Ok(record.clone());
     }
-    let record = RunRecord {
-        started: context.session.now(),
-        orders: Vec::new(),
-    };
+    let record = RunRecord::begin(context.session.now(), &survey.masters);
     let Some(at) = &survey.record_at else {
         context
             .session
@@ -320,6 +445,10 @@ async fn begin(
             .note("no state store is named: a run that is interrupted cannot be gone on with, follow it by `status`");
         return Ok(record);
     };
+    if let Some((void, _)) = &survey.void {
+        // One of two who begin at the same time removes it; the other is told by the next write.
+        run_record::discard(context.session.objects(), at, void, consent).await?;
+    }
     let mode = if args.anew { PutMode::Replace } else { PutMode::Create };
     match run_record::write(context.session.objects(), at, &record, mode, consent).await {
         Ok(()) => Ok(record),
@@ -369,22 +498,18 @@ async fn carry_out(
     let etcd = &target.catalog.store.etcd;
     if let Some(ordered) = &target.ordered {
         let what = ordered.command.as_deref().unwrap_or("its seeding");
-        session
-            .ui
-            .note(&format!("{etcd}: {what} was ordered already and taken: looking on"));
+        session.ui.note(&format!(
+            "{etcd}: {what} is ordered already and is queued no more: looking on"
+        ));
         return Ok(());
     }
     let backup = match &target.choice {
         Choice::Backup { backup, .. } => Some(backup.name.to_string()),
         // Ordered already: it was told above.
         Choice::Gone(_) => return Ok(()),
-        Choice::Fresh => None,
-        Choice::Nothing(_) => {
-            session
-                .ui
-                .warn(&format!("{etcd} has nothing to be restored from, and is left as it is"));
-            return Ok(());
-        }
+        Choice::Fresh(_) => None,
+        // What blocks was told by the plan.
+        Choice::Leave(_) | Choice::Nothing(_) => return Ok(()),
     };
     match &backup {
         Some(backup) => session.ui.note(&format!(
@@ -399,11 +524,32 @@ async fn carry_out(
         command: backup.is_some().then(|| command_name(time)),
         backup,
         ordered: false,
+        own: true,
+        created: target.created.clone(),
+        served: match &target.seen {
+            EtcdSeen::Serving(answer) => Some(format!("{:x}", answer.cluster)),
+            _ => None,
+        },
+        newest: target.catalog.latest().map(|backup| backup.name.to_string()),
+        no_members: target.no_members.is_some(),
     };
+    // What is gone on with is this run's own where its record says so.
+    if let (Some(queued), Some(before)) = (&target.queued, record.of(etcd))
+        && before.command.as_ref() == Some(&queued.name)
+    {
+        noted.own = before.own;
+    } else if target.queued.is_some() {
+        noted.own = false;
+    }
     note(record, noted.clone(), survey, context, consent).await?;
     match order(target, Some(time), context, consent).await? {
         Done::Queued(queued) => noted.command = Some(queued.name),
-        Done::Adopted(name) => noted.command = Some(name),
+        Done::Adopted(name) => {
+            if target.queued.is_none() {
+                noted.own = false;
+            }
+            noted.command = Some(name);
+        }
         Done::MarkerRemoved | Done::Nothing => {}
     }
     noted.ordered = true;

@@ -9,4 +9,5 @@ pub mod latest;
 pub mod ready;
 pub mod standing;
 pub mod survey;
+pub mod wiped;
 pub mod workers;

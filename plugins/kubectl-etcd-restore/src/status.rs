@@ -190,7 +190,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         return Err(output::no_metrics().into());
     }
     let catalogs = session.catalogs().await?;
-    let eyes = Eyes::open(context, &catalogs, &args.access).await;
+    let eyes = Eyes::open(context, &catalogs, &[], &args.access).await;
     let now = session.now();
     let look = eyes.look().await;
     let mut follows: Vec<Follow> = look

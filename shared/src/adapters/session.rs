@@ -12,6 +12,7 @@ use super::unpack::{UnpackOptions, Unpacker};
 use crate::cli::{AwsArgs, ClusterArgs, UnpackArgs};
 use crate::error::{AnyFailure, UsageError};
 use crate::output::Format;
+use crate::patience::Patient;
 use crate::session::Session;
 use crate::ui::Ui;
 
@@ -41,7 +42,7 @@ pub fn connect(
         cluster: cluster.clone(),
         lineage: unpack.lineage.clone(),
         settings: Box::new(Files),
-        objects: Box::new(Stores::new(options)),
+        objects: Box::new(Patient::new(Stores::new(options), move |line| ui.note(line))),
         reader: Box::new(Unpacker::new(UnpackOptions {
             temp_dir: unpack.temp_dir.clone(),
             max_db_size: unpack.max_db_size,

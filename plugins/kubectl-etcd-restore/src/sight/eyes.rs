@@ -137,8 +137,14 @@ struct ApiEye<'a> {
 }
 
 impl<'a> Eyes<'a> {
-    /// Opens them. `access` may name endpoints of several etcd clusters, each with `ETCD=` before it.
-    pub async fn open(context: &'a Context, catalogs: &'a [Catalog], access: &EtcdAccessArgs) -> Self {
+    /// Opens them. `access` may name endpoints of several etcd clusters, each with `ETCD=` before it. Those of `beside` are looked at as
+    /// well, after the others.
+    pub async fn open(
+        context: &'a Context,
+        catalogs: &'a [Catalog],
+        beside: &'a [Catalog],
+        access: &EtcdAccessArgs,
+    ) -> Self {
         let only = catalogs.len() == 1;
         // Without a certificate etcd is out of sight, and that is said where it matters.
         let key_store = if access.cacert.is_some() || access.plain_http || access.via == Via::Ssh {
@@ -146,7 +152,9 @@ impl<'a> Eyes<'a> {
         } else {
             context.session.key_store().await.unwrap_or(None)
         };
-        let etcds = catalogs.iter().map(|catalog| {
+        let own = catalogs.iter().map(|catalog| (catalog, only));
+        let etcds = own.chain(beside.iter().map(|catalog| (catalog, false)));
+        let etcds = etcds.map(|(catalog, only)| {
             let etcd = catalog.store.etcd.as_str();
             EtcdEye {
                 context,

@@ -114,7 +114,12 @@ pub fn standing(facts: &Facts) -> Standing {
     let under_way: Vec<&str> = facts
         .etcds
         .iter()
-        .filter(|etcd| matches!(etcd.state, State::Queued | State::Restoring | State::Restored))
+        .filter(|etcd| {
+            matches!(
+                etcd.state,
+                State::Queued | State::Restoring | State::Gone | State::Restored
+            )
+        })
         .map(|etcd| etcd.etcd.as_str())
         .collect();
     if facts.run_under_way || !under_way.is_empty() {

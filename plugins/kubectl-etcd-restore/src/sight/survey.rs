@@ -1,12 +1,14 @@
 //! Looks at everything that matters before a restore is ordered: what `plan`, `queue` and `run` have in common.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runbook_kit::backups::catalog::{Backup, Catalog};
-use runbook_kit::backups::choose::Judge;
+use runbook_kit::backups::choose::{Assessed, Judge};
 use runbook_kit::backups::examine::{self, Examined, examine};
 use runbook_kit::backups::queue::{self, Found};
-use runbook_kit::backups::run_record::{self, Ordered, RunRecord};
+use runbook_kit::backups::run_record::{self, Ordered, Present, RunRecord, Validity};
+use runbook_kit::backups::wipe_journal::Entry;
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::contents::Snapshot;
@@ -14,9 +16,10 @@ use runbook_kit::domain::contents::report::Contents;
 use runbook_kit::domain::control::{ClusterCreated, ClusterSpec};
 use runbook_kit::domain::fleet::{Instance, InstanceState};
 use runbook_kit::domain::layout;
-use runbook_kit::domain::restore::follow::EtcdSeen;
+use runbook_kit::domain::restore::follow::{EtcdSeen, Seen};
+use runbook_kit::domain::restore::log::LogEvent;
 use runbook_kit::domain::restore::preflight::{
-    self, BackupFacts, ClusterFacts, ControlFact, EtcdFacts, QueuedFact, Told, Wanted,
+    self, BackupFacts, ClusterFacts, ControlFact, EtcdFacts, LeftOut, QueuedFact, Told, Wanted,
 };
 use runbook_kit::domain::snapshot::Content;
 use runbook_kit::domain::store_url::StoreUrl;
@@ -28,6 +31,7 @@ use runbook_kit::ui::{chain, chain_with_hint};
 use crate::choose::{self, Before, Choice, WantedArgs};
 use crate::context::Context;
 use crate::sight::eyes::{ApiSeen, Eyes, Look};
+use crate::sight::wiped;
 
 /// More than any control file has.
 const LIMIT: u64 = 64 * 1024;
@@ -43,6 +47,34 @@ pub struct Wish<'a> {
     pub access: &'a EtcdAccessArgs,
     /// Whether a run that is under way is gone on with.
     pub resume: bool,
+    /// Whether only commands are queued, for one etcd cluster after the other: then none is seeded unasked, and one left out does not
+    /// refuse.
+    pub one_by_one: bool,
+    /// The etcd clusters of the same cluster that are left out.
+    pub beside: &'a Beside,
+}
+
+/// The etcd clusters of the cluster that nothing is to be done to.
+#[derive(Default)]
+pub struct Beside {
+    /// Those whose store can be read.
+    pub catalogs: Vec<Catalog>,
+    /// The names of the others, and why theirs cannot be.
+    pub unread: Vec<(String, String)>,
+}
+
+impl Beside {
+    /// Those that `--etcd` leaves out.
+    pub async fn find(context: &Context) -> Result<Self, AnyFailure> {
+        let mut found = Self::default();
+        for (store, read) in context.session.left_out().await? {
+            match read {
+                Ok(catalog) => found.catalogs.push(catalog),
+                Err(why) => found.unread.push((store.etcd, why)),
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// What was found.
@@ -50,8 +82,12 @@ pub struct Survey<'a> {
     pub facts: ClusterFacts,
     pub checks: Vec<Check>,
     pub targets: Vec<Target<'a>>,
-    /// A run that is under way.
+    /// A run that is under way, and of the masters that run now as far as can be told.
     pub record: Option<RunRecord>,
+    /// One that holds no more, and why.
+    pub void: Option<(RunRecord, String)>,
+    /// The masters that run.
+    pub masters: Told<BTreeSet<String>>,
     /// Where it is, or would be, noted.
     pub record_at: Option<StoreUrl>,
     /// What is out of sight.
@@ -67,6 +103,21 @@ pub struct Target<'a> {
     pub queued: Option<Found>,
     /// What a run under way has ordered, where nothing is to be ordered any more: its command is gone.
     pub ordered: Option<Ordered>,
+    /// The content of `etcd-cluster-created`.
+    pub created: Option<String>,
+    /// What was seen of its etcd.
+    pub seen: EtcdSeen,
+    /// What proves that it has no members, in words.
+    pub no_members: Option<String>,
+}
+
+impl Target<'_> {
+    /// Whether a run under way has ordered it, as far as can be seen: its command is queued, or was taken.
+    fn is_of(&self, record: &RunRecord) -> bool {
+        let etcd = &self.catalog.store.etcd;
+        let own = |queued: &Found| record.has_command(etcd, &queued.name);
+        self.ordered.is_some() || self.queued.as_ref().is_some_and(own)
+    }
 }
 
 impl Survey<'_> {
@@ -91,63 +142,163 @@ fn is_the_same(ordered: &Ordered, choice: &Choice<'_>) -> bool {
         && match choice {
             Choice::Backup { backup, .. } => ordered.backup.as_deref() == Some(backup.name.as_str()),
             Choice::Gone(name) => ordered.backup.as_ref() == Some(name),
-            Choice::Fresh => ordered.backup.is_none(),
+            Choice::Fresh(_) | Choice::Leave(_) => ordered.backup.is_none(),
             Choice::Nothing(_) => false,
         }
 }
 
+/// Whether what a record says of an etcd cluster counts. One that holds does. Of one of which nobody can tell only what can be seen counts:
+/// a command of its own that is still queued, or an etcd that is there and another than before.
+fn counts(
+    record: &RunRecord,
+    doubtful: bool,
+    etcd: &str,
+    queue: &[Found],
+    seen: &EtcdSeen,
+    created: Option<&str>,
+) -> bool {
+    let Some(ordered) = record.of(etcd) else {
+        return true;
+    };
+    if !doubtful || queue.iter().any(|found| record.has_command(etcd, &found.name)) {
+        return true;
+    }
+    match seen {
+        EtcdSeen::Serving(answer) if ordered.backup.is_some() => ordered.served() != Some(answer.cluster),
+        EtcdSeen::Serving(_) => created.is_some() && created != ordered.created.as_deref(),
+        EtcdSeen::Quarantined(_) => ordered.backup.is_some(),
+        EtcdSeen::Silent(_) | EtcdSeen::NotAsked(_) => false,
+    }
+}
+
+/// What the store says of a cluster beside its backups, before anything is chosen.
+struct Known {
+    queues: Vec<Vec<Found>>,
+    created: Vec<Option<String>>,
+    wipe: Told<Option<Entry>>,
+    record_at: Option<StoreUrl>,
+    record: Option<RunRecord>,
+}
+
+impl Known {
+    async fn read(wish: &Wish<'_>, catalogs: &[Catalog], context: &Context) -> Result<Self, AnyFailure> {
+        let objects = context.session.objects();
+        let record_at = catalogs
+            .iter()
+            .find_map(|catalog| run_record::place(catalog.store.recovery.as_ref()?));
+        let record = match (&record_at, wish.resume) {
+            (Some(at), true) => match run_record::read(objects, at).await? {
+                Ok(record) => record,
+                Err(why) => {
+                    context
+                        .session
+                        .ui
+                        .warn(&format!("{at} cannot be read and is passed over: {why}"));
+                    None
+                }
+            },
+            _ => None,
+        };
+        let (mut queues, mut created) = (Vec::new(), Vec::new());
+        for catalog in catalogs {
+            queues.push(queue::commands(objects, catalog).await?);
+            created.push(marker(catalog, context).await?);
+        }
+        Ok(Self {
+            queues,
+            created,
+            wipe: wiped::newest(catalogs, context).await,
+            record_at,
+            record,
+        })
+    }
+}
+
+/// The content of `etcd-cluster-created`. What is no text is told by the preflight.
+async fn marker(catalog: &Catalog, context: &Context) -> Result<Option<String>, StoreError> {
+    let at = queue::control_folder(catalog).join(layout::CLUSTER_CREATED_FILE);
+    let content = file(context, &at).await?;
+    Ok(content.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 /// Looks.
 pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Context) -> Result<Survey<'a>, AnyFailure> {
-    let objects = context.session.objects();
     let cluster = catalogs
         .first()
         .map(|catalog| catalog.store.cluster.clone())
         .unwrap_or_default();
-    let record_at = catalogs
-        .iter()
-        .find_map(|catalog| run_record::place(catalog.store.recovery.as_ref()?));
-    let record = match (&record_at, wish.resume) {
-        (Some(at), true) => match run_record::read(objects, at).await? {
-            Ok(record) => record,
-            Err(why) => {
-                context
-                    .session
-                    .ui
-                    .warn(&format!("{at} cannot be read and is passed over: {why}"));
-                None
-            }
-        },
-        _ => None,
+    let known = Known::read(wish, catalogs, context).await?;
+    let eyes = Eyes::open(context, catalogs, &wish.beside.catalogs, wish.access).await;
+    let choose = async |records: &[Option<&RunRecord>]| {
+        let now = context.session.now();
+        let before: Vec<Before<'a, '_>> = catalogs
+            .iter()
+            .zip(&known.queues)
+            .zip(records)
+            .map(|((catalog, queue), record)| Before {
+                catalog,
+                adoptable: match queue.as_slice() {
+                    [only] if queued_fact(only, catalog, *record, now).is_of_now() => Some(only),
+                    _ => None,
+                },
+                queue,
+                record: *record,
+            })
+            .collect();
+        choose::choose(&before, wish.wanted, wish.fresh, !wish.one_by_one, context).await
     };
-    let mut queues = Vec::new();
-    for catalog in catalogs {
-        queues.push(queue::commands(objects, catalog).await?);
-    }
-    let eyes = Eyes::open(context, catalogs, wish.access).await;
-    let before: Vec<Before<'a, '_>> = catalogs
-        .iter()
-        .zip(&queues)
-        .map(|(catalog, queue)| Before {
-            catalog,
-            queue,
-            record: record.as_ref(),
-        })
-        .collect();
-    // Masters that are gone are waited for while backups are verified.
-    let (look, masters, choices) = tokio::join!(
-        eyes.look(),
-        masters(context, &cluster),
-        choose::choose(&before, wish.wanted, wish.fresh, context)
-    );
-    let choices = choices?;
+    let (look, masters, validity, choices, records) = match &known.record {
+        // Masters that are gone are waited for while backups are verified.
+        None => {
+            let records: Vec<Option<&RunRecord>> = catalogs.iter().map(|_| None).collect();
+            let (look, masters, choices) = tokio::join!(eyes.look(), masters(context, &cluster), choose(&records));
+            (look, masters, Validity::Holds, choices?, records)
+        }
+        // What is chosen goes by the record, and that by the masters.
+        Some(record) => {
+            let (look, masters) = tokio::join!(eyes.look(), masters(context, &cluster));
+            let created: Vec<(&str, Option<String>)> = catalogs
+                .iter()
+                .map(|catalog| catalog.store.etcd.as_str())
+                .zip(known.created.iter().cloned())
+                .collect();
+            let validity = record.validity(&Present {
+                masters: &ids(&masters),
+                wiped: wiped::last(&known.wipe),
+                created: &created,
+            });
+            let doubtful = matches!(validity, Validity::Doubtful(_));
+            let each = catalogs.iter().zip(&known.queues).zip(&look.etcds).zip(&known.created);
+            let records: Vec<Option<&RunRecord>> = each
+                .map(|(((catalog, queue), seen), created)| {
+                    let etcd = &catalog.store.etcd;
+                    let holds = !matches!(validity, Validity::Void(_))
+                        && counts(record, doubtful, etcd, queue, &seen.etcd, created.as_deref());
+                    holds.then_some(record)
+                })
+                .collect();
+            let choices = choose(&records).await?;
+            (look, masters, validity, choices, records)
+        }
+    };
     let mut etcds = Vec::new();
     let mut targets = Vec::new();
-    let each = catalogs.iter().zip(queues).zip(choices).zip(&look.etcds);
-    for (index, (((catalog, queue), choice), seen)) in each.enumerate() {
-        let (mut facts, content) = of_etcd(catalog, &queue, &choice, context).await?;
+    let each = catalogs.iter().zip(&known.queues).zip(choices).zip(&look.etcds);
+    let each = each.zip(&known.created).zip(&records);
+    for (index, (((((catalog, queue), choice), seen), created), record)) in each.enumerate() {
+        let choice = match (choice, &seen.etcd) {
+            // Nobody has named it, and every etcd is to serve in the end.
+            (Choice::Fresh(why), EtcdSeen::Serving(_)) if !why.is_empty() => Choice::Leave(why),
+            (choice, _) => choice,
+        };
+        let queued: Vec<QueuedFact> = queue
+            .iter()
+            .map(|found| queued_fact(found, catalog, *record, context.session.now()))
+            .collect();
+        let (mut facts, content) = of_etcd(catalog, queued, &choice, created.as_deref(), context).await?;
         facts.alive = seen.etcd.clone();
         let queued = facts.adopted().map(|own| own.name.clone());
-        let ordered = record.as_ref().and_then(|record| record.of(&catalog.store.etcd));
+        let ordered = record.and_then(|record| record.of(&catalog.store.etcd));
         let ordered = ordered.filter(|ordered| queue.is_empty() && is_the_same(ordered, &choice));
         if let (EtcdSeen::Serving(answer), Some(content), None) = (&seen.etcd, &content, ordered) {
             facts.losses = Some(if answer.leader {
@@ -159,22 +310,31 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         targets.push(Target {
             catalog,
             ordered: ordered.cloned(),
-            queued: queued.and_then(|name| queue.into_iter().find(|found| found.name == name)),
+            queued: queued.and_then(|name| queue.iter().find(|found| found.name == name).cloned()),
             choice,
             spec: match &facts.spec {
                 ControlFact::Says(spec) => Some(spec.clone()),
                 _ => None,
             },
+            created: created.clone(),
+            seen: seen.etcd.clone(),
+            no_members: wiped::no_members(&known.wipe, catalog, &masters),
         });
         etcds.push(facts);
     }
+    let beside = look.etcds.get(catalogs.len()..).unwrap_or_default();
     let facts = ClusterFacts {
         encryption_keys: encryption_keys(context, &cluster).await,
         api_ready: api_ready(&look),
         cluster,
         etcds,
-        masters,
+        masters: match &masters {
+            Told::Is(masters) => Told::Is(masters.iter().map(|master| master.id.clone()).collect()),
+            Told::NotKnown(why) => Told::NotKnown(why.clone()),
+        },
         even_if_poor: wish.wanted.even_if_poor,
+        left_out: left_out(wish.beside, beside, &known.wipe),
+        one_by_one: wish.one_by_one,
     };
     // What is ordered already is not judged again: that its etcd serves is what was wanted.
     let over = |check: &Check| {
@@ -183,14 +343,81 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
     };
     let mut checks = preflight::checks(&facts, context.session.now());
     checks.retain(|check| !over(check));
+    let (record, void) = match (known.record, validity) {
+        (Some(record), Validity::Void(why)) => (None, Some((record, why))),
+        // Nothing of it can be seen: a new run is noted, with the masters of now.
+        (Some(record), Validity::Doubtful(why)) if !targets.iter().any(|target| target.is_of(&record)) => {
+            (None, Some((record, format!("{why}, and nothing of it can be seen"))))
+        }
+        (Some(record), Validity::Doubtful(why)) => {
+            context.session.ui.warn(&format!(
+                "of the run begun at {:.0} only what can be seen counts: {why}",
+                record.started
+            ));
+            (Some(record), None)
+        }
+        (record, _) => (record, None),
+    };
     Ok(Survey {
         checks,
         unseen: Eyes::unseen(&look, catalogs),
         facts,
         targets,
         record,
-        record_at,
+        void,
+        masters: ids(&masters),
+        record_at: known.record_at,
     })
+}
+
+fn ids(masters: &Told<Vec<Instance>>) -> Told<BTreeSet<String>> {
+    match masters {
+        Told::Is(masters) => Told::Is(masters.iter().map(|master| master.id.clone()).collect()),
+        Told::NotKnown(why) => Told::NotKnown(why.clone()),
+    }
+}
+
+fn queued_fact(found: &Found, catalog: &Catalog, record: Option<&RunRecord>, now: jiff::Timestamp) -> QueuedFact {
+    let queued = found.command.as_ref().ok().and_then(|command| command.queued());
+    QueuedFact {
+        name: found.name.clone(),
+        backup: found.backup().map(str::to_owned),
+        there: found.backup().is_ok_and(|name| is_there(catalog, name)),
+        age: queued.map(|queued| now.duration_since(queued)),
+        own: record.is_some_and(|record| record.has_command(&catalog.store.etcd, &found.name)),
+    }
+}
+
+fn left_out(beside: &Beside, seen: &[Seen], wipe: &Told<Option<Entry>>) -> Vec<LeftOut> {
+    let mut found = Vec::new();
+    for (catalog, seen) in beside.catalogs.iter().zip(seen) {
+        let says_so = seen
+            .log
+            .iter()
+            .flatten()
+            .any(|event| *event == LogEvent::WaitsForCommand);
+        found.push(LeftOut {
+            etcd: catalog.store.etcd.clone(),
+            commands: match &seen.store {
+                Ok(store) => Told::Is(store.commands.iter().map(|command| command.name.clone()).collect()),
+                Err(why) => Told::NotKnown(why.clone()),
+            },
+            created: seen.store.as_ref().map_or(true, |store| store.created),
+            seen: seen.etcd.clone(),
+            no_members: match says_so {
+                true => Some("etcd-manager's log says so".to_owned()),
+                false => wiped::no_restore_since(wipe, catalog),
+            },
+        });
+    }
+    found.extend(beside.unread.iter().map(|(etcd, why)| LeftOut {
+        etcd: etcd.clone(),
+        commands: Told::NotKnown(why.clone()),
+        created: true,
+        seen: EtcdSeen::NotAsked("its store cannot be read".to_owned()),
+        no_members: None,
+    }));
+    found
 }
 
 fn api_ready(look: &Look) -> Told<bool> {
@@ -203,21 +430,30 @@ fn api_ready(look: &Look) -> Told<bool> {
 /// And what the chosen backup holds.
 async fn of_etcd(
     catalog: &Catalog,
-    queue: &[Found],
+    commands: Vec<QueuedFact>,
     choice: &Choice<'_>,
+    created: Option<&str>,
     context: &Context,
 ) -> Result<(EtcdFacts, Option<Content>), AnyFailure> {
     let mut content = None;
+    let why = match choice {
+        Choice::Backup { why, .. } | Choice::Fresh(why) | Choice::Leave(why) => why.clone(),
+        Choice::Gone(_) | Choice::Nothing(_) => Vec::new(),
+    };
     let (wanted, manager) = match choice {
-        Choice::Fresh => (Wanted::Fresh, Vec::new()),
+        Choice::Fresh(_) => (Wanted::Fresh, Vec::new()),
+        Choice::Leave(_) => (Wanted::Leave, Vec::new()),
         Choice::Nothing(reasons) => (Wanted::Nothing(reasons.clone()), Vec::new()),
         Choice::Gone(name) => (Wanted::Nothing(vec![format!("{name} is gone")]), Vec::new()),
         Choice::Backup {
             backup,
             passed_over,
             good,
+            warnings,
+            ..
         } => {
-            let (facts, version, held) = of_backup(catalog, backup, passed_over, *good, context).await?;
+            let (mut facts, version, held) = of_backup(catalog, backup, passed_over, *good, context).await?;
+            facts.warnings.extend(warnings.iter().cloned());
             content = held;
             let manager = match version {
                 Some(version) => manager(catalog, &version, context).await,
@@ -228,28 +464,21 @@ async fn of_etcd(
     };
     let control = queue::control_folder(catalog);
     let spec = file(context, &control.join(layout::CLUSTER_SPEC_FILE)).await?;
-    let created = file(context, &control.join(layout::CLUSTER_CREATED_FILE)).await?;
     let facts = EtcdFacts {
         etcd: catalog.store.etcd.clone(),
         control: control.to_string(),
         wanted,
+        why,
         spec: fact(spec, |bytes| {
             ClusterSpec::parse(bytes).map_err(|error| error.to_string())
         }),
-        created: fact(created, |bytes| {
+        created: fact(created.map(|text| text.as_bytes().to_vec()), |bytes| {
             ClusterCreated::parse(bytes)
                 .map(drop)
                 .map_err(|error| error.to_string())
         }),
         spec_members: catalog.store.members.len(),
-        commands: queue
-            .iter()
-            .map(|found| QueuedFact {
-                name: found.name.clone(),
-                backup: found.backup().map(str::to_owned),
-                there: found.backup().is_ok_and(|name| is_there(catalog, name)),
-            })
-            .collect(),
+        commands,
         alive: EtcdSeen::NotAsked(String::new()),
         losses: None,
         newest: catalog.latest().map(|backup| backup.name.created()),
@@ -277,12 +506,12 @@ async fn of_backup(
     let progress = session.ui.bytes_progress(&label, backup.data_size.unwrap_or_default());
     let examined = examine(looking.objects, looking.reader, backup, &|read| progress.set(read)).await?;
     drop(progress);
-    let rejections = if good && examined.verifies() {
-        Vec::new()
+    let assessed = if good && examined.verifies() {
+        Assessed::default()
     } else {
         let mut judge = Judge::new(looking, catalog);
         judge.learn(examined.facts.clone());
-        judge.judge(backup).await?
+        judge.assess(backup).await?
     };
     let version = match &examined.meta {
         Some(meta) => Some(meta.etcd_version.clone()),
@@ -295,7 +524,8 @@ async fn of_backup(
     Ok((
         BackupFacts {
             name: backup.name.clone(),
-            rejections,
+            rejections: assessed.rejections,
+            warnings: assessed.warnings.iter().map(ToString::to_string).collect(),
             passed_over: passed_over.to_vec(),
             keys: examined.facts.keys(),
             in_store: backup.in_store && backup.folder == catalog.store.base.join(backup.name.as_str()),
@@ -370,7 +600,7 @@ fn fact<T>(bytes: Option<Vec<u8>>, parse: impl Fn(&[u8]) -> Result<T, String>) -
 }
 
 /// The masters that run, by AWS.
-async fn masters(context: &Context, cluster: &str) -> Told<Vec<String>> {
+async fn masters(context: &Context, cluster: &str) -> Told<Vec<Instance>> {
     if cluster.is_empty() {
         return Told::NotKnown("no cluster is named".to_owned());
     }
@@ -380,8 +610,12 @@ async fn masters(context: &Context, cluster: &str) -> Told<Vec<String>> {
     };
     match answer {
         Ok(instances) => {
-            let running = instances.iter().filter(|instance| is_running_master(instance, cluster));
-            Told::Is(running.map(|instance| instance.id.clone()).collect())
+            let running = instances.into_iter();
+            Told::Is(
+                running
+                    .filter(|instance| is_running_master(instance, cluster))
+                    .collect(),
+            )
         }
         Err(error) => Told::NotKnown(chain_with_hint(&error)),
     }

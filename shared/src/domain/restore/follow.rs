@@ -28,7 +28,9 @@ pub enum State {
     Queued,
     /// etcd-manager carries it out.
     Restoring,
-    /// The command is gone; etcd does not serve yet, or that cannot be seen.
+    /// The command is gone, and nothing was seen of a restore: it was carried out, or somebody removed it.
+    Gone,
+    /// The command is gone and etcd was seen to be restored; it does not serve yet, or that cannot be seen.
     Restored,
     /// etcd serves.
     Serving,
@@ -45,6 +47,7 @@ impl State {
             Self::Waiting => "waiting",
             Self::Queued => "queued",
             Self::Restoring => "restoring",
+            Self::Gone => "gone",
             Self::Restored => "restored",
             Self::Serving => "serving",
             Self::Looping => "looping",
@@ -118,6 +121,56 @@ pub struct Cause {
     pub line: Option<String>,
 }
 
+/// By what a restore was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sign {
+    /// It answers on its quarantine port, and the command is gone: its keys were copied.
+    Quarantine,
+    /// It serves as another etcd cluster than the one that served under the command.
+    AnotherEtcd,
+    /// The etcd that was in quarantine serves.
+    QuarantineLifted,
+    /// It had no members when the command was queued, and serves.
+    ServesAnew,
+    /// etcd-manager's log says that it lifts the quarantine of what it has restored.
+    Log,
+    /// A backup was taken after the command, and no etcd was seen to live beside it.
+    NewBackup,
+}
+
+impl Sign {
+    /// In words.
+    #[must_use]
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::Quarantine => "it answers on its quarantine port, and the command is gone",
+            Self::AnotherEtcd => "it serves under another cluster id than before",
+            Self::QuarantineLifted => "it left its quarantine",
+            Self::ServesAnew => "it had no members, and serves",
+            Self::Log => "etcd-manager's log says so",
+            Self::NewBackup => "a first backup was taken after the command",
+        }
+    }
+}
+
+/// What is known of an order before it is followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ordered<'a> {
+    /// The name of its command.
+    pub command: &'a str,
+    /// The backup that it restores.
+    pub backup: Option<&'a str>,
+    /// The id of the etcd cluster that served when it was ordered.
+    pub served: Option<u64>,
+    /// The newest backup of the store when it was ordered; `None` where that was not noted.
+    pub newest: Option<Option<&'a str>>,
+    /// Whether it was proven then that etcd has no members.
+    pub no_members: bool,
+    /// Whether the backup is known to hold nothing: then an empty etcd is what was wanted.
+    pub empty: bool,
+}
+
 /// Where one etcd cluster stands, and what is remembered of how it came there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Follow {
@@ -137,13 +190,22 @@ pub struct Follow {
     pub cancelled: bool,
     /// The first backup after the command was seen; it confirms a restore where etcd is out of sight.
     pub new_backup: Option<String>,
+    /// By what it was seen to be restored; nothing else makes it so.
+    pub restored: Option<Sign>,
     served_before: Option<u64>,
+    /// etcd-manager was seen to carry the command out.
     taken: bool,
     waits: bool,
+    /// It was proven before, or the log says, that there is no member.
+    no_members: bool,
+    /// The backup holds nothing.
+    empty: bool,
     newest_before: Option<Option<String>>,
     /// The highest revision of each etcd cluster that came up in quarantine under this command.
     passes: BTreeMap<u64, i64>,
     failures: BTreeMap<LoopCause, (u32, String)>,
+    /// The log said that quarantine is lifted, after it said that the command was taken.
+    lifted: bool,
 }
 
 /// Who has to be restarted so that a queued command is read.
@@ -160,12 +222,28 @@ pub enum Restart {
 impl Follow {
     /// Follows a command that was queued some time ago, and may be gone by now.
     #[must_use]
-    pub fn of_command(name: &str, backup: Option<&str>) -> Self {
+    pub fn of_command(ordered: &Ordered<'_>) -> Self {
         Self {
-            command: Some(name.to_owned()),
-            backup: backup.map(str::to_owned),
+            command: Some(ordered.command.to_owned()),
+            backup: ordered.backup.map(str::to_owned),
+            served_before: ordered.served,
+            newest_before: ordered.newest.map(|newest| newest.map(str::to_owned)),
+            no_members: ordered.no_members,
+            empty: ordered.empty,
             ..Self::default()
         }
+    }
+
+    /// Whether etcd-manager was seen to carry the command out.
+    #[must_use]
+    pub const fn taken(&self) -> bool {
+        self.taken
+    }
+
+    /// Whether etcd-manager said that there is no member.
+    #[must_use]
+    pub const fn says_no_members(&self) -> bool {
+        self.waits
     }
 
     /// The next step: from what was seen before and what is seen now.
@@ -214,6 +292,7 @@ impl Follow {
             State::Waiting => "a command",
             State::Queued => "etcd-manager to take the command",
             State::Restoring => "etcd-manager to carry the command out and delete it",
+            State::Gone => "a sign that etcd is restored: the command is gone",
             State::Restored => "etcd to serve",
             State::Serving => "nothing: etcd serves",
             State::Looping => "somebody to break the loop",
@@ -229,6 +308,9 @@ impl Follow {
                 }
                 LogEvent::WaitsForCommand => self.waits = true,
                 LogEvent::Serves => {
+                    if self.taken && self.command.is_some() {
+                        self.lifted = true;
+                    }
                     self.waits = false;
                     self.failures.clear();
                 }
@@ -258,6 +340,7 @@ impl Follow {
                 waits: self.waits,
                 failures: std::mem::take(&mut self.failures),
                 taken: self.taken && first_look,
+                no_members: self.no_members,
                 command: name,
                 ..Self::default()
             };
@@ -266,7 +349,8 @@ impl Follow {
             }
         }
         self.backup = first.and_then(|command| command.backup.clone().ok());
-        self.newest_before.get_or_insert_with(|| store.newest.clone());
+        self.restored = None;
+        self.new_backup = None;
         if let Some((broken, why)) = commands
             .iter()
             .find_map(|command| Some((command, command.backup.as_ref().err()?)))
@@ -289,6 +373,10 @@ impl Follow {
             EtcdSeen::Silent(_) if self.served_before.is_some() => self.taken = true,
             _ => {}
         }
+        // A living etcd takes backups as well, until the command is taken.
+        if !self.taken || self.newest_before.is_none() {
+            self.newest_before = Some(store.newest.clone());
+        }
         if let Some(cause) = self.looping() {
             self.cause = Some(cause);
             return State::Looping;
@@ -308,22 +396,69 @@ impl Follow {
             self.new_backup.clone_from(&store.newest);
         }
         self.cause = None;
+        if followed {
+            self.look_for_a_sign(seen);
+        }
+        let ordered = || match self.restored {
+            Some(_) => State::Restored,
+            None => State::Gone,
+        };
         match &seen.etcd {
             EtcdSeen::Serving(answer) if !answer.leader => {
                 self.problem = Some("etcd answers and has no leader: fewer than half of its members are up".to_owned());
-                if followed { State::Restored } else { State::Idle }
+                if followed { ordered() } else { State::Idle }
             }
-            EtcdSeen::Serving(answer) => {
-                self.cancelled = followed && self.served_before == Some(answer.cluster);
-                State::Serving
-            }
+            EtcdSeen::Serving(_) => State::Serving,
+            EtcdSeen::Quarantined(_) | EtcdSeen::Silent(_) if followed => ordered(),
             EtcdSeen::Quarantined(_) => State::Restored,
-            EtcdSeen::Silent(_) if followed => State::Restored,
             EtcdSeen::Silent(_) => State::Waiting,
             EtcdSeen::NotAsked(_) if seen.api_ready == Some(true) => State::Serving,
-            EtcdSeen::NotAsked(_) if followed => State::Restored,
+            EtcdSeen::NotAsked(_) if followed => ordered(),
             EtcdSeen::NotAsked(_) if self.waits => State::Waiting,
             EtcdSeen::NotAsked(_) => State::Idle,
+        }
+    }
+
+    /// The command is gone. That tells nothing by itself: whoever may write to the store can have removed it.
+    fn look_for_a_sign(&mut self, seen: &Seen) {
+        let filled = |answer: &Answer| answer.revision > NEVER_WRITTEN || self.empty;
+        let sign = match &seen.etcd {
+            EtcdSeen::Serving(answer) => {
+                let quarantined = self.passes.contains_key(&answer.cluster);
+                let before = self.served_before == Some(answer.cluster) && !quarantined;
+                self.cancelled = before && answer.leader;
+                if before {
+                    self.restored = None;
+                    return;
+                }
+                if !filled(answer) {
+                    // Also one that nothing was restored into is let out of quarantine once no command is left.
+                    self.restored = None;
+                    self.problem = Some("it serves, and is empty: nothing was restored into it".to_owned());
+                    return;
+                }
+                if quarantined {
+                    Some(Sign::QuarantineLifted)
+                } else if self.served_before.is_some() {
+                    Some(Sign::AnotherEtcd)
+                } else {
+                    self.no_members.then_some(Sign::ServesAnew)
+                }
+            }
+            EtcdSeen::Quarantined(answer) => {
+                self.taken = true;
+                let full = filled(answer);
+                let highest = self.passes.entry(answer.cluster).or_default();
+                *highest = answer.revision.max(*highest);
+                full.then_some(Sign::Quarantine)
+            }
+            EtcdSeen::NotAsked(_) if seen.api_ready == Some(true) && self.no_members => Some(Sign::ServesAnew),
+            EtcdSeen::NotAsked(_) | EtcdSeen::Silent(_) => None,
+        };
+        let sign = sign.or_else(|| self.lifted.then_some(Sign::Log));
+        let sign = sign.or_else(|| self.new_backup.is_some().then_some(Sign::NewBackup));
+        if sign.is_some() {
+            self.restored = sign;
         }
     }
 

@@ -40,6 +40,14 @@ fn silent() -> EtcdSeen {
     EtcdSeen::Silent("connection refused".to_owned())
 }
 
+fn ordered() -> Ordered<'static> {
+    Ordered {
+        command: COMMAND,
+        backup: Some(BACKUP),
+        ..Ordered::default()
+    }
+}
+
 fn unseen() -> EtcdSeen {
     EtcdSeen::NotAsked("no way to it".to_owned())
 }
@@ -89,8 +97,9 @@ fn with_a_store_alone_it_says_no_more_than_it_knows() {
             ..seen(&[], unseen())
         },
     ]);
-    use State::{Idle, Queued, Restored};
-    assert_eq!(states, [Idle, Queued, Restored, Restored]);
+    use State::{Gone, Idle, Queued, Restored};
+    assert_eq!(states, [Idle, Queued, Gone, Restored]);
+    assert_eq!(follow.restored, Some(Sign::NewBackup));
     assert_eq!(follow.new_backup.as_deref(), Some("2026-11-22T15:25:00Z-000001"));
     assert_eq!(follow.restart(&seen(&[COMMAND], unseen())), Restart::NotNeeded);
 }
@@ -101,8 +110,10 @@ fn a_ready_api_tells_that_its_etcd_serves() {
         api_ready: Some(true),
         ..seen(commands, unseen())
     };
-    let (states, _) = walk([seen(&[COMMAND], unseen()), seen(&[], unseen()), ready(&[])]);
-    assert_eq!(states, [State::Queued, State::Restored, State::Serving]);
+    let (states, follow) = walk([seen(&[COMMAND], unseen()), seen(&[], unseen()), ready(&[])]);
+    assert_eq!(states, [State::Queued, State::Gone, State::Serving]);
+    // It serves: by what it was restored, if it was, nobody has seen.
+    assert_eq!(follow.restored, None);
     let (_, follow) = walk([ready(&[COMMAND])]);
     assert_eq!(follow.restart(&ready(&[COMMAND])), Restart::Leader);
 }
@@ -118,6 +129,7 @@ fn a_command_on_a_living_etcd_waits_for_a_new_leader() {
     assert_eq!(taken.restart(&seen(&[COMMAND], silent())), Restart::NotNeeded);
     let done = taken.step(&seen(&[], EtcdSeen::Serving(answer(4, 213))), now(19));
     assert_eq!((done.state, done.cancelled), (State::Serving, false));
+    assert_eq!(done.restored, Some(Sign::AnotherEtcd));
 }
 
 #[test]
@@ -168,12 +180,124 @@ fn new_etcds_coming_and_going_under_one_command_are_a_loop_whose_cause_their_dat
 
 #[test]
 fn a_run_that_was_left_is_followed_where_it_stands() {
-    let left = Follow::of_command(COMMAND, Some(BACKUP));
+    let left = Follow::of_command(&ordered());
     assert_eq!(left.step(&seen(&[COMMAND], silent()), now(0)).state, State::Queued);
-    assert_eq!(left.step(&seen(&[], silent()), now(0)).state, State::Restored);
-    assert_eq!(left.step(&seen(&[], unseen()), now(0)).state, State::Restored);
-    let done = left.step(&seen(&[], EtcdSeen::Serving(answer(4, 213))), now(0));
-    assert_eq!((done.state, done.cancelled), (State::Serving, false));
+    assert_eq!(left.step(&seen(&[], silent()), now(0)).state, State::Gone);
+    assert_eq!(left.step(&seen(&[], unseen()), now(0)).state, State::Gone);
+    let served = || seen(&[], EtcdSeen::Serving(answer(4, 213)));
+    let done = left.step(&served(), now(0));
+    assert_eq!(
+        (done.state, done.cancelled, done.restored),
+        (State::Serving, false, None)
+    );
+    // What was noted when it was ordered makes it a sign.
+    let noted = |ordered: Ordered<'_>| Follow::of_command(&ordered).step(&served(), now(0)).restored;
+    let of_another = Ordered {
+        served: Some(3),
+        ..ordered()
+    };
+    assert_eq!(noted(of_another), Some(Sign::AnotherEtcd));
+    let after_a_wipe = Ordered {
+        no_members: true,
+        ..ordered()
+    };
+    assert_eq!(noted(after_a_wipe), Some(Sign::ServesAnew));
+    let before_a_backup = Ordered {
+        newest: Some(Some("2026-11-22T15:18:01Z-000001")),
+        ..ordered()
+    };
+    assert_eq!(noted(before_a_backup), Some(Sign::NewBackup));
+    let the_same = Ordered {
+        served: Some(4),
+        newest: Some(None),
+        no_members: true,
+        ..ordered()
+    };
+    assert_eq!(noted(the_same), None);
+}
+
+#[test]
+fn a_command_that_goes_while_nobody_answers_is_not_called_restored() {
+    let (states, follow) = walk([
+        seen(&[COMMAND], silent()),
+        seen(&[], silent()),
+        seen(&[], silent()),
+        seen(&[], unseen()),
+    ]);
+    use State::{Gone, Queued};
+    assert_eq!(states, [Queued, Gone, Gone, Gone]);
+    assert_eq!((follow.restored, follow.taken()), (None, false));
+    assert!(!follow.waits_for().contains("to serve"));
+}
+
+#[test]
+fn backups_of_an_etcd_that_lives_are_no_sign_of_a_restore() {
+    let alive = |commands: &[&str], newest: &str| {
+        let mut look = seen(commands, EtcdSeen::Serving(answer(3, 500)));
+        look.store.as_mut().unwrap().newest = Some(newest.to_owned());
+        look
+    };
+    // It goes on to take them while the command lies there untouched, and after it was cancelled.
+    let (_, follow) = walk([
+        alive(&[COMMAND], "2026-11-22T15:30:00Z-000001"),
+        alive(&[COMMAND], "2026-11-22T15:45:00Z-000001"),
+        alive(&[], "2026-11-22T15:45:00Z-000001"),
+        alive(&[], "2026-11-22T16:00:00Z-000001"),
+    ]);
+    assert_eq!((follow.restored, follow.cancelled), (None, true));
+    // Out of sight: only one that came after the last look at the command counts.
+    let unseen_with = |commands: &[&str], newest: &str| Seen {
+        etcd: unseen(),
+        ..alive(commands, newest)
+    };
+    let (states, follow) = walk([
+        unseen_with(&[COMMAND], "2026-11-22T15:30:00Z-000001"),
+        unseen_with(&[COMMAND], "2026-11-22T15:45:00Z-000001"),
+        unseen_with(&[], "2026-11-22T15:45:00Z-000001"),
+    ]);
+    assert_eq!((states.last(), follow.restored), (Some(&State::Gone), None));
+}
+
+#[test]
+fn an_etcd_that_comes_out_of_quarantine_empty_was_not_restored() {
+    let looks = || {
+        [
+            seen(&[COMMAND], EtcdSeen::Quarantined(answer(7, 1))),
+            seen(&[], EtcdSeen::Quarantined(answer(7, 1))),
+            seen(&[], EtcdSeen::Serving(answer(7, 1))),
+        ]
+    };
+    let (states, follow) = walk(looks());
+    use State::{Gone, Restoring, Serving};
+    assert_eq!(states, [Restoring, Gone, Serving]);
+    assert_eq!(follow.restored, None);
+    assert!(follow.problem.unwrap().contains("is empty"));
+    // Of a backup that holds nothing that is all there is to see.
+    let empty = Ordered {
+        empty: true,
+        ..ordered()
+    };
+    let mut follow = Follow::of_command(&empty);
+    for look in looks() {
+        follow = follow.step(&look, now(0));
+    }
+    assert_eq!(follow.restored, Some(Sign::QuarantineLifted));
+}
+
+#[test]
+fn a_log_that_says_so_is_a_sign_and_only_after_the_command_was_taken() {
+    let said = |commands: &[&str], events: &[LogEvent]| Seen {
+        log: Some(events.to_vec()),
+        ..seen(commands, unseen())
+    };
+    let (states, follow) = walk([
+        said(&[COMMAND], &[LogEvent::TookCommand]),
+        said(&[], &[LogEvent::Serves]),
+    ]);
+    assert_eq!(states, [State::Restoring, State::Restored]);
+    assert_eq!(follow.restored, Some(Sign::Log));
+    let (_, follow) = walk([said(&[COMMAND], &[LogEvent::Serves]), said(&[], &[])]);
+    assert_eq!(follow.restored, None);
 }
 
 #[test]
@@ -247,6 +371,8 @@ proptest::proptest! {
             let with_command = matches!(follow.state, State::Queued | State::Restoring | State::Looping);
             proptest::prop_assert_eq!(with_command, queued, "{:?}", follow);
             proptest::prop_assert_eq!(follow.cause.is_some(), follow.state == State::Looping);
+            // What is called restored has a sign of it.
+            proptest::prop_assert!(follow.command.is_none() || follow.state != State::Restored || follow.restored.is_some());
         }
     }
 }

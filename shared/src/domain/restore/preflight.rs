@@ -5,9 +5,11 @@
 
 mod backup;
 mod control_files;
+mod left_out;
 mod living;
 mod together;
 
+pub use left_out::LeftOut;
 pub use living::lost;
 
 use jiff::{SignedDuration, Timestamp};
@@ -22,6 +24,9 @@ use crate::domain::units;
 
 /// A name this far ahead of our clock is no matter of seconds.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
+/// Somebody else's command of the same restore is gone on with only for so long; a run that nobody has looked at for longer is another
+/// day's, too.
+pub const ADOPTED_FOR: SignedDuration = SignedDuration::from_hours(12);
 
 /// A file under `control/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +55,8 @@ pub struct BackupFacts {
     pub name: BackupName,
     /// Why it is not good; empty where it is.
     pub rejections: Vec<Rejection>,
+    /// What should be known of it where it is good, in words: that it holds fewer Nodes than the one before.
+    pub warnings: Vec<String>,
     /// Younger ones that were passed over, in words.
     pub passed_over: Vec<String>,
     /// Its live keys.
@@ -69,6 +76,18 @@ pub struct QueuedFact {
     pub backup: Result<String, String>,
     /// Whether that backup is whole, in the store or where it is pinned.
     pub there: bool,
+    /// How long ago it was queued, where it says so.
+    pub age: Option<SignedDuration>,
+    /// Whether the record of a run that still holds names it.
+    pub own: bool,
+}
+
+impl QueuedFact {
+    /// Whether it may be gone on with where it orders what is wanted: it is our own, or young.
+    #[must_use]
+    pub fn is_of_now(&self) -> bool {
+        self.own || self.age.is_some_and(|age| age <= ADOPTED_FOR)
+    }
 }
 
 /// What is to be done to an etcd cluster.
@@ -80,6 +99,8 @@ pub enum Wanted {
     Fresh,
     /// There is no backup that can be restored, for these reasons.
     Nothing(Vec<String>),
+    /// It serves and there is no backup of it: it is left as it is.
+    Leave,
 }
 
 /// All that is known of one etcd cluster.
@@ -91,6 +112,8 @@ pub struct EtcdFacts {
     pub control: String,
     /// What is to be done.
     pub wanted: Wanted,
+    /// Why nothing better is done where nobody has named what: no good backup, or no sound one; empty elsewhere.
+    pub why: Vec<String>,
     /// `etcd-cluster-spec`.
     pub spec: ControlFact<ClusterSpec>,
     /// `etcd-cluster-created`.
@@ -124,6 +147,10 @@ pub struct ClusterFacts {
     pub encryption_keys: Told<Vec<String>>,
     /// Accept a backup of `main` that is sound and not good.
     pub even_if_poor: bool,
+    /// The etcd clusters of the spec that are not to be restored.
+    pub left_out: Vec<LeftOut>,
+    /// Whether one etcd cluster after the other is ordered: then one left out is told and no more.
+    pub one_by_one: bool,
 }
 
 impl EtcdFacts {
@@ -131,7 +158,11 @@ impl EtcdFacts {
     #[must_use]
     pub fn adopted(&self) -> Option<&QueuedFact> {
         match (&self.wanted, self.commands.as_slice()) {
-            (Wanted::Restore(backup), [only]) if only.backup.as_deref() == Ok(backup.name.as_str()) => Some(only),
+            (Wanted::Restore(backup), [only])
+                if only.backup.as_deref() == Ok(backup.name.as_str()) && only.is_of_now() =>
+            {
+                Some(only)
+            }
             _ => None,
         }
     }
@@ -148,7 +179,7 @@ impl ClusterFacts {
     #[must_use]
     pub fn alive(&self) -> Vec<&str> {
         let api = self.api_ready == Told::Is(true);
-        let lives = |etcd: &&EtcdFacts| etcd.serves() || (api && etcd.etcd == MAIN);
+        let lives = |etcd: &&EtcdFacts| etcd.wanted != Wanted::Leave && (etcd.serves() || (api && etcd.etcd == MAIN));
         self.etcds.iter().filter(lives).map(|etcd| etcd.etcd.as_str()).collect()
     }
 }
@@ -164,6 +195,8 @@ pub fn checks(facts: &ClusterFacts, now: Timestamp) -> Vec<Check> {
                 .map(|check| check.of(etcd.etcd.clone())),
         );
     }
+    let left_out = facts.left_out.iter();
+    found.extend(left_out.map(|one| left_out::check(one, facts.one_by_one).of(one.etcd.clone())));
     found.push(together::masters(facts));
     found.extend(together::times(facts));
     found.extend(together::encryption(facts));

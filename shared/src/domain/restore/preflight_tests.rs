@@ -17,11 +17,13 @@ fn etcd(etcd: &str) -> EtcdFacts {
         wanted: Wanted::Restore(Box::new(BackupFacts {
             name: name(18),
             rejections: Vec::new(),
+            warnings: Vec::new(),
             passed_over: Vec::new(),
             keys: 213,
             in_store: true,
             encrypted_by: Vec::new(),
         })),
+        why: Vec::new(),
         spec: ControlFact::Says(ClusterSpec {
             member_count: 3,
             etcd_version: "3.5.35".to_owned(),
@@ -44,6 +46,18 @@ fn facts() -> ClusterFacts {
         api_ready: Told::Is(false),
         encryption_keys: Told::Is(Vec::new()),
         even_if_poor: false,
+        left_out: Vec::new(),
+        one_by_one: false,
+    }
+}
+
+fn left_out(etcd: &str) -> LeftOut {
+    LeftOut {
+        etcd: etcd.to_owned(),
+        commands: Told::Is(Vec::new()),
+        created: true,
+        seen: EtcdSeen::NotAsked("no way to it".to_owned()),
+        no_members: None,
     }
 }
 
@@ -81,7 +95,25 @@ fn after_a_wipe_with_good_backups_nothing_refuses() {
 #[test]
 fn every_refusal_comes_with_a_cure() {
     type Change = fn(&mut ClusterFacts);
-    let changes: [(&str, Change); 13] = [
+    let changes: [(&str, Change); 16] = [
+        ("events backup", |facts| {
+            facts.etcds[1].wanted = Wanted::Nothing(vec!["there is none".to_owned()])
+        }),
+        ("cilium left-out", |facts| {
+            facts.left_out = vec![LeftOut {
+                no_members: Some("the log says so".to_owned()),
+                ..left_out("cilium")
+            }];
+        }),
+        ("main queue", |facts| {
+            facts.etcds[0].commands = vec![QueuedFact {
+                name: "n".to_owned(),
+                backup: Ok(name(18).to_string()),
+                there: true,
+                age: Some(SignedDuration::from_hours(40)),
+                own: false,
+            }];
+        }),
         ("main backup", |facts| {
             backup_of(facts, 0).rejections = vec![Rejection::Empty]
         }),
@@ -115,6 +147,8 @@ fn every_refusal_comes_with_a_cure() {
                 name: "n".to_owned(),
                 backup: Ok(name(17).to_string()),
                 there: true,
+                age: Some(SignedDuration::from_mins(2)),
+                own: false,
             }];
         }),
         ("main queue", |facts| {
@@ -122,6 +156,8 @@ fn every_refusal_comes_with_a_cure() {
                 name: "n".to_owned(),
                 backup: Err("bad".to_owned()),
                 there: true,
+                age: Some(SignedDuration::from_mins(2)),
+                own: false,
             }];
         }),
         (" masters", |facts| facts.masters = Told::Is(vec!["i-1".to_owned()])),
@@ -171,6 +207,8 @@ fn the_very_restore_that_is_queued_is_gone_on_with() {
         name: "n".to_owned(),
         backup: Ok(name(18).to_string()),
         there: true,
+        age: Some(SignedDuration::from_mins(2)),
+        own: false,
     }];
     assert!(blocked(&facts).is_empty());
     assert_eq!(facts.etcds[0].adopted().unwrap().name, "n");
@@ -181,12 +219,155 @@ fn the_very_restore_that_is_queued_is_gone_on_with() {
 }
 
 #[test]
+fn what_should_be_known_of_a_good_backup_warns_and_no_more() {
+    let mut facts = facts();
+    backup_of(&mut facts, 0).warnings = vec!["12 Nodes, 60 at 18:00".to_owned()];
+    assert_eq!(
+        (blocked(&facts).len(), warned(&facts)),
+        (0, vec!["main backup".to_owned()])
+    );
+    let found = checks(&facts, now());
+    let backup = found.iter().find(|check| check.name == "backup").unwrap();
+    assert!(
+        backup.message.contains("verified, good") && backup.message.ends_with("12 Nodes, 60 at 18:00"),
+        "{backup:?}"
+    );
+}
+
+#[test]
+fn a_command_of_another_day_is_gone_on_with_only_by_the_run_that_noted_it() {
+    let mut facts = facts();
+    facts.etcds[0].commands = vec![QueuedFact {
+        name: "n".to_owned(),
+        backup: Ok(name(18).to_string()),
+        there: true,
+        age: Some(SignedDuration::from_hours(40)),
+        own: false,
+    }];
+    let found = checks(&facts, now());
+    let queue = found.iter().find(|check| check.blocks()).unwrap();
+    assert!(queue.message.contains("was queued 40h ago"), "{queue:?}");
+    assert!(queue.cure.as_ref().unwrap().contains("cancel main=n"), "{queue:?}");
+    facts.etcds[0].commands[0].age = None;
+    assert_eq!(blocked(&facts), ["main queue"]);
+    facts.etcds[0].commands[0].own = true;
+    assert!(blocked(&facts).is_empty());
+    facts.etcds[0].commands[0].own = false;
+    facts.etcds[0].commands[0].age = Some(ADOPTED_FOR);
+    assert!(blocked(&facts).is_empty());
+}
+
+#[test]
+fn an_etcd_that_is_left_out_must_not_be_left_behind() {
+    let silent = || EtcdSeen::Silent("refused".to_owned());
+    let serving = || {
+        EtcdSeen::Serving(Answer {
+            cluster: 1,
+            revision: 9,
+            leader: true,
+        })
+    };
+    let wiped = || Some("its masters were wiped".to_owned());
+    let queued = || Told::Is(vec!["2026-11-22T15:20:06Z-000000".to_owned()]);
+    let rows = [
+        // What was seen, what proves that it has no members, its queue, its marker; what comes of it.
+        (silent(), wiped(), Told::Is(Vec::new()), true, "block"),
+        (silent(), None, Told::Is(Vec::new()), true, "warn"),
+        (
+            EtcdSeen::NotAsked("no way".to_owned()),
+            None,
+            Told::Is(Vec::new()),
+            true,
+            "warn",
+        ),
+        (
+            silent(),
+            wiped(),
+            Told::NotKnown("access denied".to_owned()),
+            true,
+            "warn",
+        ),
+        (serving(), wiped(), Told::Is(Vec::new()), true, "ok"),
+        (silent(), wiped(), queued(), true, "ok"),
+        (silent(), wiped(), Told::Is(Vec::new()), false, "ok"),
+    ];
+    for (seen, no_members, commands, created, expected) in rows {
+        let mut facts = facts();
+        facts.etcds.truncate(1);
+        facts.left_out = vec![LeftOut {
+            etcd: "events".to_owned(),
+            seen,
+            no_members,
+            commands,
+            created,
+        }];
+        let found = checks(&facts, now());
+        let check = found.iter().find(|check| check.name == "left-out").unwrap();
+        let weight = match (check.ok, check.severity) {
+            (true, _) => "ok",
+            (false, Severity::Block) => "block",
+            (false, _) => "warn",
+        };
+        assert_eq!(weight, expected, "{check:?}");
+        if !check.ok {
+            assert!(
+                check.message.contains("kube-apiserver does not start without it"),
+                "{check:?}"
+            );
+        }
+        if expected == "warn" {
+            assert!(check.message.contains("not checked"), "{check:?}");
+        }
+        // Who orders one after the other is told, and no more.
+        facts.one_by_one = true;
+        assert!(blocked(&facts).is_empty());
+    }
+}
+
+#[test]
+fn another_etcd_than_main_gets_the_newest_sound_backup_and_else_is_seeded_anew() {
+    let mut facts = facts();
+    backup_of(&mut facts, 1).rejections = vec![Rejection::Empty];
+    facts.etcds[1].why = vec!["no good one".to_owned()];
+    let said = |facts: &ClusterFacts| {
+        let found = checks(facts, now());
+        let of = |check: &&Check| check.etcd.as_deref() == Some("events") && check.name == "backup";
+        found.iter().find(of).unwrap().message.clone()
+    };
+    assert!(
+        said(&facts).contains("this is the newest sound one"),
+        "{}",
+        said(&facts)
+    );
+    assert!(blocked(&facts).is_empty());
+    facts.etcds[1].wanted = Wanted::Fresh;
+    facts.etcds[1].why = vec!["damaged".to_owned()];
+    assert!(
+        said(&facts).contains("no sound backup (damaged): is not restored"),
+        "{}",
+        said(&facts)
+    );
+    assert!(blocked(&facts).is_empty());
+    // One that serves is not thrown away for that.
+    facts.etcds[1].wanted = Wanted::Leave;
+    facts.etcds[1].alive = EtcdSeen::Serving(Answer {
+        cluster: 1,
+        revision: 9,
+        leader: true,
+    });
+    assert!(blocked(&facts).is_empty());
+    assert_eq!(facts.alive(), Vec::<&str>::new());
+}
+
+#[test]
 fn a_command_whose_backup_is_gone_is_said_to_be_tried_for_ever() {
     let mut facts = facts();
     facts.etcds[0].commands = vec![QueuedFact {
         name: "n".to_owned(),
         backup: Ok(name(17).to_string()),
         there: false,
+        age: Some(SignedDuration::from_mins(2)),
+        own: false,
     }];
     let found = checks(&facts, now());
     let queue = found.iter().find(|check| check.blocks()).unwrap();

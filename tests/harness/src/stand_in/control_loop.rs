@@ -1,6 +1,7 @@
 //! Plays the leading etcd-manager of one etcd cluster, as far as its `control/` folder goes.
 //!
-//! As observed of etcd-manager v3.0.20260707: the queue is read while etcd has no member, or after a restart; then etcd is stopped and its
+//! As observed of etcd-manager v3.0.20260707: the queue is read while etcd has no member, or after a restart, and all that it held then is run,
+//! in the order of its times, each command wiping etcd again; for each etcd is stopped and its
 //! data moved aside, a new, empty member comes up in quarantine, and only now the backup is read; its keys are copied by plain puts, the
 //! command is deleted, a backup is taken, and at last clients are let in. What fails is begun anew, from the first step.
 
@@ -213,10 +214,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Shared {
     fn run(&self) {
-        let mut command: Option<(String, Value)> = None;
+        let mut commands: Vec<(String, Value)> = Vec::new();
         self.say("I am leader with token \"stand-in\"");
         while !self.stop.load(Ordering::Relaxed) {
-            if let Err(error) = self.cycle(&mut command) {
+            if let Err(error) = self.cycle(&mut commands) {
                 let error = error.to_string().replace('\n', " ");
                 self.say(&format!(
                     "unexpected error running etcd cluster reconciliation loop: {error}"
@@ -226,18 +227,24 @@ impl Shared {
         }
     }
 
-    fn cycle(&self, command: &mut Option<(String, Value)>) -> Result<(), Error> {
+    fn cycle(&self, commands: &mut Vec<(String, Value)>) -> Result<(), Error> {
         let store = &self.options.store;
         let has_etcd = lock(&self.etcd).is_some();
         let restarted = self.restart.swap(false, Ordering::Relaxed);
         if restarted {
             // A new process remembers nothing.
-            *command = None;
+            commands.clear();
             self.say("I am leader with token \"stand-in, restarted\"");
         }
-        if command.is_none() && (restarted || !has_etcd) {
+        if commands.is_empty() && (restarted || !has_etcd) {
             self.wait_at(HoldAt::BeforeTaking);
-            *command = self.read_queue()?;
+            *commands = self.read_queue()?;
+        }
+        if store
+            .get("control/etcd-cluster-created")?
+            .is_some_and(|marker| marker.is_empty())
+        {
+            return Err(said("error parsing etcd-cluster-created: the file is empty"));
         }
         if !has_etcd && store.get("control/etcd-cluster-created")?.is_none() {
             self.say("detected that there is no existing cluster");
@@ -256,11 +263,11 @@ impl Shared {
             self.say("no cluster spec set - must seed new cluster");
             return Ok(());
         }
-        match command {
+        match commands.first() {
             Some((path, order)) => {
                 self.say(&format!("got restore-backup command: {order}"));
                 self.restore(path, order)?;
-                *command = None;
+                commands.remove(0);
                 Ok(())
             }
             None if self.quarantined.load(Ordering::Relaxed) => self.let_clients_in(),
@@ -271,8 +278,8 @@ impl Shared {
         }
     }
 
-    /// The first command; one that does not parse blocks them all.
-    fn read_queue(&self) -> Result<Option<(String, Value)>, Error> {
+    /// All commands, in the order of their times; one that does not parse blocks them all.
+    fn read_queue(&self) -> Result<Vec<(String, Value)>, Error> {
         let mut commands = Vec::new();
         for path in self.options.store.list("control")? {
             if !path.ends_with("/_command.json") {
@@ -307,7 +314,7 @@ impl Shared {
             commands.push((time, path, command));
         }
         commands.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(commands.into_iter().next().map(|(_, path, command)| (path, command)))
+        Ok(commands.into_iter().map(|(_, path, command)| (path, command)).collect())
     }
 
     fn restore(&self, path: &str, command: &Value) -> Result<(), Error> {
@@ -343,7 +350,10 @@ impl Shared {
         if !self.options.may_delete {
             return Err(said("AccessDenied: the stand-in may not delete"));
         }
-        store.delete(path)?;
+        // Somebody may have removed it meanwhile: the leader goes on with what it has read.
+        if store.get(path)?.is_some() {
+            store.delete(path)?;
+        }
         self.wait_at(HoldAt::BeforeServing);
         self.take_backup()?;
         self.let_clients_in()

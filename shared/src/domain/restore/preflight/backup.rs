@@ -9,20 +9,31 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
     let backup = match &etcd.wanted {
         Wanted::Fresh => {
             let message = "is not restored: etcd-manager seeds it anew, empty, when its created marker is gone";
+            if etcd.why.is_empty() {
+                return Check::passed(NAME, message);
+            }
+            let message = format!("no sound backup ({}): {message}", etcd.why.join("; "));
+            return Check::found(NAME, Severity::Warn, message).cure(format!(
+                "to restore one all the same, name it: --backup {}=NAME",
+                etcd.etcd
+            ));
+        }
+        Wanted::Leave => {
+            let message = format!("no sound backup ({}): none is needed, it serves", etcd.why.join("; "));
             return Check::passed(NAME, message);
         }
         Wanted::Nothing(reasons) => {
-            let severity = if etcd.etcd == MAIN {
-                Severity::Block
-            } else {
-                Severity::Warn
-            };
             let message = format!("no good backup: {}", reasons.join("; "));
-            return Check::found(NAME, severity, message).cure(if etcd.etcd == MAIN {
-                "look at them all: `kubectl etcd-backups verify --all`; to take one that is sound and not good all the same, name it (main=NAME) and pass --even-if-poor"
+            let cure = if etcd.etcd == MAIN {
+                "look at them all: `kubectl etcd-backups verify --all`; to take one that is sound and not good all the same, name it (main=NAME) and pass --even-if-poor".to_owned()
             } else {
-                "name one by --backup, or leave it out: --fresh events, or --etcd main"
-            });
+                // Without it the API does not start, so it must not be left behind.
+                format!(
+                    "name another by --backup {0}=NAME, or have it seeded anew: --fresh {0}",
+                    etcd.etcd
+                )
+            };
+            return Check::found(NAME, Severity::Block, message).cure(cure);
         }
         Wanted::Restore(backup) => backup,
     };
@@ -36,14 +47,22 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
         return Check::found(NAME, Severity::Block, format!("{name}: {}", reasons.join("; ")))
             .cure("choose another: `kubectl etcd-backups verify --all`; etcd-manager would try this one for ever");
     }
-    if !reasons.is_empty() {
-        let severity = if etcd.etcd == MAIN && !even_if_poor {
-            Severity::Block
-        } else {
-            Severity::Warn
-        };
+    if !reasons.is_empty() && etcd.etcd == MAIN {
+        let severity = if even_if_poor { Severity::Warn } else { Severity::Block };
         return Check::found(NAME, severity, format!("{name}: {}", reasons.join("; ")))
             .cure("choose another: `kubectl etcd-backups inspect NAME` shows what it holds; --even-if-poor takes it all the same");
+    }
+    if !reasons.is_empty() {
+        let none_good = if etcd.why.is_empty() {
+            ""
+        } else {
+            "; none is good, and this is the newest sound one"
+        };
+        let message = format!("{name}: {}{none_good}", reasons.join("; "));
+        return Check::found(NAME, Severity::Warn, message).cure(format!(
+            "name another by --backup {0}=NAME, or have it seeded anew: --fresh {0}",
+            etcd.etcd
+        ));
     }
     let from = if backup.in_store {
         ""
@@ -60,5 +79,17 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
     } else {
         "verified"
     };
-    Check::passed(NAME, format!("{name}: {good}, {} keys{from}{passed}", backup.keys))
+    let message = format!("{name}: {good}, {} keys{from}{passed}", backup.keys);
+    if backup.warnings.is_empty() {
+        return Check::passed(NAME, message);
+    }
+    Check::found(
+        NAME,
+        Severity::Warn,
+        format!("{message}; {}", backup.warnings.join("; ")),
+    )
+    .cure(format!(
+        "look what it holds: `kubectl etcd-backups inspect {}={name}`",
+        etcd.etcd
+    ))
 }

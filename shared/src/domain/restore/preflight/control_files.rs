@@ -2,6 +2,7 @@
 
 use super::{ControlFact, EtcdFacts, Wanted};
 use crate::domain::check::{Check, Severity};
+use crate::domain::units;
 
 pub(super) fn spec(etcd: &EtcdFacts, cluster: &str) -> Check {
     const NAME: &str = "cluster-spec";
@@ -46,6 +47,7 @@ pub(super) fn created(etcd: &EtcdFacts) -> Option<Check> {
         None => format!("put it back: echo '{{\"timestamp\":1}}' | aws s3 cp - {place}"),
     };
     match (&etcd.created, &etcd.wanted) {
+        (_, Wanted::Leave) => None,
         (ControlFact::Missing, Wanted::Fresh) => Some(Check::passed(NAME, "is gone already")),
         (_, Wanted::Fresh) => None,
         (ControlFact::Missing, _) => Some(
@@ -88,6 +90,19 @@ pub(super) fn queue(etcd: &EtcdFacts) -> Check {
             format!("holds this very restore already ({}): it is gone on with", own.name),
         );
     }
+    if let ([only], Wanted::Restore(backup)) = (etcd.commands.as_slice(), &etcd.wanted)
+        && only.backup.as_deref() == Ok(backup.name.as_str())
+    {
+        let since = match only.age {
+            Some(age) => format!("{} ago", units::age(age)),
+            None => "at an unknown time".to_owned(),
+        };
+        let message = format!(
+            "holds {}, which restores this very backup and was queued {since}, by somebody else or another day's run",
+            only.name
+        );
+        return Check::found(NAME, Severity::Block, message).cure(of(&only.name));
+    }
     match etcd.commands.as_slice() {
         [] => Check::passed(NAME, "empty"),
         commands => {
@@ -100,7 +115,11 @@ pub(super) fn queue(etcd: &EtcdFacts) -> Check {
                     } else {
                         ", which is neither in the store nor pinned: it is tried for ever"
                     };
-                    format!("{} (restores {backup}{gone})", command.name)
+                    let age = match command.age {
+                        Some(age) if !command.is_of_now() => format!(", queued {} ago", units::age(age)),
+                        _ => String::new(),
+                    };
+                    format!("{} (restores {backup}{age}{gone})", command.name)
                 })
                 .collect();
             let message = format!(

@@ -14,6 +14,7 @@ pub(super) fn alive(etcd: &EtcdFacts, facts: &ClusterFacts) -> Check {
             Check::found(NAME, Severity::Block, "it serves: there is nothing to seed anew")
                 .cure("leave out --fresh for it")
         }
+        EtcdSeen::Serving(_) if etcd.wanted == Wanted::Leave => Check::passed(NAME, "it serves, and is left as it is"),
         EtcdSeen::Serving(answer) => Check::found(
             NAME,
             Severity::Warn,
@@ -56,7 +57,7 @@ pub(super) fn alive(etcd: &EtcdFacts, facts: &ClusterFacts) -> Check {
 fn since(etcd: &EtcdFacts) -> String {
     match &etcd.wanted {
         Wanted::Restore(backup) => format!("everything after {} is lost", backup.name.created()),
-        Wanted::Fresh | Wanted::Nothing(_) => "everything in it is lost".to_owned(),
+        Wanted::Fresh | Wanted::Nothing(_) | Wanted::Leave => "everything in it is lost".to_owned(),
     }
 }
 
