@@ -16,6 +16,7 @@ mod containerd;
 mod drill;
 mod events;
 mod left_behind;
+mod life;
 mod logs;
 mod nodes;
 mod restart_etcd;

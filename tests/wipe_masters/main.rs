@@ -8,6 +8,8 @@
     reason = "a test fails by a panic"
 )]
 
+mod accounts;
+mod again;
 mod alive;
 mod audit;
 mod audit_stand;
@@ -21,5 +23,6 @@ mod interlock;
 mod kills;
 mod meanwhile;
 mod stand;
+mod termination;
 mod typed;
 mod wiping;

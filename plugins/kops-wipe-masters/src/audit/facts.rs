@@ -1,10 +1,12 @@
 //! What the diagnosis rests on.
 
 use jiff::{SignedDuration, Timestamp};
+use runbook_kit::backups::aftermath::Aftermath;
 use runbook_kit::domain::fleet::{Group, Instance, InstanceState, Volume};
 use runbook_kit::domain::kops::cluster::MemberSpec;
 use runbook_kit::domain::lifecycle::ExpiryRule;
 use runbook_kit::domain::shell::ShellCommand;
+use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::wipe::{INSTANCE_GROUP_TAG, Selection, etcds};
 
 use crate::context::Profiles;
@@ -14,11 +16,13 @@ use crate::interlock::EtcdFacts;
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub cluster: String,
-    /// As `--state` takes it.
-    pub state: String,
     pub region: String,
     pub profiles: Profiles,
     pub now: Timestamp,
+    /// Where kops keeps the cluster.
+    pub state: StoreUrl,
+    /// What earlier wipes left: their journal, and volumes in quarantine.
+    pub after: Aftermath,
     /// Its control plane, as AWS has it.
     pub selection: Selection,
     pub etcds: Vec<Etcd>,
@@ -68,7 +72,7 @@ impl Facts {
     pub fn of_cluster(&self, command: &str) -> ShellCommand {
         ShellCommand::of(command)
             .option("--name", &self.cluster)
-            .option("--state", &self.state)
+            .option("--state", self.state.to_string())
     }
 
     /// `kops update cluster`, which changes what it shows.

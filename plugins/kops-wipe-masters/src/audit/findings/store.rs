@@ -61,7 +61,9 @@ pub(super) fn control_files(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>
             ..finding(Kind::ControlFile, Severity::Block, etcd)
         };
         let cancel = ShellCommand::of("kubectl etcd-restore cancel").arg(format!("{}={}", etcd.name(), broken.name()));
-        let cancel = cancel.option("--name", &facts.cluster).option("--state", &facts.state);
+        let cancel = cancel
+            .option("--name", &facts.cluster)
+            .option("--state", facts.state.to_string());
         found.push(about.mend(cancel.arg("--yes")).note("it removes the command"));
     }
 }
@@ -140,10 +142,19 @@ pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                 Lack::NoBackups => about
                     .mend(take.args(["--via", "ssh", "--host", "MASTER"]))
                     .note("while an etcd still runs; MASTER is the address of a master"),
-                Lack::NoneGood(_) | Lack::NotLookedAt(_) => about.mend(verify),
+                Lack::NoneGood(_) | Lack::Undecided(..) | Lack::NotLookedAt(_) => about.mend(verify),
             });
         }
         Ok(best) => {
+            if let Some(why) = &best.note {
+                found.push(Finding {
+                    objects: vec![best.name.to_string()],
+                    what: why.clone(),
+                    causes: format!("etcd {name} comes back from {}", best.name),
+                    command: Some(verify.into()),
+                    ..finding(Kind::NoGoodBackup, Severity::Warn, etcd)
+                });
+            }
             if let Some(newest) = best.rejected.first() {
                 let about = Finding {
                     objects: vec![newest.name.to_string()],
@@ -182,6 +193,6 @@ fn pin(facts: &Facts, etcd: &str, name: &BackupName) -> ShellCommand {
     ShellCommand::of("kubectl etcd-backups pin")
         .arg(format!("{etcd}={name}"))
         .option("--name", &facts.cluster)
-        .option("--state", &facts.state)
+        .option("--state", facts.state.to_string())
         .arg("--yes")
 }

@@ -199,6 +199,8 @@ pub(super) fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                     None,
                     format!("give {} its tag back, as said above; nothing else", volume.id),
                 )
+            } else if let Some(held) = in_quarantine(facts, name, &member) {
+                held
             } else if Standing::of(facts, etcd).has_quorum() {
                 let (command, note) = new_volume(facts, etcd, &member);
                 (
@@ -208,7 +210,7 @@ pub(super) fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                 )
             } else {
                 (
-                    format!("etcd {name} has no quorum, and this member has no volume in this account and region"),
+                    format!("etcd {name} has no quorum, and this member's data is gone"),
                     None,
                     "nothing by itself: a new volume would be empty; see the smallest cure".to_owned(),
                 )
@@ -275,6 +277,29 @@ fn etcdctl(etcd: &Etcd) -> ShellCommand {
         .option("--cacert", file("ca.crt"))
         .option("--cert", file("client.crt"))
         .option("--key", file("client.key"))
+}
+
+/// No data is gone that a wipe only put away.
+fn in_quarantine(facts: &Facts, etcd: &str, member: &str) -> Option<(String, Option<ShellScript>, String)> {
+    let (held, of) = facts.after.held(&format!("{etcd}/{member}"))?;
+    let since = match of.begun {
+        Some(begun) => format!(" since the wipe of {begun}"),
+        None => String::new(),
+    };
+    let causes = format!("its volume {} is in quarantine{since}: its data is there", held.id);
+    let back = facts.after.way_back(&facts.cluster, &facts.state)?;
+    Some(match facts.selection.is_empty() {
+        true => (
+            causes,
+            Some(back.into()),
+            "it takes the volumes back out of the quarantine".to_owned(),
+        ),
+        false => (
+            causes,
+            None,
+            format!("go on with the restore; or, after the masters that are there now are wiped, `{back}`"),
+        ),
+    })
 }
 
 pub(super) fn unknown_members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {

@@ -101,7 +101,9 @@ fn troubles() -> Vec<Facts> {
                 if with_hostile_members {
                     hostile_members(&mut facts);
                 }
-                facts.state = format!("file:///s/{HOSTILE}");
+                facts.state = StoreUrl::File {
+                    path: format!("/s/{HOSTILE}"),
+                };
                 facts.profiles.machines = Some(HOSTILE.to_owned());
                 facts.profiles.state = Some("-x".to_owned());
                 troubles.push(facts);
