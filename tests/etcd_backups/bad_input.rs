@@ -150,3 +150,13 @@ fn a_clock_that_cannot_be_read_is_a_usage_error() {
         .code(2)
         .stderr_has("KOPS_RECOVERY_NOW");
 }
+
+#[test]
+fn a_stopped_clock_is_said_each_time_even_if_quiet() {
+    let stand = Stand::new(RESTORED);
+    let list = || stand.backups(&["list", "-q"]).now("2026-11-22T15:20:00Z");
+    let warning = list().run().unwrap().success().clock_warning.unwrap();
+    assert!(warning.starts_with("warning: KOPS_RECOVERY_NOW is set: "), "{warning}");
+    let without = list().without_env("KOPS_RECOVERY_NOW").run().unwrap().success();
+    assert_eq!(without.clock_warning, None);
+}

@@ -108,3 +108,21 @@ fn without_an_ssh_program_it_says_so() {
             .stderr_has("no `ssh` is on PATH");
     }
 }
+
+#[test]
+fn a_stopped_clock_is_said_each_time_even_if_quiet() {
+    let stand = Stand::new(Containerd);
+    let ended = stand.cmd("commands -q").run().unwrap().success();
+    let warning = ended.clock_warning.unwrap();
+    assert!(
+        warning.starts_with("warning: KOPS_RECOVERY_NOW is set: the clock stands still at 2026-11-22T15:21:36Z"),
+        "{warning}"
+    );
+    let without = stand
+        .cmd("commands -q")
+        .without_env("KOPS_RECOVERY_NOW")
+        .run()
+        .unwrap()
+        .success();
+    assert_eq!(without.clock_warning, None);
+}

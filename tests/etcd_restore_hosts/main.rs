@@ -12,6 +12,7 @@
 mod bad_days;
 mod bare;
 mod by_address;
+mod containerd;
 mod drill;
 mod events;
 mod left_behind;

@@ -1,6 +1,6 @@
 //! `restart-etcd`: the right container of the right host, and no other.
 
-use harness::ContainerRuntime::{Containerd, Docker};
+use harness::ContainerRuntime::{Containerd, Ctr, Docker, Unknown};
 use harness::store::CLUSTER;
 use harness::{AwsAccount, KopsCluster, MastersStandIn, Moto, S3, command};
 
@@ -8,7 +8,11 @@ use crate::stand::{HOSTS, Stand};
 
 #[test]
 fn the_leaders_container_is_stopped_and_no_other() {
-    for (runtime, program) in [(Containerd, "crictl"), (Docker, "docker")] {
+    for (runtime, program, stop) in [
+        (Containerd, "crictl", "crictl stop"),
+        (Ctr, "ctr", "ctr -n k8s.io tasks kill -s SIGTERM"),
+        (Docker, "docker", "docker stop"),
+    ] {
         let stand = Stand::new(runtime);
         let plan = stand
             .on_all("restart-etcd --etcd main -o json")
@@ -39,7 +43,7 @@ fn the_leaders_container_is_stopped_and_no_other() {
             .success()
             .json();
         assert_eq!(done[0]["action"], "restarted");
-        assert_eq!(stand.calls(1), [format!("{program} stop aaa111")]);
+        assert_eq!(stand.calls(1), [format!("{stop} aaa111")]);
         assert!(stand.calls(0).is_empty() && stand.calls(2).is_empty());
 
         // Every etcd, every member, each in its turn; events by its own pod.
@@ -47,11 +51,27 @@ fn the_leaders_container_is_stopped_and_no_other() {
         for at in 0..3 {
             let calls = stand.calls(at);
             let last = &calls[calls.len() - 2..];
-            assert!(last.contains(&format!("{program} stop bbb222")), "{calls:?}");
+            assert!(last.contains(&format!("{stop} bbb222")), "{calls:?}");
             assert!(last.iter().any(|call| call.ends_with("aaa111")), "{calls:?}");
             assert!(calls.iter().all(|call| !call.contains("ccc333")), "{calls:?}");
         }
     }
+}
+
+#[test]
+fn a_host_without_a_tool_is_an_error_that_says_so() {
+    let stand = Stand::new(Unknown);
+    let rows = stand.on_all("restart-etcd --etcd main -o json").run().unwrap().code(1);
+    let rows = rows
+        .stderr_has("whether an etcd-manager container runs on master-a and master-b and master-c is not known")
+        .json();
+    assert!(
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["action"] == "no-runtime" && row["reason"] == "none of crictl, ctr and docker answers there"),
+        "{rows}"
+    );
 }
 
 #[test]

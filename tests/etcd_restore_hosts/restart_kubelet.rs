@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 
-use harness::ContainerRuntime::Containerd;
+use harness::ContainerRuntime::{Containerd, Ctr, Docker, Unknown};
 use harness::store::CLUSTER;
 use harness::{Ca, Etcd, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions, LoadBalancer, admin_kubeconfig};
 
@@ -11,10 +11,21 @@ use crate::stand::Stand;
 const OLD: &str = "  3600 /usr/local/bin/kube-apiserver --x\n    60 /opt/etcd-v3.5.30/etcd\n";
 const YOUNG: &str = "    30 /usr/local/bin/kube-apiserver --x\n    60 /opt/etcd-v3.5.30/etcd\n";
 
+const NONE: &str = "    60 /opt/etcd-v3.5.30/etcd\n";
+
 #[test]
 fn kubelet_is_restarted_everywhere_and_an_old_api_server_with_it() {
-    let stand = Stand::new(Containerd);
-    for (at, processes) in [OLD, YOUNG, YOUNG].into_iter().enumerate() {
+    for (runtime, stop) in [
+        (Containerd, "crictl stop"),
+        (Ctr, "ctr -n k8s.io tasks kill -s SIGTERM"),
+        (Docker, "docker stop"),
+    ] {
+        an_old_api_server_is_stopped(&Stand::new(runtime), stop);
+    }
+}
+
+fn an_old_api_server_is_stopped(stand: &Stand, stop: &str) {
+    for (at, processes) in [OLD, YOUNG, NONE].into_iter().enumerate() {
         stand.masters.host(at).unwrap().set("processes", processes).unwrap();
     }
     stand
@@ -46,9 +57,39 @@ fn kubelet_is_restarted_everywhere_and_an_old_api_server_with_it() {
             .iter()
             .all(|row| row["kubelet"] == "restarted")
     );
-    assert_eq!(stand.calls(0), ["crictl stop ccc333", "systemctl restart kubelet"]);
+    assert_eq!(
+        stand.calls(0),
+        [format!("{stop} ccc333"), "systemctl restart kubelet".to_owned()]
+    );
     assert_eq!(stand.calls(1), ["systemctl restart kubelet"]);
     assert_eq!(stand.calls(2), ["systemctl restart kubelet"]);
+}
+
+#[test]
+fn an_api_server_that_could_not_be_looked_for_is_not_said_to_be_absent() {
+    let stand = Stand::new(Unknown);
+    let restart = |more: &str| {
+        stand
+            .on_all("restart-kubelet --yes --ready-timeout 0 -o json")
+            .args(more.split_whitespace())
+            .run()
+            .unwrap()
+    };
+    let rows = restart("")
+        .code(1)
+        .stderr_has("0 of 3 kubelets were restarted")
+        .stderr_has("--api-server never")
+        .json();
+    for row in rows.as_array().unwrap() {
+        assert_eq!(
+            (&row["kubelet"], &row["apiServer"]),
+            (&"no-runtime".into(), &"unknown".into())
+        );
+        assert_eq!(row["reason"], "none of crictl, ctr and docker answers there");
+    }
+    assert!((0..3).all(|at| stand.calls(at).is_empty()));
+    restart("--api-server never").success();
+    assert!((0..3).all(|at| stand.calls(at) == ["systemctl restart kubelet"]));
 }
 
 #[test]

@@ -104,3 +104,13 @@ fn nobody_there_is_said_at_once() {
     let ended = plugin("list --endpoints http://127.0.0.1:1").run().unwrap().code(1);
     ended.stderr_has("cannot be reached").stderr_has("hint:");
 }
+
+#[test]
+fn a_stopped_clock_is_said_each_time_even_if_quiet() {
+    let stand = Stand::of_a_cluster("uid-1");
+    let list = || stand.cmd("list --observe 0 -q").now("2026-11-22T15:20:00Z");
+    let warning = list().run().unwrap().clock_warning.unwrap();
+    assert!(warning.starts_with("warning: KOPS_RECOVERY_NOW is set: "), "{warning}");
+    let without = list().without_env("KOPS_RECOVERY_NOW").run().unwrap();
+    assert_eq!(without.clock_warning, None);
+}

@@ -48,7 +48,7 @@ fn rows_tell_the_living_from_the_stale_and_why() {
     );
     let stale = row(&rows, "10.245.21.9");
     let stored = stand.etcd.get(key("10.245.21.9").as_bytes()).unwrap().unwrap();
-    assert_eq!(stale["lease"], 0);
+    assert_eq!(stale["lease"], "0");
     assert_eq!(stale["ttlSeconds"], Value::Null);
     assert_eq!(stale["modRevision"], stored.mod_revision);
     assert_eq!(stale["alive"], Value::Null);
@@ -68,7 +68,9 @@ fn rows_tell_the_living_from_the_stale_and_why() {
 
     let live = row(&rows, "10.245.21.57");
     assert_eq!(live["verdict"], "live");
-    assert_ne!(live["lease"], 0);
+    let stored = stand.etcd.get(key("10.245.21.57").as_bytes()).unwrap().unwrap();
+    assert!(stored.lease > 1 << 53, "a number would do");
+    assert_eq!(live["lease"], stored.lease.to_string());
     assert!(live["ttlSeconds"].as_u64().unwrap() > 500);
 
     let damaged = row(&rows, "10.245.21.11");

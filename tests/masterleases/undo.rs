@@ -3,7 +3,7 @@
 use harness::{components, run};
 use serde_json::json;
 
-use crate::stand::{Stand, endpoints, key};
+use crate::stand::{ENDPOINTS, Stand, endpoints, key};
 
 fn stand() -> Stand {
     let stand = Stand::of_a_cluster("uid-1");
@@ -175,4 +175,51 @@ fn an_undo_file_must_be_ours_and_of_this_cluster() {
         .code(1)
         .stderr_has("undo.json");
     assert!(stand.names().contains(&"10.245.21.9".to_owned()));
+}
+
+#[test]
+fn a_hostile_undo_file_is_refused_whole() {
+    use base64::Engine as _;
+    let stand = stand();
+    stand
+        .cmd("prune --yes --wait 0 --undo-file undo.json")
+        .run()
+        .unwrap()
+        .success();
+    let text = std::fs::read_to_string(stand.path("undo.json")).unwrap();
+    let encoded = |key: &str| base64::engine::general_purpose::STANDARD.encode(key);
+    let before = stand.names();
+    for hostile in [
+        "/registry/secrets/masterleases/x",
+        "/registry/masterleases/../secrets/a",
+        "/registry/masterleases/a/b",
+        "/registry/masterleases/",
+    ] {
+        // The other key of the file is a good one.
+        let changed = text.replace(&encoded(&key("10.245.21.9")), &encoded(hostile));
+        assert_ne!(changed, text);
+        std::fs::write(stand.path("hostile.json"), changed).unwrap();
+        for yes in ["", " --yes"] {
+            let refused = stand.cmd(&format!("undo hostile.json{yes}")).run().unwrap().code(3);
+            refused
+                .stderr_has(hostile)
+                .stderr_has("does not lie directly below /registry/masterleases/")
+                .stderr_has("hint:");
+        }
+        assert_eq!(stand.names(), before);
+        assert!(stand.etcd.get(hostile.as_bytes()).unwrap().is_none());
+    }
+}
+
+#[test]
+fn what_could_not_be_read_is_not_called_right() {
+    let stand = stand();
+    stand.put(ENDPOINTS, b"damaged", 0);
+    let ended = stand.cmd("prune --yes --wait 2s").run().unwrap().success();
+    assert!(ended.stdout.contains("Endpoints after:  not known"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("lists live masters only"), "{}", ended.stdout);
+    ended.stderr_has("could not be checked: Endpoints: ");
+    stand.restored("10.245.21.9");
+    let ended = stand.cmd("prune --yes --wait 2s -o json").run().unwrap().success();
+    assert_eq!(ended.json()["right"], json!(null));
 }

@@ -65,7 +65,7 @@ fn mixed_up_volumes_are_told_with_the_commands_that_mend_them() {
         ]
     );
     let retag = rows[1]["command"].as_str().unwrap();
-    let wanted = format!("--resources {events_c} --tags 'Key=k8s.io/etcd/events,Value=c/a,b,c'");
+    let wanted = format!(r#"--resources {events_c} --tags '[{{"Key":"k8s.io/etcd/events","Value":"c/a,b,c"}}]'"#);
     assert!(retag.contains(&wanted), "{retag}");
     let detach = rows[0]["command"].as_str().unwrap();
     assert!(
@@ -102,11 +102,9 @@ fn a_lost_quorum_is_told_from_one_that_can_be_mounted_again() {
     let _ = ended.code(5);
     let told = told(&rows);
     assert_eq!(told, ["member-missing main b", "member-missing main c", "cure wipe"]);
-    assert!(
-        rows[2]["command"]
-            .as_str()
-            .unwrap()
-            .starts_with("kops-wipe-masters --name")
+    assert_eq!(
+        rows[2]["command"],
+        format!("kops-wipe-masters --name {CLUSTER} --state s3://{BUCKET}")
     );
 }
 
@@ -200,4 +198,13 @@ fn another_region_or_account_is_refused_instead_of_seeming_empty() {
         "{}",
         nobody.stderr
     );
+}
+
+#[test]
+fn a_stopped_clock_is_said_each_time_even_if_quiet() {
+    let stand = AuditStand::new("state-store-restored");
+    let warning = stand.audit(&["-q"]).run().unwrap().success().clock_warning.unwrap();
+    assert!(warning.starts_with("warning: KOPS_RECOVERY_NOW is set: "), "{warning}");
+    let without = stand.audit(&["-q"]).without_env("KOPS_RECOVERY_NOW").run().unwrap();
+    assert_eq!(without.clock_warning, None);
 }

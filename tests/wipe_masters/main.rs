@@ -16,6 +16,7 @@ mod audit_stand;
 mod back;
 mod bad_days;
 mod bad_input;
+mod cures;
 mod elsewhere;
 mod help;
 mod interlock;

@@ -2,6 +2,7 @@
 //!
 //! Nothing is remembered that AWS does not tell: where a run ends in the middle, the next one sees the same and goes on.
 
+use runbook_kit::domain::shell::quoted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
@@ -214,7 +215,10 @@ fn stuck_volumes(stands: &[(Thing, Standing)]) -> String {
     });
     match detaching {
         Some(id) => {
-            format!("a volume that hangs in `detaching` is freed by `aws ec2 detach-volume --force --volume-id {id}`")
+            format!(
+                "a volume that hangs in `detaching` is freed by `aws ec2 detach-volume --force --volume-id {}`",
+                quoted(id)
+            )
         }
         None => "look at what is left, or give it longer by --timeout".to_owned(),
     }
@@ -411,7 +415,7 @@ fn unprotect(thing: &Thing, error: &FleetError) -> Option<String> {
     (protected && thing.kind == Kind::Instance).then(|| {
         format!(
             "take its termination protection off: `aws ec2 modify-instance-attribute --no-disable-api-termination --instance-id {}`",
-            thing.id
+            quoted(&thing.id)
         )
     })
 }

@@ -11,6 +11,7 @@ use runbook_kit::backups::aftermath::{self, Aftermath};
 use runbook_kit::backups::catalog::{self, Catalog};
 use runbook_kit::backups::{examine, wipe_journal};
 use runbook_kit::domain::check::{Check, Severity};
+use runbook_kit::domain::shell::ShellScript;
 use runbook_kit::domain::wipe::select;
 use runbook_kit::domain::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
 use runbook_kit::error::{AnyFailure, UsageError};
@@ -49,7 +50,7 @@ struct CureRow {
     severity: Severity,
     cure: Cure,
     what: String,
-    command: Option<String>,
+    command: Option<ShellScript>,
 }
 
 impl Row for Told {
@@ -60,26 +61,29 @@ impl Row for Told {
             column("WHAT"),
             wide("CAUSES"),
             wide("COMMAND"),
+            wide("NOTE"),
         ]
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let (verdict, etcd, what, causes, command) = match self {
+        let (verdict, etcd, what, causes, command, note) = match self {
             Self::Finding(found) => (
                 verdict(found.severity),
                 found.etcd.as_deref(),
                 &found.what,
                 Some(&found.causes),
-                Some(&found.command),
+                found.command.as_ref(),
+                found.note.as_ref(),
             ),
-            Self::Cure(cure) => (Verdict::Plain, None, &cure.what, None, cure.command.as_ref()),
+            Self::Cure(cure) => (Verdict::Plain, None, &cure.what, None, cure.command.as_ref(), None),
         };
         vec![
             Cell::verdict(verdict, self.name()),
             Cell::text_or_dash(etcd),
             Cell::text(what),
             Cell::text_or_dash(causes),
-            Cell::text_or_dash(command),
+            Cell::text_or_dash(command.map(ShellScript::to_string)),
+            Cell::text_or_dash(note),
         ]
     }
 
@@ -153,16 +157,25 @@ fn text(findings: &[Finding], cure: &SmallestCure) -> String {
             .unwrap_or_default();
         let head = verdict(found.severity).paint(&word(&found.finding));
         text.push_str(&format!(
-            "{}. {head}  {etcd}{}\n   causes  {}\n   mend    {}\n\n",
+            "{}. {head}  {etcd}{}\n   causes  {}\n",
             at + 1,
             found.what,
-            found.causes,
-            found.command
+            found.causes
         ));
+        if let Some(command) = &found.command {
+            text.push_str(&format!("   mend    {}\n", command.lines().join("\n           ")));
+        }
+        if let Some(note) = &found.note {
+            text.push_str(&format!("   note    {note}\n"));
+        }
+        text.push('\n');
     }
     text.push_str(&format!("smallest cure  {}\n", cure.why));
     if let Some(command) = &cure.command {
-        text.push_str(&format!("next           {command}\n"));
+        text.push_str(&format!(
+            "next           {}\n",
+            command.lines().join("\n               ")
+        ));
     }
     text
 }
@@ -234,6 +247,7 @@ async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
     Ok(Facts {
         region: caller.region,
         now: session.now(),
+        profiles: context.profiles.clone(),
         state,
         after,
         cluster,

@@ -25,6 +25,17 @@ pub struct Context {
     pub fleet: Box<dyn FleetChange>,
     /// Notes on this machine.
     pub notebook: Box<dyn Notebook>,
+    /// The AWS profiles of the flags: of the machines, and of the state store.
+    pub profiles: Profiles,
+}
+
+/// As the flags name them; what is not named is up to the environment.
+#[derive(Clone, Debug, Default)]
+pub struct Profiles {
+    /// Of the machines.
+    pub machines: Option<String>,
+    /// Of the state store.
+    pub state: Option<String>,
 }
 
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
@@ -35,6 +46,10 @@ pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
         session,
         fleet: Box::new(fleet),
         notebook: Box::new(notebook::Folder::of_user()),
+        profiles: Profiles {
+            machines: cli.aws.profile.clone(),
+            state: cli.aws.state_profile.clone().or_else(|| cli.aws.profile.clone()),
+        },
     })
 }
 

@@ -18,6 +18,7 @@ use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::goodness::{MAIN, Warning};
 use runbook_kit::domain::kops::duration;
 use runbook_kit::domain::layout;
+use runbook_kit::domain::shell::{Pipeline, ShellCommand, quoted};
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::units;
 use runbook_kit::error::{AnyFailure, Failure, UsageError};
@@ -358,7 +359,7 @@ impl EtcdFacts {
             };
             checks.push(Check::found("younger-backups", Severity::Warn, message).cure(format!(
                 "look at them: `kubectl etcd-backups verify --etcd {} --all`",
-                self.etcd
+                quoted(&self.etcd)
             )));
         }
         let limit = args.limit(reversible);
@@ -392,7 +393,7 @@ impl EtcdFacts {
     }
 
     fn cure_of(&self, lack: &Lack) -> String {
-        let etcd = &self.etcd;
+        let etcd = quoted(&self.etcd);
         match lack {
             Lack::NoBackups => {
                 format!(
@@ -420,12 +421,13 @@ impl EtcdFacts {
                 Severity::Block,
                 format!("{marker} is missing: the new masters would seed a new, empty etcd and not wait for a restore"),
             )
-            .cure(format!("write it: `{}`", write_marker(&marker)));
+            .cure(format!("write it: `{}`", write_marker(&marker, None)));
         }
         if broken(&self.control.cluster_created) {
             let message =
                 format!("{marker} cannot be used: etcd-manager would be blocked, and not even wait for a restore");
-            return Check::found(NAME, Severity::Block, message).cure(format!("write it: `{}`", write_marker(&marker)));
+            return Check::found(NAME, Severity::Block, message)
+                .cure(format!("write it: `{}`", write_marker(&marker, None)));
         }
         let rewrite = "`kops update cluster --yes` writes it anew; it starts no machine";
         if self.control.cluster_spec.is_none() {
@@ -442,7 +444,7 @@ impl EtcdFacts {
     /// Commands that are still queued: the new masters run them all, in turn, before anything else.
     fn queue(&self) -> Option<Check> {
         const NAME: &str = "queue";
-        let etcd = &self.etcd;
+        let etcd = quoted(&self.etcd);
         let commands = &self.control.commands;
         let first = commands.first()?;
         if let Some(broken) = commands.iter().find(|command| command.command.is_err()) {
@@ -450,10 +452,10 @@ impl EtcdFacts {
                 "{} cannot be read: it blocks etcd-manager's leader altogether",
                 broken.path
             );
-            return Some(
-                Check::found(NAME, Severity::Warn, message)
-                    .cure(format!("`kubectl etcd-restore cancel --etcd {etcd}` removes it")),
-            );
+            return Some(Check::found(NAME, Severity::Warn, message).cure(format!(
+                "`kubectl etcd-restore cancel {etcd}={} --yes` removes it",
+                quoted(broken.name())
+            )));
         }
         let message = match commands.len() {
             1 => format!("{} is queued: the new masters carry it out by themselves", first.path),
@@ -466,11 +468,16 @@ impl EtcdFacts {
 }
 
 /// The command that writes the created marker. etcd-manager only asks whether it is there and can be read; the time in it does not matter.
-pub fn write_marker(at: &StoreUrl) -> String {
-    let content = r#"{"timestamp":1700000000000000000}"#;
+pub fn write_marker(at: &StoreUrl, profile: Option<&str>) -> Pipeline {
+    let content = ShellCommand::of("echo").arg(r#"{"timestamp":1700000000000000000}"#);
     match at {
-        StoreUrl::S3 { .. } => format!("echo '{content}' | aws s3 cp - {at}"),
-        StoreUrl::File { path } => format!("echo '{content}' > {path}"),
+        StoreUrl::S3 { .. } => content.pipe(
+            ShellCommand::of("aws s3 cp")
+                .option_if("--profile", profile)
+                .arg("-")
+                .arg(at.to_string()),
+        ),
+        StoreUrl::File { path } => content.into_file(path),
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use runbook_kit::backups::catalog::Catalog;
 use runbook_kit::backups::queue::{self, Found};
+use runbook_kit::domain::shell::quoted;
 use runbook_kit::domain::units;
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
@@ -108,7 +109,10 @@ pub async fn run(_args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     for row in &broken {
         session.ui.warn(&format!(
             "{}: {} blocks etcd-manager's leader; `kubectl etcd-restore cancel {}={} --yes` removes it",
-            row.etcd, row.name, row.etcd, row.name
+            row.etcd,
+            row.name,
+            quoted(&row.etcd),
+            quoted(&row.name)
         ));
     }
     Ok(if broken.is_empty() { Exit::Done } else { Exit::Found })

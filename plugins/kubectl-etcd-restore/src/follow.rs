@@ -1,5 +1,6 @@
 //! Follows what was ordered until every etcd serves and the API is ready. It owns nothing: it can be left at any time.
 
+use runbook_kit::domain::shell::quoted;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -157,18 +158,20 @@ impl Failure for NotDone {
                 "look who removed it; the same command orders it anew".to_owned()
             }
             Self::NotSeen { etcd, .. } => format!(
-                "look into its log, `kubectl etcd-restore logs etcd --etcd {etcd}`, and at what it holds; the same command looks on, and \
-                 with --anew it orders the restore anew"
+                "look into its log, `kubectl etcd-restore logs etcd --etcd {}`, and at what it holds; the same command looks on, and \
+                 with --anew it orders the restore anew",
+                quoted(etcd)
             ),
             Self::TooLong { hint, .. } => hint.clone(),
             Self::ApiNotReady { cluster, held_up, .. } => format!(
-                "{}look into the logs of the API servers, `kubectl etcd-restore logs kube-apiserver --name {cluster}`, and restart the \
-                 masters' kubelets, `kubectl etcd-restore restart-kubelet --name {cluster} --yes`; then the same `run` again looks on",
+                "{}look into the logs of the API servers, `kubectl etcd-restore logs kube-apiserver --name {name}`, and restart the \
+                 masters' kubelets, `kubectl etcd-restore restart-kubelet --name {name} --yes`; then the same `run` again looks on",
                 if held_up.is_empty() {
                     ""
                 } else {
                     "restore what holds it up, or have it seeded anew: the same `run` without --etcd; else "
-                }
+                },
+                name = quoted(cluster)
             ),
         })
     }
@@ -328,7 +331,10 @@ async fn follow_all(
                 return ended;
             }
             (Pause::Restart(etcd), Some(hands)) => {
-                ui.note(&format!("$ kubectl etcd-restore restart-etcd --etcd {etcd} --yes"));
+                ui.note(&format!(
+                    "$ kubectl etcd-restore restart-etcd --etcd {} --yes",
+                    quoted(&etcd)
+                ));
                 // What could not be restarted can be by hand: following goes on.
                 if let Err(error) = restart_etcd::restart_leader(&etcd, hands.ssh, context, hands.consent).await {
                     ui.failure_of(&format!("restarting etcd-manager of {etcd}"), error.as_ref());
@@ -478,7 +484,8 @@ impl Track {
             said.push(format!(
                 "{}: etcd has members, so only a new leader of etcd-manager reads the command. Restart it now: \
                  kubectl etcd-restore restart-etcd --etcd {}",
-                self.etcd, self.etcd
+                self.etcd,
+                quoted(&self.etcd)
             ));
         }
         said
@@ -537,7 +544,7 @@ impl Track {
         let (limit, hint) = match self.follow.state {
             State::Queued if self.follow.restart(seen) == Restart::Leader => (
                 limits.take,
-                format!("restart etcd-manager's leader: `kubectl etcd-restore restart-etcd --etcd {etcd}`; then the same `run` again"),
+                format!("restart etcd-manager's leader: `kubectl etcd-restore restart-etcd --etcd {}`; then the same `run` again", quoted(&etcd)),
             ),
             State::Queued => (
                 limits.take,

@@ -214,6 +214,14 @@ pub async fn heard(hosts: &dyn Hosts, host: &str, script: &Script) -> Result<(Ve
     Ok((lines.into_inner().unwrap_or_else(PoisonError::into_inner), ended))
 }
 
+/// A host where nothing tells which containers run.
+pub fn no_runtime(machine: &Machine) -> HostError {
+    HostError {
+        host: machine.host.clone(),
+        kind: HostErrorKind::Failed(facts::NO_RUNTIME.to_owned()),
+    }
+}
+
 /// A script that did not do what it was for.
 pub fn failed(machine: &Machine, script: &Script, ended: &Ended) -> HostError {
     let words = ended.said.lines().rev().map(str::trim).find(|line| !line.is_empty());

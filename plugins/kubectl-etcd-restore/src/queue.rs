@@ -4,6 +4,7 @@ use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::confirm::StrongConsentArgs;
 use runbook_kit::domain::backup_ref::BackupRef;
 use runbook_kit::domain::restore::preflight::{LeftOut, Told};
+use runbook_kit::domain::shell::quoted;
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Cell, Column, Format, Row, column, wide};
@@ -223,8 +224,9 @@ fn say_next(target: &Target<'_>, survey: &Survey<'_>, context: &Context) {
             "may be alive"
         };
         ui.warn(&format!(
-            "{etcd} {is}: then the command lies there until etcd-manager's leader is restarted (`kubectl etcd-restore restart-etcd --etcd {etcd}`), \
-             and then wipes it; `kubectl etcd-restore cancel` takes it back"
+            "{etcd} {is}: then the command lies there until etcd-manager's leader is restarted (`kubectl etcd-restore restart-etcd --etcd {}`), \
+             and then wipes it; `kubectl etcd-restore cancel` takes it back",
+            quoted(etcd)
         ));
     } else {
         ui.note(&format!("{etcd}: follow it with `kubectl etcd-restore status --watch`"));

@@ -55,7 +55,7 @@ struct StepRow {
     container: Option<String>,
     /// Whether etcd's client port is listened on there.
     serves: Option<bool>,
-    /// `stop`, `leave`, `missing` or `unreachable`; after the deed `restarted`, `stopped` (and not back in time) or `failed`.
+    /// `stop`, `leave`, `missing`, `no-runtime` or `unreachable`; after the deed `restarted`, `stopped` (and not back in time) or `failed`.
     action: &'static str,
     reason: String,
 }
@@ -94,7 +94,7 @@ impl Row for StepRow {
     fn cells(&self) -> Vec<Cell> {
         let action = match self.action {
             "stop" | "stopped" | "missing" => Verdict::Doubtful,
-            "failed" | "unreachable" => Verdict::Bad,
+            "failed" | "unreachable" | "no-runtime" => Verdict::Bad,
             "restarted" => Verdict::Good,
             _ => Verdict::Plain,
         };
@@ -179,7 +179,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             return Err(unknown.into());
         }
         match stops {
-            0 => return Err(NothingToStop.into()),
+            0 => return Err(nothing_to_stop(&plans)),
             _ => ui.note("nothing was changed; pass --yes to do it"),
         }
         return Ok(Exit::Done);
@@ -267,6 +267,32 @@ impl Failure for NobodyAnswers {
     }
 }
 
+/// Why there is nothing to stop: no container runs, or nobody could tell.
+fn nothing_to_stop<'p>(plans: impl IntoIterator<Item = &'p Plan>) -> AnyFailure {
+    let blind = plans.into_iter().flat_map(Plan::blind);
+    let mut hosts: Vec<String> = blind.map(|step| step.machine.label().to_owned()).collect();
+    hosts.sort();
+    hosts.dedup();
+    if hosts.is_empty() {
+        return NothingToStop.into();
+    }
+    NobodyTells(hosts).into()
+}
+
+/// Whether a container runs could not be looked up.
+#[derive(Debug, thiserror::Error)]
+#[error("whether an etcd-manager container runs on {} is not known: {}", .0.join(" and "), crate::hosts::facts::NO_RUNTIME)]
+struct NobodyTells(Vec<String>);
+
+impl Failure for NobodyTells {
+    fn hint(&self) -> Option<String> {
+        Some(
+            "look what runs containers there, and put its tool on the PATH; kops' masters have crictl, ctr or docker"
+                .to_owned(),
+        )
+    }
+}
+
 /// No container was found.
 #[derive(Debug, thiserror::Error)]
 #[error("no etcd-manager container runs on the hosts that answer")]
@@ -309,7 +335,7 @@ pub async fn restart_leader(etcd: &str, ssh: &SshArgs, context: &Context, consen
         return Err(unknown.into());
     }
     if plan.steps.iter().all(|step| step.action != Action::Stop) {
-        return Err(NothingToStop.into());
+        return Err(nothing_to_stop([&plan]));
     }
     let results = apply::apply(&plan, &known, hosts.as_ref(), BACK, ui, consent).await;
     let mut outcome = apply::Outcome::default();

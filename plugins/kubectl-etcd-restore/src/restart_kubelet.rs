@@ -15,7 +15,7 @@ use runbook_kit::ui::{Ui, Verdict, chain};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::hosts::facts::{Container, HostFacts, Runtime};
+use crate::hosts::facts::{Container, HostFacts, NO_RUNTIME, Runtime};
 use crate::hosts::{self, Machine, Role, scripts};
 use crate::logs;
 use crate::sight::ready;
@@ -75,7 +75,24 @@ struct Step {
     api_server: Option<(Container, Runtime)>,
     api_word: &'static str,
     reason: String,
-    unreachable: bool,
+    skipped: Option<Skipped>,
+}
+
+/// Why nothing is done on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Skipped {
+    Unreachable,
+    /// A kube-apiserver that kept running could not be found.
+    NoRuntime,
+}
+
+impl Skipped {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::NoRuntime => "no-runtime",
+        }
+    }
 }
 
 /// One host.
@@ -85,9 +102,9 @@ struct StepRow {
     host: String,
     instance: Option<String>,
     role: &'static str,
-    /// `restart` or `unreachable`; after the deed `restarted` or `failed`.
+    /// `restart`, `unreachable` or `no-runtime`; after the deed `restarted` or `failed`.
     kubelet: &'static str,
-    /// `restart`, `leave` or `none`; after the deed `restarted`.
+    /// `restart`, `leave`, `none`, or `unknown` where it could not be looked for; after the deed `restarted`.
     api_server: &'static str,
     reason: String,
 }
@@ -106,7 +123,7 @@ impl Row for StepRow {
 
     fn cells(&self) -> Vec<Cell> {
         let kubelet = match self.kubelet {
-            "unreachable" | "failed" => Verdict::Bad,
+            "unreachable" | "no-runtime" | "failed" => Verdict::Bad,
             "restarted" => Verdict::Good,
             _ => Verdict::Plain,
         };
@@ -147,13 +164,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         .zip(&seen)
         .map(|(machine, seen)| plan(machine, seen, args.api_server))
         .collect();
-    let planned = |step: &Step| {
-        row(
-            step,
-            if step.unreachable { "unreachable" } else { "restart" },
-            step.api_word,
-        )
-    };
+    let planned = |step: &Step| row(step, step.skipped.map_or("restart", Skipped::word), step.api_word);
     let Some(consent) = confirm::plain(args.consent.yes) else {
         let rows: Vec<StepRow> = steps.iter().map(planned).collect();
         output::rows(ui, session.format, &rows, "There are no hosts")?;
@@ -170,7 +181,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         .iter()
         .zip(&results)
         .map(|(step, result)| match result {
-            _ if step.unreachable => planned(step),
+            _ if step.skipped.is_some() => planned(step),
             Ok(()) => row(
                 step,
                 "restarted",
@@ -194,7 +205,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         wait_for_the_api(&args, &steps, hosts.as_ref(), context).await
     };
     if done < rows.len() {
-        return Err(Unfinished { done, all: rows.len() }.into());
+        let blind = steps.iter().any(|step| step.skipped == Some(Skipped::NoRuntime));
+        return Err(Unfinished {
+            done,
+            all: rows.len(),
+            blind,
+        }
+        .into());
     }
     waited?;
     ui.note(if args.workers {
@@ -223,19 +240,37 @@ fn plan(machine: &Machine, seen: &Result<HostFacts, HostError>, when: ApiServerW
         api_server: None,
         api_word: "none",
         reason: String::new(),
-        unreachable: false,
+        skipped: None,
     };
     let facts = match seen {
         Ok(facts) => facts,
         Err(error) => {
-            step.unreachable = true;
+            step.skipped = Some(Skipped::Unreachable);
             step.reason = error.kind.to_string();
             return step;
         }
     };
+    let wanted = machine.role != Role::Worker && when != ApiServerWhen::Never;
     let Some((container, runtime)) = facts.api_server().zip(facts.runtime) else {
-        if machine.role != Role::Worker {
-            step.reason = "no kube-apiserver runs there yet".to_owned();
+        if machine.role == Role::Worker {
+            return step;
+        }
+        let blind = match facts.runtime {
+            None => Some(NO_RUNTIME.to_owned()),
+            Some(runtime) if !facts.api_server_ages.is_empty() => Some(format!(
+                "a kube-apiserver runs there, and {} shows no container of it",
+                runtime.program()
+            )),
+            Some(_) => None,
+        };
+        match blind {
+            None => step.reason = "no kube-apiserver runs there yet".to_owned(),
+            Some(why) => {
+                step.api_word = "unknown";
+                // An API server that outlives its etcd is what this command is for: without it nothing would be mended.
+                step.skipped = wanted.then_some(Skipped::NoRuntime);
+                step.reason = why;
+            }
         }
         return step;
     };
@@ -259,7 +294,7 @@ fn plan(machine: &Machine, seen: &Result<HostFacts, HostError>, when: ApiServerW
 }
 
 async fn restart(step: &Step, hosts: &dyn Hosts, ui: &Ui, consent: &Consent) -> Result<(), HostError> {
-    if step.unreachable {
+    if step.skipped.is_some() {
         return Ok(());
     }
     let label = step.machine.label();
@@ -305,7 +340,7 @@ async fn wait_for_the_api(args: &Args, steps: &[Step], hosts: &dyn Hosts, contex
     let Err(never) = waited else {
         return Ok(());
     };
-    let reached = steps.iter().filter(|step| !step.unreachable);
+    let reached = steps.iter().filter(|step| step.skipped != Some(Skipped::Unreachable));
     logs::last_of_the_api(reached.map(|step| &step.machine), hosts, ui).await;
     Err(never.into())
 }
@@ -316,6 +351,8 @@ async fn wait_for_the_api(args: &Args, steps: &[Step], hosts: &dyn Hosts, contex
 struct Unfinished {
     done: usize,
     all: usize,
+    /// On some a kube-apiserver could not be looked for.
+    blind: bool,
 }
 
 impl Failure for Unfinished {
@@ -327,7 +364,12 @@ impl Failure for Unfinished {
     }
 
     fn hint(&self) -> Option<String> {
-        Some("mend what the rows tell, then repeat the command, with --host for those that are left".to_owned())
+        let mut hint =
+            "mend what the rows tell, then repeat the command, with --host for those that are left".to_owned();
+        if self.blind {
+            hint.push_str("; --api-server never restarts kubelet alone, and leaves a kube-apiserver that kept running");
+        }
+        Some(hint)
     }
 }
 
@@ -365,6 +407,30 @@ mod tests {
         assert_eq!(word(Role::Master, seen(3600, Some(60)), Never), "leave");
         assert_eq!(word(Role::ApiServer, seen(3600, None), Auto), "restart");
         assert_eq!(word(Role::Worker, seen(3600, Some(1)), Auto), "leave");
-        assert_eq!(word(Role::Master, Ok(HostFacts::default()), Auto), "none");
+        assert_eq!(word(Role::Worker, Ok(HostFacts::default()), Auto), "none");
+    }
+
+    #[test]
+    fn what_could_not_be_looked_for_is_not_said_to_be_absent() {
+        use ApiServerWhen::{Auto, Never};
+        let planned = |role, text: &str, when| {
+            let facts = facts::parse(&text.lines().map(str::to_owned).collect::<Vec<_>>());
+            let step = plan(&machine(role), &Ok(facts), when);
+            (step.api_word, step.skipped, step.reason)
+        };
+        const OLD: &str = "@processes\n3600 /usr/local/bin/kube-apiserver --x";
+        for text in ["", OLD, "@crictl\nnot set up"] {
+            let (word, skipped, reason) = planned(Role::Master, text, Auto);
+            assert_eq!((word, skipped), ("unknown", Some(Skipped::NoRuntime)), "{text}");
+            assert_eq!(reason, "none of crictl, ctr and docker answers there");
+            assert_eq!(planned(Role::ApiServer, text, Never).1, None);
+            assert_eq!(planned(Role::Worker, text, Auto).1, None);
+        }
+        let (word, skipped, reason) = planned(Role::Master, &format!("@ctr\n\n{OLD}"), Auto);
+        assert_eq!((word, skipped), ("unknown", Some(Skipped::NoRuntime)));
+        assert_eq!(reason, "a kube-apiserver runs there, and ctr shows no container of it");
+        let (word, skipped, reason) = planned(Role::Master, "@ctr\n", Auto);
+        assert_eq!((word, skipped), ("none", None));
+        assert_eq!(reason, "no kube-apiserver runs there yet");
     }
 }

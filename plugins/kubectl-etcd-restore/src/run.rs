@@ -1,5 +1,6 @@
 //! `run`: checks all, orders all, and follows until the API serves.
 
+use runbook_kit::domain::shell::quoted;
 use std::time::Duration;
 
 use runbook_kit::backups::pinning;
@@ -453,8 +454,10 @@ async fn keep(target: &Target<'_>, survey: &Survey<'_>, context: &Context, conse
     // Without a state store there is no place for it.
     let pin = pinning::plan_pin(target.catalog, backup).ok()??;
     session.ui.note(&format!(
-        "$ kubectl etcd-backups pin {etcd}={} --name {} --yes",
-        backup.name, survey.facts.cluster
+        "$ kubectl etcd-backups pin {}={} --name {} --yes",
+        quoted(etcd),
+        backup.name,
+        quoted(&survey.facts.cluster)
     ));
     if let Err(error) = pinning::pin(session.objects(), &pin, consent).await {
         session.ui.warn(&format!(
@@ -495,8 +498,9 @@ async fn carry_out(
     };
     match &backup {
         Some(backup) => session.ui.note(&format!(
-            "$ kubectl etcd-restore queue {etcd}={backup} --name {} --yes",
-            survey.facts.cluster
+            "$ kubectl etcd-restore queue {}={backup} --name {} --yes",
+            quoted(etcd),
+            quoted(&survey.facts.cluster)
         )),
         None => session.ui.note(&format!("{etcd} is to be seeded anew")),
     }
@@ -553,7 +557,7 @@ async fn note(
 }
 
 fn next_steps(survey: &Survey<'_>, workers: Option<&Kubelets>) -> Vec<String> {
-    let name = &survey.facts.cluster;
+    let name = quoted(&survey.facts.cluster);
     let mut next = Vec::new();
     if !survey.facts.alive().is_empty() {
         next.push(format!(

@@ -1,15 +1,22 @@
 //! `runbook`: the whole recovery as Markdown, with this cluster's own names.
 
+mod after;
+mod before;
+mod block;
+mod facts;
 mod text;
 
+use runbook_kit::backups::catalog::Catalog;
 use runbook_kit::cli::etcd::client_port;
 use runbook_kit::cli::ssh::SshArgs;
+use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::exit::Exit;
+use runbook_kit::kops_state::etcd_managers::etcd_managers;
 use runbook_kit::output::Format;
 use runbook_kit::ui::chain;
 
-use self::text::{EtcdFacts, Facts, Master};
+use self::facts::{EtcdFacts, Facts, Master};
 use crate::context::Context;
 use crate::hosts::{self, Role};
 
@@ -35,19 +42,24 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = session.catalogs().await?;
     let cluster = catalogs.first().map(|catalog| catalog.store.cluster.clone());
     let cluster = cluster.unwrap_or_else(|| "CLUSTER".to_owned());
-    let etcds = catalogs.iter().map(|catalog| EtcdFacts {
-        name: catalog.store.etcd.clone(),
-        base: catalog.store.base.to_string(),
-        port: client_port(&catalog.store.etcd),
-        version: catalog.store.etcd_version.clone(),
-        members: catalog
-            .store
-            .members
-            .iter()
-            .map(|member| (member.name.clone(), member.instance_group.clone()))
-            .collect(),
-        newest: catalog.latest().map(|backup| backup.name.to_string()),
-    });
+    let state = session.state()?;
+    let found = session.discover().await.ok();
+    let mut etcds = Vec::new();
+    for catalog in &catalogs {
+        etcds.push(EtcdFacts {
+            name: catalog.store.etcd.clone(),
+            base: catalog.store.base.to_string(),
+            port: client_port(&catalog.store.etcd),
+            version: catalog.store.etcd_version.clone(),
+            members: catalog
+                .store
+                .members
+                .iter()
+                .map(|member| (member.name.clone(), member.instance_group.clone()))
+                .collect(),
+            replaces: replaces(catalog, context).await,
+        });
+    }
     let masters = match hosts::find(&args.ssh, &[Role::Master], context).await {
         Ok(machines) => machines
             .into_iter()
@@ -58,14 +70,29 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             })
             .collect(),
         Err(error) => {
-            ui.note(&format!("the masters stand as placeholders: {}", chain(error.as_ref())));
+            ui.note(&format!("the masters of now are left out: {}", chain(error.as_ref())));
             Vec::new()
         }
     };
+    let caller = match context.fleet().caller().await {
+        Ok(caller) => Some(caller),
+        Err(error) => {
+            ui.note(&format!("the account stands as a placeholder: {}", chain(&error)));
+            None
+        }
+    };
+    let of_spec = found.and_then(|found| found.spec.as_ref()?.region.clone());
     let facts = Facts {
+        kops: match &state {
+            Some(state) => kops_version(&state.join(&cluster), context).await,
+            None => None,
+        },
         cluster,
-        state: session.state()?.map(|state| state.to_string()),
-        etcds: etcds.collect(),
+        state: state.map(|state| state.to_string()),
+        account: caller.as_ref().map(|caller| caller.account.clone()),
+        // The cluster's own counts, not that of the shell.
+        region: of_spec.or_else(|| caller.map(|caller| caller.region)),
+        etcds,
         masters,
         user: args.ssh.ssh_user,
         jump: args.ssh.ssh_jump,
@@ -73,4 +100,37 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     ui.result(&text::markdown(&facts))?;
     Ok(Exit::Done)
+}
+
+/// Whether its etcd-manager is known to replace an empty member by itself; what cannot be read is not known.
+async fn replaces(catalog: &Catalog, context: &Context) -> bool {
+    let session = &context.session;
+    let (Ok(Some(state)), Ok(found)) = (session.state(), session.discover().await) else {
+        return false;
+    };
+    let Ok(config_base) = found.config_base(&state, &catalog.store.cluster) else {
+        return false;
+    };
+    let managers = etcd_managers(session.objects(), &config_base, &catalog.store).await;
+    managers.is_ok_and(|managers| managers.replace_empty_members(catalog.store.members.len()))
+}
+
+/// What kops wrote of itself when it last updated the cluster.
+async fn kops_version(folder: &StoreUrl, context: &Context) -> Option<String> {
+    const LIMIT: u64 = 1024;
+    let content = context
+        .session
+        .objects()
+        .get(&folder.join("kops-version.txt"), LIMIT)
+        .await
+        .ok()?;
+    let text = String::from_utf8(content).ok()?.trim().to_owned();
+    // It goes into a text that is pasted.
+    let is_version = |text: &String| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-+".contains(&byte))
+    };
+    Some(text).filter(is_version)
 }

@@ -1,5 +1,6 @@
 //! `status`: where each etcd cluster stands.
 
+use runbook_kit::domain::shell::quoted;
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
@@ -105,8 +106,11 @@ fn problem(catalog: &Catalog, follow: &Follow) -> Option<String> {
         let whole = found.filter(|backup| backup.complete());
         let queued = matches!(follow.state, State::Queued | State::Restoring | State::Looping);
         let cure = whole.map(|_| {
-            let etcd = &catalog.store.etcd;
-            format!("; it is pinned: `kubectl etcd-restore queue {etcd}={wanted} --yes` copies it back")
+            let etcd = quoted(&catalog.store.etcd);
+            format!(
+                "; it is pinned: `kubectl etcd-restore queue {etcd}={} --yes` copies it back",
+                quoted(wanted)
+            )
         });
         (queued && !whole.is_some_and(|backup| backup.in_store)).then(|| {
             format!(
@@ -174,7 +178,8 @@ pub fn remarks(row: &StatusRow, follow: &Follow) -> Vec<String> {
     if row.restart_needed == Some(true) {
         said.push(format!(
             "{}: it has members, so the command is read only by a new leader: `kubectl etcd-restore restart-etcd --etcd {}`",
-            row.etcd, row.etcd
+            row.etcd,
+            quoted(&row.etcd)
         ));
     }
     if follow.state == State::Restored && follow.new_backup.is_some() {

@@ -1,5 +1,6 @@
 //! Carries the plan out: one transaction a key, which a server that lives wins.
 
+use runbook_kit::domain::shell::quoted;
 use std::path::PathBuf;
 
 use runbook_kit::confirm::Consent;
@@ -71,7 +72,8 @@ impl Failure for Stopped {
 
     fn hint(&self) -> Option<String> {
         if self.exit() == Exit::FailedAfterChange {
-            let file = self.undo_file.display();
+            let file = self.undo_file.display().to_string();
+            let file = quoted(&file);
             return Some(format!(
                 "repeat the command to go on, or `kubectl masterleases undo {file}` to put back what was deleted"
             ));

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use runbook_kit::domain::masterleases::evidence::Asked;
 use runbook_kit::domain::masterleases::verdict::Verdict;
+use runbook_kit::domain::masterleases::{FOLDER, is_directly_below};
 use runbook_kit::error::Failure;
 use runbook_kit::exit::Exit;
 use runbook_kit::masterleases::reading::Published;
@@ -68,6 +69,11 @@ pub fn plan(leases: &[Masterlease], named: &[String]) -> Result<Plan, PlanRefuse
     for lease in leases {
         let is_named = named.iter().any(|name| names(name, lease));
         let verdict = lease.judgement.verdict;
+        // Not even by name: `undo` could not put it back.
+        if !can_be_put_back(&lease.name) {
+            keep.push((lease.clone(), "no API server writes such a key"));
+            continue;
+        }
         match (verdict, is_named) {
             (Verdict::Live, true) => {
                 return Err(PlanRefused::Live {
@@ -96,6 +102,11 @@ pub fn plan(leases: &[Masterlease], named: &[String]) -> Result<Plan, PlanRefuse
     })
 }
 
+/// Whether it is the name of a key directly below the folder.
+fn can_be_put_back(name: &str) -> bool {
+    is_directly_below(format!("{FOLDER}{name}").as_bytes(), "")
+}
+
 /// `2001:DB8::1` names `2001:db8::1`; what is no address is named as it is spelt.
 fn names(name: &str, lease: &Masterlease) -> bool {
     match (name.parse::<IpAddr>(), lease.evidence.ip) {
@@ -104,8 +115,32 @@ fn names(name: &str, lease: &Masterlease) -> bool {
     }
 }
 
-/// Whether `default/kubernetes` lists nobody but `announced`, and somebody.
-pub fn is_right(published: &Published, announced: &[IpAddr]) -> bool {
+/// What could be seen of `default/kubernetes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// It lists nobody but who is announced, and somebody.
+    Right,
+    /// It lists somebody else, or nobody.
+    Wrong,
+    /// What it lists is not known.
+    NotKnown,
+}
+
+/// What `published` shows, given who is announced. Of Endpoints and EndpointSlice the one that is known to be wrong counts; where one is not
+/// there, or cannot be read, nothing is known of the whole.
+pub fn listing(published: &Published, announced: &[IpAddr]) -> Listing {
+    if !is_right(published, announced) {
+        return Listing::Wrong;
+    }
+    let known = |list: &Asked<Vec<IpAddr>>| matches!(list, Asked::Told(_));
+    match known(&published.endpoints) && known(&published.slice) {
+        true => Listing::Right,
+        false => Listing::NotKnown,
+    }
+}
+
+/// Whether nothing of `default/kubernetes` is known to be wrong.
+fn is_right(published: &Published, announced: &[IpAddr]) -> bool {
     let right = |list: &Asked<Vec<IpAddr>>| match list {
         Asked::Told(list) => !list.is_empty() && list.iter().all(|ip| announced.contains(ip)),
         // What is not there lists nobody who is gone.
@@ -166,6 +201,19 @@ pub mod tests {
             .collect();
         assert_eq!(kept, [("10.0.0.2", "name it to delete it"), ("10.0.0.57", "not stale")]);
         assert!(plan.needs_a_live_one);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_put_back_stays_even_if_it_is_named() {
+        let etcd = etcd();
+        etcd.masterlease("10.0.0.1/x", 0);
+        let plan = plan(&leases(&etcd, 12).await, &named(&["10.0.0.1/x", "10.0.0.1"])).unwrap();
+        assert_eq!(names_of(&plan.delete), ["10.0.0.1"]);
+        assert!(
+            plan.keep
+                .iter()
+                .any(|(lease, why)| lease.name == "10.0.0.1/x" && why.contains("no API server"))
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! `prune`: deletes the stale masterleases and waits until the endpoint is right.
 
+use runbook_kit::domain::shell::quoted;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use serde::Serialize;
 use crate::apply::{self, Outcome};
 use crate::context::Context;
 use crate::look::{self, LookArgs};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Listing, Plan};
 use crate::rows::{LeaseRow, verdict_cell};
 use crate::settle::{Settled, settle};
 
@@ -96,7 +97,7 @@ struct Report {
     undo_file: Option<PathBuf>,
     before: Lists,
     after: Option<Lists>,
-    /// Whether `after` lists nobody but who is announced; `null` where it was not waited for.
+    /// Whether `after` lists nobody but who is announced; `null` where it was not waited for, or could not be checked.
     right: Option<bool>,
     peer_server_leases: Peers,
 }
@@ -184,7 +185,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     report.left.clone_from(&outcome.left);
     report.undo_file = Some(undo_file.clone());
     report.after = settled.as_ref().map(|settled| Lists::of(&settled.after));
-    report.right = settled.as_ref().map(|settled| settled.right);
+    report.right = settled.as_ref().and_then(|settled| match settled.listing {
+        Listing::Right => Some(true),
+        Listing::Wrong => Some(false),
+        Listing::NotKnown => None,
+    });
     if is_text(context) {
         show_lists(&survey.published, settled.as_ref(), context)?;
     }
@@ -193,9 +198,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             .ui
             .note("no API server is live: the first one that starts corrects the endpoint");
     }
+    if let Some(unknown) = settled.as_ref().filter(|settled| settled.listing == Listing::NotKnown) {
+        context.ui.warn(&not_checked(&unknown.after));
+    }
     let exit = finish(&report, context)?;
     match settled {
-        Some(settled) if !settled.right => Err(NotRight {
+        Some(settled) if settled.listing == Listing::Wrong => Err(NotRight {
             deleted: outcome.deleted.join(", "),
             waited: args.wait.as_secs(),
             undo_file,
@@ -283,13 +291,26 @@ fn show_lists(before: &Published, settled: Option<&Settled>, context: &Context) 
             .ui
             .result(&format!("{name} before: {before}\n{name} after:  {after}\n"))?;
     }
-    if settled.right {
+    if settled.listing == Listing::Right {
         context.ui.result(&format!(
             "{}\n",
             ui::Verdict::Good.paint("default/kubernetes lists live masters only")
         ))?;
     }
     Ok(())
+}
+
+/// What stands in the way of saying that all is right.
+fn not_checked(after: &Published) -> String {
+    let unknown = [("Endpoints", &after.endpoints), ("EndpointSlice", &after.slice)];
+    let why = unknown.into_iter().filter_map(|(name, list)| match list {
+        Asked::NotKnown(why) => Some(format!("{name}: {why}")),
+        Asked::Told(_) => None,
+    });
+    format!(
+        "whether default/kubernetes lists live masters only could not be checked: {}",
+        why.collect::<Vec<_>>().join("; ")
+    )
 }
 
 fn shown(list: &Asked<Vec<IpAddr>>) -> String {
@@ -323,7 +344,7 @@ impl Failure for NotWatched {
     fn hint(&self) -> Option<String> {
         Some(format!(
             "look again with `kubectl masterleases list`; `kubectl masterleases undo {}` puts them back",
-            self.undo_file.display()
+            quoted(&self.undo_file.display().to_string())
         ))
     }
 }
@@ -346,7 +367,7 @@ impl Failure for NotRight {
         Some(format!(
             "an API server corrects it every 10 s: check that one runs and can write; `kubectl masterleases undo {}` puts \
              the keys back",
-            self.undo_file.display()
+            quoted(&self.undo_file.display().to_string())
         ))
     }
 }

@@ -12,8 +12,8 @@ use serde::Serialize;
 #[serde(rename_all = "camelCase")]
 pub struct LeaseRow {
     pub ip: String,
-    /// The lease's id; 0 for none.
-    pub lease: i64,
+    /// The lease's id, decimal; "0" for none. A string: as a number it has more digits than jq and JavaScript keep.
+    pub lease: String,
     pub ttl_seconds: Option<u64>,
     pub mod_revision: i64,
     /// Whether an API server of this cluster answers at the address.
@@ -34,7 +34,7 @@ impl LeaseRow {
         let node = evidence.node.told().and_then(Option::as_ref);
         Self {
             ip: lease.name.clone(),
-            lease: evidence.last.lease,
+            lease: evidence.last.lease.to_string(),
             ttl_seconds: evidence.ttl_seconds,
             mod_revision: evidence.last.mod_revision,
             alive: match evidence.probe {
@@ -93,10 +93,10 @@ impl Row for LeaseRow {
 
     fn cells(&self) -> Vec<Cell> {
         // As etcdctl writes it.
-        let lease = if self.lease == 0 {
-            "none".to_owned()
-        } else {
-            format!("{:x}", self.lease)
+        let lease = match self.lease.parse() {
+            Ok(0_i64) => "none".to_owned(),
+            Ok(id) => format!("{id:x}"),
+            Err(_) => self.lease.clone(),
         };
         vec![
             Cell::text(&self.ip),

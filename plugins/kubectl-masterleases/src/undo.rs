@@ -58,7 +58,7 @@ impl Row for UndoRow {
 
 /// Runs `undo`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
-    let undo = read(&args.file)?;
+    let undo = read(&args.file, &args.keys.etcd_prefix)?;
     let etcd = context.etcd(&args.access).await?;
     let etcd = etcd.as_ref();
     let here = reading::cluster_uid(etcd, &args.keys.etcd_prefix).await?;
@@ -115,10 +115,10 @@ async fn apply(keys: &[Deleted], etcd: &dyn EtcdKv, _consent: &Consent) -> Resul
     Ok(rows)
 }
 
-fn read(file: &Path) -> Result<Undo, AnyFailure> {
+fn read(file: &Path, prefix: &str) -> Result<Undo, AnyFailure> {
     let shown = || file.display().to_string();
     let content = std::fs::read(file).map_err(|source| FileError { file: shown(), source })?;
-    Ok(Undo::parse(&content).map_err(|source| FormatError { file: shown(), source })?)
+    Ok(Undo::parse(&content, prefix).map_err(|source| FormatError { file: shown(), source })?)
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +137,22 @@ struct FormatError {
     source: UndoError,
 }
 
-impl Failure for FormatError {}
+impl Failure for FormatError {
+    fn exit(&self) -> Exit {
+        match self.source {
+            UndoError::Foreign { .. } => Exit::Refused,
+            UndoError::NotOurs(_) | UndoError::Format(_) | UndoError::Damaged { .. } => Exit::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let foreign = matches!(self.source, UndoError::Foreign { .. });
+        foreign.then(|| {
+            "take the file that `prune` itself wrote; where the API servers have another --etcd-prefix, pass it"
+                .to_owned()
+        })
+    }
+}
 
 /// The keys were another cluster's.
 #[derive(Debug, thiserror::Error)]

@@ -44,6 +44,15 @@ pub fn from_variable(value: Option<&str>) -> Result<Box<dyn Clock>, ClockError> 
     }
 }
 
+/// What has to be said of a clock that [`NOW_VARIABLE`] stopped: left over in an environment it makes an old backup young.
+#[must_use]
+pub fn warning(value: Option<&str>) -> Option<String> {
+    let now = value.filter(|value| !value.is_empty())?;
+    Some(format!(
+        "{NOW_VARIABLE} is set: the clock stands still at {now}, and every age is reckoned from there"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,6 +30,9 @@ pub fn connect(
 ) -> Result<Session, AnyFailure> {
     let now = std::env::var(clock::NOW_VARIABLE).ok();
     let clock = clock::from_variable(now.as_deref()).map_err(|error| UsageError::new(error.to_string()))?;
+    if let Some(warning) = clock::warning(now.as_deref()) {
+        ui.warn(&warning);
+    }
     let options = StoreOptions {
         region: aws.region.clone(),
         profile: aws.state_profile.clone().or_else(|| aws.profile.clone()),

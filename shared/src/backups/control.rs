@@ -51,6 +51,16 @@ pub struct QueuedCommand {
 }
 
 impl QueuedCommand {
+    /// Its name, as `cancel` takes it: that of its folder.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let folder = self
+            .path
+            .rsplit_once('/')
+            .map_or(self.path.as_str(), |(folder, _)| folder);
+        folder.rsplit('/').next().unwrap_or(folder)
+    }
+
     /// Whether it orders the restore of this backup.
     #[must_use]
     pub fn restores(&self, backup: &str) -> bool {

@@ -3,7 +3,7 @@
 use super::{Stored, read_each};
 use crate::backups::discover::EtcdStore;
 use crate::domain::check::{Check, Severity};
-use crate::domain::etcd_manager::{Manifest, restorable, worst};
+use crate::domain::etcd_manager::{Manifest, replaces_empty_members, restorable, worst};
 use crate::domain::store_url::StoreUrl;
 use crate::ports::{ObjectStore, StoreError};
 
@@ -89,6 +89,13 @@ pub async fn etcd_managers(
 }
 
 impl EtcdManagers {
+    /// Whether they are known to replace a member that comes up with an empty disk by themselves, in an etcd cluster of so many members.
+    #[must_use]
+    pub fn replace_empty_members(&self, members: usize) -> bool {
+        let read: Option<Vec<&Manifest>> = self.manifests.iter().map(|stored| stored.read.as_ref().ok()).collect();
+        self.missing.is_empty() && read.is_some_and(|manifests| replaces_empty_members(manifests, members))
+    }
+
     /// Whether they can restore a backup of etcd `version`. A check named `etcd-manager`; where nothing is known it refuses, since what an
     /// etcd-manager cannot restore it tries for ever.
     #[must_use]

@@ -154,14 +154,15 @@ impl Cmd {
             thread::sleep(Duration::from_millis(3));
         };
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let (stderr, clock_warning) = without_clock_warning(&text(stderr.join().unwrap_or_default()));
+        let screen = std::mem::take(&mut *screen.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(Ended {
             command: shown,
             status,
             stdout: text(stdout.join().unwrap_or_default()),
-            stderr: text(stderr.join().unwrap_or_default()),
-            screen: text(std::mem::take(
-                &mut *screen.lock().unwrap_or_else(PoisonError::into_inner),
-            )),
+            stderr,
+            screen: without_clock_warning(&text(screen)).0,
+            clock_warning,
         })
     }
 
@@ -178,6 +179,14 @@ impl Cmd {
             .stderr(Stdio::piped());
         self.command.spawn().map_err(|source| Error::Start { program, source })
     }
+}
+
+/// What was said without the line that warns of [`Cmd::now`], and that line.
+#[must_use]
+pub fn without_clock_warning(said: &str) -> (String, Option<String>) {
+    let is_it = |line: &&str| line.contains("KOPS_RECOVERY_NOW is set: ");
+    let rest = said.split_inclusive('\n').filter(|line| !is_it(line)).collect();
+    (rest, said.lines().find(is_it).map(str::to_owned))
 }
 
 /// Both outputs as they came.
@@ -213,10 +222,12 @@ pub struct Ended {
     pub status: ExitStatus,
     /// Its standard output.
     pub stdout: String,
-    /// Its standard error.
+    /// Its standard error, without [`Ended::clock_warning`].
     pub stderr: String,
     /// Both in the order in which they came, as on a terminal; what was written within a millisecond may be swapped.
     pub screen: String,
+    /// The line that warns of a stopped clock. Tests stop it nearly always; who wants to see the warning finds it here.
+    pub clock_warning: Option<String>,
 }
 
 impl Ended {

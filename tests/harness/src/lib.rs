@@ -8,12 +8,14 @@ pub mod components;
 pub mod error;
 pub mod http;
 mod https;
+pub mod paste;
 pub mod paths;
 pub mod pki;
 pub mod plugins;
 pub mod proxy;
 pub mod reference;
 pub mod run;
+pub mod runbook;
 pub mod servers;
 pub mod stand_in;
 pub mod store;
@@ -23,11 +25,12 @@ pub use aws::{AwsAccount, KopsCluster};
 pub use command::{Cmd, Ended};
 pub use components::EtcdVersion;
 pub use error::Error;
+pub use paste::Paste;
 pub use pki::{Ca, KeyKind, Usage};
 pub use proxy::{Fault, Gate, Proxy, Recorded, Rule, Victim};
 pub use servers::{
-    Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, LoadBalancer, Moto, Pod, Put, S3, SeaweedFs,
-    ServerTls, Sshd, Stored, admin_kubeconfig,
+    Containerd, Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, LoadBalancer, Moto, Pod, Put, S3,
+    SeaweedFs, ServerTls, Sshd, Stored, admin_kubeconfig,
 };
 pub use stand_in::{
     ContainerRuntime, ControlLoopOptions, ControlLoopStandIn, EtcdManagerStandIn, HoldAt, ManagerStore, MasterStandIn,

@@ -1,6 +1,8 @@
 //! The smallest cure: a wipe only where nothing less helps. Pure.
 
+use runbook_kit::domain::etcd_manager::FIRST_TO_REPLACE;
 use runbook_kit::domain::goodness::MAIN;
+use runbook_kit::domain::shell::ShellScript;
 use serde::Serialize;
 
 use super::facts::{Etcd, Facts, attached_to};
@@ -34,8 +36,8 @@ pub enum Cure {
 pub struct SmallestCure {
     pub cure: Cure,
     pub why: String,
-    /// What comes next.
-    pub command: Option<String>,
+    /// What comes next, to be pasted.
+    pub command: Option<ShellScript>,
 }
 
 /// How an etcd cluster stands, as far as AWS can show it.
@@ -85,19 +87,19 @@ impl Standing {
 
 /// The least that helps against what was found.
 pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
-    let cluster = &facts.cluster;
+    let next = |command: &str| Some(facts.of_cluster(command).into());
     if findings.is_empty() {
         return SmallestCure {
             cure: Cure::Nothing,
             why: "nothing is wrong with the masters' volumes, the control files or the backups, as far as AWS and the state store show it".to_owned(),
-            command: Some(format!("kubectl etcd-restore logs --name {cluster}")),
+            command: next("kubectl etcd-restore logs"),
         };
     }
     if facts.selection.is_empty() {
         return SmallestCure {
             cure: Cure::Rebuild,
             why: rebuild(facts),
-            command: Some(format!("kops update cluster --name {cluster} --yes")),
+            command: Some(facts.kops_update().into()),
         };
     }
     if !findings.iter().any(|found| found.finding.of_machines()) {
@@ -122,9 +124,9 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
             why: format!(
                 "do not wipe: {}. Mend one member at a time, by the commands above; {}",
                 told(&standings.iter().collect::<Vec<_>>(), "keeps its quorum"),
-                replaced(&standings)
+                replaced(facts)
             ),
-            command: Some(format!("kubectl etcd-restore status --name {cluster}")),
+            command: next("kubectl etcd-restore status"),
         };
     }
     let can_come_back = without.iter().all(|standing| standing.with_data >= standing.quorum());
@@ -135,7 +137,7 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
                 "{}, but the volumes of enough members are there: try to get them mounted first, by the commands above; wipe if that fails",
                 told(&without, "has no quorum")
             ),
-            command: Some(format!("kubectl etcd-restore status --name {cluster}")),
+            command: next("kubectl etcd-restore status"),
         };
     }
     if let Some(other) = without.iter().find(|standing| standing.with_data < standing.quorum())
@@ -147,10 +149,12 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
                 "do not wipe: etcd {MAIN} keeps its quorum, and {}. Mend its volumes by the commands above, then restore it alone",
                 told(&without, "has none")
             ),
-            command: Some(format!(
-                "kubectl etcd-restore run --name {cluster} --etcd {}",
-                other.etcd
-            )),
+            command: Some(
+                facts
+                    .of_cluster("kubectl etcd-restore run")
+                    .option("--etcd", &other.etcd)
+                    .into(),
+            ),
         };
     }
     let why = told(&without, "cannot have a quorum again");
@@ -169,7 +173,7 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
             why: format!(
                 "{why}, and there is no good backup of main: delete nothing; the volumes that are left hold the only data there is"
             ),
-            command: Some(format!("kubectl etcd-backups list --name {cluster}")),
+            command: next("kubectl etcd-backups list"),
         };
     }
     let first = if manager {
@@ -180,7 +184,7 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
     SmallestCure {
         cure: Cure::Wipe,
         why: format!("{why}: it has to be restored from a backup{first}"),
-        command: Some(format!("kops-wipe-masters --name {cluster}")),
+        command: next("kops-wipe-masters"),
     }
 }
 
@@ -223,11 +227,18 @@ fn told(standings: &[&Standing], what: &str) -> String {
     each.join(", ")
 }
 
-/// Source: kubernetes-sigs/etcd-manager `pkg/controller`: it removes a member that stays away and adds an empty one.
-fn replaced(standings: &[Standing]) -> &'static str {
-    if standings.iter().all(|standing| standing.members >= 3) {
-        "one that comes up empty is replaced by etcd-manager itself, while the others keep quorum"
-    } else {
-        "a cluster of fewer than three members cannot replace one by itself: take a backup before you touch it"
+/// Whether a member that comes up empty is replaced without anybody's doing.
+fn replaced(facts: &Facts) -> String {
+    let known = || facts.etcds.iter().filter(|etcd| !etcd.member_names(facts).is_empty());
+    if known().all(|etcd| etcd.replaces_itself(facts)) {
+        return "one that comes up empty is replaced by etcd-manager itself, while the others keep quorum".to_owned();
     }
+    if known().any(|etcd| etcd.member_names(facts).len() < 3) {
+        return "a cluster of fewer than three members cannot replace one by itself: take a backup before you touch it"
+            .to_owned();
+    }
+    format!(
+        "one that comes up empty has to be removed from etcd by hand first (`etcdctl member remove`): no etcd-manager older than \
+         {FIRST_TO_REPLACE} does it by itself"
+    )
 }

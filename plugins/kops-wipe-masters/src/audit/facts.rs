@@ -5,9 +5,11 @@ use runbook_kit::backups::aftermath::Aftermath;
 use runbook_kit::domain::fleet::{Group, Instance, InstanceState, Volume};
 use runbook_kit::domain::kops::cluster::MemberSpec;
 use runbook_kit::domain::lifecycle::ExpiryRule;
+use runbook_kit::domain::shell::ShellCommand;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::wipe::{INSTANCE_GROUP_TAG, Selection, etcds};
 
+use crate::context::Profiles;
 use crate::interlock::EtcdFacts;
 
 /// One cluster.
@@ -15,6 +17,7 @@ use crate::interlock::EtcdFacts;
 pub struct Facts {
     pub cluster: String,
     pub region: String,
+    pub profiles: Profiles,
     pub now: Timestamp,
     /// Where kops keeps the cluster.
     pub state: StoreUrl,
@@ -50,6 +53,33 @@ pub struct NewestBackup {
 }
 
 impl Facts {
+    /// `aws ec2 stop-instances --region …`, or another service's operation.
+    pub fn aws(&self, operation: &str) -> ShellCommand {
+        ShellCommand::of("aws")
+            .args(operation.split(' '))
+            .option("--region", &self.region)
+            .option_if("--profile", self.profiles.machines.as_ref())
+    }
+
+    /// `aws s3 …`, on the state store; its own region the CLI finds by itself.
+    pub fn aws_s3(&self, operation: &str) -> ShellCommand {
+        ShellCommand::of("aws")
+            .args(operation.split(' '))
+            .option_if("--profile", self.profiles.state.as_ref())
+    }
+
+    /// A command of ours or kops' on this cluster: `kubectl etcd-restore logs --name … --state …`.
+    pub fn of_cluster(&self, command: &str) -> ShellCommand {
+        ShellCommand::of(command)
+            .option("--name", &self.cluster)
+            .option("--state", self.state.to_string())
+    }
+
+    /// `kops update cluster`, which changes what it shows.
+    pub fn kops_update(&self) -> ShellCommand {
+        self.of_cluster("kops update cluster").arg("--yes")
+    }
+
     /// The control plane's instances that run.
     pub fn running(&self) -> impl Iterator<Item = &Instance> {
         let masters = self.selection.instances.iter().map(|chosen| &chosen.thing);
@@ -103,6 +133,13 @@ impl Etcd {
         names.sort();
         names.dedup();
         names
+    }
+
+    /// Whether etcd-manager is known to replace a member that comes up empty by itself.
+    pub fn replaces_itself(&self, facts: &Facts) -> bool {
+        self.state
+            .managers
+            .replace_empty_members(self.member_names(facts).len())
     }
 
     pub fn instance_group(&self, member: &str) -> Option<&str> {

@@ -5,6 +5,7 @@ mod store;
 mod volumes;
 
 use runbook_kit::domain::check::Severity;
+use runbook_kit::domain::shell::ShellScript;
 use serde::Serialize;
 
 use super::facts::{Etcd, Facts};
@@ -66,7 +67,24 @@ pub struct Finding {
     pub objects: Vec<String>,
     pub what: String,
     pub causes: String,
-    pub command: String,
+    /// What mends it, to be pasted; what stands there in capitals is to be filled in. `None` where no command does.
+    pub command: Option<ShellScript>,
+    /// What is to be known, or done, beside the command.
+    pub note: Option<String>,
+}
+
+impl Finding {
+    /// Mended by this.
+    fn mend(mut self, command: impl Into<ShellScript>) -> Self {
+        self.command = Some(command.into());
+        self
+    }
+
+    /// With this beside it.
+    fn note(mut self, text: impl Into<String>) -> Self {
+        self.note = Some(text.into());
+        self
+    }
 }
 
 /// Everything that is wrong: etcd cluster by etcd cluster, and in each the gravest kind first.
@@ -78,8 +96,8 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         volumes::two_on_one(facts, etcd, &mut of_etcd);
         volumes::members(facts, etcd, &mut of_etcd);
         volumes::unknown_members(facts, etcd, &mut of_etcd);
-        store::control_files(etcd, &mut of_etcd);
-        store::lifecycle(etcd, &mut of_etcd);
+        store::control_files(facts, etcd, &mut of_etcd);
+        store::lifecycle(facts, etcd, &mut of_etcd);
         store::managers(etcd, &mut of_etcd);
         store::backups(facts, etcd, &mut of_etcd);
         of_etcd.sort_by(|a, b| (a.finding, &a.objects).cmp(&(b.finding, &b.objects)));
@@ -97,6 +115,7 @@ fn finding(kind: Kind, severity: Severity, etcd: &Etcd) -> Finding {
         objects: Vec::new(),
         what: String::new(),
         causes: String::new(),
-        command: String::new(),
+        command: None,
+        note: None,
     }
 }

@@ -14,6 +14,8 @@ use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::kops_state::Stored;
 use runbook_kit::kops_state::etcd_managers::EtcdManagers;
 
+mod pasted;
+
 use runbook_kit::backups::aftermath::{Generation, Held};
 
 use super::cure::{Cure, Standing, smallest};
@@ -154,12 +156,21 @@ fn facts(inventory: &Inventory) -> Facts {
     Facts {
         cluster: C.to_owned(),
         region: "us-east-1".to_owned(),
+        profiles: crate::context::Profiles::default(),
         now: now(),
         state: "s3://state".parse().unwrap(),
         after: Aftermath::default(),
         selection: select(C, inventory),
         etcds: vec![etcd("main"), etcd("events")],
     }
+}
+
+fn command(found: &Finding) -> String {
+    found.command.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+fn note(found: &Finding) -> &str {
+    found.note.as_deref().unwrap_or_default()
 }
 
 fn kinds(found: &[Finding]) -> Vec<(Kind, String)> {
@@ -223,9 +234,11 @@ fn the_failure_that_began_the_story_is_told_and_needs_no_wipe() {
         "{why}"
     );
     // The volume without a date is taken for the older one: it stays.
-    let command = &found[0].command;
+    let command = command(&found[0]);
     assert!(
-        command.contains("aws ec2 detach-volume --region us-east-1 --volume-id vol-new; then aws ec2 delete-tags"),
+        command.contains(
+            "aws ec2 detach-volume --region us-east-1 --volume-id vol-new --instance-id i-b && aws ec2 delete-tags"
+        ),
         "{command}"
     );
     assert!(!command.contains("--resources vol-main-a"), "{command}");
@@ -238,11 +251,13 @@ fn a_second_volume_that_nobody_mounts_is_the_surplus() {
     let (found, cure, _) = diagnosed(&inventory);
     assert_eq!(kinds(&found), [of(Kind::DuplicateEtcdTag, "vol-0 vol-main-a")]);
     assert!(
-        found[0]
-            .command
-            .contains("--resources vol-0 --tags Key=KubernetesCluster Key=Name Key=k8s.io/etcd/main")
+        command(&found[0]).contains(
+            r#"--resources vol-0 --tags '[{"Key":"KubernetesCluster"},{"Key":"Name"},{"Key":"k8s.io/etcd/main"},"#
+        ),
+        "{}",
+        command(&found[0])
     );
-    assert!(found[0].command.contains("vol-main-a is the one in use"));
+    assert!(note(&found[0]).contains("vol-main-a is the one in use"));
     assert_eq!(cure, Cure::MendMembers);
 }
 
@@ -256,14 +271,14 @@ fn two_volumes_on_one_instance_lose_the_one_that_is_not_at_home() {
         [of(Kind::TwoVolumesOneInstance, "i-a vol-main-a vol-main-b")]
     );
     assert!(
-        found[0].command.contains("--volume-id vol-main-b"),
+        command(&found[0]).contains("--volume-id vol-main-b"),
         "{}",
-        found[0].command
+        command(&found[0])
     );
     assert!(
-        !found[0].command.contains("--volume-id vol-main-a"),
+        !command(&found[0]).contains("--volume-id vol-main-a"),
         "{}",
-        found[0].command
+        command(&found[0])
     );
     assert_eq!(cure, Cure::MendMembers);
 }
@@ -283,11 +298,17 @@ fn a_volume_whose_tag_was_changed_gets_its_own_back_and_is_not_hidden() {
         ]
     );
     assert_eq!(
-        found[0].command,
-        "aws ec2 create-tags --region us-east-1 --resources vol-main-c --tags 'Key=k8s.io/etcd/main,Value=c/a,b,c' (by its name it is member c's)"
+        command(&found[0]),
+        r#"aws ec2 create-tags --region us-east-1 --resources vol-main-c --tags '[{"Key":"k8s.io/etcd/main","Value":"c/a,b,c"}]'"#
     );
+    assert_eq!(note(&found[0]), "by its name vol-main-c is member c's");
     // An empty volume beside it would be the next duplicate.
-    assert!(!found[1].command.contains("kops update"), "{}", found[1].command);
+    assert_eq!(found[1].command, None);
+    assert!(
+        note(&found[1]).contains("give vol-main-c its tag back"),
+        "{}",
+        note(&found[1])
+    );
     assert_eq!(cure, Cure::MendMembers);
 }
 
@@ -310,7 +331,7 @@ fn an_unmounted_member_is_told_by_what_keeps_it() {
         let of_main =
             |found: &&Finding| found.finding == Kind::MemberNotMounted && found.etcd.as_deref() == Some("main");
         let found = found.iter().find(of_main).unwrap();
-        format!("{} | {}", found.causes, found.command)
+        format!("{} | {}", found.causes, command(found))
     };
     let idle = cause(|inventory| mount(inventory, "vol-main-c", None));
     assert!(
@@ -392,7 +413,7 @@ fn a_group_without_instance_is_told_with_what_says_why() {
     let (found, ..) = diagnosed(&inventory);
     let master = found.iter().find(|found| found.finding == Kind::MasterMissing).unwrap();
     assert_eq!(master.objects, ["control-plane-b"]);
-    assert!(master.command.contains("describe-scaling-activities"));
+    assert!(command(master).contains("describe-scaling-activities"));
 }
 
 #[test]
@@ -468,12 +489,13 @@ fn what_the_state_store_lacks_is_mended_without_a_wipe() {
             "kubectl etcd-restore cancel",
         ),
     ];
-    for (spoil, kind, command) in cases {
+    for (spoil, kind, wanted) in cases {
         let mut facts = facts(&machines());
         spoil(&mut facts.etcds[0]);
         let found = findings(&facts);
         assert_eq!(found.iter().map(|found| found.finding).collect::<Vec<_>>(), [kind]);
-        assert!(found[0].command.contains(command), "{}", found[0].command);
+        let told = format!("{} | {}", command(&found[0]), note(&found[0]));
+        assert!(told.contains(wanted), "{told}");
         assert_eq!(smallest(&facts, &found).cure, Cure::Mend);
     }
     let mut facts = facts(&machines());
@@ -579,7 +601,7 @@ proptest! {
             for object in &one.objects {
                 prop_assert!(things.contains(object), "{one:?}");
             }
-            prop_assert!(!one.what.is_empty() && !one.causes.is_empty() && !one.command.is_empty());
+            prop_assert!(!one.what.is_empty() && !one.causes.is_empty() && (one.command.is_some() || one.note.is_some()));
         }
         let cure = smallest(&facts, &found);
         let standings: Vec<Standing> = facts.etcds.iter().map(|etcd| Standing::of(&facts, etcd)).collect();
@@ -636,7 +658,7 @@ fn after_our_own_wipe_no_data_is_called_gone() {
             "{found:?}"
         );
         assert_eq!(
-            found.command,
+            command(found),
             format!("kops-wipe-masters restore-volumes --name {C} --state s3://state")
         );
     }
@@ -662,9 +684,7 @@ fn with_new_masters_there_the_way_back_is_not_the_next_thing() {
     let found = findings(&facts);
     let missing = found.iter().find(|found| found.finding == Kind::MemberMissing).unwrap();
     assert!(
-        missing
-            .command
-            .starts_with("go on with the restore; or, after the masters"),
+        missing.command.is_none() && note(missing).starts_with("go on with the restore; or, after the masters"),
         "{missing:?}"
     );
 }

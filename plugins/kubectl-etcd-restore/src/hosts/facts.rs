@@ -10,6 +10,8 @@ use serde::Deserialize;
 pub enum Runtime {
     /// containerd, by `crictl`.
     Crictl,
+    /// containerd, by its own `ctr`: kops 1.34 and later leave no crictl on a master.
+    Ctr,
     /// Docker, on old clusters.
     Docker,
 }
@@ -19,10 +21,14 @@ impl Runtime {
     pub const fn program(self) -> &'static str {
         match self {
             Self::Crictl => "crictl",
+            Self::Ctr => "ctr",
             Self::Docker => "docker",
         }
     }
 }
+
+/// What is said of a host without a tool that answers.
+pub const NO_RUNTIME: &str = "none of crictl, ctr and docker answers there";
 
 /// A running container of Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +43,7 @@ pub struct Container {
 /// One host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostFacts {
-    /// `None` where neither is there, or none answers.
+    /// The tool whose answer this is. `None` where none is there or none answers: then nothing is known of the containers.
     pub runtime: Option<Runtime>,
     pub containers: Vec<Container>,
     /// The TCP ports that are listened on; `None` where the host does not tell.
@@ -83,14 +89,6 @@ impl HostFacts {
     }
 }
 
-/// The id of an etcd-manager peer. Source: kubernetes/kops `pkg/model/components/etcdmanager/model.go`.
-pub fn peer_id(etcd: &str, member: &str) -> String {
-    match etcd {
-        "main" => format!("etcd-{member}"),
-        other => format!("etcd-{other}-{member}"),
-    }
-}
-
 fn etcd_of<'k>(pod: &str, known: &'k [String]) -> Option<&'k str> {
     let rest = pod.strip_prefix("etcd-manager-")?;
     let of = |etcd: &&String| {
@@ -107,19 +105,15 @@ fn etcd_of<'k>(pod: &str, known: &'k [String]) -> Option<&'k str> {
 /// Reads what [`super::scripts::look`] printed.
 pub fn parse(lines: &[String]) -> HostFacts {
     let mut facts = HostFacts::default();
+    let mut answers: Vec<(Runtime, Vec<Container>)> = Vec::new();
     for section in lines.chunk_by(|_, next| !is_head(next)) {
         let Some((head, body)) = section.split_first() else {
             continue;
         };
         match head.as_str() {
-            "@crictl" => {
-                facts.runtime = Some(Runtime::Crictl);
-                facts.containers = of_crictl(&body.join("\n"));
-            }
-            "@docker" => {
-                facts.runtime = Some(Runtime::Docker);
-                facts.containers = body.iter().filter_map(|line| of_docker(line)).collect();
-            }
+            "@crictl" => answers.extend(of_crictl(&body.join("\n")).map(|found| (Runtime::Crictl, found))),
+            "@ctr" => answers.push((Runtime::Ctr, body.iter().filter_map(|line| of_line(line)).collect())),
+            "@docker" => answers.push((Runtime::Docker, body.iter().filter_map(|line| of_line(line)).collect())),
             "@listen" if body.iter().all(|line| line != "unknown") => {
                 facts.listening = Some(body.iter().filter_map(|line| port(line)).collect());
             }
@@ -135,14 +129,20 @@ pub fn parse(lines: &[String]) -> HostFacts {
             _ => {}
         }
     }
+    // A host of Docker's has a containerd, too, without a container of Kubernetes': whose tool shows some is the one to use.
+    let shows_some = answers.iter().position(|(_, containers)| !containers.is_empty());
+    if let Some((runtime, containers)) = answers.into_iter().nth(shows_some.unwrap_or(0)) {
+        facts.runtime = Some(runtime);
+        facts.containers = containers;
+    }
     facts
 }
 
 fn is_head(line: &str) -> bool {
     [
         "@crictl",
+        "@ctr",
         "@docker",
-        "@none",
         "@listen",
         "@addresses",
         "@hosts",
@@ -164,10 +164,9 @@ struct CrictlContainer {
     labels: BTreeMap<String, String>,
 }
 
-fn of_crictl(json: &str) -> Vec<Container> {
-    let Ok(list) = serde_json::from_str::<CrictlList>(json) else {
-        return Vec::new();
-    };
+/// `None` for what is no answer of crictl's.
+fn of_crictl(json: &str) -> Option<Vec<Container>> {
+    let list = serde_json::from_str::<CrictlList>(json).ok()?;
     let container = |mut found: CrictlContainer| {
         Some(Container {
             id: found.id,
@@ -175,10 +174,11 @@ fn of_crictl(json: &str) -> Vec<Container> {
             pod: found.labels.remove("io.kubernetes.pod.name")?,
         })
     };
-    list.containers.into_iter().filter_map(container).collect()
+    Some(list.containers.into_iter().filter_map(container).collect())
 }
 
-fn of_docker(line: &str) -> Option<Container> {
+/// `ID NAME POD`.
+fn of_line(line: &str) -> Option<Container> {
     let mut words = line.split_whitespace().map(str::to_owned);
     Some(Container {
         id: words.next()?,
@@ -230,6 +230,8 @@ fn ages(lines: &[String], program: &str) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
+    use runbook_kit::domain::etcd_manager::peer_id;
+
     use super::*;
 
     fn lines(text: &str) -> Vec<String> {
@@ -307,9 +309,31 @@ LISTEN 0      4096            [::]:443           [::]:*
             ),
             (None, None, None)
         );
-        let nothing = parse(&lines("@none\nwhat is this\n@crictl\nnot json"));
-        assert_eq!((nothing.runtime, nothing.containers.len()), (Some(Runtime::Crictl), 0));
+        let nothing = parse(&lines("what is this\n@crictl\nnot json"));
+        assert_eq!((nothing.runtime, nothing.containers.len()), (None, 0));
         assert_eq!(parse(&[]), HostFacts::default());
+    }
+
+    #[test]
+    fn the_tool_that_shows_containers_is_the_one_to_use() {
+        let of = |text: &str| {
+            let facts = parse(&lines(text));
+            (facts.runtime, facts.containers.len())
+        };
+        const CTR: &str = "@ctr\naaa etcd-manager etcd-manager-main-i-0\nccc kube-apiserver kube-apiserver-i-0\n";
+        assert_eq!(of(CTR), (Some(Runtime::Ctr), 2));
+        assert_eq!(
+            of("@crictl\nit is not set up\n@ctr\naaa etcd-manager x"),
+            (Some(Runtime::Ctr), 1)
+        );
+        assert_eq!(
+            of(&format!("@crictl\n{{\"containers\": []}}\n\n{CTR}")),
+            (Some(Runtime::Ctr), 2)
+        );
+        // Docker's own containerd has nothing in k8s.io.
+        assert_eq!(of("@ctr\n\n@docker\nabc etcd-manager x"), (Some(Runtime::Docker), 1));
+        assert_eq!(of("@crictl\n{}\n@ctr\n"), (Some(Runtime::Crictl), 0));
+        assert_eq!(of("@ctr\n\n@listen\n"), (Some(Runtime::Ctr), 0));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use super::facts::{Container, Runtime};
 /// Where kops puts crictl, beside the usual places. Source: kubernetes/kops `nodeup/pkg/model/crictl.go`.
 const PATH: &str = "PATH=$PATH:/usr/local/bin:/opt/kops/bin:/home/kubernetes/bin";
 const QUICK: Duration = Duration::from_secs(30);
+/// How long a container may take to end by itself, where we have to wait for it.
+const GRACE_S: u32 = 20;
 /// What a log's script exits with where there is no such file.
 pub const NO_FILE: i32 = 44;
 
@@ -20,18 +22,43 @@ fn script(what: &str, text: String, limit: Option<Duration>) -> Script {
     }
 }
 
+/// What every runtime's own tool shows of the containers that a recovery asks for. A runtime's section is printed only where all its
+/// questions were answered: no answer is not an empty host. One line a container: its id, its name in the pod, its pod.
+///
+/// `ctr` knows nothing of pods but by labels, and lists what has ended, too; what runs has a task. Tried on containerd 1.6.
+fn runtimes() -> String {
+    format!(
+        r#"{PATH}
+crictl_ps() {{ $s $c ps -o json; }}
+ctr_ps() {{
+r=$($s $t -n k8s.io tasks ls) || return 1
+for n in etcd-manager kube-apiserver; do
+l=$($s $t -n k8s.io containers ls -q "labels.\"io.kubernetes.container.name\"==$n,labels.\"io.kubernetes.pod.namespace\"==kube-system") || return 1
+for i in $l; do
+echo "$r" | grep -q "^$i .*RUNNING" || continue
+p=$($s $t -n k8s.io containers info $i | sed -n "s/.*\"io.kubernetes.pod.name\": *\"\([^\"]*\)\".*/\1/p" | head -n 1)
+[ -n "$p" ] || return 1
+echo "$i $n $p"
+done
+done
+}}
+docker_ps() {{ $s $d ps --no-trunc --format "{{{{.ID}}}} {{{{.Label \"io.kubernetes.container.name\"}}}} {{{{.Label \"io.kubernetes.pod.name\"}}}}"; }}
+if c=$(command -v crictl) && j=$(crictl_ps </dev/null 2>/dev/null); then echo "@crictl"; echo "$j"; fi
+if t=$(command -v ctr) && j=$(ctr_ps </dev/null 2>/dev/null); then echo; echo "@ctr"; echo "$j"; fi
+if d=$(command -v docker) && j=$(docker_ps </dev/null 2>/dev/null); then echo; echo "@docker"; echo "$j"; fi"#
+    )
+}
+
 /// Containers, listening ports, names of etcd's peers, and how long processes run: [`super::facts::parse`] reads it.
 pub fn look() -> Script {
     let text = format!(
-        r#"{PATH}
-if c=$(command -v crictl) && j=$($s $c ps -o json </dev/null 2>/dev/null); then echo "@crictl"; echo "$j"
-elif d=$(command -v docker) && j=$($s $d ps --no-trunc --format "{{{{.ID}}}} {{{{.Label \"io.kubernetes.container.name\"}}}} {{{{.Label \"io.kubernetes.pod.name\"}}}}" </dev/null 2>/dev/null); then echo "@docker"; echo "$j"
-else echo "@none"; fi
+        r#"{}
 echo; echo "@listen"; ss -H -ltn </dev/null 2>/dev/null || echo unknown
 echo; echo "@addresses"; hostname -I 2>/dev/null
 echo; echo "@hosts"; $s cat /etc/hosts
 echo; echo "@processes"; ps -eo etimes=,args= 2>/dev/null
-true"#
+true"#,
+        runtimes()
     );
     script("look at the containers", text, Some(QUICK))
 }
@@ -41,7 +68,19 @@ pub fn stop(container: &Container, runtime: Runtime) -> Script {
     let program = runtime.program();
     // The id comes from the host's own runtime; only what an id can be is ever put into a script.
     let id: String = container.id.chars().filter(char::is_ascii_alphanumeric).collect();
-    let text = format!("{PATH}\nc=$(command -v {program}) || exit 43\n$s $c stop {id} </dev/null");
+    let stop = match runtime {
+        Runtime::Crictl | Runtime::Docker => format!("$s $c stop {id} </dev/null"),
+        // ctr only sends the signal, and kubelet only starts another one when this one has ended.
+        Runtime::Ctr => format!(
+            r#"runs() {{ $s $c -n k8s.io tasks ls </dev/null | grep -q "^{id} .*RUNNING"; }}
+$s $c -n k8s.io tasks kill -s SIGTERM {id} </dev/null || exit 1
+n=0; while runs; do
+[ $n -lt {GRACE_S} ] || {{ $s $c -n k8s.io tasks kill -s SIGKILL {id} </dev/null; break; }}
+n=$((n+1)); sleep 1
+done; true"#
+        ),
+    };
+    let text = format!("{PATH}\nc=$(command -v {program}) || exit 43\n{stop}");
     script(&format!("stop {}", container.name), text, Some(QUICK * 2))
 }
 
@@ -76,11 +115,23 @@ mod tests {
             name: "etcd-manager".to_owned(),
             pod: String::new(),
         };
-        let stop = stop(&hostile, Runtime::Crictl);
-        assert!(stop.text.ends_with("$s $c stop abrmrf12 </dev/null"), "{}", stop.text);
+        let crictl = stop(&hostile, Runtime::Crictl);
+        assert!(
+            crictl.text.ends_with("$s $c stop abrmrf12 </dev/null"),
+            "{}",
+            crictl.text
+        );
+        let ctr = stop(&hostile, Runtime::Ctr);
+        assert!(
+            ctr.text.contains("tasks kill -s SIGTERM abrmrf12 </dev/null"),
+            "{}",
+            ctr.text
+        );
+        assert!(!ctr.text.contains("rm -rf"), "{}", ctr.text);
         for script in [
             look(),
-            stop,
+            crictl,
+            ctr,
             restart_kubelet(),
             follow("/var/log/etcd.log", 10),
             tail("/x", 5),

@@ -121,7 +121,8 @@ pub async fn apply(
     let mut results = Vec::new();
     for step in &plan.steps {
         if step.action != Action::Stop {
-            results.push(None);
+            let blind = step.action == Action::NoRuntime;
+            results.push(blind.then(|| Stepped::Failed(hosts::no_runtime(&step.machine))));
             continue;
         }
         let label = step.machine.label();

@@ -2,10 +2,11 @@
 
 use runbook_kit::cli::etcd::client_port;
 use runbook_kit::domain::backup_name::BackupName;
+use runbook_kit::domain::etcd_manager::peer_id;
 use runbook_kit::ports::HostError;
 
 use crate::hosts::Machine;
-use crate::hosts::facts::{Container, HostFacts, Runtime, peer_id};
+use crate::hosts::facts::{Container, HostFacts, NO_RUNTIME, Runtime};
 
 /// What waits to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Action {
     Leave,
     /// No container of this etcd cluster runs there.
     Missing,
+    /// Nothing there tells which containers run.
+    NoRuntime,
     Unreachable,
 }
 
@@ -32,6 +35,7 @@ impl Action {
             Self::Stop => "stop",
             Self::Leave => "leave",
             Self::Missing => "missing",
+            Self::NoRuntime => "no-runtime",
             Self::Unreachable => "unreachable",
         }
     }
@@ -135,10 +139,12 @@ fn step(etcd: &str, machine: &Machine, seen: &Result<HostFacts, HostError>, know
             step.container = facts.etcd_manager(etcd, known).cloned();
             let port = client_port(etcd);
             step.serves = port.and_then(|port| facts.listening.as_ref().map(|ports| ports.contains(&port)));
-            step.action = Action::Missing;
-            step.reason = match facts.runtime {
-                None => "neither crictl nor docker answers there".to_owned(),
-                Some(runtime) => format!("{} shows no etcd-manager container of {etcd}", runtime.program()),
+            (step.action, step.reason) = match facts.runtime {
+                None => (Action::NoRuntime, NO_RUNTIME.to_owned()),
+                Some(runtime) => {
+                    let shown = format!("{} shows no etcd-manager container of {etcd}", runtime.program());
+                    (Action::Missing, shown)
+                }
             };
         }
     }
@@ -161,9 +167,12 @@ impl Plan {
             )),
             Queue::Commands(_) => {}
         }
+        for step in self.blind() {
+            lines.push(format!("{}: {}", step.machine.label(), step.reason));
+        }
         if self.misses_a_lower_one() {
             lines.push(format!(
-                "a member of etcd {} with a lower id does not answer to ssh: if its etcd-manager runs, it goes on leading, \
+                "a member of etcd {} with a lower id could not be looked at: if its etcd-manager runs, it goes on leading, \
                  and no command is read",
                 self.etcd
             ));
@@ -177,12 +186,13 @@ impl Plan {
         let Some(stop) = stop else {
             return false;
         };
-        let before = self.steps.iter().take(stop);
-        before.clone().any(|step| step.action == Action::Unreachable)
-            || self
-                .steps
-                .iter()
-                .any(|step| step.action == Action::Unreachable && step.member.is_none())
+        let unseen = |step: &Step| matches!(step.action, Action::Unreachable | Action::NoRuntime);
+        self.steps.iter().take(stop).any(unseen) || self.steps.iter().any(|step| unseen(step) && step.member.is_none())
+    }
+
+    /// The hosts that answer, and where nothing tells which containers run.
+    pub fn blind(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.action == Action::NoRuntime)
     }
 
     /// Whether it lives, as far as its hosts tell: by their ports, over ssh.

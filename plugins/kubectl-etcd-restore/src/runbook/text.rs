@@ -1,391 +1,205 @@
-//! The runbook's words: pure, from facts.
+//! The runbook as one text: pure, from facts.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 
-use jiff::Timestamp;
+use runbook_kit::domain::shell::{ShellCommand, quoted};
 
-/// One etcd cluster.
-#[derive(Clone, Debug)]
-pub struct EtcdFacts {
-    pub name: String,
-    pub base: String,
-    pub port: Option<u16>,
-    pub version: Option<String>,
-    /// Name and instance group.
-    pub members: Vec<(String, Option<String>)>,
-    pub newest: Option<String>,
+use super::block::{Block, Ways};
+use super::facts::{Facts, Tool};
+use super::{after, before};
+
+/// One step.
+pub struct Step {
+    pub title: &'static str,
+    /// What it is for, and what has to be known of it.
+    pub about: String,
+    pub ways: Ways,
+    /// When not to go on.
+    pub stop: &'static str,
 }
-
-/// One master.
-#[derive(Clone, Debug)]
-pub struct Master {
-    pub host: String,
-    pub instance: Option<String>,
-    /// Its member of main.
-    pub member: Option<String>,
-}
-
-/// What is known of the cluster.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    pub cluster: String,
-    pub state: Option<String>,
-    pub etcds: Vec<EtcdFacts>,
-    pub masters: Vec<Master>,
-    pub user: Option<String>,
-    pub jump: Option<String>,
-    pub written: Timestamp,
-}
-
-impl Facts {
-    fn hosts(&self) -> Vec<&str> {
-        if self.masters.is_empty() {
-            vec!["MASTER"]
-        } else {
-            self.masters.iter().map(|master| master.host.as_str()).collect()
-        }
-    }
-
-    /// `ssh` as this user types it.
-    fn ssh(&self, host: &str) -> String {
-        let jump = self
-            .jump
-            .as_ref()
-            .map_or_else(String::new, |jump| format!("-J {jump} "));
-        let user = self.user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
-        format!("ssh {jump}{user}{host}")
-    }
-
-    /// Our own flags for the same.
-    fn flags(&self) -> String {
-        let mut flags = String::new();
-        for (flag, value) in [("--ssh-user", &self.user), ("--ssh-jump", &self.jump)] {
-            if let Some(value) = value {
-                flags.push_str(&format!(" {flag} {value}"));
-            }
-        }
-        flags
-    }
-
-    /// The Auto Scaling groups of the masters, by kops' naming.
-    fn groups(&self) -> Vec<String> {
-        let members = self.etcds.iter().flat_map(|etcd| &etcd.members);
-        let mut groups: Vec<String> = members
-            .filter_map(|(_, group)| group.as_ref())
-            .map(|group| format!("{group}.masters.{}", self.cluster))
-            .collect();
-        groups.sort();
-        groups.dedup();
-        groups
-    }
-}
-
-/// Writes one step.
-type Step = fn(&Facts) -> String;
 
 /// The whole text.
 pub fn markdown(facts: &Facts) -> String {
-    let mut text = head(facts);
-    let steps: [(&str, Step); 8] = [
-        ("Look, before anything is changed", look),
-        ("Choose and keep a backup", choose),
-        ("Wipe the masters", wipe),
-        ("Let kops build new ones", build),
-        ("Restore etcd", restore),
-        ("Bring the API back", api),
-        ("Clean up", clean),
-        ("Afterwards", after),
+    let steps = [
+        before::look(facts),
+        before::choose(facts),
+        before::wipe(facts),
+        before::build(facts),
+        after::restore(facts),
+        after::api(facts),
+        after::clean(facts),
+        after::afterwards(facts),
     ];
-    for (at, (title, step)) in steps.iter().enumerate() {
-        text.push_str(&format!("\n## {}. {title}\n\n{}", at + 1, step(facts)));
+    let mut text = head(facts);
+    for (at, step) in steps.iter().enumerate() {
+        let _ = write!(
+            text,
+            "\n## {}. {}\n\n{}\n\n{}\n**Stop** {}.\n",
+            at + 1,
+            step.title,
+            step.about,
+            step.ways.markdown(),
+            step.stop
+        );
     }
     text
 }
 
-fn ours(lines: &[String]) -> String {
-    format!("```sh\n{}\n```\n", lines.join("\n"))
-}
-
-fn by_hand(lines: &[String]) -> String {
-    format!("\nBy hand:\n\n```sh\n{}\n```\n", lines.join("\n"))
-}
-
-fn lines(lines: &[&str]) -> Vec<String> {
-    lines.iter().map(|line| (*line).to_owned()).collect()
-}
-
 fn head(facts: &Facts) -> String {
     let Facts { cluster, written, .. } = facts;
-    let state = facts.state.as_deref().unwrap_or("STATE_STORE");
     let mut text = format!(
-        "# Recovery of {cluster}\n\nWritten {written:.0} by `kubectl etcd-restore runbook`. Placeholders in capitals could not be \
-         asked then.\n\n"
+        "# Recovery of {cluster}\n\nWritten {written:.0} by `kubectl etcd-restore runbook`. Words in capitals could not be asked then: put in what \
+         they stand for.\n\nEach block is pasted as one. Look at what it shows before you paste the next. Of the ways of a step take one; the first \
+         is the one to take where these tools are at hand. What is chosen, a backup or a master, is chosen when its block is pasted, and not \
+         when this was written.\n\n"
     );
-    text.push_str("| etcd | version | members | backups | newest then |\n|---|---|---|---|---|\n");
+    let _ = writeln!(
+        text,
+        "Account {}, region {}, state store `{}`, ssh user {}{}, kops {}.\n",
+        facts.account(),
+        facts.region(),
+        facts.state(),
+        facts.user(),
+        facts
+            .jump
+            .as_ref()
+            .map_or_else(String::new, |jump| format!(" through {jump}")),
+        facts.kops.as_deref().unwrap_or("KOPS_VERSION")
+    );
+    text.push_str("| etcd | version | members | backups |\n|---|---|---|---|\n");
     for etcd in &facts.etcds {
         let members: Vec<&str> = etcd.members.iter().map(|(name, _)| name.as_str()).collect();
+        let version = etcd.version.as_deref().unwrap_or("?");
         let _ = writeln!(
             text,
-            "| {} | {} | {} | `{}` | {} |",
+            "| {} | {version} | {} | `{}` |",
             etcd.name,
-            etcd.version.as_deref().unwrap_or("?"),
             members.join(", "),
-            etcd.base,
-            etcd.newest.as_deref().unwrap_or("none")
+            etcd.base
         );
     }
     if !facts.masters.is_empty() {
-        text.push_str("\n| master | instance | member of main |\n|---|---|---|\n");
+        text.push_str("\nThe masters as they were then; step 3 deletes them:\n\n| master | instance | member of main |\n|---|---|---|\n");
         for master in &facts.masters {
             let instance = master.instance.as_deref().unwrap_or("?");
             let member = master.member.as_deref().unwrap_or("?");
             let _ = writeln!(text, "| {} | {instance} | {member} |", master.host);
         }
     }
-    text.push_str("\nIn every shell, with the credentials of the cluster's account:\n\n");
-    text + &ours(&[
-        format!("export KOPS_STATE_STORE={state}"),
-        format!("export KOPS_CLUSTER_NAME={cluster}"),
-    ])
+    let ways = Ways::ours(shell(facts)).or("By hand, too", by_hand(facts));
+    let _ = write!(text, "\n## Before all else, in every shell\n\n{}", ways.markdown());
+    text.push_str("\n**Stop** where another account is shown: its clusters may have the same names.\n");
+    text
 }
 
-fn look(facts: &Facts) -> String {
-    let mut hand = vec!["kubectl get nodes".to_owned()];
-    for host in facts.hosts() {
-        hand.push(format!(
-            "{} tail -n 50 /var/log/etcd.log /var/log/kube-apiserver.log",
-            facts.ssh(host)
-        ));
-    }
-    hand.push(format!(
-        "aws ec2 describe-volumes --filters Name=tag:KubernetesCluster,Values={} Name=tag-key,Values=k8s.io/etcd/main",
-        facts.cluster
-    ));
-    let text = "Perhaps a wipe is not needed: one lost member of three is replaced by etcd-manager itself.\n\n";
-    text.to_owned()
-        + &ours(&lines(&[
-            "kubectl etcd-restore",
-            "kops-wipe-masters audit",
-            "kubectl etcd-backups list",
-        ]))
-        + &by_hand(&hand)
-}
-
-fn choose(facts: &Facts) -> String {
-    let text = "The newest backup may be worthless: an etcd that was seeded by accident takes some, too. `latest-good` passes \
-        those over, `drill` proves that it comes back, and `pin` keeps it from retention.\n\n";
-    let mut hand = Vec::new();
-    for etcd in &facts.etcds {
-        let name = etcd.newest.as_deref().unwrap_or("BACKUP");
-        hand.push(format!("etcd-manager-ctl --backup-store={} list-backups", etcd.base));
-        hand.push(format!(
-            "aws s3 cp {}/{name}/etcd.backup.gz {}.gz",
-            etcd.base, etcd.name
-        ));
-        hand.push(format!(
-            "gunzip -c {0}.gz > {0}.db && etcdutl snapshot status -w table {0}.db",
-            etcd.name
-        ));
-    }
-    text.to_owned()
-        + &ours(&lines(&[
-            "kubectl etcd-backups verify latest-good",
-            "kubectl etcd-restore drill --etcd main",
-            "kubectl etcd-backups pin main=latest-good --yes",
-        ]))
-        + &by_hand(&hand)
-}
-
-fn wipe(facts: &Facts) -> String {
-    let text = "The cluster is down from here on, and everything after the backup is lost. The tool moves the etcd volumes into \
-        quarantine; by hand they are deleted for good. Wait until instances and volumes are really gone.\n\n";
-    let groups = facts.groups();
-    let mut hand: Vec<String> = groups
-        .iter()
-        .map(|group| {
-            format!("aws autoscaling delete-auto-scaling-group --force-delete --auto-scaling-group-name {group}")
-        })
-        .collect();
-    for etcd in &facts.etcds {
-        hand.push(format!(
-            "aws ec2 describe-volumes --filters Name=tag:KubernetesCluster,Values={} Name=tag-key,Values=k8s.io/etcd/{} \
-             --query 'Volumes[].[VolumeId,State]' --output text",
-            facts.cluster, etcd.name
-        ));
-    }
-    hand.push("aws ec2 delete-volume --volume-id VOLUME   # each of the listed ones, once it is available".to_owned());
-    let tool = format!("kops-wipe-masters --name {}", facts.cluster);
-    text.to_owned() + &ours(&[format!("{tool}         # the plan"), format!("{tool} --yes")]) + &by_hand(&hand)
-}
-
-fn build(facts: &Facts) -> String {
-    let groups = facts.groups();
-    let suffix = format!(".masters.{}", facts.cluster);
-    let edits = groups.iter().filter_map(|group| group.strip_suffix(&suffix));
-    let mut commands: Vec<String> = edits
-        .map(|group| {
-            format!(
-                "kops edit ig {group} --name {}     # machineType, if it was too small",
-                facts.cluster
-            )
-        })
-        .collect();
-    commands.push(format!("kops update cluster --name {} --yes", facts.cluster));
-    commands.push(format!("kops export kubeconfig --admin --name {}", facts.cluster));
-    "Use the kops that the cluster was last updated with (`kops-version.txt` in the state store).\n\n".to_owned()
-        + &ours(&commands)
-}
-
-fn restore(facts: &Facts) -> String {
-    let text = "All etcd clusters at once. After a wipe the leader takes the command by itself within half a minute; on a running \
-        etcd it has to be restarted. The old data is moved to `data-trashcan` on each volume.\n\n";
-    let mut hand = Vec::new();
-    for etcd in &facts.etcds {
-        let name = etcd.newest.as_deref().unwrap_or("BACKUP");
-        hand.push(format!(
-            "etcd-manager-ctl --backup-store={} restore-backup {name}",
-            etcd.base
-        ));
-    }
-    for host in facts.hosts() {
-        hand.push(format!(
-            "{} 'for c in $(sudo crictl ps -q --name etcd-manager); do sudo crictl stop $c; done'",
-            facts.ssh(host)
-        ));
-    }
-    let first = facts.hosts().first().map_or("MASTER", |host| *host).to_owned();
-    hand.push(format!(
-        "{} tail -f /var/log/etcd.log /var/log/etcd-events.log",
-        facts.ssh(&first)
-    ));
-    let run = format!("kubectl etcd-restore run --name {}", facts.cluster);
-    text.to_owned()
-        + &ours(&[
-            "kubectl etcd-restore plan".to_owned(),
-            format!("{run} --yes"),
-            "# or one step at a time:".to_owned(),
-            "kubectl etcd-restore queue main=latest-good --yes".to_owned(),
-            format!(
-                "kubectl etcd-restore restart-etcd --etcd main --yes{}   # only where etcd has members",
-                facts.flags()
-            ),
-            "kubectl etcd-restore status --watch".to_owned(),
-            format!("kubectl etcd-restore logs etcd{}", facts.flags()),
-        ])
-        + &by_hand(&hand)
-}
-
-fn api(facts: &Facts) -> String {
-    let mut hand: Vec<String> = facts
-        .hosts()
-        .iter()
-        .map(|host| {
-            format!(
-                "{} 'sudo crictl stop $(sudo crictl ps -q --name kube-apiserver); sudo systemctl restart kubelet'",
-                facts.ssh(host)
-            )
-        })
-        .collect();
-    let first = facts.hosts().first().map_or("MASTER", |host| *host).to_owned();
-    hand.push(format!("{} tail -f /var/log/kube-apiserver.log", facts.ssh(&first)));
-    hand.push("kubectl get --raw /readyz".to_owned());
-    "Revisions start again with a restore: an API server that kept running must go.\n\n".to_owned()
-        + &ours(&[
-            format!("kubectl etcd-restore restart-kubelet --yes{}", facts.flags()),
-            format!("kubectl etcd-restore logs kube-apiserver{}", facts.flags()),
-        ])
-        + &by_hand(&hand)
-}
-
-fn clean(facts: &Facts) -> String {
-    let text =
-        "The restore dropped every lease: old masters stay in the `kubernetes` endpoint, and old events for ever.\n\n";
-    let first = facts.hosts().first().map_or("MASTER", |host| *host).to_owned();
-    let main = facts.etcds.iter().find(|etcd| etcd.name == "main");
-    let port = main.and_then(|etcd| etcd.port).unwrap_or(4001);
-    let folder = "/srv/kubernetes/kube-apiserver";
-    let etcdctl = format!(
-        "sudo etcdctl --endpoints=https://127.0.0.1:{port} --cacert={folder}/etcd-ca.crt --cert={folder}/etcd-client.crt \
-         --key={folder}/etcd-client.key"
-    );
-    text.to_owned()
-        + &ours(&lines(&[
-            "kubectl masterleases list",
-            "kubectl masterleases prune --yes",
-            "kubectl etcd-restore cleanup nodes --yes",
-            "kubectl etcd-restore cleanup events --yes",
-            "kubectl etcd-restore cleanup workers",
-        ]))
-        + &by_hand(&[
-            "kubectl get nodes && kubectl delete node NODE_OF_AN_OLD_MASTER".to_owned(),
-            "kubectl -n default get endpoints kubernetes".to_owned(),
-            format!(
-                "{}   # etcdctl lies in /opt/etcd-v* of the etcd-manager image, or bring your own",
-                facts.ssh(&first)
-            ),
-            format!("  {etcdctl} get --prefix /registry/masterleases/ --keys-only"),
-            format!("  {etcdctl} del /registry/masterleases/ADDRESS_OF_AN_OLD_MASTER"),
-        ])
-}
-
-fn after(facts: &Facts) -> String {
-    ours(&[
-        format!(
-            "kubectl etcd-restore restart-kubelet --workers --yes{}   # or, slower and thorough:",
-            facts.flags()
+fn shell(facts: &Facts) -> Vec<Block> {
+    let export = |name: &str, value: &str| format!("export {name}={}", quoted(value));
+    let identity = ShellCommand::of("aws sts get-caller-identity --query Account --output text");
+    vec![
+        Block::lines(
+            "Which cluster, and where",
+            [
+                export("KOPS_STATE_STORE", facts.state()),
+                export("KOPS_CLUSTER_NAME", &facts.cluster),
+                export("AWS_REGION", facts.region()),
+                export("AWS_DEFAULT_REGION", facts.region()),
+            ],
+            "nothing is shown",
         ),
-        format!("kops rolling-update cluster --name {} --force --yes", facts.cluster),
-        "kubectl etcd-backups check --max-age 30m".to_owned(),
-        "kops-wipe-masters purge-volumes     # days later: what the quarantine holds".to_owned(),
-    ])
+        Block::new(
+            "Whose account this shell has credentials of",
+            identity,
+            format!("it shows {}", facts.account()),
+        ),
+    ]
 }
+
+/// The functions that the manual way needs: which masters there are now, and how they are spoken to.
+fn by_hand(facts: &Facts) -> Vec<Block> {
+    let filters = instance_filters(facts);
+    let masters = ShellCommand::of("aws ec2 describe-instances --filters")
+        .args(filters)
+        .args([
+            "--query",
+            "Reservations[].Instances[].PrivateIpAddress",
+            "--output",
+            "text",
+        ]);
+    let ssh = facts.ssh();
+    let mut lines = vec![
+        format!("masters() {{ {masters}; }}"),
+        format!("on_master() {{ {ssh} \"$1\" \"$2\"; }}"),
+    ];
+    lines.push("stop_on() {".to_owned());
+    lines.push(format!("  {ssh} \"$1\" \"sudo sh -s $2\" <<'END'"));
+    lines.extend(stop(facts.tool()).iter().map(|line| (*line).to_owned()));
+    lines.push("END".to_owned());
+    lines.push("}".to_owned());
+    lines.push("etcdctl_on() {".to_owned());
+    lines.push("  master=$1; port=$2; shift 2".to_owned());
+    lines.push(format!("  {ssh} \"$master\" \"sudo sh -s $port $*\" <<'END'"));
+    lines.extend(ETCDCTL.iter().map(|line| (*line).to_owned()));
+    lines.push("END".to_owned());
+    lines.push("}".to_owned());
+    vec![
+        Block::lines(
+            "`masters` lists their addresses as they are now, `on_master` runs a command on one, `stop_on` ends containers there so that kubelet starts them \
+             again, and `etcdctl_on` asks its etcd",
+            lines,
+            "nothing is shown",
+        ),
+        Block::lines(
+            "Whether they can be reached",
+            [EACH_HOSTNAME],
+            "each master has told its name",
+        ),
+    ]
+}
+
+const EACH_HOSTNAME: &str = r#"for master in $(masters); do on_master "$master" hostname; done"#;
+
+/// The cluster's running masters, for `--filters`.
+pub fn instance_filters(facts: &Facts) -> [String; 3] {
+    [
+        format!("Name=tag:KubernetesCluster,Values={}", facts.cluster),
+        "Name=tag-key,Values=k8s.io/role/master,k8s.io/role/control-plane".to_owned(),
+        "Name=instance-state-name,Values=running".to_owned(),
+    ]
+}
+
+/// Ends the running containers of one name; `$1` is the name in the pod.
+const fn stop(tool: Tool) -> &'static [&'static str] {
+    match tool {
+        Tool::Ctr => &[
+            r#"for id in $(ctr -n k8s.io containers ls -q "labels.\"io.kubernetes.container.name\"==$1"); do"#,
+            r#"  ctr -n k8s.io tasks ls | grep -q "^$id .*RUNNING" && ctr -n k8s.io tasks kill -s SIGTERM "$id""#,
+            "done",
+        ],
+        Tool::Crictl => &[r#"for id in $(crictl ps -q --name "^$1\$"); do crictl stop "$id"; done"#],
+        Tool::Unknown => &[
+            "# crictl on masters of kops before 1.34, ctr since then, docker long ago",
+            r#"for id in $(crictl ps -q --name "^$1\$" 2>/dev/null); do crictl stop "$id" && found=1; done"#,
+            r#"[ -n "$found" ] || for id in $(ctr -n k8s.io containers ls -q "labels.\"io.kubernetes.container.name\"==$1" 2>/dev/null); do"#,
+            r#"  ctr -n k8s.io tasks ls | grep -q "^$id .*RUNNING" && ctr -n k8s.io tasks kill -s SIGTERM "$id" && found=1"#,
+            "done",
+            r#"[ -n "$found" ] || for id in $(docker ps -q --filter "label=io.kubernetes.container.name=$1" 2>/dev/null); do docker stop "$id" && found=1; done"#,
+            r#"[ -n "$found" ] || echo "no container $1 runs here, or nothing here can tell" >&2"#,
+        ],
+    }
+}
+
+/// etcdctl lies in etcd-manager's container, which has no shell: it is reached through the process of etcd. `$1` is etcd's port.
+const ETCDCTL: [&str; 8] = [
+    "port=$1; shift",
+    "root=/proc/$(pgrep -xo etcd)/root/opt",
+    r#"for etcdctl in $(command -v etcdctl) "$root"/etcd-v*/etcdctl "$root"/etcd-v*/usr/local/bin/etcdctl; do"#,
+    r#"  [ -x "$etcdctl" ] && break"#,
+    "done",
+    "keys=/srv/kubernetes/kube-apiserver; [ -e $keys ] || keys=/etc/kubernetes/pki/kube-apiserver",
+    r#"ETCDCTL_API=3 "$etcdctl" --endpoints="https://127.0.0.1:$port" --cacert="$keys/etcd-ca.crt" \"#,
+    r#"  --cert="$keys/etcd-client.crt" --key="$keys/etcd-client.key" "$@""#,
+];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn facts() -> Facts {
-        let etcd = |name: &str, port| EtcdFacts {
-            name: name.to_owned(),
-            base: format!("s3://kops-state/k8s.example.com/backups/etcd/{name}"),
-            port: Some(port),
-            version: Some("3.5.35".to_owned()),
-            members: vec![("a".to_owned(), Some("control-plane-us-east-1a".to_owned()))],
-            newest: Some("2026-11-22T15:18:01Z-000001".to_owned()),
-        };
-        Facts {
-            cluster: "k8s.example.com".to_owned(),
-            state: Some("s3://kops-state".to_owned()),
-            etcds: vec![etcd("main", 4001), etcd("events", 4002)],
-            masters: vec![Master {
-                host: "10.0.0.7".to_owned(),
-                instance: Some("i-0123".to_owned()),
-                member: Some("a".to_owned()),
-            }],
-            user: Some("ubuntu".to_owned()),
-            jump: Some("bastion.example.com".to_owned()),
-            written: "2026-11-22T15:21:36Z".parse().unwrap(),
-        }
-    }
-
-    #[test]
-    fn every_step_has_real_names_and_a_way_by_hand() {
-        insta::assert_snapshot!(markdown(&facts()));
-    }
-
-    #[test]
-    fn what_is_not_known_is_a_placeholder() {
-        let facts = Facts {
-            state: None,
-            masters: Vec::new(),
-            user: None,
-            jump: None,
-            ..facts()
-        };
-        let text = markdown(&facts);
-        assert!(
-            text.contains("KOPS_STATE_STORE=STATE_STORE") && text.contains("ssh MASTER "),
-            "{text}"
-        );
-    }
-}
+#[path = "text_tests.rs"]
+mod tests;

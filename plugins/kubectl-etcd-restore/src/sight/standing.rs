@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::restore::follow::State;
+use runbook_kit::domain::shell::quoted;
 use serde::Serialize;
 
 /// A step of the runbook, or trouble in it.
@@ -161,7 +162,7 @@ fn waits_beside_main(facts: &Facts) -> Option<Standing> {
     let waits = |etcd: &&EtcdStanding| etcd.state == State::Waiting && etcd.etcd != MAIN;
     let etcd = &facts.etcds.iter().find(waits)?.etcd;
     let why = format!("the API serves, and no member of {etcd} answers");
-    let next = format!("kubectl etcd-restore plan --etcd {etcd}");
+    let next = format!("kubectl etcd-restore plan --etcd {}", quoted(etcd));
     Some(Standing::new(Stage::Waiting, why, &next))
 }
 

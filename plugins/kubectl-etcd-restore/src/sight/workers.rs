@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use runbook_kit::domain::kube::cluster::{NodeLease, NodeReady, NodeState};
+use runbook_kit::domain::shell::quoted;
 use runbook_kit::domain::units;
 use runbook_kit::output::{Cell, Column, Row, column};
 use runbook_kit::ui::Verdict;
@@ -65,7 +66,7 @@ pub fn next_steps(rows: &[WorkerRow], cluster: &str) -> Vec<String> {
     if silent.is_empty() {
         return lines;
     }
-    let name = if cluster.is_empty() { "CLUSTER" } else { cluster };
+    let name = quoted(if cluster.is_empty() { "CLUSTER" } else { cluster });
     lines.push(format!("silent: {}", silent.join(", ")));
     lines.push("next:".to_owned());
     lines.push(format!(

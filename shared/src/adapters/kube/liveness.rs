@@ -1,5 +1,6 @@
 //! Whether the API of one cluster answers, whatever it answers.
 
+use crate::domain::shell::quoted;
 use std::time::Duration;
 
 use kube::config::Kubeconfig;
@@ -35,7 +36,10 @@ pub async fn liveness(session: &Session, cluster: &str, patience: Duration) -> H
     let Some(chosen) = choose(&read, context, cluster, kubeconfig.is_some()) else {
         return Heard::NotAsked {
             why: format!("no context of the kubeconfig is named {cluster}"),
-            cure: format!("run `kops export kubeconfig --admin --name {cluster}`, or pass --context"),
+            cure: format!(
+                "run `kops export kubeconfig --admin --name {}`, or pass --context",
+                quoted(cluster)
+            ),
         };
     };
     session
@@ -67,7 +71,10 @@ pub async fn liveness(session: &Session, cluster: &str, patience: Duration) -> H
                 "context {} is not known to be of {cluster}, and does not answer ({why})",
                 chosen.context
             ),
-            cure: format!("run `kops export kubeconfig --admin --name {cluster}`, or pass --context"),
+            cure: format!(
+                "run `kops export kubeconfig --admin --name {}`, or pass --context",
+                quoted(cluster)
+            ),
         },
         answer => answer,
     }

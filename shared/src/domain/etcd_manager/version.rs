@@ -104,6 +104,16 @@ impl fmt::Display for ImageDate {
     }
 }
 
+/// The id by which an etcd-manager announces itself, which is also its member's name in etcd: `etcd-a`, `etcd-events-a`. The lowest healthy
+/// one leads. Source: kubernetes/kops `pkg/model/components/etcdmanager/model.go`.
+#[must_use]
+pub fn peer_id(etcd: &str, member: &str) -> String {
+    match etcd {
+        "main" => format!("etcd-{member}"),
+        other => format!("etcd-{other}-{member}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -36,6 +36,15 @@ pub fn name_of(key: &[u8], prefix: &str) -> (String, Option<IpAddr>) {
     (text, ip)
 }
 
+/// Whether a key lies directly below the folder of masterleases: API servers write no other, and no other is ever touched. etcd knows no
+/// folders, so `..` is only a name there, but none of an API server's.
+#[must_use]
+pub fn is_directly_below(key: &[u8], prefix: &str) -> bool {
+    let folder = [prefix.as_bytes(), FOLDER.as_bytes()].concat();
+    key.strip_prefix(folder.as_slice())
+        .is_some_and(|name| !name.is_empty() && !name.contains(&b'/') && name != b"." && name != b"..")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

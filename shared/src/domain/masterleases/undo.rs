@@ -39,6 +39,16 @@ pub enum UndoError {
     /// Made by a newer version.
     #[error("its format is `{0}`, which this version does not know")]
     Format(String),
+    /// A key is no masterlease.
+    #[error("entry {index}, {key}, does not lie directly below {folder}: nothing of this file is written")]
+    Foreign {
+        /// Which entry, from 1.
+        index: usize,
+        /// Its key, escaped.
+        key: String,
+        /// Where masterleases lie.
+        folder: String,
+    },
     /// A key or a value is damaged.
     #[error("entry {index} is damaged: {why}")]
     Damaged {
@@ -90,11 +100,12 @@ impl Undo {
         Ok(serde_json::to_string_pretty(&file)? + "\n")
     }
 
-    /// Reads a file. Keys that are no masterlease under some prefix are refused: this format is for nothing else.
+    /// Reads a file. Where one key does not lie directly below the masterleases of `prefix` the whole file is refused: this format is for
+    /// nothing else, and who wrote it may not be who wrote down what was deleted.
     ///
     /// # Errors
     /// [`UndoError`].
-    pub fn parse(text: &[u8]) -> Result<Self, UndoError> {
+    pub fn parse(text: &[u8], prefix: &str) -> Result<Self, UndoError> {
         #[derive(Deserialize)]
         struct Head {
             format: String,
@@ -110,11 +121,12 @@ impl Undo {
             let damaged = |why: String| UndoError::Damaged { index: at + 1, why };
             let bytes = |text: &str| BASE64.decode(text).map_err(|error| damaged(error.to_string()));
             let key = bytes(&entry.key)?;
-            if !key
-                .windows(super::FOLDER.len())
-                .any(|part| part == super::FOLDER.as_bytes())
-            {
-                return Err(damaged(format!("{} is no masterlease", key.escape_ascii())));
+            if !super::is_directly_below(&key, prefix) {
+                return Err(UndoError::Foreign {
+                    index: at + 1,
+                    key: key.escape_ascii().to_string(),
+                    folder: format!("{prefix}{}", super::FOLDER),
+                });
             }
             keys.push(Deleted {
                 value: bytes(&entry.value)?,
@@ -150,7 +162,7 @@ mod tests {
 
     #[test]
     fn refuses_what_it_did_not_write() {
-        let parse = |text: &str| Undo::parse(text.as_bytes()).unwrap_err();
+        let parse = |text: &str| Undo::parse(text.as_bytes(), "/registry").unwrap_err();
         assert!(matches!(parse("x"), UndoError::NotOurs(_)));
         assert!(matches!(parse("{}"), UndoError::NotOurs(_)));
         assert_eq!(parse(r#"{"format":"v2"}"#), UndoError::Format("v2".into()));
@@ -159,19 +171,44 @@ mod tests {
             parse(&text.replace("\"AQ==\"", "\"*\"")),
             UndoError::Damaged { index: 1, .. }
         ));
-        let other = BASE64.encode("/registry/secrets/a/b");
+    }
+
+    #[test]
+    fn only_what_lies_directly_below_the_masterleases_is_taken() {
+        let text = undo(vec![1]).to_json().unwrap();
         let key = BASE64.encode("/registry/masterleases/10.0.0.1");
-        assert!(matches!(
-            parse(&text.replace(&key, &other)),
-            UndoError::Damaged { index: 1, .. }
-        ));
+        let parse = |other: &str| Undo::parse(text.replace(&key, &BASE64.encode(other)).as_bytes(), "/registry");
+        for fine in ["/registry/masterleases/10.0.0.1", "/registry/masterleases/2001:db8::1"] {
+            assert_eq!(parse(fine).unwrap().keys[0].key, fine.as_bytes());
+        }
+        for foreign in [
+            "/registry/secrets/a/b",
+            "/registry/secrets/masterleases/10.0.0.1",
+            "/registry/secrets/a/masterleases/10.0.0.1",
+            "/registry/masterleases/../secrets/a/b",
+            "/registry/masterleases/..",
+            "/registry/masterleases/.",
+            "/registry/masterleases/10.0.0.1/x",
+            "/registry/masterleases/10.0.0.1/",
+            "/registry/masterleases//10.0.0.1",
+            "/registry/masterleases/",
+            "/registry/masterleases",
+            "/other/masterleases/10.0.0.1",
+            "registry/masterleases/10.0.0.1",
+            "",
+        ] {
+            assert!(
+                matches!(parse(foreign), Err(UndoError::Foreign { index: 1, .. })),
+                "{foreign}"
+            );
+        }
     }
 
     proptest! {
         #[test]
         fn every_value_comes_back(value: Vec<u8>) {
             let written = undo(value);
-            prop_assert_eq!(Undo::parse(written.to_json().unwrap().as_bytes()), Ok(written));
+            prop_assert_eq!(Undo::parse(written.to_json().unwrap().as_bytes(), "/registry"), Ok(written));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What kops' state store says should be there, held against what was chosen.
 
+use crate::domain::shell::quoted;
 use std::collections::BTreeSet;
 
 use super::{Chosen, INSTANCE_GROUP_TAG, Selection, etcds};
@@ -49,7 +50,11 @@ fn groups(cluster: &str, selection: &Selection, expected: &Expected, checks: &mu
             Some(known) => {
                 let (group, name, role) = (&group.name, &known.name, &known.role);
                 let message = format!("group {group} is tagged as control plane, but instance group {name} is {role}");
-                let cure = format!("find out which is right: `kops get ig {name} --name {cluster} -o yaml`");
+                let cure = format!(
+                    "find out which is right: `kops get ig {} --name {} -o yaml`",
+                    quoted(name),
+                    quoted(cluster)
+                );
                 checks.push(Check::found("instance-groups", Severity::Block, message).cure(cure));
             }
             None => {

@@ -1,5 +1,6 @@
 //! The selection: every thing of the cluster is looked at by its own tags, then by what it belongs to.
 
+use crate::domain::shell::quoted;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
@@ -125,7 +126,8 @@ impl Selecting<'_> {
         let message = format!("group {name} is protected from deletion: {protection}");
         self.found.checks.push(
             Check::found("deletion-protection", Severity::Block, message).cure(format!(
-                "aws autoscaling update-auto-scaling-group --auto-scaling-group-name {name} --deletion-protection none"
+                "aws autoscaling update-auto-scaling-group --auto-scaling-group-name {} --deletion-protection none",
+                quoted(name)
             )),
         );
     }
@@ -292,7 +294,7 @@ impl Selecting<'_> {
         );
         let cure = format!(
             "find out what uses it; `aws ec2 detach-volume --volume-id {}` when nothing does",
-            volume.id
+            quoted(&volume.id)
         );
         self.found
             .checks

@@ -1,20 +1,20 @@
 //! The real programs that the tests run: the user's own where its version fits, else the pinned one, installed once into
 //! the cache folder.
 
+mod debian;
 mod etcd;
 mod install;
 mod kube;
 mod python;
-mod ssh;
 mod tools;
 mod version;
 
 use std::path::PathBuf;
 
+pub use debian::{Containerd, containerd, sshd};
 pub use etcd::{EtcdVersion, etcd, etcdctl, etcdutl};
 pub use kube::kube_apiserver;
-pub use python::{cargo_zigbuild, kubectl, moto, weed};
-pub use ssh::sshd;
+pub use python::{aws, cargo_zigbuild, kubectl, moto, weed};
 pub use tools::{cargo_cyclonedx, cargo_deny};
 
 use crate::error::Error;
@@ -39,16 +39,18 @@ impl Program {
 }
 
 /// What `cargo xtask components` can install, by name.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 11] = [
     "etcd",
     "etcd-3.5",
     "etcd-3.7",
     "kube-apiserver",
     "kubectl",
     "moto",
+    "awscli",
     "seaweedfs",
     "cargo-deny",
     "sshd",
+    "containerd",
 ];
 
 /// Makes sure that the component `name` is there, and says where. `None` for a name that is not in [`NAMES`].
@@ -63,9 +65,11 @@ pub fn ensure(name: &str) -> Result<Option<Vec<PathBuf>>, Error> {
         "kubectl" => vec![kubectl()?],
         "kube-apiserver" => vec![kube_apiserver()?],
         "moto" => vec![moto()?.path],
+        "awscli" => vec![aws()?.path],
         "seaweedfs" => vec![weed()?],
         "cargo-deny" => vec![cargo_deny()?],
         "sshd" => vec![sshd()?],
+        "containerd" => containerd().map(|found| vec![found.containerd, found.ctr, found.runc])?,
         _ => return Ok(None),
     }))
 }

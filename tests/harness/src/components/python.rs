@@ -26,6 +26,18 @@ pub fn moto() -> Result<Program, Error> {
     })
 }
 
+/// AWS' own command line: what it makes of the commands that the plugins print. Always the pinned one: shorthand and JSON are read
+/// differently by others.
+///
+/// # Errors
+/// When it has to be installed and cannot be.
+pub fn aws() -> Result<Program, Error> {
+    Ok(Program {
+        path: environment("awscli-1.46.3", "awscli")?.join("bin/python"),
+        first: ["-m", "awscli"].map(str::to_owned).to_vec(),
+    })
+}
+
 /// SeaweedFS: a second S3 server, by other people.
 ///
 /// # Errors

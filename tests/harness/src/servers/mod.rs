@@ -1,5 +1,6 @@
 //! Servers on this machine's loopback address, each in a temporary folder and ended when its value is dropped.
 
+mod containerd;
 mod etcd;
 mod etcd_read;
 mod etcd_tls;
@@ -12,6 +13,7 @@ mod s3;
 mod seaweedfs;
 pub mod sshd;
 
+pub use containerd::Containerd;
 pub use etcd::{Etcd, EtcdOptions, Put};
 pub use etcd_read::Stored;
 pub use etcd_tls::ServerTls;

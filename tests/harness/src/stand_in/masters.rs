@@ -1,4 +1,4 @@
-//! Plays control-plane hosts: real sshds, on whose `PATH` small programs stand in for `crictl`, `docker`, `systemctl`, `ss`,
+//! Plays control-plane hosts: real sshds, on whose `PATH` small programs stand in for `crictl`, `ctr`, `docker`, `systemctl`, `ss`,
 //! `ps` and `hostname`. What they show comes from files of the host, and every call that changes something is written down.
 
 use std::fs;
@@ -16,8 +16,12 @@ use crate::servers::sshd::{HERMETIC, ssh_with};
 pub enum ContainerRuntime {
     /// containerd, by `crictl`.
     Containerd,
+    /// containerd, by its own `ctr`: kops 1.34 and later.
+    Ctr,
     /// Docker.
     Docker,
+    /// Whatever it is, no tool that is known speaks to it.
+    Unknown,
 }
 
 /// One host.
@@ -28,6 +32,30 @@ pub struct MasterStandIn {
 
 const CALLED: &str = "st=$(dirname $0)/../state; echo \"$(basename $0) $*\" >> $st/calls\n";
 
+/// `ctr` of a host: filters by label, which are ANDed, tasks, and what it tells of one container.
+const CTR: &str = r#"[ "$1 $2" = "-n k8s.io" ] || exit 1; shift 2
+case "$1 $2" in
+"tasks ls") echo "TASK    PID    STATUS"; while read -r id name pod; do echo "$id    4711    RUNNING"; done < $st/containers;;
+"containers ls") shift 2; [ "$1" = -q ] && shift; filter=,$1,
+  while read -r id name pod; do
+    case $filter in *'"io.kubernetes.container.name"=='*) case $filter in *'labels."io.kubernetes.container.name"=='$name,*) ;; *) continue;; esac;; esac
+    case $filter in *'"io.kubernetes.pod.name"=='*) case $filter in *'labels."io.kubernetes.pod.name"=='$pod,*) ;; *) continue;; esac;; esac
+    echo $id
+  done < $st/containers;;
+"containers info") while read -r id name pod; do [ $id = $3 ] && printf '{
+    "ID": "%s",
+    "Labels": {
+        "io.kubernetes.container.name": "%s",
+        "io.kubernetes.pod.name": "%s",
+        "io.kubernetes.pod.namespace": "kube-system"
+    }
+}
+' $id $name $pod; done < $st/containers;;
+"tasks kill") grep -q "^$5 " $st/containers || { echo "ctr: process not found" >&2; exit 1; }
+  if [ -e $st/no-kubelet ]; then sed -i "/^$5 /d" $st/containers; else sed -i "s/^$5 /n$5 /" $st/containers; fi;;
+*) exit 1;;
+esac"#;
+
 impl MasterStandIn {
     /// Starts one that shows etcd-manager of main and events, and kube-apiserver.
     ///
@@ -37,7 +65,13 @@ impl MasterStandIn {
         let host = Self { sshd: Sshd::start()? };
         let stop = "stop) grep -q \"^$2 \" $st/containers || { echo no such container >&2; exit 1; }\n\
             if [ -e $st/no-kubelet ]; then sed -i \"/^$2 /d\" $st/containers; else sed -i \"s/^$2 /n$2 /\" $st/containers; fi;;\n";
+        // This machine's own must not answer in place of the host's.
+        for program in ["crictl", "ctr", "docker"] {
+            host.sshd.add_program(program, "exit 1")?;
+        }
         match runtime {
+            ContainerRuntime::Unknown => {}
+            ContainerRuntime::Ctr => host.sshd.add_program("ctr", &format!("{CALLED}{CTR}"))?,
             ContainerRuntime::Containerd => {
                 let ps = "ps) printf '{\"containers\": ['; sep=; while read -r id name pod; do printf '%s\\n \
                     {\"id\":\"%s\",\"state\":\"CONTAINER_RUNNING\",\"labels\":{\"io.kubernetes.container.name\":\"%s\",\
@@ -110,7 +144,10 @@ impl MasterStandIn {
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
         let calls = fs::read_to_string(self.state().join("calls")).unwrap_or_default();
-        let changes = calls.lines().filter(|call| !call.contains(" ps "));
+        let looks = [" ps ", " ls", " info "];
+        let changes = calls
+            .lines()
+            .filter(|call| !looks.iter().any(|look| call.contains(look)));
         changes.map(str::to_owned).collect()
     }
 

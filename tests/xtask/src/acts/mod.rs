@@ -2,10 +2,11 @@
 
 mod backups;
 pub mod cluster;
+mod runbook;
 mod story;
 mod wipe;
 
 use crate::rehearse::Act;
 
 /// All acts.
-pub const ALL: [Act; 3] = [backups::ACT, wipe::ACT, story::ACT];
+pub const ALL: [Act; 4] = [backups::ACT, wipe::ACT, story::ACT, runbook::ACT];

@@ -31,7 +31,7 @@ const TYPED: [&str; 5] = [
 ];
 
 /// API servers, and kubelets that talk to the first.
-type Serving = (Vec<Arc<KubeApiServer>>, Kubelets);
+pub type Serving = (Vec<Arc<KubeApiServer>>, Kubelets);
 
 type Done = Result<(), Box<dyn Error>>;
 
@@ -72,7 +72,7 @@ fn play(stage: &Stage) -> Done {
 }
 
 /// Gives the time of the accident.
-fn healthy_and_broken(operator: &Stage, cluster: &Cluster) -> Result<Instant, Box<dyn Error>> {
+pub fn healthy_and_broken(operator: &Stage, cluster: &Cluster) -> Result<Instant, Box<dyn Error>> {
     let control = Control::start(cluster, &cluster.built)?;
     let servers = control.serve(cluster, 0..3)?;
     let first = servers.first().ok_or("no API server")?;
@@ -151,7 +151,7 @@ fn restore(operator: &Stage, cluster: &Cluster, control: &Control, new: &Built) 
     Ok(serving)
 }
 
-fn first_api_server(cluster: &Cluster, control: &Control, new: &Built) -> Result<Serving, String> {
+pub fn first_api_server(cluster: &Cluster, control: &Control, new: &Built) -> Result<Serving, String> {
     let servers = control.serve(cluster, 0..1)?;
     let (Some(first), Some(master)) = (servers.first(), new.masters.first()) else {
         return Err("no API server".to_owned());
@@ -206,7 +206,7 @@ fn show_endpoint(operator: &Stage, server: &KubeApiServer, count: usize) -> Done
 }
 
 /// A kubelet that has been silent for less than a minute may only be slow: neither the node controller nor we take its Node for dead.
-fn wait_for_grace(operator: &Stage, broken: Instant) {
+pub fn wait_for_grace(operator: &Stage, broken: Instant) {
     let left = Duration::from_secs(60).saturating_sub(broken.elapsed());
     if !left.is_zero() {
         operator.note(&format!("\n({} s later)", left.as_secs()));

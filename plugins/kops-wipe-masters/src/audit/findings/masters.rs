@@ -3,18 +3,23 @@
 use std::collections::BTreeSet;
 
 use runbook_kit::domain::check::Severity;
+use runbook_kit::domain::shell::ShellCommand;
 use runbook_kit::domain::wipe::INSTANCE_GROUP_TAG;
 
 use super::{Finding, Kind};
 use crate::audit::facts::Facts;
 
-pub(super) fn start_master(facts: &Facts, instance_group: Option<&str>) -> String {
+/// The command, and what it is for.
+pub(super) fn start_master(facts: &Facts, instance_group: Option<&str>) -> (ShellCommand, Option<&'static str>) {
     match instance_group.and_then(|group| facts.group_of(group)) {
-        Some(group) => format!(
-            "aws autoscaling describe-scaling-activities --region {} --auto-scaling-group-name {} --max-items 3 (says why it starts none)",
-            facts.region, group.name
+        Some(group) => (
+            facts
+                .aws("autoscaling describe-scaling-activities")
+                .option("--auto-scaling-group-name", &group.name)
+                .args(["--max-items", "3"]),
+            Some("it says why the group starts none"),
         ),
-        None => format!("kops update cluster --name {} --yes", facts.cluster),
+        None => (facts.kops_update(), None),
     }
 }
 
@@ -38,6 +43,7 @@ pub(super) fn masters(facts: &Facts, found: &mut Vec<Finding>) {
             Some(scaling) => format!("group {} has no running instance", scaling.name),
             None => format!("instance group {group} has no group in AWS"),
         };
+        let (command, note) = start_master(facts, Some(group));
         found.push(Finding {
             finding: Kind::MasterMissing,
             severity: Severity::Block,
@@ -45,7 +51,8 @@ pub(super) fn masters(facts: &Facts, found: &mut Vec<Finding>) {
             objects: vec![group.to_owned()],
             what,
             causes: "its API server and its members of etcd are down".to_owned(),
-            command: start_master(facts, Some(group)),
+            command: Some(command.into()),
+            note: note.map(str::to_owned),
         });
     }
 }

@@ -5,6 +5,7 @@ use runbook_kit::domain::backup_name::BackupName;
 use runbook_kit::domain::check::Severity;
 use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::layout;
+use runbook_kit::domain::shell::ShellCommand;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::units;
 
@@ -12,10 +13,9 @@ use super::{Finding, Kind, finding};
 use crate::audit::facts::{Etcd, Facts};
 use crate::interlock::{Lack, write_marker};
 
-pub(super) fn control_files(etcd: &Etcd, found: &mut Vec<Finding>) {
+pub(super) fn control_files(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     let at = |file: &str| etcd.state.base.join(layout::CONTROL_FOLDER).join(file);
     let control = &etcd.state.control;
-    let rewrite = "kops update cluster --yes (writes it anew; it starts no machine)";
     let files = [
         (
             at(layout::CLUSTER_CREATED_FILE),
@@ -39,28 +39,36 @@ pub(super) fn control_files(etcd: &Etcd, found: &mut Vec<Finding>) {
                 None => continue,
             },
         };
-        let marker = url.name() == layout::CLUSTER_CREATED_FILE;
-        found.push(Finding {
+        let about = Finding {
             objects: vec![url.to_string()],
             what,
             causes,
-            command: if marker { write_marker(&url) } else { rewrite.to_owned() },
             ..finding(Kind::ControlFile, Severity::Block, etcd)
+        };
+        found.push(match url.name() == layout::CLUSTER_CREATED_FILE {
+            true => about.mend(write_marker(&url, facts.profiles.state.as_deref())),
+            false => about
+                .mend(facts.kops_update())
+                .note("it writes the file anew, and starts no machine"),
         });
     }
     for broken in control.commands.iter().filter(|command| command.command.is_err()) {
         let url = etcd.state.base.join(&broken.path);
-        found.push(Finding {
+        let about = Finding {
             what: format!("{url} cannot be read"),
             objects: vec![url.to_string()],
             causes: "etcd-manager's leader is blocked altogether: no restore, and no backups either".to_owned(),
-            command: format!("kubectl etcd-restore cancel --etcd {} (removes it)", etcd.name()),
             ..finding(Kind::ControlFile, Severity::Block, etcd)
-        });
+        };
+        let cancel = ShellCommand::of("kubectl etcd-restore cancel").arg(format!("{}={}", etcd.name(), broken.name()));
+        let cancel = cancel
+            .option("--name", &facts.cluster)
+            .option("--state", facts.state.to_string());
+        found.push(about.mend(cancel.arg("--yes")).note("it removes the command"));
     }
 }
 
-pub(super) fn lifecycle(etcd: &Etcd, found: &mut Vec<Finding>) {
+pub(super) fn lifecycle(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     let base = &etcd.state.base;
     let StoreUrl::S3 { bucket, key } = base else {
         return;
@@ -71,7 +79,7 @@ pub(super) fn lifecycle(etcd: &Etcd, found: &mut Vec<Finding>) {
     // Some thirty bytes, written once in a cluster's life: the first thing that any rule by age takes away.
     let marker = format!("{key}/{}/{}", layout::CONTROL_FOLDER, layout::CLUSTER_CREATED_FILE);
     for rule in rules.iter().filter(|rule| rule.applies_to(&marker, 33)) {
-        found.push(Finding {
+        let about = Finding {
             objects: vec![format!("s3://{bucket}")],
             what: format!(
                 "rule {} of bucket {bucket} {} what lies below {}",
@@ -80,12 +88,14 @@ pub(super) fn lifecycle(etcd: &Etcd, found: &mut Vec<Finding>) {
                 base.join(layout::CONTROL_FOLDER)
             ),
             causes: "it takes the created marker away: at its next start etcd-manager seeds a new, empty etcd over the old one".to_owned(),
-            command: format!(
-                "aws s3api get-bucket-lifecycle-configuration --bucket {bucket}; then narrow the rule's prefix or switch it off (aws s3api \
-                 put-bucket-lifecycle-configuration)"
-            ),
             ..finding(Kind::LifecycleRule, Severity::Block, etcd)
-        });
+        };
+        let shown = facts
+            .aws_s3("s3api get-bucket-lifecycle-configuration")
+            .option("--bucket", bucket);
+        found.push(about.mend(shown).note(
+            "then narrow the rule's prefix or switch the rule off, and write all of them back with put-bucket-lifecycle-configuration",
+        ));
     }
 }
 
@@ -107,50 +117,55 @@ pub(super) fn managers(etcd: &Etcd, found: &mut Vec<Finding>) {
         objects: vec![name.to_owned()],
         what: format!("etcd-manager and backup {name}: {}", check.message),
         causes: "a restore of it stops etcd, moves its data aside, fails, and begins again, for ever".to_owned(),
-        command: check.cure.unwrap_or_default(),
+        note: check.cure,
         ..finding(Kind::EtcdManager, check.severity, etcd)
     });
 }
 
 pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     let name = etcd.name();
-    let verify = format!(
-        "kubectl etcd-backups verify --name {} --etcd {name} --all",
-        facts.cluster
-    );
+    let verify = facts
+        .of_cluster("kubectl etcd-backups verify")
+        .option("--etcd", name)
+        .arg("--all");
     let severity = if name == MAIN { Severity::Block } else { Severity::Warn };
     match &etcd.state.best {
-        Err(lack) => found.push(Finding {
-            objects: vec![etcd.state.base.to_string()],
-            what: lack.to_string(),
-            causes: "there is nothing to come back from: do not wipe".to_owned(),
-            command: match lack {
-                Lack::NoBackups => format!(
-                    "kubectl etcd-backups take --name {} --etcd {name} --via ssh --host MASTER (while an etcd still runs)",
-                    facts.cluster
-                ),
-                Lack::NoneGood(_) | Lack::Undecided(..) | Lack::NotLookedAt(_) => verify,
-            },
-            ..finding(Kind::NoGoodBackup, severity, etcd)
-        }),
+        Err(lack) => {
+            let about = Finding {
+                objects: vec![etcd.state.base.to_string()],
+                what: lack.to_string(),
+                causes: "there is nothing to come back from: do not wipe".to_owned(),
+                ..finding(Kind::NoGoodBackup, severity, etcd)
+            };
+            let take = facts.of_cluster("kubectl etcd-backups take").option("--etcd", name);
+            found.push(match lack {
+                Lack::NoBackups => about
+                    .mend(take.args(["--via", "ssh", "--host", "MASTER"]))
+                    .note("while an etcd still runs; MASTER is the address of a master"),
+                Lack::NoneGood(_) | Lack::Undecided(..) | Lack::NotLookedAt(_) => about.mend(verify),
+            });
+        }
         Ok(best) => {
             if let Some(why) = &best.note {
                 found.push(Finding {
                     objects: vec![best.name.to_string()],
                     what: why.clone(),
                     causes: format!("etcd {name} comes back from {}", best.name),
-                    command: verify,
+                    command: Some(verify.into()),
                     ..finding(Kind::NoGoodBackup, Severity::Warn, etcd)
                 });
             }
             if let Some(newest) = best.rejected.first() {
-                found.push(Finding {
+                let about = Finding {
                     objects: vec![newest.name.to_string()],
                     what: format!("the newest backup is not good: {newest}"),
-                    causes: format!("retention will remove the good ones in time; the newest good one is {}", best.name),
-                    command: pin(facts, name, &best.name),
+                    causes: format!(
+                        "retention will remove the good ones in time; the newest good one is {}",
+                        best.name
+                    ),
                     ..finding(Kind::NewestBackupNotGood, Severity::Warn, etcd)
-                });
+                };
+                found.push(about.mend(pin(facts, name, &best.name)));
             }
         }
     }
@@ -159,7 +174,7 @@ pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     };
     let age = facts.now.duration_since(newest.created);
     if age >= etcd.interval.checked_mul(2).unwrap_or(SignedDuration::MAX) {
-        found.push(Finding {
+        let about = Finding {
             objects: vec![newest.name.clone()],
             what: format!(
                 "no backup has come for {}: one is due every {}",
@@ -168,12 +183,16 @@ pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
             ),
             causes: "etcd-manager has no leader that works: no quorum, a blocked queue, or no way to the bucket"
                 .to_owned(),
-            command: format!("kubectl etcd-restore logs --name {}", facts.cluster),
             ..finding(Kind::BackupsStopped, Severity::Warn, etcd)
-        });
+        };
+        found.push(about.mend(facts.of_cluster("kubectl etcd-restore logs").option("--etcd", name)));
     }
 }
 
-fn pin(facts: &Facts, etcd: &str, name: &BackupName) -> String {
-    format!("kubectl etcd-backups pin {etcd}={name} --name {} --yes", facts.cluster)
+fn pin(facts: &Facts, etcd: &str, name: &BackupName) -> ShellCommand {
+    ShellCommand::of("kubectl etcd-backups pin")
+        .arg(format!("{etcd}={name}"))
+        .option("--name", &facts.cluster)
+        .option("--state", facts.state.to_string())
+        .arg("--yes")
 }

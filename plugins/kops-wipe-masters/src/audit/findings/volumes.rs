@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use runbook_kit::cli::etcd::client_port;
 use runbook_kit::domain::check::Severity;
+use runbook_kit::domain::etcd_manager::{FIRST_TO_REPLACE, peer_id};
 use runbook_kit::domain::fleet::{CLUSTER_TAG, Instance, InstanceState, Volume, cluster_key};
+use runbook_kit::domain::shell::{ShellCommand, ShellScript, aws_tags};
 use runbook_kit::domain::wipe::{ETCD_PREFIX, INSTANCE_GROUP_TAG, ROLE_PREFIX, name_of};
 
 use super::masters::start_master;
@@ -25,8 +28,8 @@ fn is_mounted(facts: &Facts, volume: &Volume) -> bool {
     attached_to(volume).any(|id| facts.running().any(|instance| instance.id == id))
 }
 
-/// The tags by which kops and etcd-manager find a volume.
-fn untag(facts: &Facts, volume: &Volume) -> String {
+/// Takes a volume off its master, and then the tags by which kops and etcd-manager find it.
+fn hide(facts: &Facts, volume: &Volume) -> ShellScript {
     let own = cluster_key(&facts.cluster);
     let identifying = |key: &&String| {
         matches!(key.as_str(), "Name" | CLUSTER_TAG)
@@ -34,27 +37,23 @@ fn untag(facts: &Facts, volume: &Volume) -> String {
             || key.starts_with(ETCD_PREFIX)
             || key.starts_with(ROLE_PREFIX)
     };
-    let keys: Vec<String> = volume
-        .tags
-        .keys()
-        .filter(identifying)
-        .map(|key| format!("Key={key}"))
-        .collect();
-    let detach = if volume.attachments.is_empty() {
-        String::new()
-    } else {
-        format!("{}; then ", detach(facts, &volume.id))
-    };
-    format!(
-        "{detach}aws ec2 delete-tags --region {} --resources {} --tags {}",
-        facts.region,
-        volume.id,
-        keys.join(" ")
-    )
+    let keys = volume.tags.keys().filter(identifying);
+    let untag = facts
+        .aws("ec2 delete-tags")
+        .option("--resources", &volume.id)
+        .option("--tags", aws_tags(keys.map(|key| (key.as_str(), None))));
+    let off = attached_to(volume).fold(ShellScript::default(), |script, on| {
+        script.then(detach(facts, &volume.id, on))
+    });
+    off.then(untag)
 }
 
-fn detach(facts: &Facts, volume: &str) -> String {
-    format!("aws ec2 detach-volume --region {} --volume-id {volume}", facts.region)
+/// From this instance only: by the time that it is pasted the volume may be another one's.
+fn detach(facts: &Facts, volume: &str, from: &str) -> ShellCommand {
+    facts
+        .aws("ec2 detach-volume")
+        .option("--volume-id", volume)
+        .option("--instance-id", from)
 }
 
 pub(super) fn duplicates(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
@@ -74,6 +73,7 @@ pub(super) fn duplicates(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
         });
         let mut ids: Vec<String> = volumes.iter().map(|volume| volume.id.clone()).collect();
         ids.sort();
+        let (command, note) = mend_duplicates(facts, etcd, member, &volumes);
         found.push(Finding {
             objects: ids,
             what: format!(
@@ -85,7 +85,8 @@ pub(super) fn duplicates(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                 "a master mounts any of them, so {member} may come up with old data or none, and another member with no volume at all; `kops update \
                  cluster` stops over two volumes of one name"
             ),
-            command: mend_duplicates(facts, etcd, member, &volumes),
+            command: Some(command),
+            note: Some(note),
             ..finding(Kind::DuplicateEtcdTag, Severity::Block, etcd)
         });
     }
@@ -99,35 +100,38 @@ fn named_after(facts: &Facts, etcd: &Etcd, volume: &Volume, member: &str) -> Opt
     (named != member && known).then(|| named.to_owned())
 }
 
-fn mend_duplicates(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) -> String {
-    let region = &facts.region;
+fn mend_duplicates(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) -> (ShellScript, String) {
     let members = etcd.member_names(facts).join(",");
-    let mut commands = Vec::new();
+    let mut script = ShellScript::default();
+    let mut notes = Vec::new();
     let mut hides = false;
     for volume in volumes.iter().skip(1) {
-        commands.push(match named_after(facts, etcd, volume, member) {
-            Some(named) => format!(
-                "aws ec2 create-tags --region {region} --resources {} --tags 'Key={ETCD_PREFIX}{},Value={named}/{members}' (by its name it is member {named}'s)",
-                volume.id,
-                etcd.name()
-            ),
-            None => {
-                hides = true;
-                untag(facts, volume)
-            }
-        });
+        let Some(named) = named_after(facts, etcd, volume, member) else {
+            hides = true;
+            script = script.then_all(hide(facts, volume));
+            continue;
+        };
+        let (key, value) = (format!("{ETCD_PREFIX}{}", etcd.name()), format!("{named}/{members}"));
+        script = script.then(
+            facts
+                .aws("ec2 create-tags")
+                .option("--resources", &volume.id)
+                .option("--tags", aws_tags([(key.as_str(), Some(value.as_str()))])),
+        );
+        notes.push(format!("by its name {} is member {named}'s", volume.id));
     }
-    let commands = commands.join("; then ");
-    if !hides {
-        return commands;
+    if hides {
+        let stays = volumes.first().map(|volume| volume.id.as_str()).unwrap_or_default();
+        notes.push(
+            match volumes.iter().filter(|volume| is_mounted(facts, volume)).count() {
+                1 => format!("{stays} is the one in use; the data of the other stays"),
+                _ => {
+                    format!("{stays} is the older one: look which holds the data before you go on; no data is deleted")
+                }
+            },
+        );
     }
-    let stays = volumes.first().map(|volume| volume.id.as_str()).unwrap_or_default();
-    match volumes.iter().filter(|volume| is_mounted(facts, volume)).count() {
-        1 => format!("{commands} ({stays} is the one in use; the data of the other stays)"),
-        _ => format!(
-            "{commands} ({stays} is the older one: look which holds the data before you go on; no data is deleted)"
-        ),
-    }
+    (script, notes.join("; "))
 }
 
 pub(super) fn two_on_one(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
@@ -150,11 +154,10 @@ pub(super) fn two_on_one(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
             .iter()
             .map(|(volume, member)| format!("{} (member {member})", volume.id))
             .collect();
-        let commands: Vec<String> = volumes
-            .iter()
-            .skip(1)
-            .map(|(volume, _)| detach(facts, &volume.id))
-            .collect();
+        let rest = volumes.iter().skip(1);
+        let command = rest.fold(ShellScript::default(), |script, (volume, _)| {
+            script.then(detach(facts, &volume.id, instance))
+        });
         let mut objects: Vec<String> = volumes.iter().map(|(volume, _)| volume.id.clone()).collect();
         objects.sort();
         objects.insert(0, instance.to_owned());
@@ -168,10 +171,8 @@ pub(super) fn two_on_one(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
             ),
             causes: "its etcd-manager uses one of them; the other member has no disk, and its master runs no etcd"
                 .to_owned(),
-            command: format!(
-                "{} (the master without a volume then mounts it by itself)",
-                commands.join("; then ")
-            ),
+            command: Some(command),
+            note: Some("the master without a volume then mounts it by itself".to_owned()),
             ..finding(Kind::TwoVolumesOneInstance, Severity::Block, etcd)
         });
     }
@@ -189,28 +190,29 @@ pub(super) fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
             let retagged = facts
                 .volumes_of(name)
                 .find(|(volume, of)| named_after(facts, etcd, volume, of).as_deref() == Some(member.as_str()));
-            let (causes, command) = if let Some((volume, _)) = retagged {
+            let (causes, command, note) = if let Some((volume, _)) = retagged {
                 (
                     format!(
                         "by its name {} is this member's, and its tag says another one",
                         volume.id
                     ),
+                    None,
                     format!("give {} its tag back, as said above; nothing else", volume.id),
                 )
             } else if let Some(held) = in_quarantine(facts, name, &member) {
                 held
             } else if Standing::of(facts, etcd).has_quorum() {
+                let (command, note) = new_volume(facts, etcd, &member);
                 (
                     format!("etcd {name} runs without it: one more failure may cost the quorum"),
-                    format!(
-                        "kops update cluster --name {} --yes (makes an empty one; etcd-manager fills it while the others keep quorum)",
-                        facts.cluster
-                    ),
+                    Some(command),
+                    note,
                 )
             } else {
                 (
                     format!("etcd {name} has no quorum, and this member's data is gone"),
-                    "nothing: a new volume would be empty; see the smallest cure".to_owned(),
+                    None,
+                    "nothing by itself: a new volume would be empty; see the smallest cure".to_owned(),
                 )
             };
             found.push(Finding {
@@ -218,6 +220,7 @@ pub(super) fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                 what: format!("member {member} has no volume"),
                 causes,
                 command,
+                note: Some(note),
                 ..finding(Kind::MemberMissing, Severity::Block, etcd)
             });
         } else if !volumes.iter().any(|volume| is_mounted(facts, volume)) {
@@ -226,8 +229,58 @@ pub(super) fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     }
 }
 
+/// An empty volume for a member, while the others keep quorum. Where etcd-manager does not replace the member by itself, etcd has to
+/// forget the old one first.
+fn new_volume(facts: &Facts, etcd: &Etcd, member: &str) -> (ShellScript, String) {
+    let update = facts.kops_update();
+    if etcd.replaces_itself(facts) {
+        return (
+            update.into(),
+            format!(
+                "it makes an empty volume; etcd-manager {FIRST_TO_REPLACE} and newer, as here, replaces the member by itself while the others \
+                 keep quorum"
+            ),
+        );
+    }
+    let name = etcd.name();
+    let pods = ShellCommand::of("kubectl -n kube-system get pods")
+        .option("-l", format!("k8s-app=etcd-manager-{name}"))
+        .args(["-o", "wide"]);
+    let script = ShellScript::from(pods)
+        .then(etcdctl(etcd).args(["member", "list"]))
+        .then(etcdctl(etcd).args(["member", "remove", "MEMBER_ID"]))
+        .then(update);
+    let note = format!(
+        "etcd-manager is not known to replace an empty member by itself here: that takes {FIRST_TO_REPLACE} or newer on every master, and three \
+         members. POD is one on a master whose member answers, MEMBER_ID what `member list` shows of {}",
+        peer_id(name, member)
+    );
+    (script, note)
+}
+
+/// etcdctl in the pod of an etcd-manager, with the certificates of its host.
+fn etcdctl(etcd: &Etcd) -> ShellCommand {
+    let name = etcd.name();
+    let manifests = etcd.state.managers.manifests.iter();
+    let manifest = manifests.filter_map(|stored| stored.read.as_ref().ok()).next();
+    let version = manifest.and_then(|manifest| manifest.etcd_versions.last());
+    let version = version.map_or_else(|| "VERSION".to_owned(), ToString::to_string);
+    // Since it is an image volume the program lies where etcd's own image has it.
+    let in_image =
+        manifest.is_some_and(|manifest| manifest.image_date().is_some_and(|build| build >= FIRST_TO_REPLACE));
+    let folder = if in_image { "usr/local/bin/" } else { "" };
+    let port = client_port(name).map_or_else(|| "PORT".to_owned(), |port| port.to_string());
+    let file = |file: &str| format!("/rootfs/srv/kubernetes/kube-apiserver/etcd-{file}");
+    ShellCommand::of("kubectl -n kube-system exec POD -c etcd-manager --")
+        .arg(format!("/opt/etcd-v{version}/{folder}etcdctl"))
+        .arg(format!("--endpoints=https://127.0.0.1:{port}"))
+        .option("--cacert", file("ca.crt"))
+        .option("--cert", file("client.crt"))
+        .option("--key", file("client.key"))
+}
+
 /// No data is gone that a wipe only put away.
-fn in_quarantine(facts: &Facts, etcd: &str, member: &str) -> Option<(String, String)> {
+fn in_quarantine(facts: &Facts, etcd: &str, member: &str) -> Option<(String, Option<ShellScript>, String)> {
     let (held, of) = facts.after.held(&format!("{etcd}/{member}"))?;
     let since = match of.begun {
         Some(begun) => format!(" since the wipe of {begun}"),
@@ -235,11 +288,18 @@ fn in_quarantine(facts: &Facts, etcd: &str, member: &str) -> Option<(String, Str
     };
     let causes = format!("its volume {} is in quarantine{since}: its data is there", held.id);
     let back = facts.after.way_back(&facts.cluster, &facts.state)?;
-    let command = match facts.selection.is_empty() {
-        true => back.to_string(),
-        false => format!("go on with the restore; or, after the masters that are there now are wiped, `{back}`"),
-    };
-    Some((causes, command))
+    Some(match facts.selection.is_empty() {
+        true => (
+            causes,
+            Some(back.into()),
+            "it takes the volumes back out of the quarantine".to_owned(),
+        ),
+        false => (
+            causes,
+            None,
+            format!("go on with the restore; or, after the masters that are there now are wiped, `{back}`"),
+        ),
+    })
 }
 
 pub(super) fn unknown_members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
@@ -255,7 +315,8 @@ pub(super) fn unknown_members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Findin
                 shown(volume)
             ),
             causes: "a master may mount it instead of its own member's volume".to_owned(),
-            command: format!("{} (its data stays)", untag(facts, volume)),
+            command: Some(hide(facts, volume)),
+            note: Some("its data stays".to_owned()),
             ..finding(Kind::MemberUnknown, Severity::Warn, etcd)
         });
     }
@@ -266,32 +327,43 @@ fn not_mounted(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) ->
     let zones: BTreeSet<&str> = volumes.iter().map(|volume| volume.zone.as_str()).collect();
     let mut ids: Vec<String> = volumes.iter().map(|volume| volume.id.clone()).collect();
     ids.sort();
-    let (causes, command) = match volumes
+    let (causes, command, note): (String, ShellScript, Option<&str>) = match volumes
         .iter()
         .find_map(|volume| attached_to(volume).next().map(|on| (volume, on)))
     {
-        Some((volume, on)) => attached_elsewhere(facts, volume, on),
+        Some((volume, on)) => {
+            let (causes, command) = attached_elsewhere(facts, volume, on);
+            (causes, command.into(), None)
+        }
         None => match idle_master(facts, name, &zones) {
-            Some(idle) => (
-                format!(
-                    "instance {} in its zone has no volume of etcd {name}: its etcd-manager does not run, or may not mount",
-                    idle.id
-                ),
-                format!(
-                    "kubectl etcd-restore logs --name {} --host {}; then kubectl etcd-restore restart-etcd --name {} --etcd {name} --host {}",
-                    facts.cluster,
-                    address(idle),
-                    facts.cluster,
-                    address(idle)
-                ),
-            ),
-            None => (
-                format!(
-                    "no master without a volume of etcd {name} runs in {}",
-                    zones.iter().copied().collect::<Vec<_>>().join(", ")
-                ),
-                start_master(facts, etcd.instance_group(member)),
-            ),
+            Some(idle) => {
+                let on_it = |command: &str| {
+                    facts
+                        .of_cluster(command)
+                        .option("--etcd", name)
+                        .option("--host", address(idle))
+                };
+                (
+                    format!(
+                        "instance {} in its zone has no volume of etcd {name}: its etcd-manager does not run, or may not mount",
+                        idle.id
+                    ),
+                    ShellScript::from(on_it("kubectl etcd-restore logs").arg("--no-follow"))
+                        .then(on_it("kubectl etcd-restore restart-etcd")),
+                    Some("the log says why; the second command shows what it would stop"),
+                )
+            }
+            None => {
+                let (command, note) = start_master(facts, etcd.instance_group(member));
+                (
+                    format!(
+                        "no master without a volume of etcd {name} runs in {}",
+                        zones.iter().copied().collect::<Vec<_>>().join(", ")
+                    ),
+                    command.into(),
+                    note,
+                )
+            }
         },
     };
     Finding {
@@ -305,32 +377,31 @@ fn not_mounted(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) ->
                 .join(", ")
         ),
         causes: format!("{causes}; etcd {name} runs without {member}"),
-        command,
+        command: Some(command),
+        note: note.map(str::to_owned),
         ..finding(Kind::MemberNotMounted, Severity::Block, etcd)
     }
 }
 
-fn attached_elsewhere(facts: &Facts, volume: &Volume, on: &str) -> (String, String) {
-    let region = &facts.region;
+fn attached_elsewhere(facts: &Facts, volume: &Volume, on: &str) -> (String, ShellCommand) {
     match facts.instance(on).map(|instance| instance.state) {
         Some(InstanceState::Stopped) => (
             format!("instance {on} is stopped"),
-            format!("aws ec2 start-instances --region {region} --instance-ids {on}"),
+            facts.aws("ec2 start-instances").option("--instance-ids", on),
         ),
         Some(InstanceState::Running | InstanceState::Pending) => (
             format!("instance {on} is still starting"),
-            format!("aws ec2 wait instance-running --region {region} --instance-ids {on}"),
+            facts.aws("ec2 wait instance-running").option("--instance-ids", on),
         ),
         Some(_) => (
             format!("instance {on} is on its way out"),
-            format!(
-                "aws ec2 wait volume-available --region {region} --volume-ids {}",
-                volume.id
-            ),
+            facts
+                .aws("ec2 wait volume-available")
+                .option("--volume-ids", &volume.id),
         ),
         None => (
             format!("instance {on} is none of this cluster's masters"),
-            detach(facts, &volume.id),
+            detach(facts, &volume.id, on),
         ),
     }
 }

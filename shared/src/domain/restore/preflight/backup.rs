@@ -3,6 +3,7 @@
 use super::{EtcdFacts, Wanted};
 use crate::domain::check::{Check, Severity};
 use crate::domain::goodness::{MAIN, Rejection};
+use crate::domain::shell::quoted;
 
 pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
     const NAME: &str = "backup";
@@ -90,6 +91,6 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
     )
     .cure(format!(
         "look what it holds: `kubectl etcd-backups inspect {}={name}`",
-        etcd.etcd
+        quoted(&etcd.etcd)
     ))
 }

@@ -2,11 +2,12 @@
 
 use super::{ControlFact, EtcdFacts, Wanted};
 use crate::domain::check::{Check, Severity};
+use crate::domain::shell::quoted;
 use crate::domain::units;
 
 pub(super) fn spec(etcd: &EtcdFacts, cluster: &str) -> Check {
     const NAME: &str = "cluster-spec";
-    let cure = format!("write it anew: `kops update cluster --name {cluster} --yes`");
+    let cure = format!("write it anew: `kops update cluster --name {} --yes`", quoted(cluster));
     match &etcd.spec {
         ControlFact::Missing => Check::found(
             NAME,
@@ -43,8 +44,11 @@ pub(super) fn created(etcd: &EtcdFacts) -> Option<Check> {
     const NAME: &str = "created-marker";
     let place = format!("{}/etcd-cluster-created", etcd.control);
     let cure = match place.strip_prefix("file://") {
-        Some(path) => format!("put it back: echo '{{\"timestamp\":1}}' > {path}"),
-        None => format!("put it back: echo '{{\"timestamp\":1}}' | aws s3 cp - {place}"),
+        Some(path) => format!("put it back: echo '{{\"timestamp\":1}}' > {}", quoted(path)),
+        None => format!(
+            "put it back: echo '{{\"timestamp\":1}}' | aws s3 cp - {}",
+            quoted(&place)
+        ),
     };
     match (&etcd.created, &etcd.wanted) {
         (_, Wanted::Leave) => None,
@@ -72,7 +76,7 @@ pub(super) fn created(etcd: &EtcdFacts) -> Option<Check> {
 
 pub(super) fn queue(etcd: &EtcdFacts) -> Check {
     const NAME: &str = "queue";
-    let of = |name: &str| format!("`kubectl etcd-restore cancel {}={name}`", etcd.etcd);
+    let of = |name: &str| format!("`kubectl etcd-restore cancel {}={}`", quoted(&etcd.etcd), quoted(name));
     if let Some((broken, why)) = etcd
         .commands
         .iter()

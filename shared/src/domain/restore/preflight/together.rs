@@ -1,5 +1,6 @@
 //! What has to fit together over all etcd clusters: masters, times, encryption keys.
 
+use crate::domain::shell::quoted;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ClusterFacts, ControlFact, Told, Wanted};
@@ -35,7 +36,7 @@ pub(super) fn masters(facts: &ClusterFacts) -> Check {
         )
         .cure(format!(
             "wait until they run, or make them: `kops update cluster --name {} --yes`",
-            facts.cluster
+            quoted(&facts.cluster)
         )),
         Told::NotKnown(why) => Check::found(
             NAME,
