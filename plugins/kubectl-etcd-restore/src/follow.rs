@@ -243,7 +243,7 @@ pub async fn follow(eyes: &Eyes<'_>, what: &Followable<'_>, context: &Context) -
 
 async fn follow_all(
     eyes: &Eyes<'_>,
-    tracks: &mut Vec<Track>,
+    tracks: &mut [Track],
     what: &Followable<'_>,
     context: &Context,
 ) -> Result<Followed, NotDone> {
