@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use crate::backups::catalog::{self, Backup, Catalog};
-use crate::backups::choose::{self, ChooseError, Chosen, Looking, Rejected};
+use crate::backups::choose::{self, ChooseError, Chosen, Known, Looking, Rejected};
 use crate::backups::discover::{self, DiscoverError, Discovered, EtcdStore, ExplicitStore, NotFollowed};
 use crate::cli::{ClusterArgs, Wanted};
 use crate::domain::kops::identity;
@@ -43,6 +43,8 @@ pub struct Session {
     pub packer: Box<dyn SnapshotPacker>,
     /// Tells the time.
     pub clock: Box<dyn Clock>,
+    /// What was read of backups already.
+    pub known: Known,
     /// What the state store tells of the cluster, once it was asked.
     pub found: Arc<OnceCell<Discovered>>,
 }
@@ -81,6 +83,7 @@ impl Session {
             objects: self.objects(),
             reader: self.reader(),
             lineage: self.lineage.as_deref(),
+            known: &self.known,
         }
     }
 

@@ -10,9 +10,9 @@ fn young_backups_pass() {
         .unwrap()
         .success();
     insta::assert_snapshot!(ended.stdout, @r"
-    CLUSTER          ETCD    VERDICT  NEWEST                       AGE      SIZE  BACKUPS  REASON
-    super.k8s.local  main    ok       2026-11-22T15:20:36Z-000001  60s  27.1 KiB        5
-    super.k8s.local  events  ok       2026-11-22T15:20:35Z-000001  61s   1.7 KiB        5
+    CLUSTER          ETCD    VERDICT  GOOD  NEWEST                       AGE      SIZE  BACKUPS  REASON
+    super.k8s.local  main    ok       yes   2026-11-22T15:20:36Z-000001  60s  27.1 KiB        5
+    super.k8s.local  events  ok       yes   2026-11-22T15:20:35Z-000001  61s   1.7 KiB        5
     ");
 }
 
@@ -67,10 +67,37 @@ fn every_cluster_of_the_store_is_checked_and_an_unreadable_one_is_bad() {
         verdicts,
         [
             ("broken.example.com", false),
-            ("super.k8s.local", true),
+            ("super.k8s.local", false),
             ("super.k8s.local", true)
         ]
     );
+}
+
+#[test]
+fn a_newest_backup_that_is_worthless_is_found_however_young() {
+    let stand = Stand::new(RESEEDED);
+    let check = |arguments: &[&str]| stand.backups(&["check"]).args(arguments).now(LATER).run().unwrap();
+    let ended = check(&["-o", "json"]).code(5);
+    let rows = ended.json();
+    assert_eq!((&rows[0]["ok"], &rows[0]["good"]), (&false.into(), &false.into()));
+    let reason = rows[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("only what an API server creates by itself"), "{reason}");
+    assert_eq!(
+        rows[0]["reasons"][0],
+        format!("the newest backup is not good: {reason}")
+    );
+    // Of the others only soundness is asked.
+    assert_eq!((&rows[1]["ok"], &rows[1]["good"]), (&true.into(), &true.into()));
+
+    let ages = check(&["--age-only", "-o", "json"]).success().json();
+    assert_eq!(
+        (&ages[0]["ok"], &ages[0]["good"]),
+        (&true.into(), &serde_json::Value::Null)
+    );
+    // A newest one that cannot be unpacked is no good one either.
+    stand.write("main", "2026-11-22T16:25:57Z-000002", "etcd.backup.gz", &[7; 30_000]);
+    let ended = check(&["-o", "json"]).code(5);
+    assert!(ended.json()[0]["reason"].as_str().unwrap().contains("damaged"));
 }
 
 #[test]
@@ -84,6 +111,9 @@ fn metrics_are_prometheus_text() {
     # HELP etcd_backup_ok Whether the etcd cluster's backups pass the check.
     # TYPE etcd_backup_ok gauge
     etcd_backup_ok{cluster="super.k8s.local",etcd="main"} 1
+    # HELP etcd_backup_newest_good Whether latest-good would take the newest complete backup; absent where it was not judged.
+    # TYPE etcd_backup_newest_good gauge
+    etcd_backup_newest_good{cluster="super.k8s.local",etcd="main"} 1
     # HELP etcd_backup_newest_timestamp_seconds When the newest complete backup was taken.
     # TYPE etcd_backup_newest_timestamp_seconds gauge
     etcd_backup_newest_timestamp_seconds{cluster="super.k8s.local",etcd="main"} 1795360836

@@ -121,12 +121,22 @@ fn diff_compares_backups_of_one_etcd_only() {
 }
 
 #[test]
-fn export_writes_the_metadata_of_a_built_in_object() {
-    insta::assert_snapshot!(run(&["export", HEALTHY, "deploy/shop/web"]).success().stdout);
-    let json = run(&["export", HEALTHY, "secret/billing/s1", "-o", "json"])
-        .success()
-        .json();
-    assert_eq!(json["metadata"]["name"], "s1");
+fn export_refuses_half_an_object() {
+    for arguments in [
+        &["deploy/shop/web"][..],
+        &["secret/billing/s1"],
+        &["secret/billing/s1", "-o", "json"],
+        &["secret/billing/s1", "-o", "yaml"],
+    ] {
+        let ended = run(&[&["export", HEALTHY], arguments].concat()).code(3);
+        let ended = ended.stderr_has("is stored as protobuf").stderr_has("--raw");
+        assert_eq!(ended.stdout, "", "{arguments:?}");
+    }
+    // The name alone is whole.
+    let name = run(&["export", HEALTHY, "secret/billing/s1", "-o", "name"]).success();
+    assert_eq!(name.stdout, "secrets/billing/s1\n");
+    let raw = run(&["export", HEALTHY, "deploy/shop/web", "--raw"]).success();
+    assert!(raw.stdout.contains("Deployment"));
 }
 
 #[test]
@@ -136,8 +146,13 @@ fn export_writes_json_values_whole() {
 
 #[test]
 fn export_finds_the_etcd_that_has_the_object() {
-    let exported = run(&["export", "2026-11-22T15:18", "ev/shop/ev1"]).success().stdout;
-    assert!(exported.contains("kind: Event"), "{exported}");
+    let exported = run(&["export", "2026-11-22T15:18", "ev/shop/ev1", "--raw"])
+        .success()
+        .stdout;
+    assert!(exported.contains("Event"), "{exported}");
+    let _ = run(&["export", "2026-11-22T15:18", "ev/shop/ev1"])
+        .code(3)
+        .stderr_has("etcd events");
 }
 
 #[test]

@@ -36,7 +36,10 @@ fn after_an_accident_it_is_the_newest_of_the_healthy_lineage_and_says_why() {
     );
     for (_, reasons) in &rejected[..2] {
         assert!(
-            reasons.contains("another cluster") && reasons.contains("no Nodes"),
+            reasons
+                .contains("another cluster: kube-system has UID 555da76f, and ace198d7 in 2026-11-22T15:20:36Z-000001")
+                && reasons.contains("no Nodes")
+                && reasons.contains("it holds only what an API server creates by itself"),
             "{reasons}"
         );
     }

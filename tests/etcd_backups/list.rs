@@ -27,6 +27,8 @@ fn shows_every_backup_newest_first_as_the_contract_says() {
             "memberCount": 3,
             "keep": {"class": "recent", "until": "2026-11-22T16:20:36Z"},
             "pinned": false,
+            "good": null,
+            "reason": null,
         })
     );
     let names: Vec<&str> = rows.iter().take(5).map(|row| row["name"].as_str().unwrap()).collect();
@@ -188,4 +190,47 @@ fn a_store_can_be_named_directly() {
             (5, &json!("super.k8s.local"))
         );
     }
+}
+
+#[test]
+fn what_is_good_is_judged_from_the_newest_down_to_the_first_good_one() {
+    let stand = Stand::merged();
+    let list = |arguments: &[&str]| {
+        let list = stand
+            .backups(&["list", "--etcd", "main"])
+            .args(arguments)
+            .now(crate::stand::LATER);
+        list.run().unwrap().success()
+    };
+    let rows = list(&["--good", "-o", "json"]).json();
+    let rows: Vec<(&Value, &Value)> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (&row["good"], &row["reason"]))
+        .collect();
+    assert_eq!(rows.len(), 8);
+    for (good, reason) in &rows[..2] {
+        assert_eq!(*good, false);
+        let reason = reason.as_str().unwrap();
+        assert!(
+            reason.contains("another cluster") && reason.contains("only what an API server"),
+            "{reason}"
+        );
+    }
+    assert_eq!(rows[2].0, false);
+    assert!(rows[2].1.as_str().unwrap().contains("empty"));
+    assert_eq!(rows[3], (&json!(true), &Value::Null));
+    assert!(rows[4..].iter().all(|row| *row == (&Value::Null, &Value::Null)));
+
+    let wide = list(&["-o", "wide"])
+        .stdout_has("GOOD")
+        .stderr_has("`-` was not judged");
+    assert!(wide.stdout.contains("another cluster"), "{}", wide.stdout);
+    // Where it is not asked for, no backup is read.
+    for file in ["16:25:57Z-000002", "15:20:36Z-000001"] {
+        stand.write("main", &format!("2026-11-22T{file}"), "etcd.backup.gz", b"x");
+    }
+    assert!(!list(&[]).stdout.contains("GOOD"));
+    assert_eq!(list(&["-o", "json"]).json()[0]["good"], Value::Null);
 }

@@ -17,6 +17,7 @@ mod etcd;
 mod good;
 mod help;
 mod interrupted;
+mod lineage;
 mod list;
 mod pin;
 mod s3;

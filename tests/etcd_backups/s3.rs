@@ -146,3 +146,25 @@ fn a_bucket_that_is_not_there_and_no_credentials() {
         begun.elapsed()
     );
 }
+
+/// What it costs to know that the newest one is good: itself, the oldest one to compare it with, and an empty one before that.
+#[test]
+fn few_backups_are_read_to_be_judged_and_none_twice() {
+    let moto = Moto::start().unwrap();
+    fill(&moto);
+    let proxy = Proxy::start(&moto).unwrap();
+    let reads = |arguments: &[&str]| {
+        proxy.reset();
+        let _ = on(&proxy, arguments).run().unwrap().success();
+        proxy.gets("etcd.backup.gz")
+    };
+    assert_eq!(reads(&["check", "--etcd", "main"]), 3);
+    assert_eq!(reads(&["check", "--etcd", "main", "--age-only"]), 0);
+    assert_eq!(reads(&["list", "--etcd", "main", "-o", "wide"]), 3);
+    assert_eq!(reads(&["list", "--etcd", "main", "-o", "json"]), 0);
+    assert_eq!(reads(&["verify", "main=latest"]), 3);
+    // One of the store is read once more, for what is shown of it and no judgement needs.
+    assert_eq!(reads(&["verify", "main=latest-good"]), 4);
+    assert_eq!(reads(&["show", "main=latest-good"]), 3);
+    assert_eq!(reads(&["show", "main=latest"]), 0);
+}

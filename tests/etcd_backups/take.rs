@@ -301,8 +301,16 @@ fn into_s3_and_from_etcd_3_5_without_a_cluster_spec() {
     };
     let take = ["take", "--endpoints", etcd.endpoint(), "--yes"];
     let _ = run(&take).success().stderr_has("plain HTTP");
-    let verified = run(&["verify", "-o", "json"]).success().json();
+    // Whole, and no cluster of Kubernetes.
+    let verified = run(&["verify", "-o", "json"])
+        .code(5)
+        .stderr_has("no namespace kube-system")
+        .json();
     assert_eq!((&verified[0]["name"], &verified[0]["keys"]), (&NAME.into(), &2.into()));
+    assert_eq!(
+        (&verified[0]["ok"], &verified[0]["good"]),
+        (&true.into(), &false.into())
+    );
     let meta = String::from_utf8(moto.get("state", &format!("x/{NAME}/_etcd_backup.meta")).unwrap()).unwrap();
     assert!(
         meta.contains(r#""memberCount":1"#) && meta.contains(r#""etcdVersion":"3.5."#),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::stand::{RESEEDED, RESTORED, Stand};
+use crate::stand::{LATER, RESEEDED, RESTORED, Stand};
 
 #[test]
 fn agrees_with_etcdutl_on_every_backup_of_the_fixtures() {
@@ -40,9 +40,9 @@ fn only_a_good_backup_of_every_etcd_cluster_exits_with_zero() {
     let stand = Stand::new(RESTORED);
     let ended = stand.backups(&["verify"]).run().unwrap().success();
     insta::assert_snapshot!(ended.stdout, @r"
-    ETCD    BACKUP                       VERDICT  REVISION  KEYS  NODES        HASH
-    main    2026-11-22T15:20:36Z-000001  ok            227   226      5  1153878302
-    events  2026-11-22T15:20:35Z-000001  ok             13    12      0  3323734842
+    ETCD    BACKUP                       VERDICT  GOOD  REVISION  KEYS  NODES
+    main    2026-11-22T15:20:36Z-000001  ok       yes        227   226      5
+    events  2026-11-22T15:20:35Z-000001  ok       yes         13    12      0
     ");
     let empty = stand.backups(&["verify", "2026-11-22T15:16"]).run().unwrap().code(5);
     assert!(
@@ -50,6 +50,59 @@ fn only_a_good_backup_of_every_etcd_cluster_exits_with_zero() {
         "{}",
         empty.stderr
     );
+}
+
+/// Green on these until they were judged: young, complete, whole, and worthless.
+#[test]
+fn the_newest_of_main_has_to_be_good_and_not_only_intact() {
+    let said = "intact, but fails sanity checks: no Nodes, namespaces of users or workloads: it holds only what an API server creates by itself";
+    for stand in [Stand::new(RESEEDED), Stand::merged()] {
+        for arguments in [&["verify"][..], &["verify", "main=latest"], &["verify", "--all"]] {
+            let ended = stand.backups(arguments).now(LATER).run().unwrap().code(5);
+            let ended = ended.stdout_has("intact   no");
+            assert!(
+                ended.stderr.contains("intact, but fails sanity checks"),
+                "{}",
+                ended.stderr
+            );
+            assert!(
+                ended
+                    .stderr
+                    .contains("it holds only what an API server creates by itself"),
+                "{}",
+                ended.stderr
+            );
+        }
+    }
+    let stand = Stand::new(RESEEDED);
+    let ended = stand
+        .backups(&["verify", "main=latest", "-o", "json"])
+        .now(LATER)
+        .run()
+        .unwrap()
+        .code(5);
+    let ended = ended.stderr_has(said);
+    let row = &ended.json()[0];
+    assert_eq!(
+        (&row["ok"], &row["good"], &row["empty"]),
+        (&true.into(), &false.into(), &false.into())
+    );
+    assert!(said.ends_with(row["reason"].as_str().unwrap()), "{row}");
+    // Who names it asks whether it is whole, and is told all the same.
+    let named = stand
+        .backups(&["verify", "main=2026-11-22T16:25:57"])
+        .now(LATER)
+        .run()
+        .unwrap()
+        .success();
+    let _ = named.stderr_has(said);
+    // Events of that store are sound.
+    let _ = stand
+        .backups(&["verify", "events=latest"])
+        .now(LATER)
+        .run()
+        .unwrap()
+        .success();
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod copied_state;
 mod gone_backup;
 mod help;
 mod left_behind;
+mod lineage;
 mod liveness;
 mod losses;
 mod plan;

@@ -93,7 +93,7 @@ pub const ROWS: &[Row] = &[
         &[S3],
         &[],
     ),
-    row("etcd-backups export", "main=latest namespaces/kube-system", &[S3], &[]),
+    row("etcd-backups export", "main=latest apiservices/v1.apps", &[S3], &[]),
     row("etcd-backups pin", "main=latest --yes -o json", &[S3], &[Store]),
     after(
         row("etcd-backups unpin", "main=latest --yes -o json", &[S3], &[Store]),

@@ -24,9 +24,19 @@ fn check(plan: &Value, name: &str) -> (String, String) {
     (severity.to_owned(), found["message"].as_str().unwrap().to_owned())
 }
 
+/// The plan. Where a check refuses it is shown, too, and exits with 3.
 fn plan(command: Cmd) -> Value {
-    let ended = command.args(["-o", "json"]).run().unwrap().success();
-    serde_json::from_str(&ended.stdout).unwrap()
+    let ended = command.args(["-o", "json"]).run().unwrap();
+    let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let refuses = |check: &Value| check["ok"] == false && check["severity"] == "block";
+    let is_blocked = plan["checks"].as_array().unwrap().iter().any(refuses);
+    assert_eq!(
+        ended.exit_code(),
+        Some(if is_blocked { 3 } else { 0 }),
+        "{}",
+        ended.stderr
+    );
+    plan
 }
 
 fn severity(command: Cmd, name: &str) -> String {

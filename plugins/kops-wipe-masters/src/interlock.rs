@@ -9,18 +9,18 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::backups::catalog::Catalog;
-use runbook_kit::backups::choose::{self, ChooseError, Rejected};
+use runbook_kit::backups::choose::{self, ChooseError, Pick, Picked, Rejected};
 use runbook_kit::backups::control::{self, Control, ControlFile};
 use runbook_kit::backups::examine;
 use runbook_kit::backups::pinning::{self, Pin};
 use runbook_kit::domain::backup_name::BackupName;
 use runbook_kit::domain::check::{Check, Severity};
-use runbook_kit::domain::goodness::MAIN;
+use runbook_kit::domain::goodness::{MAIN, Warning};
 use runbook_kit::domain::kops::duration;
 use runbook_kit::domain::layout;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::units;
-use runbook_kit::error::{AnyFailure, UsageError};
+use runbook_kit::error::{AnyFailure, Failure, UsageError};
 use runbook_kit::kops_state::etcd_managers::{EtcdManagers, etcd_managers};
 use runbook_kit::session::Session;
 use serde::Serialize;
@@ -84,6 +84,10 @@ pub struct Best {
     pub etcd_version: String,
     /// Younger ones that were passed over, newest first.
     pub rejected: Vec<Rejected>,
+    /// What should be known of it.
+    pub warnings: Vec<Warning>,
+    /// Why it is not a good one of `main`'s time, where it is not; of another etcd cluster than `main` only.
+    pub note: Option<String>,
     /// Its copy out of retention's reach: what is still to be done for it, or why that is impossible.
     pub pin: Result<Option<Pin>, String>,
 }
@@ -95,6 +99,8 @@ pub enum Lack {
     NoBackups,
     /// Not one is good; newest first.
     NoneGood(Vec<Rejected>),
+    /// More than one cluster wrote there, and it cannot be told which is meant; with what decides it.
+    Undecided(String, Option<String>),
     /// They could not be looked at.
     NotLookedAt(String),
 }
@@ -110,6 +116,7 @@ impl fmt::Display for Lack {
                     None => Ok(()),
                 }
             }
+            Self::Undecided(why, _) => f.write_str(why),
             Self::NotLookedAt(why) => write!(f, "the backups could not be looked at: {why}"),
         }
     }
@@ -153,16 +160,14 @@ pub async fn look(
     catalogs: &[Catalog],
     config_base: &StoreUrl,
 ) -> Result<Vec<EtcdFacts>, AnyFailure> {
+    session.ui.note("looking for the backups to come back from");
     let mut facts = Vec::new();
-    for catalog in catalogs {
-        let etcd = &catalog.store.etcd;
-        session
-            .ui
-            .note(&format!("looking for the newest good backup of etcd {etcd}"));
+    for pick in choose::pick_all(session.looking(), catalogs, None).await {
+        let catalog = pick.catalog;
         facts.push(EtcdFacts {
-            etcd: etcd.clone(),
+            etcd: catalog.store.etcd.clone(),
             base: catalog.store.base.clone(),
-            best: best(session, catalog).await,
+            best: best(session, pick).await,
             control: control::read(session.objects(), catalog).await?,
             managers: etcd_managers(session.objects(), config_base, &catalog.store).await?,
         });
@@ -170,16 +175,20 @@ pub async fn look(
     Ok(facts)
 }
 
-async fn best(session: &Session, catalog: &Catalog) -> Result<Best, Lack> {
-    if catalog.complete().next().is_none() {
-        return Err(Lack::NoBackups);
-    }
-    let looking = session.looking();
+async fn best(session: &Session, pick: Pick<'_>) -> Result<Best, Lack> {
     let not_looked_at = |error: &dyn std::error::Error| Lack::NotLookedAt(chain(error));
-    let chosen = match choose::latest_good(looking, catalog, None).await {
-        Ok(chosen) => chosen,
-        Err(ChooseError::NoneGood { rejected, .. }) => return Err(Lack::NoneGood(rejected)),
-        Err(error) => return Err(not_looked_at(&error)),
+    let chosen = match pick.picked {
+        Picked::Good(chosen) | Picked::Sound { chosen, .. } => chosen,
+        Picked::None(error) => {
+            return Err(match error {
+                ChooseError::NoBackups { .. } | ChooseError::NoneBefore { .. } => Lack::NoBackups,
+                ChooseError::NoneGood { rejected, .. } => Lack::NoneGood(rejected),
+                ChooseError::Undecided { .. }
+                | ChooseError::NoSuchLineage { .. }
+                | ChooseError::AmbiguousLineage { .. } => Lack::Undecided(chain(&error), error.hint()),
+                error => not_looked_at(&error),
+            });
+        }
     };
     let meta = examine::meta(session.objects(), chosen.backup).await;
     let meta = meta
@@ -190,7 +199,9 @@ async fn best(session: &Session, catalog: &Catalog) -> Result<Best, Lack> {
         size_bytes: chosen.backup.data_size.unwrap_or_default(),
         etcd_version: meta.etcd_version,
         rejected: chosen.rejected,
-        pin: pinning::plan_pin(catalog, chosen.backup).map_err(|error| chain(&error)),
+        warnings: chosen.warnings,
+        note: pick.note,
+        pin: pinning::plan_pin(pick.catalog, chosen.backup).map_err(|error| chain(&error)),
     })
 }
 
@@ -316,10 +327,29 @@ impl EtcdFacts {
         let age = now.duration_since(best.name.created());
         let lost = lost_after(best.name.created(), now);
         let shown = units::age(age);
-        let mut checks = vec![Check::passed(
-            "backup",
-            format!("{} is good, {shown} old{}: {lost}", best.name, best.passed_over()),
-        )];
+        let mut checks = vec![match &best.note {
+            None => Check::passed(
+                "backup",
+                format!("{} is good, {shown} old{}: {lost}", best.name, best.passed_over()),
+            ),
+            Some(why) => Check::found(
+                "backup",
+                Severity::Warn,
+                format!("{why}: {}, {shown} old{}", best.name, best.passed_over()),
+            )
+            .cure(format!(
+                "look at it: `kubectl etcd-backups verify --etcd {} {}`",
+                self.etcd, best.name
+            )),
+        }];
+        for warning in &best.warnings {
+            checks.push(
+                Check::found("backup-content", Severity::Warn, warning.to_string()).cure(format!(
+                    "look at it: `kubectl etcd-backups inspect --etcd {} {}`",
+                    self.etcd, best.name
+                )),
+            );
+        }
         if let Some(newest) = best.rejected.first() {
             let count = best.rejected.len();
             let message = match count {
@@ -373,6 +403,7 @@ impl EtcdFacts {
                 "look at them (`kubectl etcd-backups verify --etcd {etcd} --all`), copy an older one back, or take one from an etcd that still runs \
                  (`kubectl etcd-backups take`); else --skip-backup-check, with the volumes in quarantine"
             ),
+            Lack::Undecided(_, cure) => cure.clone().unwrap_or_else(|| "name one by --lineage UID".to_owned()),
             Lack::NotLookedAt(_) => "mend that and repeat the command".to_owned(),
         }
     }

@@ -54,6 +54,8 @@ fn healthy(etcd: &str) -> EtcdFacts {
             size_bytes: 7,
             etcd_version: "3.5.35".to_owned(),
             rejected: Vec::new(),
+            warnings: Vec::new(),
+            note: None,
             pin: Ok(None),
         }),
         control: control(),
@@ -101,6 +103,38 @@ fn with_a_good_backup_all_is_well_and_the_loss_is_said_in_words() {
         .map(|backup| (backup.etcd.as_str(), backup.pinned))
         .collect();
     assert_eq!(named, [("main", true), ("events", true)]);
+}
+
+#[test]
+fn what_is_merely_sound_warns_and_what_nobody_can_know_refuses_with_the_flag() {
+    let mut facts = [healthy("main"), healthy("events")];
+    facts[1].best.as_mut().unwrap().note =
+        Some("no backup of etcd events is good: the newest that verifies is taken".into());
+    facts[0].best.as_mut().unwrap().warnings = vec![Warning::NowBare];
+    assert_eq!(
+        wrong(&facts, &args(), true),
+        ["backup-content/main/Warn", "backup/events/Warn"]
+    );
+    let named: Vec<String> = judge(&facts, &args(), true, now())
+        .backups
+        .into_iter()
+        .map(|one| one.etcd)
+        .collect();
+    assert_eq!(
+        named,
+        ["main", "events"],
+        "it is what events come back from, all the same"
+    );
+    facts[0].best = Err(Lack::Undecided(
+        "two clusters wrote to it".into(),
+        Some("pass --lineage UID".into()),
+    ));
+    let checks = judge(&facts, &args(), true, now()).checks;
+    let refuses = checks.iter().find(|check| check.blocks()).unwrap();
+    assert_eq!(
+        (refuses.message.as_str(), refuses.cure.as_deref()),
+        ("two clusters wrote to it", Some("pass --lineage UID"))
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use runbook_kit::cli::Wanted;
 /// Export one object of a backup
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "What is stored as JSON (custom resources) is written whole. Of what is stored as protobuf (built-in resources) the metadata is: who it is, who owns it, since when; --raw writes the stored bytes of any object.\n\nExamples:\n  kubectl etcd-backups export latest-good deploy/shop/web\n  kubectl etcd-backups export latest-good cert-manager.io/certificates/shop/web\n  kubectl etcd-backups export main=latest /registry/secrets/billing/s1 --raw > s1.bin"
+    after_help = "What is stored as JSON (custom resources) is written whole. What is stored as protobuf (built-in resources) or is encrypted is refused: half an object is none. --raw writes the stored bytes of any object.\n\nExamples:\n  kubectl etcd-backups export latest-good cert-manager.io/certificates/shop/web\n  kubectl etcd-backups export main=latest /registry/secrets/billing/s1 --raw > s1.bin"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -52,10 +52,10 @@ impl NotExported {
 
 impl Failure for NotExported {
     fn exit(&self) -> Exit {
-        if matches!(self.error, ExportError::Ambiguous { .. }) {
-            Exit::Usage
-        } else {
-            Exit::Failed
+        match self.error {
+            ExportError::Ambiguous { .. } => Exit::Usage,
+            ExportError::NotWhole { .. } | ExportError::Encrypted { .. } => Exit::Refused,
+            _ => Exit::Failed,
         }
     }
 
@@ -109,11 +109,8 @@ fn write(args: &Args, context: &Context, opened: &Opened) -> Result<(), Unwritte
     }
     match context.format {
         Format::Json => {
-            let exported = export::decoded(snapshot, live).map_err(Unwritten::Export)?;
-            if !exported.whole {
-                context.ui.note("stored as protobuf: only its metadata is decoded");
-            }
-            output::structured(&context.ui, Format::Json, &exported.object).map_err(Unwritten::Other)
+            let object = export::whole(snapshot, live).map_err(Unwritten::Export)?;
+            output::structured(&context.ui, Format::Json, &object).map_err(Unwritten::Other)
         }
         Format::Name => context
             .ui

@@ -1,10 +1,13 @@
 //! `list`: which backups there are, and how long etcd-manager will keep them.
 
+use std::collections::HashMap;
+
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use runbook_kit::backups::catalog::{Backup, Catalog};
 use runbook_kit::backups::examine;
 use runbook_kit::domain::backup_meta::BackupMeta;
+use runbook_kit::domain::backup_name::BackupName;
 use runbook_kit::domain::retention::{Keep, KeepClass};
 use runbook_kit::domain::units;
 use runbook_kit::error::AnyFailure;
@@ -15,11 +18,12 @@ use runbook_kit::ui::Verdict;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::goods::{Goods, Judged, good_cell};
 
 /// List the backups, newest first, and how long each will be kept
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "`keep` replays etcd-manager's clean-up with the cluster's own retention: `recent` (under an hour old), `hourly` and `daily` (the earliest of its hour, of its day), `expiring` (the next clean-up removes it).\n\nExample:\n  kubectl etcd-backups list --etcd main --since 6h"
+    after_help = "`keep` replays etcd-manager's clean-up with the cluster's own retention: `recent` (under an hour old), `hourly` and `daily` (the earliest of its hour, of its day), `expiring` (the next clean-up removes it).\n\nWith -o wide, and in json and yaml with --good, `good` says whether `latest-good` would take it: backups are read and judged from the newest down to the first good one, the others show `-` (null).\n\nExample:\n  kubectl etcd-backups list --etcd main --since 6h"
 )]
 pub struct Args {
     /// Only those taken since then: a time, or an age like 6h or 2d
@@ -34,6 +38,9 @@ pub struct Args {
     /// Those of every cluster of the state store
     #[arg(long)]
     all_clusters: bool,
+    /// Judge them, from the newest down to the first good one, by reading them; -o wide does so without
+    #[arg(long, conflicts_with = "all_clusters")]
+    good: bool,
 }
 
 /// Metas read at once.
@@ -52,6 +59,10 @@ struct ListRow {
     member_count: Option<i64>,
     keep: Option<Keep>,
     pinned: bool,
+    /// What `latest-good` goes by; `null` where it was not judged.
+    good: Option<bool>,
+    /// Why it is not good.
+    reason: Option<String>,
     #[serde(skip)]
     now: Timestamp,
     #[serde(skip)]
@@ -70,6 +81,8 @@ impl Row for ListRow {
             wide("ETCD VERSION"),
             wide("MEMBERS"),
             wide("KEPT UNTIL"),
+            wide("GOOD"),
+            wide("REASON"),
         ]
     }
 
@@ -89,6 +102,8 @@ impl Row for ListRow {
             Cell::text_or_dash(self.etcd_version.clone()),
             Cell::number_or_dash(self.member_count),
             Cell::text_or_dash(self.keep.map(|keep| keep.until.to_string())),
+            good_cell(self.good),
+            Cell::text_or_dash(self.reason.as_deref()),
         ]
     }
 
@@ -155,10 +170,25 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         .try_collect()
         .await?;
 
+    let mut goods = HashMap::new();
+    if args.good || (context.format == Format::Wide && !args.all_clusters) {
+        for catalog in &catalogs {
+            let found = Goods::new(context.looking(), catalog).newest().await?;
+            goods.insert(catalog.store.etcd.clone(), found);
+        }
+    }
+    let judged = |catalog: &Catalog, name: &BackupName| -> Judged {
+        let found = goods.get(&catalog.store.etcd).and_then(|found| found.get(name));
+        found.cloned().unwrap_or_default()
+    };
+
     let rows: Vec<ListRow> = chosen
         .into_iter()
         .zip(metas)
-        .map(|((catalog, backup), meta)| ListRow {
+        .map(|((catalog, backup), meta)| (catalog, backup, meta, judged(catalog, &backup.name)))
+        .map(|(catalog, backup, meta, judged)| ListRow {
+            good: judged.good,
+            reason: judged.reason,
             cluster: catalog.store.cluster.clone(),
             etcd: catalog.store.etcd.clone(),
             name: backup.name.to_string(),
@@ -174,6 +204,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         })
         .collect();
     output::rows(&context.ui, context.format, &rows, "No backups found")?;
+    if context.format == Format::Wide && rows.iter().any(|row| row.good.is_none()) {
+        context.ui.note(if args.all_clusters {
+            "note: GOOD is not judged with --all-clusters: name one cluster, or see `check --all-clusters`"
+        } else {
+            "note: GOOD is judged from the newest backup down to the first good one; `-` was not judged: `verify --all` judges all"
+        });
+    }
     Ok(exit)
 }
 

@@ -7,6 +7,7 @@ mod context;
 mod diff;
 mod download;
 mod export;
+mod goods;
 mod inspect;
 mod list;
 mod man;

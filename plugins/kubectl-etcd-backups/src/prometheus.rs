@@ -17,6 +17,13 @@ pub fn metrics(rows: &[CheckRow]) -> String {
     block(
         &mut text,
         rows,
+        "etcd_backup_newest_good",
+        "Whether latest-good would take the newest complete backup; absent where it was not judged.",
+        |row| row.good.map(i64::from),
+    );
+    block(
+        &mut text,
+        rows,
         "etcd_backup_newest_timestamp_seconds",
         "When the newest complete backup was taken.",
         |row| row.created.map(|created| created.as_second()),

@@ -20,7 +20,7 @@ pub struct WantedArgs {
     /// With latest and latest-good: not after this time
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
-    /// Take a backup of main that is sound and not good: empty, of another cluster, or collapsed
+    /// Take a backup of main that is sound and not good: empty, bare, or of another cluster
     #[arg(long)]
     pub even_if_poor: bool,
 }

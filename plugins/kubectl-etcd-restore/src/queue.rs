@@ -34,7 +34,7 @@ pub struct Args {
     /// With latest and latest-good: not after this time
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Take a backup of main that is sound and not good: empty, of another cluster, or collapsed
+    /// Take a backup of main that is sound and not good: empty, bare, or of another cluster
     #[arg(long)]
     even_if_poor: bool,
     #[command(flatten)]

@@ -9,6 +9,7 @@ use super::kops_config::Files;
 use super::pack::Packer;
 use super::stores::{StoreEnvironment, StoreOptions, Stores};
 use super::unpack::{UnpackOptions, Unpacker};
+use crate::backups::choose::Known;
 use crate::cli::{AwsArgs, ClusterArgs, UnpackArgs};
 use crate::error::{AnyFailure, UsageError};
 use crate::output::Format;
@@ -49,6 +50,7 @@ pub fn connect(
         })),
         packer: Box::new(Packer::new(unpack.temp_dir.clone())),
         clock,
+        known: Known::default(),
         found: Arc::new(OnceCell::new()),
     })
 }

@@ -4,6 +4,9 @@ mod error;
 mod judge;
 mod pick;
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use jiff::Timestamp;
 
 pub use error::ChooseError;
@@ -14,6 +17,7 @@ use super::catalog::{Backup, Catalog};
 use crate::domain::backup_name::BackupName;
 use crate::domain::backup_ref::{self, BackupRef, Matched, Which};
 use crate::domain::goodness::{Facts, Rejection, Warning};
+use crate::domain::store_url::StoreUrl;
 use crate::ports::{ObjectStore, SnapshotReader};
 
 /// A backup that was chosen.
@@ -63,6 +67,25 @@ impl std::fmt::Display for Rejected {
     }
 }
 
+/// What was read of backups already, for as long as a command runs: none is read twice only to be judged.
+#[derive(Debug, Default)]
+pub struct Known(Mutex<HashMap<StoreUrl, Facts>>);
+
+impl Known {
+    fn get(&self, backup: &Backup) -> Option<Facts> {
+        self.all().get(&backup.folder).cloned()
+    }
+
+    fn note(&self, backup: &Backup, facts: &Facts) {
+        self.all().insert(backup.folder.clone(), facts.clone());
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<StoreUrl, Facts>> {
+        // Nothing is done while it is locked that could leave it half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What is needed to look into backups.
 #[derive(Clone, Copy)]
 pub struct Looking<'a> {
@@ -72,6 +95,8 @@ pub struct Looking<'a> {
     pub reader: &'a dyn SnapshotReader,
     /// `--lineage`: the beginning of the UID that `latest-good` of `main` is asked for.
     pub lineage: Option<&'a str>,
+    /// What was read already.
+    pub known: &'a Known,
 }
 
 /// Finds what the user named, over all catalogs that it is meant for. Every catalog gives at most one backup; at least

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::catalog::Catalog;
-use super::choose::{Judge, Looking};
+use super::choose::{Judge, Known, Looking};
 use super::examine::{self, lineage};
 use crate::confirm::Consent;
 use crate::domain::backup_meta::BackupMeta;
@@ -362,10 +362,12 @@ pub async fn expected(taking: Taking<'_>, catalog: &Catalog) -> Result<Option<Ex
     if catalog.store.etcd != MAIN {
         return Ok(None);
     }
+    let known = Known::default();
     let looking = Looking {
         objects: taking.objects,
         reader: taking.reader,
         lineage: None,
+        known: &known,
     };
     let mut judge = Judge::new(looking, catalog);
     Ok(match judge.verdict().await? {

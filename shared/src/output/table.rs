@@ -22,7 +22,8 @@ pub fn table(columns: &[Column], lines: Vec<Vec<Cell>>, with_wide: bool) -> Stri
 fn screen_width() -> Option<usize> {
     let screen = Table::new();
     if screen.is_tty() {
-        screen.width().map(usize::from)
+        // A terminal that does not know its width says 0: of that nothing follows.
+        screen.width().map(usize::from).filter(|width| *width > 0)
     } else {
         None
     }

@@ -15,7 +15,7 @@ use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::contents::Snapshot;
 use runbook_kit::domain::contents::report::Contents;
 use runbook_kit::domain::control::{ClusterCreated, ClusterSpec};
-use runbook_kit::domain::fleet::{Instance, InstanceState, Tags, has_master_role, has_tag_of};
+use runbook_kit::domain::fleet::{Instance, InstanceState};
 use runbook_kit::domain::layout;
 use runbook_kit::domain::liveness::Life;
 use runbook_kit::domain::restore::follow::{EtcdSeen, Seen};
@@ -655,10 +655,7 @@ pub fn is_running_master(instance: &Instance, cluster: &str) -> bool {
     instance.state == InstanceState::Running && is_master(&instance.tags, cluster)
 }
 
-/// Of a group or an instance.
-pub fn is_master(tags: &Tags, cluster: &str) -> bool {
-    has_tag_of(tags, cluster) && has_master_role(tags)
-}
+pub use runbook_kit::domain::fleet::is_master;
 
 /// The keys of the cluster's encryption config, as `aescbc:key1`. kops keeps it as `{"Data": base64}`.
 /// Source: kubernetes/kops `upup/pkg/fi/secrets.go`.

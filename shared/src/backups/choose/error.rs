@@ -150,19 +150,21 @@ fn listed(rejected: &[Rejected]) -> String {
 
 /// Both lineages, one below the other, in 80 columns.
 fn compared(newer: &Summary, older: &Summary) -> String {
+    // To the minute, as the beginning of a backup's name.
+    let minute = |name: &BackupName| name.as_str().chars().take(16).collect::<String>();
     let mut text = format!(
-        "\n  {:<8}  {:>5}  {:>10}  {:>6}  {:<20}  {}",
+        "\n  {:<8}  {:>5}  {:>10}  {:>6}  {:<16}  {}",
         "UID", "NODES", "NAMESPACES", "KEYS", "FIRST BACKUP", "LAST BACKUP"
     );
     for one in [newer, older] {
         text.push_str(&format!(
-            "\n  {:<8}  {:>5}  {:>10}  {:>6}  {:<20}  {}",
+            "\n  {:<8}  {:>5}  {:>10}  {:>6}  {:<16}  {}",
             one.lineage.short(),
             one.nodes,
             one.namespaces,
             one.keys,
-            one.first.created().to_string(),
-            one.last.created()
+            minute(&one.first),
+            minute(&one.last)
         ));
     }
     text

@@ -47,6 +47,9 @@ impl<'a, 'l> Judge<'a, 'l> {
 
     /// Takes what is known of a backup already, so that it is not read again.
     pub fn learn(&mut self, facts: Facts) {
+        if let Some(backup) = self.catalog.backups.iter().find(|backup| backup.name == facts.name) {
+            self.looking.known.note(backup, &facts);
+        }
         self.known.insert(facts.name.clone(), facts);
     }
 
@@ -129,8 +132,8 @@ impl<'a, 'l> Judge<'a, 'l> {
         Err(match verdict {
             Verdict::Undecided { newer, older } => ChooseError::Undecided {
                 etcd,
-                newer: Box::new(newer),
-                older: Box::new(older),
+                newer,
+                older,
                 rejected,
             },
             Verdict::NoSuch(known) => ChooseError::NoSuchLineage {
@@ -215,8 +218,15 @@ impl<'a, 'l> Judge<'a, 'l> {
                 Err(Read(wanted)) => wanted,
             };
             let backup = self.catalog.backups.get(wanted).ok_or(ExamineError::NotListed)?;
-            let read = examine(self.looking.objects, self.looking.reader, backup, &|_| {}).await?;
-            self.known.insert(backup.name.clone(), read.facts);
+            let facts = match self.looking.known.get(backup) {
+                Some(facts) => facts,
+                None => {
+                    let read = examine(self.looking.objects, self.looking.reader, backup, &|_| {}).await?;
+                    self.looking.known.note(backup, &read.facts);
+                    read.facts
+                }
+            };
+            self.known.insert(backup.name.clone(), facts);
         }
     }
 }

@@ -12,12 +12,6 @@ use crate::domain::snapshot::{LiveKey, Problem};
 /// How many near misses are named.
 const SUGGESTIONS: usize = 5;
 
-/// What stands above an object of which only the metadata is known.
-const NOT_DECODED: &str = "\
-# Stored as protobuf: this is its metadata. spec, status and data are not decoded;
-# --raw writes the stored bytes.
-";
-
 /// Why there is nothing to export.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExportError {
@@ -44,6 +38,12 @@ pub enum ExportError {
         object: String,
         /// By whom.
         by: Encryption,
+    },
+    /// Only the metadata of what is stored as protobuf is decoded. Without spec, status and data it is not the object.
+    #[error("{object} is stored as protobuf, of which only the metadata can be read: nothing is written")]
+    NotWhole {
+        /// Which object.
+        object: String,
     },
     /// Not an object of Kubernetes, or damaged.
     #[error("{object} cannot be decoded: {why}")]
@@ -76,7 +76,7 @@ impl ExportError {
             }
             Self::NotFound { near, .. } => Some(format!("did you mean {}?", near.join(", "))),
             Self::Ambiguous { .. } => Some("name it by its key".to_owned()),
-            Self::Encrypted { .. } | Self::Undecodable { .. } | Self::Yaml { .. } => {
+            Self::Encrypted { .. } | Self::NotWhole { .. } | Self::Undecodable { .. } | Self::Yaml { .. } => {
                 Some("--raw writes the stored bytes".to_owned())
             }
             Self::Read(_) => None,
@@ -181,20 +181,30 @@ fn decode(stored: &[u8]) -> Result<Exported, ValueError> {
     }
 }
 
-/// An object as a YAML document; a comment at its head tells where only the metadata could be decoded.
+/// A whole object.
 ///
 /// # Errors
-/// As [`decoded`].
-pub fn yaml(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<String, ExportError> {
+/// As [`decoded`]; and where that is not all of it.
+pub fn whole(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<serde_json::Value, ExportError> {
     let exported = decoded(snapshot, live)?;
+    match exported.whole {
+        true => Ok(exported.object),
+        false => Err(ExportError::NotWhole { object: name(live) }),
+    }
+}
+
+/// A whole object as a YAML document.
+///
+/// # Errors
+/// As [`whole`].
+pub fn yaml(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<String, ExportError> {
+    let object = whole(snapshot, live)?;
     // Folding long lines is valid YAML and unreadable in a certificate or a last-applied annotation.
     let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
-    let text = serde_saphyr::to_string_with_options(&exported.object, options).map_err(|error| ExportError::Yaml {
+    serde_saphyr::to_string_with_options(&object, options).map_err(|error| ExportError::Yaml {
         object: name(live),
         why: error.to_string(),
-    })?;
-    let comment = if exported.whole { "" } else { NOT_DECODED };
-    Ok(format!("{comment}{text}"))
+    })
 }
 
 #[cfg(test)]
@@ -240,18 +250,18 @@ mod tests {
     }
 
     #[test]
-    fn protobuf_is_written_as_far_as_it_is_known() {
-        insta::assert_snapshot!(exported("deploy/shop/web").unwrap(), @r#"
-        # Stored as protobuf: this is its metadata. spec, status and data are not decoded;
-        # --raw writes the stored bytes.
-        apiVersion: apps/v1
-        kind: Deployment
-        metadata:
-          creationTimestamp: "2026-11-22T15:18:01Z"
-          name: web
-          namespace: shop
-          uid: u-1
-        "#);
+    fn of_protobuf_only_the_metadata_is_known_and_half_an_object_is_not_written() {
+        let fake = fake();
+        let live = find(fake.snapshot(), &ObjectRef::parse("deploy/shop/web").unwrap()).unwrap();
+        let half = decoded(fake.snapshot(), live).unwrap();
+        assert!(!half.whole);
+        assert_eq!(half.object["metadata"]["uid"], "u-1");
+        let refused = ExportError::NotWhole {
+            object: "deployments/shop/web".to_owned(),
+        };
+        assert_eq!(whole(fake.snapshot(), live), Err(refused.clone()));
+        assert_eq!(yaml(fake.snapshot(), live), Err(refused.clone()));
+        assert!(refused.hint().unwrap().contains("--raw"));
     }
 
     #[test]

@@ -317,6 +317,33 @@ mod tests {
         assert!(bare.bare());
     }
 
+    /// The live keys that etcd says a backup of the fixtures has.
+    fn keys_of(store: &str, backup: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(harness::paths::fixture("expected.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let keys = json[store][backup]["keys"].as_array().unwrap().iter();
+        keys.map(|key| key["key"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The real ones: 187 keys that an API server of 1.34 wrote by itself, and 226 of a cluster with Nodes and workloads.
+    #[test]
+    fn the_re_seeded_store_is_bare_and_the_healthy_one_is_not() {
+        for backup in ["main/2026-11-22T16:25:17Z-000001", "main/2026-11-22T16:25:57Z-000002"] {
+            let keys = keys_of("state-store-reseeded", backup);
+            let others: Vec<&String> = keys.iter().filter(|key| of(key) != Maker::ApiServer).collect();
+            assert_eq!((keys.len(), others), (187, Vec::new()), "{backup}");
+        }
+        let keys = keys_of("state-store-restored", "main/2026-11-22T15:18:01Z-000001");
+        let found = Evidence::of_keys(keys.iter().map(String::as_bytes));
+        let names: Vec<&str> = found.namespaces.iter().map(String::as_str).collect();
+        assert_eq!(
+            (found.keys, found.nodes.len(), names),
+            (226, 5, vec!["billing", "shop"])
+        );
+        assert_eq!((found.workloads, found.by_controllers, found.by_somebody), (1, 0, 38));
+        assert!(!found.bare());
+    }
+
     /// Seen called bare: it has no Nodes.
     #[test]
     fn a_user_s_namespace_and_thirty_config_maps_are_not_bare() {

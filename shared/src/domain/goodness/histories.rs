@@ -270,7 +270,7 @@ fn every_history_has_the_backup_that_a_reader_would_choose() {
                 wrong.push(format!("{store}\n  ({why}): `{part}` is not said: {said}"));
             }
         }
-        if parts.is_empty() && !choice.warnings.is_empty() && wanted != "-1h" {
+        if parts.is_empty() {
             let quiet = choice
                 .warnings
                 .iter()

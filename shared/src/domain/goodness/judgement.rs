@@ -73,9 +73,9 @@ pub enum Verdict {
     /// Nobody can know.
     Undecided {
         /// The younger one, less than a day old and poorer.
-        newer: Summary,
+        newer: Box<Summary>,
         /// The one before.
-        older: Summary,
+        older: Box<Summary>,
     },
     /// None: no backup is sound, or all are bare.
     Nothing,
@@ -176,8 +176,11 @@ impl<'a> Store<'a> {
             }
             return Ok(match self.rival(at)? {
                 Some((rival, first)) if poorer(self.facts(at)?, self.facts(rival)?) => Verdict::Undecided {
-                    newer: Summary::new(self.facts(at)?, self.candidates.get(first)),
-                    older: Summary::new(self.facts(rival)?, self.candidates.get(self.first_of(rival)?)),
+                    newer: Box::new(Summary::new(self.facts(at)?, self.candidates.get(first))),
+                    older: Box::new(Summary::new(
+                        self.facts(rival)?,
+                        self.candidates.get(self.first_of(rival)?),
+                    )),
                 },
                 rival => Verdict::Lives {
                     at,

@@ -56,12 +56,6 @@ impl Rejection {
             Self::Incomplete | Self::Damaged(_) | Self::Empty | Self::NoLineage
         )
     }
-
-    /// Whether the backup cannot be restored at all.
-    #[must_use]
-    pub fn unsound(&self) -> bool {
-        matches!(self, Self::Incomplete | Self::Damaged(_))
-    }
 }
 
 impl fmt::Display for Rejection {

@@ -113,7 +113,7 @@ fn look_at_the_reseeded_store(stage: &Stage) -> Result<(), Box<dyn Error>> {
     stage.tell("The newest backups are young and complete");
     stage.backups("list", 0)?;
     stage.backups("timeline", 0)?;
-    stage.tell("They even verify");
+    stage.tell("They are even intact. Is the newest of main good? That is not the same");
     stage.backups("verify --all", 5)?;
     stage.backups("inspect latest --etcd main", 0)?;
     stage.tell("But none of them can be trusted");

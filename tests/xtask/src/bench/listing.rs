@@ -49,8 +49,8 @@ fn run(binary: &Path) -> Rows {
             "2026-11-12T00:00:00Z",
         ),
         (
-            format!("`check --all-clusters` of {CLUSTERS} clusters"),
-            format!("check --all-clusters --max-age 45m --state s3://{BUCKET}/many"),
+            format!("`check --all-clusters --age-only` of {CLUSTERS} clusters"),
+            format!("check --all-clusters --age-only --max-age 45m --state s3://{BUCKET}/many"),
             "2026-11-01T00:10:00Z",
         ),
     ] {

@@ -22,7 +22,7 @@ const COMMANDS: [(&str, &str); 16] = [
     (BACKUPS, "verify latest-good"),
     (BACKUPS, "inspect main=latest-good"),
     (BACKUPS, "diff main=2026-11-22T15:18 main=2026-11-22T15:19"),
-    (BACKUPS, "export main=latest-good deployments/shop/web"),
+    (BACKUPS, "export main=latest-good apiservices/v1.apps"),
     (BACKUPS, "download main=latest-good main.db"),
     (BACKUPS, "timeline --keys"),
     (BACKUPS, "check --max-age 45m"),

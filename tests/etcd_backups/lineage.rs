@@ -1,0 +1,252 @@
+//! Which lineage lives: stores that real etcds wrote, read by the commands.
+
+use std::sync::LazyLock;
+
+use harness::store::CLUSTER;
+use harness::{Etcd, EtcdVersion, Put, backup};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::stand::{RESTORED, Stand};
+
+const NOW: &str = "2026-11-22T15:21:36Z";
+const A: &str = "aaaaaaaa-1111-4111-8111-111111111111";
+const B: &str = "bbbbbbbb-2222-4222-8222-222222222222";
+const ENCRYPTED: &[u8] = b"k8s:enc:aescbc:v1:key1:\x13\x37\xca\xfe";
+const ONLY_API_SERVER: &str = "it holds only what an API server creates by itself";
+
+/// Whose cluster, or `None` where namespaces are encrypted at rest; how many Nodes and namespaces of users.
+type Shape = (Option<&'static str>, usize, usize);
+
+/// What a real API server of 1.34 writes by itself, by its keys.
+static BOOTSTRAP: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let expected = harness::store::expected().unwrap();
+    let keys = &expected["state-store-reseeded"]["main/2026-11-22T16:25:57Z-000002"]["keys"];
+    let keys = keys.as_array().unwrap().iter();
+    keys.map(|key| key["key"].as_str().unwrap().to_owned()).collect()
+});
+
+fn keys_of((uid, nodes, namespaces): Shape) -> Vec<Put> {
+    let value = |key: &str| match uid {
+        None => ENCRYPTED.to_vec(),
+        Some(uid) => format!(
+            r#"{{"kind":"Namespace","apiVersion":"v1","metadata":{{"name":"{}","uid":"{uid}"}}}}"#,
+            key.rsplit('/').next().unwrap()
+        )
+        .into_bytes(),
+    };
+    let nodes = (0..nodes).map(|n| format!("/registry/minions/i-{n}"));
+    let namespaces = (0..namespaces).flat_map(|n| {
+        let maps = (0..30).map(move |m| format!("/registry/configmaps/team-{n}/c{m}"));
+        maps.chain([format!("/registry/namespaces/team-{n}")])
+    });
+    let keys = BOOTSTRAP.iter().cloned().chain(nodes).chain(namespaces);
+    keys.map(|key| Put::new(key.clone(), value(&key))).collect()
+}
+
+/// A store whose backups of main are these: the time, and what etcd held then.
+fn store(backups: &[(&str, Shape)]) -> Stand {
+    let stand = Stand::new(RESTORED);
+    std::fs::remove_dir_all(stand.base("main")).unwrap();
+    let mut made: Vec<(Shape, TempDir)> = Vec::new();
+    for (time, shape) in backups {
+        if !made.iter().any(|(known, _)| known == shape) {
+            let (etcd, folder) = (Etcd::start(EtcdVersion::V3_6).unwrap(), tempfile::tempdir().unwrap());
+            etcd.put(&keys_of(*shape)).unwrap();
+            backup::write(&etcd, folder.path()).unwrap();
+            made.push((*shape, folder));
+        }
+        let (_, folder) = made.iter().find(|(known, _)| known == shape).unwrap();
+        let target = stand.base("main").join(format!("{time}-000001"));
+        harness::store::copy_folder(folder.path(), &target).unwrap();
+    }
+    stand
+}
+
+fn chosen(stand: &Stand, arguments: &[&str]) -> String {
+    let ended = stand
+        .backups(&["show", "main=latest-good", "-o", "name"])
+        .args(arguments)
+        .run()
+        .unwrap();
+    ended.success().stdout.trim_end().to_owned()
+}
+
+const LAST_WEEK: &str = "2026-11-15T12:00:00Z";
+const YESTERDAY: &str = "2026-11-21T14:00:00Z";
+const THIS_MORNING: &str = "2026-11-22T09:00:00Z";
+const NOON: &str = "2026-11-22T12:00:00Z";
+const NEWEST: &str = "2026-11-22T15:15:00Z";
+
+#[test]
+fn a_user_s_namespace_and_thirty_config_maps_without_a_node_are_good() {
+    let stand = store(&[(NEWEST, (Some(A), 0, 1))]);
+    let ended = stand
+        .backups(&["verify", "main=latest", "-o", "json"])
+        .run()
+        .unwrap()
+        .success();
+    let row = &ended.json()[0];
+    assert_eq!(
+        (&row["good"], &row["reason"], &row["nodes"]),
+        (&true.into(), &Value::Null, &0.into())
+    );
+    assert_eq!(chosen(&stand, &[]), format!("{NEWEST}-000001"));
+}
+
+#[test]
+fn namespaces_encrypted_at_rest_are_judged_by_their_keys() {
+    let stand = store(&[(YESTERDAY, (None, 5, 2)), (NEWEST, (None, 5, 2))]);
+    let ended = stand
+        .backups(&["verify", "main=latest", "-o", "json"])
+        .run()
+        .unwrap()
+        .success();
+    let ended = ended.stderr_has("judged by keys alone");
+    let row = &ended.json()[0];
+    assert_eq!(
+        (&row["good"], &row["lineage"], &row["nodes"]),
+        (&true.into(), &Value::Null, &5.into())
+    );
+    assert!(!ended.stderr.contains("no API server"), "{}", ended.stderr);
+
+    // Seeded anew since: the UID of neither can be read, and nobody says that no API server was there.
+    let stand = store(&[(YESTERDAY, (None, 5, 2)), (NOON, (None, 0, 0)), (NEWEST, (None, 0, 0))]);
+    assert_eq!(chosen(&stand, &[]), format!("{YESTERDAY}-000001"));
+    let ended = stand.backups(&["verify", "main=latest"]).run().unwrap().code(5);
+    let ended = ended
+        .stderr_has("intact, but fails sanity checks")
+        .stderr_has(ONLY_API_SERVER);
+    assert!(
+        !ended.stderr.contains("no API server has ever used"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn fewer_nodes_are_told_with_their_numbers_and_no_more() {
+    let stand = store(&[(YESTERDAY, (Some(A), 9, 1)), (NEWEST, (Some(A), 2, 1))]);
+    let ended = stand.backups(&["verify", "main=latest-good"]).run().unwrap().success();
+    let _ = ended.stdout_has(NEWEST).stderr_has("2 Nodes, 9 at 2026-11-21 14:00");
+    // In one lineage nothing is rejected for holding less.
+    assert_eq!(chosen(&stand, &[]), format!("{NEWEST}-000001"));
+}
+
+#[test]
+fn months_after_a_re_seed_that_was_accepted_the_living_cluster_is_meant() {
+    let old = (LAST_WEEK, (Some(A), 9, 3));
+    let stand = store(&[old, (YESTERDAY, (Some(B), 2, 1)), (NEWEST, (Some(B), 2, 1))]);
+    assert_eq!(chosen(&stand, &[]), format!("{NEWEST}-000001"));
+    let ended = stand
+        .backups(&["verify", &format!("main={LAST_WEEK}"), "-o", "json"])
+        .run()
+        .unwrap();
+    let row = &ended.success().json()[0];
+    assert_eq!((&row["ok"], &row["good"]), (&true.into(), &false.into()));
+    assert!(row["reason"].as_str().unwrap().contains("another cluster"), "{row}");
+}
+
+#[test]
+fn where_nobody_can_know_both_are_shown_and_the_operator_chooses() {
+    let stand = store(&[
+        (LAST_WEEK, (Some(A), 9, 3)),
+        (YESTERDAY, (Some(A), 9, 3)),
+        (NOON, (Some(B), 3, 0)),
+        (NEWEST, (Some(B), 3, 0)),
+    ]);
+    let ended = stand.backups(&["show", "main=latest-good"]).run().unwrap().code(3);
+    insta::assert_snapshot!(ended.stderr, @"
+    error: two clusters wrote to the store of etcd main, and nobody can know which is meant: the newer one is less than a day old, and holds less
+      UID       NODES  NAMESPACES    KEYS  FIRST BACKUP      LAST BACKUP
+      bbbbbbbb      3           0     190  2026-11-22T12:00  2026-11-22T15:15
+      aaaaaaaa      9           3     289  2026-11-15T12:00  2026-11-21T14:00
+    hint:  pass --lineage bbbbbbbb or --lineage aaaaaaaa; or name the backup, 2026-11-22T15:15:00Z-000001 or 2026-11-21T14:00:00Z-000001
+    ");
+    assert!(
+        ended
+            .stderr
+            .lines()
+            .skip(1)
+            .take(3)
+            .all(|line| line.chars().count() <= 80)
+    );
+    assert_eq!(chosen(&stand, &["--lineage", "aaaa"]), format!("{YESTERDAY}-000001"));
+    assert_eq!(chosen(&stand, &["--lineage", B]), format!("{NEWEST}-000001"));
+    let _ = stand
+        .backups(&["show", "main=latest-good", "--lineage", "cccc"])
+        .run()
+        .unwrap()
+        .code(1)
+        .stderr_has("begins with `cccc`")
+        .stderr_has(A);
+    let _ = stand
+        .backups(&["show", "main=latest-good", "--lineage", "../x"])
+        .run()
+        .unwrap()
+        .code(2);
+    // What is named needs no judgement.
+    let named = stand
+        .backups(&["show", "main=2026-11-22T12", "-o", "name"])
+        .run()
+        .unwrap();
+    assert_eq!(named.success().stdout, format!("{NOON}-000001\n"));
+    // Before the other cluster came there was nothing to ask.
+    assert_eq!(chosen(&stand, &["--at", THIS_MORNING]), format!("{YESTERDAY}-000001"));
+    let check = stand
+        .backups(&["check", "--etcd", "main", "-o", "json"])
+        .run()
+        .unwrap()
+        .code(5);
+    assert!(check.json()[0]["reason"].as_str().unwrap().contains("nobody can know"));
+}
+
+#[test]
+fn where_only_a_pin_is_left_of_the_old_cluster_a_bare_one_does_not_win() {
+    let stand = store(&[(YESTERDAY, (Some(A), 9, 1)), (NEWEST, (Some(B), 0, 0))]);
+    let folder = stand.base("main").join(format!("{YESTERDAY}-000001"));
+    let pinned = stand
+        .root()
+        .join(CLUSTER)
+        .join("backups/recovery/main")
+        .join(format!("{YESTERDAY}-000001"));
+    harness::store::copy_folder(&folder, &pinned).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(chosen(&stand, &[]), format!("{YESTERDAY}-000001"));
+
+    // And of a cluster that is not bare it is no measure, however rich.
+    let stand = store(&[(LAST_WEEK, (Some(A), 9, 1)), (NEWEST, (Some(B), 1, 0))]);
+    let folder = stand.base("main").join(format!("{LAST_WEEK}-000001"));
+    let pinned = stand
+        .root()
+        .join(CLUSTER)
+        .join("backups/recovery/main")
+        .join(format!("{LAST_WEEK}-000001"));
+    let _ = stand.backups(&["show", "main=latest-good"]).run().unwrap().code(3);
+    harness::store::copy_folder(&folder, &pinned).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(chosen(&stand, &[]), format!("{NEWEST}-000001"));
+}
+
+#[test]
+fn a_backup_is_taken_of_the_cluster_that_lives() {
+    // The store was seeded anew by accident, and here is the etcd that it was of.
+    let stand = store(&[(YESTERDAY, (Some(A), 9, 1)), (NOON, (Some(B), 0, 0))]);
+    let take = |etcd: &Etcd| {
+        stand
+            .backups(&["take", "--etcd", "main", "--endpoints", etcd.endpoint(), "--yes"])
+            .now(NOW)
+            .run()
+            .unwrap()
+    };
+    let with = |shape: Shape| {
+        let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
+        etcd.put(&keys_of(shape)).unwrap();
+        etcd
+    };
+    let other = take(&with((Some(B), 0, 0))).code(3);
+    let _ = other.stderr_has("of another cluster").stderr_has("--other-lineage");
+    // Encrypted and bare: it cannot be told whose it is, and nothing is in it.
+    let _ = take(&with((None, 0, 0))).code(3).stderr_has("--other-lineage");
+    let _ = take(&with((Some(A), 9, 1))).success();
+}

@@ -1,0 +1,29 @@
+//! `--lineage`: which of two clusters that wrote to one store is meant.
+
+use harness::paths;
+use harness::store;
+
+use crate::stand::{MAIN, RESEEDED, RESTORED, Stand};
+
+#[test]
+fn the_cluster_that_is_named_is_restored_if_it_has_a_good_backup() {
+    let stand = Stand::new(RESTORED);
+    store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
+    let plan = |lineage: &str| {
+        let plan = format!("plan -o json --lineage {lineage}");
+        stand.restore(&plan).now("2026-11-22T16:36:00Z").run().unwrap()
+    };
+    assert_eq!(plan("ace198d7").success().json()["restores"][0]["backup"], MAIN);
+    // Seeded by accident, and never more: it is not good by whatever name.
+    let bare = plan("555da76f").code(3);
+    assert!(
+        bare.stdout
+            .contains("it holds only what an API server creates by itself"),
+        "{}",
+        bare.stdout
+    );
+    plan("0000")
+        .code(1)
+        .stderr_has("begins with `0000`")
+        .stderr_has("those there are: 555da76f-");
+}
