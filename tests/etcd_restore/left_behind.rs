@@ -229,7 +229,7 @@ fn queue_for_one_etcd_cluster_says_which_others_still_wait() {
     };
     for arguments in [
         "queue main=latest-good --yes --confirm super.k8s.local",
-        "queue latest-good --etcd main --yes",
+        "queue latest-good --etcd main --yes --confirm super.k8s.local",
     ] {
         let ended = stand.restore(arguments).run().unwrap().success();
         let said = last(&ended.stderr);
