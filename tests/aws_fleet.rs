@@ -10,7 +10,8 @@
 use harness::{AwsAccount, Cmd, KopsCluster, Moto, S3};
 use runbook_kit::adapters::aws::{AwsFleet, FleetOptions};
 use runbook_kit::domain::fleet::{InstanceState, VolumeState};
-use runbook_kit::ports::fleet::Fleet;
+use runbook_kit::domain::wipe::termination::{AtTermination, at_termination};
+use runbook_kit::ports::fleet::{Fleet, FleetChange};
 
 /// The SDK reads the environment, and a test must not change its own: this test calls itself.
 const INNER: &str = "AWS_FLEET_TEST_INNER";
@@ -83,7 +84,7 @@ async fn each_cluster_is_told_from_one_whose_name_ends_in_its_own() {
         (InstanceState::Running, "us-east-1a", "m5.large")
     );
     assert!(instance.launched.is_some() && instance.private_ips.len() == 1);
-    assert_eq!(instance.volumes.len(), 3, "root, main and events: {instance:?}");
+    assert_eq!(instance.devices.len(), 3, "root, main and events: {instance:?}");
     let asked = vec![id.clone(), "i-0123456789abcdef0".to_owned()];
     assert_eq!(fleet.instances(&asked).await.unwrap(), std::slice::from_ref(instance));
 
@@ -113,4 +114,83 @@ async fn each_cluster_is_told_from_one_whose_name_ends_in_its_own() {
     );
     assert!(fleet.volumes_of("*.example.com").await.unwrap().is_empty());
     assert!(fleet.groups_of("b.example.com").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_shows_whose_account_it_is_and_what_goes_with_an_instance() {
+    if !inner() {
+        let moto = Moto::start().unwrap();
+        let account = AwsAccount::of(&moto);
+        let cluster = KopsCluster {
+            masters: 1,
+            workers: false,
+            ..KopsCluster::new(A)
+        };
+        let built = cluster.build(&account).unwrap();
+        account.delete_on_termination(&built.etcd_volumes[1], true).unwrap();
+        let template = [
+            ("LaunchTemplateName", "by-terraform"),
+            ("LaunchTemplateData.ImageId", "ami-12c6146b"),
+            ("LaunchTemplateData.InstanceType", "m5.large"),
+        ];
+        account.ec2("CreateLaunchTemplate", &template).unwrap();
+        let group = [
+            ("AutoScalingGroupName", "by-terraform"),
+            ("LaunchTemplate.LaunchTemplateName", "by-terraform"),
+            ("LaunchTemplate.Version", "1"),
+            ("MinSize", "0"),
+            ("MaxSize", "0"),
+            ("AvailabilityZones.member.1", "us-east-1a"),
+        ];
+        account.scaling("CreateAutoScalingGroup", &group).unwrap();
+        return again("what_shows_whose_account_it_is_and_what_goes_with_an_instance", &moto);
+    }
+    let fleet = AwsFleet::new(FleetOptions::default(), Box::new(|| None));
+    let instance = fleet.instances_of(A).await.unwrap().remove(0);
+    let goes: Vec<(&str, Option<bool>)> = instance
+        .devices
+        .iter()
+        .map(|device| (device.name.as_str(), device.delete_on_termination))
+        .collect();
+    assert_eq!(
+        goes,
+        [
+            ("/dev/sda1", Some(true)),
+            ("/dev/xvdu", Some(false)),
+            ("/dev/xvdv", Some(true))
+        ]
+    );
+    let events = instance.devices[2].volume.clone();
+    let volume = fleet.volumes(&[events]).await.unwrap().remove(0);
+    let fate = at_termination(&volume, &volume.attachments[0], Some(&instance));
+    assert_eq!(fate, AtTermination::IsDeleted);
+    let consent = runbook_kit::confirm::plain(true).unwrap();
+    fleet.keep_volume(&instance.id, "/dev/xvdv", &consent).await.unwrap();
+    let after = fleet.instances_of(A).await.unwrap().remove(0);
+    assert_eq!(
+        at_termination(&volume, &volume.attachments[0], Some(&after)),
+        AtTermination::Stays
+    );
+    // The root volume's is left as it was.
+    assert_eq!(after.devices[0].delete_on_termination, Some(true));
+
+    let (vpc, subnet) = (instance.vpc.unwrap(), instance.subnet.unwrap());
+    let group = fleet.groups_of(A).await.unwrap().remove(0);
+    assert_eq!(group.subnets, std::slice::from_ref(&subnet));
+    assert_eq!(group.launch_template, None);
+    let asked = [
+        subnet.clone(),
+        vpc.clone(),
+        "vpc-0123456789abcdef0".into(),
+        "subnet-0123456789abcdef0".into(),
+    ];
+    let mut there = vec![subnet, vpc];
+    there.sort();
+    assert_eq!(fleet.networks(&asked).await.unwrap(), there);
+    let group = fleet.groups(&["by-terraform".to_owned()]).await.unwrap().remove(0);
+    let template = group.launch_template.unwrap();
+    assert_eq!(
+        (template.name.as_str(), template.version.as_str()),
+        ("by-terraform", "1")
+    );
 }

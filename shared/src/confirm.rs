@@ -53,14 +53,29 @@ pub enum Refusal {
         wanted: String,
     },
     /// There is no terminal to ask on.
-    #[error("this cannot be taken back and no terminal is there to ask on: nothing was changed")]
+    #[error("this cannot be taken back and no terminal is there to ask on: nothing was changed{}", told(.question))]
     NoTerminal {
+        /// What would have been asked.
+        question: String,
         /// What had to be given.
         wanted: String,
     },
     /// Ctrl-C instead of an answer.
     #[error("interrupted: nothing was changed")]
     Interrupted,
+}
+
+/// The question on one line, to stand behind a sentence.
+fn told(question: &str) -> String {
+    let lines: Vec<&str> = question
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!(". {}", lines.join(" ")),
+    }
 }
 
 impl Failure for Refusal {
@@ -74,7 +89,7 @@ impl Failure for Refusal {
     fn hint(&self) -> Option<String> {
         match self {
             Self::WrongName { wanted, .. } => Some(format!("type the cluster's name, {wanted}, in full")),
-            Self::NoTerminal { wanted } => Some(format!("pass --confirm {wanted}")),
+            Self::NoTerminal { wanted, .. } => Some(format!("pass --confirm {wanted}")),
             Self::Interrupted => None,
         }
     }
@@ -111,6 +126,7 @@ pub fn strong(args: &StrongConsentArgs, cluster: &str, question: &str) -> Result
 
 fn ask(cluster: &str, question: &str) -> Result<String, Refusal> {
     let refused = || Refusal::NoTerminal {
+        question: question.to_owned(),
         wanted: cluster.to_owned(),
     };
     if !std::io::stdin().is_terminal() {
@@ -168,6 +184,21 @@ mod tests {
     fn without_yes_nothing_is_agreed() {
         assert!(plain(false).is_none());
         assert!(strong(&args(false, Some("c")), "c", "").unwrap().is_none());
+    }
+
+    #[test]
+    fn where_nobody_can_be_asked_the_question_is_told() {
+        let refused = |question: &str| Refusal::NoTerminal {
+            question: question.to_owned(),
+            wanted: "c".to_owned(),
+        };
+        let said = refused("\nmain IS ALIVE.\nevents may be alive.").to_string();
+        assert!(
+            said.ends_with("nothing was changed. main IS ALIVE. events may be alive."),
+            "{said}"
+        );
+        assert!(refused("").to_string().ends_with("nothing was changed"));
+        assert_eq!(refused("").hint().unwrap(), "pass --confirm c");
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod domain;
 pub mod error;
 pub mod exit;
 pub mod kops_state;
+pub mod liveness;
 pub mod manual;
 pub mod masterleases;
 pub mod output;

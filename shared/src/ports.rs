@@ -18,6 +18,7 @@ pub mod drill;
 pub mod etcd;
 pub mod fleet;
 pub mod hosts;
+pub mod knocker;
 pub mod notebook;
 pub mod snapshot;
 
@@ -29,6 +30,7 @@ pub use etcd::{
     SnapshotStream,
 };
 pub use hosts::{HostError, HostErrorKind, Hosts};
+pub use knocker::Knocker;
 pub use snapshot::{
     PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
 };

@@ -35,7 +35,7 @@ fn a_clock_that_is_behind_the_masters_is_told_and_ends_no_wait() {
     assert!(clock["cure"].as_str().unwrap().contains("clocks"), "{clock}");
     // The very newest backup is taken all the same, and the restore is followed to its end.
     let ended = stand
-        .seeing("run --etcd main --yes")
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
         .now(behind)
         .run()
         .unwrap()
@@ -48,7 +48,7 @@ fn a_clock_that_is_ahead_changes_nothing_either() {
     let stand = Stand::new(RESTORED);
     let _main = stand.start("main");
     let ended = stand
-        .seeing("run --etcd main --yes")
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
         .now("2026-11-22T17:21:36Z")
         .run()
         .unwrap();

@@ -26,7 +26,11 @@ fn from_a_dead_etcd_to_one_that_serves_it_names_the_next_command() {
     );
     assert_eq!(tree(stand.root()), before);
 
-    stand.restore("queue latest-good --yes").run().unwrap().success();
+    stand
+        .restore("queue latest-good --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     assert_eq!(report(&stand)["stage"], "restoring");
     let (_main, _events) = (stand.start("main"), stand.start("events"));
     wait_for("both serve", || report(&stand)["stage"] == "unknown");
@@ -52,7 +56,7 @@ fn from_a_dead_etcd_to_one_that_serves_it_names_the_next_command() {
 fn a_run_that_was_left_is_what_comes_next() {
     let stand = Stand::new(RESTORED);
     stand
-        .seeing("run --etcd main --yes --take-timeout 1s --leave-queued")
+        .seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 1s --leave-queued")
         .run()
         .unwrap()
         .code(4);

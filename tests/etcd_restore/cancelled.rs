@@ -32,13 +32,21 @@ fn while_nobody_answers_it_is_told_as_removed() {
     let stand = Stand::new(RESTORED);
     let manager = stand.start("main");
     manager.hold(HoldAt::BeforeTaking);
-    let ended = removed_meanwhile(&stand, "run --etcd main --yes --take-timeout 6s").code(4);
+    let ended = removed_meanwhile(
+        &stand,
+        "run --etcd main --yes --confirm super.k8s.local --take-timeout 6s",
+    )
+    .code(4);
     let ended = ended.stderr_has("main: the command was removed and etcd did not restore");
     not_called_restored(&ended);
     assert!(!manager.log().contains("got restore-backup command:"));
     // What was noted of it is forgotten: the same command orders it anew.
     manager.release();
-    stand.seeing("run --etcd main --yes").run().unwrap().success();
+    stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     assert_eq!(manager.log().matches("got restore-backup command:").count(), 1);
 }
 
@@ -59,7 +67,7 @@ fn while_the_old_etcd_serves_it_is_told_at_once() {
 fn with_etcd_out_of_sight_it_is_not_seen_to_be_restored() {
     let stand = Stand::new(RESTORED);
     let ended = std::thread::scope(|scope| {
-        let run = "run --etcd main --yes --restore-timeout 3s";
+        let run = "run --etcd main --yes --confirm super.k8s.local --restore-timeout 3s";
         let running = scope.spawn(|| stand.restore(run).run().unwrap());
         wait_for("it is queued", || !stand.queued("main").is_empty());
         std::thread::sleep(std::time::Duration::from_secs(2));
@@ -82,9 +90,9 @@ fn a_strangers_command_of_another_day_is_shown_and_refused() {
     let of = |arguments: &str| stand.restore(arguments).now("2026-11-24T07:20:06Z").run().unwrap();
     let same = "--backup main=2026-11-22T15:18:01Z-000001 --backup events=2026-11-22T15:18:01Z-000002";
     for arguments in [
-        format!("run --yes {same}"),
+        format!("run --yes --confirm super.k8s.local {same}"),
         format!("plan {same}"),
-        "run --yes".to_owned(),
+        "run --yes --confirm super.k8s.local".to_owned(),
     ] {
         let refused = of(&arguments).code(3);
         refused

@@ -18,7 +18,7 @@ fn count(manager: &ControlLoopStandIn) -> usize {
 
 /// Begins a run and kills it once `until` is so.
 fn killed(stand: &Stand, until: impl Fn() -> bool) {
-    let mut first = stand.seeing("run --etcd main --yes");
+    let mut first = stand.seeing("run --etcd main --yes --confirm super.k8s.local");
     let mut child = first.spawn().unwrap();
     wait_for("the state to be killed in", until);
     // So that the run has noted it.
@@ -32,7 +32,11 @@ fn run_pins_what_it_restores() {
     let stand = Stand::new(RESTORED);
     let _main = stand.start("main");
     assert!(!pinned(&stand).exists());
-    let ended = stand.seeing("run --etcd main --yes").run().unwrap().success();
+    let ended = stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     ended.stderr_has(&format!(
         "$ kubectl etcd-backups pin main={MAIN} --name {CLUSTER} --yes"
     ));
@@ -50,7 +54,12 @@ fn a_queued_backup_that_went_is_copied_back_by_the_resumed_run() {
     killed(&stand, || !stand.queued("main").is_empty());
     fs::remove_dir_all(stand.base("main").join(MAIN)).unwrap();
     let running = std::thread::scope(|scope| {
-        let running = scope.spawn(|| stand.seeing("run --etcd main --yes").run().unwrap());
+        let running = scope.spawn(|| {
+            stand
+                .seeing("run --etcd main --yes --confirm super.k8s.local")
+                .run()
+                .unwrap()
+        });
         wait_for("it is copied back", || {
             stand.base("main").join(MAIN).join("_etcd_backup.meta").is_file()
         });
@@ -71,7 +80,12 @@ fn a_loop_over_a_backup_that_went_ends_when_the_same_run_is_repeated() {
     let manager = stand.start("main");
     manager.hold(HoldAt::BeforeTaking);
     let looping = std::thread::scope(|scope| {
-        let running = scope.spawn(|| stand.seeing("run --etcd main --yes").run().unwrap());
+        let running = scope.spawn(|| {
+            stand
+                .seeing("run --etcd main --yes --confirm super.k8s.local")
+                .run()
+                .unwrap()
+        });
         wait_for("it is queued", || !stand.queued("main").is_empty());
         fs::remove_dir_all(stand.base("main").join(MAIN)).unwrap();
         manager.release();
@@ -81,7 +95,11 @@ fn a_loop_over_a_backup_that_went_ends_when_the_same_run_is_repeated() {
         .code(4)
         .stderr_has("main loops")
         .stderr_has("it copies back the one that it has pinned");
-    let again = stand.seeing("run --etcd main --yes").run().unwrap().success();
+    let again = stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     again.stdout_has(&format!("main: restored from {MAIN}, it serves"));
 }
 
@@ -98,7 +116,7 @@ fn one_that_was_restored_and_went_is_not_restored_again_nor_another_in_its_place
         }
         manager.release();
         let again = stand
-            .seeing(&format!("run --etcd main --yes {named}"))
+            .seeing(&format!("run --etcd main --yes --confirm super.k8s.local {named}"))
             .run()
             .unwrap()
             .success();
@@ -117,7 +135,11 @@ fn a_command_whose_backup_is_nowhere_refuses_with_the_way_out() {
         fs::remove_dir_all(folder).unwrap();
     }
     let queued = stand.queued("main").remove(0);
-    let refused = stand.seeing("run --etcd main --yes").run().unwrap().code(3);
+    let refused = stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .code(3);
     refused
         .stderr_has("which is neither in the store nor pinned: it is tried for ever")
         .stderr_has(&format!("kubectl etcd-restore cancel main={queued}"));
@@ -126,7 +148,7 @@ fn a_command_whose_backup_is_nowhere_refuses_with_the_way_out() {
     stand.restore(&cancel).run().unwrap().success();
     let _main = stand.start("main");
     stand
-        .seeing("run --etcd main --yes")
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success()
@@ -141,7 +163,11 @@ fn a_store_that_takes_no_pin_does_not_stop_the_restore() {
     let place = pinned(&stand);
     fs::create_dir_all(place.parent().unwrap()).unwrap();
     fs::write(&place, "").unwrap();
-    let ended = stand.seeing("run --etcd main --yes").run().unwrap().success();
+    let ended = stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     ended.stderr_has("could not be pinned").stdout_has("it serves");
     assert!(place.is_file());
 }

@@ -40,7 +40,11 @@ fn check<'v>(plan: &'v Value, etcd: &str, name: &str) -> &'v Value {
 fn events_with_only_empty_backups_are_restored_all_the_same() {
     let stand = only_empty_events();
     let (main, events) = (stand.start("main"), stand.start("events"));
-    let ended = stand.seeing("run --yes").run().unwrap().success();
+    let ended = stand
+        .seeing("run --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     ended
         .stdout_has("none is good, and this is the newest sound one")
         .stdout_has(&format!("main: restored from {MAIN}, it serves"))
@@ -54,7 +58,11 @@ fn events_without_a_sound_backup_are_seeded_anew() {
     let stand = Stand::new(RESTORED);
     keep(&stand, &[]);
     let (main, events) = (stand.start("main"), stand.start("events"));
-    let ended = stand.seeing("run --yes").run().unwrap().success();
+    let ended = stand
+        .seeing("run --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     ended
         .stdout_has("no sound backup")
         .stdout_has("main: restored from")
@@ -123,7 +131,11 @@ fn events_that_serve_and_have_no_backup_are_left_as_they_are() {
     let marker = fs::read(stand.control("events", "etcd-cluster-created")).unwrap();
     let plan = stand.seeing("plan -o json").run().unwrap().success().json();
     assert_eq!(plan["restores"][1]["action"], "leave");
-    let ended = stand.seeing("run --yes").run().unwrap().success();
+    let ended = stand
+        .seeing("run --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     ended
         .stdout_has("it serves, and is left as it is")
         .stdout_has("main: restored from");
@@ -141,7 +153,7 @@ fn one_that_is_left_out_and_has_no_members_and_no_command_refuses() {
     let before = tree(stand.root());
     let plan = stand.restore("plan --etcd main -o json").run().unwrap().code(3).json();
     assert_eq!(blocking(&plan), ["events left-out"]);
-    for arguments in ["run --etcd main --yes", "plan --etcd main"] {
+    for arguments in ["run --etcd main --yes --confirm super.k8s.local", "plan --etcd main"] {
         let ended = stand.restore(arguments).run().unwrap().code(3);
         ended
             .stderr_has("events left-out: is left out, and has no members and no command")
@@ -191,7 +203,11 @@ fn one_that_is_left_out_is_looked_at() {
         "is left out; it serves"
     );
     drop(events);
-    stand.restore("queue events=latest-good --yes").run().unwrap().success();
+    stand
+        .restore("queue events=latest-good --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     let queued = plan();
     let message = check(&queued, "events", "left-out")["message"]
         .as_str()
@@ -211,7 +227,10 @@ fn queue_for_one_etcd_cluster_says_which_others_still_wait() {
             stand.url()
         )
     };
-    for arguments in ["queue main=latest-good --yes", "queue latest-good --etcd main --yes"] {
+    for arguments in [
+        "queue main=latest-good --yes --confirm super.k8s.local",
+        "queue latest-good --etcd main --yes",
+    ] {
         let ended = stand.restore(arguments).run().unwrap().success();
         let said = last(&ended.stderr);
         assert!(
@@ -226,7 +245,11 @@ fn queue_for_one_etcd_cluster_says_which_others_still_wait() {
     assert!(!ended.stderr.contains("still waits"), "{}", ended.stderr);
     // Without a proof it is said that nobody has looked.
     let stand = Stand::new(RESTORED);
-    let ended = stand.restore("queue main=latest-good --yes").run().unwrap().success();
+    let ended = stand
+        .restore("queue main=latest-good --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     ended.stderr_has("events: no command is queued, and not checked whether it has members");
 }
 
@@ -234,7 +257,7 @@ fn queue_for_one_etcd_cluster_says_which_others_still_wait() {
 fn queue_takes_the_newest_sound_backup_of_events_too() {
     let stand = only_empty_events();
     let rows = stand
-        .restore("queue latest-good --yes -o json")
+        .restore("queue latest-good --yes --confirm super.k8s.local -o json")
         .run()
         .unwrap()
         .success()
@@ -245,7 +268,7 @@ fn queue_takes_the_newest_sound_backup_of_events_too() {
     keep(&stand, &[]);
     let before = tree(stand.root());
     stand
-        .restore("queue latest-good --yes")
+        .restore("queue latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(3)

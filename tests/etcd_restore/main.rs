@@ -18,6 +18,7 @@ mod gone_backup;
 mod help;
 mod left_behind;
 mod lineage;
+mod liveness;
 mod losses;
 mod plan;
 mod queue;

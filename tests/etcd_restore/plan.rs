@@ -16,7 +16,8 @@ fn a_healthy_store_after_a_wipe_has_nothing_in_the_way() {
     let ended = ended
         .stdout_has("verified, good, 226 keys")
         .stdout_has("running etcd 3.5.30")
-        .stdout_has("nobody answers: nothing living is lost")
+        .stdout_has("not known to be dead, may be alive")
+        .stdout_has("60s old; none is younger")
         .stderr_has("nothing stands in the way; next: kubectl etcd-restore run --yes");
     assert!(!ended.stdout.contains("BLOCK"), "{}", ended.stdout);
     let plan = stand.restore("plan -o json").run().unwrap().success().json();
@@ -24,6 +25,9 @@ fn a_healthy_store_after_a_wipe_has_nothing_in_the_way() {
     assert_eq!(plan["cluster"], CLUSTER);
     assert_eq!(plan["restores"][0]["backup"], MAIN);
     assert_eq!(plan["restores"][0]["action"], "restore");
+    assert_eq!(plan["restores"][0]["ageSeconds"], 60);
+    assert_eq!(plan["restores"][0]["passedOver"], serde_json::json!([]));
+    assert_eq!(plan["restores"][0]["liveness"], "unknown");
 }
 
 #[test]
@@ -91,7 +95,7 @@ fn bad_backups_refuse() {
         let stand = Stand::new(RESTORED);
         harm(&stand);
         let before = tree(stand.root());
-        let run = format!("run --backup main={MAIN} --yes --even-if-poor");
+        let run = format!("run --backup main={MAIN} --yes --confirm super.k8s.local --even-if-poor");
         let ended = stand.restore(&run).run().unwrap().code(3);
         assert!(
             ended.stderr.contains(words) || ended.stdout.contains(words),
@@ -144,7 +148,11 @@ fn control_files_that_block_the_leader_refuse_with_the_command_that_mends_them()
         harm(&stand);
         let ended = stand.restore("plan -o json").run().unwrap().code(3);
         assert_eq!(blocking(&ended.json()), [check]);
-        let text = stand.restore("run --yes").run().unwrap().code(3);
+        let text = stand
+            .restore("run --yes --confirm super.k8s.local")
+            .run()
+            .unwrap()
+            .code(3);
         assert!(text.stderr.contains(cure), "{check}: {}", text.stderr);
         assert!(stand.queued("main").is_empty() && stand.queued("events").is_empty());
     }
@@ -165,7 +173,11 @@ fn an_etcd_manager_too_old_for_etcd_3_6_refuses_with_the_image_that_can() {
         fs::write(&manifest, text.replace("v3.0.20260707", "v3.0.20250917")).unwrap();
     }
     assert_eq!(blocking(&plan().code(3).json()), ["main etcd-manager"]);
-    let refused = stand.restore("run --etcd main --yes").run().unwrap().code(3);
+    let refused = stand
+        .restore("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .code(3);
     refused.stderr_has("v3.0.20260512").stderr_has("manager.image");
     assert!(stand.queued("main").is_empty());
 }

@@ -28,7 +28,7 @@ fn writes_what_etcd_manager_ctl_writes_and_nothing_else() {
     let stand = Stand::new(RESTORED);
     let before = tree(stand.root());
     let ended = stand
-        .restore("queue 2026-11-22T15:18 --yes -o json")
+        .restore("queue 2026-11-22T15:18 --yes --confirm super.k8s.local -o json")
         .run()
         .unwrap()
         .success();
@@ -81,7 +81,7 @@ fn the_queue_as_etcd_manager_ctl_left_it_is_listed_and_blocks_another_restore() 
     assert_eq!(rows[1]["etcd"], "events");
     let before = tree(stand.root());
     stand
-        .restore("queue main=latest-good --yes")
+        .restore("queue main=latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(3)
@@ -90,7 +90,7 @@ fn the_queue_as_etcd_manager_ctl_left_it_is_listed_and_blocks_another_restore() 
     assert_eq!(tree(stand.root()), before);
     // The very same is adopted.
     let rows = stand
-        .restore("queue 2026-11-22T15:18 --yes -o json")
+        .restore("queue 2026-11-22T15:18 --yes --confirm super.k8s.local -o json")
         .run()
         .unwrap()
         .success()
@@ -132,7 +132,7 @@ fn a_broken_command_is_shown_as_blocking_and_can_be_cancelled() {
     let ended = stand.restore("commands").run().unwrap().code(5);
     assert_eq!(ended.stdout.matches("BLOCKS THE LEADER").count(), 3, "{}", ended.stdout);
     stand
-        .restore("queue main=latest-good --yes")
+        .restore("queue main=latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(3)
@@ -199,7 +199,7 @@ fn a_pinned_backup_is_copied_back_first() {
     fs::create_dir_all(pinned.parent().unwrap()).unwrap();
     fs::rename(&own, &pinned).unwrap();
     stand
-        .restore("queue main=latest-good --yes")
+        .restore("queue main=latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success()
@@ -216,7 +216,7 @@ fn a_second_that_is_taken_is_waited_out() {
     // Not a command, and yet in the way of its name.
     fs::create_dir_all(stand.control("events", NAME).join("_command.json")).unwrap();
     let ended = stand
-        .restore("queue events=latest-good --yes -o json")
+        .restore("queue events=latest-good --yes --confirm super.k8s.local -o json")
         .run()
         .unwrap()
         .success();
@@ -230,24 +230,24 @@ fn there_is_no_such_backup_or_no_such_etcd() {
     let stand = Stand::new(RESTORED);
     let before = tree(stand.root());
     stand
-        .restore("queue 2026-11-21 --yes")
+        .restore("queue 2026-11-21 --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(1)
         .stderr_has("near it");
     stand
-        .restore("queue main=2026-11-22T15:18:01Z-000009 --yes")
+        .restore("queue main=2026-11-22T15:18:01Z-000009 --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(1);
     stand
-        .restore("queue cilium=latest --yes")
+        .restore("queue cilium=latest --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(2)
         .stderr_has("only main, events");
     stand
-        .restore("queue main=2026-11-22T15 --yes")
+        .restore("queue main=2026-11-22T15 --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(2)

@@ -41,7 +41,11 @@ fn without_yes_nothing_changes() {
 fn after_a_wipe_both_etcds_are_restored_without_a_restart_and_without_ssh() {
     let stand = Stand::new(RESTORED);
     let (main, events) = (stand.start("main"), stand.start("events"));
-    let ended = stand.seeing("run --yes -o json").run().unwrap().success();
+    let ended = stand
+        .seeing("run --yes --confirm super.k8s.local -o json")
+        .run()
+        .unwrap()
+        .success();
     let report = ended.json();
     assert_eq!(report["applied"], true);
     let followed = report["followed"]["etcds"].as_array().unwrap();
@@ -73,7 +77,11 @@ fn after_a_wipe_both_etcds_are_restored_without_a_restart_and_without_ssh() {
 fn with_nothing_in_sight_but_the_store_it_follows_to_the_end_and_says_what_it_did_not_see() {
     let stand = Stand::new(RESTORED);
     let (_main, _events) = (stand.start("main"), stand.start("events"));
-    let ended = stand.restore("run --yes").run().unwrap().success();
+    let ended = stand
+        .restore("run --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     ended
         .stdout_has("whether it serves could not be seen")
         .stdout_has("out of sight: etcd main")
@@ -124,7 +132,10 @@ fn a_store_of_no_cluster_cannot_agree_to_lose_one() {
         crate::stand::restore(&arguments).run().unwrap()
     };
     let ended = run("");
-    ended.code(2).stderr_has("main is alive, and no cluster is named");
+    ended
+        .code(2)
+        .stderr_has("etcd main IS ALIVE")
+        .stderr_has("No cluster is named");
     assert!(!elsewhere.join("control/2026-11-22T15:21:36Z-000000").exists());
 }
 
@@ -132,7 +143,11 @@ fn a_store_of_no_cluster_cannot_agree_to_lose_one() {
 fn events_can_be_seeded_anew_instead() {
     let stand = Stand::new(RESTORED);
     let (_main, events) = (stand.start("main"), stand.start("events"));
-    let ended = stand.seeing("run --fresh events --yes").run().unwrap().success();
+    let ended = stand
+        .seeing("run --fresh events --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     ended.stdout_has("events: seeded anew, it serves");
     assert!(keys(&events).is_empty());
     assert!(stand.control("events", "etcd-cluster-created").is_file());
@@ -145,7 +160,12 @@ fn a_backup_that_etcd_manager_cannot_read_is_told_as_the_loop_it_is() {
     let manager = stand.start("main");
     manager.hold(HoldAt::BeforeTaking);
     let ended = std::thread::scope(|scope| {
-        let running = scope.spawn(|| stand.seeing("run --etcd main --yes").run().unwrap());
+        let running = scope.spawn(|| {
+            stand
+                .seeing("run --etcd main --yes --confirm super.k8s.local")
+                .run()
+                .unwrap()
+        });
         wait_for("it is queued", || !stand.queued("main").is_empty());
         // Retention, or somebody, takes it away at the worst moment.
         fs::remove_dir_all(stand.base("main").join(MAIN)).unwrap();
@@ -165,12 +185,16 @@ fn a_backup_that_etcd_manager_cannot_read_is_told_as_the_loop_it_is() {
         .success();
     let another = "2026-11-22T15:19:01Z-000002";
     stand
-        .seeing(&format!("queue main={another} --yes"))
+        .seeing(&format!("queue main={another} --yes --confirm super.k8s.local"))
         .run()
         .unwrap()
         .success();
     manager.restart();
-    stand.seeing("run --etcd main --yes").run().unwrap().success();
+    stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     let report = keys(&manager);
     assert_eq!(report.into_keys().collect::<Vec<_>>(), expected("main", another));
 }
@@ -184,7 +208,7 @@ fn masters_that_may_not_delete_their_command_are_found_out() {
     options.cycle = Duration::from_secs(3);
     let _manager = ControlLoopStandIn::start(options).unwrap();
     stand
-        .seeing("run --etcd main --yes")
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(4)
@@ -196,7 +220,7 @@ fn masters_that_may_not_delete_their_command_are_found_out() {
 fn masters_that_do_not_come_end_the_wait_and_the_command_is_not_left_armed() {
     let stand = Stand::new(RESTORED);
     let ended = stand
-        .seeing("run --etcd main --yes --take-timeout 2s")
+        .seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 2s")
         .run()
         .unwrap()
         .code(4);
@@ -208,7 +232,11 @@ fn masters_that_do_not_come_end_the_wait_and_the_command_is_not_left_armed() {
     // Nothing is remembered of it: the same command orders it anew.
     assert!(!stand.record().exists());
     let _main = stand.start("main");
-    stand.seeing("run --etcd main --yes").run().unwrap().success();
+    stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
 }
 
 /// What a line on stderr proposes: the command after the last `remove it: `.
@@ -221,7 +249,7 @@ fn proposed(stderr: &str) -> Vec<String> {
 fn a_command_that_is_left_is_told_with_what_it_will_do_and_the_command_that_removes_it() {
     let stand = Stand::new(RESTORED);
     let ended = stand
-        .seeing("run --yes --take-timeout 2s --leave-queued")
+        .seeing("run --yes --confirm super.k8s.local --take-timeout 2s --leave-queued")
         .run()
         .unwrap()
         .code(4);
@@ -247,7 +275,7 @@ fn a_command_that_is_left_is_told_with_what_it_will_do_and_the_command_that_remo
 #[test]
 fn ctrl_c_tells_what_stays_queued() {
     let stand = Stand::new(RESTORED);
-    let mut run = stand.seeing("run --etcd main --yes");
+    let mut run = stand.seeing("run --etcd main --yes --confirm super.k8s.local");
     let child = run.spawn().unwrap();
     wait_for("it is queued", || !stand.queued("main").is_empty());
     std::thread::sleep(Duration::from_millis(1500));
@@ -281,13 +309,13 @@ fn where_etcd_is_proven_to_have_no_members_the_command_stays() {
 fn a_run_left_long_ago_is_not_gone_on_with() {
     let stand = Stand::with_masters(RESTORED);
     stand
-        .seeing("run --etcd main --yes --take-timeout 1s --leave-queued")
+        .seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 1s --leave-queued")
         .run()
         .unwrap()
         .code(4);
     let late = || {
         stand
-            .seeing("run --etcd main --yes --take-timeout 1s")
+            .seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 1s")
             .now("2026-11-24T15:00:00Z")
     };
     late().run().unwrap().code(3).stderr_has("--anew");
@@ -306,7 +334,7 @@ fn an_api_that_never_gets_ready_ends_the_wait_with_its_last_answer() {
     )
     .unwrap();
     let run = format!(
-        "run --etcd main --yes --api-timeout 2s --kubeconfig {}",
+        "run --etcd main --yes --confirm super.k8s.local --api-timeout 2s --kubeconfig {}",
         kubeconfig.display()
     );
     stand
@@ -318,7 +346,9 @@ fn an_api_that_never_gets_ready_ends_the_wait_with_its_last_answer() {
         .stderr_has("kubectl etcd-restore restart-kubelet");
     assert!(stand.queued("main").is_empty());
     // A context of another name is another cluster's, unless it was named for this.
-    let other = stand.seeing("run --etcd main --yes").env("KUBECONFIG", &kubeconfig);
+    let other = stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .env("KUBECONFIG", &kubeconfig);
     other.run().unwrap().success().stdout_has("out of sight: the API");
 }
 
@@ -337,7 +367,11 @@ fn a_cluster_of_one_master_is_restored_as_well() {
     let spec = r#"{"memberCount":1,"etcdVersion":"3.5.35"}"#;
     stand.write(&stand.control("main", "etcd-cluster-spec"), spec);
     let _main = stand.start("main");
-    stand.seeing("run --etcd main --yes").run().unwrap().success();
+    stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     let kept = fs::read(stand.control("main", "etcd-cluster-spec")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap()["memberCount"], 1);
 }

@@ -62,7 +62,7 @@ fn the_log_on_the_master_tells_why_it_loops() {
     std::os::unix::fs::symlink(manager.log_file(), log).unwrap();
     manager.hold(HoldAt::BeforeTaking);
     let run = stand
-        .seeing("run --etcd main --yes")
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
         .args(["--host", HOSTS[1]])
         .env("PATH", command::path_with(&masters.path()));
     let ended = thread::scope(|scope| {
@@ -95,7 +95,7 @@ fn an_api_that_never_gets_ready_shows_what_its_servers_said_last() {
          users:\n- name: x\n  user: {token: t}\ncontexts:\n- name: x\n  context: {cluster: x, user: x}\n";
     std::fs::write(&kubeconfig, text).unwrap();
     let run = |more: &[&str]| {
-        let cmd = stand.seeing("run --etcd main --yes --api-timeout 2s");
+        let cmd = stand.seeing("run --etcd main --yes --confirm super.k8s.local --api-timeout 2s");
         let cmd = cmd.arg("--kubeconfig").arg(&kubeconfig);
         cmd.args(more)
             .env("PATH", command::path_with(&masters.path()))

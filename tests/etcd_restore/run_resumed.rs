@@ -12,7 +12,7 @@ fn killed_at(hold: HoldAt, signal: &str, until: impl Fn(&Stand, &str) -> bool) {
     let stand = Stand::with_masters(RESTORED);
     let manager = stand.start("main");
     manager.hold(hold);
-    let mut first = stand.seeing("run --etcd main --yes");
+    let mut first = stand.seeing("run --etcd main --yes --confirm super.k8s.local");
     let mut child = first.spawn().unwrap();
     wait_for("the state to be killed in", || until(&stand, &manager.log()));
     // So that the run has seen it, too.
@@ -26,7 +26,11 @@ fn killed_at(hold: HoldAt, signal: &str, until: impl Fn(&Stand, &str) -> bool) {
     assert_eq!(code, if signal == "-INT" { Some(130) } else { None });
     assert!(stand.record().is_file());
     manager.release();
-    let ended = stand.seeing("run --etcd main --yes").run().unwrap().success();
+    let ended = stand
+        .seeing("run --etcd main --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     ended.stderr_has("going on with the run that began at");
     assert!(stand.queued("main").is_empty());
     assert_eq!(
@@ -65,7 +69,7 @@ fn serving() {
     let manager = stand.start("main");
     let events = stand.start("events");
     events.hold(HoldAt::BeforeServing);
-    let mut first = stand.seeing("run --yes");
+    let mut first = stand.seeing("run --yes --confirm super.k8s.local");
     let mut child = first.spawn().unwrap();
     wait_for("main serves", || {
         manager.log().contains("Setting quarantined state to false")
@@ -77,7 +81,11 @@ fn serving() {
     child.wait().unwrap();
     events.release();
     // Main is alive by now, and is not restored again for that.
-    stand.seeing("run --yes").run().unwrap().success();
+    stand
+        .seeing("run --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     for manager in [&manager, &events] {
         assert_eq!(manager.log().matches("got restore-backup command:").count(), 1);
     }
@@ -86,7 +94,7 @@ fn serving() {
 #[test]
 fn seeding_anew() {
     let stand = Stand::new(RESTORED);
-    let fresh = "run --etcd events --yes --take-timeout 1s";
+    let fresh = "run --etcd events --yes --confirm super.k8s.local --take-timeout 1s";
     // No master is there yet: the marker is gone, and nothing more happens.
     let first = stand.seeing(&format!("{fresh} --fresh events")).run().unwrap().code(4);
     first
@@ -110,7 +118,14 @@ fn two_operators_at_once_order_it_once() {
     manager.hold(HoldAt::BeforeTaking);
     let ended: Vec<_> = std::thread::scope(|scope| {
         let running: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| stand.seeing("run --etcd main --yes").run().unwrap()))
+            .map(|_| {
+                scope.spawn(|| {
+                    stand
+                        .seeing("run --etcd main --yes --confirm super.k8s.local")
+                        .run()
+                        .unwrap()
+                })
+            })
             .collect();
         wait_for("it is queued", || !stand.queued("main").is_empty());
         std::thread::sleep(Duration::from_millis(1000));

@@ -56,7 +56,7 @@ fn a_command_is_written_once_and_removed_only_while_it_is_the_same() {
             .env("S3_ACCESS_KEY_ID", "test")
             .env("S3_SECRET_ACCESS_KEY", "test")
     };
-    let rows = store_only("queue main=latest-good --yes -o json")
+    let rows = store_only("queue main=latest-good --yes --confirm super.k8s.local -o json")
         .run()
         .unwrap()
         .success()
@@ -66,7 +66,7 @@ fn a_command_is_written_once_and_removed_only_while_it_is_the_same() {
     assert!(serde_json::from_slice::<serde_json::Value>(&first).is_ok());
     // Somebody else's command of this second is never written over.
     moto.put(BUCKET, &key("events", NAME), b"theirs").unwrap();
-    store_only("queue events=latest-good --yes")
+    store_only("queue events=latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(3)
@@ -93,7 +93,7 @@ fn a_store_that_refuses_leaves_nothing_behind_and_says_which_permission() {
             .env("S3_SECRET_ACCESS_KEY", "test")
     };
     proxy.inject(Rule::always("PUT", "_command.json", denied()));
-    store("queue main=latest-good --yes")
+    store("queue main=latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(1)
@@ -114,13 +114,16 @@ fn a_command_that_cannot_be_removed_is_told_to_stay() {
     let moto = moto();
     let proxy = Proxy::start(&moto).unwrap();
     proxy.inject(Rule::always("DELETE", "_command.json", denied()));
-    let run = restore(&proxy, "run --etcd main --yes --take-timeout 2s")
-        .without_env("AWS_ENDPOINT_URL")
-        .without_env("AWS_ACCESS_KEY_ID")
-        .without_env("AWS_SECRET_ACCESS_KEY")
-        .env("S3_ENDPOINT", proxy.endpoint())
-        .env("S3_ACCESS_KEY_ID", "test")
-        .env("S3_SECRET_ACCESS_KEY", "test");
+    let run = restore(
+        &proxy,
+        "run --etcd main --yes --confirm super.k8s.local --take-timeout 2s",
+    )
+    .without_env("AWS_ENDPOINT_URL")
+    .without_env("AWS_ACCESS_KEY_ID")
+    .without_env("AWS_SECRET_ACCESS_KEY")
+    .env("S3_ENDPOINT", proxy.endpoint())
+    .env("S3_ACCESS_KEY_ID", "test")
+    .env("S3_SECRET_ACCESS_KEY", "test");
     run.run()
         .unwrap()
         .code(4)
@@ -162,7 +165,8 @@ fn two_operators_in_one_second_never_queue_twice() {
             Fault::Delay(Duration::from_secs(6)),
         ));
         let queue = |backup: &str, now: &str| {
-            let cmd = restore(&proxy, &format!("queue main={backup} --yes")).without_env("AWS_ENDPOINT_URL");
+            let cmd = restore(&proxy, &format!("queue main={backup} --yes --confirm super.k8s.local"))
+                .without_env("AWS_ENDPOINT_URL");
             cmd.without_env("AWS_ACCESS_KEY_ID")
                 .without_env("AWS_SECRET_ACCESS_KEY")
                 .env("S3_ENDPOINT", proxy.endpoint())

@@ -18,7 +18,10 @@ fn left_by_a_run(stand: &Stand) {
     let text = "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters:\n- name: x\n  cluster: {server: 'http://127.0.0.1:1'}\n\
          users:\n- name: x\n  user: {token: t}\ncontexts:\n- name: x\n  context: {cluster: x, user: x}\n";
     fs::write(&kubeconfig, text).unwrap();
-    let run = format!("run --yes --api-timeout 2s --kubeconfig {}", kubeconfig.display());
+    let run = format!(
+        "run --yes --confirm super.k8s.local --api-timeout 2s --kubeconfig {}",
+        kubeconfig.display()
+    );
     let ended = stand.seeing(&run).run().unwrap().code(4);
     ended.stderr_has("every etcd is restored, and the API was not ready");
     assert!(stand.record().is_file());
@@ -33,7 +36,12 @@ fn orders(manager: &ControlLoopStandIn) -> usize {
 /// The next run restores both anew.
 fn restores_anew(stand: &Stand, why: &str) {
     let (main, events) = (stand.start("main"), stand.start("events"));
-    let ended = stand.seeing("run --yes").now(LATER).run().unwrap().success();
+    let ended = stand
+        .seeing("run --yes --confirm super.k8s.local")
+        .now(LATER)
+        .run()
+        .unwrap()
+        .success();
     let ended = ended.stderr_has(why).stdout_has("main: restored from");
     assert_eq!((orders(&main), orders(&events)), (1, 1), "{}", ended.stderr);
     // The first restore was backed up: that is newer, and what is to come back.
@@ -90,7 +98,7 @@ fn where_masters_cannot_be_compared_nothing_is_called_restored() {
     left_by_a_run(&stand);
     // With etcd out of sight, too.
     let ended = stand
-        .restore("run --yes --take-timeout 3s")
+        .restore("run --yes --confirm super.k8s.local --take-timeout 3s")
         .now(LATER)
         .run()
         .unwrap()
@@ -114,14 +122,18 @@ fn where_masters_cannot_be_compared_nothing_is_called_restored() {
 fn where_masters_cannot_be_compared_an_etcd_that_is_seen_is_not_restored_again() {
     let stand = Stand::new(RESTORED);
     let (main, events) = (stand.start("main"), stand.start("events"));
-    let mut first = stand.seeing("run --yes");
+    let mut first = stand.seeing("run --yes --confirm super.k8s.local");
     let mut child = first.spawn().unwrap();
     crate::stand::wait_for("both serve", || main.serving() && events.serving());
     // Killed as early as the record tells that both were ordered, and as late as they serve.
     child.kill().unwrap();
     child.wait().unwrap();
     if stand.record().exists() {
-        stand.seeing("run --yes").run().unwrap().success();
+        stand
+            .seeing("run --yes --confirm super.k8s.local")
+            .run()
+            .unwrap()
+            .success();
     }
     assert_eq!((orders(&main), orders(&events)), (1, 1));
 }
@@ -130,7 +142,7 @@ fn where_masters_cannot_be_compared_an_etcd_that_is_seen_is_not_restored_again()
 fn what_is_noted_says_for_which_masters() {
     let stand = Stand::with_masters(RESTORED);
     stand
-        .seeing("run --etcd main --yes --take-timeout 1s --leave-queued")
+        .seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 1s --leave-queued")
         .run()
         .unwrap()
         .code(4);

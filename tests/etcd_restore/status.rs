@@ -68,7 +68,7 @@ fn a_queued_backup_that_is_pinned_only_is_told_with_the_command_that_copies_it_b
         .stderr_has("is not whole in the store")
         .stderr_has(&format!("`kubectl etcd-restore {cure}` copies it back"));
     let rows = stand
-        .restore(&format!("{cure} -o json"))
+        .restore(&format!("{cure} --confirm super.k8s.local -o json"))
         .run()
         .unwrap()
         .success()
@@ -103,7 +103,11 @@ fn every_state_is_seen_while_the_stand_in_is_in_it() {
     });
     assert_eq!(state(), "main waiting");
     manager.hold(HoldAt::BeforeTaking);
-    stand.restore("queue main=latest-good --yes").run().unwrap().success();
+    stand
+        .restore("queue main=latest-good --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     assert_eq!(state(), "main queued");
     manager.hold(HoldAt::BeforeCopying);
     wait_for("it restores", || state() == "main restoring");
@@ -121,7 +125,7 @@ fn a_command_on_a_living_etcd_is_said_to_need_a_restart_and_then_is_carried_out(
     options.alive = true;
     let manager = ControlLoopStandIn::start(options).unwrap();
     stand
-        .seeing("queue main=latest-good --yes --etcd main")
+        .seeing("queue main=latest-good --yes --confirm super.k8s.local --etcd main")
         .run()
         .unwrap()
         .success()

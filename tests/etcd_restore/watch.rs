@@ -52,7 +52,11 @@ fn each_change_is_told_with_its_time_until_ctrl_c() {
     // The table first, then a line for each change.
     wait_for_line(&said, "waiting");
     wait_for_line(&said, "API: not asked");
-    stand.restore("queue main=latest-good --yes").run().unwrap().success();
+    stand
+        .restore("queue main=latest-good --yes --confirm super.k8s.local")
+        .run()
+        .unwrap()
+        .success();
     let queued = wait_for_line(&said, "main queued");
     assert!(queued.starts_with("2026-11-22T15:21:36Z  "), "{queued}");
     manager.hold(HoldAt::BeforeCopying);

@@ -15,6 +15,7 @@ mod by_address;
 mod drill;
 mod events;
 mod left_behind;
+mod life;
 mod logs;
 mod nodes;
 mod restart_etcd;

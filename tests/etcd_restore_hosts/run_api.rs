@@ -64,7 +64,7 @@ fn an_api_that_does_not_know_us_any_more_is_alive_and_ends_the_wait() {
         .stdout_has("API: an API server answers (401)")
         .stderr_has("kops export kubeconfig --admin");
     let plan = world.with("plan", expired()).run().unwrap().success();
-    plan.stdout_has("THE API SERVES, so it is alive");
+    plan.stdout_has("IT IS ALIVE: THE API SERVES").stdout_has("401");
     let ended = world.with(RUN, expired()).run().unwrap().success();
     ended
         .stdout_has("main: restored from")

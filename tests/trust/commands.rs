@@ -126,7 +126,7 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         "etcd-restore queue",
-        "main=latest --yes -o json {etcd}",
+        "main=latest --yes --confirm super.k8s.local -o json {etcd}",
         &[S3, Ec2, Etcd, Api],
         &[Store],
     ),
@@ -138,7 +138,7 @@ pub const ROWS: &[Row] = &[
             &[S3],
             &[Store],
         ),
-        "queue main=latest --yes {etcd}",
+        "queue main=latest --yes --confirm super.k8s.local {etcd}",
     ),
     row(
         "etcd-restore status",

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use harness::aws::Built;
 use harness::store::CLUSTER;
 use harness::{AwsAccount, Cmd, KopsCluster, S3, admin_kubeconfig};
 use tempfile::TempDir;
@@ -48,6 +49,15 @@ pub struct Place<'a> {
     called: Vec<usize>,
 }
 
+/// A cluster with one master.
+fn small() -> KopsCluster {
+    KopsCluster {
+        masters: 1,
+        workers: false,
+        ..KopsCluster::new(CLUSTER)
+    }
+}
+
 impl<'a> Place<'a> {
     /// Makes it, and does what comes before the command.
     pub fn new(world: &'a World, row: &'a Row) -> Self {
@@ -73,12 +83,7 @@ impl<'a> Place<'a> {
         }
         if owns(Own::Cluster) {
             place.account = AwsAccount::another(&world.moto, &format!("9{number:011}")).unwrap();
-            let cluster = KopsCluster {
-                masters: 1,
-                workers: false,
-                ..KopsCluster::new(CLUSTER)
-            };
-            cluster.build(&place.account).unwrap();
+            small().build(&place.account).unwrap();
         }
         if owns(Own::Turn) && !world.nodes().iter().any(|node| node == GONE) {
             world.make_node(GONE);
@@ -86,6 +91,10 @@ impl<'a> Place<'a> {
         if let Some(first) = row.first {
             let words = first.split(' ').map(str::to_owned);
             let _ = place.cmd(words, &Lines::straight(world, row)).run().unwrap().success();
+        }
+        if row.name == "kops-wipe-masters purge-volumes" {
+            // The last resort goes only once the cluster is back.
+            small().build_masters(&place.account, &mut Built::default()).unwrap();
         }
         place
     }

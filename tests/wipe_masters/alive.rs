@@ -24,9 +24,19 @@ fn check(plan: &Value, name: &str) -> (String, String) {
     (severity.to_owned(), found["message"].as_str().unwrap().to_owned())
 }
 
+/// The plan. Where a check refuses it is shown, too, and exits with 3.
 fn plan(command: Cmd) -> Value {
-    let ended = command.args(["-o", "json"]).run().unwrap().success();
-    serde_json::from_str(&ended.stdout).unwrap()
+    let ended = command.args(["-o", "json"]).run().unwrap();
+    let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let refuses = |check: &Value| check["ok"] == false && check["severity"] == "block";
+    let is_blocked = plan["checks"].as_array().unwrap().iter().any(refuses);
+    assert_eq!(
+        ended.exit_code(),
+        Some(if is_blocked { 3 } else { 0 }),
+        "{}",
+        ended.stderr
+    );
+    plan
 }
 
 fn severity(command: Cmd, name: &str) -> String {
@@ -46,12 +56,21 @@ fn kubeconfig(folder: &Path, context: &str, port: u16, ca: &str, token: &str) ->
     harness::pki::write(folder, "kubeconfig", &text).unwrap()
 }
 
+/// As kops keeps the cluster's CA.
+fn keep_ca(stand: &Stand, ca: &Ca) {
+    let folder = stand.root().join(CLUSTER).join("pki/private/kubernetes-ca");
+    std::fs::create_dir_all(&folder).unwrap();
+    let keyset = harness::pki::keyset("kubernetes-ca", &[("1", ca)], "1");
+    std::fs::write(folder.join("keyset.yaml"), keyset).unwrap();
+}
+
 #[test]
 fn a_real_api_server_that_answers_blocks_even_if_it_knows_us_not() {
     let stand = Stand::new();
     let before = stand.picture();
     let folder = tempfile::tempdir().unwrap();
     let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
+    keep_ca(&stand, &ca);
     let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
     let options = KubeApiServerOptions::plain(&ca, "10.245.21.57");
     let api = KubeApiServer::start(&etcd, &options).unwrap();
@@ -78,11 +97,20 @@ fn a_real_api_server_that_answers_blocks_even_if_it_knows_us_not() {
     let file = kubeconfig(folder.path(), CLUSTER, port, other.certificate(), "a-token-for-tests");
     let (severity_of_api, message) = check(&plan(stand.wipe(&[]).env("KUBECONFIG", file)), "api");
     assert_eq!(severity_of_api, "warn", "{message}");
-    assert!(message.starts_with("could not be asked"), "{message}");
+    assert!(
+        message.starts_with("not known to be dead, may be alive: not checked"),
+        "{message}"
+    );
 
     let file = kubeconfig(folder.path(), CLUSTER, port, ca.certificate(), "a-token-for-tests");
     drop(api);
-    assert_eq!(severity(stand.wipe(&[]).env("KUBECONFIG", file), "api"), "ok");
+    // A refusal at a loopback address proves nothing.
+    let (severity_of_api, message) = check(&plan(stand.wipe(&[]).env("KUBECONFIG", file)), "api");
+    assert_eq!(severity_of_api, "warn");
+    assert!(
+        message.starts_with("not known to be dead, may be alive: no answer"),
+        "{message}"
+    );
     assert_eq!(stand.picture(), before);
 }
 
@@ -102,11 +130,30 @@ fn an_etcd_that_serves_blocks_and_one_without_quorum_warns() {
     let (alone, message) = check(&plan(ask()), "etcd");
     assert_ne!(alone, "block", "{message}");
     members.clear();
-    assert_eq!(severity(ask(), "etcd"), "ok");
+    let (silent, message) = check(&plan(ask()), "etcd");
+    assert_eq!(silent, "warn", "{message}");
+    assert!(
+        message.starts_with("not known to be dead, may be alive: no answer"),
+        "{message}"
+    );
 }
 
 #[test]
-fn young_backups_warn_where_the_api_is_dead_and_block_where_nobody_could_be_asked() {
+fn each_etcd_cluster_is_asked_for_itself() {
+    let stand = Stand::new();
+    let events = Etcd::start(EtcdVersion::V3_5).unwrap();
+    let endpoints = format!("events={}", events.endpoint());
+    let plan = plan(stand.wipe(&["--via", "direct", "--endpoints", &endpoints, "--etcd-timeout", "3s"]));
+    let checks = plan["checks"].as_array().unwrap().iter();
+    let lives: Vec<(&str, &str)> = checks
+        .filter(|check| check["name"] == "etcd")
+        .map(|check| (check["etcd"].as_str().unwrap(), check["severity"].as_str().unwrap()))
+        .collect();
+    assert_eq!(lives, [("events", "block"), ("main", "warn")]);
+}
+
+#[test]
+fn young_backups_block_where_the_api_is_not_proven_dead() {
     let stand = Stand::new();
     let folder = tempfile::tempdir().unwrap();
     let name = "backups-arriving";
@@ -118,9 +165,10 @@ fn young_backups_warn_where_the_api_is_dead_and_block_where_nobody_could_be_aske
         Ca::new("x", KeyKind::Ec).unwrap().certificate(),
         "t",
     );
-    let dead = || stand.wipe(&[]).env("KUBECONFIG", &gone).now(SOON);
-    assert_eq!(severity(dead(), "api"), "ok");
-    assert_eq!(severity(dead(), name), "warn");
+    // A refusal there is the tunnel's or the balancer's, not the masters'.
+    let refused = || stand.wipe(&[]).env("KUBECONFIG", &gone).now(SOON);
+    assert_eq!(severity(refused(), "api"), "warn");
+    assert_eq!(severity(refused(), name), "block");
 
     let unasked = || stand.wipe(&[]).now(SOON);
     assert_eq!(severity(unasked(), name), "block");
@@ -138,11 +186,65 @@ fn young_backups_warn_where_the_api_is_dead_and_block_where_nobody_could_be_aske
     let own = tempfile::tempdir().unwrap();
     let file = api.kubeconfig(own.path(), CLUSTER).unwrap();
     let silent = || stand.wipe(&["--etcd-timeout", "1s"]).env("KUBECONFIG", &file).now(SOON);
-    assert_eq!(severity(silent(), "api"), "ok");
+    assert_eq!(severity(silent(), "api"), "warn");
     assert_eq!(severity(silent(), name), "block");
     // Two intervals of 15 minutes later none is expected any more.
     assert_eq!(severity(stand.wipe(&[]).now("2026-11-22T15:50:35Z"), name), "block");
     assert_eq!(severity(stand.wipe(&[]).now("2026-11-22T15:50:36Z"), name), "ok");
+}
+
+#[test]
+fn masters_that_do_not_run_prove_it_and_then_a_young_backup_only_warns() {
+    let stand = Stand::new();
+    let stop = |machines: &[harness::aws::Machine]| {
+        for machine in machines {
+            let stop = [("InstanceId.1", machine.instance.as_str())];
+            stand.account.ec2("StopInstances", &stop).unwrap();
+        }
+    };
+    stop(&stand.built.masters);
+    // A machine of its own has an API server, too.
+    assert_eq!(severity(stand.wipe(&[]), "etcd"), "ok");
+    assert_eq!(severity(stand.wipe(&[]), "api"), "warn");
+    stop(&stand.built.others);
+    let (api, message) = check(&plan(stand.wipe(&[])), "api");
+    assert_eq!(api, "ok");
+    assert!(
+        message.starts_with("dead: AWS has this cluster's control plane, and none of its masters runs"),
+        "{message}"
+    );
+    assert_eq!(severity(stand.wipe(&[]), "etcd"), "ok");
+    // The last one of a cluster that has just died, or a sign of life.
+    let soon = || stand.wipe(&[]).now(SOON);
+    assert_eq!(severity(soon(), "api"), "warn");
+    assert_eq!(severity(soon(), "backups-arriving"), "warn");
+}
+
+#[test]
+fn the_question_says_which_of_both_it_is_how_old_the_backup_is_and_what_goes() {
+    let stand = Stand::new();
+    let before = stand.picture();
+    let ended = stand
+        .wipe(&["--yes"])
+        .now("2026-11-23T18:20:00Z")
+        .run()
+        .unwrap()
+        .code(3);
+    for told in [
+        "everything after 2026-11-22 15:20 UTC is lost.",
+        "the API MAY BE ALIVE: not checked",
+        "etcd main MAY BE ALIVE: not checked",
+        "etcd events MAY BE ALIVE: not checked",
+        "etcd main: 2026-11-22T15:20:36Z-000001 is 26h old, older than 24h (--max-age).",
+        "hint:  pass --confirm super.k8s.local",
+    ] {
+        assert!(ended.stderr.contains(told), "no `{told}` in\n{}", ended.stderr);
+    }
+    let old = plan(stand.wipe(&[]).now("2026-11-23T18:20:00Z"));
+    assert_eq!(check(&old, "backup-age").0, "warn");
+    assert_eq!(old["backups"][0]["ageSeconds"], 97_164);
+    assert_eq!(old["backups"][0]["passedOver"], serde_json::json!([]));
+    assert_eq!(stand.picture(), before);
 }
 
 #[test]
@@ -151,8 +253,29 @@ fn another_clusters_context_is_never_taken_for_this_ones() {
     let api = KubeApi::start(Vec::new()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = api.kubeconfig(folder.path(), "other.example.com").unwrap();
-    // The only context there is answers: that might be it.
-    assert_eq!(severity(stand.wipe(&[]).env("KUBECONFIG", &file), "api"), "block");
+    // Whose API that is cannot be told without the cluster's CA.
+    let api_of = |command: Cmd| check(&plan(command), "api");
+    let ask = || stand.wipe(&[]).env("KUBECONFIG", &file);
+    let (unproven, message) = api_of(ask());
+    assert_eq!(unproven, "warn");
+    assert!(message.contains("could not be proven"), "{message}");
+    // Its CA is another one than the key store's.
+    keep_ca(&stand, &Ca::new("kubernetes-ca", KeyKind::Ec).unwrap());
+    api.set_root_ca("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
+    let (others, message) = api_of(ask());
+    assert_eq!(others, "warn");
+    assert!(
+        message.contains("that kubeconfig leads to another cluster"),
+        "{message}"
+    );
+    let wiped = ask().args(["--yes"]).run().unwrap().code(3);
+    assert!(
+        wiped
+            .stderr
+            .contains("the API MAY BE ALIVE: not checked (that kubeconfig leads to another cluster"),
+        "{}",
+        wiped.stderr
+    );
     let two = std::fs::read_to_string(&file).unwrap() + "- name: third.example.com\n  context: {cluster: x, user: x}\n";
     std::fs::write(&file, two).unwrap();
     let (unknown, message) = check(&plan(stand.wipe(&[]).env("KUBECONFIG", &file)), "api");
@@ -161,6 +284,12 @@ fn another_clusters_context_is_never_taken_for_this_ones() {
         message.contains(&format!("no context of the kubeconfig is named {CLUSTER}")),
         "{message}"
     );
+    let named = stand.wipe(&["--context", "other.example.com"]).env("KUBECONFIG", &file);
+    // Not even where it is named: it is another cluster's.
+    assert_eq!(severity(named, "api"), "warn");
+    let ours = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
+    keep_ca(&stand, &ours);
+    api.set_root_ca(ours.certificate());
     let named = stand.wipe(&["--context", "other.example.com"]).env("KUBECONFIG", &file);
     assert_eq!(severity(named, "api"), "block");
 }

@@ -77,7 +77,7 @@ fn volumes_do_not_come_back_while_there_is_a_new_control_plane() {
     assert_eq!(stand.picture(), before);
 
     // It is wiped a second time: of each member there are two now, and they must be named.
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
+    let _ = stand.wipe_yes(&["--again"]).run().unwrap().success();
     let _ = stand
         .wipe(&["restore-volumes", "--yes"])
         .run()

@@ -176,7 +176,7 @@ fn what_cannot_be_told_apart_refuses() {
     for (id, tag, why) in cases {
         stand.account.tag(id, &[tag]).unwrap();
         let before = stand.picture();
-        let _ = stand.wipe(&[]).run().unwrap().success().stdout_has(why);
+        let _ = stand.wipe(&[]).run().unwrap().code(3).stdout_has(why);
         let _ = stand
             .wipe_yes(&[])
             .run()

@@ -36,16 +36,27 @@ impl Stand {
     }
 }
 
+/// The plan. Where a check refuses it is shown, too, and exits with 3.
 fn plan(command: Cmd) -> Value {
-    let ended = command.args(["-o", "json"]).run().unwrap().success();
-    serde_json::from_str(&ended.stdout).unwrap()
+    let ended = command.args(["-o", "json"]).run().unwrap();
+    let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let refuses = |check: &Value| check["ok"] == false && check["severity"] == "block";
+    let is_blocked = plan["checks"].as_array().unwrap().iter().any(refuses);
+    assert_eq!(
+        ended.exit_code(),
+        Some(if is_blocked { 3 } else { 0 }),
+        "{}",
+        ended.stderr
+    );
+    plan
 }
 
 /// The checks that are not well, as `severity name etcd`.
 fn found(plan: &Value) -> Vec<String> {
     let checks = plan["checks"].as_array().unwrap().iter();
-    let of_us =
-        checks.filter(|check| check["ok"] == false && !["api", "etcd"].contains(&check["name"].as_str().unwrap()));
+    // The fixture's spec names no network, which is told each time.
+    let others = ["api", "etcd", "network"];
+    let of_us = checks.filter(|check| check["ok"] == false && !others.contains(&check["name"].as_str().unwrap()));
     of_us
         .map(|check| {
             let text = |field: &str| check[field].as_str().unwrap_or_default();
@@ -97,6 +108,23 @@ fn without_backups_of_main_it_refuses_and_without_those_of_events_it_warns() {
     );
     stand.refused(&[], "there is no backup");
     stand.refused(&["--etcd-volumes", "delete"], "there is no backup");
+}
+
+/// What the wipe promises is what the restore does: events come back as they were at main's time, not as the newest there are.
+#[test]
+fn every_etcd_cluster_is_chosen_as_the_restore_chooses_it() {
+    let stand = Stand::new();
+    // An hour later another cluster's events came into the store.
+    let events = "state-store-reseeded/super.k8s.local/backups/etcd/events/2026-11-22T16:26:06Z-000001";
+    let name = events.rsplit('/').next().unwrap();
+    store::copy_folder(
+        &paths::fixture(events),
+        &stand.file(&format!("backups/etcd/events/{name}")),
+    )
+    .unwrap();
+    let plan = plan(stand.wipe(&[]));
+    assert_eq!(plan["backups"][1]["etcd"], "events");
+    assert_eq!(plan["backups"][1]["name"], "2026-11-22T15:20:35Z-000001", "not {name}");
 }
 
 #[test]

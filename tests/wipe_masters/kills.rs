@@ -74,8 +74,12 @@ fn kill_at_each_change(
     }
 }
 
-/// Of a wipe.
+/// Of a wipe of a master with which AWS would delete one of its volumes.
 fn kill_a_wipe(etcd_volumes: &str, fault: impl Fn(Victim) -> Fault, check: impl Fn(&Stand)) -> Vec<String> {
+    let goes = |stand: &Stand| {
+        let volume = &stand.built.etcd_volumes[0];
+        stand.account.delete_on_termination(volume, true).unwrap();
+    };
     let arguments = ["--etcd-volumes", etcd_volumes, "--max-age", "4h"];
     let wipe = |stand: &Stand, proxy: &Proxy| stand.wipe_yes_through(proxy, &arguments);
     let again = |stand: &Stand, wipe: Cmd| {
@@ -91,12 +95,25 @@ fn kill_a_wipe(etcd_volumes: &str, fault: impl Fn(Victim) -> Fault, check: impl 
         let finished = journals.iter().filter(|journal| journal["finished"].is_string());
         assert_eq!(finished.count(), 1, "{}", again.stderr);
     };
-    kill_at_each_change(|_| {}, wipe, fault, again, check)
+    kill_at_each_change(goes, wipe, fault, again, check)
 }
 
 /// Of what comes after a wipe, which changes nothing but what is in AWS.
 fn kill_after_a_wipe(arguments: &[&str], fault: impl Fn(Victim) -> Fault, check: impl Fn(&Stand)) -> Vec<String> {
-    let wiped = |stand: &Stand| drop(stand.wipe_yes(&[]).run().unwrap().success());
+    let wiped = |stand: &Stand| {
+        let _ = stand.wipe_yes(&[]).run().unwrap().success();
+        // What is in quarantine is purged only once there are masters again, and comes back only while there are none.
+        if arguments.contains(&"purge-volumes") {
+            let cluster = KopsCluster {
+                masters: 1,
+                workers: false,
+                ..KopsCluster::new(CLUSTER)
+            };
+            cluster
+                .build_masters(&stand.account, &mut harness::aws::Built::default())
+                .unwrap();
+        }
+    };
     let command = |stand: &Stand, proxy: &Proxy| stand.wipe_through(proxy, arguments);
     let again = |_: &Stand, command: Cmd| drop(command.run().unwrap().success());
     let killed_at = kill_at_each_change(wiped, command, fault, again, check);
@@ -113,6 +130,7 @@ fn around_each_request_of_a_quarantine() {
     for fault in [Fault::KillBefore, Fault::KillAfter] {
         let killed_at = kill_a_wipe("quarantine", fault, Stand::assert_wiped);
         assert_eq!(count(&killed_at, "DeleteAutoScalingGroup"), 1, "{killed_at:?}");
+        assert_eq!(count(&killed_at, "ModifyInstanceAttribute"), 1, "{killed_at:?}");
         assert_eq!(
             count(&killed_at, "CreateTags") + count(&killed_at, "DeleteTags"),
             4,
@@ -143,6 +161,7 @@ fn around_each_request_of_snapshots_and_deletions() {
             assert_gone(stand);
             assert_eq!(snapshots(stand), 2, "one of each volume, not two");
         });
+        assert_eq!(count(&killed_at, "ModifyInstanceAttribute"), 1, "{killed_at:?}");
         assert_eq!(count(&killed_at, "CreateSnapshot"), 2, "{killed_at:?}");
         assert_eq!(count(&killed_at, "DeleteVolume"), 2, "{killed_at:?}");
     }
@@ -168,7 +187,13 @@ fn around_each_request_of_the_way_back() {
 fn around_each_request_of_a_purge() {
     let purge = ["purge-volumes", "--yes", "--confirm", CLUSTER, "--poll", "50ms"];
     for fault in [Fault::KillBefore, Fault::KillAfter] {
-        let killed_at = kill_after_a_wipe(&purge, fault, assert_gone);
+        // Groups of the same names are there again.
+        let killed_at = kill_after_a_wipe(&purge, fault, |stand| {
+            let now = stand.picture();
+            for volume in &stand.built.etcd_volumes {
+                assert!(!now.has(&volume.id), "{}", volume.id);
+            }
+        });
         assert_eq!(killed_at, ["DeleteVolume"; 2]);
     }
 }

@@ -8,6 +8,8 @@
     reason = "a test fails by a panic"
 )]
 
+mod accounts;
+mod again;
 mod alive;
 mod audit;
 mod audit_stand;
@@ -20,5 +22,6 @@ mod interlock;
 mod kills;
 mod meanwhile;
 mod stand;
+mod termination;
 mod typed;
 mod wiping;

@@ -37,6 +37,7 @@ fn asked(stand: &Stand) -> Child {
         seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
     }
     assert!(seen.contains("everything after 15:20 UTC is lost"), "{seen}");
+    assert!(seen.contains("in account 123456789012 (production)"), "{seen}");
     child.stdout = Some(terminal);
     child
 }
@@ -57,6 +58,10 @@ fn the_name_does_it_anything_else_does_not_and_ctrl_c_ends_it() {
         workers: false,
         ..KopsCluster::new(CLUSTER)
     });
+    stand
+        .account
+        .iam("CreateAccountAlias", &[("AccountAlias", "production")])
+        .unwrap();
     let before = stand.picture();
     let (code, said) = ended(asked(&stand), b"x.super.k8s.local\n");
     assert_eq!(code, Some(3), "{said}");

@@ -30,6 +30,9 @@ const PATIENCE: u32 = 6;
 /// What the user can do about what is left alone.
 const LOOK_AGAIN: &str = "somebody else made or changed something meanwhile: look at the plan again, without --yes";
 
+/// What the user can do about a volume that is gone.
+const LOST: &str = "find out who deletes volumes, and keep the others; a volume that is gone is not needed to restore from a backup, but it is no way back any more";
+
 /// How fast.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -141,10 +144,11 @@ pub async fn apply<R: Record>(
                 // Nothing is begun where a group has a stranger in it already.
                 if !running.changed
                     && running.given_up.is_empty()
-                    && let Some((thing, why)) = stuck(&stands)
+                    && let Some((thing, why)) = lost(&stands).or_else(|| stuck(&stands))
                 {
                     let why = format!("{} {}: {why}", thing.kind.word(), thing.id);
-                    return Err(running.stopped(&stands, why, Some(LOOK_AGAIN.to_owned())));
+                    let cure = lost(&stands).map_or(LOOK_AGAIN, |_| LOST);
+                    return Err(running.stopped(&stands, why, Some(cure.to_owned())));
                 }
                 running.act(&stands, consent).await.map_err(|error| {
                     let cure = error.hint();
@@ -167,7 +171,8 @@ pub async fn apply<R: Record>(
         }
         if failed_looks == 0 {
             let open = |(thing, standing): &&(Thing, Standing)| {
-                !matches!(standing, Standing::Done(_) | Standing::Stuck(_)) && !running.given_up.contains_key(thing)
+                !matches!(standing, Standing::Done(_) | Standing::Stuck(_) | Standing::Lost(_))
+                    && !running.given_up.contains_key(thing)
             };
             if !stands.iter().any(|stand| open(&stand)) {
                 return running.end(&stands);
@@ -184,6 +189,13 @@ pub async fn apply<R: Record>(
 fn stuck(stands: &[(Thing, Standing)]) -> Option<(&Thing, &String)> {
     stands.iter().find_map(|(thing, standing)| match standing {
         Standing::Stuck(why) => Some((thing, why)),
+        _ => None,
+    })
+}
+
+fn lost(stands: &[(Thing, Standing)]) -> Option<(&Thing, &String)> {
+    stands.iter().find_map(|(thing, standing)| match standing {
+        Standing::Lost(how) => Some((thing, how)),
         _ => None,
     })
 }
@@ -262,6 +274,7 @@ impl<R: Record> Running<'_, R> {
     fn judge(&mut self, seen: &Seen) -> Vec<(Thing, Standing)> {
         let given_up = self.given_up.keys().map(|thing| thing.id.as_str()).collect();
         let mut stands = standings(self.plan, seen, self.run, &given_up);
+        let mut unheard = Vec::new();
         for (thing, standing) in &mut stands {
             if !matches!(standing, Standing::Do(_)) {
                 continue;
@@ -270,8 +283,19 @@ impl<R: Record> Running<'_, R> {
                 *looks += 1;
                 if *looks <= PATIENCE && !is_next_step(standing) {
                     *standing = Standing::Waiting("asked for".to_owned());
+                } else if let Standing::Do(Deed::Keep { instance, .. }) = standing
+                    && !self.given_up.contains_key(thing)
+                {
+                    unheard.push((thing.clone(), instance.clone()));
                 }
             }
+        }
+        for (thing, instance) in unheard {
+            let why = format!("AWS took the request, and the volume would still be deleted with {instance}");
+            self.record.line(&thing, &format!("given up: {why}"), 0, 0);
+            let cure =
+                "look at DeleteOnTermination of the instance's block devices in the EC2 console, or detach the volume";
+            self.given_up.insert(thing, (why, Some(cure.to_owned())));
         }
         stands
     }
@@ -287,6 +311,7 @@ impl<R: Record> Running<'_, R> {
                 Standing::Done(what) => (*what).to_owned(),
                 Standing::Waiting(what) => what.clone(),
                 Standing::Stuck(why) => format!("left alone: {why}"),
+                Standing::Lost(how) => format!("lost: {how}"),
                 Standing::Do(_) => continue,
             };
             if self.told.get(thing) != Some(&what) {
@@ -349,7 +374,8 @@ impl<R: Record> Running<'_, R> {
         }
         let cures: BTreeSet<&String> = self.given_up.values().filter_map(|(_, cure)| cure.as_ref()).collect();
         let stuck = stuck(stands).map(|_| LOOK_AGAIN.to_owned());
-        let cure = cures.first().map(|cure| (*cure).clone()).or(stuck);
+        let gone = lost(stands).map(|_| LOST.to_owned());
+        let cure = cures.first().map(|cure| (*cure).clone()).or(gone).or(stuck);
         Err(self.stopped(stands, "not everything could be done".to_owned(), cure))
     }
 
@@ -362,6 +388,7 @@ impl<R: Record> Running<'_, R> {
                     (Some((why, _)), _) => why.clone(),
                     (None, Standing::Waiting(how)) => how.clone(),
                     (None, Standing::Stuck(how)) => how.clone(),
+                    (None, Standing::Lost(how)) => format!("lost: {how}"),
                     (None, Standing::Do(_)) => "not done yet".to_owned(),
                 };
                 Some((thing.clone(), how))
@@ -404,6 +431,10 @@ async fn carry_out(
     let nothing_before = |error| (error, false);
     let id = &thing.id;
     match deed {
+        Deed::Keep { instance, device } => fleet
+            .keep_volume(instance, device, consent)
+            .await
+            .map_err(nothing_before),
         Deed::DeleteGroup => fleet.delete_group(id, consent).await.map_err(nothing_before),
         Deed::Terminate => fleet.terminate(id, consent).await.map_err(nothing_before),
         Deed::Quarantine { shadows, off } => {

@@ -7,11 +7,12 @@ mod findings;
 mod tests;
 
 use clap::Args as ClapArgs;
+use runbook_kit::backups::aftermath::{self, Aftermath};
 use runbook_kit::backups::catalog::{self, Catalog};
-use runbook_kit::backups::examine;
+use runbook_kit::backups::{examine, wipe_journal};
 use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::wipe::select;
-use runbook_kit::domain::wipe::whereabouts::{Rest, whereabouts};
+use runbook_kit::domain::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
 use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Cell, Column, Format, Row, column, wide};
@@ -185,15 +186,31 @@ async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
     ));
     let inventory = look::inventory(fleet, &cluster).await.map_err(not_asked)?;
     let selection = select(&cluster, &inventory);
-    let mut rest = Rest::default();
+    let quarantined = aftermath::quarantined(fleet, &cluster).await.map_err(not_asked)?;
+    let mut rest = Rest {
+        quarantined: quarantined.len(),
+        ..Rest::default()
+    };
     if selection.is_empty() {
-        rest.quarantined = look::quarantined(fleet, &cluster).await?.len();
         rest.networks = fleet.networks_of(&cluster).await?.len();
     }
-    let place = whereabouts(&caller, region.as_deref(), &inventory, &selection, rest);
-    if let Some(wrong) = place.into_iter().find(Check::blocks) {
+    let mut checks = whereabouts(&caller, region.as_deref(), &inventory, &selection, rest);
+    if let Some(spec) = &found.spec {
+        let named = named_networks(spec);
+        let existing = match named.is_empty() {
+            true => Vec::new(),
+            false => fleet.networks(&named).await.map_err(not_asked)?,
+        };
+        checks.extend(place(spec, &caller, &selection, &existing.into_iter().collect()));
+    }
+    if let Some(wrong) = checks.into_iter().find(Check::blocks) {
         // There everything would seem to be missing.
         return Err(Refused::of(1, &wrong).into());
+    }
+    let journals = wipe_journal::all(session.objects(), &wipe_journal::folder(&state, &cluster)).await?;
+    let after = Aftermath::of(&journals, &quarantined);
+    for known in after.words() {
+        ui.note(&known);
     }
     let catalogs = match session.cluster.store.is_empty() {
         true => catalog::read(session.objects(), &found.stores, session.now()).await?,
@@ -204,10 +221,10 @@ async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
         .map_err(|error| UsageError::new(format!("configBase: {error}")))?;
     let states = interlock::look(session, &catalogs, &config_base).await?;
     let mut etcds = Vec::new();
-    for (catalog, state) in catalogs.iter().zip(states) {
+    for (catalog, facts) in catalogs.iter().zip(states) {
         let rules = session.objects().expiry_rules(&catalog.store.base).await;
         etcds.push(Etcd {
-            state,
+            state: facts,
             members: catalog.store.members.clone(),
             interval: catalog.store.interval,
             newest: newest(context, catalog).await?,
@@ -217,6 +234,8 @@ async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
     Ok(Facts {
         region: caller.region,
         now: session.now(),
+        state,
+        after,
         cluster,
         selection,
         etcds,

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use runbook_kit::adapters::aws::AwsFleet;
+use runbook_kit::adapters::knock::TcpKnocker;
+use runbook_kit::adapters::ssh::{Ssh, SshOptions};
 use runbook_kit::adapters::{etcd, kops_program, kube, notebook, session};
 use runbook_kit::cli::etcd::EtcdAccessArgs;
-use runbook_kit::domain::liveness::Liveness;
+use runbook_kit::domain::liveness::Heard;
 use runbook_kit::error::AnyFailure;
+use runbook_kit::liveness::{Evidence, Machines, OverSsh};
 use runbook_kit::ports::fleet::FleetChange;
 use runbook_kit::ports::notebook::Notebook;
 use runbook_kit::session::Session;
@@ -35,14 +39,36 @@ pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
 }
 
 impl Context {
-    /// Whether the cluster's API answers.
-    pub async fn api_liveness(&self, cluster: &str, patience: Duration) -> Liveness {
+    /// What the cluster's API answers; an answer counts where it is proven to be this cluster's.
+    pub async fn api_heard(&self, cluster: &str, patience: Duration) -> Heard {
         kube::liveness::liveness(&self.session, cluster, patience).await
     }
 
-    /// Whether etcd `main` answers.
-    pub async fn etcd_liveness(&self, access: &EtcdAccessArgs) -> Liveness {
-        etcd::liveness::liveness(&self.session, access, "main").await
+    /// What an etcd cluster answers.
+    pub async fn etcd_heard(&self, access: &EtcdAccessArgs, etcd: &str) -> Heard {
+        etcd::liveness::liveness(&self.session, access, etcd).await
+    }
+
+    /// What proves whether the control plane lives. Hosts are asked over ssh only where the user names them.
+    pub async fn evidence(
+        &self,
+        machines: Machines,
+        wiped: Option<Timestamp>,
+        etcds: &[String],
+        access: &EtcdAccessArgs,
+    ) -> Evidence {
+        let ssh = Ssh::new(&SshOptions {
+            program: access.ssh_program.clone(),
+            user: access.ssh_user.clone(),
+            jump: access.ssh_jump.clone(),
+            patience: access.etcd_timeout,
+        });
+        let ssh = ssh.ok().filter(|_| !access.host.is_empty());
+        let over = ssh.as_ref().map(|ssh| OverSsh {
+            hosts: ssh,
+            names: &access.host,
+        });
+        Evidence::gather(machines, wiped, etcds, access, &TcpKnocker::default(), over).await
     }
 
     /// The version of the kops on `PATH`, where there is one that tells.

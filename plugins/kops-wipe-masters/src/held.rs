@@ -2,19 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use runbook_kit::backups::wipe_journal;
+use jiff::Timestamp;
+use runbook_kit::backups::aftermath;
+use runbook_kit::backups::wipe_journal::{self, Newest};
 use runbook_kit::domain::check::{Check, Severity};
-use runbook_kit::domain::fleet::{Caller, Tags, Volume, VolumeState};
-use runbook_kit::domain::wipe::{ETCD_PREFIX, Selection, name_of, quarantine, select};
+use runbook_kit::domain::fleet::{CLUSTER_TAG, Caller, Tags, Volume, VolumeState, cluster_key};
+use runbook_kit::domain::shell::ShellCommand;
+use runbook_kit::domain::wipe::{ETCD_PREFIX, Selection, is_persistent_volume, name_of, quarantine, select};
 use runbook_kit::error::{AnyFailure, Failure, UsageError, with_repeating};
 use runbook_kit::exit::Exit;
-use runbook_kit::output::{self, Cell, Format, checks, column, wide};
+use runbook_kit::output::{self, Cell, Format, checks, column};
 use runbook_kit::ui::{Ui, Verdict};
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::journal::{self, Desk};
-use crate::{look, report, wipe};
+use crate::{look, plan, report, wipe};
 
 /// One of them.
 #[derive(Clone, Debug, Serialize)]
@@ -32,6 +35,10 @@ pub struct Held {
     pub attached_to: Vec<String>,
     /// In which run it was put away.
     pub run: Option<String>,
+    /// When that run began; `None` where no journal tells.
+    pub wiped: Option<Timestamp>,
+    /// Whether a wipe's journal names it.
+    pub in_journal: bool,
     /// The tags that it had.
     pub tags: Tags,
     /// Whether nothing finds it any more; otherwise a wipe or a restore was interrupted.
@@ -39,6 +46,20 @@ pub struct Held {
     /// The keys that only a volume in quarantine has.
     #[serde(skip)]
     pub shadow_keys: BTreeSet<String>,
+    /// What of its tags as they are says that it is something else.
+    #[serde(skip)]
+    pub contradiction: Option<String>,
+}
+
+/// Which of them are meant.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Which {
+    /// Only these volumes
+    #[arg(value_name = "VOLUME")]
+    pub volumes: Vec<String>,
+    /// Only those that this wipe put away; its id, or the beginning of it
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
 }
 
 /// What is to be done to them.
@@ -47,6 +68,7 @@ pub struct Held {
 pub struct HeldPlan {
     pub cluster: String,
     pub account: String,
+    pub account_alias: Option<String>,
     pub region: String,
     pub volumes: Vec<Held>,
     pub checks: Vec<Check>,
@@ -62,10 +84,12 @@ pub struct Seen {
     pub held: Vec<Held>,
     /// The control plane that is there now, without what is held.
     pub now: Selection,
+    /// All wipes of this cluster, in their order.
+    pub journals: Vec<Newest>,
 }
 
 /// Looks for them; of all, or of those that are named.
-pub async fn look(action: &'static str, named: &[String], context: &Context) -> Result<Seen, AnyFailure> {
+pub async fn look(action: &'static str, which: &Which, context: &Context) -> Result<Seen, AnyFailure> {
     let session = &context.session;
     if session.format == Format::Prometheus {
         return Err(output::no_metrics().into());
@@ -77,11 +101,20 @@ pub async fn look(action: &'static str, named: &[String], context: &Context) -> 
         notebook: context.notebook.as_ref(),
         clock: session.clock.as_ref(),
     };
-    journal::require_quiet(desk, &wipe_journal::folder(&state, &cluster)).await?;
+    let folder = wipe_journal::folder(&state, &cluster);
+    journal::require_quiet(desk, &folder).await?;
+    let journals = wipe_journal::all(session.objects(), &folder).await?;
     let fleet = context.fleet.as_ref();
     let caller = fleet.caller().await?;
-    let (volumes, inventory) = tokio::try_join!(look::quarantined(fleet, &cluster), look::inventory(fleet, &cluster))?;
-    if let Some(unknown) = named.iter().find(|id| !volumes.iter().any(|volume| volume.id == **id)) {
+    let (volumes, inventory) = tokio::try_join!(
+        fleet.volumes_tagged(quarantine::MARK, &cluster),
+        look::inventory(fleet, &cluster)
+    )?;
+    if let Some(unknown) = which
+        .volumes
+        .iter()
+        .find(|id| !volumes.iter().any(|volume| volume.id == **id))
+    {
         let message = format!("{unknown} is not in quarantine for {cluster}");
         let known: Vec<&str> = volumes.iter().map(|volume| volume.id.as_str()).collect();
         let hint = match known.is_empty() {
@@ -90,14 +123,20 @@ pub async fn look(action: &'static str, named: &[String], context: &Context) -> 
         };
         return Err(UsageError::new(message).hint(hint).into());
     }
+    let run = which.run.as_deref().map(|run| full_run(run, &volumes)).transpose()?;
     let mut now = select(&cluster, &inventory);
     now.volumes
         .retain(|chosen| !volumes.iter().any(|held| held.id == chosen.thing.id));
-    let wanted = |volume: &Volume| named.is_empty() || named.contains(&volume.id);
+    let wanted = |volume: &Volume| {
+        let of_run = run
+            .as_ref()
+            .is_none_or(|run| volume.tags.get(quarantine::RUN_TAG) == Some(run));
+        of_run && (which.volumes.is_empty() || which.volumes.contains(&volume.id))
+    };
     let held = volumes
         .into_iter()
         .filter(|volume| !matches!(volume.state, VolumeState::Deleted | VolumeState::Deleting) && wanted(volume))
-        .map(|volume| Held::of(volume, action, &cluster));
+        .map(|volume| Held::of(volume, action, &cluster, &journals));
     let held = held.collect();
     Ok(Seen {
         held,
@@ -105,23 +144,52 @@ pub async fn look(action: &'static str, named: &[String], context: &Context) -> 
         cluster,
         caller,
         now,
+        journals,
     })
 }
 
+/// The id of a run by its beginning.
+fn full_run(run: &str, volumes: &[Volume]) -> Result<String, UsageError> {
+    let runs: BTreeSet<&String> = volumes
+        .iter()
+        .filter_map(|volume| volume.tags.get(quarantine::RUN_TAG))
+        .collect();
+    let fits: Vec<&&String> = runs
+        .iter()
+        .filter(|known| !run.is_empty() && known.starts_with(run))
+        .collect();
+    let exact = fits.iter().find(|known| known.as_str() == run);
+    match (exact, fits.as_slice()) {
+        (Some(one), _) | (None, [one]) => Ok((**one).clone()),
+        (None, several) => {
+            let what = if several.is_empty() { "none" } else { "more than one" };
+            let known: Vec<&str> = runs.iter().map(|known| known.as_str()).collect();
+            let hint = match known.is_empty() {
+                true => "no volume is in quarantine".to_owned(),
+                false => format!("these are: {}", known.join(", ")),
+            };
+            Err(UsageError::new(format!(
+                "{what} of the wipes that put volumes away has an id like `{run}`"
+            ))
+            .hint(hint))
+        }
+    }
+}
+
 impl Held {
-    fn of(volume: Volume, action: &'static str, cluster: &str) -> Self {
+    fn of(volume: Volume, action: &'static str, cluster: &str, journals: &[Newest]) -> Self {
         let tags = quarantine::originals(&volume.tags);
-        let members = tags.iter().filter_map(|(key, value)| {
-            let etcd = key.strip_prefix(ETCD_PREFIX)?;
-            Some(format!("{etcd}/{}", value.split('/').next().unwrap_or_default()))
-        });
+        let run = volume.tags.get(quarantine::RUN_TAG).cloned();
         let attachments = volume.attachments.iter();
         Self {
             action,
-            members: members.collect(),
+            members: aftermath::members_of(&volume),
+            wiped: run.as_ref().and_then(|run| aftermath::begun(journals, run)),
+            in_journal: journals.iter().any(|journal| journal.entry.puts_away(&volume.id)),
+            contradiction: contradiction(&volume.tags, &tags, cluster),
             is_hidden: quarantine::is_hidden(&volume.tags, cluster),
             name: name_of(&tags).map(str::to_owned),
-            run: volume.tags.get(quarantine::RUN_TAG).cloned(),
+            run,
             shadow_keys: quarantine::shadow_keys(&volume.tags),
             attached_to: attachments.map(|attachment| attachment.instance.clone()).collect(),
             state: volume.state,
@@ -133,12 +201,42 @@ impl Held {
     }
 }
 
+/// What says that a volume with the mark of a quarantine is not one that a wipe of this cluster put away. `were` are the tags that it had.
+fn contradiction(tags: &Tags, were: &Tags, cluster: &str) -> Option<String> {
+    if is_persistent_volume(tags) {
+        return Some("it is tagged as the volume of a PersistentVolume".to_owned());
+    }
+    let own = cluster_key(cluster);
+    let of_others = |tags: &Tags, how: &str| {
+        let other = tags.get(CLUSTER_TAG).filter(|name| *name != cluster);
+        if let Some(other) = other {
+            return Some(format!("tag {CLUSTER_TAG} {how} {other}"));
+        }
+        let mut keys = tags.keys().filter(|key| key.starts_with("kubernetes.io/cluster/"));
+        let key = keys.find(|key| **key != own)?;
+        Some(format!("tag {key} {how} there"))
+    };
+    of_others(tags, "is").or_else(|| of_others(were, "was"))
+}
+
+impl Held {
+    /// Whether something beside the mark shows that a wipe put it away.
+    pub fn is_proven(&self) -> bool {
+        self.in_journal
+            || self
+                .tags
+                .keys()
+                .any(|key| key.len() > ETCD_PREFIX.len() && key.starts_with(ETCD_PREFIX))
+    }
+}
+
 impl Seen {
     /// The plan, with these checks.
     pub fn plan(&self, checks: Vec<Check>) -> HeldPlan {
         HeldPlan {
             cluster: self.cluster.clone(),
             account: self.caller.account.clone(),
+            account_alias: self.caller.alias.clone(),
             region: self.caller.region.clone(),
             volumes: self.held.clone(),
             checks,
@@ -163,17 +261,61 @@ impl Seen {
                     ids.len(),
                     ids.join(", ")
                 );
+                let runs = self.runs().join(", ");
                 Check::found("duplicates", Severity::Block, message)
-                    .cure("name the volumes that are meant; `-o wide` shows in which run each was put away")
+                    .cure(format!("name the wipe that is meant by --run ({runs}), or the volumes"))
             })
             .collect()
+    }
+
+    /// The wipes that put volumes away, the youngest first: `0123456789abcdef of 2026-11-22T18:20:00Z`.
+    fn runs(&self) -> Vec<String> {
+        let runs: BTreeSet<(Option<Timestamp>, &String)> = self
+            .held
+            .iter()
+            .filter_map(|held| Some((held.wiped, held.run.as_ref()?)))
+            .collect();
+        let words = runs.into_iter().rev().map(|(wiped, run)| match wiped {
+            Some(wiped) => format!("{run} of {wiped}"),
+            None => run.clone(),
+        });
+        words.collect()
+    }
+
+    /// What has the mark of a quarantine, and was not put there by a wipe of this cluster.
+    pub fn strangers(&self) -> Vec<Check> {
+        let found = self.held.iter().filter_map(|held| {
+            let why = held.contradiction.as_ref()?;
+            let message = format!("volume {} has the mark of a quarantine, but {why}", held.id);
+            let cure = "find out whose it is, and take the mark off it, or name the volumes that are meant";
+            Some(Check::found("owner", Severity::Block, message).cure(cure))
+        });
+        found.collect()
+    }
+
+    /// A volume that something uses is not one that is put away.
+    pub fn attached(&self) -> Vec<Check> {
+        let used = self.held.iter().filter(|held| !held.attached_to.is_empty());
+        used.map(|held| {
+            let message = format!("volume {} is attached to {}", held.id, held.attached_to.join(", "));
+            let detach = ShellCommand::new("aws").args(["ec2", "detach-volume", "--region", &self.caller.region]);
+            let detach = detach.arg("--volume-id").arg(&held.id);
+            let cure = format!("find out what uses it, then detach it: `{detach}`");
+            Check::found("volume-in-use", Severity::Block, message).cure(cure)
+        })
+        .collect()
     }
 }
 
 impl HeldPlan {
+    /// The account's number and alias.
+    pub fn account_in_words(&self) -> String {
+        plan::in_words(&self.account, self.account_alias.as_deref())
+    }
+
     /// There are none, and where they were looked for.
     pub fn none_held(&self) -> String {
-        let (cluster, account, region) = (&self.cluster, &self.account, &self.region);
+        let (cluster, account, region) = (&self.cluster, self.account_in_words(), &self.region);
         format!("no volume of {cluster} is in quarantine in account {account}, region {region}")
     }
 
@@ -189,7 +331,8 @@ impl HeldPlan {
             column("MEMBER"),
             column("ZONE"),
             column("STATE"),
-            wide("RUN"),
+            column("RUN"),
+            column("WIPED"),
         ];
         let rows = self.volumes.iter().map(|held| {
             vec![
@@ -200,11 +343,14 @@ impl HeldPlan {
                 Cell::text(&held.zone),
                 Cell::text(report::word(&held.state)),
                 Cell::text_or_dash(held.run.as_deref()),
+                Cell::text_or_dash(held.wiped.map(|wiped| wiped.to_string()).as_deref()),
             ]
         });
         let head = format!(
             "Cluster      {}\nAccount      {}\nRegion       {}\n",
-            self.cluster, self.account, self.region
+            self.cluster,
+            self.account_in_words(),
+            self.region
         );
         let table = output::table(&columns, rows.collect(), format == Format::Wide);
         let checks = match self.checks.is_empty() {
@@ -234,6 +380,11 @@ impl HeldPlan {
             }
         }
         Ok(Exit::Done)
+    }
+
+    /// Whether a check refuses.
+    pub fn is_blocked(&self) -> bool {
+        self.checks.iter().any(Check::blocks)
     }
 
     /// Fails where a check refuses.

@@ -9,18 +9,18 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::backups::catalog::Catalog;
-use runbook_kit::backups::choose::{self, ChooseError, Rejected};
+use runbook_kit::backups::choose::{self, ChooseError, Pick, Picked, Rejected};
 use runbook_kit::backups::control::{self, Control, ControlFile};
 use runbook_kit::backups::examine;
 use runbook_kit::backups::pinning::{self, Pin};
 use runbook_kit::domain::backup_name::BackupName;
 use runbook_kit::domain::check::{Check, Severity};
-use runbook_kit::domain::goodness::MAIN;
+use runbook_kit::domain::goodness::{MAIN, Warning};
 use runbook_kit::domain::kops::duration;
 use runbook_kit::domain::layout;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::units;
-use runbook_kit::error::{AnyFailure, UsageError};
+use runbook_kit::error::{AnyFailure, Failure, UsageError};
 use runbook_kit::kops_state::etcd_managers::{EtcdManagers, etcd_managers};
 use runbook_kit::session::Session;
 use serde::Serialize;
@@ -28,9 +28,9 @@ use serde::Serialize;
 /// What the user accepts.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct InterlockArgs {
-    /// Delete volumes only if the backup is younger; a quarantine takes any age
-    #[arg(long, value_name = "DURATION", default_value = "2h", value_parser = max_age)]
-    pub max_age: SignedDuration,
+    /// Delete volumes only if the backup is younger; for a quarantine the question says that it is older [default: 2h; quarantine: 24h]
+    #[arg(long, value_name = "DURATION", value_parser = max_age)]
+    pub max_age: Option<SignedDuration>,
     /// Go on without a good backup; with --etcd-volumes quarantine only
     #[arg(long)]
     pub skip_backup_check: bool,
@@ -40,7 +40,17 @@ fn max_age(text: &str) -> Result<SignedDuration, String> {
     duration::parse(text).map_err(|error| error.to_string())
 }
 
+/// What is deleted for good wants a young backup.
+const TO_DELETE: SignedDuration = SignedDuration::from_hours(2);
+/// An older one is worth a second thought.
+const TO_KEEP: SignedDuration = SignedDuration::from_hours(24);
+
 impl InterlockArgs {
+    /// How old a backup may be. `reversible`: the volumes are only put into quarantine.
+    fn limit(&self, reversible: bool) -> SignedDuration {
+        self.max_age.unwrap_or(if reversible { TO_KEEP } else { TO_DELETE })
+    }
+
     /// Whether the flags go together. `reversible`: the volumes are only put into quarantine.
     pub fn require_reversible(&self, reversible: bool) -> Result<(), UsageError> {
         if self.skip_backup_check && !reversible {
@@ -74,6 +84,10 @@ pub struct Best {
     pub etcd_version: String,
     /// Younger ones that were passed over, newest first.
     pub rejected: Vec<Rejected>,
+    /// What should be known of it.
+    pub warnings: Vec<Warning>,
+    /// Why it is not a good one of `main`'s time, where it is not; of another etcd cluster than `main` only.
+    pub note: Option<String>,
     /// Its copy out of retention's reach: what is still to be done for it, or why that is impossible.
     pub pin: Result<Option<Pin>, String>,
 }
@@ -85,6 +99,8 @@ pub enum Lack {
     NoBackups,
     /// Not one is good; newest first.
     NoneGood(Vec<Rejected>),
+    /// More than one cluster wrote there, and it cannot be told which is meant; with what decides it.
+    Undecided(String, Option<String>),
     /// They could not be looked at.
     NotLookedAt(String),
 }
@@ -100,6 +116,7 @@ impl fmt::Display for Lack {
                     None => Ok(()),
                 }
             }
+            Self::Undecided(why, _) => f.write_str(why),
             Self::NotLookedAt(why) => write!(f, "the backups could not be looked at: {why}"),
         }
     }
@@ -115,6 +132,8 @@ pub struct Interlock {
     pub pins: Vec<Pin>,
     /// `everything after 03:12 UTC is lost`; nothing where no backup of `main` is good.
     pub lost: Option<String>,
+    /// What the question has to say beside it: backups that are old.
+    pub warned: Vec<String>,
 }
 
 /// A backup to come back from, in the plan.
@@ -124,6 +143,10 @@ pub struct PlannedBackup {
     pub etcd: String,
     pub name: String,
     pub created: Timestamp,
+    /// How old it is.
+    pub age_seconds: i64,
+    /// The younger ones, newest first, each with the reason why it is not the one.
+    pub passed_over: Vec<String>,
     pub size_bytes: u64,
     pub etcd_version: String,
     /// Whether it is out of retention's reach already.
@@ -137,16 +160,14 @@ pub async fn look(
     catalogs: &[Catalog],
     config_base: &StoreUrl,
 ) -> Result<Vec<EtcdFacts>, AnyFailure> {
+    session.ui.note("looking for the backups to come back from");
     let mut facts = Vec::new();
-    for catalog in catalogs {
-        let etcd = &catalog.store.etcd;
-        session
-            .ui
-            .note(&format!("looking for the newest good backup of etcd {etcd}"));
+    for pick in choose::pick_all(session.looking(), catalogs, None).await {
+        let catalog = pick.catalog;
         facts.push(EtcdFacts {
-            etcd: etcd.clone(),
+            etcd: catalog.store.etcd.clone(),
             base: catalog.store.base.clone(),
-            best: best(session, catalog).await,
+            best: best(session, pick).await,
             control: control::read(session.objects(), catalog).await?,
             managers: etcd_managers(session.objects(), config_base, &catalog.store).await?,
         });
@@ -154,16 +175,20 @@ pub async fn look(
     Ok(facts)
 }
 
-async fn best(session: &Session, catalog: &Catalog) -> Result<Best, Lack> {
-    if catalog.complete().next().is_none() {
-        return Err(Lack::NoBackups);
-    }
-    let looking = session.looking();
+async fn best(session: &Session, pick: Pick<'_>) -> Result<Best, Lack> {
     let not_looked_at = |error: &dyn std::error::Error| Lack::NotLookedAt(chain(error));
-    let chosen = match choose::latest_good(looking, catalog, None).await {
-        Ok(chosen) => chosen,
-        Err(ChooseError::NoneGood { rejected, .. }) => return Err(Lack::NoneGood(rejected)),
-        Err(error) => return Err(not_looked_at(&error)),
+    let chosen = match pick.picked {
+        Picked::Good(chosen) | Picked::Sound { chosen, .. } => chosen,
+        Picked::None(error) => {
+            return Err(match error {
+                ChooseError::NoBackups { .. } | ChooseError::NoneBefore { .. } => Lack::NoBackups,
+                ChooseError::NoneGood { rejected, .. } => Lack::NoneGood(rejected),
+                ChooseError::Undecided { .. }
+                | ChooseError::NoSuchLineage { .. }
+                | ChooseError::AmbiguousLineage { .. } => Lack::Undecided(chain(&error), error.hint()),
+                error => not_looked_at(&error),
+            });
+        }
     };
     let meta = examine::meta(session.objects(), chosen.backup).await;
     let meta = meta
@@ -174,7 +199,9 @@ async fn best(session: &Session, catalog: &Catalog) -> Result<Best, Lack> {
         size_bytes: chosen.backup.data_size.unwrap_or_default(),
         etcd_version: meta.etcd_version,
         rejected: chosen.rejected,
-        pin: pinning::plan_pin(catalog, chosen.backup).map_err(|error| chain(&error)),
+        warnings: chosen.warnings,
+        note: pick.note,
+        pin: pinning::plan_pin(pick.catalog, chosen.backup).map_err(|error| chain(&error)),
     })
 }
 
@@ -221,6 +248,8 @@ pub fn judge(facts: &[EtcdFacts], args: &InterlockArgs, reversible: bool, now: T
                 etcd: etcd.clone(),
                 name: best.name.to_string(),
                 created: best.name.created(),
+                age_seconds: now.duration_since(best.name.created()).as_secs(),
+                passed_over: best.rejected.iter().map(ToString::to_string).collect(),
                 size_bytes: best.size_bytes,
                 etcd_version: best.etcd_version.clone(),
                 pinned: best.pin == Ok(None),
@@ -230,6 +259,9 @@ pub fn judge(facts: &[EtcdFacts], args: &InterlockArgs, reversible: bool, now: T
         lost: best()
             .find(|(etcd, _)| *etcd == MAIN)
             .map(|(_, best)| lost_after(best.name.created(), now)),
+        warned: best()
+            .filter_map(|(etcd, best)| best.too_old(etcd, args.limit(reversible), now))
+            .collect(),
     }
 }
 
@@ -243,6 +275,29 @@ pub fn lost_after(created: Timestamp, now: Timestamp) -> String {
         "%Y-%m-%d %H:%M UTC"
     };
     format!("everything after {} is lost", then.strftime(format))
+}
+
+impl Best {
+    fn passed_over(&self) -> String {
+        match self.rejected.len() {
+            0 => String::new(),
+            count => format!(", {count} younger passed over"),
+        }
+    }
+
+    /// For the question.
+    fn too_old(&self, etcd: &str, limit: SignedDuration, now: Timestamp) -> Option<String> {
+        let age = now.duration_since(self.name.created());
+        (age > limit).then(|| {
+            format!(
+                "etcd {etcd}: {} is {} old, older than {} (--max-age){}.",
+                self.name,
+                units::age(age),
+                units::age(limit),
+                self.passed_over()
+            )
+        })
+    }
 }
 
 impl EtcdFacts {
@@ -272,10 +327,29 @@ impl EtcdFacts {
         let age = now.duration_since(best.name.created());
         let lost = lost_after(best.name.created(), now);
         let shown = units::age(age);
-        let mut checks = vec![Check::passed(
-            "backup",
-            format!("{} is good, {shown} old: {lost}", best.name),
-        )];
+        let mut checks = vec![match &best.note {
+            None => Check::passed(
+                "backup",
+                format!("{} is good, {shown} old{}: {lost}", best.name, best.passed_over()),
+            ),
+            Some(why) => Check::found(
+                "backup",
+                Severity::Warn,
+                format!("{why}: {}, {shown} old{}", best.name, best.passed_over()),
+            )
+            .cure(format!(
+                "look at it: `kubectl etcd-backups verify --etcd {} {}`",
+                self.etcd, best.name
+            )),
+        }];
+        for warning in &best.warnings {
+            checks.push(
+                Check::found("backup-content", Severity::Warn, warning.to_string()).cure(format!(
+                    "look at it: `kubectl etcd-backups inspect --etcd {} {}`",
+                    self.etcd, best.name
+                )),
+            );
+        }
         if let Some(newest) = best.rejected.first() {
             let count = best.rejected.len();
             let message = match count {
@@ -287,8 +361,20 @@ impl EtcdFacts {
                 self.etcd
             )));
         }
-        if !reversible && age > args.max_age {
-            let limit = units::age(args.max_age);
+        let limit = args.limit(reversible);
+        if reversible && age > limit {
+            let message = format!(
+                "{} is {shown} old, older than {} (--max-age)",
+                best.name,
+                units::age(limit)
+            );
+            checks.push(Check::found("backup-age", Severity::Warn, message).cure(format!(
+                "if etcd still runs on a master, take a younger one: `kubectl etcd-backups take --etcd {} --via ssh --host MASTER`",
+                self.etcd
+            )));
+        }
+        if !reversible && age > limit {
+            let limit = units::age(limit);
             let message = format!(
                 "{} is {shown} old, and volumes are only deleted for one younger than {limit}",
                 best.name
@@ -317,6 +403,7 @@ impl EtcdFacts {
                 "look at them (`kubectl etcd-backups verify --etcd {etcd} --all`), copy an older one back, or take one from an etcd that still runs \
                  (`kubectl etcd-backups take`); else --skip-backup-check, with the volumes in quarantine"
             ),
+            Lack::Undecided(_, cure) => cure.clone().unwrap_or_else(|| "name one by --lineage UID".to_owned()),
             Lack::NotLookedAt(_) => "mend that and repeat the command".to_owned(),
         }
     }

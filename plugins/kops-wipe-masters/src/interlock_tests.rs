@@ -14,7 +14,7 @@ fn now() -> Timestamp {
 
 fn args() -> InterlockArgs {
     InterlockArgs {
-        max_age: SignedDuration::from_hours(2),
+        max_age: None,
         skip_backup_check: false,
     }
 }
@@ -54,6 +54,8 @@ fn healthy(etcd: &str) -> EtcdFacts {
             size_bytes: 7,
             etcd_version: "3.5.35".to_owned(),
             rejected: Vec::new(),
+            warnings: Vec::new(),
+            note: None,
             pin: Ok(None),
         }),
         control: control(),
@@ -101,6 +103,38 @@ fn with_a_good_backup_all_is_well_and_the_loss_is_said_in_words() {
         .map(|backup| (backup.etcd.as_str(), backup.pinned))
         .collect();
     assert_eq!(named, [("main", true), ("events", true)]);
+}
+
+#[test]
+fn what_is_merely_sound_warns_and_what_nobody_can_know_refuses_with_the_flag() {
+    let mut facts = [healthy("main"), healthy("events")];
+    facts[1].best.as_mut().unwrap().note =
+        Some("no backup of etcd events is good: the newest that verifies is taken".into());
+    facts[0].best.as_mut().unwrap().warnings = vec![Warning::NowBare];
+    assert_eq!(
+        wrong(&facts, &args(), true),
+        ["backup-content/main/Warn", "backup/events/Warn"]
+    );
+    let named: Vec<String> = judge(&facts, &args(), true, now())
+        .backups
+        .into_iter()
+        .map(|one| one.etcd)
+        .collect();
+    assert_eq!(
+        named,
+        ["main", "events"],
+        "it is what events come back from, all the same"
+    );
+    facts[0].best = Err(Lack::Undecided(
+        "two clusters wrote to it".into(),
+        Some("pass --lineage UID".into()),
+    ));
+    let checks = judge(&facts, &args(), true, now()).checks;
+    let refuses = checks.iter().find(|check| check.blocks()).unwrap();
+    assert_eq!(
+        (refuses.message.as_str(), refuses.cure.as_deref()),
+        ("two clusters wrote to it", Some("pass --lineage UID"))
+    );
 }
 
 #[test]
@@ -195,8 +229,35 @@ fn age_never_blocks_a_quarantine_and_always_a_deletion() {
     let facts = [healthy("main")];
     assert!(wrong(&facts, &args(), true).is_empty());
     assert_eq!(wrong(&facts, &args(), false), ["backup-age/main/Block"]);
+    let found = judge(&facts, &args(), true, now());
+    assert!(found.warned.is_empty());
+    assert_eq!(
+        (found.backups[0].age_seconds, found.backups[0].passed_over.len()),
+        (11_279, 0)
+    );
+    // A day later it is said beside the question, and what was passed over with it.
+    let mut old = [healthy("main")];
+    if let Ok(best) = &mut old[0].best {
+        best.name = "2026-11-21T18:12:01Z-000001".parse().unwrap();
+        best.rejected = vec![rejected(NAME)];
+    }
+    assert_eq!(
+        wrong(&old, &args(), true),
+        ["younger-backups/main/Warn", "backup-age/main/Warn"]
+    );
+    let found = judge(&old, &args(), true, now());
+    assert_eq!(
+        found.warned,
+        ["etcd main: 2026-11-21T18:12:01Z-000001 is 24h old, older than 24h (--max-age), 1 younger passed over."]
+    );
+    assert_eq!(found.backups[0].passed_over.len(), 1);
+    let impatient = InterlockArgs {
+        max_age: Some(SignedDuration::from_hours(2)),
+        ..args()
+    };
+    assert_eq!(wrong(&facts, &impatient, true), ["backup-age/main/Warn"]);
     let patient = InterlockArgs {
-        max_age: SignedDuration::from_hours(4),
+        max_age: Some(SignedDuration::from_hours(4)),
         ..args()
     };
     assert!(wrong(&facts, &patient, false).is_empty());

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use runbook_kit::domain::fleet::{Inventory, Volume};
-use runbook_kit::domain::wipe::{GROUP_TAG, quarantine};
+use runbook_kit::domain::fleet::Inventory;
+use runbook_kit::domain::wipe::GROUP_TAG;
 use runbook_kit::ports::fleet::{Fleet, FleetError};
 
 /// Everything with one of the cluster's tags; beside them the instances that its groups list and that its volumes are attached
@@ -50,9 +50,4 @@ pub async fn inventory(fleet: &dyn Fleet, cluster: &str) -> Result<Inventory, Fl
         inventory.groups.sort_by(|a, b| a.name.cmp(&b.name));
     }
     Ok(inventory)
-}
-
-/// The volumes that an earlier wipe put into quarantine.
-pub async fn quarantined(fleet: &dyn Fleet, cluster: &str) -> Result<Vec<Volume>, FleetError> {
-    fleet.volumes_tagged(quarantine::MARK, cluster).await
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::fleet::{Caller, InstanceState, VolumeState};
-use runbook_kit::domain::wipe::{NearMiss, Selection, etcds, name_of, quarantine};
+use runbook_kit::domain::wipe::termination::{AtTermination, at_termination};
+use runbook_kit::domain::wipe::{NearMiss, Selection, etcds, name_of, quarantine, terraform};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -32,6 +33,14 @@ impl EtcdVolumes {
             Self::Delete => "delete",
         }
     }
+
+    /// Whether a volume may go only as this says, and not with its instance.
+    pub const fn keeps(self) -> bool {
+        match self {
+            Self::Quarantine | Self::SnapshotThenDelete => true,
+            Self::Delete => false,
+        }
+    }
 }
 
 /// The whole plan, as programs see it.
@@ -46,14 +55,37 @@ pub struct Plan {
     pub region: String,
     pub state_store: String,
     pub etcd_volumes: EtcdVolumes,
+    /// What is switched off before anything is deleted.
+    pub keeps: Vec<PlannedKeep>,
     pub auto_scaling_groups: Vec<PlannedGroup>,
     pub instances: Vec<PlannedInstance>,
     pub volumes: Vec<PlannedVolume>,
     pub near_misses: Vec<NearMiss>,
     pub backups: Vec<PlannedBackup>,
     pub checks: Vec<Check>,
+    /// What shows that Terraform manages the cluster; empty where nothing does.
+    pub terraform: Vec<String>,
     /// Over ids and actions: the same digest, the same deeds.
     pub digest: String,
+}
+
+/// A volume that AWS would delete with its instance, and is told not to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedKeep {
+    pub volume: String,
+    pub action: &'static str,
+    pub instance: String,
+    pub device: String,
+    pub state: VolumeState,
+    pub reason: String,
+}
+
+impl PlannedKeep {
+    /// By what it is told from others: a volume may be attached twice.
+    pub fn id(&self) -> String {
+        format!("{} on {}", self.volume, self.instance)
+    }
 }
 
 /// A group that is deleted, with all that is in it.
@@ -107,6 +139,63 @@ pub struct Facts<'a> {
     pub backups: Vec<PlannedBackup>,
     /// What was looked at beside the selection.
     pub checks: Vec<Check>,
+    /// What shows that Terraform manages the cluster.
+    pub terraform: Vec<String>,
+}
+
+/// The volumes that must not go with their instances, and would, or of which AWS does not say that they would not.
+fn keeps(selection: &Selection) -> Vec<PlannedKeep> {
+    let instance = |id: &str| {
+        let mut instances = selection.instances.iter().map(|chosen| &chosen.thing);
+        instances.find(|instance| instance.id == id)
+    };
+    let volumes = selection.volumes.iter().map(|chosen| &chosen.thing);
+    let attached = volumes.flat_map(|volume| volume.attachments.iter().map(move |attachment| (volume, attachment)));
+    let keeps = attached.filter_map(|(volume, attachment)| {
+        let id = &attachment.instance;
+        let reason = match at_termination(volume, attachment, instance(id)) {
+            AtTermination::Stays => return None,
+            AtTermination::IsDeleted => format!("DeleteOnTermination is on: AWS would delete it with {id}"),
+            AtTermination::NotTold => format!("AWS does not say whether it is deleted with {id}"),
+        };
+        Some(PlannedKeep {
+            volume: volume.id.clone(),
+            action: "keep",
+            instance: id.clone(),
+            device: attachment.device.clone(),
+            state: volume.state,
+            reason,
+        })
+    });
+    keeps.collect()
+}
+
+fn of_keep(keep: &PlannedKeep) -> Check {
+    let message = format!(
+        "volume {}: {}; it is switched off ({}) before anything is deleted",
+        keep.volume, keep.reason, keep.device
+    );
+    Check::found("delete-on-termination", Severity::Warn, message)
+}
+
+/// Terraform holds the volumes' tags to its configuration.
+fn of_terraform(signs: &[String], selection: &Selection) -> Check {
+    let names = selection
+        .volumes
+        .iter()
+        .filter_map(|chosen| name_of(&chosen.thing.tags));
+    let forget: Vec<String> = terraform::forget(names)
+        .iter()
+        .map(|command| format!("`{command}`"))
+        .collect();
+    let message = format!(
+        "Terraform seems to manage this cluster ({}): its next apply gives volumes in quarantine their tags back, and the new masters would mount them",
+        signs.join("; ")
+    );
+    Check::found("terraform", Severity::Warn, message).cure(format!(
+        "after the wipe and before `terraform apply`: {}; or pass --etcd-volumes snapshot-then-delete",
+        forget.join(", ")
+    ))
 }
 
 /// Makes the plan.
@@ -119,8 +208,17 @@ pub fn plan(facts: Facts<'_>) -> Plan {
         etcd_volumes,
         backups,
         mut checks,
+        terraform,
     } = facts;
+    let keeps = match etcd_volumes.keeps() {
+        true => keeps(&selection),
+        false => Vec::new(),
+    };
+    checks.extend(keeps.iter().map(of_keep));
     if etcd_volumes == EtcdVolumes::Quarantine {
+        if !terraform.is_empty() && !selection.volumes.is_empty() {
+            checks.push(of_terraform(&terraform, &selection));
+        }
         for volume in &selection.volumes {
             if let Some(obstacle) = quarantine::obstacle(&volume.thing, cluster) {
                 let message = format!("volume {} cannot be put into quarantine: {obstacle}", volume.thing.id);
@@ -174,6 +272,8 @@ pub fn plan(facts: Facts<'_>) -> Plan {
         region: caller.region,
         state_store: state_store.to_owned(),
         etcd_volumes,
+        keeps,
+        terraform,
         auto_scaling_groups: groups.collect(),
         instances: instances.collect(),
         volumes: volumes.collect(),
@@ -197,8 +297,9 @@ impl Plan {
         let groups = self.auto_scaling_groups.iter();
         let instances = self.instances.iter();
         let volumes = self.volumes.iter();
-        groups
-            .map(|group| format!("{} {}", group.action, group.name))
+        let keeps = self.keeps.iter().map(|keep| format!("{} {}", keep.action, keep.id()));
+        keeps
+            .chain(groups.map(|group| format!("{} {}", group.action, group.name)))
             .chain(instances.map(|instance| format!("{} {}", instance.action, instance.id)))
             .chain(volumes.map(|volume| format!("{} {}", volume.action, volume.id)))
             .collect()
@@ -218,6 +319,11 @@ impl Plan {
         bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The account's number, and its alias where it has one that may be known.
+    pub fn account_in_words(&self) -> String {
+        in_words(&self.account, self.account_alias.as_deref())
+    }
+
     /// The checks that refuse.
     pub fn blockers(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(|check| check.blocks())
@@ -234,6 +340,14 @@ impl Plan {
     }
 }
 
+/// `123456789012 (staging)`.
+pub fn in_words(account: &str, alias: Option<&str>) -> String {
+    match alias {
+        Some(alias) => format!("{account} ({alias})"),
+        None => account.to_owned(),
+    }
+}
+
 /// What of a plan was not in the one that was shown.
 pub fn not_shown(plan: &Plan, shown: &BTreeSet<String>) -> Vec<String> {
     plan.deeds().difference(shown).cloned().collect()
@@ -241,7 +355,7 @@ pub fn not_shown(plan: &Plan, shown: &BTreeSet<String>) -> Vec<String> {
 
 #[cfg(test)]
 pub mod tests {
-    use runbook_kit::domain::fleet::{Group, GroupMember, Instance, Inventory, Tags, Volume};
+    use runbook_kit::domain::fleet::{Attachment, Device, Group, GroupMember, Instance, Inventory, Tags, Volume};
     use runbook_kit::domain::wipe::select;
 
     use super::*;
@@ -275,7 +389,11 @@ pub mod tests {
             inventory.instances.push(Instance {
                 id: id.clone(),
                 tags: tags(&[("k8s.io/role/control-plane", "1")]),
-                volumes: vec![format!("vol-{zone}")],
+                devices: vec![Device {
+                    name: "/dev/xvdu".into(),
+                    volume: format!("vol-{zone}"),
+                    delete_on_termination: Some(false),
+                }],
                 ..Instance::default()
             });
             inventory.volumes.push(Volume {
@@ -285,9 +403,10 @@ pub mod tests {
                     ("k8s.io/etcd/main", &format!("{zone}/a,b")),
                     ("Name", &format!("{zone}.etcd-main.{C}")),
                 ]),
-                attachments: vec![runbook_kit::domain::fleet::Attachment {
+                attachments: vec![Attachment {
                     instance: id,
-                    ..Default::default()
+                    device: "/dev/xvdu".into(),
+                    ..Attachment::default()
                 }],
                 ..Volume::default()
             });
@@ -308,7 +427,74 @@ pub mod tests {
             etcd_volumes,
             backups: Vec::new(),
             checks: Vec::new(),
+            terraform: Vec::new(),
         })
+    }
+
+    /// The same, and AWS would delete the volume of a master with it.
+    pub fn with_a_volume_that_goes(zone: usize) -> Inventory {
+        let mut inventory = inventory();
+        inventory.instances[zone].devices[0].delete_on_termination = Some(true);
+        inventory
+    }
+
+    #[test]
+    fn a_volume_that_would_go_with_its_instance_is_planned_to_be_kept() {
+        for mode in [EtcdVolumes::Quarantine, EtcdVolumes::SnapshotThenDelete] {
+            let plan = planned(&with_a_volume_that_goes(0), mode);
+            assert_eq!(plan.keeps.len(), 1);
+            assert!(plan.deeds().contains("keep vol-a on i-a"), "{:?}", plan.deeds());
+            assert_ne!(
+                plan.digest,
+                planned(&inventory(), mode).digest,
+                "what is shown is what is done"
+            );
+            let told = plan.checks.iter().any(|check| check.name == "delete-on-termination");
+            assert!(told, "{:?}", plan.checks);
+        }
+        // What is deleted anyway need not be kept.
+        let deleted = planned(&with_a_volume_that_goes(0), EtcdVolumes::Delete);
+        assert!(deleted.keeps.is_empty());
+        // Where AWS does not say, nothing is taken for granted.
+        let mut silent = inventory();
+        silent.instances[1].devices.clear();
+        let plan = planned(&silent, EtcdVolumes::Quarantine);
+        assert_eq!(plan.keeps[0].id(), "vol-b on i-b");
+        assert!(plan.keeps[0].reason.contains("does not say"));
+        assert!(planned(&inventory(), EtcdVolumes::Quarantine).keeps.is_empty());
+    }
+
+    #[test]
+    fn terraform_is_warned_of_with_the_command_for_each_volume() {
+        let with = |etcd_volumes| {
+            plan(Facts {
+                cluster: C,
+                state_store: "s3://state",
+                caller: Caller::default(),
+                selection: select(C, &inventory()),
+                etcd_volumes,
+                backups: Vec::new(),
+                checks: Vec::new(),
+                terraform: vec!["the cluster's spec has target.terraform".into()],
+            })
+        };
+        let quarantine = with(EtcdVolumes::Quarantine);
+        let check = quarantine
+            .checks
+            .iter()
+            .find(|check| check.name == "terraform")
+            .unwrap();
+        assert_eq!(check.severity, Severity::Warn);
+        let cure = check.cure.as_deref().unwrap();
+        for zone in ["a", "b"] {
+            let forget = format!("`terraform state rm aws_ebs_volume.{zone}-etcd-main-a-example-com`");
+            assert!(cure.contains(&forget), "{cure}");
+        }
+        assert!(cure.contains("--etcd-volumes snapshot-then-delete"), "{cure}");
+        let snapshots = with(EtcdVolumes::SnapshotThenDelete);
+        assert!(snapshots.checks.iter().all(|check| check.name != "terraform"));
+        let kops = planned(&inventory(), EtcdVolumes::Quarantine);
+        assert!(kops.checks.iter().all(|check| check.name != "terraform"));
     }
 
     #[test]

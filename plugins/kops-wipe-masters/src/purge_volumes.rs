@@ -12,20 +12,20 @@ use tokio::time::Instant;
 
 use crate::apply::may_have_happened;
 use crate::context::Context;
-use crate::held::{self, Midway, Seen};
+use crate::held::{self, Midway, Seen, Which};
 use crate::wipe::PaceArgs;
 
 /// Delete the etcd volumes in quarantine for good
 ///
-/// For when the cluster is back and its data was looked at: until then they are the last resort.
+/// For when the cluster is back and its data was looked at: until then they are the last resort, and while no master runs it is refused.
+/// Where more than one wipe put volumes away, --run says which is meant.
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Example:\n  kops-wipe-masters purge-volumes --name k8s.example.com --state s3://kops-state --yes"
 )]
 pub struct Args {
-    /// Only these volumes
-    #[arg(value_name = "VOLUME")]
-    volumes: Vec<String>,
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     consent: StrongConsentArgs,
     #[command(flatten)]
@@ -35,21 +35,22 @@ pub struct Args {
 /// Runs `purge-volumes`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (ui, format) = (&context.session.ui, context.session.format);
-    let seen = held::look("delete", &args.volumes, context).await?;
+    let seen = held::look("delete", &args.which, context).await?;
     let mut plan = seen.plan(checks(&seen));
     if plan.volumes.is_empty() {
         ui.note(&plan.none_held());
         return plan.finish(ui, format);
     }
     plan.show(ui, format)?;
-    if args.consent.yes {
+    if plan.is_blocked() {
+        plan.finish(ui, format)?;
         plan.require_no_blocker()?;
     }
     let question = format!(
         "\n{} volumes of {} in account {} are deleted for good.",
         plan.volumes.len(),
         plan.cluster,
-        plan.account
+        plan.account_in_words()
     );
     let Some(consent) = confirm::strong(&args.consent, &plan.cluster, &question)? else {
         plan.finish(ui, format)?;
@@ -123,12 +124,17 @@ async fn wait(ids: &[String], pace: &PaceArgs, context: &Context) -> Result<(), 
 }
 
 fn checks(seen: &Seen) -> Vec<Check> {
-    let mut checks = Vec::new();
-    for held in seen.held.iter().filter(|held| !held.attached_to.is_empty()) {
-        let message = format!("volume {} is attached to {}", held.id, held.attached_to.join(", "));
-        let cure = format!("detach it: `aws ec2 detach-volume --volume-id {}`", held.id);
-        checks.push(Check::found("volume-in-use", Severity::Block, message).cure(cure));
+    let mut checks = seen.strangers();
+    for held in seen.held.iter().filter(|held| !held.is_proven()) {
+        let message = format!(
+            "volume {} has the mark of a quarantine and nothing else: no wipe's journal names it, and it had no k8s.io/etcd/ tag",
+            held.id
+        );
+        let cure = "find out what it is; a volume of your own is deleted in the console";
+        checks.push(Check::found("evidence", Severity::Block, message).cure(cure));
     }
+    checks.extend(seen.attached());
+    checks.extend(seen.duplicates());
     let halfway: Vec<&str> = seen
         .held
         .iter()
@@ -152,8 +158,9 @@ fn checks(seen: &Seen) -> Vec<Check> {
         .any(|one| one.thing.state == InstanceState::Running);
     if !runs {
         let message = "no master of this cluster runs: until it is back, these volumes are its last resort";
-        checks
-            .push(Check::found("control-plane", Severity::Warn, message).cure("rebuild and restore the cluster first"));
+        checks.push(
+            Check::found("control-plane", Severity::Block, message).cure("rebuild and restore the cluster first"),
+        );
     }
     checks
 }

@@ -67,10 +67,7 @@ pub fn show(ui: &Ui, format: Format, plan: &Plan) -> Result<(), AnyFailure> {
 }
 
 fn head(plan: &Plan) -> String {
-    let account = match &plan.account_alias {
-        Some(alias) => format!("{} ({alias})", plan.account),
-        None => plan.account.clone(),
-    };
+    let account = plan.account_in_words();
     let profile = plan.profile.as_deref().map(|profile| format!(", profile {profile}"));
     let caller = format!("{}{}", plan.caller, profile.unwrap_or_default());
     let lines = [
@@ -98,6 +95,13 @@ fn deeds(plan: &Plan, is_wide: bool) -> String {
         column("WHY"),
     ];
     let mut rows = Vec::new();
+    for keep in &plan.keeps {
+        let (id, state, why) = (&keep.volume, word(&keep.state), &keep.reason);
+        let action = Cell::verdict(Verdict::Doubtful, keep.action);
+        let mut cells = row(keep.action, "volume", id, None, state, "", why);
+        cells.splice(..1, [action]);
+        rows.push(cells);
+    }
     for group in &plan.auto_scaling_groups {
         let state = group.status.clone().unwrap_or_else(|| match group.instances.len() {
             1 => "1 instance".to_owned(),

@@ -1,30 +1,31 @@
 //! `restore-volumes`: takes the quarantine of a wipe back.
 
 use clap::Args as ClapArgs;
+use runbook_kit::backups::wipe_journal::Newest;
 use runbook_kit::confirm::{self, ConsentArgs};
 use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::fleet::{Tags, Volume};
-use runbook_kit::domain::wipe::{Chosen, etcds};
+use runbook_kit::domain::shell::ShellCommand;
+use runbook_kit::domain::wipe::{Chosen, etcds, terraform};
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 use runbook_kit::ui;
 
 use crate::apply::may_have_happened;
 use crate::context::Context;
-use crate::held::{self, Midway, Seen};
+use crate::held::{self, Midway, Seen, Which};
 
 /// Give the etcd volumes in quarantine their tags back, so that kops and etcd-manager find them again
 ///
 /// Refused while the cluster has a control plane or etcd volumes of the same members: two volumes of one member are what no cluster
-/// survives.
+/// survives. Where more than one wipe put volumes away, --run says which is meant.
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Example:\n  kops-wipe-masters restore-volumes --name k8s.example.com --state s3://kops-state --yes"
 )]
 pub struct Args {
-    /// Only these volumes
-    #[arg(value_name = "VOLUME")]
-    volumes: Vec<String>,
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     consent: ConsentArgs,
 }
@@ -32,19 +33,22 @@ pub struct Args {
 /// Runs `restore-volumes`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (ui, format) = (&context.session.ui, context.session.format);
-    let seen = held::look("restore", &args.volumes, context).await?;
+    let seen = held::look("restore", &args.which, context).await?;
     let mut plan = seen.plan(checks(&seen));
     if plan.volumes.is_empty() {
         ui.note(&plan.none_held());
         return plan.finish(ui, format);
     }
     plan.show(ui, format)?;
+    if plan.is_blocked() {
+        plan.finish(ui, format)?;
+        plan.require_no_blocker()?;
+    }
     let Some(consent) = confirm::plain(args.consent.yes) else {
         plan.finish(ui, format)?;
         ui.note("nothing was changed; pass --yes to do it");
         return Ok(Exit::Done);
     };
-    plan.require_no_blocker()?;
     let mut done: Vec<String> = Vec::new();
     for held in &plan.volumes {
         let restored = async {
@@ -70,16 +74,39 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         done.push(held.id.clone());
     }
     plan.applied = true;
-    let by = format!("--name {} --state {}", seen.cluster, seen.state_store);
-    plan.next_steps = vec![format!(
-        "kops update cluster {by} --yes  # its new masters mount these volumes"
-    )];
+    plan.next_steps = next_steps(&seen);
     plan.finish(ui, format)
+}
+
+/// New masters mount these volumes; where Terraform manages the cluster it has to know them first, else it makes others.
+fn next_steps(seen: &Seen) -> Vec<String> {
+    let runs_of_terraform = |journal: &&Newest| {
+        let signs = journal
+            .entry
+            .plan
+            .get("terraform")
+            .and_then(serde_json::Value::as_array);
+        signs.is_some_and(|signs| !signs.is_empty())
+    };
+    if seen.journals.last().filter(runs_of_terraform).is_some() {
+        let named = seen
+            .held
+            .iter()
+            .filter_map(|held| Some((held.name.as_deref()?, &held.id)));
+        let import = named.map(|(name, id)| terraform::know_again(name, id));
+        let rebuild = terraform::rebuild(&seen.cluster, &seen.state_store);
+        return import.chain(rebuild).map(|step| step.to_string()).collect();
+    }
+    let update = ShellCommand::new("kops").args(["update", "cluster", "--name", &seen.cluster]);
+    let update = update.args(["--state", &seen.state_store, "--yes"]);
+    vec![format!("{update}  # its new masters mount these volumes")]
 }
 
 fn checks(seen: &Seen) -> Vec<Check> {
     const CURE: &str = "wipe the new control plane first, or leave the volumes in quarantine";
-    let mut checks = seen.duplicates();
+    let mut checks = seen.strangers();
+    checks.extend(seen.attached());
+    checks.extend(seen.duplicates());
     let groups = seen
         .now
         .groups

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use runbook_kit::domain::fleet::{Group, Instance, InstanceState, Snapshot, SnapshotState, Tags, Volume, VolumeState};
 use runbook_kit::domain::wipe::quarantine::RUN_TAG;
+use runbook_kit::domain::wipe::termination::{AtTermination, at_termination};
 use runbook_kit::domain::wipe::{GROUP_TAG, Kind, Owner, TaggedRole, etcds, owner, quarantine, role};
 
-use crate::plan::{EtcdVolumes, Plan};
+use crate::plan::{EtcdVolumes, Plan, PlannedKeep};
 
 /// One thing of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +19,11 @@ pub struct Thing {
 /// One request to AWS, or two that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deed {
+    /// Makes AWS leave a volume when it terminates the instance.
+    Keep {
+        instance: String,
+        device: String,
+    },
     DeleteGroup,
     Terminate,
     /// Writes the shadows, unless they are there, and only then takes off what identifies it.
@@ -42,6 +48,8 @@ pub enum Standing {
     Do(Deed),
     /// Nothing more will be done to it; why.
     Stuck(String),
+    /// It was to be kept, and is gone; how that shows.
+    Lost(String),
 }
 
 /// What AWS said a moment ago of the plan's things.
@@ -65,8 +73,10 @@ pub fn standings(plan: &Plan, seen: &Seen, run: &str, given_up: &BTreeSet<&str>)
     let groups = plan.auto_scaling_groups.iter();
     let instances = plan.instances.iter();
     let volumes = plan.volumes.iter();
-    groups
-        .map(|group| (thing(Kind::AutoScalingGroup, &group.name), look.group(&group.name)))
+    let keeps = plan.keeps.iter();
+    keeps
+        .map(|keep| (thing(Kind::Attachment, &keep.id()), look.keep(keep)))
+        .chain(groups.map(|group| (thing(Kind::AutoScalingGroup, &group.name), look.group(&group.name))))
         .chain(instances.map(|instance| (thing(Kind::Instance, &instance.id), look.instance(&instance.id))))
         .chain(volumes.map(|volume| (thing(Kind::Volume, &volume.id), look.volume(&volume.id))))
         .collect()
@@ -82,6 +92,93 @@ struct Look<'a> {
 impl Look<'_> {
     fn is_planned(&self, instance: &str) -> bool {
         self.plan.instances.iter().any(|planned| planned.id == instance)
+    }
+
+    fn keep(&self, keep: &PlannedKeep) -> Standing {
+        if self.is_lost(&keep.volume).is_some() {
+            return Standing::Stuck("the volume is gone".to_owned());
+        }
+        match self.would_go(&keep.volume, &keep.instance) {
+            false => Standing::Done("the volume stays when the instance is terminated"),
+            true => Standing::Do(Deed::Keep {
+                instance: keep.instance.clone(),
+                device: keep.device.clone(),
+            }),
+        }
+    }
+
+    /// Whether AWS would delete the volume with this instance, or does not say that it would not.
+    fn would_go(&self, volume: &str, instance: &str) -> bool {
+        let Some(volume) = self.seen.volumes.get(volume) else {
+            return false;
+        };
+        let seen = self.seen.instances.get(instance);
+        let is_gone = seen.is_none_or(|instance| instance.state == InstanceState::Terminated);
+        let mut on_it = volume
+            .attachments
+            .iter()
+            .filter(|attachment| attachment.instance == instance);
+        on_it.any(|attachment| !is_gone && at_termination(volume, attachment, seen) != AtTermination::Stays)
+    }
+
+    /// Why nothing may be deleted or terminated now, whatever it is: a volume that is to be kept would go along, or one is gone already.
+    fn hold(&self) -> Option<Standing> {
+        if !self.plan.etcd_volumes.keeps() {
+            return None;
+        }
+        let volumes = || self.plan.volumes.iter();
+        if let Some(lost) = volumes().find(|volume| self.is_lost(&volume.id).is_some()) {
+            let why = format!("not deleted, as volume {}, which was to be kept, is gone", lost.id);
+            return Some(Standing::Stuck(why));
+        }
+        let attached = volumes().filter_map(|volume| self.seen.volumes.get(&volume.id));
+        let mut attached = attached.flat_map(|volume| volume.attachments.iter().map(move |on| (volume, on)));
+        let (volume, on) = attached.find(|(volume, on)| self.would_go(&volume.id, &on.instance))?;
+        let (volume, instance) = (&volume.id, &on.instance);
+        let mut keeps = self.plan.keeps.iter();
+        let planned = keeps.find(|keep| &keep.volume == volume && &keep.instance == instance);
+        Some(match planned {
+            Some(keep) if self.given_up.contains(keep.id().as_str()) => {
+                Standing::Stuck(format!("not deleted, as {volume} would be deleted with {instance}"))
+            }
+            Some(_) => Standing::Waiting("volumes are first kept from going with their instances".to_owned()),
+            None => Standing::Stuck(format!(
+                "not deleted, as DeleteOnTermination of {volume} on {instance} is on, which is not in the plan"
+            )),
+        })
+    }
+
+    /// How it shows that a volume is gone that was to be kept.
+    fn is_lost(&self, id: &str) -> Option<String> {
+        let how = match self.seen.volumes.get(id) {
+            None => "it is gone",
+            Some(volume) if volume.state == VolumeState::Deleted => "it is deleted",
+            Some(volume) if volume.state == VolumeState::Deleting => "it is being deleted",
+            Some(_) => return None,
+        };
+        match self.plan.etcd_volumes {
+            EtcdVolumes::Delete => None,
+            EtcdVolumes::Quarantine => Some(format!("{how}, and was to be kept")),
+            EtcdVolumes::SnapshotThenDelete => match self.snapshot_of(id).map(|snapshot| snapshot.state) {
+                Some(SnapshotState::Completed) => None,
+                // A snapshot goes on without its volume.
+                Some(SnapshotState::Pending) => None,
+                Some(SnapshotState::Failed) | None => Some(format!("{how}, and there is no snapshot of it")),
+            },
+        }
+    }
+
+    /// The best snapshot that this run took of a volume: two of one run are as good as one.
+    fn snapshot_of(&self, volume: &str) -> Option<&Snapshot> {
+        let of_this_run = |snapshot: &&Snapshot| {
+            snapshot.volume == volume && snapshot.tags.get(RUN_TAG).is_some_and(|run| run == self.run)
+        };
+        let snapshots = self.seen.snapshots.iter().filter(of_this_run);
+        snapshots.min_by_key(|snapshot| match snapshot.state {
+            SnapshotState::Completed => 0,
+            SnapshotState::Pending => 1,
+            SnapshotState::Failed => 2,
+        })
     }
 
     fn group(&self, name: &str) -> Standing {
@@ -106,7 +203,7 @@ impl Look<'_> {
             ));
         }
         match group.deletion_protection.as_deref() {
-            None | Some("none") => Standing::Do(Deed::DeleteGroup),
+            None | Some("none") => self.hold().unwrap_or(Standing::Do(Deed::DeleteGroup)),
             Some(protection) => Standing::Stuck(format!("it is protected from deletion: {protection}")),
         }
     }
@@ -139,7 +236,7 @@ impl Look<'_> {
             .iter()
             .any(|group| group.instances.iter().any(|member| member == id));
         match of_group || self.is_masters(&instance.tags) {
-            true => Standing::Do(Deed::Terminate),
+            true => self.hold().unwrap_or(Standing::Do(Deed::Terminate)),
             false => Standing::Stuck("its tags have changed since it was planned".to_owned()),
         }
     }
@@ -155,11 +252,16 @@ impl Look<'_> {
 
     fn volume(&self, id: &str) -> Standing {
         let mode = self.plan.etcd_volumes;
+        if let Some(how) = self.is_lost(id) {
+            return Standing::Lost(how);
+        }
         let Some(volume) = self.seen.volumes.get(id) else {
-            return Standing::Done(match mode {
-                EtcdVolumes::Quarantine => "gone: somebody deleted it",
-                EtcdVolumes::SnapshotThenDelete | EtcdVolumes::Delete => "deleted",
-            });
+            return match self.snapshot_of(id) {
+                Some(snapshot) if mode.keeps() && snapshot.state == SnapshotState::Pending => {
+                    Standing::Waiting(format!("snapshot {} is being taken", snapshot.id))
+                }
+                _ => Standing::Done("deleted"),
+            };
         };
         let cluster = &self.plan.cluster;
         if mode == EtcdVolumes::Quarantine && quarantine::is_hidden(&volume.tags, cluster) {
@@ -187,7 +289,7 @@ impl Look<'_> {
         if let Some(attachment) = volume.attachments.first() {
             let user = &attachment.instance;
             let stays = match self.instance(user) {
-                Standing::Stuck(_) => true,
+                Standing::Stuck(_) | Standing::Lost(_) => true,
                 Standing::Do(_) => self.given_up.contains(user.as_str()),
                 Standing::Done(_) | Standing::Waiting(_) => false,
             };
@@ -214,28 +316,16 @@ impl Look<'_> {
                 })
             }
             EtcdVolumes::Delete => Standing::Do(Deed::DeleteVolume),
-            EtcdVolumes::SnapshotThenDelete => {
-                let of_this_run = |snapshot: &&Snapshot| {
-                    snapshot.volume == volume.id && snapshot.tags.get(RUN_TAG).is_some_and(|run| run == self.run)
-                };
-                let mut snapshots: Vec<&Snapshot> = self.seen.snapshots.iter().filter(of_this_run).collect();
-                // Two of one run are as good as one: the better counts.
-                snapshots.sort_by_key(|snapshot| match snapshot.state {
-                    SnapshotState::Completed => 0,
-                    SnapshotState::Pending => 1,
-                    SnapshotState::Failed => 2,
-                });
-                match snapshots.first() {
-                    None => Standing::Do(Deed::Snapshot {
-                        tags: snapshot_tags(volume, cluster, self.run),
-                    }),
-                    Some(snapshot) => match snapshot.state {
-                        SnapshotState::Completed => Standing::Do(Deed::DeleteVolume),
-                        SnapshotState::Pending => Standing::Waiting(format!("snapshot {} is being taken", snapshot.id)),
-                        SnapshotState::Failed => Standing::Stuck(format!("snapshot {} failed", snapshot.id)),
-                    },
-                }
-            }
+            EtcdVolumes::SnapshotThenDelete => match self.snapshot_of(&volume.id) {
+                None => Standing::Do(Deed::Snapshot {
+                    tags: snapshot_tags(volume, cluster, self.run),
+                }),
+                Some(snapshot) => match snapshot.state {
+                    SnapshotState::Completed => Standing::Do(Deed::DeleteVolume),
+                    SnapshotState::Pending => Standing::Waiting(format!("snapshot {} is being taken", snapshot.id)),
+                    SnapshotState::Failed => Standing::Stuck(format!("snapshot {} failed", snapshot.id)),
+                },
+            },
         }
     }
 }
@@ -271,7 +361,7 @@ mod tests {
     use runbook_kit::domain::fleet::{Attachment, GroupMember, Inventory};
 
     use super::*;
-    use crate::plan::tests::{inventory, planned};
+    use crate::plan::tests::{inventory, planned, with_a_volume_that_goes};
 
     fn seen(inventory: &Inventory) -> Seen {
         Seen {
@@ -313,6 +403,85 @@ mod tests {
         assert_eq!(standing(&now, Q, &now, GROUP), Standing::Do(Deed::DeleteGroup));
         assert!(matches!(standing(&now, Q, &now, "i-a"), Standing::Waiting(why) if why.contains("terminates it")));
         assert!(matches!(standing(&now, Q, &now, "vol-a"), Standing::Waiting(why) if why.contains("from i-a")));
+    }
+
+    #[test]
+    fn nothing_is_deleted_before_every_volume_is_seen_to_stay() {
+        let before = with_a_volume_that_goes(1);
+        let keep = Standing::Do(Deed::Keep {
+            instance: "i-b".into(),
+            device: "/dev/xvdu".into(),
+        });
+        assert_eq!(standing(&before, Q, &before, "vol-b on i-b"), keep);
+        // Not even the group of the other master.
+        for group in [GROUP, "control-plane-b.masters.a.example.com"] {
+            assert!(
+                matches!(standing(&before, Q, &before, group), Standing::Waiting(why) if why.contains("first kept"))
+            );
+        }
+        // A master outside its group is not terminated, either.
+        let mut outside = before.clone();
+        outside.groups.clear();
+        assert!(matches!(standing(&before, Q, &outside, "i-a"), Standing::Waiting(why) if why.contains("first kept")));
+        // Read back.
+        let now = inventory();
+        assert!(matches!(standing(&before, Q, &now, "vol-b on i-b"), Standing::Done(_)));
+        assert_eq!(standing(&before, Q, &now, GROUP), Standing::Do(Deed::DeleteGroup));
+        // It cannot be switched off: nothing goes.
+        let plan = planned(&before, Q);
+        let all = standings(&plan, &seen(&before), "run-1", &BTreeSet::from(["vol-b on i-b"]));
+        let group = all.iter().find(|(thing, _)| thing.id == GROUP).unwrap();
+        assert!(
+            matches!(&group.1, Standing::Stuck(why) if why.contains("vol-b would be deleted with i-b")),
+            "{group:?}"
+        );
+        // What is deleted for good may go with its instance.
+        assert_eq!(
+            standing(&before, EtcdVolumes::Delete, &before, GROUP),
+            Standing::Do(Deed::DeleteGroup)
+        );
+    }
+
+    #[test]
+    fn what_was_switched_on_after_the_plan_stops_it() {
+        let (before, now) = (inventory(), with_a_volume_that_goes(1));
+        assert!(matches!(standing(&before, Q, &now, GROUP), Standing::Stuck(why) if why.contains("not in the plan")));
+    }
+
+    #[test]
+    fn a_volume_that_is_gone_is_lost_unless_it_was_to_go() {
+        let before = inventory();
+        let mut gone = inventory();
+        gone.volumes.remove(0);
+        let mut going = inventory();
+        going.volumes[0].state = VolumeState::Deleting;
+        for now in [&gone, &going] {
+            assert!(
+                matches!(standing(&before, Q, now, "vol-a"), Standing::Lost(why) if why.contains("was to be kept"))
+            );
+            // Whatever took it may take the others.
+            assert!(matches!(standing(&before, Q, now, GROUP), Standing::Stuck(why) if why.contains("vol-a")));
+            let mode = EtcdVolumes::SnapshotThenDelete;
+            assert!(
+                matches!(standing(&before, mode, now, "vol-a"), Standing::Lost(why) if why.contains("no snapshot"))
+            );
+        }
+        assert_eq!(
+            standing(&before, EtcdVolumes::Delete, &gone, "vol-a"),
+            Standing::Done("deleted")
+        );
+        assert_eq!(
+            standing(&before, EtcdVolumes::Delete, &gone, GROUP),
+            Standing::Do(Deed::DeleteGroup)
+        );
+        // Of the others, what protects them goes on.
+        let mut freed = gone.clone();
+        freed.volumes[0].attachments.clear();
+        freed.volumes[0].state = VolumeState::Available;
+        assert!(matches!(
+            standing(&before, Q, &freed, "vol-b"),
+            Standing::Do(Deed::Quarantine { .. })
+        ));
     }
 
     #[test]
@@ -413,6 +582,23 @@ mod tests {
             with("run-1", SnapshotState::Completed),
             Standing::Do(Deed::DeleteVolume)
         );
+        // With its snapshot it may be gone; without a whole one it is lost.
+        let mut gone = now.clone();
+        gone.volumes.remove(0);
+        let after = |state| {
+            let mut seen = seen(&gone);
+            seen.snapshots.push(Snapshot {
+                id: "snap-1".into(),
+                volume: "vol-a".into(),
+                state,
+                tags: [(RUN_TAG.to_owned(), "run-1".to_owned())].into(),
+                started: None,
+            });
+            standing_with(&before, mode, seen, "vol-a")
+        };
+        assert_eq!(after(SnapshotState::Completed), Standing::Done("deleted"));
+        assert!(matches!(after(SnapshotState::Pending), Standing::Waiting(_)));
+        assert!(matches!(after(SnapshotState::Failed), Standing::Lost(_)));
         let delete = standing(&before, EtcdVolumes::Delete, &now, "vol-a");
         assert_eq!(delete, Standing::Do(Deed::DeleteVolume));
     }

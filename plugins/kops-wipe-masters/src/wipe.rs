@@ -13,8 +13,8 @@ use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
 use runbook_kit::domain::check::Check;
 use runbook_kit::domain::kops::duration;
 use runbook_kit::domain::kops::identity::Origin;
-use runbook_kit::domain::store_url::StoreUrl;
-use runbook_kit::domain::wipe::select;
+use runbook_kit::domain::shell::ShellCommand;
+use runbook_kit::domain::wipe::{select, terraform};
 use runbook_kit::error::{AnyFailure, Failure, UsageError};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Format};
@@ -45,6 +45,9 @@ pub struct Args {
     /// What becomes of the etcd volumes
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     pub etcd_volumes: EtcdVolumes,
+    /// Wipe the masters that were launched since the last wipe, too
+    #[arg(long)]
+    pub again: bool,
     #[command(flatten)]
     pub interlock: InterlockArgs,
     #[command(flatten)]
@@ -101,13 +104,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 
     if !args.consent.yes {
         journal::remember(context.notebook.as_ref(), plan);
-        return plan_only(&prepared, context);
     }
     let blockers: Vec<&Check> = plan.blockers().collect();
     if let Some(first) = blockers.first() {
         let refused = Refused::of(blockers.len(), first);
         finish(&prepared, None, false, context)?;
         return Err(refused.into());
+    }
+    if !args.consent.yes {
+        return plan_only(&prepared, context);
     }
     if let Some(digest) = &args.plan {
         only_what_was_shown(digest, &prepared, context).await?;
@@ -130,15 +135,16 @@ fn question(prepared: &Prepared) -> String {
         Some(lost) => format!("; {lost}"),
         None => "; there is no good backup".to_owned(),
     };
+    let warned: String = prepared.warned.iter().map(|line| format!("\n{line}")).collect();
     format!(
         "\nThe control plane of {} in account {} goes: {} groups, {} instances, {} volumes ({}){lost}.",
         plan.cluster,
-        plan.account,
+        plan.account_in_words(),
         plan.auto_scaling_groups.len(),
         plan.instances.len(),
         plan.volumes.len(),
         plan.etcd_volumes.word()
-    )
+    ) + &warned
 }
 
 fn plan_only(prepared: &Prepared, context: &Context) -> Result<Exit, AnyFailure> {
@@ -148,14 +154,10 @@ fn plan_only(prepared: &Prepared, context: &Context) -> Result<Exit, AnyFailure>
         if let Some(lost) = &prepared.lost {
             ui.note(lost);
         }
-        match plan.blockers().count() {
-            0 => ui.note(&format!(
-                "nothing was changed; to do exactly this: --yes --plan {}",
-                plan.digest
-            )),
-            1 => ui.note("nothing was changed; one check refuses"),
-            several => ui.note(&format!("nothing was changed; {several} checks refuse")),
-        }
+        ui.note(&format!(
+            "nothing was changed; to do exactly this: --yes --plan {}",
+            plan.digest
+        ));
     }
     Ok(Exit::Done)
 }
@@ -236,6 +238,11 @@ async fn carry_out(prepared: Prepared, args: &Args, context: &Context, consent: 
         });
     }
     verify(plan, context).await?;
+    for lost in &prepared.lost_volumes {
+        screen
+            .journal
+            .add(&format!("volume {lost} was to be kept, and is gone"));
+    }
     screen.journal.add("AWS was asked again: nothing of the plan is left");
     screen.journal.finish().await;
     if screen.journal.is_silent() {
@@ -244,6 +251,7 @@ async fn carry_out(prepared: Prepared, args: &Args, context: &Context, consent: 
     let at = screen.journal.at().to_string();
     finish(&prepared, Some(at), true, context)?;
     warn_of_kops(&prepared, context).await;
+    prepared.require_nothing_lost()?;
     Ok(Exit::Done)
 }
 
@@ -280,9 +288,12 @@ async fn close(prepared: Prepared, context: &Context) -> Result<(), AnyFailure> 
             desk(context),
             prepared.journals.clone(),
             &prepared.plan,
-            prepared.before,
+            prepared.before.clone(),
         );
         let mut journal = begun.await?;
+        for lost in &prepared.lost_volumes {
+            journal.add(&format!("volume {lost} was to be kept, and is gone"));
+        }
         journal.add("nothing of it is left");
         journal.finish().await;
     }
@@ -291,15 +302,18 @@ async fn close(prepared: Prepared, context: &Context) -> Result<(), AnyFailure> 
         plan: &prepared.plan,
         applied: true,
         journal: at,
-        next_steps: next_steps(&prepared.plan, &prepared.state, &prepared.instance_groups),
+        next_steps: next_steps(&prepared),
     };
     report::structured(&context.session.ui, context.session.format, &report)?;
-    tell_next(&report, context)
+    tell_next(&report, context)?;
+    prepared.require_nothing_lost()
 }
 
 fn finish(prepared: &Prepared, journal: Option<String>, applied: bool, context: &Context) -> Result<(), AnyFailure> {
-    let next_steps = match applied || prepared.plan.is_empty() {
-        true => next_steps(&prepared.plan, &prepared.state, &prepared.instance_groups),
+    // Where something refuses there is nothing that comes next.
+    let is_done = applied || (prepared.plan.is_empty() && prepared.plan.blockers().next().is_none());
+    let next_steps = match is_done {
+        true => next_steps(prepared),
         false => Vec::new(),
     };
     let report = Report {
@@ -336,18 +350,35 @@ fn tell_next(report: &Report<'_>, context: &Context) -> Result<(), AnyFailure> {
 }
 
 /// The commands of the runbook that come after this one.
-fn next_steps(plan: &Plan, state: &StoreUrl, instance_groups: &[String]) -> Vec<String> {
-    let cluster = &plan.cluster;
-    let by = format!("--name {cluster} --state {state}");
-    let groups: Vec<&str> = instance_groups.iter().map(String::as_str).collect();
-    let edit = groups
-        .into_iter()
-        .map(|group| format!("kops edit ig {group} {by}  # if another machine type is wanted"));
-    edit.chain([
-        format!("kops update cluster {by} --yes"),
-        format!("kubectl etcd-restore run {by} --yes"),
-    ])
-    .collect()
+fn next_steps(prepared: &Prepared) -> Vec<String> {
+    let plan = &prepared.plan;
+    let (cluster, state) = (&plan.cluster, prepared.state.to_string());
+    let by = ["--name", cluster, "--state", &state];
+    let kops = |words: &[&str]| ShellCommand::new("kops").args(words.iter().chain(&by).copied());
+    let edit = |group: &String| format!("{}  # if another machine type is wanted", kops(&["edit", "ig", group]));
+    let mut steps: Vec<String> = prepared.instance_groups.iter().map(edit).collect();
+    if plan.terraform.is_empty() {
+        steps.push(kops(&["update", "cluster"]).arg("--yes").to_string());
+    } else {
+        let mut rebuild = terraform::rebuild(cluster, &state);
+        let apply = rebuild.pop();
+        steps.extend(
+            rebuild
+                .iter()
+                .map(|step| format!("{step}  # in the folder of the Terraform configuration")),
+        );
+        if plan.etcd_volumes == EtcdVolumes::Quarantine {
+            let names = prepared.volume_names.iter().map(String::as_str);
+            steps.extend(terraform::forget(names).iter().map(ToString::to_string));
+        }
+        steps.extend(apply.iter().map(ToString::to_string));
+    }
+    let restore = ShellCommand::new("kubectl")
+        .args(["etcd-restore", "run"])
+        .args(by)
+        .arg("--yes");
+    steps.push(restore.to_string());
+    steps
 }
 
 /// Another kops than the cluster's own would change more than was lost.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use runbook_kit::cli::ssh::{SshAddress, SshArgs};
-use runbook_kit::domain::fleet::{Instance, InstanceState, Volume, has_master_role};
+use runbook_kit::domain::fleet::{Instance, InstanceState, TaggedRole, Volume, role};
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::ports::hosts::{Ended, HostError, HostErrorKind, Hosts, Script};
 use std::sync::{Mutex, PoisonError};
@@ -39,8 +39,12 @@ impl Role {
     /// From the tags that kops gives its instances, of any age. A master carries more than one.
     fn of(instance: &Instance) -> Option<Self> {
         let has = |tag: &str| instance.tags.contains_key(tag);
-        if has_master_role(&instance.tags) {
+        let role = role(&instance.tags);
+        if matches!(role, TaggedRole::Master(_)) {
             Some(Self::Master)
+        } else if matches!(role, TaggedRole::Contradicting(_)) {
+            // It must not be guessed.
+            None
         } else if has("k8s.io/role/apiserver") || has("k8s.io/role/api-server") {
             Some(Self::ApiServer)
         } else if has("k8s.io/role/node") {

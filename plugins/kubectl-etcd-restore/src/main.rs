@@ -1,5 +1,6 @@
 //! `kubectl etcd-restore`: restore the etcd clusters from their backups, until the API serves.
 
+mod agree;
 mod armed;
 mod bare;
 mod cancel;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::choose::{Choice, WantedArgs};
 use crate::context::Context;
+use crate::sight::age::{self, AgeArgs};
 use crate::sight::survey::{Beside, Survey, Wish, survey};
 
 /// Show what would be restored, and what stands in the way
@@ -23,6 +24,8 @@ use crate::sight::survey::{Beside, Survey, Wish, survey};
 pub struct Args {
     #[command(flatten)]
     wanted: WantedArgs,
+    #[command(flatten)]
+    age: AgeArgs,
     /// Etcd cluster to seed anew, empty, instead of restoring it, such as events
     #[arg(long, value_delimiter = ',', value_name = "ETCD,…")]
     fresh: Vec<String>,
@@ -54,7 +57,14 @@ struct PlannedRestore<'a> {
     backup: Option<String>,
     /// The command that orders it already.
     queued: Option<&'a str>,
-    passed_over: &'a [String],
+    /// How old that backup is.
+    age_seconds: Option<i64>,
+    /// Every younger one that is whole, with the reason where there is one.
+    passed_over: Vec<String>,
+    /// `alive`, `dead` or `unknown`.
+    liveness: &'static str,
+    /// What says so.
+    evidence: &'a str,
     /// What the living etcd would lose; `null` where none was seen to live, or it could not be asked.
     losses: Option<&'a Losses>,
 }
@@ -62,22 +72,12 @@ struct PlannedRestore<'a> {
 impl<'a> Planned<'a> {
     pub fn of(survey: &'a Survey<'_>) -> Self {
         let restores = survey.targets.iter().zip(&survey.facts.etcds).map(|(target, facts)| {
-            let (action, backup, passed_over, why) = match &target.choice {
-                Choice::Backup {
-                    backup,
-                    passed_over,
-                    why,
-                    ..
-                } => (
-                    "restore",
-                    Some(backup.name.to_string()),
-                    passed_over.as_slice(),
-                    why.as_slice(),
-                ),
-                Choice::Gone(name) => ("restore", Some(name.clone()), &[][..], &[][..]),
-                Choice::Fresh(why) => ("seed-anew", None, &[][..], why.as_slice()),
-                Choice::Leave(why) => ("leave", None, &[][..], why.as_slice()),
-                Choice::Nothing(why) => ("nothing", None, &[][..], why.as_slice()),
+            let (action, backup, why) = match &target.choice {
+                Choice::Backup { backup, why, .. } => ("restore", Some(backup.name.to_string()), why.as_slice()),
+                Choice::Gone(name) => ("restore", Some(name.clone()), &[][..]),
+                Choice::Fresh(why) => ("seed-anew", None, why.as_slice()),
+                Choice::Leave(why) => ("leave", None, why.as_slice()),
+                Choice::Nothing(why) => ("nothing", None, why.as_slice()),
             };
             PlannedRestore {
                 etcd: &target.catalog.store.etcd,
@@ -85,7 +85,10 @@ impl<'a> Planned<'a> {
                 why,
                 backup,
                 queued: target.queued.as_ref().map(|found| found.name.as_str()),
-                passed_over,
+                age_seconds: age::of(target, survey.now).map(|(_, age)| age.as_secs()),
+                passed_over: age::passed_over_by(target),
+                liveness: facts.life.word(),
+                evidence: facts.life.why(),
                 losses: match &facts.losses {
                     Some(Told::Is(losses)) => Some(losses),
                     _ => None,
@@ -176,6 +179,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         wanted: &args.wanted,
         fresh: &args.fresh,
         access: &args.access,
+        max_age: args.age.max_age,
         resume: true,
         one_by_one: false,
         beside: &beside,

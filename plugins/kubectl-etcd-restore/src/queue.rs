@@ -1,7 +1,7 @@
 //! `queue`: orders a restore and does no more.
 
 use runbook_kit::cli::etcd::EtcdAccessArgs;
-use runbook_kit::confirm;
+use runbook_kit::confirm::StrongConsentArgs;
 use runbook_kit::domain::backup_ref::BackupRef;
 use runbook_kit::domain::restore::preflight::{LeftOut, Told};
 use runbook_kit::error::{AnyFailure, Failure};
@@ -10,17 +10,20 @@ use runbook_kit::output::{self, Cell, Column, Format, Row, column, wide};
 use runbook_kit::ui::{Verdict, chain};
 use serde::Serialize;
 
+use crate::agree::agree;
 use crate::choose::{Choice, WantedArgs};
 use crate::context::Context;
 use crate::order::{Done, order};
 use crate::plan::{self, Blocked, is_text};
 use crate::run;
+use crate::sight::age::AgeArgs;
 use crate::sight::survey::{Beside, Survey, Target, Wish, survey};
 
 /// Queue the command that makes etcd-manager restore a backup, and do no more
 ///
 /// Writes what etcd-manager-ctl's restore-backup writes, after the checks of `plan`. Where etcd has no members the leader takes
-/// it within half a minute; where it has some, when the leader is restarted.
+/// it within half a minute; where it has some, when the leader is restarted. An etcd that is not proven dead, or a backup older than --max-age,
+/// wants the cluster's name.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kubectl etcd-restore queue main=latest-good --yes\n  \
     kubectl etcd-restore queue 2026-11-22T15:18 --etcd main --yes")]
@@ -34,9 +37,10 @@ pub struct Args {
     /// Take a backup of main that is sound and not good: empty, bare, or of another cluster
     #[arg(long)]
     even_if_poor: bool,
-    /// Do it; without it the plan is only shown
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    age: AgeArgs,
+    #[command(flatten)]
+    consent: StrongConsentArgs,
     #[command(flatten)]
     access: EtcdAccessArgs,
 }
@@ -112,11 +116,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if session.format == Format::Prometheus {
         return Err(output::no_metrics().into());
     }
-    if args.yes {
+    if args.consent.yes {
         run::named_by_the_user(context)?;
     }
     let mut catalogs = session.catalogs().await?;
-    session.require_own_place(args.yes)?;
+    session.require_own_place(args.consent.yes)?;
     let mut beside = Beside::find(context).await?;
     // Named for one etcd cluster it is no matter of the others, but they are told where they wait, too.
     if let Some(etcd) = &args.backup.etcd
@@ -135,6 +139,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         wanted: &wanted,
         fresh: &[],
         access: &args.access,
+        max_age: args.age.max_age,
         resume: false,
         one_by_one: true,
         beside: &beside,
@@ -146,7 +151,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if let Some(blocked) = Blocked::of(&survey) {
         return Err(blocked.into());
     }
-    let Some(consent) = confirm::plain(args.yes) else {
+    let Some(consent) = agree(&args.consent, &survey, args.age.max_age, session.now())? else {
         let rows: Vec<QueueRow> = survey.targets.iter().map(|target| row(target, None, &survey)).collect();
         finish(&rows, context)?;
         session.ui.note("nothing was changed; pass --yes to do it");
@@ -210,9 +215,15 @@ fn row(target: &Target<'_>, done: Option<Done>, survey: &Survey<'_>) -> QueueRow
 fn say_next(target: &Target<'_>, survey: &Survey<'_>, context: &Context) {
     let etcd = &target.catalog.store.etcd;
     let ui = &context.session.ui;
-    if survey.alive().contains(&etcd.as_str()) {
+    let at_risk = survey.at_risk().into_iter().find(|facts| facts.etcd == *etcd);
+    if let Some(facts) = at_risk {
+        let is = if facts.life.is_alive() {
+            "is alive"
+        } else {
+            "may be alive"
+        };
         ui.warn(&format!(
-            "{etcd} is alive: the command lies there until etcd-manager's leader is restarted (`kubectl etcd-restore restart-etcd --etcd {etcd}`), \
+            "{etcd} {is}: then the command lies there until etcd-manager's leader is restarted (`kubectl etcd-restore restart-etcd --etcd {etcd}`), \
              and then wipes it; `kubectl etcd-restore cancel` takes it back"
         ));
     } else {

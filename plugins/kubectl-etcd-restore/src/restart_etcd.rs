@@ -140,7 +140,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let plans: Vec<Plan> = etcds
         .into_iter()
-        .map(|(etcd, queue)| plan::plan(etcd, queue, &machines, &seen, &known, args.all))
+        .map(|meant| Plan {
+            members: meant.members,
+            ..plan::plan(meant.etcd, meant.queue, &machines, &seen, &known, args.all)
+        })
         .collect();
     for line in plans.iter().flat_map(Plan::warnings) {
         ui.warn(&line);
@@ -199,9 +202,17 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     Ok(Exit::Done)
 }
 
+/// An etcd cluster that is meant.
+struct Meant {
+    etcd: String,
+    queue: Queue,
+    /// The members that the spec has; 0 where it was not read.
+    members: usize,
+}
+
 /// The etcd clusters that are meant with their queues, and the names of all. Where the store cannot be asked the user's word
 /// counts, and every queue may hold something.
-async fn etcds(context: &Context) -> (Vec<(String, Queue)>, Vec<String>) {
+async fn etcds(context: &Context) -> (Vec<Meant>, Vec<String>) {
     let session = &context.session;
     let mut meant = Vec::new();
     match session.catalogs().await {
@@ -216,7 +227,11 @@ async fn etcds(context: &Context) -> (Vec<(String, Queue)>, Vec<String>) {
                     ),
                     Err(error) => Queue::NotAsked(chain(&error)),
                 };
-                meant.push((catalog.store.etcd.clone(), queue));
+                meant.push(Meant {
+                    etcd: catalog.store.etcd.clone(),
+                    queue,
+                    members: catalog.store.members.len(),
+                });
             }
         }
         Err(error) => {
@@ -226,12 +241,16 @@ async fn etcds(context: &Context) -> (Vec<(String, Queue)>, Vec<String>) {
             let names = if asked.is_empty() { usual.as_slice() } else { asked };
             meant = names
                 .iter()
-                .map(|etcd| (etcd.clone(), Queue::NotAsked(why.clone())))
+                .map(|etcd| Meant {
+                    etcd: etcd.clone(),
+                    queue: Queue::NotAsked(why.clone()),
+                    members: 0,
+                })
                 .collect();
         }
     }
     let mut known: Vec<String> = ["main", "events", "cilium", "leases"].map(str::to_owned).to_vec();
-    known.extend(meant.iter().map(|(etcd, _)| etcd.clone()));
+    known.extend(meant.iter().map(|meant| meant.etcd.clone()));
     known.sort();
     known.dedup();
     (meant, known)
@@ -277,7 +296,7 @@ pub async fn restart_leader(etcd: &str, ssh: &SshArgs, context: &Context, consen
     let ui = &context.session.ui;
     let hosts = context.hosts(ssh)?;
     let (etcds, known) = etcds(context).await;
-    let Some(meant) = etcds.into_iter().find(|(name, _)| name == etcd) else {
+    let Some(meant) = etcds.into_iter().find(|meant| meant.etcd == etcd) else {
         return Ok(());
     };
     let machines = hosts::find(ssh, &[Role::Master], context).await?;
@@ -285,7 +304,7 @@ pub async fn restart_leader(etcd: &str, ssh: &SshArgs, context: &Context, consen
     for error in seen.iter().filter_map(|seen| seen.as_ref().err()) {
         ui.warn(&chain(error));
     }
-    let plan = plan::plan(meant.0, meant.1, &machines, &seen, &known, false);
+    let plan = plan::plan(meant.etcd, meant.queue, &machines, &seen, &known, false);
     if let Some(unknown) = plan.unknown {
         return Err(unknown.into());
     }

@@ -8,24 +8,26 @@ use runbook_kit::backups::run_record::{self, Ordered, RunRecord};
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::cli::values;
-use runbook_kit::confirm::{self, Consent, StrongConsentArgs};
+use runbook_kit::confirm::{Consent, StrongConsentArgs};
 use runbook_kit::domain::restore::follow::EtcdSeen;
 use runbook_kit::domain::restore::{command_name, preflight};
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::units;
-use runbook_kit::error::{AnyFailure, Failure, UsageError, with_repeating};
+use runbook_kit::error::{AnyFailure, Failure, with_repeating};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Format};
 use runbook_kit::ports::{PutMode, StoreError, StoreErrorKind};
 use runbook_kit::ui::chain;
 use serde::Serialize;
 
+use crate::agree::agree;
 use crate::armed::{Armed, Command};
 use crate::choose::{Choice, WantedArgs};
 use crate::context::Context;
 use crate::follow::{Followable, Followed, Hands, Limits, Stopped, follow};
 use crate::order::{Done, order};
 use crate::plan::{self, Blocked, Planned, is_text};
+use crate::sight::age::AgeArgs;
 use crate::sight::eyes::Eyes;
 use crate::sight::kubelets::{self, Kubelets};
 use crate::sight::survey::{Beside, Survey, Target, Wish, survey};
@@ -34,13 +36,16 @@ use crate::sight::survey::{Beside, Survey, Target, Wish, survey};
 ///
 /// Checks everything first and shows the plan; pins the backups that it restores. main must have a good backup; of any other etcd cluster the newest sound one is taken where none is good, and where
 /// none is sound it is seeded anew: kube-apiserver does not start while one is missing. Interrupt it at any time: what is queued then is told with the command that removes it, a restore goes on by itself,
-/// and the same command looks on where it stands. An etcd that is alive is restored over only when the cluster's name is typed, or given by --confirm.
+/// and the same command looks on where it stands. An etcd that is not proven dead is restored over only when the cluster's name is typed, or given by --confirm; so is
+/// a backup restored that is older than --max-age.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kubectl etcd-restore run --yes\n  \
     kubectl etcd-restore run --backup main=2026-11-22T15:18 --fresh events --yes")]
 pub struct Args {
     #[command(flatten)]
     wanted: WantedArgs,
+    #[command(flatten)]
+    age: AgeArgs,
     /// Etcd cluster to seed anew, empty, instead of restoring it, such as events
     #[arg(long, value_delimiter = ',', value_name = "ETCD,…")]
     fresh: Vec<String>,
@@ -177,6 +182,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         wanted: &args.wanted,
         fresh: &args.fresh,
         access: &args.access,
+        max_age: args.age.max_age,
         resume: !args.anew,
         one_by_one: false,
         beside: &beside,
@@ -203,7 +209,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if let Some(blocked) = Blocked::of(&survey).filter(|_| !all_ordered) {
         return Err(blocked.into());
     }
-    let Some(consent) = agree(&args.consent, &survey)? else {
+    let Some(consent) = agree(&args.consent, &survey, args.age.max_age, session.now())? else {
         finish(&Report::planned(&survey), context)?;
         session.ui.note("nothing was changed; pass --yes to do it");
         return Ok(Exit::Done);
@@ -312,30 +318,6 @@ pub fn named_by_the_user(context: &Context) -> Result<(), AnyFailure> {
         context.explicit_name()?;
     }
     Ok(())
-}
-
-/// An etcd that lives loses what it holds: that wants the cluster's name.
-fn agree(args: &StrongConsentArgs, survey: &Survey<'_>) -> Result<Option<Consent>, AnyFailure> {
-    let alive = survey.alive();
-    if alive.is_empty() {
-        return Ok(confirm::plain(args.yes));
-    }
-    if survey.facts.cluster.is_empty() {
-        return Err(
-            UsageError::new(format!("{} is alive, and no cluster is named", alive.join(" and ")))
-                .hint("pass --name, so that the name can be asked for")
-                .into(),
-        );
-    }
-    let lost: Vec<String> = survey
-        .facts
-        .etcds
-        .iter()
-        .filter(|etcd| alive.contains(&etcd.etcd.as_str()))
-        .map(|etcd| format!("{}: {}", etcd.etcd, preflight::lost(etcd)))
-        .collect();
-    let question = format!("{} IS ALIVE. {}.", alive.join(" and "), lost.join("; "));
-    Ok(confirm::strong(args, &survey.facts.cluster, &question)?)
 }
 
 /// What is left to be done where following was stopped.

@@ -15,8 +15,6 @@ mod port_forward;
 mod problem;
 mod ssh;
 mod tls;
-#[cfg(feature = "kube")]
-mod whose;
 mod wire;
 
 pub use client::EtcdClient;

@@ -4,6 +4,7 @@ mod by_address;
 mod cluster_api;
 mod error;
 pub mod liveness;
+pub mod whose;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ pub struct KubeClient {
     client: Client,
     server: String,
     timeout: Duration,
+    /// The CAs, in DER, of which one has signed the server's certificate; empty where it is not verified, or by the system's CAs.
+    roots: Vec<Vec<u8>>,
 }
 
 /// A pod, as far as we look at it.
@@ -100,12 +103,20 @@ impl KubeClient {
 
     fn of_config(config: Config, timeout: Duration) -> Result<Self, KubeError> {
         let server = config.cluster_url.to_string();
+        let verified = config.cluster_url.scheme_str() == Some("https") && !config.accept_invalid_certs;
+        let roots = config.root_cert.clone().filter(|_| verified).unwrap_or_default();
         let client = Client::try_from(config).map_err(|error| error::of("connect to", &server, error))?;
         Ok(Self {
             client,
             server,
             timeout,
+            roots,
         })
+    }
+
+    /// The CAs, in DER, by which the server is verified; empty where it is not, or by the system's CAs.
+    pub(in crate::adapters) fn roots(&self) -> &[Vec<u8>] {
+        &self.roots
     }
 
     /// The API server's URL, as the kubeconfig has it.

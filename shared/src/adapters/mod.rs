@@ -12,6 +12,8 @@ pub mod drill;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod file;
+#[cfg(feature = "etcd")]
+pub mod knock;
 pub mod kops_config;
 pub mod kops_program;
 #[cfg(feature = "kube")]

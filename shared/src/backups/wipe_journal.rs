@@ -47,6 +47,31 @@ pub struct Entry {
     pub log: Vec<Line>,
 }
 
+impl Entry {
+    /// Whether its plan puts this volume into quarantine.
+    #[must_use]
+    pub fn puts_away(&self, volume: &str) -> bool {
+        self.deeds.contains(&format!("{QUARANTINE} {volume}"))
+    }
+
+    /// The volumes that its plan puts into quarantine.
+    pub fn put_away(&self) -> impl Iterator<Item = &str> {
+        let deeds = self.deeds.iter().filter_map(|deed| deed.split_once(' '));
+        deeds
+            .filter(|(action, _)| *action == QUARANTINE)
+            .map(|(_, volume)| volume)
+    }
+
+    /// Whether it is of this account and region: a state store that moved may have journals of another place.
+    #[must_use]
+    pub fn is_of(&self, account: &str, region: &str) -> bool {
+        self.account == account && self.region == region
+    }
+}
+
+/// The word of a deed.
+const QUARANTINE: &str = "quarantine";
+
 /// One line of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Line {
@@ -138,4 +163,29 @@ pub async fn newest(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Opti
         why: error.to_string(),
     })?;
     Ok(Some(Newest { number, at, entry }))
+}
+
+/// Reads all of them, in their order. The newest one has to be readable; an older one that is not does not hide the others.
+///
+/// # Errors
+/// [`ReadError`].
+pub async fn all(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Vec<Newest>, ReadError> {
+    let listed = objects.list(folder).await?;
+    let mut numbers: Vec<u32> = listed.iter().filter_map(|object| number_of(&object.path)).collect();
+    numbers.sort_unstable();
+    let last = numbers.last().copied();
+    let mut journals = Vec::new();
+    for number in numbers {
+        let at = place(folder, number);
+        let content = objects.get(&at, LIMIT).await?;
+        match serde_json::from_slice(&content) {
+            Ok(entry) => journals.push(Newest { number, at, entry }),
+            Err(error) if Some(number) == last => {
+                let why = error.to_string();
+                return Err(ReadError::Unreadable { at, why });
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(journals)
 }

@@ -1,8 +1,16 @@
 //! What AWS tells of a cluster's machines: groups, instances and volumes with their tags. Facts only, no judgement.
 
+mod owner;
+mod role;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+
+pub use owner::{Owner, owner};
+pub use role::{
+    Mastery, TaggedRole, etcds, has_master_role, is_master, is_persistent_volume, mastery, may_be_master, role,
+};
 
 /// Tags by key. AWS allows each key once per resource.
 pub type Tags = BTreeMap<String, String>;
@@ -22,11 +30,10 @@ pub fn has_tag_of(tags: &Tags, cluster: &str) -> bool {
     tags.get(CLUSTER_TAG).is_some_and(|name| name == cluster) || tags.contains_key(&cluster_key(cluster))
 }
 
-/// Whether they are a master's: kops tags masters with one of these, older and newer.
-#[must_use]
-pub fn has_master_role(tags: &Tags) -> bool {
-    tags.contains_key("k8s.io/role/control-plane") || tags.contains_key("k8s.io/role/master")
-}
+/// What keys of tags begin with that say of which etcd a volume is.
+pub const ETCD_PREFIX: &str = "k8s.io/etcd/";
+/// What keys of tags begin with that say what a machine is for.
+pub const ROLE_PREFIX: &str = "k8s.io/role/";
 
 /// An Auto Scaling group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,10 +44,23 @@ pub struct Group {
     pub tags: Tags,
     /// Its instances.
     pub members: Vec<GroupMember>,
+    /// Its subnets.
+    pub subnets: Vec<String>,
+    /// What its instances are made by, where that is one launch template.
+    pub launch_template: Option<LaunchTemplate>,
     /// AWS' own word while it is being deleted: `Delete in progress`.
     pub status: Option<String>,
     /// `none`, `prevent-force-deletion` or `prevent-all-deletion`; `None` where AWS does not say.
     pub deletion_protection: Option<String>,
+}
+
+/// The launch template of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaunchTemplate {
+    /// Its name.
+    pub name: String,
+    /// As the group has it: a number, `$Latest` or `$Default`.
+    pub version: String,
 }
 
 /// An instance as its group sees it.
@@ -73,10 +93,23 @@ pub struct Instance {
     pub public_ip: Option<String>,
     /// Its VPC.
     pub vpc: Option<String>,
+    /// Its subnet.
+    pub subnet: Option<String>,
     /// When it was started.
     pub launched: Option<Timestamp>,
     /// The volumes that are attached to it.
-    pub volumes: Vec<String>,
+    pub devices: Vec<Device>,
+}
+
+/// A volume as its instance sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    /// `/dev/xvdu`.
+    pub name: String,
+    /// `vol-…`.
+    pub volume: String,
+    /// Whether AWS deletes the volume when it terminates the instance; `None` where AWS does not say.
+    pub delete_on_termination: Option<bool>,
 }
 
 /// What an instance does. Source: EC2 API reference, `InstanceState`.
@@ -149,6 +182,8 @@ pub struct Attachment {
     pub device: String,
     /// `attached`, `detaching`, …
     pub state: String,
+    /// Whether AWS deletes the volume when it terminates the instance; `None` where AWS does not say.
+    pub delete_on_termination: Option<bool>,
 }
 
 /// A snapshot of a volume.

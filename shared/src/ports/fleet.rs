@@ -38,6 +38,9 @@ pub trait Fleet: Send + Sync {
     /// The ids of the VPCs and subnets with one of the cluster's tags. Sorted.
     async fn networks_of(&self, cluster: &str) -> Result<Vec<String>, FleetError>;
 
+    /// Those of the VPCs and subnets that the account has in this region, given by their ids; an unknown id is no error. Sorted.
+    async fn networks(&self, ids: &[String]) -> Result<Vec<String>, FleetError>;
+
     /// The account's own snapshots of these volumes. Sorted by id.
     async fn snapshots_of(&self, volumes: &[String]) -> Result<Vec<Snapshot>, FleetError>;
 }
@@ -67,6 +70,9 @@ pub trait FleetChange: Fleet {
 
     /// Terminates one instance. One that is terminated already is no error.
     async fn terminate(&self, instance: &str, consent: &Consent) -> Result<(), FleetError>;
+
+    /// Makes AWS leave the volume on this device of an instance when it terminates the instance: `DeleteOnTermination` off.
+    async fn keep_volume(&self, instance: &str, device: &str, consent: &Consent) -> Result<(), FleetError>;
 
     /// Adds these tags to a volume, all or none; a tag with the same key is replaced.
     async fn tag(&self, volume: &str, tags: &Tags, consent: &Consent) -> Result<(), FleetError>;

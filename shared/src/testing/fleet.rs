@@ -9,6 +9,7 @@ use crate::confirm::Consent;
 use crate::domain::fleet::{
     Caller, Group, Instance, InstanceState, Inventory, Snapshot, SnapshotState, Tags, Volume, VolumeState, has_tag_of,
 };
+use crate::domain::wipe::termination::{AtTermination, at_termination};
 use crate::ports::fleet::{Fleet, FleetChange, FleetError, FleetErrorKind};
 
 /// An account with what it holds.
@@ -24,6 +25,9 @@ struct State {
     snapshots: Vec<Snapshot>,
     changes: Vec<String>,
     failing: Vec<(String, FleetErrorKind)>,
+    networks: Vec<String>,
+    /// AWS takes the wish to keep a volume, and does not follow it.
+    deaf: bool,
 }
 
 impl MemoryFleet {
@@ -56,6 +60,16 @@ impl MemoryFleet {
         self.state().changes.clone()
     }
 
+    /// It takes the wish to keep a volume, and does not follow it.
+    pub fn turn_deaf(&self) {
+        self.state().deaf = true;
+    }
+
+    /// It has these VPCs and subnets.
+    pub fn add_networks(&self, ids: &[&str]) {
+        self.state().networks.extend(ids.iter().map(|id| (*id).to_owned()));
+    }
+
     /// The next change of this name fails, once, and is not carried out.
     pub fn fail_once(&self, change: &str, kind: FleetErrorKind) {
         self.state().failing.push((change.to_owned(), kind));
@@ -79,9 +93,16 @@ impl State {
     }
 
     fn terminate(&mut self, id: &str) {
+        let Inventory { instances, volumes, .. } = &mut self.inventory;
+        let is_deleted = |volume: &Volume| {
+            let instance = instances.iter().find(|instance| instance.id == id);
+            let mut on_it = volume.attachments.iter().filter(|attachment| attachment.instance == id);
+            on_it.any(|attachment| at_termination(volume, attachment, instance) == AtTermination::IsDeleted)
+        };
+        volumes.retain(|volume| !is_deleted(volume));
         for instance in self.inventory.instances.iter_mut().filter(|instance| instance.id == id) {
             instance.state = InstanceState::Terminated;
-            instance.volumes.clear();
+            instance.devices.clear();
         }
         for volume in &mut self.inventory.volumes {
             volume.attachments.retain(|attachment| attachment.instance != id);
@@ -152,6 +173,12 @@ impl Fleet for MemoryFleet {
         Ok(Vec::new())
     }
 
+    async fn networks(&self, ids: &[String]) -> Result<Vec<String>, FleetError> {
+        let mut found = self.state().networks.clone();
+        found.retain(|network| ids.contains(network));
+        Ok(found)
+    }
+
     async fn snapshots_of(&self, volumes: &[String]) -> Result<Vec<Snapshot>, FleetError> {
         let mut found = self.state().snapshots.clone();
         found.retain(|snapshot| volumes.contains(&snapshot.volume));
@@ -174,6 +201,26 @@ impl FleetChange for MemoryFleet {
 
     async fn terminate(&self, instance: &str, _consent: &Consent) -> Result<(), FleetError> {
         self.change(format!("terminate {instance}"))?.terminate(instance);
+        Ok(())
+    }
+
+    async fn keep_volume(&self, instance: &str, device: &str, _consent: &Consent) -> Result<(), FleetError> {
+        let mut state = self.change(format!("keep_volume {device} of {instance}"))?;
+        if state.deaf {
+            return Ok(());
+        }
+        let Inventory { instances, volumes, .. } = &mut state.inventory;
+        let on_it = instances.iter_mut().filter(|found| found.id == instance);
+        for found in on_it
+            .flat_map(|found| &mut found.devices)
+            .filter(|found| found.name == device)
+        {
+            found.delete_on_termination = Some(false);
+        }
+        let attachments = volumes.iter_mut().flat_map(|volume| &mut volume.attachments);
+        for found in attachments.filter(|found| found.instance == instance && found.device == device) {
+            found.delete_on_termination = Some(false);
+        }
         Ok(())
     }
 

@@ -94,7 +94,7 @@ const GROUPS: [(&str, &[(&str, &str)]); 3] = [
     (
         "etcd-restore",
         &[
-            (RESTORE, "queue main=latest --yes"),
+            (RESTORE, "queue main=latest --yes --confirm super.k8s.local"),
             (RESTORE, "cancel main=2026-11-22T15:21:36Z-000000 --yes"),
         ],
     ),

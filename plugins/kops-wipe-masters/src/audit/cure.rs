@@ -96,7 +96,7 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
     if facts.selection.is_empty() {
         return SmallestCure {
             cure: Cure::Rebuild,
-            why: "the control plane is gone already: let kops make it anew, then restore".to_owned(),
+            why: rebuild(facts),
             command: Some(format!("kops update cluster --name {cluster} --yes")),
         };
     }
@@ -182,6 +182,31 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
         why: format!("{why}: it has to be restored from a backup{first}"),
         command: Some(format!("kops-wipe-masters --name {cluster}")),
     }
+}
+
+/// The control plane is gone: by a wipe of ours, or otherwise.
+fn rebuild(facts: &Facts) -> String {
+    const NEXT: &str = "let kops make it anew, then restore";
+    let by = match &facts.after.newest {
+        Some(newest) => match newest.entry.finished {
+            Some(finished) => format!("the masters were wiped at {finished}"),
+            None => format!(
+                "a wipe begun at {} took the control plane, and did not come to its end: repeat it first",
+                newest.entry.started
+            ),
+        },
+        None => "the control plane is gone already".to_owned(),
+    };
+    let Some(back) = facts.after.way_back(&facts.cluster, &facts.state) else {
+        return format!("{by}: {NEXT}");
+    };
+    let held = match facts.after.count() {
+        1 => "1 etcd volume is in quarantine".to_owned(),
+        several => format!("{several} etcd volumes are in quarantine"),
+    };
+    format!(
+        "{by}, and {held}, so no data of theirs is gone: {NEXT}; `{back}` takes the wipe of the volumes back instead"
+    )
 }
 
 /// `etcd main keeps its quorum (2 of 3 members are mounted)`.

@@ -1,9 +1,11 @@
 //! What the diagnosis rests on.
 
 use jiff::{SignedDuration, Timestamp};
+use runbook_kit::backups::aftermath::Aftermath;
 use runbook_kit::domain::fleet::{Group, Instance, InstanceState, Volume};
 use runbook_kit::domain::kops::cluster::MemberSpec;
 use runbook_kit::domain::lifecycle::ExpiryRule;
+use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::wipe::{INSTANCE_GROUP_TAG, Selection, etcds};
 
 use crate::interlock::EtcdFacts;
@@ -14,6 +16,10 @@ pub struct Facts {
     pub cluster: String,
     pub region: String,
     pub now: Timestamp,
+    /// Where kops keeps the cluster.
+    pub state: StoreUrl,
+    /// What earlier wipes left: their journal, and volumes in quarantine.
+    pub after: Aftermath,
     /// Its control plane, as AWS has it.
     pub selection: Selection,
     pub etcds: Vec<Etcd>,

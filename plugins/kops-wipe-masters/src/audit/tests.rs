@@ -14,6 +14,8 @@ use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::kops_state::Stored;
 use runbook_kit::kops_state::etcd_managers::EtcdManagers;
 
+use runbook_kit::backups::aftermath::{Generation, Held};
+
 use super::cure::{Cure, Standing, smallest};
 use super::facts::{Etcd, Facts, NewestBackup};
 use super::findings::{Finding, Kind, findings};
@@ -110,6 +112,8 @@ fn etcd(name: &str) -> Etcd {
                 size_bytes: 7,
                 etcd_version: "3.5.35".to_owned(),
                 rejected: Vec::new(),
+                warnings: Vec::new(),
+                note: None,
                 pin: Ok(None),
             }),
             control: Control {
@@ -151,6 +155,8 @@ fn facts(inventory: &Inventory) -> Facts {
         cluster: C.to_owned(),
         region: "us-east-1".to_owned(),
         now: now(),
+        state: "s3://state".parse().unwrap(),
+        after: Aftermath::default(),
         selection: select(C, inventory),
         etcds: vec![etcd("main"), etcd("events")],
     }
@@ -586,4 +592,79 @@ proptest! {
         }
         prop_assert!(main.mounted <= main.with_data && main.with_data <= main.members);
     }
+}
+
+/// What a wipe of ours put away: a volume of each member.
+fn wiped() -> Aftermath {
+    let volumes = ["main", "events"].into_iter().flat_map(|etcd| {
+        ZONES.into_iter().map(move |zone| Held {
+            id: format!("vol-{etcd}-{zone}"),
+            members: vec![format!("{etcd}/{zone}")],
+            zone: format!("us-east-1{zone}"),
+        })
+    });
+    Aftermath {
+        newest: None,
+        generations: vec![Generation {
+            run: Some("0123456789abcdef".into()),
+            begun: Some("2026-11-22T15:13:00Z".parse().unwrap()),
+            volumes: volumes.collect(),
+        }],
+    }
+}
+
+#[test]
+fn after_our_own_wipe_no_data_is_called_gone() {
+    let gone = facts(&Inventory::default());
+    let lost = findings(&gone)
+        .into_iter()
+        .filter(|found| found.causes.contains("data is gone"));
+    assert_eq!(lost.count(), 6, "without a quarantine it is");
+    let facts = Facts { after: wiped(), ..gone };
+    let found = findings(&facts);
+    let missing: Vec<&Finding> = found
+        .iter()
+        .filter(|found| found.finding == Kind::MemberMissing)
+        .collect();
+    assert_eq!(missing.len(), 6);
+    for found in missing {
+        assert!(!found.causes.contains("data is gone"), "{found:?}");
+        assert!(
+            found
+                .causes
+                .contains("is in quarantine since the wipe of 2026-11-22T15:13:00Z"),
+            "{found:?}"
+        );
+        assert_eq!(
+            found.command,
+            format!("kops-wipe-masters restore-volumes --name {C} --state s3://state")
+        );
+    }
+    let cure = smallest(&facts, &found);
+    assert_eq!(cure.cure, Cure::Rebuild);
+    assert!(
+        cure.why
+            .contains("6 etcd volumes are in quarantine, so no data of theirs is gone"),
+        "{}",
+        cure.why
+    );
+    assert!(cure.why.contains("kops-wipe-masters restore-volumes"), "{}", cure.why);
+}
+
+#[test]
+fn with_new_masters_there_the_way_back_is_not_the_next_thing() {
+    let mut inventory = machines();
+    inventory.volumes.clear();
+    let facts = Facts {
+        after: wiped(),
+        ..facts(&inventory)
+    };
+    let found = findings(&facts);
+    let missing = found.iter().find(|found| found.finding == Kind::MemberMissing).unwrap();
+    assert!(
+        missing
+            .command
+            .starts_with("go on with the restore; or, after the masters"),
+        "{missing:?}"
+    );
 }

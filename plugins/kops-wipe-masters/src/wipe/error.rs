@@ -107,6 +107,21 @@ impl Failure for Appeared {
     }
 }
 
+/// All was done, but a run before this one was to keep volumes that are no more.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing is left to wipe, but these volumes were to be kept and are gone: {0}")]
+pub struct VolumesLost(pub String);
+
+impl Failure for VolumesLost {
+    fn exit(&self) -> Exit {
+        Exit::FailedAfterChange
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("go on with the restore from the backup; `restore-volumes` cannot bring these back".to_owned())
+    }
+}
+
 /// All was done, and AWS could not be asked again.
 #[derive(Debug, thiserror::Error)]
 #[error("the plan was carried out, but AWS could not be asked whether anything is left: {0}")]

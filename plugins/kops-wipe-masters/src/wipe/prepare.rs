@@ -1,17 +1,23 @@
 //! All that is read before a wipe: AWS, the state store, and whether something lives.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use runbook_kit::backups::discover::Discovered;
 use runbook_kit::backups::wipe_journal::{self, Newest};
-use runbook_kit::backups::{catalog, pinning};
+use runbook_kit::backups::{aftermath, catalog, pinning};
 use runbook_kit::domain::check::{Check, Severity};
+use runbook_kit::domain::fleet::{Caller, Volume, VolumeState};
 use runbook_kit::domain::kops::instance_group::Role;
 use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::wipe::expected::{self, Expected};
-use runbook_kit::domain::wipe::select;
-use runbook_kit::domain::wipe::whereabouts::{Rest, whereabouts};
+use runbook_kit::domain::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
+use runbook_kit::domain::wipe::{Chosen, Selection, name_of, quarantine, select, terraform};
 use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::kops_state::instance_groups::instance_groups;
+use runbook_kit::liveness::Machines;
 
+use super::error::VolumesLost;
 use super::{Args, NotAsked};
 use crate::context::Context;
 use crate::plan::{self, EtcdVolumes, Facts, Plan};
@@ -22,11 +28,27 @@ pub struct Prepared {
     pub plan: Plan,
     pub pins: Vec<pinning::Pin>,
     pub lost: Option<String>,
+    /// What is not proven dead, and what is old: for the question.
+    pub warned: Vec<String>,
     pub state: StoreUrl,
     pub journals: StoreUrl,
     pub before: Option<Newest>,
+    /// Volumes that a run before this one was to keep, and that are no more.
+    pub lost_volumes: Vec<String>,
+    /// The tags `Name` of the volumes that are put away, or were.
+    pub volume_names: Vec<String>,
     pub instance_groups: Vec<String>,
     pub kops_version: Option<String>,
+}
+
+impl Prepared {
+    /// Fails where a volume is gone that was to be kept: it must not look as if all were well.
+    pub fn require_nothing_lost(&self) -> Result<(), AnyFailure> {
+        match self.lost_volumes.is_empty() {
+            true => Ok(()),
+            false => Err(VolumesLost(self.lost_volumes.join(", ")).into()),
+        }
+    }
 }
 
 /// Reads everything, changes nothing.
@@ -64,23 +86,58 @@ pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepa
             .map(|spec| spec.etcd_clusters.clone())
             .unwrap_or_default(),
     };
+    let journals = wipe_journal::folder(&state, name);
+    let before = wipe_journal::newest(session.objects(), &journals).await?;
+    let mut volume_names: Vec<String> = selection
+        .volumes
+        .iter()
+        .filter_map(|chosen| name_of(&chosen.thing.tags))
+        .map(str::to_owned)
+        .collect();
     let mut rest = Rest::default();
     if selection.is_empty() {
-        rest.quarantined = look::quarantined(fleet, name).await?.len();
+        let quarantined = aftermath::quarantined(fleet, name).await?;
+        rest.quarantined = quarantined.len();
+        let originals = quarantined.iter().map(|volume| quarantine::originals(&volume.tags));
+        volume_names = originals.filter_map(|tags| name_of(&tags).map(str::to_owned)).collect();
         if inventory.groups.is_empty() && inventory.instances.is_empty() && inventory.volumes.is_empty() {
             rest.networks = fleet.networks_of(name).await?.len();
         }
     }
     checks.extend(whereabouts(&caller, region.as_deref(), &inventory, &selection, rest));
-    let (mut pins, mut lost, mut backups) = (Vec::new(), None, Vec::new());
+    if let Some(spec) = found.spec.as_ref().filter(|_| !checks.iter().any(Check::blocks)) {
+        let named = named_networks(spec);
+        let existing = match named.is_empty() {
+            true => Vec::new(),
+            false => fleet.networks(&named).await?,
+        };
+        checks.extend(place(spec, &caller, &selection, &existing.into_iter().collect()));
+    }
+    let all = match before.is_some() {
+        true => wipe_journal::all(session.objects(), &journals).await?,
+        false => Vec::new(),
+    };
+    checks.extend(wiped_already(&all, args.again, &caller, &selection));
+    let lost_volumes = lost_volumes(context, &all, &caller).await?;
+    if !lost_volumes.is_empty() {
+        let message = format!(
+            "the wipe that did not come to its end was to keep {}, and they are gone",
+            lost_volumes.join(", ")
+        );
+        checks.push(Check::found("lost-volumes", Severity::Warn, message));
+    }
+    let (mut pins, mut lost, mut backups, mut warned) = (Vec::new(), None, Vec::new(), Vec::new());
     if !selection.is_empty() {
         checks.extend(expected::compare(name, &selection, &expected));
-        let looked = guard(args, name, &state, found, context).await?;
+        let machines = Machines::of(name, &inventory.instances, &inventory.groups, Ok(&inventory.volumes));
+        let ended = before.as_ref().filter(|newest| newest.entry.cluster == name);
+        let wiped = ended.and_then(|newest| newest.entry.finished);
+        let looked = guard(args, name, &state, found, machines, wiped, context).await?;
+        warned = looked.warned;
         checks.extend(looked.checks);
         (pins, lost, backups) = (looked.pins, looked.lost, looked.backups);
     }
-    let journals = wipe_journal::folder(&state, name);
-    let before = wipe_journal::newest(session.objects(), &journals).await?;
+    let terraform = terraform::signs(found.spec.as_ref(), &selection);
     let masters = expected.groups.iter().filter(|group| group.role == Role::ControlPlane);
     let instance_groups = masters.map(|group| group.name.clone()).collect();
     Ok(Prepared {
@@ -92,15 +149,85 @@ pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepa
             etcd_volumes: args.etcd_volumes,
             backups,
             checks,
+            terraform,
         }),
         pins,
         lost,
+        warned,
         journals,
         before,
+        lost_volumes,
+        volume_names,
         instance_groups,
         kops_version: kops_version(context, &state, name).await,
         state,
     })
+}
+
+/// After a wipe that came to its end nothing of the control plane was left: whatever is there now was made since, and is not what the same
+/// command was typed for.
+fn wiped_already(journals: &[Newest], again: bool, caller: &Caller, selection: &Selection) -> Option<Check> {
+    const NAME: &str = "wiped-already";
+    let entry = &journals.last()?.entry;
+    let finished = entry.finished?;
+    if selection.is_empty() || !entry.is_of(&caller.account, &caller.region) {
+        return None;
+    }
+    // Volumes that came back from a quarantine were not made since.
+    let is_new = |volume: &&Chosen<Volume>| !journals.iter().any(|journal| journal.entry.puts_away(&volume.thing.id));
+    let instances = selection.instances.iter().map(|chosen| match chosen.thing.launched {
+        Some(launched) => format!("{} ({launched})", chosen.thing.id),
+        None => chosen.thing.id.clone(),
+    });
+    let groups = selection
+        .groups
+        .iter()
+        .map(|chosen| format!("group {}", chosen.thing.name));
+    let volumes = selection
+        .volumes
+        .iter()
+        .filter(is_new)
+        .map(|chosen| chosen.thing.id.clone());
+    let instances: Vec<String> = instances.collect();
+    let others: Vec<String> = groups.chain(volumes).collect();
+    if instances.is_empty() && others.is_empty() {
+        return None;
+    }
+    let new = match instances.is_empty() {
+        true => format!("these were made since: {}", others.join(", ")),
+        false => format!("these masters were launched since: {}", instances.join(", ")),
+    };
+    let message = format!("already wiped at {finished}; {new}");
+    Some(match again {
+        true => Check::found(NAME, Severity::Warn, message),
+        false => Check::found(NAME, Severity::Block, message)
+            .cure("go on with the restore; --again wipes these masters, too, and asks for the cluster's name"),
+    })
+}
+
+/// What a run that did not come to its end was to put into quarantine, and what is no more.
+async fn lost_volumes(context: &Context, journals: &[Newest], caller: &Caller) -> Result<Vec<String>, AnyFailure> {
+    let is_open = |before: &&Newest| !before.is_finished() && before.entry.is_of(&caller.account, &caller.region);
+    let Some(before) = journals.last().filter(is_open) else {
+        return Ok(Vec::new());
+    };
+    let of_it = journals
+        .iter()
+        .filter(|journal| journal.entry.first == before.entry.first);
+    let kept: BTreeSet<String> = of_it
+        .flat_map(|journal| journal.entry.put_away())
+        .map(str::to_owned)
+        .collect();
+    if kept.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<String> = kept.into_iter().collect();
+    let there = context.fleet.volumes(&ids).await?;
+    let is_there = |id: &String| {
+        let mut found = there.iter().filter(|volume| &volume.id == id);
+        found.any(|volume| !matches!(volume.state, VolumeState::Deleted | VolumeState::Deleting))
+    };
+    Ok(ids.into_iter().filter(|id| !is_there(id)).collect())
 }
 
 fn unreadable<T>(stored: &[runbook_kit::kops_state::Stored<T>]) -> Vec<Check> {
@@ -118,6 +245,8 @@ async fn guard(
     name: &str,
     state: &StoreUrl,
     found: &Discovered,
+    machines: Machines,
+    wiped: Option<Timestamp>,
     context: &Context,
 ) -> Result<interlock::Interlock, AnyFailure> {
     let session = &context.session;
@@ -129,13 +258,16 @@ async fn guard(
     let config_base = found
         .config_base(state, name)
         .map_err(|error| UsageError::new(format!("configBase: {error}")))?;
-    let alive = alive::look(context, name, &args.alive.access, &catalogs).await;
+    let alive = alive::look(context, name, &args.alive.access, &catalogs, machines, wiped).await;
     let facts = interlock::look(session, &catalogs, &config_base).await?;
     let reversible = args.etcd_volumes == EtcdVolumes::Quarantine;
     let mut interlock = interlock::judge(&facts, &args.interlock, reversible, now);
     let mut checks = alive::judge(&alive, args.alive.even_if_alive, now);
     checks.append(&mut interlock.checks);
     interlock.checks = checks;
+    let mut warned = alive::at_risk(&alive);
+    warned.append(&mut interlock.warned);
+    interlock.warned = warned;
     Ok(interlock)
 }
 

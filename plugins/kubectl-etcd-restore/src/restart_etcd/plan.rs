@@ -1,6 +1,7 @@
 //! Which container is to be stopped, and what that would start: pure.
 
 use runbook_kit::cli::etcd::client_port;
+use runbook_kit::domain::backup_name::BackupName;
 use runbook_kit::ports::HostError;
 
 use crate::hosts::Machine;
@@ -54,6 +55,8 @@ pub struct Step {
 pub struct Plan {
     pub etcd: String,
     pub queue: Queue,
+    /// The members that the spec has; 0 where it was not read.
+    pub members: usize,
     pub steps: Vec<Step>,
     /// Why one cannot tell which is the leader.
     pub unknown: Option<Unknown>,
@@ -106,6 +109,7 @@ pub fn plan(
     Plan {
         etcd,
         queue,
+        members: 0,
         steps,
         unknown,
     }
@@ -181,6 +185,32 @@ impl Plan {
                 .any(|step| step.action == Action::Unreachable && step.member.is_none())
     }
 
+    /// Whether it lives, as far as its hosts tell: by their ports, over ssh.
+    fn life(&self) -> String {
+        if let Some(step) = self.steps.iter().find(|step| step.serves == Some(true)) {
+            return format!("IS ALIVE: its port is listened on at {}", step.machine.label());
+        }
+        let silent = self.steps.iter().filter(|step| step.serves == Some(false)).count();
+        // All that AWS has, else as many as the spec has members.
+        let by_aws = self.steps.iter().all(|step| step.machine.instance.is_some());
+        let all = silent == self.steps.len() && (by_aws || (self.members > 0 && silent >= self.members));
+        match all {
+            true => format!("is dead: nobody listens on its port on any of {silent} hosts"),
+            false => format!(
+                "MAY BE ALIVE: of {} hosts, {silent} say that nobody listens on its port",
+                self.steps.len()
+            ),
+        }
+    }
+
+    /// From when on all goes.
+    fn lost(&self, backups: &[String]) -> String {
+        let last = backups.last().and_then(|name| name.parse::<BackupName>().ok());
+        last.map_or_else(String::new, |name| {
+            format!("; everything after {} is lost", name.created())
+        })
+    }
+
     /// What the deed would start or interrupt, in words for the question; `None` where it does no harm.
     pub fn danger(&self) -> Option<String> {
         let etcd = &self.etcd;
@@ -190,13 +220,16 @@ impl Plan {
         match &self.queue {
             Queue::Commands(backups) if !backups.is_empty() => {
                 return Some(format!(
-                    "etcd {etcd}: the restart starts what is queued. Its present data is moved aside and replaced by {}.",
-                    backups.join(", then by ")
+                    "etcd {etcd} {}. The restart starts what is queued: its present data is moved aside and replaced by {}{}.",
+                    self.life(),
+                    backups.join(", then by "),
+                    self.lost(backups)
                 ));
             }
             Queue::NotAsked(_) => {
                 return Some(format!(
-                    "etcd {etcd}: if a restore is queued, the restart starts it, and the present data is replaced."
+                    "etcd {etcd} {}. If a restore is queued, the restart starts it, and the present data is replaced.",
+                    self.life()
                 ));
             }
             Queue::Commands(_) => {}

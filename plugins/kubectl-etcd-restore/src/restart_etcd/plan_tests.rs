@@ -100,6 +100,31 @@ fn a_queued_command_or_a_living_etcd_is_a_danger() {
     let queued = Queue::Commands(vec!["2026-11-22T15:18:01Z-000001".to_owned()]);
     let danger = made(&machines, &silent, queued, false).danger().unwrap();
     assert!(danger.contains("replaced by 2026-11-22T15:18:01Z-000001"), "{danger}");
+    // One host of who knows how many proves nothing; as many as the spec has members do, and so does all that AWS has.
+    assert!(
+        danger.starts_with("etcd main MAY BE ALIVE: of 1 hosts, 1 say that nobody listens"),
+        "{danger}"
+    );
+    assert!(
+        danger.ends_with("everything after 2026-11-22T15:18:01Z is lost."),
+        "{danger}"
+    );
+    let queued = || Queue::Commands(vec!["2026-11-22T15:18:01Z-000001".to_owned()]);
+    let whole = Plan {
+        members: 1,
+        ..made(&machines, &silent, queued(), false)
+    };
+    assert!(
+        whole
+            .danger()
+            .unwrap()
+            .starts_with("etcd main is dead: nobody listens on its port on any of 1 hosts.")
+    );
+    let alive = made(&machines, &[seen(SERVES)], queued(), false).danger().unwrap();
+    assert!(
+        alive.starts_with("etcd main IS ALIVE: its port is listened on at one."),
+        "{alive}"
+    );
     let not_asked = Queue::NotAsked("access denied".to_owned());
     assert!(made(&machines, &silent, not_asked, false).danger().is_some());
     assert!(

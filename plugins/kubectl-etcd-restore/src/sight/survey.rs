@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use runbook_kit::backups::catalog::{Backup, Catalog};
 use runbook_kit::backups::choose::{Assessed, Judge};
 use runbook_kit::backups::examine::{self, Examined, examine};
@@ -14,8 +15,9 @@ use runbook_kit::domain::check::{Check, Severity};
 use runbook_kit::domain::contents::Snapshot;
 use runbook_kit::domain::contents::report::Contents;
 use runbook_kit::domain::control::{ClusterCreated, ClusterSpec};
-use runbook_kit::domain::fleet::{Instance, InstanceState, Tags, has_master_role, has_tag_of};
+use runbook_kit::domain::fleet::{Instance, InstanceState};
 use runbook_kit::domain::layout;
+use runbook_kit::domain::liveness::Life;
 use runbook_kit::domain::restore::follow::{EtcdSeen, Seen};
 use runbook_kit::domain::restore::log::LogEvent;
 use runbook_kit::domain::restore::preflight::{
@@ -30,7 +32,9 @@ use runbook_kit::ui::{chain, chain_with_hint};
 
 use crate::choose::{self, Before, Choice, WantedArgs};
 use crate::context::Context;
+use crate::sight::age;
 use crate::sight::eyes::{ApiSeen, Eyes, Look};
+use crate::sight::life;
 use crate::sight::wiped;
 
 /// More than any control file has.
@@ -45,6 +49,8 @@ pub struct Wish<'a> {
     pub wanted: &'a WantedArgs,
     pub fresh: &'a [String],
     pub access: &'a EtcdAccessArgs,
+    /// What is older wants the cluster's name.
+    pub max_age: SignedDuration,
     /// Whether a run that is under way is gone on with.
     pub resume: bool,
     /// Whether only commands are queued, for one etcd cluster after the other: then none is seeded unasked, and one left out does not
@@ -92,6 +98,8 @@ pub struct Survey<'a> {
     pub record_at: Option<StoreUrl>,
     /// What is out of sight.
     pub unseen: Vec<String>,
+    /// When it was looked.
+    pub now: Timestamp,
 }
 
 /// One etcd cluster, and what is to be done to it.
@@ -126,13 +134,17 @@ impl Survey<'_> {
         self.checks.iter().any(Check::blocks)
     }
 
-    /// The etcd clusters that would lose what they hold.
+    /// The etcd clusters that are proven alive, and lose what they hold.
     pub fn alive(&self) -> Vec<&str> {
-        let over = |etcd: &&str| {
-            let mut targets = self.targets.iter();
-            !targets.any(|target| target.ordered.is_some() && target.catalog.store.etcd == **etcd)
-        };
-        self.facts.alive().into_iter().filter(over).collect()
+        let alive = self.at_risk().into_iter().filter(|etcd| etcd.life.is_alive());
+        alive.map(|etcd| etcd.etcd.as_str()).collect()
+    }
+
+    /// Those that are not proven dead, and something is to be done to them: what is ordered already is not asked again.
+    pub fn at_risk(&self) -> Vec<&EtcdFacts> {
+        let both = self.facts.etcds.iter().zip(&self.targets);
+        let open = both.filter(|(etcd, target)| target.ordered.is_none() && etcd.at_risk());
+        open.map(|(etcd, _)| etcd).collect()
     }
 }
 
@@ -247,16 +259,25 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
             .collect();
         choose::choose(&before, wish.wanted, wish.fresh, !wish.one_by_one, context).await
     };
-    let (look, masters, validity, choices, records) = match &known.record {
+    let (look, signs, masters, validity, choices, records) = match &known.record {
         // Masters that are gone are waited for while backups are verified.
         None => {
             let records: Vec<Option<&RunRecord>> = catalogs.iter().map(|_| None).collect();
-            let (look, masters, choices) = tokio::join!(eyes.look(), masters(context, &cluster), choose(&records));
-            (look, masters, Validity::Holds, choices?, records)
+            let (look, signs, masters, choices) = tokio::join!(
+                eyes.look(),
+                life::gather(context, &cluster, catalogs, wish.access),
+                masters(context, &cluster),
+                choose(&records)
+            );
+            (look, signs, masters, Validity::Holds, choices?, records)
         }
         // What is chosen goes by the record, and that by the masters.
         Some(record) => {
-            let (look, masters) = tokio::join!(eyes.look(), masters(context, &cluster));
+            let (look, signs, masters) = tokio::join!(
+                eyes.look(),
+                life::gather(context, &cluster, catalogs, wish.access),
+                masters(context, &cluster)
+            );
             let created: Vec<(&str, Option<String>)> = catalogs
                 .iter()
                 .map(|catalog| catalog.store.etcd.as_str())
@@ -278,9 +299,10 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
                 })
                 .collect();
             let choices = choose(&records).await?;
-            (look, masters, validity, choices, records)
+            (look, signs, masters, validity, choices, records)
         }
     };
+    let now = context.session.now();
     let mut etcds = Vec::new();
     let mut targets = Vec::new();
     let each = catalogs.iter().zip(&known.queues).zip(choices).zip(&look.etcds);
@@ -297,6 +319,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
             .collect();
         let (mut facts, content) = of_etcd(catalog, queued, &choice, created.as_deref(), context).await?;
         facts.alive = seen.etcd.clone();
+        facts.life = signs.of(catalog, &seen.etcd, &look.api, now);
         let queued = facts.adopted().map(|own| own.name.clone());
         let ordered = record.and_then(|record| record.of(&catalog.store.etcd));
         let ordered = ordered.filter(|ordered| queue.is_empty() && is_the_same(ordered, &choice));
@@ -341,7 +364,12 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         let of = |target: &Target<'_>| Some(&target.catalog.store.etcd) == check.etcd.as_ref();
         targets.iter().any(|target| target.ordered.is_some() && of(target))
     };
-    let mut checks = preflight::checks(&facts, context.session.now());
+    let mut checks = preflight::checks(&facts, now);
+    checks.extend(
+        targets
+            .iter()
+            .filter_map(|target| age::check(target, wish.max_age, now)),
+    );
     checks.retain(|check| !over(check));
     let (record, void) = match (known.record, validity) {
         (Some(record), Validity::Void(why)) => (None, Some((record, why))),
@@ -364,6 +392,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         facts,
         targets,
         record,
+        now,
         void,
         masters: ids(&masters),
         record_at: known.record_at,
@@ -480,6 +509,7 @@ async fn of_etcd(
         spec_members: catalog.store.members.len(),
         commands,
         alive: EtcdSeen::NotAsked(String::new()),
+        life: Life::not_checked("not checked"),
         losses: None,
         newest: catalog.latest().map(|backup| backup.name.created()),
         manager,
@@ -625,10 +655,7 @@ pub fn is_running_master(instance: &Instance, cluster: &str) -> bool {
     instance.state == InstanceState::Running && is_master(&instance.tags, cluster)
 }
 
-/// Of a group or an instance.
-pub fn is_master(tags: &Tags, cluster: &str) -> bool {
-    has_tag_of(tags, cluster) && has_master_role(tags)
-}
+pub use runbook_kit::domain::fleet::is_master;
 
 /// The keys of the cluster's encryption config, as `aescbc:key1`. kops keeps it as `{"Data": base64}`.
 /// Source: kubernetes/kops `upup/pkg/fi/secrets.go`.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
-use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
+use aws_sdk_ec2::types::{
+    EbsInstanceBlockDeviceSpecification, InstanceBlockDeviceMappingSpecification, ResourceType, Tag, TagSpecification,
+};
 
 use super::problem::failed;
 use super::{AwsFleet, facts};
@@ -26,6 +28,18 @@ impl FleetChange for AwsFleet {
         let action = format!("terminate {instance}");
         let clients = self.clients(&action).await?;
         let request = clients.ec2.terminate_instances().instance_ids(instance);
+        request.send().await.map(drop).map_err(failed(&action))
+    }
+
+    async fn keep_volume(&self, instance: &str, device: &str, _consent: &Consent) -> Result<(), FleetError> {
+        let action = format!("switch off DeleteOnTermination of {device} of {instance}");
+        let clients = self.clients(&action).await?;
+        let off = EbsInstanceBlockDeviceSpecification::builder().delete_on_termination(false);
+        let mapping = InstanceBlockDeviceMappingSpecification::builder()
+            .device_name(device)
+            .ebs(off.build());
+        let request = clients.ec2.modify_instance_attribute().instance_id(instance);
+        let request = request.block_device_mappings(mapping.build());
         request.send().await.map(drop).map_err(failed(&action))
     }
 

@@ -6,7 +6,8 @@ use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 
 use crate::domain::fleet::{
-    Attachment, Group, GroupMember, Instance, InstanceState, Snapshot, SnapshotState, Tags, Volume, VolumeState,
+    Attachment, Device, Group, GroupMember, Instance, InstanceState, LaunchTemplate, Snapshot, SnapshotState, Tags,
+    Volume, VolumeState,
 };
 
 pub(super) fn group(found: scaling::AutoScalingGroup) -> Group {
@@ -20,9 +21,13 @@ pub(super) fn group(found: scaling::AutoScalingGroup) -> Group {
             .unwrap_or_default(),
         protected_from_scale_in: member.protected_from_scale_in().unwrap_or_default(),
     });
+    let subnets = found.vpc_zone_identifier().unwrap_or_default().split(',');
+    let subnets = subnets.map(str::trim).filter(|subnet| !subnet.is_empty());
     Group {
         members: members.collect(),
         tags,
+        subnets: subnets.map(str::to_owned).collect(),
+        launch_template: launch_template(&found),
         deletion_protection: found
             .deletion_protection()
             .map(|protection| protection.as_str().to_owned()),
@@ -31,9 +36,30 @@ pub(super) fn group(found: scaling::AutoScalingGroup) -> Group {
     }
 }
 
+/// Its own, or the one of its policy for mixed instances.
+fn launch_template(found: &scaling::AutoScalingGroup) -> Option<LaunchTemplate> {
+    let mixed = || {
+        found
+            .mixed_instances_policy()?
+            .launch_template()?
+            .launch_template_specification()
+    };
+    let template = found.launch_template().or_else(mixed)?;
+    Some(LaunchTemplate {
+        name: text(template.launch_template_name()),
+        version: text(template.version()),
+    })
+}
+
 pub(super) fn instance(found: ec2::Instance) -> Instance {
-    let devices = found.block_device_mappings().iter();
-    let volumes = devices.filter_map(|device| device.ebs()?.volume_id().map(str::to_owned));
+    let devices = found.block_device_mappings().iter().filter_map(|mapping| {
+        let ebs = mapping.ebs()?;
+        Some(Device {
+            name: text(mapping.device_name()),
+            volume: ebs.volume_id()?.to_owned(),
+            delete_on_termination: ebs.delete_on_termination(),
+        })
+    });
     Instance {
         state: found
             .state()
@@ -47,7 +73,8 @@ pub(super) fn instance(found: ec2::Instance) -> Instance {
             .unwrap_or_default(),
         private_ips: private_ips(&found),
         launched: found.launch_time().and_then(moment),
-        volumes: volumes.collect(),
+        devices: devices.collect(),
+        subnet: found.subnet_id,
         public_ip: found.public_ip_address,
         vpc: found.vpc_id,
         id: found.instance_id.unwrap_or_default(),
@@ -87,6 +114,7 @@ pub(super) fn volume(found: ec2::Volume) -> Volume {
             .state()
             .map(|state| state.as_str().to_owned())
             .unwrap_or_default(),
+        delete_on_termination: attachment.delete_on_termination(),
     });
     Volume {
         attachments: attachments.collect(),

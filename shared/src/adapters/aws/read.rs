@@ -163,6 +163,30 @@ impl Fleet for AwsFleet {
         Ok(found)
     }
 
+    async fn networks(&self, ids: &[String]) -> Result<Vec<String>, FleetError> {
+        let action = format!("look at the networks {}", ids.join(", "));
+        let (vpcs, subnets): (Vec<String>, Vec<String>) = ids.iter().cloned().partition(|id| id.starts_with("vpc-"));
+        let clients = self.clients(&action).await?;
+        let mut found = Vec::new();
+        // As filters: then an id that AWS does not know is no error.
+        for ids in vpcs.chunks(AT_ONCE) {
+            let pages = clients.ec2.describe_vpcs().filters(filter("vpc-id", ids));
+            let mut pages = pages.into_paginator().items().send();
+            while let Some(vpc) = pages.next().await {
+                found.extend(vpc.map_err(failed(&action))?.vpc_id);
+            }
+        }
+        for ids in subnets.chunks(AT_ONCE) {
+            let pages = clients.ec2.describe_subnets().filters(filter("subnet-id", ids));
+            let mut pages = pages.into_paginator().items().send();
+            while let Some(subnet) = pages.next().await {
+                found.extend(subnet.map_err(failed(&action))?.subnet_id);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
     async fn snapshots_of(&self, volumes: &[String]) -> Result<Vec<Snapshot>, FleetError> {
         let action = format!("list our snapshots of {}", volumes.join(", "));
         let clients = self.clients(&action).await?;

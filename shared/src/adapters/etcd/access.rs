@@ -232,7 +232,7 @@ impl Ways<'_> {
     #[cfg(feature = "kube")]
     async fn port_forward(&self) -> Result<Connected, AccessError> {
         use super::port_forward::{PortForward, ready_pods};
-        use super::whose::{Whose, whose};
+        use crate::adapters::kube::whose::{Whose, whose};
         use crate::adapters::kube::{KubeClient, KubeOptions};
 
         let port = self.port()?;
@@ -250,7 +250,7 @@ impl Ways<'_> {
             .await
             .map_err(super::port_forward::PortForwardError::from)?;
         let doubt = match &self.keys {
-            Some(keys) => match whose(&kube, keys).await {
+            Some(keys) => match whose(&kube, keys.objects, &keys.key_store).await {
                 Whose::Ours => None,
                 Whose::Others { place } => {
                     return Err(AccessError::OtherCluster {

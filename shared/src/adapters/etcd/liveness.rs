@@ -1,8 +1,9 @@
 //! Whether an etcd answers, by whatever way the flags and the environment allow.
 
 use super::access::{AccessError, connect_ways_of};
-use crate::cli::etcd::EtcdAccessArgs;
-use crate::domain::liveness::Liveness;
+use crate::cli::etcd::{EtcdAccessArgs, named_endpoint};
+use crate::domain::goodness::MAIN;
+use crate::domain::liveness::Heard;
 use crate::error::{AnyFailure, Failure};
 use crate::ports::{EtcdError, EtcdErrorKind};
 use crate::session::Session;
@@ -11,8 +12,13 @@ use crate::ui::chain;
 /// Below none of Kubernetes' prefixes.
 const NO_KEY: &[u8] = b"kops-recovery/asks-whether-you-are-there";
 
-/// Asks etcd cluster `etcd`.
-pub async fn liveness(session: &Session, args: &EtcdAccessArgs, etcd: &str) -> Liveness {
+/// Asks etcd cluster `etcd`. An endpoint without a name is main's: what answers there says nothing of another one.
+pub async fn liveness(session: &Session, args: &EtcdAccessArgs, etcd: &str) -> Heard {
+    let mut args = args.clone();
+    if etcd != MAIN {
+        args.endpoints.retain(|text| named_endpoint(text).0.is_some());
+    }
+    let args = &args;
     let connected = match connect_ways_of(session, args, etcd).await {
         Ok(Ok(connected)) => connected,
         Ok(Err(error)) => return of_access(&error),
@@ -22,13 +28,13 @@ pub async fn liveness(session: &Session, args: &EtcdAccessArgs, etcd: &str) -> L
     // A read that all members stand behind, of a key that nobody has: without a quorum there is no answer to it, and what the
     // member itself says of its leader may be seconds old.
     match connected.kv.get(NO_KEY).await {
-        Ok(_) => Liveness::Answers(format!("etcd {etcd} serves ({way})")),
+        Ok(_) => Heard::Answers(format!("etcd {etcd} serves ({way})")),
         Err(error) => of_etcd(&error),
     }
 }
 
-fn not_asked(error: &AnyFailure) -> Liveness {
-    Liveness::NotAsked {
+fn not_asked(error: &AnyFailure) -> Heard {
+    Heard::NotAsked {
         why: chain(error.as_ref()),
         cure: cure(error.hint()),
     }
@@ -38,38 +44,39 @@ fn cure(hint: Option<String>) -> String {
     hint.unwrap_or_else(|| "pass --via, with --host or --endpoints".to_owned())
 }
 
-fn of_access(error: &AccessError) -> Liveness {
+fn of_access(error: &AccessError) -> Heard {
     match error {
         AccessError::Etcd(error) => of_etcd(error),
         AccessError::Several(errors) => {
-            let strongest = Liveness::strongest(errors.iter().map(of_access));
+            let strongest = Heard::strongest(errors.iter().map(of_access));
             strongest.unwrap_or_else(|| of_access(&AccessError::NoWay))
         }
         // Whatever stood on the way there says nothing about etcd.
-        other => Liveness::NotAsked {
+        other => Heard::NotAsked {
             why: chain(other),
             cure: cure(other.hint()),
         },
     }
 }
 
-fn of_etcd(error: &EtcdError) -> Liveness {
+fn of_etcd(error: &EtcdError) -> Heard {
     let why = error.to_string();
     match &error.kind {
         EtcdErrorKind::NoCertificate
         | EtcdErrorKind::CertificateRefused
-        | EtcdErrorKind::HungUp
         | EtcdErrorKind::ServerCertificateExpired
         | EtcdErrorKind::Denied(_)
-        | EtcdErrorKind::Other(_) => Liveness::Answers(why),
-        EtcdErrorKind::NoLeader => Liveness::Limps(why),
-        EtcdErrorKind::Unreachable => Liveness::Dead(why),
-        // Connected and then without an answer: a member without a quorum does so, too, until its limit.
-        EtcdErrorKind::Timeout { .. } | EtcdErrorKind::Lost => Liveness::Silent(why),
+        | EtcdErrorKind::Other(_) => Heard::Answers(why),
+        EtcdErrorKind::NoLeader => Heard::Limps(why),
+        // A refusal may be the tunnel's, the proxy's or this machine's own. Connected and then without an answer: a member without a
+        // quorum does so, too, until its limit. TLS that breaks off may have been broken on the way.
+        EtcdErrorKind::Unreachable | EtcdErrorKind::Timeout { .. } | EtcdErrorKind::Lost | EtcdErrorKind::HungUp => {
+            Heard::Silent(why)
+        }
         EtcdErrorKind::CertificateExpired
         | EtcdErrorKind::ServerNotTrusted(_)
         | EtcdErrorKind::NotTls
-        | EtcdErrorKind::WantsTls => Liveness::NotAsked {
+        | EtcdErrorKind::WantsTls => Heard::NotAsked {
             cure: cure(error.hint()),
             why,
         },
@@ -93,17 +100,15 @@ mod tests {
     fn a_refusal_by_etcd_itself_is_an_answer_and_a_hurdle_on_the_way_is_none() {
         assert!(matches!(
             of_access(&etcd(EtcdErrorKind::NoCertificate)),
-            Liveness::Answers(_)
+            Heard::Answers(_)
         ));
-        assert!(matches!(of_access(&etcd(EtcdErrorKind::NoLeader)), Liveness::Limps(_)));
-        assert!(matches!(
-            of_access(&etcd(EtcdErrorKind::Unreachable)),
-            Liveness::Dead(_)
-        ));
-        assert!(matches!(of_access(&etcd(EtcdErrorKind::Lost)), Liveness::Silent(_)));
+        assert!(matches!(of_access(&etcd(EtcdErrorKind::NoLeader)), Heard::Limps(_)));
+        for nothing in [EtcdErrorKind::Unreachable, EtcdErrorKind::Lost, EtcdErrorKind::HungUp] {
+            assert!(matches!(of_access(&etcd(nothing)), Heard::Silent(_)));
+        }
         let foreign = etcd(EtcdErrorKind::ServerNotTrusted("unknown issuer".into()));
-        assert!(matches!(of_access(&foreign), Liveness::NotAsked { .. }));
-        assert!(matches!(of_access(&AccessError::NoWay), Liveness::NotAsked { .. }));
+        assert!(matches!(of_access(&foreign), Heard::NotAsked { .. }));
+        assert!(matches!(of_access(&AccessError::NoWay), Heard::NotAsked { .. }));
     }
 
     #[test]
@@ -113,6 +118,6 @@ mod tests {
             etcd(EtcdErrorKind::Unreachable),
             etcd(EtcdErrorKind::Denied("no".into())),
         ]);
-        assert!(matches!(of_access(&several), Liveness::Answers(_)));
+        assert!(matches!(of_access(&several), Heard::Answers(_)));
     }
 }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use kube::config::Kubeconfig;
 
+use super::whose::{Whose, whose};
 use super::{KubeClient, KubeOptions, error};
-use crate::domain::liveness::Liveness;
+use crate::domain::liveness::Heard;
 use crate::ports::cluster_api::{ClusterApi, KubeError, KubeErrorKind};
 use crate::session::Session;
+use crate::ui::chain;
 
 /// The context that leads to a cluster, and whether anything says that it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +22,7 @@ struct Chosen {
 /// Asks the API of `cluster`. The context is the one that `--context` names, else the one of the cluster's name, as
 /// `kops export kubeconfig` writes it; the current one only of a file that `--kubeconfig` names. A kubeconfig's only context is asked, too:
 /// if it answers, that counts, but its silence says nothing.
-pub async fn liveness(session: &Session, cluster: &str, patience: Duration) -> Liveness {
+pub async fn liveness(session: &Session, cluster: &str, patience: Duration) -> Heard {
     let (kubeconfig, context) = session.kube();
     let read = match &kubeconfig {
         Some(file) => Kubeconfig::read_from(file),
@@ -31,7 +33,7 @@ pub async fn liveness(session: &Session, cluster: &str, patience: Duration) -> L
         Err(problem) => return of_error(&error::config(&problem)),
     };
     let Some(chosen) = choose(&read, context, cluster, kubeconfig.is_some()) else {
-        return Liveness::NotAsked {
+        return Heard::NotAsked {
             why: format!("no context of the kubeconfig is named {cluster}"),
             cure: format!("run `kops export kubeconfig --admin --name {cluster}`, or pass --context"),
         };
@@ -48,18 +50,19 @@ pub async fn liveness(session: &Session, cluster: &str, patience: Duration) -> L
         Ok(client) => match client.readyz().await {
             Ok(readiness) => {
                 let server = ClusterApi::server(&client);
-                Liveness::Answers(format!(
-                    "{server} (context {}) answers: {}",
-                    chosen.context,
-                    readiness.describe()
-                ))
+                let words = readiness.describe();
+                let answer = format!("{server} (context {}) answers: {words}", chosen.context);
+                of_whom(answer, whose_is(&client, session).await, cluster)
             }
-            Err(problem) => of_error(&problem),
+            Err(problem) => match of_error(&problem) {
+                Heard::Answers(answer) => of_whom(answer, whose_is(&client, session).await, cluster),
+                other => other,
+            },
         },
         Err(problem) => of_error(&problem),
     };
     match answer {
-        Liveness::Dead(why) | Liveness::Silent(why) if !chosen.certain => Liveness::NotAsked {
+        Heard::Silent(why) if !chosen.certain => Heard::NotAsked {
             why: format!(
                 "context {} is not known to be of {cluster}, and does not answer ({why})",
                 chosen.context
@@ -67,6 +70,30 @@ pub async fn liveness(session: &Session, cluster: &str, patience: Duration) -> L
             cure: format!("run `kops export kubeconfig --admin --name {cluster}`, or pass --context"),
         },
         answer => answer,
+    }
+}
+
+async fn whose_is(client: &KubeClient, session: &Session) -> Whose {
+    match session.key_store().await {
+        Ok(Some(key_store)) => whose(client, session.objects(), &key_store).await,
+        Ok(None) => Whose::Unknown("no state store is named".to_owned()),
+        Err(error) => Whose::Unknown(chain(error.as_ref())),
+    }
+}
+
+/// An answer counts for the cluster that it is proven to come from.
+fn of_whom(answer: String, whose: Whose, cluster: &str) -> Heard {
+    let cure = format!("run `kops export kubeconfig --admin --name {cluster}`, or pass --context");
+    match whose {
+        Whose::Ours => Heard::Answers(answer),
+        Whose::Others { place } => Heard::NotAsked {
+            why: format!("that kubeconfig leads to another cluster: {answer}, and its CA is none of {place}"),
+            cure,
+        },
+        Whose::Unknown(why) => Heard::NotAsked {
+            why: format!("{answer}, and whether that is the API of this very cluster could not be proven: {why}"),
+            cure,
+        },
     }
 }
 
@@ -90,9 +117,9 @@ fn choose(read: &Kubeconfig, given: Option<String>, cluster: &str, own_file: boo
     }
 }
 
-fn of_error(error: &KubeError) -> Liveness {
+fn of_error(error: &KubeError) -> Heard {
     let why = error.to_string();
-    let not_asked = |cure: &str| Liveness::NotAsked {
+    let not_asked = |cure: &str| Heard::NotAsked {
         why: why.clone(),
         cure: error.hint().unwrap_or_else(|| cure.to_owned()),
     };
@@ -102,21 +129,13 @@ fn of_error(error: &KubeError) -> Liveness {
         | KubeErrorKind::Forbidden
         | KubeErrorKind::NotFound
         | KubeErrorKind::Conflict
-        | KubeErrorKind::Other(_) => Liveness::Answers(why),
+        | KubeErrorKind::Other(_) => Heard::Answers(why),
         KubeErrorKind::Config(_) | KubeErrorKind::NoTls | KubeErrorKind::NotTrusted(_) => {
             not_asked("check --kubeconfig and --context")
         }
-        KubeErrorKind::Unreachable(words) if nobody_listens(words) => Liveness::Dead(why),
-        KubeErrorKind::Unreachable(_) | KubeErrorKind::Timeout(_) => Liveness::Silent(why),
+        // Of a name or a load balancer, of a proxy or a tunnel: a refusal there is none by the masters.
+        KubeErrorKind::Unreachable(_) | KubeErrorKind::Timeout(_) => Heard::Silent(why),
     }
-}
-
-/// Said by the host itself or by the load balancer before it. A name that does not resolve, or no route, is neither.
-fn nobody_listens(words: &str) -> bool {
-    let words = words.to_ascii_lowercase();
-    ["refused", "reset", "closed", "eof"]
-        .iter()
-        .any(|said| words.contains(said))
 }
 
 #[cfg(test)]
@@ -152,6 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_counts_only_for_the_cluster_that_it_is_proven_to_come_from() {
+        let of = |whose| of_whom("https://x/ answers: ready".to_owned(), whose, "c");
+        assert_eq!(of(Whose::Ours), Heard::Answers("https://x/ answers: ready".to_owned()));
+        let others = of(Whose::Others {
+            place: "s3://k/ca".to_owned(),
+        });
+        assert!(
+            matches!(&others, Heard::NotAsked { why, .. } if why.starts_with("that kubeconfig leads to another cluster: "))
+        );
+        let unknown = of(Whose::Unknown("access denied".to_owned()));
+        assert!(matches!(&unknown, Heard::NotAsked { why, .. } if why.ends_with("could not be proven: access denied")));
+    }
+
+    #[test]
     fn whatever_answers_is_alive_and_what_says_nothing_is_not_dead() {
         let of = |kind: KubeErrorKind| {
             of_error(&KubeError {
@@ -160,27 +193,21 @@ mod tests {
                 kind,
             })
         };
-        assert!(matches!(of(KubeErrorKind::Unauthorized), Liveness::Answers(_)));
-        assert!(matches!(
-            of(KubeErrorKind::Other("teapot".into())),
-            Liveness::Answers(_)
-        ));
-        let refused = "tcp connect error: Connection refused (os error 111)";
-        assert!(matches!(
-            of(KubeErrorKind::Unreachable(refused.into())),
-            Liveness::Dead(_)
-        ));
-        for words in ["dns error: failed to lookup address", "No route to host (os error 113)"] {
-            assert!(matches!(
-                of(KubeErrorKind::Unreachable(words.into())),
-                Liveness::Silent(_)
-            ));
+        assert!(matches!(of(KubeErrorKind::Unauthorized), Heard::Answers(_)));
+        assert!(matches!(of(KubeErrorKind::Other("teapot".into())), Heard::Answers(_)));
+        for words in [
+            "tcp connect error: Connection refused (os error 111)",
+            "connection reset by peer",
+            "dns error: failed to lookup address",
+            "No route to host (os error 113)",
+        ] {
+            assert!(matches!(of(KubeErrorKind::Unreachable(words.into())), Heard::Silent(_)));
         }
-        assert!(matches!(of(KubeErrorKind::Timeout(10)), Liveness::Silent(_)));
+        assert!(matches!(of(KubeErrorKind::Timeout(10)), Heard::Silent(_)));
         // Somebody is there who is not of this cluster: that says nothing of it.
         let foreign = KubeErrorKind::NotTrusted("unknown issuer".into());
-        assert!(matches!(of(foreign), Liveness::NotAsked { .. }));
+        assert!(matches!(of(foreign), Heard::NotAsked { .. }));
         let none = KubeErrorKind::Config("no kubeconfig".into());
-        assert!(matches!(of(none), Liveness::NotAsked { .. }));
+        assert!(matches!(of(none), Heard::NotAsked { .. }));
     }
 }

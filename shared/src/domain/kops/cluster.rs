@@ -34,6 +34,14 @@ pub struct ClusterSpec {
     pub region: Option<String>,
     /// The zones of its subnets, sorted.
     pub zones: Vec<String>,
+    /// `networkID`: its VPC, where that is not kops' own.
+    pub network_id: Option<String>,
+    /// The ids of its subnets where the spec has them, sorted.
+    pub subnet_ids: Vec<String>,
+    /// Whether the spec has the id of every subnet.
+    pub has_all_subnet_ids: bool,
+    /// Whether the spec has settings for `--target=terraform`: `target.terraform`.
+    pub for_terraform: bool,
     /// Its etcd clusters, in the spec's order.
     pub etcd_clusters: Vec<EtcdClusterSpec>,
 }
@@ -136,11 +144,16 @@ impl ClusterSpec {
             Some(RawConfigStore::Parts { base, keypairs }) => (base, keypairs),
             Some(RawConfigStore::Text(_)) | None => (None, None),
         };
-        let subnets = spec
-            .subnets
-            .or(spec.networking.and_then(|networking| networking.subnets))
-            .unwrap_or_default();
+        let (network, moved) = match spec.networking {
+            Some(networking) => (networking.network_id, networking.subnets),
+            None => (None, None),
+        };
+        let subnets = spec.subnets.or(moved).unwrap_or_default();
         let (region, zones) = places(&subnets);
+        let mut subnet_ids: Vec<String> = subnets.iter().filter_map(|subnet| filled(subnet.id.clone())).collect();
+        let has_all_subnet_ids = !subnets.is_empty() && subnet_ids.len() == subnets.len();
+        subnet_ids.sort_unstable();
+        subnet_ids.dedup();
         let etcd_clusters = spec.etcd_clusters.unwrap_or_default();
         Ok(Self {
             name,
@@ -150,6 +163,10 @@ impl ClusterSpec {
                 .map(|version| version.trim_start_matches('v').to_owned()),
             region,
             zones,
+            network_id: filled(spec.network_id.or(network)),
+            subnet_ids,
+            has_all_subnet_ids,
+            for_terraform: spec.target.is_some_and(|target| target.terraform.is_some()),
             etcd_clusters: etcd_clusters
                 .into_iter()
                 .map(EtcdClusterSpec::from_raw)

@@ -214,3 +214,44 @@ fn what_is_no_spec_is_named() {
     let foreign = b"apiVersion: cluster.x-k8s.io/v1beta1\nkind: Cluster\n";
     assert!(matches!(ClusterSpec::parse(foreign), Err(SpecError::WrongKind { .. })));
 }
+
+#[test]
+fn reads_what_the_spec_says_of_its_cloud_in_both_versions() {
+    let shared = r"
+apiVersion: kops.k8s.io/v1alpha2
+kind: Cluster
+metadata: {name: a.example.com}
+spec:
+  networkID: vpc-12345678
+  subnets:
+  - {name: a, zone: us-east-1a, id: subnet-b}
+  - {name: b, zone: us-east-1b, id: subnet-a}
+  - {name: u, zone: us-east-1b, id: ''}
+  target:
+    terraform:
+      providerExtraConfig: {alias: foo}
+";
+    let spec = ClusterSpec::parse(shared.as_bytes()).unwrap();
+    assert_eq!(spec.network_id.as_deref(), Some("vpc-12345678"));
+    assert_eq!(spec.subnet_ids, ["subnet-a", "subnet-b"]);
+    assert!(!spec.has_all_subnet_ids && spec.for_terraform);
+    let newer = r"
+apiVersion: kops.k8s.io/v1alpha3
+kind: Cluster
+metadata: {name: a.example.com}
+spec:
+  networking:
+    networkID: vpc-1
+    subnets: [{name: a, zone: us-east-1a, id: subnet-a}]
+  target: {terraform: {}}
+";
+    let spec = ClusterSpec::parse(newer.as_bytes()).unwrap();
+    assert_eq!(
+        (spec.network_id.as_deref(), spec.has_all_subnet_ids),
+        (Some("vpc-1"), true)
+    );
+    assert!(spec.for_terraform);
+    let own = ClusterSpec::parse(COMPLETED).unwrap();
+    assert_eq!((own.network_id, own.subnet_ids.len()), (None, 0));
+    assert!(!own.has_all_subnet_ids && !own.for_terraform);
+}

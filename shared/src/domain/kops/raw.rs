@@ -31,9 +31,12 @@ pub(super) struct RawSpec {
     /// v1alpha3 moved `configBase` and `keyStore` in here.
     pub(super) config_store: Option<RawConfigStore>,
     pub(super) kubernetes_version: Option<String>,
+    #[serde(rename = "networkID")]
+    pub(super) network_id: Option<String>,
     pub(super) subnets: Option<Vec<RawSubnet>>,
-    /// v1alpha3 moved `subnets` in here.
+    /// v1alpha3 moved `subnets` and `networkID` in here.
     pub(super) networking: Option<RawNetworking>,
+    pub(super) target: Option<RawTarget>,
     pub(super) etcd_clusters: Option<Vec<RawEtcd>>,
 }
 
@@ -50,7 +53,15 @@ pub(super) enum RawConfigStore {
 }
 
 #[derive(Deserialize)]
+pub(super) struct RawTarget {
+    /// Whatever it holds.
+    pub(super) terraform: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
 pub(super) struct RawNetworking {
+    #[serde(rename = "networkID")]
+    pub(super) network_id: Option<String>,
     pub(super) subnets: Option<Vec<RawSubnet>>,
 }
 
@@ -58,6 +69,8 @@ pub(super) struct RawNetworking {
 pub(super) struct RawSubnet {
     pub(super) zone: Option<String>,
     pub(super) region: Option<String>,
+    /// Where the subnet is somebody else's, or kops was told of it: `subnet-…`.
+    pub(super) id: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -10,14 +10,15 @@ mod living;
 mod together;
 
 pub use left_out::LeftOut;
-pub use living::lost;
+pub use living::{lost, since};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::backup_name::BackupName;
 use crate::domain::check::{Check, Severity};
 use crate::domain::control::ClusterSpec;
-use crate::domain::goodness::{MAIN, Rejection};
+use crate::domain::goodness::Rejection;
+use crate::domain::liveness::Life;
 use crate::domain::restore::follow::EtcdSeen;
 use crate::domain::restore::losses::Losses;
 use crate::domain::units;
@@ -122,8 +123,10 @@ pub struct EtcdFacts {
     pub spec_members: usize,
     /// The queue.
     pub commands: Vec<QueuedFact>,
-    /// The living etcd, if there is one.
+    /// What it showed when it was asked.
     pub alive: EtcdSeen,
+    /// Whether it is alive, dead, or nobody knows.
+    pub life: Life,
     /// What it would lose; `None` where none was seen to live, or nothing is restored.
     pub losses: Option<Told<Losses>>,
     /// The newest complete backup's time.
@@ -167,19 +170,18 @@ impl EtcdFacts {
         }
     }
 
-    /// Whether there is an etcd that would lose what it holds.
+    /// Whether something is done to it that would throw away what it holds, and it is not proven to hold nothing.
     #[must_use]
-    pub const fn serves(&self) -> bool {
-        matches!(self.alive, EtcdSeen::Serving(_))
+    pub fn at_risk(&self) -> bool {
+        self.life.may_live() && !matches!(self.wanted, Wanted::Nothing(_) | Wanted::Leave)
     }
 }
 
 impl ClusterFacts {
-    /// The etcd clusters that would lose what they hold.
+    /// The etcd clusters that are proven alive.
     #[must_use]
     pub fn alive(&self) -> Vec<&str> {
-        let api = self.api_ready == Told::Is(true);
-        let lives = |etcd: &&EtcdFacts| etcd.wanted != Wanted::Leave && (etcd.serves() || (api && etcd.etcd == MAIN));
+        let lives = |etcd: &&EtcdFacts| etcd.wanted != Wanted::Leave && etcd.life.is_alive();
         self.etcds.iter().filter(lives).map(|etcd| etcd.etcd.as_str()).collect()
     }
 }
@@ -216,7 +218,7 @@ fn of_etcd(etcd: &EtcdFacts, facts: &ClusterFacts, now: Timestamp) -> Vec<Check>
     found.push(control_files::spec(etcd, &facts.cluster));
     found.extend(control_files::created(etcd));
     found.push(control_files::queue(etcd));
-    found.push(living::alive(etcd, facts));
+    found.push(living::alive(etcd));
     found.extend(living::losses(etcd));
     if let Some(ahead) = etcd
         .newest

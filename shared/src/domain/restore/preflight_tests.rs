@@ -32,10 +32,23 @@ fn etcd(etcd: &str) -> EtcdFacts {
         spec_members: 3,
         commands: Vec::new(),
         alive: EtcdSeen::Silent("refused".to_owned()),
+        life: Life::Dead("the masters were wiped".to_owned()),
         losses: None,
         newest: Some("2026-11-22T15:20:36Z".parse().unwrap()),
         manager: Vec::new(),
     }
+}
+
+fn serving(etcd: &mut EtcdFacts, revision: i64) {
+    etcd.alive = EtcdSeen::Serving(Answer {
+        cluster: 1,
+        revision,
+        leader: true,
+    });
+    etcd.life = Life::Alive {
+        why: format!("it serves at revision {revision}"),
+        serves: true,
+    };
 }
 
 fn facts() -> ClusterFacts {
@@ -163,11 +176,7 @@ fn every_refusal_comes_with_a_cure() {
         (" masters", |facts| facts.masters = Told::Is(vec!["i-1".to_owned()])),
         ("events etcd", |facts| {
             facts.etcds[1].wanted = Wanted::Fresh;
-            facts.etcds[1].alive = EtcdSeen::Serving(Answer {
-                cluster: 1,
-                revision: 9,
-                leader: true,
-            });
+            serving(&mut facts.etcds[1], 9);
         }),
     ];
     for (expected, change) in changes {
@@ -378,11 +387,8 @@ fn a_command_whose_backup_is_gone_is_said_to_be_tried_for_ever() {
 #[test]
 fn a_living_etcd_is_named_and_so_is_what_is_lost() {
     let mut facts = facts();
-    facts.etcds[0].alive = EtcdSeen::Serving(Answer {
-        cluster: 1,
-        revision: 900,
-        leader: true,
-    });
+    serving(&mut facts.etcds[0], 900);
+    assert!(facts.etcds[0].at_risk());
     assert_eq!(facts.alive(), ["main"]);
     let found = checks(&facts, now());
     let check = found.iter().find(|check| check.name == "etcd").unwrap();
@@ -423,8 +429,44 @@ fn a_living_etcd_is_named_and_so_is_what_is_lost() {
     assert!(untold.message.ends_with("could not be asked: no answer"), "{untold:?}");
     // Out of sight, and the API tells.
     facts.etcds[0].alive = EtcdSeen::NotAsked("no way".to_owned());
-    facts.api_ready = Told::Is(true);
+    facts.etcds[0].life = Life::Alive {
+        why: "THE API SERVES".to_owned(),
+        serves: true,
+    };
     assert_eq!(facts.alive(), ["main"]);
+    let by_api = checks(&facts, now());
+    let check = by_api.iter().find(|check| check.name == "etcd").unwrap();
+    assert!(
+        check
+            .message
+            .starts_with("IT IS ALIVE: THE API SERVES: everything after"),
+        "{check:?}"
+    );
+}
+
+#[test]
+fn what_was_not_proven_dead_is_said_to_be_so_and_is_at_risk() {
+    let mut facts = facts();
+    assert!(!facts.etcds[0].at_risk());
+    facts.etcds[0].life = Life::Unknown {
+        why: "no answer (refused)".to_owned(),
+        cure: "ask it".to_owned(),
+    };
+    assert_eq!(warned(&facts), ["main etcd"]);
+    assert!(blocked(&facts).is_empty() && facts.alive().is_empty() && facts.etcds[0].at_risk());
+    let found = checks(&facts, now());
+    let check = found.iter().find(|check| check.name == "etcd").unwrap();
+    assert_eq!(
+        check.message,
+        "not known to be dead, may be alive: no answer (refused); everything after 2026-11-22T15:18:01Z would be lost"
+    );
+    assert_eq!(
+        lost(&facts.etcds[0]),
+        "everything after 2026-11-22T15:18:01Z would be lost"
+    );
+    // Nothing is done to it.
+    facts.etcds[0].wanted = Wanted::Nothing(Vec::new());
+    assert!(!facts.etcds[0].at_risk());
 }
 
 #[test]

@@ -4,14 +4,14 @@
 //! the tags: kubernetes/kops `pkg/model/awsmodel/autoscalinggroup.go`, `pkg/model/master_volumes.go`, `upup/pkg/fi/cloudup/awsup`.
 
 pub mod expected;
-mod owner;
 pub mod quarantine;
-mod role;
 mod select;
 #[cfg(test)]
 mod select_properties;
 #[cfg(test)]
 mod select_tests;
+pub mod termination;
+pub mod terraform;
 pub mod whereabouts;
 
 use serde::Serialize;
@@ -19,8 +19,7 @@ use serde::Serialize;
 use super::check::Check;
 use super::fleet::{Group, Instance, Tags, Volume};
 
-pub use owner::{Owner, owner};
-pub use role::{TaggedRole, etcds, is_persistent_volume, role};
+pub use super::fleet::{ETCD_PREFIX, Owner, ROLE_PREFIX, TaggedRole, etcds, is_persistent_volume, owner, role};
 pub use select::select;
 
 /// The tag that AWS puts on an instance of a group.
@@ -29,10 +28,6 @@ pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
 pub const DETACHED_TAG: &str = "kops.k8s.io/detached-from-asg";
 /// The tag that names the instance group.
 pub const INSTANCE_GROUP_TAG: &str = "kops.k8s.io/instancegroup";
-/// What keys of tags begin with that say of which etcd a volume is.
-pub const ETCD_PREFIX: &str = "k8s.io/etcd/";
-/// What keys of tags begin with that say what a machine is for.
-pub const ROLE_PREFIX: &str = "k8s.io/role/";
 
 /// Something that was chosen, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +46,8 @@ pub enum Kind {
     AutoScalingGroup,
     /// An instance.
     Instance,
+    /// A volume on an instance.
+    Attachment,
     /// A volume.
     Volume,
 }
@@ -62,6 +59,7 @@ impl Kind {
         match self {
             Self::AutoScalingGroup => "group",
             Self::Instance => "instance",
+            Self::Attachment => "attachment of",
             Self::Volume => "volume",
         }
     }

@@ -247,6 +247,23 @@ impl AwsAccount {
         self.ec2("DeleteVolume", &[("VolumeId", &volume.id)]).map(drop)
     }
 
+    /// Says whether an etcd volume is deleted when the master that it was made on is terminated. moto tells it of the instance, and of the
+    /// volume not, as AWS does; and it does what it says.
+    ///
+    /// # Errors
+    /// When the account refuses.
+    pub fn delete_on_termination(&self, volume: &EtcdVolume, on: bool) -> Result<(), Error> {
+        let parameters = [
+            ("InstanceId", volume.instance.as_str()),
+            ("BlockDeviceMapping.1.DeviceName", device(&volume.etcd)),
+            (
+                "BlockDeviceMapping.1.Ebs.DeleteOnTermination",
+                if on { "true" } else { "false" },
+            ),
+        ];
+        self.ec2("ModifyInstanceAttribute", &parameters).map(drop)
+    }
+
     /// Takes an etcd volume off the master that it was made on; moto wants to be told all of it.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ pub const ACT: Act = Act {
 
 /// What an operator types, kops' command included.
 const TYPED: [&str; 5] = [
-    "kops-wipe-masters --yes",
+    "kops-wipe-masters --yes --even-if-alive",
     "kops update cluster --yes",
     "kubectl etcd-restore run --yes",
     "kubectl masterleases prune --yes",
@@ -118,10 +118,12 @@ fn archive(etcd: &str) -> String {
 }
 
 fn wipe(operator: &Stage) -> Done {
-    operator.tell("Nothing less than a wipe helps. What would go, what stays, and what is there to come back from?");
-    operator.wipe("", 0)?;
+    operator.tell("Nothing less than a wipe helps. The last backup is young, and that the API is dead cannot be proven from here: the wipe refuses until one says that one is sure");
+    operator.wipe(&format!("--yes --confirm {CLUSTER} -o name"), 3)?;
+    operator.tell("What would go, what stays, and what is there to come back from?");
+    operator.wipe("--even-if-alive", 0)?;
     operator.tell("On a terminal the cluster's name is asked for; here --confirm gives it");
-    operator.wipe(&format!("--yes --confirm {CLUSTER} --poll 1s"), 0)?;
+    operator.wipe(&format!("--yes --even-if-alive --confirm {CLUSTER} --poll 1s"), 0)?;
     ask(operator, "wiped")
 }
 

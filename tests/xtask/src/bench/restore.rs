@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use harness::store::CLUSTER;
+
 use super::{Bench, Row, Rows};
 use crate::acts::cluster::{Cluster, Control, register};
 
@@ -92,7 +94,7 @@ fn run(binary: &Path) -> Rows {
 fn restore(binary: &Path, cluster: &Cluster, control: &Control, folder: &Path) -> Result<Moments, Box<dyn Error>> {
     let begun = Instant::now();
     let mut child = Command::new(binary)
-        .args(["run", "--yes", "--workers-timeout", "0s"])
+        .args(["run", "--yes", "--confirm", CLUSTER, "--workers-timeout", "0s"])
         .envs(cluster.environment())
         .env("HOME", folder.join("home"))
         .stdin(Stdio::null())

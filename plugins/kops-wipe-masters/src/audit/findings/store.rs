@@ -129,11 +129,20 @@ pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                     "kubectl etcd-backups take --name {} --etcd {name} --via ssh --host MASTER (while an etcd still runs)",
                     facts.cluster
                 ),
-                Lack::NoneGood(_) | Lack::NotLookedAt(_) => verify,
+                Lack::NoneGood(_) | Lack::Undecided(..) | Lack::NotLookedAt(_) => verify,
             },
             ..finding(Kind::NoGoodBackup, severity, etcd)
         }),
         Ok(best) => {
+            if let Some(why) = &best.note {
+                found.push(Finding {
+                    objects: vec![best.name.to_string()],
+                    what: why.clone(),
+                    causes: format!("etcd {name} comes back from {}", best.name),
+                    command: verify,
+                    ..finding(Kind::NoGoodBackup, Severity::Warn, etcd)
+                });
+            }
             if let Some(newest) = best.rejected.first() {
                 found.push(Finding {
                     objects: vec![newest.name.to_string()],

@@ -197,6 +197,8 @@ pub(super) fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                     ),
                     format!("give {} its tag back, as said above; nothing else", volume.id),
                 )
+            } else if let Some(held) = in_quarantine(facts, name, &member) {
+                held
             } else if Standing::of(facts, etcd).has_quorum() {
                 (
                     format!("etcd {name} runs without it: one more failure may cost the quorum"),
@@ -222,6 +224,22 @@ pub(super) fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
             found.push(not_mounted(facts, etcd, &member, &volumes));
         }
     }
+}
+
+/// No data is gone that a wipe only put away.
+fn in_quarantine(facts: &Facts, etcd: &str, member: &str) -> Option<(String, String)> {
+    let (held, of) = facts.after.held(&format!("{etcd}/{member}"))?;
+    let since = match of.begun {
+        Some(begun) => format!(" since the wipe of {begun}"),
+        None => String::new(),
+    };
+    let causes = format!("its volume {} is in quarantine{since}: its data is there", held.id);
+    let back = facts.after.way_back(&facts.cluster, &facts.state)?;
+    let command = match facts.selection.is_empty() {
+        true => back.to_string(),
+        false => format!("go on with the restore; or, after the masters that are there now are wiped, `{back}`"),
+    };
+    Some((causes, command))
 }
 
 pub(super) fn unknown_members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {

@@ -1,63 +1,53 @@
 //! The etcd that is there: whether it lives, and what it would lose.
 
-use super::{ClusterFacts, EtcdFacts, Told, Wanted};
+use super::{EtcdFacts, Told, Wanted};
 use crate::domain::check::{Check, Severity};
-use crate::domain::goodness::MAIN;
+use crate::domain::liveness::Life;
 use crate::domain::restore::follow::EtcdSeen;
 
-pub(super) fn alive(etcd: &EtcdFacts, facts: &ClusterFacts) -> Check {
+pub(super) fn alive(etcd: &EtcdFacts) -> Check {
     const NAME: &str = "etcd";
-    let by_api = etcd.etcd == MAIN && facts.api_ready == Told::Is(true);
+    const SURE: &str = "make sure that you mean this cluster; `kubectl etcd-backups take` keeps what it holds now";
     let lost = since(etcd);
-    match &etcd.alive {
-        EtcdSeen::Serving(_) if etcd.wanted == Wanted::Fresh => {
+    match (&etcd.life, &etcd.alive) {
+        (Life::Alive { .. }, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Fresh => {
             Check::found(NAME, Severity::Block, "it serves: there is nothing to seed anew")
                 .cure("leave out --fresh for it")
         }
-        EtcdSeen::Serving(_) if etcd.wanted == Wanted::Leave => Check::passed(NAME, "it serves, and is left as it is"),
-        EtcdSeen::Serving(answer) => Check::found(
+        (_, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Leave => {
+            Check::passed(NAME, "it serves, and is left as it is")
+        }
+        (Life::Alive { .. }, EtcdSeen::Serving(answer)) => Check::found(
             NAME,
             Severity::Warn,
             format!(
-                "IT IS ALIVE at revision {}: {lost}; its data stays in data-trashcan/ on the volumes",
+                "IT IS ALIVE at revision {}: {lost} is lost; its data stays in data-trashcan/ on the volumes",
                 answer.revision
             ),
         )
-        .cure("make sure that you mean this cluster; `kubectl etcd-backups take` keeps what it holds now"),
-        EtcdSeen::Quarantined(_) => Check::found(
-            NAME,
-            Severity::Warn,
-            "it answers on its quarantine port: a restore is under way",
-        )
-        .cure(
+        .cure(SURE),
+        (Life::Alive { why, .. }, _) => {
+            Check::found(NAME, Severity::Warn, format!("IT IS ALIVE: {why}: {lost} is lost")).cure(SURE)
+        }
+        (Life::Dead(why), EtcdSeen::Quarantined(_)) => Check::found(NAME, Severity::Warn, why.clone()).cure(
             "follow it: `kubectl etcd-restore status --watch`; a leader goes on with a command that was cancelled, until it is restarted",
         ),
-        EtcdSeen::Silent(_) if by_api => Check::found(
+        (Life::Dead(why), _) => Check::passed(NAME, format!("dead: {why}")),
+        (Life::Unknown { why, cure }, _) => Check::found(
             NAME,
             Severity::Warn,
-            format!("it does not answer, and THE API SERVES, so it is alive: {lost}"),
-        ),
-        EtcdSeen::Silent(_) => Check::passed(NAME, "nobody answers: nothing living is lost"),
-        EtcdSeen::NotAsked(_) if by_api => Check::found(
-            NAME,
-            Severity::Warn,
-            format!("THE API SERVES, so it is alive: {lost}"),
+            format!("not known to be dead, may be alive: {why}; {lost} would be lost"),
         )
-        .cure("make sure that you mean this cluster; `kubectl etcd-backups take` keeps what it holds now"),
-        EtcdSeen::NotAsked(why) => Check::found(
-            NAME,
-            Severity::Info,
-            format!("whether it is alive was not asked: {why}"),
-        )
-        .cure("pass --endpoints or --host, so that it is asked"),
+        .cure(cure.clone()),
     }
 }
 
-/// What is lost by a restore over it, in one line.
-fn since(etcd: &EtcdFacts) -> String {
+/// What a restore over it takes away: `everything after 2026-11-22T15:18:01Z`.
+#[must_use]
+pub fn since(etcd: &EtcdFacts) -> String {
     match &etcd.wanted {
-        Wanted::Restore(backup) => format!("everything after {} is lost", backup.name.created()),
-        Wanted::Fresh | Wanted::Nothing(_) | Wanted::Leave => "everything in it is lost".to_owned(),
+        Wanted::Restore(backup) => format!("everything after {}", backup.name.created()),
+        Wanted::Fresh | Wanted::Nothing(_) | Wanted::Leave => "everything in it".to_owned(),
     }
 }
 
@@ -81,8 +71,9 @@ pub(super) fn losses(etcd: &EtcdFacts) -> Option<Check> {
 /// What a restore takes away, as far as it is known: for the question that wants the cluster's name.
 #[must_use]
 pub fn lost(etcd: &EtcdFacts) -> String {
+    let verb = if etcd.life.is_alive() { "is" } else { "would be" };
     match &etcd.losses {
-        Some(Told::Is(losses)) => format!("{}: {}", since(etcd), losses.says()),
-        _ => since(etcd),
+        Some(Told::Is(losses)) => format!("{} {verb} lost: {}", since(etcd), losses.says()),
+        _ => format!("{} {verb} lost", since(etcd)),
     }
 }

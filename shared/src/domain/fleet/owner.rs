@@ -1,6 +1,6 @@
 //! Whose is it?
 
-use crate::domain::fleet::{CLUSTER_TAG, Tags, cluster_key};
+use super::{CLUSTER_TAG, Tags, cluster_key};
 
 const CLUSTER_PREFIX: &str = "kubernetes.io/cluster/";
 
