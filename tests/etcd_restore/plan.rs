@@ -5,7 +5,7 @@ use std::fs;
 use harness::paths;
 use harness::store::{self, CLUSTER};
 
-use crate::stand::{MAIN, RESEEDED, RESTORED, Stand, blocking, tree};
+use crate::stand::{EVENTS, MAIN, RESEEDED, RESTORED, Stand, blocking, tree};
 
 #[test]
 fn a_healthy_store_after_a_wipe_has_nothing_in_the_way() {
@@ -253,4 +253,24 @@ fn what_makes_no_sense_is_a_usage_error() {
     ] {
         stand.restore(arguments).run().unwrap().code(2);
     }
+}
+
+#[test]
+fn a_name_that_is_none_of_mains_is_told_of_main_also_where_events_has_it() {
+    let stand = Stand::new(RESTORED);
+    // A slip of the finger; and the name of a backup that only events has.
+    for name in ["2026-11-22T15:29:01Z-000001", EVENTS] {
+        stand
+            .restore(&format!("plan --backup {name}"))
+            .run()
+            .unwrap()
+            .code(1)
+            .stderr_has(&format!("no backup `{name}` of etcd main"))
+            .stderr_has(&format!("near it: {MAIN}"));
+    }
+    stand
+        .restore(&format!("plan --backup events={EVENTS}"))
+        .run()
+        .unwrap()
+        .stdout_has(&format!("{MAIN}: verified, good"));
 }

@@ -110,8 +110,11 @@ pub async fn choose<'a>(
                     *place = gone(one).map(Choice::Gone);
                     continue;
                 }
-                // A name without `ETCD=` need not be a backup of each of them.
-                Err(error @ ChooseError::NotFound { .. }) if !is_for(args, etcd) => not_found = Some(error),
+                // A name without `ETCD=` need not be a backup of each of them. But it is main's that is meant: taking another one of main
+                // because the name is one of events would restore what nobody named.
+                Err(error @ ChooseError::NotFound { .. }) if !is_for(args, etcd) && etcd != MAIN => {
+                    not_found.get_or_insert(error);
+                }
                 // Nor has each of them a latest one, or one that is good.
                 Err(ChooseError::NoneGood { .. } | ChooseError::NoBackups { .. } | ChooseError::NoneBefore { .. })
                     if etcd != MAIN && (wanted.which == Which::LatestGood || !is_for(args, etcd)) =>
