@@ -241,7 +241,12 @@ fn queue_for_one_etcd_cluster_says_which_others_still_wait() {
     }
     // What it proposes does it, and then nobody waits.
     let words: Vec<String> = order("events").split_whitespace().skip(2).map(str::to_owned).collect();
-    let ended = crate::stand::restore("").args(words).run().unwrap().success();
+    let ended = crate::stand::restore("")
+        .args(words)
+        .args(["--confirm", "super.k8s.local"])
+        .run()
+        .unwrap()
+        .success();
     assert!(!ended.stderr.contains("still waits"), "{}", ended.stderr);
     // Without a proof it is said that nobody has looked.
     let stand = Stand::new(RESTORED);

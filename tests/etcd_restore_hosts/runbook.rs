@@ -145,12 +145,12 @@ fn the_manual_way_does_what_it_says() {
     let of_old = addresses(&built);
     let old: Vec<&str> = of_old.iter().map(String::as_str).collect();
     let old_hosts = MastersStandIn::start(&old, ContainerRuntime::Ctr).unwrap();
-    for at in 0..3 {
+    for (at, address) in old.iter().enumerate() {
         let host = old_hosts.host(at).unwrap();
-        host.set("addresses", old[at]).unwrap();
+        host.set("addresses", address).unwrap();
         let log = host.file("/var/log/etcd.log");
         std::fs::create_dir_all(log.parent().unwrap()).unwrap();
-        std::fs::write(&log, format!("a line of {}\n", old[at])).unwrap();
+        std::fs::write(&log, format!("a line of {}\n", address)).unwrap();
         std::fs::write(host.file("/var/log/kube-apiserver.log"), "").unwrap();
     }
     let before = account.picture().unwrap();

@@ -10,6 +10,7 @@ use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::cli::values;
 use runbook_kit::confirm::{Consent, StrongConsentArgs};
+use runbook_kit::domain::liveness::Life;
 use runbook_kit::domain::restore::follow::EtcdSeen;
 use runbook_kit::domain::restore::{command_name, preflight};
 use runbook_kit::domain::store_url::StoreUrl;
@@ -342,8 +343,9 @@ impl Aftermath<'_> {
                 .filter(|target| target.catalog.store.etcd == command.etcd)
                 .find(|_| record.has_command(&command.etcd, &command.name));
             let own = record.of(&command.etcd).is_some_and(|order| order.own);
-            let dead =
-                target.is_some_and(|target| target.no_members.is_some()) || stopped.no_members.contains(&command.etcd);
+            let mut facts = self.survey.facts.etcds.iter();
+            let life = facts.find(|facts| facts.etcd == command.etcd).map(|facts| &facts.life);
+            let dead = matches!(life, Some(Life::Dead(_))) || stopped.no_members.contains(&command.etcd);
             if let (Some(target), true, true, false, false) =
                 (target, stopped.why.untaken(), own, dead, self.leave_queued)
             {
