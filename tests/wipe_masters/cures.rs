@@ -45,7 +45,7 @@ fn mixed_up_volumes_are_mended_by_what_is_printed() {
     assert_eq!(told(&rows).len(), 4, "{rows:#}");
     for command in commands(&rows).iter().filter(|command| command.starts_with("aws ")) {
         assert!(paste.is_read(command).unwrap(), "{command}");
-        paste.paste(command).unwrap().success();
+        let _ = paste.paste(command).unwrap().success();
     }
     // Everything is in its place again, but that no master mounts b yet.
     let tags = stand.account.volume_tags(&events_c).unwrap();
@@ -86,7 +86,7 @@ fn a_volume_with_hostile_tags_is_hidden_and_nothing_else_happens() {
     let command = row["command"].as_str().unwrap();
     assert!(command.matches("touch evil").count() >= 3, "{command}");
     assert!(paste.is_read(command).unwrap(), "{command}");
-    paste.paste(command).unwrap().success();
+    let _ = paste.paste(command).unwrap().success();
     let left = stand.account.volume_tags(&surplus).unwrap();
     assert_eq!(left.keys().collect::<Vec<_>>(), ["team"]);
     assert!(!paste.folder().join("evil").exists());
@@ -108,7 +108,7 @@ fn what_lacks_in_the_state_store_is_written_by_what_is_printed() {
         .unwrap();
     let (_, rows) = stand.audited();
     let commands = commands(&rows);
-    paste.paste(&commands[0]).unwrap().success();
+    let _ = paste.paste(&commands[0]).unwrap().success();
     let shown = paste.paste(&commands[1]).unwrap().success();
     assert_eq!(shown.json()["Rules"][0]["ID"], "tidy");
     let (_, rows) = stand.audited();

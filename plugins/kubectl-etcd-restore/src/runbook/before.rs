@@ -187,7 +187,8 @@ pub fn wipe(facts: &Facts) -> Step {
         Block::new(
             "The plan",
             ShellCommand::of("kops-wipe-masters --name").arg(&facts.cluster),
-            "it names the groups, masters and etcd volumes of this cluster and no other, and no check blocks",
+            "it names the groups, masters and etcd volumes of this cluster and no other, and no check blocks; where only `backups-arriving` does, since the last \
+             backup is young, and you are sure that the cluster is dead, add --even-if-alive here and in the next block",
         ),
         Block::new(
             "Do it. It asks for the cluster's name, and tells first what is lost",
