@@ -202,7 +202,7 @@ pub const ROWS: &[Row] = &[
     after(
         row(
             "masterleases undo",
-            "undo.json --yes -o json {etcd}",
+            "undo.json --etcd-prefix {prefix} --yes -o json {etcd}",
             &[S3, Etcd],
             &[Keys],
         ),
