@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runbook_kit::adapters::aws::AwsFleet;
-use runbook_kit::adapters::knock::TcpKnocker;
-use runbook_kit::adapters::ssh::{Ssh, SshOptions};
-use runbook_kit::adapters::{etcd, kops_program, kube, notebook, session};
+use runbook_kit::adapters::{etcd, evidence, kops_program, kube, notebook, session};
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::domain::liveness::Heard;
 use runbook_kit::error::AnyFailure;
-use runbook_kit::liveness::{Evidence, Machines, OverSsh};
+use runbook_kit::liveness::{Evidence, Machines};
 use runbook_kit::ports::fleet::FleetChange;
 use runbook_kit::ports::notebook::Notebook;
 use runbook_kit::session::Session;
@@ -72,18 +70,7 @@ impl Context {
         etcds: &[String],
         access: &EtcdAccessArgs,
     ) -> Evidence {
-        let ssh = Ssh::new(&SshOptions {
-            program: access.ssh_program.clone(),
-            user: access.ssh_user.clone(),
-            jump: access.ssh_jump.clone(),
-            patience: access.etcd_timeout,
-        });
-        let ssh = ssh.ok().filter(|_| !access.host.is_empty());
-        let over = ssh.as_ref().map(|ssh| OverSsh {
-            hosts: ssh,
-            names: &access.host,
-        });
-        Evidence::gather(machines, wiped, etcds, access, &TcpKnocker::default(), over).await
+        evidence::gather(machines, wiped, etcds, access).await
     }
 
     /// The version of the kops on `PATH`, where there is one that tells.

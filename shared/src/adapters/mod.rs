@@ -11,6 +11,8 @@ pub mod clock;
 pub mod drill;
 #[cfg(feature = "etcd")]
 pub mod etcd;
+#[cfg(all(feature = "etcd", feature = "ssh"))]
+pub mod evidence;
 pub mod file;
 #[cfg(feature = "etcd")]
 pub mod knock;

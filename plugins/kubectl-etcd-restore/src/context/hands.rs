@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runbook_kit::adapters::drill::LocalGround;
 use runbook_kit::adapters::etcd::access;
-use runbook_kit::adapters::knock::TcpKnocker;
+use runbook_kit::adapters::evidence;
 use runbook_kit::adapters::kube::liveness::liveness;
 use runbook_kit::adapters::kube::{KubeClient, KubeOptions};
 use runbook_kit::adapters::ssh::{Ssh, SshOptions};
@@ -15,7 +15,7 @@ use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::domain::kops::identity::Origin;
 use runbook_kit::domain::liveness::Heard;
 use runbook_kit::error::{AnyFailure, UsageError};
-use runbook_kit::liveness::{Evidence, Machines, OverSsh};
+use runbook_kit::liveness::{Evidence, Machines};
 use runbook_kit::ports::cluster_api::{ApiPlace, ClusterApi, KubeError, KubeErrorKind};
 use runbook_kit::ports::drill::{DrillError, DrillGround};
 use runbook_kit::ports::{EtcdKv, HostError, Hosts};
@@ -99,18 +99,7 @@ impl Context {
         etcds: &[String],
         access: &EtcdAccessArgs,
     ) -> Evidence {
-        let ssh = Ssh::new(&SshOptions {
-            program: access.ssh_program.clone(),
-            user: access.ssh_user.clone(),
-            jump: access.ssh_jump.clone(),
-            patience: access.etcd_timeout,
-        });
-        let ssh = ssh.ok().filter(|_| !access.host.is_empty());
-        let over = ssh.as_ref().map(|ssh| OverSsh {
-            hosts: ssh,
-            names: &access.host,
-        });
-        Evidence::gather(machines, wiped, etcds, access, &TcpKnocker::default(), over).await
+        evidence::gather(machines, wiped, etcds, access).await
     }
 
     /// An etcd by the way that the flags want or allow; the way is told.

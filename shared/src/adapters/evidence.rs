@@ -1,0 +1,29 @@
+//! Gathers what proves whether a control plane lives, from the network and over ssh.
+
+use jiff::Timestamp;
+
+use super::knock::TcpKnocker;
+use super::ssh::{Ssh, SshOptions};
+use crate::cli::etcd::EtcdAccessArgs;
+use crate::liveness::{Evidence, Machines, OverSsh};
+
+/// Knocks at the machines; hosts are asked over ssh only where the user names them.
+pub async fn gather(
+    machines: Machines,
+    wiped: Option<Timestamp>,
+    etcds: &[String],
+    access: &EtcdAccessArgs,
+) -> Evidence {
+    let ssh = Ssh::new(&SshOptions {
+        program: access.ssh_program.clone(),
+        user: access.ssh_user.clone(),
+        jump: access.ssh_jump.clone(),
+        patience: access.etcd_timeout,
+    });
+    let ssh = ssh.ok().filter(|_| !access.host.is_empty());
+    let over = ssh.as_ref().map(|ssh| OverSsh {
+        hosts: ssh,
+        names: &access.host,
+    });
+    Evidence::gather(machines, wiped, etcds, access, &TcpKnocker::default(), over).await
+}
