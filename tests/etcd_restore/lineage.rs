@@ -3,7 +3,7 @@
 use harness::paths;
 use harness::store;
 
-use crate::stand::{MAIN, RESEEDED, RESTORED, Stand};
+use crate::stand::{EVENTS, MAIN, RESEEDED, RESTORED, Stand};
 
 #[test]
 fn the_cluster_that_is_named_is_restored_if_it_has_a_good_backup() {
@@ -26,4 +26,24 @@ fn the_cluster_that_is_named_is_restored_if_it_has_a_good_backup() {
         .code(1)
         .stderr_has("begins with `0000`")
         .stderr_has("those there are: 555da76f-");
+}
+
+#[test]
+fn queue_and_run_choose_the_same_of_latest_good() {
+    let stand = Stand::new(RESTORED);
+    store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
+    let chosen = |command: &str, rows: &str| {
+        let shown = stand
+            .restore(&format!("{command} -o json"))
+            .now("2026-11-22T16:36:00Z")
+            .run()
+            .unwrap()
+            .success()
+            .json();
+        let rows = if rows.is_empty() { shown } else { shown[rows].clone() };
+        [0, 1].map(|row: usize| rows[row]["backup"].as_str().unwrap().to_owned())
+    };
+    let wanted = [MAIN.to_owned(), EVENTS.to_owned()];
+    assert_eq!(chosen("plan", "restores"), wanted);
+    assert_eq!(chosen("queue latest-good", ""), wanted);
 }

@@ -18,7 +18,7 @@ fn a_healthy_store_after_a_wipe_has_nothing_in_the_way() {
         .stdout_has("running etcd 3.5.30")
         .stdout_has("not known to be dead, may be alive")
         .stdout_has("60s old; none is younger")
-        .stderr_has("nothing stands in the way; next: kubectl etcd-restore run --yes");
+        .stderr_has("nothing refuses; etcd main and events are not proven dead: kubectl etcd-restore run --yes asks for the cluster's name");
     assert!(!ended.stdout.contains("BLOCK"), "{}", ended.stdout);
     let plan = stand.restore("plan -o json").run().unwrap().success().json();
     assert_eq!(plan["ok"], true);

@@ -93,7 +93,9 @@ pub async fn choose<'a>(
         }
         let looking = context.session.looking();
         let named = named(args, etcd);
-        if let Some(wanted) = named {
+        if named.is_some_and(|wanted| wanted.which == Which::LatestGood) {
+            // Picked below, as where nothing is named: of the others than main one of about main's time.
+        } else if let Some(wanted) = named {
             let wanted = BackupRef {
                 etcd: None,
                 which: wanted.which.clone(),
@@ -101,7 +103,7 @@ pub async fn choose<'a>(
             match choose::choose(looking, std::slice::from_ref(one.catalog), &wanted, at).await {
                 Ok(chosen) => {
                     matched_by_name = true;
-                    let choice = of_chosen(chosen, wanted.which == Which::LatestGood);
+                    let choice = of_chosen(chosen);
                     note_time(&choice, etcd, &mut main_time);
                     *place = Some(choice);
                     continue;
@@ -115,9 +117,9 @@ pub async fn choose<'a>(
                 Err(error @ ChooseError::NotFound { .. }) if !is_for(args, etcd) && etcd != MAIN => {
                     not_found.get_or_insert(error);
                 }
-                // Nor has each of them a latest one, or one that is good.
-                Err(ChooseError::NoneGood { .. } | ChooseError::NoBackups { .. } | ChooseError::NoneBefore { .. })
-                    if etcd != MAIN && (wanted.which == Which::LatestGood || !is_for(args, etcd)) =>
+                // Nor has each of them a latest one.
+                Err(ChooseError::NoBackups { .. } | ChooseError::NoneBefore { .. })
+                    if etcd != MAIN && !is_for(args, etcd) =>
                 {
                     matched_by_name = true;
                 }
@@ -187,12 +189,12 @@ fn words<T: ToString>(each: &[T]) -> Vec<String> {
     each.iter().map(ToString::to_string).collect()
 }
 
-fn of_chosen(chosen: Vec<Chosen<'_>>, good: bool) -> Choice<'_> {
+fn of_chosen(chosen: Vec<Chosen<'_>>) -> Choice<'_> {
     match chosen.into_iter().next() {
         Some(one) => Choice::Backup {
             backup: one.backup,
             passed_over: words(&one.rejected),
-            good,
+            good: false,
             why: Vec::new(),
             warnings: words(&one.warnings),
         },

@@ -167,6 +167,22 @@ pub fn is_text(format: Format) -> bool {
     matches!(format, Format::Table | Format::Wide)
 }
 
+/// What comes next where nothing refuses.
+fn next(survey: &Survey<'_>) -> String {
+    const RUN: &str = "kubectl etcd-restore run --yes";
+    let at_risk: Vec<&str> = survey.at_risk().iter().map(|etcd| etcd.etcd.as_str()).collect();
+    if at_risk.is_empty() {
+        return format!("nothing refuses; next: {RUN}");
+    }
+    format!(
+        "nothing refuses; etcd {} not proven dead: {RUN} asks for the cluster's name",
+        match at_risk.as_slice() {
+            [one] => format!("{one} is"),
+            several => format!("{} are", several.join(" and ")),
+        }
+    )
+}
+
 /// Runs `plan`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
@@ -193,9 +209,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         Some(blocked) => Err(blocked.into()),
         None => {
             if is_text(session.format) {
-                session
-                    .ui
-                    .note("nothing stands in the way; next: kubectl etcd-restore run --yes");
+                session.ui.note(&next(&survey));
             }
             Ok(Exit::Done)
         }

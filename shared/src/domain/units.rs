@@ -53,6 +53,13 @@ pub fn age(duration: SignedDuration) -> String {
     format!("{sign}{text}")
 }
 
+/// `1 key`, `2 keys`.
+#[must_use]
+pub fn counted(count: u64, word: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {word}{plural}")
+}
+
 /// Reads `16GiB`, `500MB`, `1048576`: bytes, by binary units or decimal ones.
 ///
 /// # Errors

@@ -83,14 +83,22 @@ fn fitting(heads: &[&str], rows: &[Vec<Cell>], screen: usize) -> Fitting {
 
 /// The first columns side by side, the others below their row.
 fn folded(heads: &[&str], mut rows: Vec<Vec<Cell>>, beside: usize, screen: usize) -> String {
+    // A text by itself needs no head; of several it must be said which is which.
+    let is_one = heads.len() == beside + 1;
     let below: Vec<String> = rows
         .iter_mut()
         .map(|row| {
             let rest = row.split_off(beside.min(row.len()));
+            let rest = rest.into_iter().zip(heads.iter().skip(beside));
             let said: Vec<String> = rest
-                .into_iter()
-                .filter(|cell| cell.text != "-")
-                .map(|cell| cell.text)
+                .filter(|(cell, _)| !cell.text.is_empty() && cell.text != "-")
+                .map(|(cell, head)| {
+                    if is_one {
+                        cell.text
+                    } else {
+                        format!("{head} {}", cell.text)
+                    }
+                })
                 .collect();
             let lines = wrapped(&said.join("  "), screen.saturating_sub(INDENT));
             lines

@@ -15,8 +15,8 @@ pub(super) fn config(error: &KubeconfigError) -> KubeError {
         other => other.to_string(),
     };
     KubeError {
-        action: "use the kubeconfig".to_owned(),
-        server: "no connection was made".to_owned(),
+        action: "read the kubeconfig".to_owned(),
+        server: String::new(),
         kind: KubeErrorKind::Config(kind),
     }
 }

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::facts::{Facts, Lineage};
 use crate::domain::backup_name::BackupName;
+use crate::domain::units::counted;
 
 /// Why a backup is not good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,13 +148,13 @@ impl fmt::Display for Warning {
                 before,
                 of,
                 against,
-            } => write!(f, "{now} {}, {before} at {}", plural(*now, "Node"), time(against, of)),
+            } => write!(f, "{}, {before} at {}", counted(*now, "Node"), time(against, of)),
             Self::FewerKeys {
                 now,
                 before,
                 of,
                 against,
-            } => write!(f, "{now} {}, {before} at {}", plural(*now, "key"), time(against, of)),
+            } => write!(f, "{}, {before} at {}", counted(*now, "key"), time(against, of)),
             Self::NowBare => f.write_str("no Nodes, namespaces of users or workloads are left in it"),
             Self::Follows { lineage, before, until } => write!(
                 f,
@@ -165,14 +166,6 @@ impl fmt::Display for Warning {
                 "the UID of kube-system cannot be read, its value is encrypted at rest or damaged: judged by keys alone",
             ),
         }
-    }
-}
-
-fn plural(count: u64, word: &str) -> String {
-    if count == 1 {
-        word.to_owned()
-    } else {
-        format!("{word}s")
     }
 }
 

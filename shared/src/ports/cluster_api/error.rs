@@ -4,14 +4,22 @@ use crate::error::Failure;
 
 /// The Kubernetes API did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{action} ({server}): {kind}")]
+#[error("{action}{}: {kind}", at(server))]
 pub struct KubeError {
     /// What was tried: `list pods in kube-system`, …
     pub action: String,
-    /// The API server's URL; the kubeconfig's context where that could not be used.
+    /// The API server's URL; the kubeconfig's context where that could not be used; empty where no kubeconfig was read.
     pub server: String,
     /// Why it failed.
     pub kind: KubeErrorKind,
+}
+
+fn at(server: &str) -> String {
+    if server.is_empty() {
+        String::new()
+    } else {
+        format!(" ({server})")
+    }
 }
 
 /// The reasons that a user can do something about, told apart.

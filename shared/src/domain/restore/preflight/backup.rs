@@ -4,6 +4,7 @@ use super::{EtcdFacts, Wanted};
 use crate::domain::check::{Check, Severity};
 use crate::domain::goodness::{MAIN, Rejection};
 use crate::domain::shell::quoted;
+use crate::domain::units;
 
 pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
     const NAME: &str = "backup";
@@ -80,7 +81,8 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
     } else {
         "verified"
     };
-    let message = format!("{name}: {good}, {} keys{from}{passed}", backup.keys);
+    let keys = units::counted(backup.keys, "key");
+    let message = format!("{name}: {good}, {keys}{from}{passed}");
     if backup.warnings.is_empty() {
         return Check::passed(NAME, message);
     }
