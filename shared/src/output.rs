@@ -1,6 +1,7 @@
 //! One result, in the shape that was asked for: a table for people, JSON or YAML for programs, names for pipes.
 
 pub mod checks;
+pub mod steps;
 mod table;
 
 use serde::Serialize;

@@ -11,6 +11,7 @@ use runbook_kit::domain::shell::ShellCommand;
 use runbook_kit::domain::wipe::{ETCD_PREFIX, Selection, is_persistent_volume, name_of, quarantine, select};
 use runbook_kit::error::{AnyFailure, Failure, UsageError, with_repeating};
 use runbook_kit::exit::Exit;
+use runbook_kit::output::steps::{self, Step};
 use runbook_kit::output::{self, Cell, Format, checks, column};
 use runbook_kit::ui::{Ui, Verdict};
 use serde::Serialize;
@@ -73,7 +74,7 @@ pub struct HeldPlan {
     pub volumes: Vec<Held>,
     pub checks: Vec<Check>,
     pub applied: bool,
-    pub next_steps: Vec<String>,
+    pub next_steps: Vec<Step>,
 }
 
 /// What is there.
@@ -373,10 +374,7 @@ impl HeldPlan {
                 if self.applied {
                     ui.result(&format!("\n{}\n", Verdict::Good.paint("done")))?;
                 }
-                if !self.next_steps.is_empty() {
-                    let steps: String = self.next_steps.iter().map(|step| format!("  {step}\n")).collect();
-                    ui.result(&format!("\nNext:\n{steps}"))?;
-                }
+                ui.result(&steps::next(&self.next_steps))?;
             }
         }
         Ok(Exit::Done)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use runbook_kit::domain::units;
 use runbook_kit::domain::wipe::NearMiss;
 use runbook_kit::error::AnyFailure;
+use runbook_kit::output::steps::Step;
 use runbook_kit::output::{self, Cell, Format, checks, column, wide};
 use runbook_kit::ui::{Ui, Verdict};
 use serde::Serialize;
@@ -22,7 +23,7 @@ pub struct Report<'a> {
     /// Where the run is recorded; `null` where nothing was run.
     pub journal: Option<String>,
     /// What comes next in the runbook.
-    pub next_steps: Vec<String>,
+    pub next_steps: Vec<Step>,
 }
 
 /// Shows it. For people the plan comes before the deed; for programs all comes at the end.

@@ -9,6 +9,7 @@ use runbook_kit::domain::shell::ShellCommand;
 use runbook_kit::domain::wipe::{Chosen, etcds, terraform};
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
+use runbook_kit::output::steps::Step;
 use runbook_kit::ui;
 
 use crate::apply::may_have_happened;
@@ -79,7 +80,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 }
 
 /// New masters mount these volumes; where Terraform manages the cluster it has to know them first, else it makes others.
-fn next_steps(seen: &Seen) -> Vec<String> {
+fn next_steps(seen: &Seen) -> Vec<Step> {
     let runs_of_terraform = |journal: &&Newest| {
         let signs = journal
             .entry
@@ -95,11 +96,11 @@ fn next_steps(seen: &Seen) -> Vec<String> {
             .filter_map(|held| Some((held.name.as_deref()?, &held.id)));
         let import = named.map(|(name, id)| terraform::know_again(name, id));
         let rebuild = terraform::rebuild(&seen.cluster, &seen.state_store);
-        return import.chain(rebuild).map(|step| step.to_string()).collect();
+        return import.chain(rebuild).map(Step::new).collect();
     }
     let update = ShellCommand::new("kops").args(["update", "cluster", "--name", &seen.cluster]);
     let update = update.args(["--state", &seen.state_store, "--yes"]);
-    vec![format!("{update}  # its new masters mount these volumes")]
+    vec![Step::new(update).when("its new masters mount these volumes")]
 }
 
 fn checks(seen: &Seen) -> Vec<Check> {

@@ -17,6 +17,7 @@ use runbook_kit::domain::shell::ShellCommand;
 use runbook_kit::domain::wipe::{select, terraform};
 use runbook_kit::error::{AnyFailure, Failure, UsageError};
 use runbook_kit::exit::Exit;
+use runbook_kit::output::steps::{self, Step};
 use runbook_kit::output::{self, Format};
 use runbook_kit::ui::{self, Verdict};
 
@@ -342,42 +343,41 @@ fn finish(prepared: &Prepared, journal: Option<String>, applied: bool, context: 
 }
 
 fn tell_next(report: &Report<'_>, context: &Context) -> Result<(), AnyFailure> {
-    if report::is_text(context.session.format) && !report.next_steps.is_empty() {
-        let steps: String = report.next_steps.iter().map(|step| format!("  {step}\n")).collect();
-        context.session.ui.result(&format!("\nNext:\n{steps}"))?;
+    if report::is_text(context.session.format) {
+        context.session.ui.result(&steps::next(&report.next_steps))?;
     }
     Ok(())
 }
 
 /// The commands of the runbook that come after this one.
-fn next_steps(prepared: &Prepared) -> Vec<String> {
+fn next_steps(prepared: &Prepared) -> Vec<Step> {
     let plan = &prepared.plan;
     let (cluster, state) = (&plan.cluster, prepared.state.to_string());
     let by = ["--name", cluster, "--state", &state];
     let kops = |words: &[&str]| ShellCommand::new("kops").args(words.iter().chain(&by).copied());
-    let edit = |group: &String| format!("{}  # if another machine type is wanted", kops(&["edit", "ig", group]));
-    let mut steps: Vec<String> = prepared.instance_groups.iter().map(edit).collect();
+    let edit = |group: &String| Step::new(kops(&["edit", "ig", group])).when("if another machine type is wanted");
+    let mut steps: Vec<Step> = prepared.instance_groups.iter().map(edit).collect();
     if plan.terraform.is_empty() {
-        steps.push(kops(&["update", "cluster"]).arg("--yes").to_string());
+        steps.push(Step::new(kops(&["update", "cluster"]).arg("--yes")));
     } else {
         let mut rebuild = terraform::rebuild(cluster, &state);
         let apply = rebuild.pop();
         steps.extend(
             rebuild
                 .iter()
-                .map(|step| format!("{step}  # in the folder of the Terraform configuration")),
+                .map(|step| Step::new(step).when("in the folder of the Terraform configuration")),
         );
         if plan.etcd_volumes == EtcdVolumes::Quarantine {
             let names = prepared.volume_names.iter().map(String::as_str);
-            steps.extend(terraform::forget(names).iter().map(ToString::to_string));
+            steps.extend(terraform::forget(names).into_iter().map(Step::new));
         }
-        steps.extend(apply.iter().map(ToString::to_string));
+        steps.extend(apply.map(Step::new));
     }
     let restore = ShellCommand::new("kubectl")
         .args(["etcd-restore", "run"])
         .args(by)
         .arg("--yes");
-    steps.push(restore.to_string());
+    steps.push(Step::new(restore));
     steps
 }
 

@@ -17,6 +17,7 @@ use runbook_kit::domain::store_url::StoreUrl;
 use runbook_kit::domain::units;
 use runbook_kit::error::{AnyFailure, Failure, with_repeating};
 use runbook_kit::exit::Exit;
+use runbook_kit::output::steps::{self, Step};
 use runbook_kit::output::{self, Format};
 use runbook_kit::ports::{PutMode, StoreError, StoreErrorKind};
 use runbook_kit::ui::chain;
@@ -88,7 +89,7 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     workers: Option<&'a Kubelets>,
     /// The commands that come next.
-    next: Vec<String>,
+    next: Vec<Step>,
 }
 
 /// A run was left unfinished long ago.
@@ -558,27 +559,25 @@ async fn note(
     Ok(())
 }
 
-fn next_steps(survey: &Survey<'_>, workers: Option<&Kubelets>) -> Vec<String> {
+fn next_steps(survey: &Survey<'_>, workers: Option<&Kubelets>) -> Vec<Step> {
     let name = quoted(&survey.facts.cluster);
     let mut next = Vec::new();
     if !survey.facts.alive().is_empty() {
-        next.push(format!(
-            "kubectl etcd-restore restart-kubelet --name {name}   # API servers that kept running remember what is no more"
-        ));
+        next.push(
+            Step::new(format!("kubectl etcd-restore restart-kubelet --name {name}"))
+                .when("API servers that kept running remember what is no more"),
+        );
     }
-    next.push(format!(
-        "kubectl masterleases prune --name {name}   # who is in the endpoint and gone"
-    ));
-    next.push(format!(
-        "kubectl etcd-restore cleanup nodes --name {name}   # Nodes without an instance"
-    ));
-    next.push(format!(
-        "kubectl etcd-restore cleanup events --name {name}   # events that would never expire"
-    ));
+    next.extend([
+        Step::new(format!("kubectl masterleases prune --name {name}")).when("remove API servers that no longer exist"),
+        Step::new(format!("kubectl etcd-restore cleanup nodes --name {name}")).when("Nodes without an instance"),
+        Step::new(format!("kubectl etcd-restore cleanup events --name {name}")).when("events that would never expire"),
+    ]);
     if workers.is_some_and(|workers| !workers.silent.is_empty()) {
-        next.push(format!(
-            "kops rolling-update cluster --name {name} --force --yes   # kubelets that do not come back"
-        ));
+        next.push(
+            Step::new(format!("kops rolling-update cluster --name {name} --force --yes"))
+                .when("kubelets that do not come back"),
+        );
     }
     next
 }
@@ -596,10 +595,7 @@ fn finish(report: &Report<'_>, context: &Context) -> Result<(), AnyFailure> {
             if let Some(workers) = report.workers {
                 text.push_str(&workers.summary());
             }
-            text.push_str("\nNext:\n");
-            for step in &report.next {
-                text.push_str(&format!("  {step}\n"));
-            }
+            text.push_str(&steps::next(&report.next));
             session.ui.result(&text)?;
         }
         Format::Table | Format::Wide => {}

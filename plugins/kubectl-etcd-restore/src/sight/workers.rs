@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use runbook_kit::domain::kube::cluster::{NodeLease, NodeReady, NodeState};
 use runbook_kit::domain::shell::quoted;
 use runbook_kit::domain::units;
+use runbook_kit::output::steps::{Step, list};
 use runbook_kit::output::{Cell, Column, Row, column};
 use runbook_kit::ui::Verdict;
 use serde::Serialize;
@@ -68,22 +69,24 @@ pub fn next_steps(rows: &[WorkerRow], cluster: &str) -> Vec<String> {
     }
     let name = quoted(if cluster.is_empty() { "CLUSTER" } else { cluster });
     lines.push(format!("silent: {}", silent.join(", ")));
-    lines.push("next:".to_owned());
-    lines.push(format!(
-        "  kubectl etcd-restore cleanup nodes --name {name}     # those whose instance is gone"
-    ));
+    let mut steps = vec![
+        Step::new(format!("kubectl etcd-restore cleanup nodes --name {name}")).when("those whose instance is gone"),
+    ];
     if rows
         .iter()
         .any(|row| !row.renewed && row.role.as_deref() == Some("control-plane"))
     {
-        lines.push(format!(
-            "  kubectl etcd-restore restart-kubelet --name {name}   # the masters'"
-        ));
+        steps.push(Step::new(format!("kubectl etcd-restore restart-kubelet --name {name}")).when("the masters'"));
     }
-    lines.push(format!(
-        "  kubectl etcd-restore restart-kubelet --workers --name {name}"
-    ));
-    lines.push(format!("  kops rolling-update cluster --name {name} --force --yes"));
+    steps.push(
+        Step::new(format!("kubectl etcd-restore restart-kubelet --workers --name {name}"))
+            .when("the others', one way or the other"),
+    );
+    steps.push(
+        Step::new(format!("kops rolling-update cluster --name {name} --force --yes"))
+            .when("the others', one way or the other"),
+    );
+    lines.push(format!("next:\n{}", list(&steps).trim_end()));
     lines
 }
 
