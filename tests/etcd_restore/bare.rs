@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::stand::{RESTORED, Stand, tree, wait_for};
+use harness::paths;
+use harness::store;
+
+use crate::stand::{MAIN, RESEEDED, RESTORED, Stand, tree, wait_for};
 
 fn report(stand: &Stand) -> Value {
     let ended = stand
@@ -13,12 +16,31 @@ fn report(stand: &Stand) -> Value {
     ended.success().json()
 }
 
+/// What is said of one thing.
+fn told(report: &Value, subject: &str) -> Value {
+    let statements = report["statements"].as_array().unwrap();
+    let told = statements.iter().find(|told| told["subject"] == subject);
+    told.unwrap_or_else(|| panic!("nothing of {subject}: {report}")).clone()
+}
+
 #[test]
 fn from_a_dead_etcd_to_one_that_serves_it_names_the_next_command() {
     let stand = Stand::new(RESTORED);
     let before = tree(stand.root());
     let waiting = report(&stand);
-    assert_eq!(waiting["stage"], "waiting");
+    // That nobody answers here does not prove it dead.
+    assert_eq!(waiting["stage"], "unknown");
+    let main = told(&waiting, "etcd main");
+    assert_eq!(
+        (&main["state"], &main["checked"]),
+        (&"no answer".into(), &true.into()),
+        "{main}"
+    );
+    assert!(
+        main["evidence"].as_str().unwrap().starts_with("may be alive: "),
+        "{main}"
+    );
+    assert_eq!(told(&waiting, "masters")["checked"], false);
     let next = waiting["next"].as_str().unwrap();
     assert!(
         next.starts_with("kubectl etcd-restore plan --state file://") && next.ends_with("--name super.k8s.local"),
@@ -66,7 +88,8 @@ fn a_run_that_was_left_is_what_comes_next() {
         left["next"]
             .as_str()
             .unwrap()
-            .starts_with("kubectl etcd-restore run --yes")
+            // Of which masters it was cannot be told: AWS is not asked here.
+            .starts_with("kubectl etcd-restore status --watch")
     );
 }
 
@@ -82,5 +105,25 @@ fn a_blocked_queue_comes_before_all_else() {
         .unwrap()
         .success()
         .stdout_has("kubectl etcd-restore commands")
-        .stderr_has("out of sight: AWS");
+        .stdout_has("masters        not checked");
+}
+
+#[test]
+fn of_a_re_seeded_store_the_worthless_backup_is_not_the_one_to_restore() {
+    let stand = Stand::new(RESTORED);
+    store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
+    let report = stand
+        .restore("-o json")
+        .now("2026-11-22T16:36:00Z")
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    let best = told(&report, "backup main");
+    let evidence = best["evidence"].as_str().unwrap();
+    assert!(
+        evidence.starts_with(&format!("{MAIN}, good, 75m old; 3 younger passed over")),
+        "{evidence}"
+    );
+    assert!(!report["next"].to_string().contains("--yes"), "{report}");
 }

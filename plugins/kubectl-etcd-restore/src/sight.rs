@@ -8,6 +8,7 @@ pub mod gone;
 pub mod kubelets;
 pub mod latest;
 pub mod life;
+pub mod overview;
 pub mod ready;
 pub mod standing;
 pub mod survey;

@@ -41,6 +41,11 @@ pub async fn gather(context: &Context, cluster: &str, catalogs: &[Catalog], acce
 }
 
 impl Signs {
+    /// What the API answers, where it is proven to be this cluster's.
+    pub const fn api(&self) -> &Heard {
+        &self.api
+    }
+
     /// The verdict on one etcd cluster, of which this was seen.
     pub fn of(&self, catalog: &Catalog, seen: &EtcdSeen, api: &ApiSeen, now: Timestamp) -> Life {
         let heard = heard(&catalog.store.etcd, seen, api, &self.api);

@@ -1,8 +1,13 @@
-//! Where a cluster stands in the whole recovery, and what comes next. Pure.
+//! What is known of a cluster in its recovery, and what comes next. Pure.
+//!
+//! A statement carries its evidence. What was not checked is said to be that, and may be alive. A next command that changes something is
+//! named only where the evidence is enough for it; else the one that gets the evidence.
 
 use jiff::Timestamp;
 use runbook_kit::domain::goodness::MAIN;
+use runbook_kit::domain::liveness::Life;
 use runbook_kit::domain::restore::follow::State;
+use runbook_kit::domain::restore::preflight::Told;
 use runbook_kit::domain::shell::quoted;
 use serde::Serialize;
 
@@ -10,7 +15,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
-    /// The API serves, and nothing was found that wants a hand.
+    /// The API serves, and nothing was found that is left to do.
     Healthy,
     /// It serves, and the endpoint lists masters that are gone.
     StaleLeases,
@@ -26,12 +31,34 @@ pub enum Stage {
     Waiting,
     /// New masters are being made.
     Rebuilding,
+    /// A wipe did not come to its end.
+    Wiping,
     /// The masters and their groups are gone.
     Wiped,
     /// Masters run, and nothing serves.
     Broken,
-    /// Too little can be seen.
+    /// The account or the region that was asked is not the cluster's.
+    Elsewhere,
+    /// Too little was seen.
     Unknown,
+}
+
+/// Whether AWS was asked in the cluster's own account and region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It was, by this evidence.
+    Own(String),
+    /// Nothing contradicts it, and the cluster's spec names nothing by which two accounts could be told apart.
+    Unproven(String),
+    /// It was not.
+    Foreign {
+        /// By which evidence.
+        why: String,
+        /// What comes next.
+        next: Next,
+    },
+    /// Nobody can tell, for this reason.
+    NotKnown(String),
 }
 
 /// The masters, by AWS.
@@ -43,36 +70,106 @@ pub struct Masters {
     pub running: usize,
     /// Masters that start.
     pub pending: usize,
-    /// When the oldest of them was launched.
-    pub launched: Option<Timestamp>,
+}
+
+/// The newest wipe of the masters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wipe {
+    /// When it ended; `None` where it did not come to its end.
+    pub ended: Option<Timestamp>,
+    /// In words.
+    pub says: String,
+}
+
+/// Volumes in quarantine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quarantine {
+    /// How many.
+    pub count: usize,
+    /// In words.
+    pub says: String,
+    /// The command that shows how they come back.
+    pub way_back: Option<String>,
+}
+
+/// The note of a run of restores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// There is none.
+    None,
+    /// It is of the masters that run now.
+    Holds(String),
+    /// Whether it is cannot be told.
+    Doubtful(String),
+    /// It is of another day.
+    Void(String),
+    /// It could not be read.
+    NotKnown(String),
+}
+
+/// Which backup a restore would bring back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Best {
+    /// This one, in words with its age.
+    Is(String),
+    /// None can be restored, for these reasons.
+    None(String),
+    /// The backups were not looked into, for this reason.
+    NotJudged(String),
 }
 
 /// One etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EtcdStanding {
     pub etcd: String,
+    /// What the store and the log show of a restore.
     pub state: State,
+    /// Whether it lives.
+    pub life: Life,
     /// Whether it was asked at all.
     pub asked: bool,
     /// What stands in the way.
     pub problem: Option<String>,
-    pub newest: Option<Timestamp>,
+    /// The commands that are queued, each with its age.
+    pub queued: Vec<String>,
+    pub best: Best,
+}
+
+/// The API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Whether it is ready; `None` where it was not asked.
+    pub ready: Option<bool>,
+    /// Whether it is proven to be this cluster's.
+    pub proven: bool,
+    /// What it answered, or why it was not asked.
+    pub says: String,
 }
 
 /// All that was seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     pub members: usize,
-    pub masters: Option<Masters>,
+    pub place: Place,
+    pub masters: Told<Masters>,
+    pub wipe: Told<Option<Wipe>>,
+    pub quarantine: Told<Quarantine>,
+    pub run: Run,
     pub etcds: Vec<EtcdStanding>,
-    /// Whether the API is ready; `None` where it was not asked.
-    pub api_ready: Option<bool>,
-    /// Whether a run of restores was begun and not ended.
-    pub run_under_way: bool,
+    pub api: Api,
     /// Masterleases without a lease, where etcd main was asked.
     pub leaseless: Option<usize>,
     /// Nodes whose instance AWS does not have, where both were asked.
     pub dead_nodes: Option<usize>,
+}
+
+/// A command to type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// One that wants the flags which name the cluster.
+    OfCluster(String),
+    /// One that is whole.
+    Whole(String),
 }
 
 /// The verdict.
@@ -81,19 +178,165 @@ pub struct Standing {
     pub stage: Stage,
     /// Why, in words.
     pub why: String,
-    /// The command, without the flags that name the cluster; `None` where there is nothing to do.
-    pub next: Option<String>,
+    /// The command; `None` where there is nothing to do.
+    pub next: Option<Next>,
 }
 
 impl Standing {
     fn new(stage: Stage, why: impl Into<String>, next: &str) -> Self {
+        Self::with(stage, why, Next::OfCluster(next.to_owned()))
+    }
+
+    fn with(stage: Stage, why: impl Into<String>, next: Next) -> Self {
         Self {
             stage,
             why: why.into(),
-            next: Some(next.to_owned()),
+            next: Some(next),
         }
     }
 }
+
+/// What is known of one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Statement {
+    pub subject: String,
+    /// A word or two.
+    pub state: String,
+    /// By whom and how that is known, or why it is not.
+    pub evidence: String,
+    /// Whether it was looked at.
+    pub checked: bool,
+}
+
+fn checked(subject: impl Into<String>, state: impl Into<String>, evidence: impl Into<String>) -> Statement {
+    Statement {
+        subject: subject.into(),
+        state: state.into(),
+        evidence: evidence.into(),
+        checked: true,
+    }
+}
+
+const NOT_CHECKED: &str = "not checked";
+
+fn not_checked(subject: impl Into<String>, evidence: impl Into<String>) -> Statement {
+    Statement {
+        checked: false,
+        ..checked(subject, NOT_CHECKED, evidence)
+    }
+}
+
+/// All that is known, in the order of the runbook.
+pub fn statements(facts: &Facts) -> Vec<Statement> {
+    let mut told = vec![
+        match &facts.place {
+            Place::Own(why) => checked("AWS", "the cluster's", why),
+            Place::Unproven(why) => checked("AWS", "not contradicted", why),
+            Place::Foreign { why, .. } => checked("AWS", "NOT THE CLUSTER'S", why),
+            Place::NotKnown(why) => not_checked("AWS", why),
+        },
+        masters(facts),
+    ];
+    match &facts.wipe {
+        Told::Is(None) => {}
+        Told::Is(Some(wipe)) => {
+            let state = if wipe.ended.is_some() { "ended" } else { "UNFINISHED" };
+            told.push(checked("wipe", state, &wipe.says));
+        }
+        Told::NotKnown(why) => told.push(not_checked("wipe", why)),
+    }
+    match &facts.quarantine {
+        Told::Is(quarantine) if quarantine.count == 0 => {}
+        Told::Is(quarantine) => told.push(checked(
+            "quarantine",
+            counted(quarantine.count, "volume"),
+            &quarantine.says,
+        )),
+        Told::NotKnown(why) => told.push(not_checked("quarantine", why)),
+    }
+    match &facts.run {
+        Run::None => {}
+        Run::Holds(says) => told.push(checked("run", "under way", says)),
+        Run::Doubtful(why) => told.push(checked("run", "doubtful", why)),
+        Run::Void(why) => told.push(checked("run", "of another day", why)),
+        Run::NotKnown(why) => told.push(not_checked("run", why)),
+    }
+    for etcd in &facts.etcds {
+        told.extend(of_etcd(etcd));
+    }
+    told.push(api(&facts.api));
+    if let Some(leaseless) = facts.leaseless {
+        let state = format!("{leaseless} without a lease");
+        told.push(checked("masterleases", state, "read from etcd main once"));
+    }
+    if let Some(dead) = facts.dead_nodes {
+        let state = format!("{dead} without an instance");
+        told.push(checked("Nodes", state, "by the API and AWS"));
+    }
+    told
+}
+
+fn masters(facts: &Facts) -> Statement {
+    match (&facts.place, &facts.masters) {
+        (Place::Foreign { .. }, _) => not_checked("masters", "what another place has says nothing of this cluster"),
+        (_, Told::Is(masters)) => {
+            let starting = match masters.pending {
+                0 => String::new(),
+                pending => format!(", {pending} start"),
+            };
+            let evidence = format!("AWS has {} of the control plane", counted(masters.groups, "group"));
+            checked("masters", format!("{} run{starting}", masters.running), evidence)
+        }
+        (_, Told::NotKnown(why)) => not_checked("masters", why),
+    }
+}
+
+fn of_etcd(etcd: &EtcdStanding) -> Vec<Statement> {
+    let subject = format!("etcd {}", etcd.etcd);
+    let mut told = vec![match (&etcd.life, etcd.state) {
+        (Life::Unknown { why, .. }, _) if !etcd.asked => not_checked(&subject, format!("may be alive: {why}")),
+        (life, state @ (State::Queued | State::Restoring | State::Looping | State::Gone | State::Restored)) => {
+            checked(&subject, state.name(), life.says())
+        }
+        (Life::Alive { why, serves: true }, _) => checked(&subject, "serving", why),
+        (Life::Alive { why, serves: false }, _) => checked(&subject, "no leader", why),
+        (Life::Dead(why), _) => checked(&subject, "dead", why),
+        (Life::Unknown { why, .. }, _) => checked(&subject, "no answer", format!("may be alive: {why}")),
+    }];
+    if let Some(problem) = &etcd.problem {
+        told.push(checked(&subject, "BLOCKED", problem));
+    }
+    if !etcd.queued.is_empty() {
+        let state = counted(etcd.queued.len(), "command");
+        told.push(checked(format!("queue {}", etcd.etcd), state, etcd.queued.join(", ")));
+    }
+    let subject = format!("backup {}", etcd.etcd);
+    told.push(match &etcd.best {
+        Best::Is(says) => checked(subject, "to restore", says),
+        Best::None(why) => checked(subject, "NONE", why),
+        Best::NotJudged(why) => not_checked(subject, why),
+    });
+    told
+}
+
+fn api(api: &Api) -> Statement {
+    match api.ready {
+        None => not_checked("API", format!("may be alive: {}", api.says)),
+        Some(true) if api.proven => checked("API", "ready", &api.says),
+        Some(true) => checked("API", "not proven ours", &api.says),
+        Some(false) => checked("API", "not ready", &api.says),
+    }
+}
+
+fn counted(count: usize, word: &str) -> String {
+    runbook_kit::domain::units::counted(count as u64, word)
+}
+
+const RUN: &str = "kubectl etcd-restore run --yes";
+const PLAN: &str = "kubectl etcd-restore plan";
+const AUDIT: &str = "kops-wipe-masters audit";
+const REBUILD: &str = "kops update cluster --yes";
+const VERIFY: &str = "kubectl etcd-backups verify --all";
 
 /// Decides.
 pub fn standing(facts: &Facts) -> Standing {
@@ -106,12 +349,72 @@ pub fn standing(facts: &Facts) -> Standing {
             .problem
             .clone()
             .unwrap_or_else(|| "the restore is tried over and over again".to_owned());
+        let why = format!("{}: {why}", stuck.etcd);
+        return Standing::new(Stage::Stuck, why, "kubectl etcd-restore commands");
+    }
+    if let Place::Foreign { why, next } = &facts.place {
+        return Standing::with(Stage::Elsewhere, why, next.clone());
+    }
+    if let Some(restoring) = restoring(facts) {
+        return restoring;
+    }
+    if facts.api.ready == Some(true) && facts.api.proven {
+        return waits_beside_main(facts).unwrap_or_else(|| serving(facts));
+    }
+    // Behind an etcd that is proven dead there is no API: it is another cluster's.
+    if facts.api.ready == Some(true) && facts.etcds.iter().any(|etcd| etcd.life.may_live()) {
         return Standing::new(
-            Stage::Stuck,
-            format!("{}: {why}", stuck.etcd),
-            "kubectl etcd-restore commands",
+            Stage::Unknown,
+            format!(
+                "an API answers, and nothing proves that it is this cluster's: {}",
+                facts.api.says
+            ),
+            "kops export kubeconfig --admin",
         );
     }
+    if let Told::Is(Some(wipe)) = &facts.wipe
+        && wipe.ended.is_none()
+    {
+        // Without --yes it only shows what is left of it.
+        return Standing::new(Stage::Wiping, &wipe.says, "kops-wipe-masters");
+    }
+    let alive: Vec<&EtcdStanding> = facts.etcds.iter().filter(|etcd| etcd.life.is_alive()).collect();
+    if alive.is_empty() {
+        return down(facts);
+    }
+    let serves = |etcd: &&EtcdStanding| matches!(etcd.life, Life::Alive { serves: true, .. });
+    if facts.etcds.iter().filter(serves).count() == facts.etcds.len() {
+        return match facts.api.ready {
+            Some(_) => Standing::new(
+                Stage::ApiDown,
+                "every etcd serves, and the API is not ready",
+                "kubectl etcd-restore restart-kubelet",
+            ),
+            None => Standing::new(
+                Stage::Unknown,
+                "every etcd serves; the API was not checked",
+                "kubectl masterleases list",
+            ),
+        };
+    }
+    let told: Vec<String> = facts
+        .etcds
+        .iter()
+        .map(|etcd| format!("etcd {} is {}", etcd.etcd, in_a_word(etcd)))
+        .collect();
+    Standing::new(Stage::Unknown, told.join("; "), PLAN)
+}
+
+fn in_a_word(etcd: &EtcdStanding) -> &'static str {
+    match &etcd.life {
+        Life::Alive { serves: true, .. } => "alive",
+        Life::Alive { serves: false, .. } => "alive without a leader",
+        Life::Dead(_) => "dead",
+        Life::Unknown { .. } => "not known to be dead",
+    }
+}
+
+fn restoring(facts: &Facts) -> Option<Standing> {
     let under_way: Vec<&str> = facts
         .etcds
         .iter()
@@ -123,46 +426,29 @@ pub fn standing(facts: &Facts) -> Standing {
         })
         .map(|etcd| etcd.etcd.as_str())
         .collect();
-    if facts.run_under_way || !under_way.is_empty() {
-        let why = if under_way.is_empty() {
-            "a run of restores was begun and not seen to end".to_owned()
-        } else {
-            format!("a restore of {} is ordered or under way", under_way.join(" and "))
-        };
-        let next = if facts.run_under_way {
-            "kubectl etcd-restore run --yes"
-        } else {
-            "kubectl etcd-restore status --watch"
-        };
-        return Standing::new(Stage::Restoring, why, next);
+    let noted = matches!(facts.run, Run::Holds(_) | Run::Doubtful(_));
+    if under_way.is_empty() && !noted {
+        return None;
     }
-    if facts.api_ready == Some(true) {
-        return waits_beside_main(facts).unwrap_or_else(|| serving(facts));
-    }
-    let serving: Vec<&EtcdStanding> = facts.etcds.iter().filter(|etcd| etcd.state == State::Serving).collect();
-    if !serving.is_empty() && serving.len() == facts.etcds.len() {
-        return match facts.api_ready {
-            Some(_) => Standing::new(
-                Stage::ApiDown,
-                "every etcd serves, and the API does not",
-                "kubectl etcd-restore restart-kubelet",
-            ),
-            None => Standing::new(
-                Stage::Unknown,
-                "every etcd serves; the API was not asked",
-                "kubectl masterleases list",
-            ),
-        };
-    }
-    down(facts)
+    let why = if under_way.is_empty() {
+        "a run of restores was begun and not seen to end".to_owned()
+    } else {
+        format!("a restore of {} is ordered or under way", under_way.join(" and "))
+    };
+    // Going on with a run orders what it has not ordered yet: only with the masters that it was made for.
+    let next = match facts.run {
+        Run::Holds(_) if has_its_place(facts) => RUN,
+        _ => "kubectl etcd-restore status --watch",
+    };
+    Some(Standing::new(Stage::Restoring, why, next))
 }
 
 /// The API serves, so main does; another one may have no member all the same.
 fn waits_beside_main(facts: &Facts) -> Option<Standing> {
-    let waits = |etcd: &&EtcdStanding| etcd.state == State::Waiting && etcd.etcd != MAIN;
+    let waits = |etcd: &&EtcdStanding| matches!(etcd.life, Life::Dead(_)) && etcd.etcd != MAIN;
     let etcd = &facts.etcds.iter().find(waits)?.etcd;
-    let why = format!("the API serves, and no member of {etcd} answers");
-    let next = format!("kubectl etcd-restore plan --etcd {}", quoted(etcd));
+    let why = format!("the API serves, and etcd {etcd} is dead");
+    let next = format!("{PLAN} --etcd {}", quoted(etcd));
     Some(Standing::new(Stage::Waiting, why, &next))
 }
 
@@ -171,13 +457,18 @@ fn serving(facts: &Facts) -> Standing {
         (Some(leaseless), _) if leaseless > 0 => Standing::new(
             Stage::StaleLeases,
             format!(
-                "the API serves, and {leaseless} masterleases have no lease: the `kubernetes` endpoint may list masters that are gone"
+                "the API serves, and {} no lease: the `kubernetes` endpoint may list masters that are gone",
+                if leaseless == 1 {
+                    "1 masterlease has".to_owned()
+                } else {
+                    format!("{leaseless} masterleases have")
+                }
             ),
             "kubectl masterleases prune",
         ),
         (_, Some(dead)) if dead > 0 => Standing::new(
             Stage::DeadNodes,
-            format!("the API serves, and {dead} Nodes have no instance any more"),
+            format!("the API serves, and {} without an instance", counted(dead, "Node")),
             "kubectl etcd-restore cleanup nodes",
         ),
         _ => Standing {
@@ -188,192 +479,103 @@ fn serving(facts: &Facts) -> Standing {
     }
 }
 
-/// Neither the API nor etcd serves, as far as can be seen.
+/// Nothing was seen alive. That is not yet to say that it is dead.
 fn down(facts: &Facts) -> Standing {
-    let waits = facts.etcds.iter().any(|etcd| etcd.state == State::Waiting);
-    let Some(masters) = facts.masters else {
-        return if waits {
-            Standing::new(Stage::Waiting, "no member of etcd answers", "kubectl etcd-restore plan")
-        } else {
-            Standing::new(
-                Stage::Unknown,
-                "neither AWS nor etcd nor the API could be asked",
-                "kubectl etcd-restore plan",
-            )
-        };
+    let Told::Is(masters) = &facts.masters else {
+        return Standing::new(
+            Stage::Unknown,
+            "nothing was seen alive, and AWS could not be asked for the masters: whether they live is not known",
+            PLAN,
+        );
     };
-    let newest = facts.etcds.iter().filter_map(|etcd| etcd.newest).max();
     if masters.running + masters.pending == 0 {
         return if masters.groups == 0 {
-            Standing::new(
-                Stage::Wiped,
-                "there is no master and no group of masters",
-                "kops update cluster --yes",
-            )
+            wiped(facts)
         } else {
-            Standing::new(
-                Stage::Rebuilding,
-                format!("{} groups of masters are there, and no master", masters.groups),
-                "kops update cluster --yes",
-            )
+            let groups = counted(masters.groups, "group");
+            let why = format!("AWS has {groups} of the control plane and no master");
+            Standing::new(Stage::Rebuilding, why, AUDIT)
         };
     }
     if masters.running < facts.members {
         let why = format!("{} of {} masters run", masters.running, facts.members);
         return Standing::new(Stage::Rebuilding, why, "kubectl etcd-restore");
     }
-    let rebuilt = match (masters.launched, newest) {
-        (Some(launched), Some(newest)) => launched > newest,
-        _ => false,
+    let doubtful: Vec<&str> = facts
+        .etcds
+        .iter()
+        .filter(|etcd| etcd.life.may_live())
+        .map(|etcd| etcd.etcd.as_str())
+        .collect();
+    if doubtful.is_empty() {
+        let why = format!(
+            "{} masters run, and every etcd is dead: it waits for a restore",
+            masters.running
+        );
+        return match best_of_main(facts) {
+            Some(Best::Is(_)) if has_its_place(facts) => Standing::new(Stage::Waiting, why, RUN),
+            Some(Best::Is(_)) => Standing::new(Stage::Waiting, why, PLAN),
+            Some(Best::None(_)) => Standing::new(Stage::Waiting, format!("{why}; no backup of main is good"), VERIFY),
+            Some(Best::NotJudged(_)) | None => Standing::new(Stage::Waiting, why, PLAN),
+        };
+    }
+    let looked = facts.api.ready.is_some() && facts.etcds.iter().all(|etcd| etcd.asked);
+    let why = format!(
+        "{} masters run; etcd {} not known to be dead, and the API {}",
+        masters.running,
+        match doubtful.as_slice() {
+            [one] => format!("{one} is"),
+            several => format!("{} are", several.join(" and ")),
+        },
+        match facts.api.ready {
+            None => "was not checked",
+            Some(_) => "is not ready",
+        }
+    );
+    let stage = if looked { Stage::Broken } else { Stage::Unknown };
+    Standing::new(stage, why, AUDIT)
+}
+
+/// There is no master and no group of masters. New ones lose nothing, where it is this cluster's place and there is something to come back from.
+fn wiped(facts: &Facts) -> Standing {
+    let why = match &facts.wipe {
+        Told::Is(Some(Wipe { ended: Some(_), says })) => format!("there is no master and no group of masters: {says}"),
+        _ => "there is no master and no group of masters".to_owned(),
     };
-    if rebuilt {
-        let why = format!(
-            "{} masters run, all of them newer than the newest backup: etcd waits for a restore",
-            masters.running
-        );
-        return Standing::new(Stage::Waiting, why, "kubectl etcd-restore run --yes");
+    match (best_of_main(facts), &facts.place, &facts.quarantine) {
+        (Some(Best::Is(_)), Place::Own(_) | Place::Unproven(_), _) => Standing::new(Stage::Wiped, why, REBUILD),
+        (Some(Best::Is(_)), Place::NotKnown(doubt), _) => Standing::new(
+            Stage::Wiped,
+            format!("{why}; whether this is the cluster's own account is not known: {doubt}"),
+            // Without --yes it shows what it would make.
+            "kops update cluster",
+        ),
+        (
+            Some(Best::None(_)),
+            _,
+            Told::Is(Quarantine {
+                way_back: Some(back), ..
+            }),
+        ) => Standing::with(
+            Stage::Wiped,
+            format!("{why}; no backup of main is good, and its volumes are in quarantine"),
+            Next::Whole(back.clone()),
+        ),
+        (Some(Best::None(_)), ..) => Standing::new(Stage::Wiped, format!("{why}; no backup of main is good"), VERIFY),
+        _ => Standing::new(Stage::Wiped, why, VERIFY),
     }
-    if facts.api_ready.is_none() && !facts.etcds.iter().any(|etcd| etcd.asked) {
-        let why = format!(
-            "{} masters run; neither etcd nor the API could be asked",
-            masters.running
-        );
-        return Standing::new(Stage::Unknown, why, "kops-wipe-masters audit");
-    }
-    Standing::new(
-        Stage::Broken,
-        format!("{} masters run, and neither etcd nor the API serves", masters.running),
-        "kops-wipe-masters audit",
-    )
+}
+
+/// Whether AWS was asked where the cluster is, as far as anything can tell.
+const fn has_its_place(facts: &Facts) -> bool {
+    matches!(facts.place, Place::Own(_) | Place::Unproven(_))
+}
+
+fn best_of_main(facts: &Facts) -> Option<&Best> {
+    let main = facts.etcds.iter().find(|etcd| etcd.etcd == MAIN);
+    main.map(|main| &main.best)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn time(minute: u32) -> Option<Timestamp> {
-        Some(format!("2026-11-22T15:{minute:02}:00Z").parse().unwrap())
-    }
-
-    fn etcd(name: &str, state: State) -> EtcdStanding {
-        EtcdStanding {
-            etcd: name.to_owned(),
-            state,
-            asked: state != State::Idle,
-            problem: None,
-            newest: time(20),
-        }
-    }
-
-    fn facts(state: State) -> Facts {
-        Facts {
-            members: 3,
-            masters: Some(Masters {
-                groups: 3,
-                running: 3,
-                pending: 0,
-                launched: time(10),
-            }),
-            etcds: vec![etcd("main", state), etcd("events", state)],
-            api_ready: Some(false),
-            ..Facts::default()
-        }
-    }
-
-    fn at(facts: &Facts) -> (Stage, String) {
-        let standing = standing(facts);
-        (standing.stage, standing.next.unwrap_or_default())
-    }
-
-    #[test]
-    fn the_whole_story_from_a_dead_cluster_to_a_right_endpoint() {
-        let mut story = facts(State::Waiting);
-        assert_eq!(at(&story), (Stage::Broken, "kops-wipe-masters audit".to_owned()));
-        story.masters = Some(Masters::default());
-        assert_eq!(at(&story), (Stage::Wiped, "kops update cluster --yes".to_owned()));
-        story.masters = Some(Masters {
-            groups: 3,
-            running: 1,
-            pending: 2,
-            launched: time(30),
-        });
-        assert_eq!(at(&story), (Stage::Rebuilding, "kubectl etcd-restore".to_owned()));
-        story.masters = Some(Masters {
-            groups: 3,
-            running: 3,
-            pending: 0,
-            launched: time(30),
-        });
-        assert_eq!(
-            at(&story),
-            (Stage::Waiting, "kubectl etcd-restore run --yes".to_owned())
-        );
-        story.run_under_way = true;
-        assert_eq!(
-            at(&story),
-            (Stage::Restoring, "kubectl etcd-restore run --yes".to_owned())
-        );
-        story.run_under_way = false;
-        story.etcds = vec![etcd("main", State::Restoring), etcd("events", State::Serving)];
-        assert_eq!(
-            at(&story),
-            (Stage::Restoring, "kubectl etcd-restore status --watch".to_owned())
-        );
-        story.etcds = vec![etcd("main", State::Serving), etcd("events", State::Serving)];
-        assert_eq!(
-            at(&story),
-            (Stage::ApiDown, "kubectl etcd-restore restart-kubelet".to_owned())
-        );
-        story.api_ready = Some(true);
-        story.leaseless = Some(3);
-        story.dead_nodes = Some(3);
-        assert_eq!(
-            at(&story),
-            (Stage::StaleLeases, "kubectl masterleases prune".to_owned())
-        );
-        story.leaseless = Some(0);
-        assert_eq!(
-            at(&story),
-            (Stage::DeadNodes, "kubectl etcd-restore cleanup nodes".to_owned())
-        );
-        story.dead_nodes = Some(0);
-        assert_eq!(at(&story), (Stage::Healthy, String::new()));
-    }
-
-    #[test]
-    fn an_etcd_without_members_is_seen_beside_an_api_that_serves() {
-        let mut story = facts(State::Serving);
-        story.api_ready = Some(true);
-        story.etcds = vec![etcd("main", State::Waiting), etcd("events", State::Waiting)];
-        assert_eq!(
-            at(&story),
-            (Stage::Waiting, "kubectl etcd-restore plan --etcd events".to_owned())
-        );
-        // That main is out of reach from here says nothing.
-        story.etcds[1].state = State::Serving;
-        assert_eq!(at(&story).0, Stage::Healthy);
-    }
-
-    #[test]
-    fn what_is_stuck_comes_before_all_else() {
-        let mut stuck = facts(State::Queued);
-        stuck.etcds[1].problem = Some("command x cannot be read".to_owned());
-        assert_eq!(at(&stuck).0, Stage::Stuck);
-        assert_eq!(at(&facts(State::Looping)).0, Stage::Stuck);
-    }
-
-    #[test]
-    fn with_little_in_sight_nothing_dangerous_comes_next() {
-        let mut blind = facts(State::Idle);
-        blind.masters = None;
-        blind.api_ready = None;
-        assert_eq!(at(&blind), (Stage::Unknown, "kubectl etcd-restore plan".to_owned()));
-        blind.masters = Some(Masters {
-            groups: 3,
-            running: 3,
-            pending: 0,
-            launched: time(10),
-        });
-        assert_eq!(at(&blind), (Stage::Unknown, "kops-wipe-masters audit".to_owned()));
-    }
-}
+#[path = "standing_tests.rs"]
+mod tests;

@@ -227,7 +227,7 @@ impl Known {
 }
 
 /// The content of `etcd-cluster-created`. What is no text is told by the preflight.
-async fn marker(catalog: &Catalog, context: &Context) -> Result<Option<String>, StoreError> {
+pub async fn marker(catalog: &Catalog, context: &Context) -> Result<Option<String>, StoreError> {
     let at = queue::control_folder(catalog).join(layout::CLUSTER_CREATED_FILE);
     let content = file(context, &at).await?;
     Ok(content.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))

@@ -105,6 +105,14 @@ pub enum ChooseError {
     Examine(#[from] ExamineError),
 }
 
+impl ChooseError {
+    /// Whether that is how the store is, and not that it could not be looked at.
+    #[must_use]
+    pub const fn is_a_finding(&self) -> bool {
+        !matches!(self, Self::Examine(_))
+    }
+}
+
 impl Failure for ChooseError {
     fn exit(&self) -> Exit {
         match self {

@@ -1,0 +1,410 @@
+//! Looks at everything that tells where a cluster is in its recovery. It observes only; what follows from it is [`super::standing`]'s.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use runbook_kit::backups::aftermath::{self, Aftermath};
+use runbook_kit::backups::catalog::Catalog;
+use runbook_kit::backups::choose::{ChooseError, Picked, Rejected, pick_all};
+use runbook_kit::backups::queue;
+use runbook_kit::backups::run_record::{self, Present, Validity};
+use runbook_kit::backups::wipe_journal::{self, Newest};
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::domain::check::Check;
+use runbook_kit::domain::fleet::{Caller, Instance, InstanceState, Inventory, Volume};
+use runbook_kit::domain::goodness::MAIN;
+use runbook_kit::domain::liveness::{Heard, Life};
+use runbook_kit::domain::masterleases::FOLDER;
+use runbook_kit::domain::restore::follow::{EtcdSeen, Follow};
+use runbook_kit::domain::restore::preflight::Told;
+use runbook_kit::domain::units;
+use runbook_kit::domain::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
+use runbook_kit::domain::wipe::{Selection, select};
+use runbook_kit::error::AnyFailure;
+use runbook_kit::ports::fleet::{Fleet, FleetError};
+use runbook_kit::ui::{chain, chain_with_hint};
+
+use crate::context::Context;
+use crate::sight::eyes::{ApiSeen, Eyes, Look};
+use crate::sight::gone;
+use crate::sight::life::{self, Signs};
+use crate::sight::standing::{Api, Best, EtcdStanding, Facts, Masters, Next, Place, Quarantine, Run, Wipe};
+use crate::sight::survey::{AWS_TIMEOUT, is_master, marker};
+
+/// Where API servers keep their objects, unless they were told otherwise.
+const PREFIX: &str = "/registry";
+/// Whose credentials these are.
+const WHO: &str = "aws sts get-caller-identity";
+
+/// What AWS has of the cluster.
+struct Machines {
+    caller: Caller,
+    inventory: Inventory,
+    quarantined: Vec<Volume>,
+    /// Its VPCs and subnets; asked only where nothing else was found.
+    networks: usize,
+    /// Those of the spec's networks that are there.
+    existing: BTreeSet<String>,
+}
+
+/// Looks.
+pub async fn look(catalogs: &[Catalog], access: &EtcdAccessArgs, context: &Context) -> Result<Facts, AnyFailure> {
+    let cluster = catalogs
+        .first()
+        .map(|catalog| catalog.store.cluster.clone())
+        .unwrap_or_default();
+    let eyes = Eyes::open(context, catalogs, &[], access).await;
+    let (look, signs, machines, journals) = tokio::join!(
+        eyes.look(),
+        life::gather(context, &cluster, catalogs, access),
+        machines(&cluster, context),
+        journals(catalogs, context)
+    );
+    let now = context.session.now();
+    let lives: Vec<Life> = catalogs
+        .iter()
+        .zip(&look.etcds)
+        .map(|(catalog, seen)| signs.of(catalog, &seen.etcd, &look.api, now))
+        .collect();
+    let api = api(&look, &signs);
+    let bests = bests(catalogs, &lives, &api, context).await;
+    let mut etcds = Vec::new();
+    for (((catalog, seen), life), best) in catalogs.iter().zip(&look.etcds).zip(lives).zip(bests) {
+        let follow = Follow::default().step(seen, now);
+        etcds.push(EtcdStanding {
+            etcd: catalog.store.etcd.clone(),
+            state: follow.state,
+            asked: !matches!(seen.etcd, EtcdSeen::NotAsked(_)),
+            problem: follow.problem.clone(),
+            queued: queued(catalog, now, context).await?,
+            life,
+            best,
+        });
+    }
+    let (place, masters) = match &machines {
+        Ok(machines) => (
+            where_it_is(&cluster, machines, context),
+            Told::Is(masters(&cluster, &machines.inventory.instances, machines)),
+        ),
+        Err(why) => (Place::NotKnown(why.clone()), Told::NotKnown(why.clone())),
+    };
+    let running = machines
+        .as_ref()
+        .map(|machines| running(&cluster, &machines.inventory.instances));
+    let (wipe, quarantine) = aftermath(&cluster, &journals, &machines, context);
+    Ok(Facts {
+        members: catalogs
+            .iter()
+            .map(|catalog| catalog.store.members.len())
+            .max()
+            .unwrap_or_default(),
+        run: run(catalogs, running, &journals, context).await?,
+        leaseless: leaseless(&eyes, catalogs).await,
+        dead_nodes: dead_nodes(&eyes, context).await,
+        place,
+        masters,
+        wipe,
+        quarantine,
+        etcds,
+        api,
+    })
+}
+
+async fn machines(cluster: &str, context: &Context) -> Result<Machines, String> {
+    if cluster.is_empty() {
+        return Err("no cluster is named".to_owned());
+    }
+    let spec = context.session.found.get().and_then(|found| found.spec.as_ref());
+    let named = spec.map(named_networks).unwrap_or_default();
+    let asked = tokio::time::timeout(AWS_TIMEOUT, ask(cluster, &named, context.fleet()));
+    asked
+        .await
+        .map_err(|_| format!("AWS gave no answer within {} s", AWS_TIMEOUT.as_secs()))?
+        .map_err(|error| chain_with_hint(&error))
+}
+
+async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<Machines, FleetError> {
+    let (caller, groups, instances, volumes, quarantined) = tokio::try_join!(
+        fleet.caller(),
+        fleet.groups_of(cluster),
+        fleet.instances_of(cluster),
+        fleet.volumes_of(cluster),
+        aftermath::quarantined(fleet, cluster)
+    )?;
+    let nothing = groups.is_empty() && instances.is_empty() && volumes.is_empty() && quarantined.is_empty();
+    let networks = match nothing {
+        true => fleet.networks_of(cluster).await?.len(),
+        false => 0,
+    };
+    let existing = match named.is_empty() {
+        true => Vec::new(),
+        false => fleet.networks(named).await?,
+    };
+    Ok(Machines {
+        caller,
+        inventory: Inventory {
+            groups,
+            instances,
+            volumes,
+        },
+        quarantined,
+        networks,
+        existing: existing.into_iter().collect(),
+    })
+}
+
+/// As the wipe looks at it: whoever would refuse to wipe here cannot say what is missing here either.
+fn where_it_is(cluster: &str, machines: &Machines, context: &Context) -> Place {
+    let spec = context.session.found.get().and_then(|found| found.spec.as_ref());
+    let selection: Selection = select(cluster, &machines.inventory);
+    let rest = Rest {
+        quarantined: machines.quarantined.len(),
+        networks: machines.networks,
+    };
+    let region = spec.and_then(|spec| spec.region.as_deref());
+    let caller = &machines.caller;
+    let mut checks = whereabouts(caller, region, &machines.inventory, &selection, rest);
+    if let Some(spec) = spec.filter(|_| !checks.iter().any(Check::blocks)) {
+        checks.extend(place(spec, caller, &selection, &machines.existing));
+    }
+    if let Some(block) = checks.iter().find(|check| check.blocks()) {
+        let next = match region.filter(|region| *region != caller.region) {
+            Some(region) => Next::OfCluster(format!("kubectl etcd-restore --region {region}")),
+            None => Next::Whole(WHO.to_owned()),
+        };
+        return Place::Foreign {
+            why: block.message.clone(),
+            next,
+        };
+    }
+    let at = format!("account {} in {}", caller.account, caller.region);
+    if spec.is_none() {
+        return Place::NotKnown(format!(
+            "{at} was asked, and no spec of the cluster tells whether that is its own"
+        ));
+    }
+    match checks.iter().find(|check| !check.ok) {
+        Some(doubt) => Place::Unproven(format!("{at} was asked; {}", doubt.message)),
+        None => {
+            let said: Vec<&str> = checks.iter().map(|check| check.message.as_str()).collect();
+            Place::Own(said.join("; "))
+        }
+    }
+}
+
+fn masters(cluster: &str, instances: &[Instance], machines: &Machines) -> Masters {
+    let count = |state| {
+        let masters = instances.iter().filter(|instance| is_master(&instance.tags, cluster));
+        masters.filter(|instance| instance.state == state).count()
+    };
+    let groups = machines.inventory.groups.iter();
+    Masters {
+        groups: groups
+            .filter(|group| is_master(&group.tags, cluster) && group.status.is_none())
+            .count(),
+        running: count(InstanceState::Running),
+        pending: count(InstanceState::Pending),
+    }
+}
+
+fn running(cluster: &str, instances: &[Instance]) -> BTreeSet<String> {
+    let masters = instances
+        .iter()
+        .filter(|instance| instance.state == InstanceState::Running && is_master(&instance.tags, cluster));
+    masters.map(|instance| instance.id.clone()).collect()
+}
+
+async fn journals(catalogs: &[Catalog], context: &Context) -> Result<Vec<Newest>, String> {
+    let mut recovery = catalogs.iter().filter_map(|catalog| catalog.store.recovery.as_ref());
+    let Some(folder) = recovery.find_map(|recovery| recovery.parent()) else {
+        return Err("no state store is named".to_owned());
+    };
+    let read = wipe_journal::all(context.session.objects(), &folder).await;
+    read.map_err(|error| chain(&error))
+}
+
+/// What wipes left behind.
+fn aftermath(
+    cluster: &str,
+    journals: &Result<Vec<Newest>, String>,
+    machines: &Result<Machines, String>,
+    context: &Context,
+) -> (Told<Option<Wipe>>, Told<Quarantine>) {
+    let none = Vec::new();
+    let known = journals.as_ref().unwrap_or(&none);
+    let wipe = match journals {
+        Err(why) => Told::NotKnown(why.clone()),
+        Ok(known) => Told::Is(known.last().map(|newest| Wipe {
+            ended: newest.entry.finished,
+            says: Aftermath::of(known, &[]).words().join("; "),
+        })),
+    };
+    let quarantine = match machines {
+        Err(why) => Told::NotKnown(why.clone()),
+        Ok(machines) => {
+            let after = Aftermath::of(known, &machines.quarantined);
+            let state = context.session.state().ok().flatten();
+            Told::Is(Quarantine {
+                count: after.count(),
+                says: Aftermath::of(&[], &machines.quarantined).words().join("; "),
+                way_back: state
+                    .and_then(|state| after.way_back(cluster, &state))
+                    .map(|back| back.to_string()),
+            })
+        }
+    };
+    (wipe, quarantine)
+}
+
+/// The note of a run, and whether it is of the masters that run now.
+async fn run(
+    catalogs: &[Catalog],
+    running: Result<BTreeSet<String>, &String>,
+    journals: &Result<Vec<Newest>, String>,
+    context: &Context,
+) -> Result<Run, AnyFailure> {
+    let mut places = catalogs.iter().filter_map(|catalog| catalog.store.recovery.as_ref());
+    let Some(at) = places.find_map(run_record::place) else {
+        return Ok(Run::None);
+    };
+    let record = match run_record::read(context.session.objects(), &at).await {
+        Ok(Ok(None)) => return Ok(Run::None),
+        Ok(Ok(Some(record))) => record,
+        Ok(Err(why)) => return Ok(Run::NotKnown(format!("{at}: {why}"))),
+        Err(error) => return Ok(Run::NotKnown(chain(&error))),
+    };
+    let mut created = Vec::new();
+    for catalog in catalogs {
+        created.push((catalog.store.etcd.as_str(), marker(catalog, context).await?));
+    }
+    let begun = format!("begun at {:.0}", record.started);
+    let validity = record.validity(&Present {
+        masters: &match running {
+            Ok(masters) => Told::Is(masters),
+            Err(why) => Told::NotKnown(why.clone()),
+        },
+        wiped: match journals {
+            Ok(journals) => Told::Is(
+                journals
+                    .last()
+                    .map(|newest| newest.entry.updated.max(newest.entry.started)),
+            ),
+            Err(why) => Told::NotKnown(why.clone()),
+        },
+        created: &created,
+    });
+    Ok(match validity {
+        Validity::Holds => Run::Holds(begun),
+        Validity::Doubtful(why) => Run::Doubtful(format!("{begun}; {why}")),
+        Validity::Void(why) => Run::Void(format!("{begun}; {why}")),
+    })
+}
+
+async fn queued(catalog: &Catalog, now: Timestamp, context: &Context) -> Result<Vec<String>, AnyFailure> {
+    let found = queue::commands(context.session.objects(), catalog).await?;
+    let told = found.iter().map(|found| {
+        let queued = found.command.as_ref().ok().and_then(|command| command.queued());
+        let age = queued.map(|queued| format!(", {} old", units::age(now.duration_since(queued))));
+        let what = match found.backup() {
+            Ok(backup) => format!("to restore {backup}"),
+            Err(why) => why.to_owned(),
+        };
+        format!("{} {what}{}", found.name, age.unwrap_or_default())
+    });
+    Ok(told.collect())
+}
+
+/// Backups are looked into only where a restore may come next: that reads them.
+async fn bests(catalogs: &[Catalog], lives: &[Life], api: &Api, context: &Context) -> Vec<Best> {
+    let now = context.session.now();
+    let alive = catalogs
+        .iter()
+        .zip(lives)
+        .any(|(catalog, life)| catalog.store.etcd == MAIN && life.is_alive());
+    if alive || api.ready == Some(true) {
+        let newest = |catalog: &Catalog| match catalog.latest() {
+            Some(newest) => format!("newest {}, {} old; ", newest.name, units::age(newest.age(now))),
+            None => "there is none; ".to_owned(),
+        };
+        let told = catalogs.iter().map(|catalog| {
+            Best::NotJudged(format!(
+                "{}nothing has to be restored while main is alive",
+                newest(catalog)
+            ))
+        });
+        return told.collect();
+    }
+    let picks = pick_all(context.session.looking(), catalogs, None).await;
+    picks
+        .into_iter()
+        .map(|pick| match &pick.picked {
+            Picked::None(ChooseError::NoneGood { rejected, .. }) => Best::None(none_of(rejected)),
+            Picked::None(error) if error.is_a_finding() => Best::None(error.to_string()),
+            Picked::None(error) => Best::NotJudged(chain(error)),
+            Picked::Good(chosen) | Picked::Sound { chosen, .. } => {
+                let age = units::age(chosen.backup.age(now));
+                let passed = match chosen.rejected.as_slice() {
+                    [] => String::new(),
+                    [newest, ..] => format!("; {} younger passed over, the newest: {newest}", chosen.rejected.len()),
+                };
+                let good = if matches!(pick.picked, Picked::Good(_)) {
+                    "good"
+                } else {
+                    "sound"
+                };
+                Best::Is(format!("{}, {good}, {age} old{passed}", chosen.backup.name))
+            }
+        })
+        .collect()
+}
+
+fn none_of(rejected: &[Rejected]) -> String {
+    let newest = rejected
+        .first()
+        .map(|newest| format!("; the newest: {newest}"))
+        .unwrap_or_default();
+    format!(
+        "none of {} is good{newest}",
+        units::counted(rejected.len() as u64, "backup")
+    )
+}
+
+fn api(look: &Look, signs: &Signs) -> Api {
+    let by_address = matches!(look.api, ApiSeen::Elsewhere(_));
+    let proven = by_address || matches!(signs.api(), Heard::Answers(_));
+    let doubt = match signs.api() {
+        Heard::NotAsked { why, .. } if !proven => Some(why),
+        _ => None,
+    };
+    match (&look.api, doubt) {
+        (ApiSeen::NotAsked(why), _) => Api {
+            ready: None,
+            proven: false,
+            says: why.clone(),
+        },
+        // Another one's certificate, or no context of this cluster: that says nothing of this cluster's API.
+        (ApiSeen::Silent(_), Some(why)) => Api {
+            ready: None,
+            proven: false,
+            says: why.clone(),
+        },
+        (seen, doubt) => Api {
+            ready: seen.serves(),
+            proven,
+            says: doubt.cloned().unwrap_or_else(|| seen.says()),
+        },
+    }
+}
+
+/// One look only: whether a key without a lease is stale, `kubectl masterleases` watches.
+async fn leaseless(eyes: &Eyes<'_>, catalogs: &[Catalog]) -> Option<usize> {
+    let main = catalogs.iter().position(|catalog| catalog.store.etcd == MAIN)?;
+    let range = eyes.range(main, format!("{PREFIX}{FOLDER}").as_bytes()).await?;
+    Some(range.keys.iter().filter(|key| key.lease == 0).count())
+}
+
+/// Nodes whose instance AWS does not have any more.
+async fn dead_nodes(eyes: &Eyes<'_>, context: &Context) -> Option<usize> {
+    let nodes = eyes.api().await?.nodes().await.ok()?;
+    Some(gone::of(&nodes, context).await?.len())
+}
