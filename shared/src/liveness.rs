@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use crate::backups::catalog::Catalog;
 use crate::backups::wipe_journal;
 use crate::cli::etcd::{EtcdAccessArgs, client_port};
-use crate::domain::fleet::{Group, Instance, InstanceState, Tags, Volume, VolumeState, has_master_role, has_tag_of};
+use crate::domain::fleet::{
+    Group, Instance, InstanceState, Tags, Volume, VolumeState, has_tag_of, is_master, may_be_master,
+};
 use crate::domain::liveness::{Door, Heard, HostSaid, Knock, Master, Masters, Newest, Observed, host};
 use crate::domain::store_url::StoreUrl;
 use crate::ports::fleet::{Fleet, FleetError};
@@ -48,12 +50,15 @@ impl Machines {
     /// Of what AWS has of `cluster`. The volumes may not have been asked for.
     #[must_use]
     pub fn of(cluster: &str, instances: &[Instance], groups: &[Group], volumes: Result<&[Volume], String>) -> Self {
-        let is_master = |tags: &Tags| has_tag_of(tags, cluster) && has_master_role(tags);
-        let masters = || instances.iter().filter(|instance| is_master(&instance.tags));
+        // That none runs proves something: so one whose tags are not clear counts among those that run.
+        let masters = instances
+            .iter()
+            .filter(|instance| may_be_master(&instance.tags, cluster));
+        let is_known = |tags: &Tags| is_master(tags, cluster);
         let api_servers = instances.iter().filter(|instance| {
             let role = |key: &str| instance.tags.contains_key(key);
             has_tag_of(&instance.tags, cluster)
-                && !has_master_role(&instance.tags)
+                && !may_be_master(&instance.tags, cluster)
                 && (role("k8s.io/role/apiserver") || role("k8s.io/role/api-server"))
         });
         let gone = [VolumeState::Deleting, VolumeState::Deleted];
@@ -66,8 +71,9 @@ impl Machines {
         });
         Self {
             masters: Masters::Are {
-                running: masters().filter(|instance| may_run(instance)).map(master).collect(),
-                known_here: masters().next().is_some() || groups.iter().any(|group| is_master(&group.tags)),
+                running: masters.filter(|instance| may_run(instance)).map(master).collect(),
+                known_here: instances.iter().any(|instance| is_known(&instance.tags))
+                    || groups.iter().any(|group| is_known(&group.tags)),
                 oldest_volume: oldest,
             },
             api_servers: api_servers.filter(|instance| may_run(instance)).map(master).collect(),
@@ -94,7 +100,7 @@ type Asked = (Vec<Instance>, Vec<Group>, Result<Vec<Volume>, String>);
 
 async fn asked(fleet: &dyn Fleet, cluster: &str, wiped: Option<Timestamp>) -> Result<Asked, FleetError> {
     let instances = fleet.instances_of(cluster).await?;
-    let known = instances.iter().any(|instance| has_master_role(&instance.tags));
+    let known = instances.iter().any(|instance| is_master(&instance.tags, cluster));
     let groups = match known {
         true => Vec::new(),
         false => fleet.groups_of(cluster).await?,

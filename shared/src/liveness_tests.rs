@@ -279,3 +279,38 @@ fn what_aws_has_is_told_by_tags_and_states() {
     let machines = Machines::of(CLUSTER, &[], &[group], Ok(&[]));
     assert!(matches!(machines.masters, Masters::Are { known_here: true, .. }));
 }
+
+/// That no master runs proves that etcd is dead: one whose tags kops does not write, or that are two clusters', may be one.
+#[test]
+fn a_machine_whose_tags_are_not_clear_counts_among_those_that_run() {
+    let gone: Vec<Instance> = masters()
+        .into_iter()
+        .map(|instance| Instance {
+            state: InstanceState::Terminated,
+            ..instance
+        })
+        .collect();
+    let running = |instances: &[Instance]| match Machines::of(CLUSTER, instances, &[], Ok(&[])).masters {
+        Masters::Are {
+            running, known_here, ..
+        } => (running.len(), known_here),
+        Masters::NotKnown(why) => panic!("{why}"),
+    };
+    assert_eq!(running(&gone), (0, true));
+    for (key, value) in [
+        ("k8s.io/role/master", "true"),
+        ("k8s.io/role/node", "1"),
+        ("kubernetes.io/cluster/other.example.com", "owned"),
+    ] {
+        let mut unclear = instance("i-9", "k8s.io/role/master", InstanceState::Running, "10.0.0.9");
+        unclear.tags.insert(key.to_owned(), value.to_owned());
+        let all: Vec<Instance> = gone.iter().cloned().chain([unclear.clone()]).collect();
+        assert_eq!(running(&all), (1, true), "{key}={value}");
+        // Alone it does not show that the control plane is here, either.
+        assert_eq!(running(&[unclear]), (1, false), "{key}={value}");
+    }
+    // A node is none.
+    let node = instance("i-9", "k8s.io/role/node", InstanceState::Running, "10.0.0.9");
+    let all: Vec<Instance> = gone.iter().cloned().chain([node]).collect();
+    assert_eq!(running(&all), (0, true));
+}

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use runbook_kit::domain::fleet::{Group, Instance, InstanceState, Snapshot, SnapshotState, Tags, Volume, VolumeState};
+use runbook_kit::domain::fleet::{
+    Group, Instance, InstanceState, Snapshot, SnapshotState, Tags, Volume, VolumeState, is_master,
+};
 use runbook_kit::domain::wipe::quarantine::RUN_TAG;
 use runbook_kit::domain::wipe::termination::{AtTermination, at_termination};
-use runbook_kit::domain::wipe::{GROUP_TAG, Kind, Owner, TaggedRole, etcds, owner, quarantine, role};
+use runbook_kit::domain::wipe::{GROUP_TAG, Kind, Owner, etcds, owner, quarantine};
 
 use crate::plan::{EtcdVolumes, Plan, PlannedKeep};
 
@@ -209,7 +211,7 @@ impl Look<'_> {
     }
 
     fn is_masters(&self, tags: &Tags) -> bool {
-        owner(tags, &self.plan.cluster) == Owner::Ours && matches!(role(tags), TaggedRole::Master(_))
+        is_master(tags, &self.plan.cluster)
     }
 
     fn instance(&self, id: &str) -> Standing {

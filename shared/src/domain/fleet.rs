@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 pub use owner::{Owner, owner};
-pub use role::{
-    Mastery, TaggedRole, etcds, has_master_role, is_master, is_persistent_volume, mastery, may_be_master, role,
-};
+pub use role::{Mastery, TaggedRole, etcds, is_master, is_persistent_volume, mastery, may_be_master, role};
 
 /// Tags by key. AWS allows each key once per resource.
 pub type Tags = BTreeMap<String, String>;

@@ -91,12 +91,6 @@ pub fn may_be_master(tags: &Tags, cluster: &str) -> bool {
     mastery(tags, cluster) != Mastery::No
 }
 
-/// Whether it has a master's role, whoever's it is.
-#[must_use]
-pub fn has_master_role(tags: &Tags) -> bool {
-    matches!(role(tags), TaggedRole::Master(_))
-}
-
 /// The etcd clusters that a volume is of, each with the tag's value, `<member>/<all members>`.
 #[must_use]
 pub fn etcds(tags: &Tags) -> Vec<(&str, &str)> {
@@ -128,7 +122,7 @@ mod tests {
         pairs.collect()
     }
 
-    /// Every caller asks these three; the table is what "a master" means in all four plugins.
+    /// Every caller asks one of these three; the table is what "a master" means in all four plugins.
     #[test]
     fn what_a_master_is_is_one_table() {
         const OURS: (&str, &str) = ("KubernetesCluster", C);
@@ -169,6 +163,5 @@ mod tests {
             assert_eq!(is_master(&tags, C), wanted == Mastery::Yes, "{tags:?}");
             assert_eq!(may_be_master(&tags, C), wanted != Mastery::No, "{tags:?}");
         }
-        assert!(!has_master_role(&tags(&[("k8s.io/role/master", "0")])));
     }
 }
