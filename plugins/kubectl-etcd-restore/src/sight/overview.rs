@@ -11,7 +11,7 @@ use runbook_kit::backups::run_record::{self, Present, Validity};
 use runbook_kit::backups::wipe_journal::{self, Newest};
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::domain::check::Check;
-use runbook_kit::domain::fleet::{Caller, Instance, InstanceState, Inventory, Volume};
+use runbook_kit::domain::fleet::{Caller, Instance, InstanceState, Inventory, Tags, Volume, is_master, may_be_master};
 use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::liveness::{Heard, Life};
 use runbook_kit::domain::masterleases::FOLDER;
@@ -29,7 +29,7 @@ use crate::sight::eyes::{ApiSeen, Eyes, Look};
 use crate::sight::gone;
 use crate::sight::life::{self, Signs};
 use crate::sight::standing::{Api, Best, EtcdStanding, Facts, Masters, Next, Place, Quarantine, Run, Wipe};
-use crate::sight::survey::{AWS_TIMEOUT, is_master, marker};
+use crate::sight::survey::{AWS_TIMEOUT, marker};
 
 /// Where API servers keep their objects, unless they were told otherwise.
 const PREFIX: &str = "/registry";
@@ -84,7 +84,7 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccessArgs, context: &Conte
     let (place, masters) = match &machines {
         Ok(machines) => (
             where_it_is(&cluster, machines, context),
-            Told::Is(masters(&cluster, &machines.inventory.instances, machines)),
+            Told::Is(masters(&cluster, machines)),
         ),
         Err(why) => (Place::NotKnown(why.clone()), Told::NotKnown(why.clone())),
     };
@@ -192,18 +192,23 @@ fn where_it_is(cluster: &str, machines: &Machines, context: &Context) -> Place {
     }
 }
 
-fn masters(cluster: &str, instances: &[Instance], machines: &Machines) -> Masters {
-    let count = |state| {
-        let masters = instances.iter().filter(|instance| is_master(&instance.tags, cluster));
+/// That there is no master is said only where none may be one.
+fn masters(cluster: &str, machines: &Machines) -> Masters {
+    let count = |state, is_one: fn(&Tags, &str) -> bool| {
+        let instances = machines.inventory.instances.iter();
+        let masters = instances.filter(|instance| is_one(&instance.tags, cluster));
         masters.filter(|instance| instance.state == state).count()
     };
     let groups = machines.inventory.groups.iter();
     Masters {
         groups: groups
-            .filter(|group| is_master(&group.tags, cluster) && group.status.is_none())
+            .filter(|group| may_be_master(&group.tags, cluster) && group.status.is_none())
             .count(),
-        running: count(InstanceState::Running),
-        pending: count(InstanceState::Pending),
+        running: match count(InstanceState::Running, is_master) {
+            0 => count(InstanceState::Running, may_be_master),
+            certain => certain,
+        },
+        pending: count(InstanceState::Pending, may_be_master),
     }
 }
 
