@@ -85,7 +85,7 @@ fn at_80_columns_no_word_is_broken_and_the_verdict_comes_first() {
         stand.url()
     );
     let env = stand.moto.env();
-    let env = env.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    let env = env.iter().map(|(name, value)| (*name, value.as_ref()));
     let shown = screen(&line, env.chain([("KOPS_RECOVERY_NOW", NOW)])).unwrap();
     assert_eq!(overlong(&shown), Vec::<&str>::new(), "{shown}");
     let whole = stand

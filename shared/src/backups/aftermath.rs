@@ -124,16 +124,16 @@ impl Aftermath {
         if let Some(newest) = &self.newest {
             let (entry, at) = (&newest.entry, &newest.at);
             words.push(match entry.finished {
-                Some(finished) => format!("the masters were wiped at {finished} by {} ({at})", entry.by),
+                Some(finished) => format!("the masters were wiped at {finished:.0} by {} ({at})", entry.by),
                 None => format!(
-                    "a wipe that {} began at {} did not come to its end ({at})",
+                    "a wipe that {} began at {:.0} did not come to its end ({at})",
                     entry.by, entry.started
                 ),
             });
         }
         for generation in &self.generations {
             let since = match generation.begun {
-                Some(begun) => format!(" since the wipe of {begun}"),
+                Some(begun) => format!(" since the wipe of {begun:.0}"),
                 None => String::new(),
             };
             let volumes: Vec<String> = generation

@@ -386,17 +386,26 @@ fn api(look: &Look, signs: &Signs) -> Api {
     match (&look.api, doubt) {
         (ApiSeen::NotAsked(why), _) => Api {
             ready: None,
+            answers: false,
             proven: false,
             says: why.clone(),
         },
         // Another one's certificate, or no context of this cluster: that says nothing of this cluster's API.
         (ApiSeen::Silent(_), Some(why)) => Api {
             ready: None,
+            answers: false,
             proven: false,
+            says: why.clone(),
+        },
+        (ApiSeen::Silent(why), None) => Api {
+            ready: Some(false),
+            answers: false,
+            proven,
             says: why.clone(),
         },
         (seen, doubt) => Api {
             ready: seen.serves(),
+            answers: true,
             proven,
             says: doubt.cloned().unwrap_or_else(|| seen.says()),
         },

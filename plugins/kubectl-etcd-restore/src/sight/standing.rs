@@ -140,6 +140,8 @@ pub struct EtcdStanding {
 pub struct Api {
     /// Whether it is ready; `None` where it was not asked.
     pub ready: Option<bool>,
+    /// Whether anybody answered.
+    pub answers: bool,
     /// Whether it is proven to be this cluster's.
     pub proven: bool,
     /// What it answered, or why it was not asked.
@@ -324,7 +326,8 @@ fn api(api: &Api) -> Statement {
         None => not_checked("API", format!("may be alive: {}", api.says)),
         Some(true) if api.proven => checked("API", "ready", &api.says),
         Some(true) => checked("API", "not proven ours", &api.says),
-        Some(false) => checked("API", "not ready", &api.says),
+        Some(false) if api.answers => checked("API", "not ready", &api.says),
+        Some(false) => checked("API", "no answer", format!("may be alive: {}", api.says)),
     }
 }
 
@@ -387,7 +390,7 @@ pub fn standing(facts: &Facts) -> Standing {
         return match facts.api.ready {
             Some(_) => Standing::new(
                 Stage::ApiDown,
-                "every etcd serves, and the API is not ready",
+                format!("every etcd serves, and the API {}", says_of(&facts.api)),
                 "kubectl etcd-restore restart-kubelet",
             ),
             None => Standing::new(
@@ -403,6 +406,14 @@ pub fn standing(facts: &Facts) -> Standing {
         .map(|etcd| format!("etcd {} is {}", etcd.etcd, in_a_word(etcd)))
         .collect();
     Standing::new(Stage::Unknown, told.join("; "), PLAN)
+}
+
+fn says_of(api: &Api) -> &'static str {
+    match (api.ready, api.answers) {
+        (None, _) => "was not checked",
+        (Some(_), true) => "is not ready",
+        (Some(_), false) => "does not answer",
+    }
 }
 
 fn in_a_word(etcd: &EtcdStanding) -> &'static str {
@@ -527,10 +538,7 @@ fn down(facts: &Facts) -> Standing {
             [one] => format!("{one} is"),
             several => format!("{} are", several.join(" and ")),
         },
-        match facts.api.ready {
-            None => "was not checked",
-            Some(_) => "is not ready",
-        }
+        says_of(&facts.api)
     );
     let stage = if looked { Stage::Broken } else { Stage::Unknown };
     Standing::new(stage, why, AUDIT)

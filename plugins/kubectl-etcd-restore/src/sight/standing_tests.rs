@@ -193,6 +193,7 @@ fn api_of(word: &str) -> Api {
     };
     Api {
         ready,
+        answers: word == "ready" || word == "anybody" || word == "starts",
         proven,
         says: "s".to_owned(),
     }
@@ -436,6 +437,7 @@ fn seen(world: &World, sight: Sight) -> Facts {
             false => api_of("?"),
             true => Api {
                 ready: Some(world.ready),
+                answers: world.ready,
                 proven: world.proven,
                 says: "s".to_owned(),
             },
