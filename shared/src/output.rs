@@ -6,7 +6,7 @@ mod table;
 
 use serde::Serialize;
 
-pub use table::table;
+pub use table::{paragraph, table};
 
 use crate::error::{AnyFailure, Failure, UsageError};
 use crate::ui::{Ui, Verdict};

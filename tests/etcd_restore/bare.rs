@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use harness::paths;
 use harness::store;
+use harness::terminal::{broken_words, overlong, screen};
 
 use crate::stand::{MAIN, RESEEDED, RESTORED, Stand, tree, wait_for};
 
@@ -126,4 +127,44 @@ fn of_a_re_seeded_store_the_worthless_backup_is_not_the_one_to_restore() {
         "{evidence}"
     );
     assert!(!report["next"].to_string().contains("--yes"), "{report}");
+}
+
+/// What a command shows on a terminal of 80 columns, where temporary folders have one name.
+fn on_terminal(stand: &Stand, arguments: &str) -> String {
+    let line = format!(
+        "{} {arguments} --state {} --name super.k8s.local",
+        env!("CARGO_BIN_EXE_kubectl-etcd-restore"),
+        stand.url()
+    );
+    let shown = screen(
+        &line,
+        [
+            ("KOPS_RECOVERY_NOW", "2026-11-22T16:36:00Z"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ],
+    )
+    .unwrap();
+    shown.replace(&stand.url(), "file:///state")
+}
+
+#[test]
+fn at_80_columns_no_word_is_broken_and_the_verdict_comes_first() {
+    let stand = Stand::new(RESTORED);
+    store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
+    for arguments in ["", "plan"] {
+        let shown = on_terminal(&stand, arguments);
+        assert_eq!(overlong(&shown), Vec::<&str>::new(), "{shown}");
+        let whole = stand
+            .restore(arguments)
+            .now("2026-11-22T16:36:00Z")
+            .env("HOME", "/proc/nowhere")
+            .run()
+            .unwrap()
+            .success()
+            .stdout
+            .replace(&stand.url(), "file:///state");
+        assert_eq!(broken_words(&whole, &shown), Vec::<&str>::new(), "{shown}");
+    }
+    insta::assert_snapshot!("overview_at_80_columns", on_terminal(&stand, ""));
+    insta::assert_snapshot!("plan_at_80_columns", on_terminal(&stand, "plan"));
 }

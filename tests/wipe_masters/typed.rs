@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 
 use harness::store::CLUSTER;
+use harness::terminal::{broken_words, overlong, screen};
 use harness::{KopsCluster, S3};
 
 use crate::stand::{NOW, Stand};
@@ -73,4 +74,28 @@ fn the_name_does_it_anything_else_does_not_and_ctrl_c_ends_it() {
     let (code, said) = ended(asked(&stand), format!("{CLUSTER}\n").as_bytes());
     assert_eq!(code, Some(0), "{said}");
     stand.assert_wiped();
+}
+
+#[test]
+fn at_80_columns_no_word_is_broken_and_the_verdict_comes_first() {
+    let stand = Stand::new();
+    let line = format!(
+        "{} --name {CLUSTER} --state {}",
+        env!("CARGO_BIN_EXE_kops-wipe-masters"),
+        stand.url()
+    );
+    let env = stand.moto.env();
+    let env = env.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    let shown = screen(&line, env.chain([("KOPS_RECOVERY_NOW", NOW)])).unwrap();
+    assert_eq!(overlong(&shown), Vec::<&str>::new(), "{shown}");
+    let whole = stand
+        .wipe(&[])
+        .env("HOME", "/proc/nowhere")
+        .run()
+        .unwrap()
+        .success()
+        .stdout;
+    assert_eq!(broken_words(&whole, &shown), Vec::<&str>::new(), "{shown}");
+    let checks = shown.split("Checks:\n").nth(1).unwrap();
+    assert!(checks.starts_with("RESULT  "), "{checks}");
 }

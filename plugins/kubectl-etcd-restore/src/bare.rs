@@ -4,7 +4,7 @@ use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::domain::shell::quoted;
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
-use runbook_kit::output::{self, Cell, Column, Format, column, table};
+use runbook_kit::output::{self, Cell, Column, Format, column, paragraph, table};
 use runbook_kit::ui::Verdict;
 use serde::Serialize;
 
@@ -101,7 +101,7 @@ fn show(report: &Report, context: &Context) -> Result<(), AnyFailure> {
     };
     let rows = report.statements.iter().map(row).collect();
     let mut text = format!("{}\n\n{}", report.cluster, table(&columns, rows, false));
-    text.push_str(&format!("\n{}\n", report.why));
+    text.push_str(&format!("\n{}", paragraph(&report.why)));
     match &report.next {
         Some(next) => text.push_str(&format!("\nNext:\n  {next}\n")),
         None => text.push_str("\nNothing comes next.\n"),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::table::set_in;
 use super::{Cell, Column, Row, column, table};
 use crate::domain::check::{Check, Severity};
 use crate::ui::Verdict;
@@ -60,7 +61,7 @@ pub fn sheet(checks: &[Check]) -> String {
         text.push_str("\nCures:\n");
     }
     for cure in cures {
-        text.push_str(&format!("  {cure}\n"));
+        text.push_str(&set_in(&cure, 2));
     }
     text
 }

@@ -19,6 +19,24 @@ pub fn table(columns: &[Column], lines: Vec<Vec<Cell>>, with_wide: bool) -> Stri
     draw(columns, lines, with_wide, screen_width())
 }
 
+/// A text of one line, wrapped between words where the terminal is too narrow for it.
+#[must_use]
+pub fn paragraph(text: &str) -> String {
+    match screen_width() {
+        Some(room) => wrapped(text, room).join("\n") + "\n",
+        None => format!("{text}\n"),
+    }
+}
+
+/// A text set in by `indent`, and wrapped unless there is a command in it, which is to be pasted as it is.
+pub(super) fn set_in(text: &str, indent: usize) -> String {
+    let lines = match screen_width().filter(|_| !text.contains('`')) {
+        Some(screen) => wrapped(text, screen.saturating_sub(indent)),
+        None => vec![text.to_owned()],
+    };
+    lines.iter().map(|line| format!("{:indent$}{line}\n", "")).collect()
+}
+
 fn screen_width() -> Option<usize> {
     let screen = Table::new();
     if screen.is_tty() {

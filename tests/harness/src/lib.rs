@@ -19,6 +19,7 @@ pub mod runbook;
 pub mod servers;
 pub mod stand_in;
 pub mod store;
+pub mod terminal;
 pub mod wire;
 
 pub use aws::{AwsAccount, KopsCluster};

@@ -33,6 +33,7 @@ use crate::sight::survey::{AWS_TIMEOUT, marker};
 
 /// Where API servers keep their objects, unless they were told otherwise.
 const PREFIX: &str = "/registry";
+const NO_AWS: &str = "AWS could not be asked";
 /// Whose credentials these are.
 const WHO: &str = "aws sts get-caller-identity";
 
@@ -86,7 +87,7 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccessArgs, context: &Conte
             where_it_is(&cluster, machines, context),
             Told::Is(masters(&cluster, machines)),
         ),
-        Err(why) => (Place::NotKnown(why.clone()), Told::NotKnown(why.clone())),
+        Err(why) => (Place::NotKnown(why.clone()), Told::NotKnown(NO_AWS.to_owned())),
     };
     let running = machines
         .as_ref()
@@ -125,8 +126,9 @@ async fn machines(cluster: &str, context: &Context) -> Result<Machines, String> 
 }
 
 async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<Machines, FleetError> {
-    let (caller, groups, instances, volumes, quarantined) = tokio::try_join!(
-        fleet.caller(),
+    // Who has no credentials is told that, and not the same of whatever fails first.
+    let caller = fleet.caller().await?;
+    let (groups, instances, volumes, quarantined) = tokio::try_join!(
         fleet.groups_of(cluster),
         fleet.instances_of(cluster),
         fleet.volumes_of(cluster),
@@ -246,7 +248,7 @@ fn aftermath(
         })),
     };
     let quarantine = match machines {
-        Err(why) => Told::NotKnown(why.clone()),
+        Err(_) => Told::NotKnown(NO_AWS.to_owned()),
         Ok(machines) => {
             let after = Aftermath::of(known, &machines.quarantined);
             let state = context.session.state().ok().flatten();

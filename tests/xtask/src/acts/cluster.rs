@@ -50,6 +50,10 @@ impl Cluster {
         let built = kops.build(&account)?;
         serve_state_store(&aws, BUCKET, "kops-built/state")?;
         let ca = Ca::new("kubernetes-ca", KeyKind::Ec)?;
+        // By it whoever answers is known to be this cluster's API.
+        let keyset = harness::pki::keyset("kubernetes-ca", &[("1", &ca)], "1");
+        let key = format!("{CLUSTER}/pki/private/kubernetes-ca/keyset.yaml");
+        aws.put(BUCKET, &key, keyset.as_bytes())?;
         let balancer = LoadBalancer::start()?;
         let kubeconfig = admin_kubeconfig(folder, CLUSTER, &ca, balancer.port())?;
         Ok(Self {
