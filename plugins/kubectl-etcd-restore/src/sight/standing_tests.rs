@@ -490,11 +490,7 @@ fn world() -> impl Strategy<Value = World> {
     );
     let count = prop_oneof![Just(0_usize), Just(1), Just(3)];
     let held = prop_oneof![Just(0_usize), Just(6)];
-    let terraform = prop_oneof![
-        Just(Terraform::No),
-        Just(Terraform::BySpec),
-        Just(Terraform::ByJournal)
-    ];
+    let terraform = prop_oneof![Just(Terraform::No), Just(Terraform::BySpec), Just(Terraform::ByJournal)];
     let more = (any::<bool>(), terraform);
     (heard(), heard(), flags, count, held, more).prop_map(
         |(
