@@ -11,6 +11,7 @@
 
 mod bad_days;
 mod bare;
+mod bare_after_a_wipe;
 mod cancelled;
 mod completion;
 mod copied_state;

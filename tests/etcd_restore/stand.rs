@@ -67,13 +67,28 @@ impl Stand {
         cluster.build(&AwsAccount::of(aws)).unwrap();
     }
 
+    /// What a wipe leaves: no master and no group of masters, and the volumes.
+    pub fn no_masters(&self) {
+        let account = AwsAccount::of(self.aws.as_ref().unwrap());
+        for group in KopsCluster::new(CLUSTER).master_groups() {
+            let group = format!("{group}.masters.{CLUSTER}");
+            let named = [("AutoScalingGroupName", group.as_str()), ("ForceDelete", "true")];
+            account.scaling("DeleteAutoScalingGroup", &named).unwrap();
+        }
+    }
+
     /// The journal of a wipe that began and ended at these times, as `kops-wipe-masters` leaves it.
     pub fn wiped(&self, started: &str, finished: Option<&str>) {
+        self.wiped_by_plan(started, finished, serde_json::json!({}));
+    }
+
+    /// The same with what the journal keeps of its plan.
+    pub fn wiped_by_plan(&self, started: &str, finished: Option<&str>, plan: Value) {
         let entry = serde_json::json!({
             "run": "r1", "first": "r1", "cluster": CLUSTER, "account": "123456789012", "region": "us-east-1",
             "by": "arn:aws:iam::123456789012:user/operator", "started": started,
             "updated": finished.unwrap_or(started), "finished": finished,
-            "digest": "d", "deeds": [], "plan": {}, "log": [],
+            "digest": "d", "deeds": [], "plan": plan, "log": [],
         });
         let at = self.root().join(CLUSTER).join("backups/recovery/wipe-0001.json");
         self.write(&at, &entry.to_string());

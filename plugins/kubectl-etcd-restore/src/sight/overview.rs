@@ -19,7 +19,7 @@ use runbook_kit::domain::restore::follow::{EtcdSeen, Follow};
 use runbook_kit::domain::restore::preflight::Told;
 use runbook_kit::domain::units;
 use runbook_kit::domain::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
-use runbook_kit::domain::wipe::{Selection, select};
+use runbook_kit::domain::wipe::{Selection, quarantine, select, terraform};
 use runbook_kit::error::AnyFailure;
 use runbook_kit::ports::fleet::{Fleet, FleetError};
 use runbook_kit::ui::{chain, chain_with_hint};
@@ -100,6 +100,7 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccessArgs, context: &Conte
             .max()
             .unwrap_or_default(),
         run: run(catalogs, running, &journals, context).await?,
+        terraform: of_terraform(&cluster, &journals, &machines, context),
         leaseless: leaseless(&eyes, catalogs).await,
         dead_nodes: dead_nodes(&eyes, context).await,
         place,
@@ -261,6 +262,42 @@ fn aftermath(
         }
     };
     (wipe, quarantine)
+}
+
+/// By the cluster's spec, its groups, or what the last wipe saw while there were groups. Volumes in quarantine have to be forgotten first:
+/// Terraform gives them their tags back.
+fn of_terraform(
+    cluster: &str,
+    journals: &Result<Vec<Newest>, String>,
+    machines: &Result<Machines, String>,
+    context: &Context,
+) -> Option<String> {
+    let spec = context.session.found.get().and_then(|found| found.spec.as_ref());
+    let selection = match machines {
+        Ok(machines) => select(cluster, &machines.inventory),
+        Err(_) => Selection::default(),
+    };
+    let last = journals.as_ref().ok().and_then(|journals| journals.last());
+    let noted = last.and_then(|newest| newest.entry.plan.get("terraform")?.as_array());
+    let sign = terraform::signs(spec, &selection).into_iter().next().or_else(|| {
+        let sign = noted?.first()?.as_str()?;
+        Some(format!("the last wipe saw that {sign}"))
+    })?;
+    let held = machines.as_ref().map(|machines| machines.quarantined.as_slice());
+    let named: Vec<String> = held
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|volume| quarantine::originals(&volume.tags).remove("Name"))
+        .collect();
+    let forget = terraform::forget(named.iter().map(String::as_str));
+    let forget: Vec<String> = forget.iter().map(|command| format!("`{command}`")).collect();
+    Some(match forget.is_empty() {
+        true => format!("Terraform manages it ({sign})"),
+        false => format!(
+            "Terraform manages it ({sign}), and gives volumes in quarantine their tags back unless it forgets them first ({})",
+            forget.join(", ")
+        ),
+    })
 }
 
 /// The note of a run, and whether it is of the masters that run now.

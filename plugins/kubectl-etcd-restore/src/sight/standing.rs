@@ -154,6 +154,8 @@ pub struct Facts {
     pub members: usize,
     pub place: Place,
     pub masters: Told<Masters>,
+    /// What shows that Terraform manages the cluster, and what that means for its volumes; `None` where nothing does.
+    pub terraform: Option<String>,
     pub wipe: Told<Option<Wipe>>,
     pub quarantine: Told<Quarantine>,
     pub run: Run,
@@ -249,11 +251,14 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
     }
     match &facts.quarantine {
         Told::Is(quarantine) if quarantine.count == 0 => {}
-        Told::Is(quarantine) => told.push(checked(
-            "quarantine",
-            counted(quarantine.count, "volume"),
-            &quarantine.says,
-        )),
+        Told::Is(quarantine) => {
+            let back = quarantine.way_back.as_ref().filter(|_| has_no_masters(facts));
+            let says = match back {
+                Some(back) => format!("{}; back they come by {back}", quarantine.says),
+                None => quarantine.says.clone(),
+            };
+            told.push(checked("quarantine", counted(quarantine.count, "volume"), says));
+        }
         Told::NotKnown(why) => told.push(not_checked("quarantine", why)),
     }
     match &facts.run {
@@ -339,6 +344,10 @@ const RUN: &str = "kubectl etcd-restore run --yes";
 const PLAN: &str = "kubectl etcd-restore plan";
 const AUDIT: &str = "kops-wipe-masters audit";
 const REBUILD: &str = "kops update cluster --yes";
+/// Without --yes it shows what it would make.
+const PREVIEW: &str = "kops update cluster";
+/// It writes files and changes nothing in AWS.
+const FOR_TERRAFORM: &str = "kops update cluster --target=terraform --out=.";
 const VERIFY: &str = "kubectl etcd-backups verify --all";
 
 /// Decides.
@@ -524,7 +533,7 @@ fn down(facts: &Facts) -> Standing {
             masters.running
         );
         return match best_of_main(facts) {
-            Some(Best::Is(_)) if has_its_place(facts) => Standing::new(Stage::Waiting, why, RUN),
+            Some(Best::Is(_)) if has_its_place(facts) && knows_wipes(facts) => Standing::new(Stage::Waiting, why, RUN),
             Some(Best::Is(_)) => Standing::new(Stage::Waiting, why, PLAN),
             Some(Best::None(_)) => Standing::new(Stage::Waiting, format!("{why}; no backup of main is good"), VERIFY),
             Some(Best::NotJudged(_)) | None => Standing::new(Stage::Waiting, why, PLAN),
@@ -551,13 +560,12 @@ fn wiped(facts: &Facts) -> Standing {
         _ => "there is no master and no group of masters".to_owned(),
     };
     match (best_of_main(facts), &facts.place, &facts.quarantine) {
-        (Some(Best::Is(_)), Place::Own(_) | Place::Unproven(_), _) => Standing::new(Stage::Wiped, why, REBUILD),
         (Some(Best::Is(_)), Place::NotKnown(doubt), _) => Standing::new(
             Stage::Wiped,
             format!("{why}; whether this is the cluster's own account is not known: {doubt}"),
-            // Without --yes it shows what it would make.
-            "kops update cluster",
+            PREVIEW,
         ),
+        (Some(Best::Is(_)), ..) => rebuild(facts, why),
         (
             Some(Best::None(_)),
             _,
@@ -572,6 +580,40 @@ fn wiped(facts: &Facts) -> Standing {
         (Some(Best::None(_)), ..) => Standing::new(Stage::Wiped, format!("{why}; no backup of main is good"), VERIFY),
         _ => Standing::new(Stage::Wiped, why, VERIFY),
     }
+}
+
+/// Whoever does not know of wipes knows neither whether one is unfinished, nor whether it saw Terraform at work.
+fn rebuild(facts: &Facts, why: String) -> Standing {
+    match (&facts.terraform, &facts.wipe) {
+        (Some(terraform), _) => Standing::new(
+            Stage::Wiped,
+            format!("{why}; {terraform}: in the folder of its configuration, and then `terraform apply`"),
+            FOR_TERRAFORM,
+        ),
+        (None, Told::Is(_)) => Standing::new(Stage::Wiped, why, REBUILD),
+        (None, Told::NotKnown(doubt)) => Standing::new(
+            Stage::Wiped,
+            format!("{why}; whether a wipe is unfinished is not known: {doubt}"),
+            PREVIEW,
+        ),
+    }
+}
+
+/// The volumes come back only where none of the control plane is there.
+const fn has_no_masters(facts: &Facts) -> bool {
+    matches!(
+        facts.masters,
+        Told::Is(Masters {
+            groups: 0,
+            running: 0,
+            pending: 0
+        })
+    )
+}
+
+/// Whether the journals of wipes were read: none of them is unfinished then, or that is what is told.
+const fn knows_wipes(facts: &Facts) -> bool {
+    matches!(facts.wipe, Told::Is(_))
 }
 
 /// Whether AWS was asked where the cluster is, as far as anything can tell.

@@ -17,7 +17,7 @@ use super::*;
 /// - AWS: `own` the cluster's own account and region, `spec` the cluster's spec names nothing to compare, `region`, `account` another one, `?`
 ///   nobody can tell, `!` it does not answer.
 /// - masters: those that run / that start / their groups; `?` not known.
-/// - wipe: `-` there was none, `ended`, `open` cut off, `?` not read. A number behind it: volumes in quarantine.
+/// - wipe: `-` there was none, `ended`, `open` cut off, `?` not read. A number behind it: volumes in quarantine. `tf`: Terraform shows.
 /// - main, events: `alive`, `limps` no leader, `dead` proven so, `silent` no answer, `?` not asked; `queued`, `restoring`, `looping`,
 ///   `blocked` with nothing seen of the etcd itself; `dead+queued` and so on with both.
 /// - API: `ready`, `starts` answers and is not ready, `silent`, `anybody` ready and not proven to be this cluster's, `?` not asked.
@@ -71,6 +71,9 @@ own     | 0/0/0   | ended 6 | ?            | ?           | ?       | -        | 
 own     | 0/0/0   | -       | ?            | ?           | ?       | -        | good   | -    | wiped        | kops update cluster --yes
 ?       | 0/0/0   | ended 6 | ?            | ?           | ?       | -        | good   | -    | wiped        | kops update cluster
 spec    | 0/0/0   | ended 6 | ?            | ?           | ?       | -        | good   | -    | wiped        | kops update cluster --yes
+own     | 0/0/0   | ?       | ?            | ?           | ?       | -        | good   | -    | wiped        | kops update cluster
+own     | 0/0/0   | tf 6    | ?            | ?           | ?       | -        | good   | -    | wiped        | kops update cluster --target=terraform --out=.
+own     | 0/0/0   | tf      | silent       | silent      | silent  | -        | good   | -    | wiped        | kops update cluster --target=terraform --out=.
 own     | 0/0/0   | ended 6 | ?            | ?           | ?       | -        | none   | -    | wiped        | kops-wipe-masters restore-volumes
 own     | 0/0/0   | ended   | ?            | ?           | ?       | -        | none   | -    | wiped        | kubectl etcd-backups verify --all
 own     | 0/0/0   | -       | ?            | ?           | ?       | -        | ?      | -    | wiped        | kubectl etcd-backups verify --all
@@ -84,6 +87,7 @@ own     | 3/0/3   | ended 6 | dead         | dead        | silent  | -        | 
 own     | 3/0/3   | ended 6 | dead         | dead        | ?       | -        | good   | -    | waiting      | kubectl etcd-restore run --yes
 spec    | 3/0/3   | ended 6 | dead         | dead        | silent  | -        | good   | -    | waiting      | kubectl etcd-restore run --yes
 ?       | 3/0/3   | ended 6 | dead         | dead        | silent  | -        | good   | -    | waiting      | kubectl etcd-restore plan
+own     | 3/0/3   | ?       | dead         | dead        | silent  | -        | good   | -    | waiting      | kubectl etcd-restore plan
 own     | 3/0/3   | ended 6 | dead         | silent      | silent  | -        | good   | -    | broken       | kops-wipe-masters audit
 own     | 3/0/3   | ended 6 | dead         | dead        | silent  | -        | none   | -    | waiting      | kubectl etcd-backups verify --all
 own     | 3/0/3   | ended 6 | dead         | dead        | silent  | -        | ?      | -    | waiting      | kubectl etcd-restore plan
@@ -161,7 +165,7 @@ fn wipe(word: &str) -> Told<Option<Wipe>> {
     };
     match word {
         "-" => Told::Is(None),
-        "ended" => at(Some("2026-11-22T16:00:00Z".parse().unwrap())),
+        "ended" | "tf" => at(Some("2026-11-22T16:00:00Z".parse().unwrap())),
         "open" => at(None),
         _ => Told::NotKnown("w".to_owned()),
     }
@@ -222,6 +226,7 @@ fn facts(cells: &[&str]) -> Facts {
         },
         masters,
         wipe: wipe(wiped),
+        terraform: (wiped == "tf").then(|| "Terraform manages it".to_owned()),
         run: match cells[6] {
             "holds" => Run::Holds("r".to_owned()),
             "doubtful" => Run::Doubtful("r".to_owned()),
@@ -302,6 +307,10 @@ struct World {
     ready: bool,
     proven: bool,
     wiped: bool,
+    /// Whether that wipe did not come to its end.
+    cut_off: bool,
+    /// Whether Terraform manages it, and where that shows.
+    terraform: Terraform,
     /// Whether the masters that run were launched after the wipe.
     launched_since: bool,
     running: usize,
@@ -309,6 +318,14 @@ struct World {
     noted_run: bool,
     good: bool,
     held: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Terraform {
+    No,
+    BySpec,
+    /// The last wipe saw it on a group that is gone since.
+    ByJournal,
 }
 
 /// What of it is looked at.
@@ -380,7 +397,7 @@ fn seen(world: &World, sight: Sight) -> Facts {
                 heard,
                 masters: masters.clone(),
                 hosts: Vec::new(),
-                wiped: (sight.journal && world.wiped).then_some(ended),
+                wiped: (sight.journal && world.wiped && !world.cut_off).then_some(ended),
                 newest,
                 members: 3,
             },
@@ -417,11 +434,18 @@ fn seen(world: &World, sight: Sight) -> Facts {
             }),
             false => Told::NotKnown("w".to_owned()),
         },
-        wipe: wipe(match (sight.journal, world.wiped) {
-            (false, _) => "?",
-            (true, true) => "ended",
-            (true, false) => "-",
+        wipe: wipe(match (sight.journal, world.wiped, world.cut_off) {
+            (false, ..) => "?",
+            (true, true, false) => "ended",
+            (true, true, true) => "open",
+            (true, false, _) => "-",
         }),
+        terraform: match world.terraform {
+            Terraform::No => false,
+            Terraform::BySpec => sight.spec,
+            Terraform::ByJournal => sight.journal && world.wiped,
+        }
+        .then(|| "Terraform manages it".to_owned()),
         quarantine: match sight.aws {
             true => quarantine(world.held),
             false => Told::NotKnown("w".to_owned()),
@@ -467,8 +491,20 @@ fn world() -> impl Strategy<Value = World> {
         any::<bool>(),
     );
     let count = prop_oneof![Just(0_usize), Just(1), Just(3)];
-    (heard(), heard(), flags, count, prop_oneof![Just(0_usize), Just(6)]).prop_map(
-        |(main, events, (ready, proven, wiped, launched_since, own_place, noted_run, good), running, held)| World {
+    let held = prop_oneof![Just(0_usize), Just(6)];
+    let terraform = prop_oneof![Just(Terraform::No), Just(Terraform::BySpec), Just(Terraform::ByJournal)];
+    let more = (any::<bool>(), terraform);
+    (heard(), heard(), flags, count, held, more).prop_map(
+        |(
+            main,
+            events,
+            (ready, proven, wiped, launched_since, own_place, noted_run, good),
+            running,
+            held,
+            (cut_off, terraform),
+        )| World {
+            cut_off,
+            terraform,
             main,
             events,
             ready,

@@ -1,0 +1,126 @@
+//! Without a subcommand, from a wipe on: AWS played by moto, etcd real.
+
+use harness::store::CLUSTER;
+use serde_json::{Value, json};
+
+use crate::stand::{MAIN, RESTORED, Stand, wait_for};
+
+const BEGUN: &str = "2026-11-22T15:24:00Z";
+const ENDED: &str = "2026-11-22T15:26:00Z";
+/// A minute after the wipe: the backups are still young.
+const NOW: &str = "2026-11-22T15:27:00Z";
+
+fn report(stand: &Stand) -> Value {
+    stand.seeing("-o json").now(NOW).run().unwrap().success().json()
+}
+
+/// The stage and the command without the flags that name the cluster.
+fn at(report: &Value) -> (&str, &str) {
+    let next = report["next"].as_str().unwrap_or_default();
+    (
+        report["stage"].as_str().unwrap(),
+        next.split(" --state").next().unwrap(),
+    )
+}
+
+fn told(report: &Value, subject: &str) -> (String, String) {
+    let mut statements = report["statements"].as_array().unwrap().iter();
+    let told = statements
+        .find(|told| told["subject"] == subject)
+        .unwrap_or_else(|| panic!("nothing of {subject}: {report}"));
+    let text = |field: &str| told[field].as_str().unwrap().to_owned();
+    (text("state"), text("evidence"))
+}
+
+#[test]
+fn from_the_wipe_to_etcds_that_serve_it_names_each_next_command() {
+    let stand = Stand::with_masters(RESTORED);
+    // Before it they run, and that nobody answers proves nothing; the API was not even asked.
+    assert_eq!(at(&report(&stand)), ("unknown", "kops-wipe-masters audit"));
+    stand.wiped(BEGUN, None);
+    let unfinished = report(&stand);
+    assert_eq!(at(&unfinished), ("wiping", "kops-wipe-masters"));
+    assert_eq!(told(&unfinished, "wipe").0, "UNFINISHED");
+    stand.no_masters();
+    stand.wiped(BEGUN, Some(ENDED));
+    let wiped = report(&stand);
+    assert_eq!(at(&wiped), ("wiped", "kops update cluster --yes"), "{wiped}");
+    let (state, evidence) = told(&wiped, "wipe");
+    assert_eq!(state, "ended");
+    assert!(
+        evidence.starts_with("the masters were wiped at 2026-11-22T15:26:00Z by "),
+        "{evidence}"
+    );
+    let (_, account) = told(&wiped, "AWS");
+    assert!(
+        account.contains("123456789012") && account.contains("us-east-1"),
+        "{account}"
+    );
+    // Its masters come anew: the journal and their launch prove that the old etcd is gone, however young its backups are.
+    stand.new_masters();
+    let waiting = report(&stand);
+    assert_eq!(at(&waiting), ("waiting", "kubectl etcd-restore run --yes"), "{waiting}");
+    let (state, evidence) = told(&waiting, "etcd main");
+    assert_eq!(state, "dead");
+    assert!(
+        evidence.contains("all 3 that run were launched after that"),
+        "{evidence}"
+    );
+    let (state, evidence) = told(&waiting, "backup main");
+    assert_eq!(state, "to restore");
+    assert!(evidence.starts_with(MAIN), "{evidence}");
+
+    stand
+        .restore("queue latest-good --yes")
+        .now(NOW)
+        .run()
+        .unwrap()
+        .success();
+    let ordered = report(&stand);
+    assert_eq!(
+        at(&ordered),
+        ("restoring", "kubectl etcd-restore status --watch"),
+        "{ordered}"
+    );
+    let (state, evidence) = told(&ordered, "queue main");
+    assert_eq!(state, "1 command");
+    assert!(evidence.contains(MAIN) && evidence.ends_with(" old"), "{evidence}");
+    let (_main, _events) = (stand.start("main"), stand.start("events"));
+    wait_for("both serve", || report(&stand)["stage"] != "restoring");
+    let serving = report(&stand);
+    // Nobody was asked for the API, and that is what comes next.
+    assert_eq!(at(&serving).0, "unknown", "{serving}");
+    assert_eq!(told(&serving, "etcd main").0, "serving");
+    assert_eq!(told(&serving, "API").0, "not checked");
+    assert!(!serving["next"].to_string().contains("--yes"), "{serving}");
+}
+
+#[test]
+fn where_the_wipe_saw_terraform_the_masters_come_from_its_configuration() {
+    let stand = Stand::with_masters(RESTORED);
+    stand.no_masters();
+    let sign = "group a has launch template a at version 3, and kops itself writes $Latest";
+    stand.wiped_by_plan(BEGUN, Some(ENDED), json!({ "terraform": [sign] }));
+    let wiped = report(&stand);
+    assert_eq!(
+        at(&wiped),
+        ("wiped", "kops update cluster --target=terraform --out=."),
+        "{wiped}"
+    );
+    let why = wiped["why"].as_str().unwrap();
+    assert!(
+        why.contains(sign) && why.ends_with("and then `terraform apply`"),
+        "{why}"
+    );
+}
+
+#[test]
+fn where_the_journals_of_wipes_cannot_be_read_kops_only_shows_what_it_would_make() {
+    let stand = Stand::with_masters(RESTORED);
+    stand.no_masters();
+    let at_journal = stand.root().join(CLUSTER).join("backups/recovery/wipe-0001.json");
+    stand.write(&at_journal, "{");
+    let wiped = report(&stand);
+    assert_eq!(told(&wiped, "wipe").0, "not checked", "{wiped}");
+    assert_eq!(at(&wiped), ("wiped", "kops update cluster"), "{wiped}");
+}
