@@ -45,7 +45,7 @@ struct Machines {
     /// Its VPCs and subnets; asked only where nothing else was found.
     networks: usize,
     /// Those of the spec's networks that are there.
-    existing: BTreeSet<String>,
+    existing: Result<BTreeSet<String>, String>,
 }
 
 /// Looks.
@@ -139,9 +139,10 @@ async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<Machi
         true => fleet.networks_of(cluster).await?.len(),
         false => 0,
     };
+    // Whoever may not ask for networks may look at the rest all the same.
     let existing = match named.is_empty() {
-        true => Vec::new(),
-        false => fleet.networks(named).await?,
+        true => Ok(Vec::new()),
+        false => fleet.networks(named).await.map_err(|error| chain_with_hint(&error)),
     };
     Ok(Machines {
         caller,
@@ -152,7 +153,7 @@ async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<Machi
         },
         quarantined,
         networks,
-        existing: existing.into_iter().collect(),
+        existing: existing.map(|existing| existing.into_iter().collect()),
     })
 }
 
@@ -168,7 +169,10 @@ fn where_it_is(cluster: &str, machines: &Machines, context: &Context) -> Place {
     let caller = &machines.caller;
     let mut checks = whereabouts(caller, region, &machines.inventory, &selection, rest);
     if let Some(spec) = spec.filter(|_| !checks.iter().any(Check::blocks)) {
-        checks.extend(place(spec, caller, &selection, &machines.existing));
+        match &machines.existing {
+            Ok(existing) => checks.extend(place(spec, caller, &selection, existing)),
+            Err(why) => return Place::NotKnown(format!("whether the spec's networks are there is not known: {why}")),
+        }
     }
     if let Some(block) = checks.iter().find(|check| check.blocks()) {
         let next = match region.filter(|region| *region != caller.region) {
