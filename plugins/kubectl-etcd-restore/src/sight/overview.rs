@@ -28,14 +28,12 @@ use crate::context::Context;
 use crate::sight::eyes::{ApiSeen, Eyes, Look};
 use crate::sight::gone;
 use crate::sight::life::{self, Signs};
-use crate::sight::standing::{Api, Best, EtcdStanding, Facts, Masters, Next, Place, Quarantine, Run, Wipe};
+use crate::sight::standing::{Api, Best, EtcdStanding, Facts, Masters, Next, Place, Quarantine, Run, WHO, Wipe};
 use crate::sight::survey::{AWS_TIMEOUT, marker};
 
 /// Where API servers keep their objects, unless they were told otherwise.
 const PREFIX: &str = "/registry";
 const NO_AWS: &str = "AWS could not be asked";
-/// Whose credentials these are.
-const WHO: &str = "aws sts get-caller-identity";
 
 /// What AWS has of the cluster.
 struct Machines {

@@ -340,6 +340,8 @@ fn counted(count: usize, word: &str) -> String {
     runbook_kit::domain::units::counted(count as u64, word)
 }
 
+/// Whose credentials these are, if there are any.
+pub const WHO: &str = "aws sts get-caller-identity";
 const RUN: &str = "kubectl etcd-restore run --yes";
 const PLAN: &str = "kubectl etcd-restore plan";
 const AUDIT: &str = "kops-wipe-masters audit";
@@ -502,10 +504,11 @@ fn serving(facts: &Facts) -> Standing {
 /// Nothing was seen alive. That is not yet to say that it is dead.
 fn down(facts: &Facts) -> Standing {
     let Told::Is(masters) = &facts.masters else {
-        return Standing::new(
+        return Standing::with(
             Stage::Unknown,
             "nothing was seen alive, and AWS could not be asked for the masters: whether they live is not known",
-            PLAN,
+            // Without it nothing more can be known.
+            Next::Whole(WHO.to_owned()),
         );
     };
     if masters.running + masters.pending == 0 {

@@ -97,9 +97,9 @@ own     | 3/0/3   | -       | silent       | ?           | silent  | -        | 
 own     | 3/0/3   | -       | silent       | silent      | ?       | -        | good   | -    | unknown      | kops-wipe-masters audit
 own     | 3/0/3   | -       | ?            | ?           | ?       | -        | good   | -    | unknown      | kops-wipe-masters audit
 # Next to nothing is known.
-!       | ?       | ?       | ?            | ?           | ?       | -        | ?      | -    | unknown      | kubectl etcd-restore plan
-!       | ?       | -       | silent       | silent      | silent  | -        | good   | -    | unknown      | kubectl etcd-restore plan
-!       | ?       | ended   | dead         | dead        | silent  | -        | good   | -    | unknown      | kubectl etcd-restore plan
+!       | ?       | ?       | ?            | ?           | ?       | -        | ?      | -    | unknown      | aws sts get-caller-identity
+!       | ?       | -       | silent       | silent      | silent  | -        | good   | -    | unknown      | aws sts get-caller-identity
+!       | ?       | ended   | dead         | dead        | silent  | -        | good   | -    | unknown      | aws sts get-caller-identity
 ";
 
 fn life(word: &str) -> (Life, bool) {
