@@ -39,9 +39,11 @@ pub enum Whose {
 /// Asks the API and the key store, and compares.
 pub async fn whose(kube: &KubeClient, objects: &dyn ObjectStore, key_store: &StoreUrl) -> Whose {
     let (served, keyset) = tokio::join!(served(kube), keyset(objects, key_store));
-    let (keyset, place) = match keyset {
-        Ok(found) => found,
-        Err(why) => return Whose::Unknown(why),
+    let (keyset, place) = match (keyset, &served) {
+        (Ok(found), _) => found,
+        (Err(why), Ok(_)) => return Whose::Unknown(why),
+        // Neither side tells: either would have to be mended.
+        (Err(why), Err(other)) => return Whose::Unknown(format!("{other}; {why}")),
     };
     match served {
         Ok(served) if keyset.shares_a_certificate_with(&served) => Whose::Ours,
