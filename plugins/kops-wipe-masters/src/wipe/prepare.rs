@@ -87,7 +87,8 @@ pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepa
             .unwrap_or_default(),
     };
     let journals = wipe_journal::folder(&state, name);
-    let before = wipe_journal::newest(session.objects(), &journals).await?;
+    let all = wipe_journal::all(session.objects(), &journals).await?;
+    let before = all.last().cloned();
     let mut volume_names: Vec<String> = selection
         .volumes
         .iter()
@@ -113,10 +114,6 @@ pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepa
         };
         checks.extend(place(spec, &caller, &selection, &existing.into_iter().collect()));
     }
-    let all = match before.is_some() {
-        true => wipe_journal::all(session.objects(), &journals).await?,
-        false => Vec::new(),
-    };
     checks.extend(wiped_already(&all, args.again, &caller, &selection));
     let lost_volumes = lost_volumes(context, &all, &caller).await?;
     if !lost_volumes.is_empty() {

@@ -25,15 +25,25 @@ pub struct Signs {
     api: Heard,
 }
 
-/// Gathers it: the journal of a wipe, AWS, the masters themselves, hosts that the user named, and whose API it is.
-pub async fn gather(context: &Context, cluster: &str, catalogs: &[Catalog], access: &EtcdAccessArgs) -> Signs {
+/// Gathers it: the journal of a wipe, AWS, the masters themselves, hosts that the user named, and whose API it is. AWS is asked where nobody
+/// has done so already (`machines`).
+pub async fn gather(
+    context: &Context,
+    cluster: &str,
+    catalogs: &[Catalog],
+    access: &EtcdAccessArgs,
+    machines: Option<Machines>,
+) -> Signs {
     let session = &context.session;
     let etcds: Vec<String> = catalogs.iter().map(|catalog| catalog.store.etcd.clone()).collect();
     let evidence = async {
         let state = session.state().ok().flatten().filter(|_| !cluster.is_empty());
         let journal = state.as_ref().map(|state| wiped(session.objects(), state, cluster));
         let ended = OptionFuture::from(journal).await.flatten();
-        let machines = Machines::ask(context.fleet(), cluster, ended, AWS_TIMEOUT).await;
+        let machines = match machines {
+            Some(known) => known,
+            None => Machines::ask(context.fleet(), cluster, ended, AWS_TIMEOUT).await,
+        };
         context.evidence(machines, ended, &etcds, access).await
     };
     let (evidence, api) = tokio::join!(evidence, context.api_heard(cluster, API_TIMEOUT));

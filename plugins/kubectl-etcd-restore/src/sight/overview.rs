@@ -21,6 +21,7 @@ use runbook_kit::domain::units;
 use runbook_kit::domain::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
 use runbook_kit::domain::wipe::{Selection, quarantine, select, terraform};
 use runbook_kit::error::AnyFailure;
+use runbook_kit::liveness;
 use runbook_kit::ports::fleet::{Fleet, FleetError};
 use runbook_kit::ui::{chain, chain_with_hint};
 
@@ -39,11 +40,25 @@ const NO_AWS: &str = "AWS could not be asked";
 struct Machines {
     caller: Caller,
     inventory: Inventory,
+    /// What of it is certainly the control plane.
+    selection: Selection,
     quarantined: Vec<Volume>,
     /// Its VPCs and subnets; asked only where nothing else was found.
     networks: usize,
     /// Those of the spec's networks that are there.
     existing: Result<BTreeSet<String>, String>,
+}
+
+impl Machines {
+    /// As the verdict on life wants them.
+    fn of_control_plane(&self, cluster: &str) -> liveness::Machines {
+        let Inventory {
+            groups,
+            instances,
+            volumes,
+        } = &self.inventory;
+        liveness::Machines::of(cluster, instances, groups, Ok(volumes))
+    }
 }
 
 /// Looks.
@@ -53,12 +68,17 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccessArgs, context: &Conte
         .map(|catalog| catalog.store.cluster.clone())
         .unwrap_or_default();
     let eyes = Eyes::open(context, catalogs, &[], access).await;
-    let (look, signs, machines, journals) = tokio::join!(
-        eyes.look(),
-        life::gather(context, &cluster, catalogs, access),
-        machines(&cluster, context),
-        journals(catalogs, context)
-    );
+    let machines_and_signs = async {
+        let machines = machines(&cluster, context).await;
+        let known = match &machines {
+            Ok(machines) => machines.of_control_plane(&cluster),
+            Err(why) => liveness::Machines::not_known(why),
+        };
+        let signs = life::gather(context, &cluster, catalogs, access, Some(known)).await;
+        (machines, signs)
+    };
+    let (look, (machines, signs), journals) =
+        tokio::join!(eyes.look(), machines_and_signs, journals(catalogs, context));
     let now = context.session.now();
     let lives: Vec<Life> = catalogs
         .iter()
@@ -81,10 +101,7 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccessArgs, context: &Conte
         });
     }
     let (place, masters) = match &machines {
-        Ok(machines) => (
-            where_it_is(&cluster, machines, context),
-            Told::Is(masters(&cluster, machines)),
-        ),
+        Ok(machines) => (where_it_is(machines, context), Told::Is(masters(&cluster, machines))),
         Err(why) => (Place::NotKnown(why.clone()), Told::NotKnown(NO_AWS.to_owned())),
     };
     let running = machines
@@ -98,7 +115,7 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccessArgs, context: &Conte
             .max()
             .unwrap_or_default(),
         run: run(catalogs, running, &journals, context).await?,
-        terraform: of_terraform(&cluster, &journals, &machines, context),
+        terraform: of_terraform(&journals, &machines, context),
         leaseless: leaseless(&eyes, catalogs).await,
         dead_nodes: dead_nodes(&eyes, context).await,
         place,
@@ -142,13 +159,15 @@ async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<Machi
         true => Ok(Vec::new()),
         false => fleet.networks(named).await.map_err(|error| chain_with_hint(&error)),
     };
+    let inventory = Inventory {
+        groups,
+        instances,
+        volumes,
+    };
     Ok(Machines {
         caller,
-        inventory: Inventory {
-            groups,
-            instances,
-            volumes,
-        },
+        selection: select(cluster, &inventory),
+        inventory,
         quarantined,
         networks,
         existing: existing.map(|existing| existing.into_iter().collect()),
@@ -156,19 +175,19 @@ async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<Machi
 }
 
 /// As the wipe looks at it: whoever would refuse to wipe here cannot say what is missing here either.
-fn where_it_is(cluster: &str, machines: &Machines, context: &Context) -> Place {
+fn where_it_is(machines: &Machines, context: &Context) -> Place {
     let spec = context.session.found.get().and_then(|found| found.spec.as_ref());
-    let selection: Selection = select(cluster, &machines.inventory);
+    let selection = &machines.selection;
     let rest = Rest {
         quarantined: machines.quarantined.len(),
         networks: machines.networks,
     };
     let region = spec.and_then(|spec| spec.region.as_deref());
     let caller = &machines.caller;
-    let mut checks = whereabouts(caller, region, &machines.inventory, &selection, rest);
+    let mut checks = whereabouts(caller, region, &machines.inventory, selection, rest);
     if let Some(spec) = spec.filter(|_| !checks.iter().any(Check::blocks)) {
         match &machines.existing {
-            Ok(existing) => checks.extend(place(spec, caller, &selection, existing)),
+            Ok(existing) => checks.extend(place(spec, caller, selection, existing)),
             Err(why) => return Place::NotKnown(format!("whether the spec's networks are there is not known: {why}")),
         }
     }
@@ -269,19 +288,16 @@ fn aftermath(
 /// By the cluster's spec, its groups, or what the last wipe saw while there were groups. Volumes in quarantine have to be forgotten first:
 /// Terraform gives them their tags back.
 fn of_terraform(
-    cluster: &str,
     journals: &Result<Vec<Newest>, String>,
     machines: &Result<Machines, String>,
     context: &Context,
 ) -> Option<String> {
     let spec = context.session.found.get().and_then(|found| found.spec.as_ref());
-    let selection = match machines {
-        Ok(machines) => select(cluster, &machines.inventory),
-        Err(_) => Selection::default(),
-    };
+    let unseen = Selection::default();
+    let selection = machines.as_ref().map_or(&unseen, |machines| &machines.selection);
     let last = journals.as_ref().ok().and_then(|journals| journals.last());
     let noted = last.and_then(|newest| newest.entry.plan.get("terraform")?.as_array());
-    let sign = terraform::signs(spec, &selection).into_iter().next().or_else(|| {
+    let sign = terraform::signs(spec, selection).into_iter().next().or_else(|| {
         let sign = noted?.first()?.as_str()?;
         Some(format!("the last wipe saw that {sign}"))
     })?;

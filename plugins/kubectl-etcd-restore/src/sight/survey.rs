@@ -265,7 +265,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
             let records: Vec<Option<&RunRecord>> = catalogs.iter().map(|_| None).collect();
             let (look, signs, masters, choices) = tokio::join!(
                 eyes.look(),
-                life::gather(context, &cluster, catalogs, wish.access),
+                life::gather(context, &cluster, catalogs, wish.access, None),
                 masters(context, &cluster),
                 choose(&records)
             );
@@ -275,7 +275,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         Some(record) => {
             let (look, signs, masters) = tokio::join!(
                 eyes.look(),
-                life::gather(context, &cluster, catalogs, wish.access),
+                life::gather(context, &cluster, catalogs, wish.access, None),
                 masters(context, &cluster)
             );
             let created: Vec<(&str, Option<String>)> = catalogs
