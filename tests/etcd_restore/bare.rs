@@ -89,6 +89,31 @@ fn a_run_that_was_left_is_what_comes_next() {
             // Of which masters it was cannot be told: AWS is not asked here.
             .starts_with("kubectl etcd-restore status --watch")
     );
+    // `run` goes on with none that is older than 12 hours.
+    for name in stand.queued("main") {
+        std::fs::remove_dir_all(stand.control("main", &name)).unwrap();
+    }
+    let look = |now| stand.restore("-o json").now(now).run().unwrap().success().json();
+    assert_eq!(look("2026-11-23T03:21:00Z")["stage"], "restoring");
+    let old = look("2026-11-23T03:22:00Z");
+    assert_eq!(old["stage"], "unknown", "{old}");
+    assert_eq!(told(&old, "run")["state"], "LEFT BEHIND");
+}
+
+#[test]
+fn what_comes_next_asks_where_the_overview_asked() {
+    let stand = Stand::new(RESTORED);
+    let asked = stand
+        .restore("-o json --region eu-west-1")
+        .args(["--profile", "a b"])
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    assert_eq!(
+        asked["next"],
+        "aws sts get-caller-identity --region eu-west-1 --profile 'a b'"
+    );
 }
 
 #[test]

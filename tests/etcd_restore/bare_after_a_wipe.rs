@@ -96,6 +96,59 @@ fn from_the_wipe_to_etcds_that_serve_it_names_each_next_command() {
 }
 
 #[test]
+fn new_masters_are_made_by_the_profile_that_was_asked() {
+    let stand = Stand::with_masters(RESTORED);
+    stand.no_masters();
+    stand.wiped(BEGUN, Some(ENDED));
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config");
+    std::fs::write(
+        &config,
+        "[profile prod]\naws_access_key_id = AKIA\naws_secret_access_key = secret\n",
+    )
+    .unwrap();
+    let wiped = stand
+        .seeing("-o json --profile prod")
+        .env("AWS_CONFIG_FILE", &config)
+        .now(NOW)
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    assert_eq!(
+        at(&wiped),
+        ("wiped", "env AWS_PROFILE=prod kops update cluster --yes"),
+        "{wiped}"
+    );
+}
+
+#[test]
+fn an_api_of_which_no_name_server_knows_may_be_alive() {
+    let stand = Stand::with_masters(RESTORED);
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let text = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": CLUSTER,
+        "clusters": [{ "name": CLUSTER, "cluster": { "server": "https://api.super.k8s.invalid" } }],
+        "contexts": [{ "name": CLUSTER, "context": { "cluster": CLUSTER, "user": CLUSTER } }],
+        "users": [{ "name": CLUSTER, "user": { "token": "t" } }],
+    });
+    std::fs::write(&kubeconfig, text.to_string()).unwrap();
+    let report = stand
+        .seeing("-o json")
+        .arg("--kubeconfig")
+        .arg(&kubeconfig)
+        .now(NOW)
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    let (_, evidence) = told(&report, "API");
+    assert!(evidence.starts_with("may be alive: "), "{report}");
+    assert_eq!(at(&report).1, "kops-wipe-masters audit", "{report}");
+}
+
+#[test]
 fn where_the_wipe_saw_terraform_the_masters_come_from_its_configuration() {
     let stand = Stand::with_masters(RESTORED);
     stand.no_masters();

@@ -1,7 +1,6 @@
 //! Without a subcommand: where the cluster stands in the whole recovery, and the one command that comes next.
 
 use runbook_kit::cli::etcd::EtcdAccessArgs;
-use runbook_kit::domain::shell::quoted;
 use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
 use runbook_kit::output::{self, Cell, Column, Format, column, paragraph, table};
@@ -10,7 +9,8 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::sight::overview;
-use crate::sight::standing::{Next, Stage, Statement, standing, statements};
+use crate::sight::pasted::pasted;
+use crate::sight::standing::{Stage, Statement, standing, statements};
 
 /// What is printed for programs.
 #[derive(Serialize)]
@@ -47,18 +47,11 @@ pub async fn run(access: EtcdAccessArgs, context: &Context) -> Result<Exit, AnyF
         .unwrap_or_default();
     let facts = overview::look(&catalogs, &access, context).await?;
     let (verdict, statements) = (standing(&facts), statements(&facts));
-    let name = quoted(&cluster).into_owned();
-    let flags = match &session.cluster.state {
-        Some(state) => format!("--state {} --name {name}", quoted(state)),
-        _ => format!("--name {name}"),
-    };
+    let given = context.given(&cluster);
     let report = Report {
         stage: verdict.stage,
         why: verdict.why,
-        next: verdict.next.map(|next| match next {
-            Next::OfCluster(command) => format!("{command} {flags}"),
-            Next::Whole(command) => command,
-        }),
+        next: verdict.next.map(|next| pasted(&next, &given).to_string()),
         cluster,
         findings: statements
             .iter()

@@ -19,13 +19,14 @@ use runbook_kit::session::Session;
 use runbook_kit::ui::{Ui, chain};
 
 use crate::cli::Cli;
+use crate::sight::pasted::Given;
 
 /// The world, and how to talk of it.
 pub struct Context {
     pub session: Session,
     fleet: AwsFleet,
     /// The flags that say where and as whom AWS is asked, as they were given.
-    aws_flags: Vec<String>,
+    aws_flags: Vec<(&'static str, String)>,
     temp_dir: Option<PathBuf>,
 }
 
@@ -40,11 +41,11 @@ pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
     ];
     let given = given
         .into_iter()
-        .filter_map(|(flag, value)| Some([flag.to_owned(), value.clone()?]));
+        .filter_map(|(flag, value)| Some((flag, value.clone()?)));
     Ok(Context {
         session,
         fleet,
-        aws_flags: given.flatten().collect(),
+        aws_flags: given.collect(),
         temp_dir: cli.unpack.temp_dir.clone(),
     })
 }
@@ -83,7 +84,18 @@ impl Context {
                 .iter()
                 .flat_map(|store| ["--store".to_owned(), store.clone()]),
         );
-        command.args(self.aws_flags.iter().cloned())
+        let flags = self.aws_flags.iter();
+        flags.fold(command, |command, (flag, value)| command.option(flag, value))
+    }
+
+    /// What was given, as far as a command that comes next has to be given it too.
+    pub fn given(&self, cluster: &str) -> Given {
+        Given {
+            cluster: cluster.to_owned(),
+            state: self.session.cluster.state.clone(),
+            stores: self.session.cluster.store.clone(),
+            aws: self.aws_flags.clone(),
+        }
     }
 
     /// AWS' machines.

@@ -9,6 +9,7 @@ pub mod kubelets;
 pub mod latest;
 pub mod life;
 pub mod overview;
+pub mod pasted;
 pub mod ready;
 pub mod standing;
 pub mod survey;

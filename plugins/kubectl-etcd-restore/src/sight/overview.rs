@@ -11,12 +11,15 @@ use runbook_kit::backups::run_record::{self, Present, Validity};
 use runbook_kit::backups::wipe_journal::{self, Newest};
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::domain::check::Check;
-use runbook_kit::domain::fleet::{Caller, Instance, InstanceState, Inventory, Tags, Volume, is_master, may_be_master};
+use runbook_kit::domain::fleet::{
+    Caller, Instance, InstanceState, Inventory, Tags, Volume, VolumeState, etcds, is_master, may_be_master,
+};
 use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::liveness::{Heard, Life};
 use runbook_kit::domain::masterleases::FOLDER;
 use runbook_kit::domain::restore::follow::{EtcdSeen, Follow};
-use runbook_kit::domain::restore::preflight::Told;
+use runbook_kit::domain::restore::preflight::{ADOPTED_FOR, Told};
+use runbook_kit::domain::shell::ShellCommand;
 use runbook_kit::domain::units;
 use runbook_kit::domain::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
 use runbook_kit::domain::wipe::{Selection, quarantine, select, terraform};
@@ -29,7 +32,7 @@ use crate::context::Context;
 use crate::sight::eyes::{ApiSeen, Eyes, Look};
 use crate::sight::gone;
 use crate::sight::life::{self, Signs};
-use crate::sight::standing::{Api, Best, EtcdStanding, Facts, Masters, Next, Place, Quarantine, Run, WHO, Wipe};
+use crate::sight::standing::{Api, Best, EtcdStanding, Facts, Masters, Next, Place, Quarantine, Run, Wipe, who};
 use crate::sight::survey::{AWS_TIMEOUT, marker};
 
 /// Where API servers keep their objects, unless they were told otherwise.
@@ -193,8 +196,8 @@ fn where_it_is(machines: &Machines, context: &Context) -> Place {
     }
     if let Some(block) = checks.iter().find(|check| check.blocks()) {
         let next = match region.filter(|region| *region != caller.region) {
-            Some(region) => Next::OfCluster(format!("kubectl etcd-restore --region {region}")),
-            None => Next::Whole(WHO.to_owned()),
+            Some(region) => Next::OfCluster(ShellCommand::of("kubectl etcd-restore").option("--region", region)),
+            None => who(),
         };
         return Place::Foreign {
             why: block.message.clone(),
@@ -233,7 +236,21 @@ fn masters(cluster: &str, machines: &Machines) -> Masters {
             certain => certain,
         },
         pending: count(InstanceState::Pending, may_be_master),
+        stopped: [InstanceState::Stopping, InstanceState::Stopped, InstanceState::Unknown]
+            .into_iter()
+            .map(|state| count(state, may_be_master))
+            .sum(),
+        leaving: leaving(cluster, &machines.inventory) + count(InstanceState::ShuttingDown, may_be_master),
     }
+}
+
+/// Groups and etcd volumes that AWS is about to remove.
+fn leaving(cluster: &str, inventory: &Inventory) -> usize {
+    let groups = inventory.groups.iter();
+    let groups = groups.filter(|group| may_be_master(&group.tags, cluster) && group.status.is_some());
+    let volumes = inventory.volumes.iter();
+    let volumes = volumes.filter(|volume| volume.state == VolumeState::Deleting && !etcds(&volume.tags).is_empty());
+    groups.count() + volumes.count()
 }
 
 fn running(cluster: &str, instances: &[Instance]) -> BTreeSet<String> {
@@ -276,9 +293,7 @@ fn aftermath(
             Told::Is(Quarantine {
                 count: after.count(),
                 says: Aftermath::of(&[], &machines.quarantined).words().join("; "),
-                way_back: state
-                    .and_then(|state| after.way_back(cluster, &state))
-                    .map(|back| back.to_string()),
+                way_back: state.and_then(|state| after.way_back(cluster, &state)),
             })
         }
     };
@@ -339,6 +354,7 @@ async fn run(
     for catalog in catalogs {
         created.push((catalog.store.etcd.as_str(), marker(catalog, context).await?));
     }
+    let age = context.session.now().duration_since(record.started);
     let begun = format!("begun at {:.0}", record.started);
     let validity = record.validity(&Present {
         masters: &match running {
@@ -356,6 +372,10 @@ async fn run(
         created: &created,
     });
     Ok(match validity {
+        // As `run` has it, which refuses to go on with that one.
+        Validity::Holds | Validity::Doubtful(_) if age > ADOPTED_FOR => {
+            Run::Left(format!("{begun}, {} ago, and never seen to end", units::age(age)))
+        }
         Validity::Holds => Run::Holds(begun),
         Validity::Doubtful(why) => Run::Doubtful(format!("{begun}; {why}")),
         Validity::Void(why) => Run::Void(format!("{begun}; {why}")),
@@ -478,4 +498,91 @@ async fn leaseless(eyes: &Eyes<'_>, catalogs: &[Catalog]) -> Option<usize> {
 async fn dead_nodes(eyes: &Eyes<'_>, context: &Context) -> Option<usize> {
     let nodes = eyes.api().await?.nodes().await.ok()?;
     Some(gone::of(&nodes, context).await?.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook_kit::domain::fleet::Group;
+
+    use super::*;
+
+    const CLUSTER: &str = "super.k8s.local";
+
+    fn tags(more: &[(&str, &str)]) -> Tags {
+        let of_cluster = [("KubernetesCluster", CLUSTER), ("k8s.io/role/master", "1")];
+        let both = of_cluster.iter().chain(more);
+        both.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    fn found(groups: &[Option<&str>], instances: &[InstanceState], volumes: &[(VolumeState, bool)]) -> Masters {
+        let group = |status: &Option<&str>| Group {
+            tags: tags(&[]),
+            status: status.map(str::to_owned),
+            ..Group::default()
+        };
+        let instance = |state: &InstanceState| Instance {
+            tags: tags(&[]),
+            state: *state,
+            ..Instance::default()
+        };
+        let volume = |(state, of_etcd): &(VolumeState, bool)| Volume {
+            tags: match of_etcd {
+                true => tags(&[("k8s.io/etcd/main", "a/a,b,c")]),
+                false => tags(&[]),
+            },
+            state: *state,
+            ..Volume::default()
+        };
+        masters(
+            CLUSTER,
+            &Machines {
+                caller: Caller::default(),
+                inventory: Inventory {
+                    groups: groups.iter().map(group).collect(),
+                    instances: instances.iter().map(instance).collect(),
+                    volumes: volumes.iter().map(volume).collect(),
+                },
+                quarantined: Vec::new(),
+                networks: 0,
+                existing: Ok(BTreeSet::new()),
+            },
+        )
+    }
+
+    #[test]
+    fn what_aws_still_removes_and_what_is_stopped_is_neither_there_nor_gone() {
+        use InstanceState::{Running, ShuttingDown, Stopped, Stopping, Terminated};
+        let nothing = Masters::default();
+        // For about an hour AWS lists what it has terminated.
+        assert_eq!(found(&[], &[Terminated], &[(VolumeState::Available, true)]), nothing);
+        for (left, expected) in [
+            (found(&[Some("Delete in progress")], &[], &[]), 1),
+            (found(&[], &[ShuttingDown, Terminated], &[]), 1),
+            (found(&[], &[], &[(VolumeState::Deleting, true)]), 1),
+            (found(&[], &[], &[(VolumeState::Deleting, false)]), 0),
+            (
+                found(
+                    &[Some("Delete in progress")],
+                    &[ShuttingDown],
+                    &[(VolumeState::Deleting, true)],
+                ),
+                3,
+            ),
+        ] {
+            let leaving = Masters {
+                leaving: expected,
+                ..nothing
+            };
+            assert_eq!(left, leaving);
+        }
+        let stopped = found(&[None], &[Stopped, Stopping, Running], &[]);
+        let expected = Masters {
+            groups: 1,
+            running: 1,
+            stopped: 2,
+            ..nothing
+        };
+        assert_eq!(stopped, expected);
+    }
 }

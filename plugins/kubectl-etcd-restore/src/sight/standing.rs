@@ -8,7 +8,7 @@ use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::liveness::Life;
 use runbook_kit::domain::restore::follow::State;
 use runbook_kit::domain::restore::preflight::Told;
-use runbook_kit::domain::shell::quoted;
+use runbook_kit::domain::shell::ShellCommand;
 use serde::Serialize;
 
 /// A step of the runbook, or trouble in it.
@@ -31,7 +31,7 @@ pub enum Stage {
     Waiting,
     /// New masters are being made.
     Rebuilding,
-    /// A wipe did not come to its end.
+    /// A wipe did not come to its end, or AWS still removes what there was.
     Wiping,
     /// The masters and their groups are gone.
     Wiped,
@@ -70,6 +70,10 @@ pub struct Masters {
     pub running: usize,
     /// Masters that start.
     pub pending: usize,
+    /// Masters that are stopped, or of which AWS says something else.
+    pub stopped: usize,
+    /// Groups, masters and etcd volumes that AWS still removes.
+    pub leaving: usize,
 }
 
 /// The newest wipe of the masters.
@@ -89,7 +93,7 @@ pub struct Quarantine {
     /// In words.
     pub says: String,
     /// The command that shows how they come back.
-    pub way_back: Option<String>,
+    pub way_back: Option<ShellCommand>,
 }
 
 /// The note of a run of restores.
@@ -103,6 +107,8 @@ pub enum Run {
     Doubtful(String),
     /// It is of another day.
     Void(String),
+    /// It is so old that no run goes on with it.
+    Left(String),
     /// It could not be read.
     NotKnown(String),
 }
@@ -171,9 +177,9 @@ pub struct Facts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// One that wants the flags which name the cluster.
-    OfCluster(String),
+    OfCluster(ShellCommand),
     /// One that is whole.
-    Whole(String),
+    Whole(ShellCommand),
 }
 
 /// The verdict.
@@ -188,7 +194,7 @@ pub struct Standing {
 
 impl Standing {
     fn new(stage: Stage, why: impl Into<String>, next: &str) -> Self {
-        Self::with(stage, why, Next::OfCluster(next.to_owned()))
+        Self::with(stage, why, Next::OfCluster(ShellCommand::of(next)))
     }
 
     fn with(stage: Stage, why: impl Into<String>, next: Next) -> Self {
@@ -249,6 +255,9 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
         }
         Told::NotKnown(why) => told.push(not_checked("wipe", why)),
     }
+    if let Some(terraform) = &facts.terraform {
+        told.push(checked("Terraform", "manages it", terraform));
+    }
     match &facts.quarantine {
         Told::Is(quarantine) if quarantine.count == 0 => {}
         Told::Is(quarantine) => {
@@ -266,6 +275,7 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
         Run::Holds(says) => told.push(checked("run", "under way", says)),
         Run::Doubtful(why) => told.push(checked("run", "doubtful", why)),
         Run::Void(why) => told.push(checked("run", "of another day", why)),
+        Run::Left(why) => told.push(checked("run", "LEFT BEHIND", why)),
         Run::NotKnown(why) => told.push(not_checked("run", why)),
     }
     for etcd in &facts.etcds {
@@ -291,11 +301,21 @@ fn masters(facts: &Facts) -> Statement {
                 0 => String::new(),
                 pending => format!(", {pending} start"),
             };
-            let evidence = format!("AWS has {} of the control plane", counted(masters.groups, "group"));
+            let mut evidence = format!("AWS has {} of the control plane", counted(masters.groups, "group"));
+            if masters.stopped > 0 {
+                evidence.push_str(&format!("; {} not running", counted(masters.stopped, "more master")));
+            }
+            if masters.leaving > 0 {
+                evidence.push_str(&format!("; {}", removes(masters.leaving)));
+            }
             checked("masters", format!("{} run{starting}", masters.running), evidence)
         }
         (_, Told::NotKnown(why)) => not_checked("masters", why),
     }
+}
+
+fn removes(leaving: usize) -> String {
+    format!("AWS still removes {leaving} of its groups, masters and etcd volumes")
 }
 
 fn of_etcd(etcd: &EtcdStanding) -> Vec<Statement> {
@@ -340,8 +360,14 @@ fn counted(count: usize, word: &str) -> String {
     runbook_kit::domain::units::counted(count as u64, word)
 }
 
-/// Whose credentials these are, if there are any.
-pub const WHO: &str = "aws sts get-caller-identity";
+/// Shows whose credentials these are, if there are any.
+pub fn who() -> Next {
+    Next::Whole(ShellCommand::of("aws sts get-caller-identity"))
+}
+
+const LOOK: &str = "kubectl etcd-restore";
+/// Without --yes it shows what it would do.
+const ANEW: &str = "kubectl etcd-restore run --anew";
 const RUN: &str = "kubectl etcd-restore run --yes";
 const PLAN: &str = "kubectl etcd-restore plan";
 const AUDIT: &str = "kops-wipe-masters audit";
@@ -470,8 +496,8 @@ fn waits_beside_main(facts: &Facts) -> Option<Standing> {
     let waits = |etcd: &&EtcdStanding| matches!(etcd.life, Life::Dead(_)) && etcd.etcd != MAIN;
     let etcd = &facts.etcds.iter().find(waits)?.etcd;
     let why = format!("the API serves, and etcd {etcd} is dead");
-    let next = format!("{PLAN} --etcd {}", quoted(etcd));
-    Some(Standing::new(Stage::Waiting, why, &next))
+    let next = ShellCommand::of(PLAN).option("--etcd", etcd);
+    Some(Standing::with(Stage::Waiting, why, Next::OfCluster(next)))
 }
 
 fn serving(facts: &Facts) -> Standing {
@@ -508,21 +534,15 @@ fn down(facts: &Facts) -> Standing {
             Stage::Unknown,
             "nothing was seen alive, and AWS could not be asked for the masters: whether they live is not known",
             // Without it nothing more can be known.
-            Next::Whole(WHO.to_owned()),
+            who(),
         );
     };
     if masters.running + masters.pending == 0 {
-        return if masters.groups == 0 {
-            wiped(facts)
-        } else {
-            let groups = counted(masters.groups, "group");
-            let why = format!("AWS has {groups} of the control plane and no master");
-            Standing::new(Stage::Rebuilding, why, AUDIT)
-        };
+        return without_masters(facts, masters);
     }
     if masters.running < facts.members {
         let why = format!("{} of {} masters run", masters.running, facts.members);
-        return Standing::new(Stage::Rebuilding, why, "kubectl etcd-restore");
+        return Standing::new(Stage::Rebuilding, why, LOOK);
     }
     let doubtful: Vec<&str> = facts
         .etcds
@@ -536,7 +556,13 @@ fn down(facts: &Facts) -> Standing {
             masters.running
         );
         return match best_of_main(facts) {
-            Some(Best::Is(_)) if has_its_place(facts) && knows_wipes(facts) => Standing::new(Stage::Waiting, why, RUN),
+            Some(Best::Is(_)) if matches!(facts.run, Run::Left(_)) => {
+                let why = format!("{why}; a run that was left behind is not gone on with");
+                Standing::new(Stage::Waiting, why, ANEW)
+            }
+            Some(Best::Is(_)) if has_its_place(facts) && knows_wipes(facts) && knows_run(facts) => {
+                Standing::new(Stage::Waiting, why, RUN)
+            }
             Some(Best::Is(_)) => Standing::new(Stage::Waiting, why, PLAN),
             Some(Best::None(_)) => Standing::new(Stage::Waiting, format!("{why}; no backup of main is good"), VERIFY),
             Some(Best::NotJudged(_)) | None => Standing::new(Stage::Waiting, why, PLAN),
@@ -554,6 +580,28 @@ fn down(facts: &Facts) -> Standing {
     );
     let stage = if looked { Stage::Broken } else { Stage::Unknown };
     Standing::new(stage, why, AUDIT)
+}
+
+/// None runs or starts. kops takes a group, an instance or a volume that is still being removed for one that exists: it must be gone first.
+fn without_masters(facts: &Facts, masters: &Masters) -> Standing {
+    if masters.stopped > 0 {
+        let stopped = counted(masters.stopped, "master");
+        let why = format!("no master runs, and AWS has {stopped} in another state");
+        return Standing::new(Stage::Broken, why, AUDIT);
+    }
+    if masters.groups > 0 {
+        let groups = counted(masters.groups, "group");
+        let why = format!("AWS has {groups} of the control plane and no master");
+        return Standing::new(Stage::Rebuilding, why, AUDIT);
+    }
+    if masters.leaving > 0 {
+        let why = format!(
+            "no master is left, and {}: kops would take that for what exists, so wait until it is gone",
+            removes(masters.leaving)
+        );
+        return Standing::new(Stage::Wiping, why, LOOK);
+    }
+    wiped(facts)
 }
 
 /// There is no master and no group of masters. New ones lose nothing, where it is this cluster's place and there is something to come back from.
@@ -609,7 +657,9 @@ const fn has_no_masters(facts: &Facts) -> bool {
         Told::Is(Masters {
             groups: 0,
             running: 0,
-            pending: 0
+            pending: 0,
+            stopped: 0,
+            leaving: 0,
         })
     )
 }
@@ -617,6 +667,11 @@ const fn has_no_masters(facts: &Facts) -> bool {
 /// Whether the journals of wipes were read: none of them is unfinished then, or that is what is told.
 const fn knows_wipes(facts: &Facts) -> bool {
     matches!(facts.wipe, Told::Is(_))
+}
+
+/// Whether the note of a run was read, or there is none.
+const fn knows_run(facts: &Facts) -> bool {
+    !matches!(facts.run, Run::NotKnown(_))
 }
 
 /// Whether AWS was asked where the cluster is, as far as anything can tell.
