@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::store::CLUSTER;
 use harness::{KubeApi, Pod, paths};
@@ -74,15 +74,26 @@ fn run(world: &World, row: &'static Row, token_of_nobody: bool) -> Outcome {
     (ended.exit_code(), ended.stdout)
 }
 
+/// The first of these commands of which something else comes for nobody than for an admin. What a busy machine made of an admin's run once is
+/// no measure: where they differ, the admin runs it again.
+fn differs(world: &World, rows: &[&'static Row], admins: &[Outcome]) -> Option<(&'static str, Outcome, Outcome)> {
+    rows.iter().zip(admins).find_map(|(row, admins)| {
+        let nobodys = run(world, row, true);
+        let again = (nobodys != *admins).then(|| run(world, row, false))?;
+        (nobodys != again).then_some((row.name, nobodys, again))
+    })
+}
+
 /// The API server learns of a role a moment after it was written.
 fn soon(mut done: impl FnMut() -> bool) -> bool {
-    (0..40).any(|_| {
-        let done = done();
-        if !done {
-            thread::sleep(Duration::from_millis(250));
+    let until = Instant::now() + Duration::from_secs(60);
+    while !done() {
+        if Instant::now() > until {
+            return false;
         }
-        done
-    })
+        thread::sleep(Duration::from_millis(250));
+    }
+    true
 }
 
 #[test]
@@ -96,22 +107,19 @@ fn roles_are_enough_and_none_of_their_rules_is_too_many() {
         ("etcd-restore", &["etcd-restore cleanup nodes"]),
     ];
     for (role, names) in groups {
-        let rows: Vec<&Row> = names
+        let rows: Vec<&'static Row> = names
             .iter()
             .map(|name| ROWS.iter().find(|row| row.name == *name).unwrap())
             .collect();
         let admins: Vec<Outcome> = rows.iter().map(|row| run(&world, row, false)).collect();
-        let as_admins = || {
-            rows.iter()
-                .zip(&admins)
-                .all(|(row, admins)| run(&world, row, true) == *admins)
-        };
+        let as_admins = || differs(&world, &rows, &admins).is_none();
         assert!(!as_admins(), "{role}: it does without");
         let objects = objects(role);
         for object in &objects {
             world.api.create(&folder(object), object).unwrap();
         }
-        assert!(soon(as_admins), "{role} is not enough");
+        let difference = || differs(&world, &rows, &admins);
+        assert!(soon(as_admins), "{role} is not enough: {:#?}", difference());
         for object in objects.iter().filter(|object| object["rules"].is_array()) {
             for at in 0..object["rules"].as_array().unwrap().len() {
                 let mut less = object.clone();
@@ -119,7 +127,7 @@ fn roles_are_enough_and_none_of_their_rules_is_too_many() {
                 world.api.replace(&path(object), &less).unwrap();
                 assert!(soon(|| !as_admins()), "{role} does without {rule}");
                 world.api.replace(&path(object), object).unwrap();
-                assert!(soon(as_admins), "{role} is not enough any more");
+                assert!(soon(as_admins), "{role} is not enough any more: {:#?}", difference());
             }
         }
         for object in &objects {

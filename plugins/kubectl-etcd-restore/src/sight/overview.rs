@@ -534,15 +534,17 @@ mod tests {
             state: *state,
             ..Volume::default()
         };
+        let inventory = Inventory {
+            groups: groups.iter().map(group).collect(),
+            instances: instances.iter().map(instance).collect(),
+            volumes: volumes.iter().map(volume).collect(),
+        };
         masters(
             CLUSTER,
             &Machines {
                 caller: Caller::default(),
-                inventory: Inventory {
-                    groups: groups.iter().map(group).collect(),
-                    instances: instances.iter().map(instance).collect(),
-                    volumes: volumes.iter().map(volume).collect(),
-                },
+                selection: select(CLUSTER, &inventory),
+                inventory,
                 quarantined: Vec::new(),
                 networks: 0,
                 existing: Ok(BTreeSet::new()),
