@@ -1,11 +1,12 @@
 //! A living etcd over gRPC, and the ways to it.
 //!
 //! Every way ends in a byte stream (`dial`), in which TLS is spoken and verified by us (`tls`): so a refused certificate
-//! is told the same whichever way was taken. The messages are declared in `wire`: the few that we use need neither
-//! etcd's `.proto` files nor `protoc`.
+//! is told the same whichever way was taken. Over it speaks `etcd-client`; ours is how the connection is made (`connection`)
+//! and what its failures mean to a user (`problem`).
 
 pub mod access;
 mod client;
+mod connection;
 mod credentials;
 mod dial;
 pub mod liveness;
@@ -15,7 +16,6 @@ mod port_forward;
 mod problem;
 mod ssh;
 mod tls;
-mod wire;
 
 pub use client::EtcdClient;
 pub use credentials::{Credentials, CredentialsError};

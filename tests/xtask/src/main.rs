@@ -6,6 +6,8 @@ mod components;
 mod dist;
 mod fuzz;
 mod plugins;
+#[cfg(test)]
+mod protoc;
 mod rehearse;
 mod say;
 mod steps;

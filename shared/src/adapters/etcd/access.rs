@@ -5,7 +5,8 @@ mod error;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use super::client::{EtcdClient, Target};
+use super::client::EtcdClient;
+use super::connection::Target;
 use super::credentials::{Credentials, CredentialsError};
 use super::dial::{Dial, Tcp};
 use super::mint::mint;

@@ -1,5 +1,6 @@
 //! From what gRPC and TLS say to the reasons that a user can act on.
 
+use etcd_client::Error;
 use tonic::{Code, Status};
 
 use crate::ports::{EtcdError, EtcdErrorKind};
@@ -45,8 +46,17 @@ impl std::error::Error for Problem {}
 const NO_LEADER: &str = "etcdserver: no leader";
 const REQUEST_TIMED_OUT: &str = "etcdserver: request timed out";
 
+/// Why a request failed; `waited` is its time limit in seconds.
+pub(super) fn of_error(error: Error, waited: u64) -> Problem {
+    match error {
+        Error::GRpcStatus(status) => of_status(status, waited),
+        Error::TransportError(error) => Problem::with(EtcdErrorKind::Lost, error),
+        other => Problem::with(EtcdErrorKind::Other(other.to_string()), other),
+    }
+}
+
 /// What an answer with an error means; `waited` is the time limit of the request in seconds.
-pub(super) fn of_status(status: Status, waited: u64) -> Problem {
+fn of_status(status: Status, waited: u64) -> Problem {
     let message = status.message();
     let kind = match status.code() {
         _ if message.starts_with(NO_LEADER) => EtcdErrorKind::NoLeader,
