@@ -15,7 +15,7 @@ use crate::cli::etcd::{EtcdAccessArgs, client_port};
 use crate::domain::fleet::{
     Group, Instance, InstanceState, Tags, Volume, VolumeState, has_tag_of, is_master, may_be_master,
 };
-use crate::domain::liveness::{Door, Heard, HostSaid, Knock, Master, Masters, Newest, Observed, host};
+use crate::domain::liveness::{Door, Heard, HostSaid, Knock, Master, Masters, Newest, Signals, host};
 use crate::domain::store_url::StoreUrl;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::hosts::{Hosts, Script};
@@ -199,10 +199,10 @@ impl Evidence {
 
     /// What there is of one etcd cluster.
     #[must_use]
-    pub fn of_etcd(&self, catalog: &Catalog, heard: Heard) -> Observed {
+    pub fn of_etcd(&self, catalog: &Catalog, heard: Heard) -> Signals {
         let etcd = catalog.store.etcd.as_str();
         let port = self.ports.get(etcd).copied();
-        Observed {
+        Signals {
             heard,
             masters: self.masters(&[], port),
             hosts: self.said(port, Some(etcd)),
@@ -214,10 +214,10 @@ impl Evidence {
 
     /// What there is of the API: an etcd-manager that backs up any etcd cluster is a sign of it.
     #[must_use]
-    pub fn of_api(&self, catalogs: &[Catalog], heard: Heard) -> Observed {
+    pub fn of_api(&self, catalogs: &[Catalog], heard: Heard) -> Signals {
         let port = Some(API_PORT);
         let members = catalogs.iter().map(|catalog| catalog.store.members.len()).max();
-        Observed {
+        Signals {
             heard,
             masters: self.masters(&self.machines.api_servers, port),
             hosts: self.said(port, None),

@@ -115,7 +115,7 @@ async fn evidence(machines: Machines, wall: &Wall, hosts: Option<(&MemoryHosts, 
     Evidence::gather(machines, None, &etcds, &EtcdAccessArgs::default(), wall, ssh).await
 }
 
-fn life(observed: &Observed) -> Life {
+fn life(observed: &Signals) -> Life {
     decide(observed, at("2026-11-22T18:00:00Z"))
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use runbook_kit::backups::catalog::Catalog;
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::domain::check::{Check, Severity};
-use runbook_kit::domain::liveness::{Life, Newest, Observed, decide};
+use runbook_kit::domain::liveness::{Life, Newest, Signals, decide};
 use runbook_kit::domain::units;
 use runbook_kit::liveness::{Machines, newest};
 
@@ -55,7 +55,7 @@ pub async fn look(
     );
     let now = context.session.now();
     let api = evidence.of_api(catalogs, api);
-    let without_backups = Observed {
+    let without_backups = Signals {
         newest: None,
         ..api.clone()
     };

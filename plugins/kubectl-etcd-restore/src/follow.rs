@@ -1,5 +1,6 @@
 //! Follows what was ordered until every etcd serves and the API is ready. It owns nothing: it can be left at any time.
 
+use runbook_kit::domain::observed::Observed;
 use runbook_kit::domain::shell::quoted;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::confirm::Consent;
 use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::restore::follow::{EtcdSeen, Follow, Ordered, Restart, Seen, Sign, State};
-use runbook_kit::domain::restore::preflight::{ClusterFacts, LeftOut, Told, Wanted};
+use runbook_kit::domain::restore::preflight::{ClusterFacts, LeftOut, Wanted};
 use runbook_kit::error::Failure;
 use runbook_kit::exit::Exit;
 use runbook_kit::ui::chain;
@@ -354,8 +355,8 @@ fn holding_up(left_out: &[LeftOut], seen: &[Seen]) -> Vec<String> {
         }
         let now = LeftOut {
             commands: match &seen.store {
-                Ok(store) => Told::Is(store.commands.iter().map(|command| command.name.clone()).collect()),
-                Err(why) => Told::NotKnown(why.clone()),
+                Ok(store) => Observed::Known(store.commands.iter().map(|command| command.name.clone()).collect()),
+                Err(why) => Observed::Unknown(why.clone()),
             },
             created: seen.store.as_ref().map_or(true, |store| store.created),
             seen: seen.etcd.clone(),
@@ -368,13 +369,13 @@ fn holding_up(left_out: &[LeftOut], seen: &[Seen]) -> Vec<String> {
                 Some(format!("etcd {etcd} answers and has no leader: {needed}"))
             }
             (_, _, EtcdSeen::Serving(_)) => None,
-            (_, Told::Is(commands), _) if !commands.is_empty() => {
+            (_, Observed::Known(commands), _) if !commands.is_empty() => {
                 Some(format!("etcd {etcd} is not restored yet: {needed}"))
             }
-            (_, Told::Is(_), EtcdSeen::Silent(_)) => Some(format!(
+            (_, Observed::Known(_), EtcdSeen::Silent(_)) => Some(format!(
                 "etcd {etcd} does not answer, and no command is queued for it: {needed}"
             )),
-            (_, Told::Is(_), EtcdSeen::NotAsked(_)) => Some(format!(
+            (_, Observed::Known(_), EtcdSeen::NotAsked(_)) => Some(format!(
                 "etcd {etcd} was not asked whether it has members, and no command is queued for it: {needed}"
             )),
             _ => None,

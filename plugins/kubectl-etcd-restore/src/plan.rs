@@ -1,8 +1,8 @@
 //! `plan`: what a restore would do, and what stands in its way.
 
 use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::domain::observed::Observed;
 use runbook_kit::domain::restore::losses::Losses;
-use runbook_kit::domain::restore::preflight::Told;
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::exit::Exit;
 use runbook_kit::output::checks::{self, CheckRow};
@@ -90,7 +90,7 @@ impl<'a> Planned<'a> {
                 liveness: facts.life.word(),
                 evidence: facts.life.why(),
                 losses: match &facts.losses {
-                    Some(Told::Is(losses)) => Some(losses),
+                    Some(Observed::Known(losses)) => Some(losses),
                     _ => None,
                 },
             }

@@ -3,7 +3,8 @@
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::confirm::StrongConsentArgs;
 use runbook_kit::domain::backup_ref::BackupRef;
-use runbook_kit::domain::restore::preflight::{LeftOut, Told};
+use runbook_kit::domain::observed::Observed;
+use runbook_kit::domain::restore::preflight::LeftOut;
 use runbook_kit::domain::shell::quoted;
 use runbook_kit::error::{AnyFailure, Failure};
 use runbook_kit::exit::Exit;
@@ -242,8 +243,8 @@ fn say_left_out(one: &LeftOut, survey: &Survey<'_>, context: &Context) {
     match (one.waits(), &one.commands) {
         (Some(false), _) => {}
         (Some(true), _) => ui.warn(&format!("{etcd} still waits for a command: {needed}; next: {order}")),
-        (None, Told::NotKnown(why)) => ui.warn(&format!("{etcd}: not checked whether a command is queued: {why}")),
-        (None, Told::Is(_)) => ui.warn(&format!(
+        (None, Observed::Unknown(why)) => ui.warn(&format!("{etcd}: not checked whether a command is queued: {why}")),
+        (None, Observed::Known(_)) => ui.warn(&format!(
             "{etcd}: no command is queued, and not checked whether it has members: {needed}; where it has none: {order}"
         )),
     }

@@ -4,7 +4,7 @@ use runbook_kit::domain::shell::quoted;
 use std::path::PathBuf;
 
 use runbook_kit::confirm::Consent;
-use runbook_kit::domain::masterleases::FOLDER;
+use runbook_kit::domain::kube::masterlease::FOLDER;
 use runbook_kit::domain::masterleases::verdict::Verdict;
 use runbook_kit::error::Failure;
 use runbook_kit::exit::Exit;

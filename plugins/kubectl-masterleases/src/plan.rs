@@ -1,10 +1,11 @@
 //! What `prune` would delete, and what it leaves, with the reason for each. Pure.
 
+use runbook_kit::domain::observed::Observed;
 use std::net::IpAddr;
 
-use runbook_kit::domain::masterleases::evidence::Asked;
+use runbook_kit::domain::kube::masterlease::FOLDER;
+use runbook_kit::domain::masterleases::is_directly_below;
 use runbook_kit::domain::masterleases::verdict::Verdict;
-use runbook_kit::domain::masterleases::{FOLDER, is_directly_below};
 use runbook_kit::error::Failure;
 use runbook_kit::exit::Exit;
 use runbook_kit::masterleases::reading::Published;
@@ -132,7 +133,7 @@ pub fn listing(published: &Published, announced: &[IpAddr]) -> Listing {
     if !is_right(published, announced) {
         return Listing::Wrong;
     }
-    let known = |list: &Asked<Vec<IpAddr>>| matches!(list, Asked::Told(_));
+    let known = |list: &Observed<Vec<IpAddr>>| matches!(list, Observed::Known(_));
     match known(&published.endpoints) && known(&published.slice) {
         true => Listing::Right,
         false => Listing::NotKnown,
@@ -141,10 +142,10 @@ pub fn listing(published: &Published, announced: &[IpAddr]) -> Listing {
 
 /// Whether nothing of `default/kubernetes` is known to be wrong.
 fn is_right(published: &Published, announced: &[IpAddr]) -> bool {
-    let right = |list: &Asked<Vec<IpAddr>>| match list {
-        Asked::Told(list) => !list.is_empty() && list.iter().all(|ip| announced.contains(ip)),
+    let right = |list: &Observed<Vec<IpAddr>>| match list {
+        Observed::Known(list) => !list.is_empty() && list.iter().all(|ip| announced.contains(ip)),
         // What is not there lists nobody who is gone.
-        Asked::NotKnown(_) => true,
+        Observed::Unknown(_) => true,
     };
     right(&published.endpoints) && right(&published.slice)
 }
@@ -251,8 +252,8 @@ pub mod tests {
     fn a_right_endpoint_lists_somebody_and_only_the_announced() {
         let ips = |texts: &[&str]| -> Vec<IpAddr> { texts.iter().map(|text| text.parse().unwrap()).collect() };
         let published = |endpoints: &[&str], slice: &[&str]| Published {
-            endpoints: Asked::Told(ips(endpoints)),
-            slice: Asked::Told(ips(slice)),
+            endpoints: Observed::Known(ips(endpoints)),
+            slice: Observed::Known(ips(slice)),
             port: None,
         };
         let live = ips(&["10.0.0.1", "2001:db8::1"]);

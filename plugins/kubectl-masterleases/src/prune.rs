@@ -1,5 +1,6 @@
 //! `prune`: deletes the stale masterleases and waits until the endpoint is right.
 
+use runbook_kit::domain::observed::Observed;
 use runbook_kit::domain::shell::quoted;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -7,7 +8,6 @@ use std::time::Duration;
 
 use runbook_kit::cli::values;
 use runbook_kit::confirm::{self, ConsentArgs};
-use runbook_kit::domain::masterleases::evidence::Asked;
 use runbook_kit::domain::masterleases::peers::Peers;
 use runbook_kit::domain::masterleases::undo::{Deleted, Undo};
 use runbook_kit::error::{AnyFailure, Failure};
@@ -113,8 +113,8 @@ struct Lists {
 impl Lists {
     fn of(published: &Published) -> Self {
         Self {
-            endpoints: published.endpoints.told().cloned(),
-            endpoint_slice: published.slice.told().cloned(),
+            endpoints: published.endpoints.known().cloned(),
+            endpoint_slice: published.slice.known().cloned(),
         }
     }
 }
@@ -304,8 +304,8 @@ fn show_lists(before: &Published, settled: Option<&Settled>, context: &Context) 
 fn not_checked(after: &Published) -> String {
     let unknown = [("Endpoints", &after.endpoints), ("EndpointSlice", &after.slice)];
     let why = unknown.into_iter().filter_map(|(name, list)| match list {
-        Asked::NotKnown(why) => Some(format!("{name}: {why}")),
-        Asked::Told(_) => None,
+        Observed::Unknown(why) => Some(format!("{name}: {why}")),
+        Observed::Known(_) => None,
     });
     format!(
         "whether default/kubernetes lists live masters only could not be checked: {}",
@@ -313,11 +313,11 @@ fn not_checked(after: &Published) -> String {
     )
 }
 
-fn shown(list: &Asked<Vec<IpAddr>>) -> String {
+fn shown(list: &Observed<Vec<IpAddr>>) -> String {
     match list {
-        Asked::Told(list) if list.is_empty() => "nobody".to_owned(),
-        Asked::Told(list) => list.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" "),
-        Asked::NotKnown(why) => format!("not known: {why}"),
+        Observed::Known(list) if list.is_empty() => "nobody".to_owned(),
+        Observed::Known(list) => list.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" "),
+        Observed::Unknown(why) => format!("not known: {why}"),
     }
 }
 

@@ -1,7 +1,8 @@
 //! A masterlease as a row of the result.
 
-use runbook_kit::domain::masterleases::evidence::{Asked, Probe};
+use runbook_kit::domain::kube::masterlease::Probe;
 use runbook_kit::domain::masterleases::verdict::{Source, Verdict};
+use runbook_kit::domain::observed::Observed;
 use runbook_kit::masterleases::survey::Masterlease;
 use runbook_kit::output::{Cell, Column, Row, column, wide};
 use runbook_kit::ui;
@@ -31,7 +32,7 @@ impl LeaseRow {
     /// The row of a masterlease.
     pub fn of(lease: &Masterlease) -> Self {
         let evidence = &lease.evidence;
-        let node = evidence.node.told().and_then(Option::as_ref);
+        let node = evidence.node.known().and_then(Option::as_ref);
         Self {
             ip: lease.name.clone(),
             lease: evidence.last.lease.to_string(),
@@ -57,8 +58,8 @@ pub fn rows(leases: &[Masterlease]) -> Vec<LeaseRow> {
     leases.iter().map(LeaseRow::of).collect()
 }
 
-fn told(asked: &Asked<bool>) -> Option<bool> {
-    asked.told().copied()
+fn told(asked: &Observed<bool>) -> Option<bool> {
+    asked.known().copied()
 }
 
 /// A verdict in its colour.

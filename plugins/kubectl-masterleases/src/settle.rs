@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use runbook_kit::domain::masterleases::{FOLDER, name_of};
+use runbook_kit::domain::kube::masterlease::FOLDER;
+use runbook_kit::domain::masterleases::name_of;
 use runbook_kit::masterleases::reading::{Published, published};
 use runbook_kit::ports::{EtcdError, EtcdKv};
 use tokio::time::{Instant, sleep};

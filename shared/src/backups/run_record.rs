@@ -6,13 +6,13 @@
 //!
 //! It holds only for the masters that it was made for: after another disaster what it says was restored is gone again.
 
+use crate::domain::observed::Observed;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::confirm::Consent;
-use crate::domain::restore::preflight::Told;
 use crate::domain::store_url::StoreUrl;
 use crate::ports::{ObjectStore, PutMode, StoreError, StoreErrorKind};
 
@@ -91,9 +91,9 @@ pub enum Validity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present<'a> {
     /// The masters that run.
-    pub masters: &'a Told<BTreeSet<String>>,
+    pub masters: &'a Observed<BTreeSet<String>>,
     /// When the newest wipe of this cluster began; `None` where there was none.
-    pub wiped: Told<Option<Timestamp>>,
+    pub wiped: Observed<Option<Timestamp>>,
     /// The content of `etcd-cluster-created` of each etcd cluster.
     pub created: &'a [(&'a str, Option<String>)],
 }
@@ -107,13 +107,13 @@ impl RunRecord {
 
     /// A run that begins now.
     #[must_use]
-    pub fn begin(started: Timestamp, masters: &Told<BTreeSet<String>>) -> Self {
+    pub fn begin(started: Timestamp, masters: &Observed<BTreeSet<String>>) -> Self {
         Self {
             version: VERSION,
             started,
             masters: match masters {
-                Told::Is(masters) => Some(masters.clone()),
-                Told::NotKnown(_) => None,
+                Observed::Known(masters) => Some(masters.clone()),
+                Observed::Unknown(_) => None,
             },
             orders: Vec::new(),
         }
@@ -129,7 +129,7 @@ impl RunRecord {
             );
         }
         match &now.wiped {
-            Told::Is(Some(wiped)) if *wiped > self.started => {
+            Observed::Known(Some(wiped)) if *wiped > self.started => {
                 return Validity::Void(format!("the masters were wiped since, at {wiped:.0}"));
             }
             _ => {}
@@ -148,7 +148,7 @@ impl RunRecord {
             }
         }
         match (&self.masters, now.masters) {
-            (Some(then), Told::Is(masters)) => {
+            (Some(then), Observed::Known(masters)) => {
                 let new: Vec<&str> = masters.difference(then).map(String::as_str).collect();
                 if !new.is_empty() {
                     return Validity::Void(format!(
@@ -163,13 +163,13 @@ impl RunRecord {
             (None, _) => {
                 return Validity::Doubtful("AWS could not be asked for which masters, when it was made".to_owned());
             }
-            (_, Told::NotKnown(why)) => {
+            (_, Observed::Unknown(why)) => {
                 return Validity::Doubtful(format!("whether its masters still run could not be asked: {why}"));
             }
         }
         match &now.wiped {
-            Told::Is(_) => Validity::Holds,
-            Told::NotKnown(why) => {
+            Observed::Known(_) => Validity::Holds,
+            Observed::Unknown(why) => {
                 Validity::Doubtful(format!("whether the masters were wiped since could not be read: {why}"))
             }
         }
@@ -295,16 +295,16 @@ mod tests {
 
     fn record(ids: &[&str]) -> RunRecord {
         let started = "2026-11-22T15:20:06Z".parse().unwrap();
-        let mut record = RunRecord::begin(started, &Told::Is(masters(ids)));
+        let mut record = RunRecord::begin(started, &Observed::Known(masters(ids)));
         record.note(ordered("main"));
         record
     }
 
     /// What holds of a record of the masters i-1 and i-2, made at 15:20.
-    fn validity(now: &Told<BTreeSet<String>>, wiped: Told<Option<&str>>, created: &str) -> Validity {
+    fn validity(now: &Observed<BTreeSet<String>>, wiped: Observed<Option<&str>>, created: &str) -> Validity {
         let wiped = match wiped {
-            Told::Is(time) => Told::Is(time.map(|time| time.parse().unwrap())),
-            Told::NotKnown(why) => Told::NotKnown(why),
+            Observed::Known(time) => Observed::Known(time.map(|time| time.parse().unwrap())),
+            Observed::Unknown(why) => Observed::Unknown(why),
         };
         let created = [("main", (!created.is_empty()).then(|| created.to_owned()))];
         record(&["i-1", "i-2"]).validity(&Present {
@@ -317,42 +317,46 @@ mod tests {
     #[test]
     fn a_record_holds_for_its_masters_and_its_marker_until_a_wipe_begins() {
         const MARKER: &str = r#"{"timestamp":1}"#;
-        let of = |ids: &[&str]| Told::Is(masters(ids));
-        let unasked = || Told::NotKnown("no credentials".to_owned());
+        let of = |ids: &[&str]| Observed::Known(masters(ids));
+        let unasked = || Observed::Unknown("no credentials".to_owned());
         let void = |validity: Validity| matches!(validity, Validity::Void(_));
         let doubtful = |validity: Validity| matches!(validity, Validity::Doubtful(_));
         let same = of(&["i-1", "i-2"]);
-        assert_eq!(validity(&same, Told::Is(None), MARKER), Validity::Holds);
+        assert_eq!(validity(&same, Observed::Known(None), MARKER), Validity::Holds);
         // The wipe that came before it, and a master that is down for a while.
-        let before = Told::Is(Some("2026-11-22T15:00:00Z"));
+        let before = Observed::Known(Some("2026-11-22T15:00:00Z"));
         assert_eq!(validity(&of(&["i-2"]), before, MARKER), Validity::Holds);
-        assert_eq!(validity(&same, Told::Is(None), ""), Validity::Holds);
-        let since = || Told::Is(Some("2026-11-22T15:20:07Z"));
+        assert_eq!(validity(&same, Observed::Known(None), ""), Validity::Holds);
+        let since = || Observed::Known(Some("2026-11-22T15:20:07Z"));
         assert!(void(validity(&same, since(), MARKER)));
         assert!(void(validity(&unasked(), since(), MARKER)));
-        assert!(void(validity(&of(&["i-1", "i-9"]), Told::Is(None), MARKER)));
-        assert!(void(validity(&of(&[]), Told::Is(None), MARKER)));
-        assert!(void(validity(&same, Told::Is(None), r#"{"timestamp":2}"#)));
-        assert!(void(validity(&unasked(), Told::Is(None), r#"{"timestamp":2}"#)));
-        assert!(doubtful(validity(&unasked(), Told::Is(None), MARKER)));
-        assert!(doubtful(validity(&same, Told::NotKnown("no JSON".to_owned()), MARKER)));
+        assert!(void(validity(&of(&["i-1", "i-9"]), Observed::Known(None), MARKER)));
+        assert!(void(validity(&of(&[]), Observed::Known(None), MARKER)));
+        assert!(void(validity(&same, Observed::Known(None), r#"{"timestamp":2}"#)));
+        assert!(void(validity(&unasked(), Observed::Known(None), r#"{"timestamp":2}"#)));
+        assert!(doubtful(validity(&unasked(), Observed::Known(None), MARKER)));
+        assert!(doubtful(validity(
+            &same,
+            Observed::Unknown("no JSON".to_owned()),
+            MARKER
+        )));
     }
 
     #[test]
     fn a_record_of_an_older_version_is_void_and_one_without_masters_doubtful() {
         let old = r#"{"started":"2026-11-22T15:20:06Z","orders":[{"etcd":"main","backup":"b","command":"c","ordered":true}]}"#;
         let old: RunRecord = serde_json::from_str(old).unwrap();
-        let (asked, created) = (Told::Is(masters(&["i-1"])), []);
+        let (asked, created) = (Observed::Known(masters(&["i-1"])), []);
         let now = Present {
             masters: &asked,
-            wiped: Told::Is(None),
+            wiped: Observed::Known(None),
             created: &created,
         };
         let Validity::Void(why) = old.validity(&now) else {
             panic!("{old:?}");
         };
         assert!(why.contains("older version"), "{why}");
-        let blind = RunRecord::begin(old.started, &Told::NotKnown("no credentials".to_owned()));
+        let blind = RunRecord::begin(old.started, &Observed::Unknown("no credentials".to_owned()));
         assert!(matches!(blind.validity(&now), Validity::Doubtful(_)));
     }
 

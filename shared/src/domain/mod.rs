@@ -16,6 +16,7 @@ pub mod lifecycle;
 pub mod liveness;
 pub mod masterleases;
 pub mod moment;
+pub mod observed;
 pub mod protobuf;
 pub mod protojson;
 pub mod restore;

@@ -1,22 +1,22 @@
 //! What Kubernetes keeps in etcd beside the masterleases themselves and tells of them: it is all read from there, so that it can
 //! be had while no API server runs, and is never another cluster's.
 
+use crate::domain::observed::Observed;
 use std::net::IpAddr;
 
 use crate::domain::kube::config_map;
 use crate::domain::kube::metadata::ObjectMeta;
 use crate::domain::kube::service_addresses::{self, Endpoints};
 use crate::domain::kube::value::{Value, ValueError};
-use crate::domain::masterleases::evidence::Asked;
 use crate::ports::{EtcdError, EtcdKv};
 
 /// What `default/kubernetes` publishes, by either object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The addresses in the Endpoints object, sorted.
-    pub endpoints: Asked<Vec<IpAddr>>,
+    pub endpoints: Observed<Vec<IpAddr>>,
     /// The addresses in the EndpointSlice object, sorted.
-    pub slice: Asked<Vec<IpAddr>>,
+    pub slice: Observed<Vec<IpAddr>>,
     /// The API servers' port, where the Endpoints tell.
     pub port: Option<u16>,
 }
@@ -31,19 +31,19 @@ pub async fn published(etcd: &dyn EtcdKv, prefix: &str) -> Result<Published, Etc
         value(etcd, prefix, service_addresses::KUBERNETES_SLICE),
     )?;
     let endpoints = decoded(endpoints, "Endpoints default/kubernetes", Endpoints::of_value);
-    let port = endpoints.told().and_then(|endpoints| endpoints.https_port);
+    let port = endpoints.known().and_then(|endpoints| endpoints.https_port);
     let sorted = |mut addresses: Vec<IpAddr>| {
         addresses.sort_unstable();
         addresses
     };
     Ok(Published {
         endpoints: match endpoints {
-            Asked::Told(endpoints) => Asked::Told(sorted(endpoints.addresses)),
-            Asked::NotKnown(why) => Asked::NotKnown(why),
+            Observed::Known(endpoints) => Observed::Known(sorted(endpoints.addresses)),
+            Observed::Unknown(why) => Observed::Unknown(why),
         },
         slice: match decoded(slice, "EndpointSlice default/kubernetes", service_addresses::of_slice) {
-            Asked::Told(addresses) => Asked::Told(sorted(addresses)),
-            Asked::NotKnown(why) => Asked::NotKnown(why),
+            Observed::Known(addresses) => Observed::Known(sorted(addresses)),
+            Observed::Unknown(why) => Observed::Unknown(why),
         },
         port,
     })
@@ -63,14 +63,14 @@ pub async fn cluster_uid(etcd: &dyn EtcdKv, prefix: &str) -> Result<Option<Strin
 ///
 /// # Errors
 /// Where etcd does not answer.
-pub async fn root_ca(etcd: &dyn EtcdKv, prefix: &str) -> Result<Asked<String>, EtcdError> {
+pub async fn root_ca(etcd: &dyn EtcdKv, prefix: &str) -> Result<Observed<String>, EtcdError> {
     let what = "ConfigMap kube-system/kube-root-ca.crt";
     let stored = value(etcd, prefix, config_map::ROOT_CA).await?;
     Ok(
         match decoded(stored, what, |value| config_map::text(value, config_map::ROOT_CA_KEY)) {
-            Asked::Told(Some(pem)) => Asked::Told(pem),
-            Asked::Told(None) => Asked::NotKnown(format!("{what} holds no {}", config_map::ROOT_CA_KEY)),
-            Asked::NotKnown(why) => Asked::NotKnown(why),
+            Observed::Known(Some(pem)) => Observed::Known(pem),
+            Observed::Known(None) => Observed::Unknown(format!("{what} holds no {}", config_map::ROOT_CA_KEY)),
+            Observed::Unknown(why) => Observed::Unknown(why),
         },
     )
 }
@@ -80,12 +80,12 @@ async fn value(etcd: &dyn EtcdKv, prefix: &str, path: &str) -> Result<Option<Vec
     Ok(etcd.get(key.as_bytes()).await?.map(|found| found.value))
 }
 
-fn decoded<T>(stored: Option<Vec<u8>>, what: &str, decode: impl FnOnce(&[u8]) -> Result<T, ValueError>) -> Asked<T> {
+fn decoded<T>(stored: Option<Vec<u8>>, what: &str, decode: impl FnOnce(&[u8]) -> Result<T, ValueError>) -> Observed<T> {
     let Some(stored) = stored else {
-        return Asked::NotKnown(format!("{what} is not there"));
+        return Observed::Unknown(format!("{what} is not there"));
     };
     match decode(&stored) {
-        Ok(found) => Asked::Told(found),
-        Err(error) => Asked::NotKnown(format!("{what}: {error}")),
+        Ok(found) => Observed::Known(found),
+        Err(error) => Observed::Unknown(format!("{what}: {error}")),
     }
 }

@@ -3,6 +3,7 @@
 
 mod nodes;
 
+use crate::domain::observed::Observed;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,10 +13,11 @@ use tokio::time::{Instant, sleep};
 
 use super::reading::{self, Published};
 use crate::domain::kube::masterlease;
-use crate::domain::masterleases::evidence::{Asked, Evidence, Probe, Seen};
+use crate::domain::kube::masterlease::{FOLDER, Probe};
+use crate::domain::masterleases;
+use crate::domain::masterleases::evidence::{Evidence, Seen};
 use crate::domain::masterleases::peers::{self, Peers};
 use crate::domain::masterleases::verdict::{Judgement, judge};
-use crate::domain::masterleases::{self, FOLDER};
 use crate::ports::{ApiProbe, EtcdError, EtcdKv, KeyValue};
 use nodes::Nodes;
 
@@ -127,10 +129,10 @@ pub async fn survey(
     let mut leases = Vec::new();
     for (stored, ttl_seconds) in last.keys.iter().zip(ttls) {
         let (name, ip) = masterleases::name_of(&stored.key, prefix);
-        let listed = |list: &Asked<Vec<IpAddr>>| match (list, ip) {
-            (Asked::Told(list), Some(ip)) => Asked::Told(list.contains(&ip)),
-            (Asked::Told(_), None) => Asked::Told(false),
-            (Asked::NotKnown(why), _) => Asked::NotKnown(why.clone()),
+        let listed = |list: &Observed<Vec<IpAddr>>| match (list, ip) {
+            (Observed::Known(list), Some(ip)) => Observed::Known(list.contains(&ip)),
+            (Observed::Known(_), None) => Observed::Known(false),
+            (Observed::Unknown(why), _) => Observed::Unknown(why.clone()),
         };
         let evidence = Evidence {
             ip,
@@ -189,10 +191,10 @@ const fn seen(key: &KeyValue) -> Seen {
     }
 }
 
-fn why_not<T>(asked: &Asked<T>) -> Option<String> {
+fn why_not<T>(asked: &Observed<T>) -> Option<String> {
     match asked {
-        Asked::Told(_) => None,
-        Asked::NotKnown(why) => Some(why.clone()),
+        Observed::Known(_) => None,
+        Observed::Unknown(why) => Some(why.clone()),
     }
 }
 
@@ -227,8 +229,8 @@ async fn probe_all(
     let ca = match &options.ca {
         Some(given) => given.clone(),
         None => match reading::root_ca(etcd, &options.prefix).await {
-            Ok(Asked::Told(pem)) => pem,
-            Ok(Asked::NotKnown(why)) => {
+            Ok(Observed::Known(pem)) => pem,
+            Ok(Observed::Unknown(why)) => {
                 return nothing(Some(format!("the addresses themselves: {why}; see --cluster-ca")));
             }
             Err(error) => return nothing(Some(format!("the addresses themselves: {error}"))),

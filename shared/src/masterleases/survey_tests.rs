@@ -81,7 +81,7 @@ async fn six_masters_three_of_them_gone() {
     let listed: Vec<Option<&bool>> = survey
         .leases
         .iter()
-        .map(|lease| lease.evidence.in_endpoints.told())
+        .map(|lease| lease.evidence.in_endpoints.known())
         .collect();
     assert_eq!(listed[..3], [Some(&true), Some(&false), Some(&true)]);
     assert_eq!((survey.peers.total, survey.peers.immortal), (2, 1));

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
-use crate::domain::masterleases::evidence::Probe;
+use crate::domain::kube::masterlease::Probe;
 
 /// Asks one address.
 #[async_trait]

@@ -1,5 +1,6 @@
 //! What can be seen of a restore: the store, etcd and the API, each as far as it can be reached.
 
+use runbook_kit::domain::observed::Observed;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -14,7 +15,6 @@ use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::kube::cluster::Readiness;
 use runbook_kit::domain::restore::follow::{Answer, EtcdSeen, QueuedSeen, Seen, StoreSeen};
 use runbook_kit::domain::restore::losses::Losses;
-use runbook_kit::domain::restore::preflight::Told;
 use runbook_kit::domain::restore::quarantine_port;
 use runbook_kit::domain::snapshot::Content;
 use runbook_kit::domain::store_url::StoreUrl;
@@ -295,15 +295,15 @@ impl<'a> Eyes<'a> {
     }
 
     /// What a restore of a backup would take away from an etcd that serves.
-    pub async fn losses(&self, index: usize, backup: &Content) -> Told<Losses> {
+    pub async fn losses(&self, index: usize, backup: &Content) -> Observed<Losses> {
         let Some(eye) = self.etcds.get(index) else {
-            return Told::NotKnown("there is no such etcd cluster".to_owned());
+            return Observed::Unknown("there is no such etcd cluster".to_owned());
         };
         match eye.connected.lock().await.as_ref() {
-            None => Told::NotKnown("it does not answer any more".to_owned()),
+            None => Observed::Unknown("it does not answer any more".to_owned()),
             Some(kv) => match losses(kv.as_ref(), backup, Limits::default()).await {
-                Ok(losses) => Told::Is(losses),
-                Err(error) => Told::NotKnown(chain(&error)),
+                Ok(losses) => Observed::Known(losses),
+                Err(error) => Observed::Unknown(chain(&error)),
             },
         }
     }

@@ -1,5 +1,6 @@
 //! Looks at everything that tells where a cluster is in its recovery. It observes only; what follows from it is [`super::standing`]'s.
 
+use runbook_kit::domain::observed::Observed;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -15,10 +16,10 @@ use runbook_kit::domain::fleet::{
     Caller, Instance, InstanceState, Inventory, Tags, Volume, VolumeState, etcds, is_master, may_be_master,
 };
 use runbook_kit::domain::goodness::MAIN;
+use runbook_kit::domain::kube::masterlease::FOLDER;
 use runbook_kit::domain::liveness::{Heard, Life};
-use runbook_kit::domain::masterleases::FOLDER;
 use runbook_kit::domain::restore::follow::{EtcdSeen, Follow};
-use runbook_kit::domain::restore::preflight::{ADOPTED_FOR, Told};
+use runbook_kit::domain::restore::preflight::ADOPTED_FOR;
 use runbook_kit::domain::shell::ShellCommand;
 use runbook_kit::domain::units;
 use runbook_kit::domain::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
@@ -104,8 +105,11 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccessArgs, context: &Conte
         });
     }
     let (place, masters) = match &machines {
-        Ok(machines) => (where_it_is(machines, context), Told::Is(masters(&cluster, machines))),
-        Err(why) => (Place::NotKnown(why.clone()), Told::NotKnown(NO_AWS.to_owned())),
+        Ok(machines) => (
+            where_it_is(machines, context),
+            Observed::Known(masters(&cluster, machines)),
+        ),
+        Err(why) => (Place::NotKnown(why.clone()), Observed::Unknown(NO_AWS.to_owned())),
     };
     let running = machines
         .as_ref()
@@ -275,22 +279,22 @@ fn aftermath(
     journals: &Result<Vec<Newest>, String>,
     machines: &Result<Machines, String>,
     context: &Context,
-) -> (Told<Option<Wipe>>, Told<Quarantine>) {
+) -> (Observed<Option<Wipe>>, Observed<Quarantine>) {
     let none = Vec::new();
     let known = journals.as_ref().unwrap_or(&none);
     let wipe = match journals {
-        Err(why) => Told::NotKnown(why.clone()),
-        Ok(known) => Told::Is(known.last().map(|newest| Wipe {
+        Err(why) => Observed::Unknown(why.clone()),
+        Ok(known) => Observed::Known(known.last().map(|newest| Wipe {
             ended: newest.entry.finished,
             says: Aftermath::of(known, &[]).words().join("; "),
         })),
     };
     let quarantine = match machines {
-        Err(_) => Told::NotKnown(NO_AWS.to_owned()),
+        Err(_) => Observed::Unknown(NO_AWS.to_owned()),
         Ok(machines) => {
             let after = Aftermath::of(known, &machines.quarantined);
             let state = context.session.state().ok().flatten();
-            Told::Is(Quarantine {
+            Observed::Known(Quarantine {
                 count: after.count(),
                 says: Aftermath::of(&[], &machines.quarantined).words().join("; "),
                 way_back: state.and_then(|state| after.way_back(cluster, &state)),
@@ -358,16 +362,16 @@ async fn run(
     let begun = format!("begun at {:.0}", record.started);
     let validity = record.validity(&Present {
         masters: &match running {
-            Ok(masters) => Told::Is(masters),
-            Err(why) => Told::NotKnown(why.clone()),
+            Ok(masters) => Observed::Known(masters),
+            Err(why) => Observed::Unknown(why.clone()),
         },
         wiped: match journals {
-            Ok(journals) => Told::Is(
+            Ok(journals) => Observed::Known(
                 journals
                     .last()
                     .map(|newest| newest.entry.updated.max(newest.entry.started)),
             ),
-            Err(why) => Told::NotKnown(why.clone()),
+            Err(why) => Observed::Unknown(why.clone()),
         },
         created: &created,
     });

@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use runbook_kit::domain::goodness::MAIN;
 use runbook_kit::domain::liveness::Life;
+use runbook_kit::domain::observed::Observed;
 use runbook_kit::domain::restore::follow::State;
-use runbook_kit::domain::restore::preflight::Told;
 use runbook_kit::domain::shell::ShellCommand;
 use serde::Serialize;
 
@@ -159,11 +159,11 @@ pub struct Api {
 pub struct Facts {
     pub members: usize,
     pub place: Place,
-    pub masters: Told<Masters>,
+    pub masters: Observed<Masters>,
     /// What shows that Terraform manages the cluster, and what that means for its volumes; `None` where nothing does.
     pub terraform: Option<String>,
-    pub wipe: Told<Option<Wipe>>,
-    pub quarantine: Told<Quarantine>,
+    pub wipe: Observed<Option<Wipe>>,
+    pub quarantine: Observed<Quarantine>,
     pub run: Run,
     pub etcds: Vec<EtcdStanding>,
     pub api: Api,
@@ -248,19 +248,19 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
         masters(facts),
     ];
     match &facts.wipe {
-        Told::Is(None) => {}
-        Told::Is(Some(wipe)) => {
+        Observed::Known(None) => {}
+        Observed::Known(Some(wipe)) => {
             let state = if wipe.ended.is_some() { "ended" } else { "UNFINISHED" };
             told.push(checked("wipe", state, &wipe.says));
         }
-        Told::NotKnown(why) => told.push(not_checked("wipe", why)),
+        Observed::Unknown(why) => told.push(not_checked("wipe", why)),
     }
     if let Some(terraform) = &facts.terraform {
         told.push(checked("Terraform", "manages it", terraform));
     }
     match &facts.quarantine {
-        Told::Is(quarantine) if quarantine.count == 0 => {}
-        Told::Is(quarantine) => {
+        Observed::Known(quarantine) if quarantine.count == 0 => {}
+        Observed::Known(quarantine) => {
             let back = quarantine.way_back.as_ref().filter(|_| has_no_masters(facts));
             let says = match back {
                 Some(back) => format!("{}; back they come by {back}", quarantine.says),
@@ -268,7 +268,7 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
             };
             told.push(checked("quarantine", counted(quarantine.count, "volume"), says));
         }
-        Told::NotKnown(why) => told.push(not_checked("quarantine", why)),
+        Observed::Unknown(why) => told.push(not_checked("quarantine", why)),
     }
     match &facts.run {
         Run::None => {}
@@ -296,7 +296,7 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
 fn masters(facts: &Facts) -> Statement {
     match (&facts.place, &facts.masters) {
         (Place::Foreign { .. }, _) => not_checked("masters", "what another place has says nothing of this cluster"),
-        (_, Told::Is(masters)) => {
+        (_, Observed::Known(masters)) => {
             let starting = match masters.pending {
                 0 => String::new(),
                 pending => format!(", {pending} start"),
@@ -310,7 +310,7 @@ fn masters(facts: &Facts) -> Statement {
             }
             checked("masters", format!("{} run{starting}", masters.running), evidence)
         }
-        (_, Told::NotKnown(why)) => not_checked("masters", why),
+        (_, Observed::Unknown(why)) => not_checked("masters", why),
     }
 }
 
@@ -412,7 +412,7 @@ pub fn standing(facts: &Facts) -> Standing {
             "kops export kubeconfig --admin",
         );
     }
-    if let Told::Is(Some(wipe)) = &facts.wipe
+    if let Observed::Known(Some(wipe)) = &facts.wipe
         && wipe.ended.is_none()
     {
         // Without --yes it only shows what is left of it.
@@ -529,7 +529,7 @@ fn serving(facts: &Facts) -> Standing {
 
 /// Nothing was seen alive. That is not yet to say that it is dead.
 fn down(facts: &Facts) -> Standing {
-    let Told::Is(masters) = &facts.masters else {
+    let Observed::Known(masters) = &facts.masters else {
         return Standing::with(
             Stage::Unknown,
             "nothing was seen alive, and AWS could not be asked for the masters: whether they live is not known",
@@ -607,7 +607,9 @@ fn without_masters(facts: &Facts, masters: &Masters) -> Standing {
 /// There is no master and no group of masters. New ones lose nothing, where it is this cluster's place and there is something to come back from.
 fn wiped(facts: &Facts) -> Standing {
     let why = match &facts.wipe {
-        Told::Is(Some(Wipe { ended: Some(_), says })) => format!("there is no master and no group of masters: {says}"),
+        Observed::Known(Some(Wipe { ended: Some(_), says })) => {
+            format!("there is no master and no group of masters: {says}")
+        }
         _ => "there is no master and no group of masters".to_owned(),
     };
     match (best_of_main(facts), &facts.place, &facts.quarantine) {
@@ -620,7 +622,7 @@ fn wiped(facts: &Facts) -> Standing {
         (
             Some(Best::None(_)),
             _,
-            Told::Is(Quarantine {
+            Observed::Known(Quarantine {
                 way_back: Some(back), ..
             }),
         ) => Standing::with(
@@ -641,8 +643,8 @@ fn rebuild(facts: &Facts, why: String) -> Standing {
             format!("{why}; {terraform}: in the folder of its configuration, and then `terraform apply`"),
             FOR_TERRAFORM,
         ),
-        (None, Told::Is(_)) => Standing::new(Stage::Wiped, why, REBUILD),
-        (None, Told::NotKnown(doubt)) => Standing::new(
+        (None, Observed::Known(_)) => Standing::new(Stage::Wiped, why, REBUILD),
+        (None, Observed::Unknown(doubt)) => Standing::new(
             Stage::Wiped,
             format!("{why}; whether a wipe is unfinished is not known: {doubt}"),
             PREVIEW,
@@ -654,7 +656,7 @@ fn rebuild(facts: &Facts, why: String) -> Standing {
 const fn has_no_masters(facts: &Facts) -> bool {
     matches!(
         facts.masters,
-        Told::Is(Masters {
+        Observed::Known(Masters {
             groups: 0,
             running: 0,
             pending: 0,
@@ -666,7 +668,7 @@ const fn has_no_masters(facts: &Facts) -> bool {
 
 /// Whether the journals of wipes were read: none of them is unfinished then, or that is what is told.
 const fn knows_wipes(facts: &Facts) -> bool {
-    matches!(facts.wipe, Told::Is(_))
+    matches!(facts.wipe, Observed::Known(_))
 }
 
 /// Whether the note of a run was read, or there is none.

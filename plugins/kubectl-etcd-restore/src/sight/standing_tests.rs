@@ -5,12 +5,13 @@
     reason = "these are tests"
 )]
 
+use runbook_kit::domain::observed::Observed;
 use std::net::IpAddr;
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use runbook_kit::domain::backup_name::BackupName;
-use runbook_kit::domain::liveness::{self, Heard, Observed, decide};
+use runbook_kit::domain::liveness::{self, Heard, Signals, decide};
 
 use super::*;
 
@@ -168,23 +169,23 @@ fn place(word: &str) -> Place {
     }
 }
 
-fn wipe(word: &str) -> Told<Option<Wipe>> {
+fn wipe(word: &str) -> Observed<Option<Wipe>> {
     let at = |ended| {
-        Told::Is(Some(Wipe {
+        Observed::Known(Some(Wipe {
             ended,
             says: "the masters were wiped".to_owned(),
         }))
     };
     match word {
-        "-" => Told::Is(None),
+        "-" => Observed::Known(None),
         "ended" | "tf" => at(Some("2026-11-22T16:00:00Z".parse().unwrap())),
         "open" => at(None),
-        _ => Told::NotKnown("w".to_owned()),
+        _ => Observed::Unknown("w".to_owned()),
     }
 }
 
-fn quarantine(count: usize) -> Told<Quarantine> {
-    Told::Is(Quarantine {
+fn quarantine(count: usize) -> Observed<Quarantine> {
+    Observed::Known(Quarantine {
         count,
         says: "they are in quarantine".to_owned(),
         way_back: (count > 0).then(|| ShellCommand::of("kops-wipe-masters restore-volumes")),
@@ -217,11 +218,11 @@ fn api_of(word: &str) -> Api {
 
 fn facts(cells: &[&str]) -> Facts {
     let masters = match cells[1] {
-        "?" => Told::NotKnown("w".to_owned()),
+        "?" => Observed::Unknown("w".to_owned()),
         cell => {
             let (counts, more) = cell.split_once(' ').unwrap_or((cell, ""));
             let counts: Vec<usize> = counts.split('/').map(|count| count.parse().unwrap()).collect();
-            Told::Is(Masters {
+            Observed::Known(Masters {
                 running: counts[0],
                 pending: counts[1],
                 groups: counts[2],
@@ -236,8 +237,8 @@ fn facts(cells: &[&str]) -> Facts {
         members: 3,
         place: place(cells[0]),
         quarantine: match masters {
-            Told::Is(_) => quarantine(held.parse().unwrap()),
-            Told::NotKnown(_) => Told::NotKnown("w".to_owned()),
+            Observed::Known(_) => quarantine(held.parse().unwrap()),
+            Observed::Unknown(_) => Observed::Unknown("w".to_owned()),
         },
         masters,
         wipe: wipe(wiped),
@@ -427,7 +428,7 @@ fn seen(world: &World, sight: Sight) -> Facts {
         };
         let asked = !matches!(heard, Heard::NotAsked { .. });
         let life = decide(
-            &Observed {
+            &Signals {
                 heard,
                 masters: masters.clone(),
                 hosts: Vec::new(),
@@ -464,14 +465,14 @@ fn seen(world: &World, sight: Sight) -> Facts {
             (true, true, false) => place("account"),
         },
         masters: match sight.aws {
-            true => Told::Is(Masters {
+            true => Observed::Known(Masters {
                 groups: usize::from(world.running > 0),
                 running: world.running,
                 pending: 0,
                 stopped: world.stopped,
                 leaving: world.leaving,
             }),
-            false => Told::NotKnown("w".to_owned()),
+            false => Observed::Unknown("w".to_owned()),
         },
         wipe: wipe(match (sight.journal, world.wiped, world.cut_off) {
             (false, ..) => "?",
@@ -487,7 +488,7 @@ fn seen(world: &World, sight: Sight) -> Facts {
         .then(|| "Terraform manages it".to_owned()),
         quarantine: match sight.aws {
             true => quarantine(world.held),
-            false => Told::NotKnown("w".to_owned()),
+            false => Observed::Unknown("w".to_owned()),
         },
         run: match (world.noted, sight.aws && sight.journal) {
             _ if !sight.record => Run::NotKnown("w".to_owned()),

@@ -1,5 +1,6 @@
 //! Looks at everything that matters before a restore is ordered: what `plan`, `queue` and `run` have in common.
 
+use runbook_kit::domain::observed::Observed;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use runbook_kit::domain::liveness::Life;
 use runbook_kit::domain::restore::follow::{EtcdSeen, Seen};
 use runbook_kit::domain::restore::log::LogEvent;
 use runbook_kit::domain::restore::preflight::{
-    self, BackupFacts, ClusterFacts, ControlFact, EtcdFacts, LeftOut, QueuedFact, Told, Wanted,
+    self, BackupFacts, ClusterFacts, ControlFact, EtcdFacts, LeftOut, QueuedFact, Wanted,
 };
 use runbook_kit::domain::snapshot::Content;
 use runbook_kit::domain::store_url::StoreUrl;
@@ -93,7 +94,7 @@ pub struct Survey<'a> {
     /// One that holds no more, and why.
     pub void: Option<(RunRecord, String)>,
     /// The masters that run.
-    pub masters: Told<BTreeSet<String>>,
+    pub masters: Observed<BTreeSet<String>>,
     /// Where it is, or would be, noted.
     pub record_at: Option<StoreUrl>,
     /// What is out of sight.
@@ -187,7 +188,7 @@ fn counts(
 struct Known {
     queues: Vec<Vec<Found>>,
     created: Vec<Option<String>>,
-    wipe: Told<Option<Entry>>,
+    wipe: Observed<Option<Entry>>,
     record_at: Option<StoreUrl>,
     record: Option<RunRecord>,
 }
@@ -327,7 +328,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
             facts.losses = Some(if answer.leader {
                 eyes.losses(index, content).await
             } else {
-                Told::NotKnown("it has no leader, since too few of its members are up".to_owned())
+                Observed::Unknown("it has no leader, since too few of its members are up".to_owned())
             });
         }
         targets.push(Target {
@@ -352,8 +353,8 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         cluster,
         etcds,
         masters: match &masters {
-            Told::Is(masters) => Told::Is(masters.iter().map(|master| master.id.clone()).collect()),
-            Told::NotKnown(why) => Told::NotKnown(why.clone()),
+            Observed::Known(masters) => Observed::Known(masters.iter().map(|master| master.id.clone()).collect()),
+            Observed::Unknown(why) => Observed::Unknown(why.clone()),
         },
         even_if_poor: wish.wanted.even_if_poor,
         left_out: left_out(wish.beside, beside, &known.wipe),
@@ -399,10 +400,10 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
     })
 }
 
-fn ids(masters: &Told<Vec<Instance>>) -> Told<BTreeSet<String>> {
+fn ids(masters: &Observed<Vec<Instance>>) -> Observed<BTreeSet<String>> {
     match masters {
-        Told::Is(masters) => Told::Is(masters.iter().map(|master| master.id.clone()).collect()),
-        Told::NotKnown(why) => Told::NotKnown(why.clone()),
+        Observed::Known(masters) => Observed::Known(masters.iter().map(|master| master.id.clone()).collect()),
+        Observed::Unknown(why) => Observed::Unknown(why.clone()),
     }
 }
 
@@ -417,7 +418,7 @@ fn queued_fact(found: &Found, catalog: &Catalog, record: Option<&RunRecord>, now
     }
 }
 
-fn left_out(beside: &Beside, seen: &[Seen], wipe: &Told<Option<Entry>>) -> Vec<LeftOut> {
+fn left_out(beside: &Beside, seen: &[Seen], wipe: &Observed<Option<Entry>>) -> Vec<LeftOut> {
     let mut found = Vec::new();
     for (catalog, seen) in beside.catalogs.iter().zip(seen) {
         let says_so = seen
@@ -428,8 +429,8 @@ fn left_out(beside: &Beside, seen: &[Seen], wipe: &Told<Option<Entry>>) -> Vec<L
         found.push(LeftOut {
             etcd: catalog.store.etcd.clone(),
             commands: match &seen.store {
-                Ok(store) => Told::Is(store.commands.iter().map(|command| command.name.clone()).collect()),
-                Err(why) => Told::NotKnown(why.clone()),
+                Ok(store) => Observed::Known(store.commands.iter().map(|command| command.name.clone()).collect()),
+                Err(why) => Observed::Unknown(why.clone()),
             },
             created: seen.store.as_ref().map_or(true, |store| store.created),
             seen: seen.etcd.clone(),
@@ -441,7 +442,7 @@ fn left_out(beside: &Beside, seen: &[Seen], wipe: &Told<Option<Entry>>) -> Vec<L
     }
     found.extend(beside.unread.iter().map(|(etcd, why)| LeftOut {
         etcd: etcd.clone(),
-        commands: Told::NotKnown(why.clone()),
+        commands: Observed::Unknown(why.clone()),
         created: true,
         seen: EtcdSeen::NotAsked("its store cannot be read".to_owned()),
         no_members: None,
@@ -449,10 +450,10 @@ fn left_out(beside: &Beside, seen: &[Seen], wipe: &Told<Option<Entry>>) -> Vec<L
     found
 }
 
-fn api_ready(look: &Look) -> Told<bool> {
+fn api_ready(look: &Look) -> Observed<bool> {
     match &look.api {
-        ApiSeen::NotAsked(why) => Told::NotKnown(why.clone()),
-        seen => Told::Is(seen.serves() == Some(true)),
+        ApiSeen::NotAsked(why) => Observed::Unknown(why.clone()),
+        seen => Observed::Known(seen.serves() == Some(true)),
     }
 }
 
@@ -630,24 +631,24 @@ fn fact<T>(bytes: Option<Vec<u8>>, parse: impl Fn(&[u8]) -> Result<T, String>) -
 }
 
 /// The masters that run, by AWS.
-async fn masters(context: &Context, cluster: &str) -> Told<Vec<Instance>> {
+async fn masters(context: &Context, cluster: &str) -> Observed<Vec<Instance>> {
     if cluster.is_empty() {
-        return Told::NotKnown("no cluster is named".to_owned());
+        return Observed::Unknown("no cluster is named".to_owned());
     }
     let asked = tokio::time::timeout(AWS_TIMEOUT, context.fleet().instances_of(cluster));
     let Ok(answer) = asked.await else {
-        return Told::NotKnown(format!("AWS gave no answer within {} s", AWS_TIMEOUT.as_secs()));
+        return Observed::Unknown(format!("AWS gave no answer within {} s", AWS_TIMEOUT.as_secs()));
     };
     match answer {
         Ok(instances) => {
             let running = instances.into_iter();
-            Told::Is(
+            Observed::Known(
                 running
                     .filter(|instance| is_running_master(instance, cluster))
                     .collect(),
             )
         }
-        Err(error) => Told::NotKnown(chain_with_hint(&error)),
+        Err(error) => Observed::Unknown(chain_with_hint(&error)),
     }
 }
 
@@ -659,16 +660,16 @@ pub use runbook_kit::domain::fleet::is_master;
 
 /// The keys of the cluster's encryption config, as `aescbc:key1`. kops keeps it as `{"Data": base64}`.
 /// Source: kubernetes/kops `upup/pkg/fi/secrets.go`.
-async fn encryption_keys(context: &Context, cluster: &str) -> Told<Vec<String>> {
+async fn encryption_keys(context: &Context, cluster: &str) -> Observed<Vec<String>> {
     let Ok(Some(state)) = context.session.state() else {
-        return Told::NotKnown("no state store is named".to_owned());
+        return Observed::Unknown("no state store is named".to_owned());
     };
     match file(context, &state.join(cluster).join(ENCRYPTION_CONFIG)).await {
-        Ok(None) => Told::Is(Vec::new()),
+        Ok(None) => Observed::Known(Vec::new()),
         Ok(Some(bytes)) => match runbook_kit::domain::kops::encryption::keys(&bytes) {
-            Ok(keys) => Told::Is(keys),
-            Err(why) => Told::NotKnown(why),
+            Ok(keys) => Observed::Known(keys),
+            Err(why) => Observed::Unknown(why),
         },
-        Err(error) => Told::NotKnown(chain(&error)),
+        Err(error) => Observed::Unknown(chain(&error)),
     }
 }

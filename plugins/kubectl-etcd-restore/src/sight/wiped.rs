@@ -4,34 +4,34 @@ use jiff::Timestamp;
 use runbook_kit::backups::catalog::Catalog;
 use runbook_kit::backups::wipe_journal::{self, Entry};
 use runbook_kit::domain::fleet::Instance;
-use runbook_kit::domain::restore::preflight::Told;
+use runbook_kit::domain::observed::Observed;
 use runbook_kit::ui::chain;
 
 use crate::context::Context;
 
 /// The newest wipe; `None` where there never was one.
-pub async fn newest(catalogs: &[Catalog], context: &Context) -> Told<Option<Entry>> {
+pub async fn newest(catalogs: &[Catalog], context: &Context) -> Observed<Option<Entry>> {
     let mut recovery = catalogs.iter().filter_map(|catalog| catalog.store.recovery.as_ref());
     let Some(folder) = recovery.find_map(|recovery| recovery.parent()) else {
-        return Told::NotKnown("no state store is named".to_owned());
+        return Observed::Unknown("no state store is named".to_owned());
     };
     match wipe_journal::newest(context.session.objects(), &folder).await {
-        Ok(found) => Told::Is(found.map(|found| found.entry)),
-        Err(error) => Told::NotKnown(chain(&error)),
+        Ok(found) => Observed::Known(found.map(|found| found.entry)),
+        Err(error) => Observed::Unknown(chain(&error)),
     }
 }
 
 /// Its last sign of life: what was noted before is of the masters that it took away.
-pub fn last(wipe: &Told<Option<Entry>>) -> Told<Option<Timestamp>> {
+pub fn last(wipe: &Observed<Option<Entry>>) -> Observed<Option<Timestamp>> {
     match wipe {
-        Told::Is(found) => Told::Is(found.as_ref().map(|entry| entry.updated.max(entry.started))),
-        Told::NotKnown(why) => Told::NotKnown(why.clone()),
+        Observed::Known(found) => Observed::Known(found.as_ref().map(|entry| entry.updated.max(entry.started))),
+        Observed::Unknown(why) => Observed::Unknown(why.clone()),
     }
 }
 
 /// When it ended, where no backup of this etcd cluster was taken since.
-fn ended_without_a_backup(wipe: &Told<Option<Entry>>, catalog: &Catalog) -> Option<Timestamp> {
-    let Told::Is(Some(entry)) = wipe else {
+fn ended_without_a_backup(wipe: &Observed<Option<Entry>>, catalog: &Catalog) -> Option<Timestamp> {
+    let Observed::Known(Some(entry)) = wipe else {
         return None;
     };
     let ended = entry.finished?;
@@ -40,7 +40,7 @@ fn ended_without_a_backup(wipe: &Told<Option<Entry>>, catalog: &Catalog) -> Opti
 }
 
 /// That nothing restored this etcd cluster since the wipe ended, in words; `None` where that cannot be said.
-pub fn no_restore_since(wipe: &Told<Option<Entry>>, catalog: &Catalog) -> Option<String> {
+pub fn no_restore_since(wipe: &Observed<Option<Entry>>, catalog: &Catalog) -> Option<String> {
     let ended = ended_without_a_backup(wipe, catalog)?;
     Some(format!(
         "the masters were wiped at {ended:.0}, and no backup of it was taken since"
@@ -49,9 +49,13 @@ pub fn no_restore_since(wipe: &Told<Option<Entry>>, catalog: &Catalog) -> Option
 
 /// That this etcd cluster has no members, in words: the wipe ended, each master that runs was launched after it, and no backup was taken
 /// since.
-pub fn no_members(wipe: &Told<Option<Entry>>, catalog: &Catalog, masters: &Told<Vec<Instance>>) -> Option<String> {
+pub fn no_members(
+    wipe: &Observed<Option<Entry>>,
+    catalog: &Catalog,
+    masters: &Observed<Vec<Instance>>,
+) -> Option<String> {
     let ended = ended_without_a_backup(wipe, catalog)?;
-    let Told::Is(masters) = masters else {
+    let Observed::Known(masters) = masters else {
         return None;
     };
     let new = |master: &Instance| master.launched.is_some_and(|launched| launched > ended);

@@ -11,6 +11,25 @@ use serde::Deserialize;
 use super::value::{Object, Value, ValueError, utf8};
 use crate::domain::protobuf::{self, Value as Field};
 
+/// Below kube-apiserver's prefix: one key an API server, named by its IP address.
+pub const FOLDER: &str = "/masterleases/";
+
+/// What a TLS connection to the address told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// Not tried, and why.
+    NotAsked(String),
+    /// A certificate of the cluster's API servers, and this HTTP status of `/livez`.
+    Answers {
+        /// 401 where anonymous requests are not allowed, as with kops.
+        status: u16,
+    },
+    /// Somebody listens who is no API server of this cluster, or nobody does; in words.
+    NoApiServer(String),
+    /// No answer in time: nobody there, or the network does not lead there from here.
+    Silent,
+}
+
 /// The addresses of an Endpoints value, in the order stored. What is no IP address is left out.
 ///
 /// # Errors

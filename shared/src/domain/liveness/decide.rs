@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::{Door, Heard, HostSaid, Knock, Master, Masters, Observed};
+use super::{Door, Heard, HostSaid, Knock, Master, Masters, Signals};
 
 /// What is known of it, with the evidence: lowercase fragments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ const CURE: &str =
 /// AWS shows to have no machine; and what the machines themselves refuse. The last two are outweighed by a young backup, which somebody
 /// alive has made.
 #[must_use]
-pub fn decide(observed: &Observed, now: Timestamp) -> Life {
+pub fn decide(observed: &Signals, now: Timestamp) -> Life {
     let (asked, cure) = match &observed.heard {
         Heard::Answers(why) => {
             return Life::Alive {
@@ -140,7 +140,7 @@ pub fn decide(observed: &Observed, now: Timestamp) -> Life {
 
 /// Our own wipe ended, every master that runs is younger, and nobody has written a backup since. Volumes that are older were brought back:
 /// then the old etcd may have come with them.
-fn by_wipe(observed: &Observed) -> Option<String> {
+fn by_wipe(observed: &Signals) -> Option<String> {
     let ended = observed.wiped?;
     let Masters::Are {
         running,
@@ -177,7 +177,7 @@ fn by_aws(masters: &Masters) -> Option<String> {
 }
 
 /// The machines themselves say that nobody listens: all that AWS has, else as many as the spec has members.
-fn by_refusal(observed: &Observed) -> Option<String> {
+fn by_refusal(observed: &Signals) -> Option<String> {
     let silent: Vec<&HostSaid> = observed
         .hosts
         .iter()

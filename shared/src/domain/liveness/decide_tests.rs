@@ -189,11 +189,11 @@ fn host(at: usize, word: &str) -> HostSaid {
     }
 }
 
-fn observed(cells: &[&str]) -> Observed {
+fn observed(cells: &[&str]) -> Signals {
     let minutes = |text: &str| text.parse::<i64>().ok().map(ago);
     // Half a second past, as a journal has it.
     let wiped = minutes(cells[3]).map(|time| time + SignedDuration::from_millis(500));
-    Observed {
+    Signals {
         heard: heard(cells[0]),
         masters: masters(cells[1], wiped),
         hosts: cells[2]
@@ -250,9 +250,9 @@ fn less_evidence_is_never_more_death() {
         assert!(decide(&answering, now()).is_alive(), "{row}");
         if decide(&whole, now()).may_live() && whole.hosts.iter().all(|host| host.listens != Some(true)) {
             for change in [
-                |observed: &mut Observed| observed.wiped = None,
-                |observed: &mut Observed| observed.hosts.clear(),
-                |observed: &mut Observed| observed.members = 0,
+                |observed: &mut Signals| observed.wiped = None,
+                |observed: &mut Signals| observed.hosts.clear(),
+                |observed: &mut Signals| observed.members = 0,
             ] {
                 let mut less = whole.clone();
                 change(&mut less);

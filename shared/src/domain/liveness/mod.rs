@@ -159,7 +159,7 @@ impl Newest {
 
 /// All that was observed of one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observed {
+pub struct Signals {
     /// What came of asking it.
     pub heard: Heard,
     /// The masters, and what came of knocking at them.

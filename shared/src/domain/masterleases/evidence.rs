@@ -1,8 +1,10 @@
 //! What was seen of one masterlease, by each source that could be asked.
 
+use crate::domain::observed::Observed;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::domain::kube::masterlease::Probe;
 use crate::domain::kube::value::ValueError;
 
 /// A key as it was at one moment.
@@ -12,22 +14,6 @@ pub struct Seen {
     pub lease: i64,
     /// The revision of the last write.
     pub mod_revision: i64,
-}
-
-/// What a TLS connection to the address told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// Not tried, and why.
-    NotAsked(String),
-    /// A certificate of the cluster's API servers, and this HTTP status of `/livez`.
-    Answers {
-        /// 401 where anonymous requests are not allowed, as with kops.
-        status: u16,
-    },
-    /// Somebody listens who is no API server of this cluster, or nobody does; in words.
-    NoApiServer(String),
-    /// No answer in time: nobody there, or the network does not lead there from here.
-    Silent,
 }
 
 /// The Node that has the address.
@@ -50,25 +36,6 @@ impl NodeSeen {
     }
 }
 
-/// Something that could be asked, or could not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked<T> {
-    /// The answer.
-    Told(T),
-    /// Nothing is known, and why.
-    NotKnown(String),
-}
-
-impl<T> Asked<T> {
-    /// The answer, where there is one.
-    pub const fn told(&self) -> Option<&T> {
-        match self {
-            Self::Told(answer) => Some(answer),
-            Self::NotKnown(_) => None,
-        }
-    }
-}
-
 /// All that is known of one masterlease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
@@ -87,9 +54,9 @@ pub struct Evidence {
     /// What the address itself says.
     pub probe: Probe,
     /// The Node of that address, if there is one.
-    pub node: Asked<Option<NodeSeen>>,
+    pub node: Observed<Option<NodeSeen>>,
     /// Whether the Endpoints `default/kubernetes` list it.
-    pub in_endpoints: Asked<bool>,
+    pub in_endpoints: Observed<bool>,
     /// Whether the EndpointSlice `default/kubernetes` lists it.
-    pub in_slice: Asked<bool>,
+    pub in_slice: Observed<bool>,
 }

@@ -17,11 +17,10 @@ mod verdict_tests;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::domain::kube::masterlease::FOLDER;
+
 /// How often a living API server rewrites its key.
 pub const REWRITE_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Below kube-apiserver's prefix: one key an API server, named by its IP address.
-pub const FOLDER: &str = "/masterleases/";
 
 /// What the last segment of a masterlease's key says: the address as text, and as an address where it is one.
 #[must_use]

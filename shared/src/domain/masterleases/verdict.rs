@@ -1,12 +1,14 @@
 //! The judgement: deduced from what etcd does with a living server's key, and held against what others say.
 
+use crate::domain::observed::Observed;
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::Serialize;
 
 use super::REWRITE_INTERVAL;
-use super::evidence::{Asked, Evidence, Probe};
+use super::evidence::Evidence;
+use crate::domain::kube::masterlease::Probe;
 
 /// What a masterlease is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -177,10 +179,10 @@ fn by_others(evidence: &Evidence, said: &mut Said) -> bool {
         Probe::NotAsked(_) => {}
     }
     match &evidence.node {
-        Asked::Told(Some(node)) if !node.may_be_master() => {
+        Observed::Known(Some(node)) if !node.may_be_master() => {
             said.say(Source::Nodes, format!("the address is worker {} by now", node.name));
         }
-        Asked::Told(Some(node)) => match node.renewed {
+        Observed::Known(Some(node)) => match node.renewed {
             Some(true) => {
                 said.say(
                     Source::Nodes,
@@ -194,9 +196,9 @@ fn by_others(evidence: &Evidence, said: &mut Said) -> bool {
             ),
             None => said.say(Source::Nodes, format!("Node {} has it", node.name)),
         },
-        Asked::Told(None) if leased => said.sources.push(Source::Nodes),
-        Asked::Told(None) => said.say(Source::Nodes, "no Node has it"),
-        Asked::NotKnown(_) => {}
+        Observed::Known(None) if leased => said.sources.push(Source::Nodes),
+        Observed::Known(None) => said.say(Source::Nodes, "no Node has it"),
+        Observed::Unknown(_) => {}
     }
     let lists = [
         (Source::Endpoints, &evidence.in_endpoints, "Endpoints"),
@@ -204,7 +206,7 @@ fn by_others(evidence: &Evidence, said: &mut Said) -> bool {
     ];
     let mut listed = Vec::new();
     for (source, list, name) in lists {
-        if let Asked::Told(is_listed) = list {
+        if let Observed::Known(is_listed) = list {
             said.sources.push(source);
             if *is_listed {
                 listed.push(name);

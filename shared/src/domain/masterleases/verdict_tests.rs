@@ -1,11 +1,13 @@
 //! Every way in which the sources can agree and contradict.
 
+use crate::domain::observed::Observed;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::evidence::{Asked, Evidence, NodeSeen, Probe, Seen};
+use super::evidence::{Evidence, NodeSeen, Seen};
 use super::verdict::{Source, Verdict, judge};
+use crate::domain::kube::masterlease::Probe;
 use crate::domain::kube::value::ValueError;
 
 fn ip() -> std::net::IpAddr {
@@ -26,9 +28,9 @@ fn restored() -> Evidence {
         observed: Duration::from_secs(12),
         ttl_seconds: None,
         probe: Probe::Silent,
-        node: Asked::Told(None),
-        in_endpoints: Asked::Told(true),
-        in_slice: Asked::Told(true),
+        node: Observed::Known(None),
+        in_endpoints: Observed::Known(true),
+        in_slice: Observed::Known(true),
     }
 }
 
@@ -47,8 +49,8 @@ fn leased() -> Evidence {
     }
 }
 
-fn node(role: &str, renewed: Option<bool>) -> Asked<Option<NodeSeen>> {
-    Asked::Told(Some(NodeSeen {
+fn node(role: &str, renewed: Option<bool>) -> Observed<Option<NodeSeen>> {
+    Observed::Known(Some(NodeSeen {
         name: "i-1".into(),
         role: Some(role.into()),
         renewed,
@@ -80,9 +82,9 @@ fn what_never_expires_and_is_never_rewritten_is_stale() {
 fn nothing_but_etcd_is_needed() {
     let judged = judge(&Evidence {
         probe: Probe::NotAsked("no CA".into()),
-        node: Asked::NotKnown("encrypted".into()),
-        in_endpoints: Asked::NotKnown("absent".into()),
-        in_slice: Asked::NotKnown("absent".into()),
+        node: Observed::Unknown("encrypted".into()),
+        in_endpoints: Observed::Unknown("absent".into()),
+        in_slice: Observed::Unknown("absent".into()),
         ..restored()
     });
     assert_eq!((judged.verdict, judged.sources), (Verdict::Stale, vec![Source::Etcd]));

@@ -12,6 +12,7 @@ mod together;
 pub use left_out::LeftOut;
 pub use living::{lost, since};
 
+use crate::domain::observed::Observed;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::backup_name::BackupName;
@@ -38,15 +39,6 @@ pub enum ControlFact<T> {
     Broken(String),
     /// What it says.
     Says(T),
-}
-
-/// What a question brought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told<T> {
-    /// The answer.
-    Is(T),
-    /// It could not be asked, for this reason.
-    NotKnown(String),
 }
 
 /// The backup that is to be restored.
@@ -128,7 +120,7 @@ pub struct EtcdFacts {
     /// Whether it is alive, dead, or nobody knows.
     pub life: Life,
     /// What it would lose; `None` where none was seen to live, or nothing is restored.
-    pub losses: Option<Told<Losses>>,
+    pub losses: Option<Observed<Losses>>,
     /// The newest complete backup's time.
     pub newest: Option<Timestamp>,
     /// What etcd-manager itself can restore; judged elsewhere.
@@ -143,11 +135,11 @@ pub struct ClusterFacts {
     /// Each etcd cluster that is to be restored.
     pub etcds: Vec<EtcdFacts>,
     /// The masters that run.
-    pub masters: Told<Vec<String>>,
+    pub masters: Observed<Vec<String>>,
     /// Whether the API is ready.
-    pub api_ready: Told<bool>,
+    pub api_ready: Observed<bool>,
     /// The keys that the cluster's encryption config knows; empty where it has none.
-    pub encryption_keys: Told<Vec<String>>,
+    pub encryption_keys: Observed<Vec<String>>,
     /// Accept a backup of `main` that is sound and not good.
     pub even_if_poor: bool,
     /// The etcd clusters of the spec that are not to be restored.
@@ -202,7 +194,7 @@ pub fn checks(facts: &ClusterFacts, now: Timestamp) -> Vec<Check> {
     found.push(together::masters(facts));
     found.extend(together::times(facts));
     found.extend(together::encryption(facts));
-    if let Told::NotKnown(why) = &facts.api_ready {
+    if let Observed::Unknown(why) = &facts.api_ready {
         found.push(Check::found(
             "api",
             Severity::Info,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::observed::Observed;
 use crate::domain::restore::follow::Answer;
 use crate::domain::restore::losses::{LossCount, ResourceLosses};
 
@@ -55,9 +56,9 @@ fn facts() -> ClusterFacts {
     ClusterFacts {
         cluster: "k8s.example.com".to_owned(),
         etcds: vec![etcd("main"), etcd("events")],
-        masters: Told::Is(vec!["i-1".to_owned(), "i-2".to_owned(), "i-3".to_owned()]),
-        api_ready: Told::Is(false),
-        encryption_keys: Told::Is(Vec::new()),
+        masters: Observed::Known(vec!["i-1".to_owned(), "i-2".to_owned(), "i-3".to_owned()]),
+        api_ready: Observed::Known(false),
+        encryption_keys: Observed::Known(Vec::new()),
         even_if_poor: false,
         left_out: Vec::new(),
         one_by_one: false,
@@ -67,7 +68,7 @@ fn facts() -> ClusterFacts {
 fn left_out(etcd: &str) -> LeftOut {
     LeftOut {
         etcd: etcd.to_owned(),
-        commands: Told::Is(Vec::new()),
+        commands: Observed::Known(Vec::new()),
         created: true,
         seen: EtcdSeen::NotAsked("no way to it".to_owned()),
         no_members: None,
@@ -173,7 +174,9 @@ fn every_refusal_comes_with_a_cure() {
                 own: false,
             }];
         }),
-        (" masters", |facts| facts.masters = Told::Is(vec!["i-1".to_owned()])),
+        (" masters", |facts| {
+            facts.masters = Observed::Known(vec!["i-1".to_owned()])
+        }),
         ("events etcd", |facts| {
             facts.etcds[1].wanted = Wanted::Fresh;
             serving(&mut facts.etcds[1], 9);
@@ -277,28 +280,28 @@ fn an_etcd_that_is_left_out_must_not_be_left_behind() {
         })
     };
     let wiped = || Some("its masters were wiped".to_owned());
-    let queued = || Told::Is(vec!["2026-11-22T15:20:06Z-000000".to_owned()]);
+    let queued = || Observed::Known(vec!["2026-11-22T15:20:06Z-000000".to_owned()]);
     let rows = [
         // What was seen, what proves that it has no members, its queue, its marker; what comes of it.
-        (silent(), wiped(), Told::Is(Vec::new()), true, "block"),
-        (silent(), None, Told::Is(Vec::new()), true, "warn"),
+        (silent(), wiped(), Observed::Known(Vec::new()), true, "block"),
+        (silent(), None, Observed::Known(Vec::new()), true, "warn"),
         (
             EtcdSeen::NotAsked("no way".to_owned()),
             None,
-            Told::Is(Vec::new()),
+            Observed::Known(Vec::new()),
             true,
             "warn",
         ),
         (
             silent(),
             wiped(),
-            Told::NotKnown("access denied".to_owned()),
+            Observed::Unknown("access denied".to_owned()),
             true,
             "warn",
         ),
-        (serving(), wiped(), Told::Is(Vec::new()), true, "ok"),
+        (serving(), wiped(), Observed::Known(Vec::new()), true, "ok"),
         (silent(), wiped(), queued(), true, "ok"),
-        (silent(), wiped(), Told::Is(Vec::new()), false, "ok"),
+        (silent(), wiped(), Observed::Known(Vec::new()), false, "ok"),
     ];
     for (seen, no_members, commands, created, expected) in rows {
         let mut facts = facts();
@@ -417,12 +420,12 @@ fn a_living_etcd_is_named_and_so_is_what_is_lost() {
         }],
         heartbeats: Vec::new(),
     };
-    facts.etcds[0].losses = Some(Told::Is(losses));
+    facts.etcds[0].losses = Some(Observed::Known(losses));
     assert_eq!(
         lost(&facts.etcds[0]),
         "everything after 2026-11-22T15:18:01Z is lost: 3 objects made since go (3 secrets)"
     );
-    facts.etcds[0].losses = Some(Told::NotKnown("no answer".to_owned()));
+    facts.etcds[0].losses = Some(Observed::Unknown("no answer".to_owned()));
     let found = checks(&facts, now());
     let untold = found.iter().find(|check| check.name == "losses").unwrap();
     assert_eq!((untold.ok, untold.severity), (false, Severity::Info));
@@ -473,11 +476,11 @@ fn what_was_not_proven_dead_is_said_to_be_so_and_is_at_risk() {
 fn what_does_not_fit_together_is_a_warning() {
     let mut facts = facts();
     backup_of(&mut facts, 1).name = "2026-11-22T14:18:01Z-000001".parse().unwrap();
-    facts.masters = Told::NotKnown("no credentials".to_owned());
+    facts.masters = Observed::Unknown("no credentials".to_owned());
     facts.etcds[0].spec_members = 5;
     facts.etcds[0].newest = Some("2026-11-22T15:45:00Z".parse().unwrap());
     backup_of(&mut facts, 0).encrypted_by = vec!["aescbc:key2".to_owned()];
-    facts.encryption_keys = Told::Is(vec!["aescbc:key1".to_owned()]);
+    facts.encryption_keys = Observed::Known(vec!["aescbc:key1".to_owned()]);
     assert!(blocked(&facts).is_empty());
     assert_eq!(
         warned(&facts),
@@ -494,6 +497,6 @@ fn one_master_is_enough_for_a_cluster_of_one() {
         member_count: 1,
         etcd_version: "3.6.11".to_owned(),
     });
-    facts.masters = Told::Is(vec!["i-1".to_owned()]);
+    facts.masters = Observed::Known(vec!["i-1".to_owned()]);
     assert!(checks(&facts, now()).iter().all(|check| check.ok));
 }

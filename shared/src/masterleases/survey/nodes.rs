@@ -1,5 +1,6 @@
 //! The Nodes of the addresses, and whether their kubelets renew their Node leases while we look.
 
+use crate::domain::observed::Observed;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::domain::kube::node::Node;
-use crate::domain::masterleases::evidence::{Asked, NodeSeen};
+use crate::domain::masterleases::evidence::NodeSeen;
 use crate::ports::{EtcdError, EtcdKv};
 
 /// kubelets renew every 10 s, with some jitter (kubernetes/kubernetes, `pkg/kubelet/kubelet.go`, `nodeLeaseRenewIntervalFraction`):
@@ -24,25 +25,25 @@ struct Found {
 }
 
 /// What is known of the Nodes.
-pub(super) struct Nodes(Asked<Vec<Found>>);
+pub(super) struct Nodes(Observed<Vec<Found>>);
 
 impl Nodes {
     /// Where nobody's life is in doubt.
     pub(super) const fn not_needed() -> Self {
-        Self(Asked::NotKnown(String::new()))
+        Self(Observed::Unknown(String::new()))
     }
 
     /// Reads them, and takes the first look at their leases. Without Nodes the verdicts still stand.
     pub(super) async fn read(etcd: &dyn EtcdKv, prefix: &str, ips: &[IpAddr]) -> Self {
         match read(etcd, prefix, ips).await {
-            Ok(found) => Self(Asked::Told(found)),
-            Err(error) => Self(Asked::NotKnown(format!("Nodes: {error}"))),
+            Ok(found) => Self(Observed::Known(found)),
+            Err(error) => Self(Observed::Unknown(format!("Nodes: {error}"))),
         }
     }
 
     /// Takes the second look.
     pub(super) async fn look_again(&mut self, etcd: &dyn EtcdKv) {
-        let Self(Asked::Told(found)) = self else { return };
+        let Self(Observed::Known(found)) = self else { return };
         for one in found {
             let Ok(Some(lease)) = etcd.get(one.lease_key.as_bytes()).await else {
                 continue;
@@ -56,16 +57,16 @@ impl Nodes {
     }
 
     /// The Node that has `ip`.
-    pub(super) fn of(&self, ip: Option<IpAddr>) -> Asked<Option<NodeSeen>> {
+    pub(super) fn of(&self, ip: Option<IpAddr>) -> Observed<Option<NodeSeen>> {
         let found = match &self.0 {
-            Asked::Told(found) => found,
-            Asked::NotKnown(why) => return Asked::NotKnown(why.clone()),
+            Observed::Known(found) => found,
+            Observed::Unknown(why) => return Observed::Unknown(why.clone()),
         };
         let ip = ip.map(|ip| ip.to_string());
         let found = found
             .iter()
             .find(|found| ip.as_ref().is_some_and(|ip| found.node.internal_ips.contains(ip)));
-        Asked::Told(found.map(|found| NodeSeen {
+        Observed::Known(found.map(|found| NodeSeen {
             name: found.node.name.clone(),
             role: found.node.role.clone(),
             renewed: found.renewed,

@@ -1,8 +1,8 @@
 //! An etcd cluster of the spec that is not to be restored: without members and without a command it would never serve again.
 
-use super::Told;
 use crate::domain::check::{Check, Severity};
 use crate::domain::goodness::MAIN;
+use crate::domain::observed::Observed;
 use crate::domain::restore::follow::EtcdSeen;
 
 /// The etcd cluster in which kops' API servers keep the events; they do not start without it.
@@ -14,7 +14,7 @@ pub struct LeftOut {
     /// `main`, `events`, …
     pub etcd: String,
     /// The names of the queued commands.
-    pub commands: Told<Vec<String>>,
+    pub commands: Observed<Vec<String>>,
     /// Whether `etcd-cluster-created` is there.
     pub created: bool,
     /// What was seen of its etcd.
@@ -27,10 +27,10 @@ impl LeftOut {
     /// Whether it may be that nothing makes it serve; `Some(true)` where that is proven.
     #[must_use]
     pub fn waits(&self) -> Option<bool> {
-        let unqueued = matches!(&self.commands, Told::Is(commands) if commands.is_empty());
+        let unqueued = matches!(&self.commands, Observed::Known(commands) if commands.is_empty());
         match &self.seen {
             EtcdSeen::Serving(_) | EtcdSeen::Quarantined(_) => Some(false),
-            _ if matches!(&self.commands, Told::Is(commands) if !commands.is_empty()) => Some(false),
+            _ if matches!(&self.commands, Observed::Known(commands) if !commands.is_empty()) => Some(false),
             _ if unqueued && !self.created => Some(false),
             _ if unqueued && self.no_members.is_some() => Some(true),
             _ => None,
@@ -59,24 +59,24 @@ pub(super) fn check(one: &LeftOut, one_by_one: bool) -> Check {
     match (&one.commands, &one.seen) {
         (_, EtcdSeen::Serving(_)) => return Check::passed(NAME, "is left out; it serves"),
         (_, EtcdSeen::Quarantined(_)) => return Check::passed(NAME, "is left out; a restore of it is under way"),
-        (Told::Is(commands), _) if !commands.is_empty() => {
+        (Observed::Known(commands), _) if !commands.is_empty() => {
             return Check::passed(NAME, format!("is left out; {} is queued for it", commands.join(", ")));
         }
-        (Told::Is(_), _) if !one.created => {
+        (Observed::Known(_), _) if !one.created => {
             let message = "is left out; its created marker is missing, so etcd-manager seeds it anew";
             return Check::passed(NAME, message);
         }
         _ => {}
     }
     let needed = one.needed_by();
-    if let (Some(proof), Told::Is(_)) = (&one.no_members, &one.commands) {
+    if let (Some(proof), Observed::Known(_)) = (&one.no_members, &one.commands) {
         let severity = if one_by_one { Severity::Warn } else { Severity::Block };
         let message = format!("is left out, and has no members and no command ({proof}): {needed}");
         return Check::found(NAME, severity, message).cure(cure);
     }
     let command = match &one.commands {
-        Told::Is(_) => "no command is queued for it".to_owned(),
-        Told::NotKnown(why) => format!("its queue could not be read: {why}"),
+        Observed::Known(_) => "no command is queued for it".to_owned(),
+        Observed::Unknown(why) => format!("its queue could not be read: {why}"),
     };
     let seen = match &one.seen {
         EtcdSeen::Silent(why) => format!("nobody answers there ({why})"),

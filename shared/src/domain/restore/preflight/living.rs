@@ -1,8 +1,9 @@
 //! The etcd that is there: whether it lives, and what it would lose.
 
-use super::{EtcdFacts, Told, Wanted};
+use super::{EtcdFacts, Wanted};
 use crate::domain::check::{Check, Severity};
 use crate::domain::liveness::Life;
+use crate::domain::observed::Observed;
 use crate::domain::restore::follow::EtcdSeen;
 
 pub(super) fn alive(etcd: &EtcdFacts) -> Check {
@@ -55,12 +56,12 @@ pub fn since(etcd: &EtcdFacts) -> String {
 pub(super) fn losses(etcd: &EtcdFacts) -> Option<Check> {
     const NAME: &str = "losses";
     Some(match etcd.losses.as_ref()? {
-        Told::Is(losses) if losses.is_empty() && losses.same_history && losses.complete => {
+        Observed::Known(losses) if losses.is_empty() && losses.same_history && losses.complete => {
             Check::passed(NAME, losses.says())
         }
-        Told::Is(losses) => Check::found(NAME, Severity::Warn, losses.says())
+        Observed::Known(losses) => Check::found(NAME, Severity::Warn, losses.says())
             .cure("`kubectl etcd-backups take`, then `kubectl etcd-backups diff` names each of them"),
-        Told::NotKnown(why) => Check::found(
+        Observed::Unknown(why) => Check::found(
             NAME,
             Severity::Info,
             format!("how much it would lose could not be asked: {why}"),
@@ -73,7 +74,7 @@ pub(super) fn losses(etcd: &EtcdFacts) -> Option<Check> {
 pub fn lost(etcd: &EtcdFacts) -> String {
     let verb = if etcd.life.is_alive() { "is" } else { "would be" };
     match &etcd.losses {
-        Some(Told::Is(losses)) => format!("{} {verb} lost: {}", since(etcd), losses.says()),
+        Some(Observed::Known(losses)) => format!("{} {verb} lost: {}", since(etcd), losses.says()),
         _ => format!("{} {verb} lost", since(etcd)),
     }
 }

@@ -1,9 +1,10 @@
 //! What has to fit together over all etcd clusters: masters, times, encryption keys.
 
+use crate::domain::observed::Observed;
 use crate::domain::shell::quoted;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{ClusterFacts, ControlFact, Told, Wanted};
+use super::{ClusterFacts, ControlFact, Wanted};
 use crate::domain::check::{Check, Severity};
 use crate::domain::units;
 
@@ -23,10 +24,10 @@ pub(super) fn masters(facts: &ClusterFacts) -> Check {
         .max()
         .unwrap_or_default();
     match &facts.masters {
-        Told::Is(masters) if masters.len() >= wanted => {
+        Observed::Known(masters) if masters.len() >= wanted => {
             Check::passed(NAME, format!("{} run: {}", masters.len(), masters.join(", ")))
         }
-        Told::Is(masters) => Check::found(
+        Observed::Known(masters) => Check::found(
             NAME,
             Severity::Block,
             format!(
@@ -38,7 +39,7 @@ pub(super) fn masters(facts: &ClusterFacts) -> Check {
             "wait until they run, or make them: `kops update cluster --name {} --yes`",
             quoted(&facts.cluster)
         )),
-        Told::NotKnown(why) => Check::found(
+        Observed::Unknown(why) => Check::found(
             NAME,
             Severity::Warn,
             format!("how many of {wanted} run could not be asked: {why}"),
@@ -84,7 +85,7 @@ pub(super) fn encryption(facts: &ClusterFacts) -> Option<Check> {
         return None;
     }
     Some(match &facts.encryption_keys {
-        Told::Is(known) => {
+        Observed::Known(known) => {
             let missing: Vec<&str> = needed
                 .iter()
                 .filter(|key| !known.contains(key))
@@ -104,7 +105,7 @@ pub(super) fn encryption(facts: &ClusterFacts) -> Option<Check> {
                     .cure("add the key to the encryption config (`kops create secret encryptionconfig`) before the API starts")
             }
         }
-        Told::NotKnown(why) => {
+        Observed::Unknown(why) => {
             let keys: Vec<&str> = needed.iter().map(|key| key.as_str()).collect();
             let message = format!(
                 "values are encrypted by {}; the cluster's encryption config could not be read: {why}",
