@@ -9,8 +9,8 @@
 
 use harness::{AwsAccount, Cmd, KopsCluster, Moto, S3};
 use runbook_kit::adapters::aws::{AwsFleet, FleetOptions};
-use runbook_kit::domain::fleet::{InstanceState, VolumeState};
-use runbook_kit::domain::wipe::termination::{AtTermination, at_termination};
+use runbook_kit::model::fleet::wipe::termination::{AtTermination, at_termination};
+use runbook_kit::model::fleet::{InstanceState, VolumeState};
 use runbook_kit::ports::fleet::{Fleet, FleetChange};
 
 /// The SDK reads the environment, and a test must not change its own: this test calls itself.
@@ -164,7 +164,7 @@ async fn what_shows_whose_account_it_is_and_what_goes_with_an_instance() {
     let volume = fleet.volumes(&[events]).await.unwrap().remove(0);
     let fate = at_termination(&volume, &volume.attachments[0], Some(&instance));
     assert_eq!(fate, AtTermination::IsDeleted);
-    let consent = runbook_kit::confirm::plain(true).unwrap();
+    let consent = runbook_kit::cli::confirm::plain(true).unwrap();
     fleet.keep_volume(&instance.id, "/dev/xvdv", &consent).await.unwrap();
     let after = fleet.instances_of(A).await.unwrap().remove(0);
     assert_eq!(

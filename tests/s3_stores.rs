@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use harness::{Fault, Moto, Proxy, Rule, S3, SeaweedFs};
 use runbook_kit::adapters::stores::{Multipart, StoreEnvironment, StoreOptions, Stores};
-use runbook_kit::domain::store_url::StoreUrl;
+use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::{ObjectStore, PutMode, StoreError, StoreErrorKind};
 use tokio::io::AsyncReadExt;
 

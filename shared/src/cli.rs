@@ -1,8 +1,14 @@
 //! What all plugins' command lines have in common.
 
+pub mod completion;
+pub mod confirm;
 pub mod etcd;
+pub mod man;
+pub mod output;
 pub mod ssh;
+pub mod ui;
 pub mod values;
+pub mod waiting;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -12,12 +18,12 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches};
 
-use crate::domain::backup_ref::BackupRef;
-use crate::domain::units;
-use crate::error::{AnyFailure, UsageError};
+use crate::cli::output::Format;
+use crate::cli::ui::{ColorWhen, Ui};
 use crate::exit::Exit;
-use crate::output::Format;
-use crate::ui::{ColorWhen, Ui};
+use crate::failure::{AnyFailure, UsageError};
+use crate::model::backup::reference::BackupRef;
+use crate::model::units;
 
 /// How the user wants to be talked to.
 #[derive(Clone, Debug, Default, Args)]

@@ -17,21 +17,13 @@
 //! - [`cli`], [`output`], [`ui`], [`confirm`], [`error`], [`exit`]: how every plugin talks.
 
 pub mod adapters;
-pub mod backups;
 pub mod cli;
-pub mod completion;
-pub mod confirm;
-pub mod domain;
-pub mod error;
+pub mod connect;
 pub mod exit;
-pub mod kops_state;
-pub mod liveness;
-pub mod manual;
-pub mod masterleases;
-pub mod output;
-pub mod patience;
+pub mod failure;
+pub mod model;
 pub mod ports;
 pub mod session;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod ui;
+pub mod usecases;

@@ -8,21 +8,22 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::io::AsyncRead;
 
-use crate::domain::kops::identity::{Chosen, SettingsError};
-use crate::domain::lifecycle::ExpiryRule;
-use crate::domain::store_url::StoreUrl;
+use crate::model::backup::lifecycle::ExpiryRule;
+use crate::model::kops::identity::{Chosen, SettingsError};
+use crate::model::store_url::StoreUrl;
 
 pub mod api_probe;
 pub mod cluster_api;
 pub mod drill;
 pub mod etcd;
 pub mod fleet;
+pub mod host_probe;
 pub mod hosts;
-pub mod knocker;
-pub mod notebook;
+pub mod local_state;
 pub mod snapshot;
 
-pub use crate::domain::snapshot::ReadAt;
+pub use crate::model::snapshot::ReadAt;
+pub use crate::ports::host_probe::Knocker;
 pub use api_probe::ApiProbe;
 pub use cluster_api::{ClusterApi, KubeError, KubeErrorKind};
 pub use etcd::{
@@ -30,7 +31,6 @@ pub use etcd::{
     SnapshotStream,
 };
 pub use hosts::{HostError, HostErrorKind, Hosts};
-pub use knocker::Knocker;
 pub use snapshot::{
     PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
 };

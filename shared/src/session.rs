@@ -8,17 +8,17 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
-use crate::backups::catalog::{self, Backup, Catalog};
-use crate::backups::choose::{self, ChooseError, Chosen, Known, Looking, Rejected};
-use crate::backups::discover::{self, DiscoverError, Discovered, EtcdStore, ExplicitStore, NotFollowed};
+use crate::cli::output::Format;
+use crate::cli::ui::{Ui, chain};
 use crate::cli::{ClusterArgs, Wanted};
-use crate::domain::kops::identity;
-use crate::domain::moment;
-use crate::domain::store_url::StoreUrl;
-use crate::error::{AnyFailure, UsageError};
-use crate::output::Format;
+use crate::failure::{AnyFailure, UsageError};
+use crate::model::kops::identity;
+use crate::model::moment;
+use crate::model::store_url::StoreUrl;
 use crate::ports::{Clock, ObjectStore, SnapshotPacker, SnapshotReader, UserSettings};
-use crate::ui::{Ui, chain};
+use crate::usecases::catalog::{self, Backup, Catalog};
+use crate::usecases::choose::{self, ChooseError, Chosen, Known, Looking, Rejected};
+use crate::usecases::discover::{self, DiscoverError, Discovered, EtcdStore, ExplicitStore, NotFollowed};
 
 /// Clusters whose stores are listed at once.
 const CLUSTERS_AT_ONCE: usize = 16;

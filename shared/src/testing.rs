@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::domain::kube::masterlease::Probe;
+use crate::model::kubernetes::masterlease::Probe;
 use crate::ports::etcd::MOST_TXN_OPERATIONS;
 use crate::ports::{
     ApiProbe, EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyHead, KeyPage, KeyRange, KeySpan, KeyValue, LeaseId,

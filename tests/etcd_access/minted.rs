@@ -3,7 +3,7 @@
 use harness::{Ca, EtcdVersion, KeyKind, pki};
 use runbook_kit::adapters::etcd::access::connect;
 use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
-use runbook_kit::error::Failure;
+use runbook_kit::failure::Failure;
 use runbook_kit::ports::EtcdErrorKind;
 
 use super::{World, ec, kind, ways};
@@ -65,7 +65,7 @@ async fn the_wrong_primary_is_refused_and_a_bad_keyset_is_named_without_its_keys
     ] {
         let keys = world.key_store(&keyset);
         let error = connect(&ways(&args, Some(&keys))).await.err().unwrap();
-        let told = runbook_kit::ui::chain(&error);
+        let told = runbook_kit::cli::ui::chain(&error);
         assert!(told.contains(reason) && told.contains("keyset.yaml"), "{told}");
         assert!(error.hint().is_some() && !told.contains("PRIVATE"));
     }

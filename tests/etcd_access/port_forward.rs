@@ -7,7 +7,7 @@ use harness::servers::kube_api::Mood;
 use harness::{Ca, EtcdVersion, KeyKind, KubeApi, Pod, pki};
 use runbook_kit::adapters::etcd::access::{AccessError, Connected, Ways, connect};
 use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
-use runbook_kit::error::Failure;
+use runbook_kit::failure::Failure;
 use runbook_kit::ports::EtcdErrorKind;
 
 use super::{Keys, World, ec, kind, ways, works};
@@ -126,7 +126,7 @@ async fn port_forward_says_what_is_missing() {
             .unwrap();
         format!(
             "{} {}",
-            runbook_kit::ui::chain(&error),
+            runbook_kit::cli::ui::chain(&error),
             Failure::hint(&error).unwrap_or_default()
         )
     };

@@ -7,7 +7,7 @@ use harness::servers::sshd;
 use harness::{Ca, EtcdVersion, Sshd, Usage, pki};
 use runbook_kit::adapters::etcd::access::{AccessError, Connected, connect};
 use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
-use runbook_kit::error::Failure;
+use runbook_kit::failure::Failure;
 
 use super::{World, ec, ways, works};
 
@@ -41,7 +41,7 @@ async fn go(sshd: &Sshd, args: &EtcdAccessArgs) -> Result<Connected, AccessError
 async fn told(sshd: &Sshd, args: &EtcdAccessArgs) -> String {
     let error = go(sshd, args).await.err().unwrap();
     let hint = Failure::hint(&error).unwrap_or_default();
-    format!("{} hint: {hint}", runbook_kit::ui::chain(&error))
+    format!("{} hint: {hint}", runbook_kit::cli::ui::chain(&error))
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The rules by which a bucket takes objects away.
 
-use runbook_kit::domain::lifecycle::{Fate, When};
+use runbook_kit::model::backup::lifecycle::{Fate, When};
 
 use super::*;
 

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use runbook_kit::cli::{self, AwsArgs, OutputArgs, UnpackArgs};
-use runbook_kit::error::{AnyFailure, UsageError};
 use runbook_kit::exit::Exit;
+use runbook_kit::failure::{AnyFailure, UsageError};
 
+use crate::commands::{audit, completion, man, purge_volumes, restore_volumes, wipe};
 use crate::context::Context;
-use crate::{audit, completion, man, purge_volumes, restore_volumes, wipe};
 
 /// Remove the control plane of one cluster, so that kops can rebuild it, and nothing else
 ///
@@ -76,10 +76,10 @@ pub enum Command {
     RestoreVolumes(restore_volumes::Args),
     PurgeVolumes(purge_volumes::Args),
     #[command(after_help = "Example:\n  kops-wipe-masters completion --install")]
-    Completion(runbook_kit::completion::Args),
+    Completion(runbook_kit::cli::completion::Args),
     Man(man::Args),
     #[command(name = "__complete", hide = true)]
-    Complete(runbook_kit::completion::Words),
+    Complete(runbook_kit::cli::completion::Words),
 }
 
 impl Cli {

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runbook_kit::adapters::aws::AwsFleet;
-use runbook_kit::adapters::{etcd, evidence, kops_program, kube, notebook, session};
+use runbook_kit::adapters::{etcd, evidence, kops_program, kube, local_state};
 use runbook_kit::cli::etcd::EtcdAccessArgs;
-use runbook_kit::domain::liveness::Heard;
-use runbook_kit::error::AnyFailure;
-use runbook_kit::liveness::{Evidence, Machines};
+use runbook_kit::cli::ui::Ui;
+use runbook_kit::connect;
+use runbook_kit::failure::AnyFailure;
+use runbook_kit::model::liveness::Heard;
 use runbook_kit::ports::fleet::FleetChange;
-use runbook_kit::ports::notebook::Notebook;
+use runbook_kit::ports::local_state::Notebook;
 use runbook_kit::session::Session;
-use runbook_kit::ui::Ui;
+use runbook_kit::usecases::liveness::{Evidence, Machines};
 
 use crate::cli::Cli;
 
@@ -38,12 +39,12 @@ pub struct Profiles {
 
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
 pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
-    let session = session::connect(&(&cli.cluster).into(), &cli.aws, &cli.unpack, cli.output.output, ui)?;
+    let session = connect::connect(&(&cli.cluster).into(), &cli.aws, &cli.unpack, cli.output.output, ui)?;
     let fleet = AwsFleet::new((&cli.aws).into(), session.region_of_spec());
     Ok(Context {
         session,
         fleet: Box::new(fleet),
-        notebook: Box::new(notebook::Folder::of_user()),
+        notebook: Box::new(local_state::Folder::of_user()),
         profiles: Profiles {
             machines: cli.aws.profile.clone(),
             state: cli.aws.state_profile.clone().or_else(|| cli.aws.profile.clone()),

@@ -1,22 +1,10 @@
 //! `kops-wipe-masters`: remove the control plane of one cluster, so that kops can rebuild it.
 
-mod alive;
-mod apply;
-mod audit;
 mod cli;
-mod completion;
+mod commands;
 mod context;
-mod held;
-mod interlock;
-mod journal;
-mod look;
-mod man;
-mod plan;
-mod purge_volumes;
-mod report;
-mod restore_volumes;
-mod steps;
-mod wipe;
+mod rules;
+mod usecases;
 
 use std::process::ExitCode;
 

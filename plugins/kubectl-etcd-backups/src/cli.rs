@@ -2,11 +2,13 @@
 
 use clap::{Parser, Subcommand};
 use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs, UnpackArgs};
-use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
+use runbook_kit::failure::AnyFailure;
 
+use crate::commands::{
+    check, completion, diff, download, export, inspect, list, man, pin, show, take, timeline, verify,
+};
 use crate::context::Context;
-use crate::{check, completion, diff, download, export, inspect, list, man, pin, show, take, timeline, verify};
 
 /// Find, verify, look into and compare the backups that etcd-manager keeps
 #[derive(Debug, Parser)]
@@ -39,10 +41,10 @@ pub enum Command {
     Check(check::Args),
     Take(take::Args),
     #[command(after_help = "Example:\n  kubectl etcd-backups completion --install")]
-    Completion(runbook_kit::completion::Args),
+    Completion(runbook_kit::cli::completion::Args),
     Man(man::Args),
     #[command(name = "__complete", hide = true)]
-    Complete(runbook_kit::completion::Words),
+    Complete(runbook_kit::cli::completion::Words),
 }
 
 impl Command {

@@ -1,13 +1,13 @@
 //! What every subcommand works with, and the only place where adapters are connected.
 
-use runbook_kit::adapters::session;
-use runbook_kit::error::AnyFailure;
+use runbook_kit::cli::ui::Ui;
+use runbook_kit::connect;
+use runbook_kit::failure::AnyFailure;
 pub use runbook_kit::session::{ClusterCatalogs, Session as Context};
-use runbook_kit::ui::Ui;
 
 use crate::cli::Cli;
 
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
 pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
-    session::connect(&cli.cluster, &cli.aws, &cli.unpack, cli.output.output, ui)
+    connect::connect(&cli.cluster, &cli.aws, &cli.unpack, cli.output.output, ui)
 }

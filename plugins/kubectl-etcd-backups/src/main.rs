@@ -1,23 +1,10 @@
 //! `kubectl etcd-backups`: find, verify, look into and compare the backups that etcd-manager keeps.
 
-mod check;
 mod cli;
-mod completion;
+mod commands;
 mod context;
-mod diff;
-mod download;
-mod export;
-mod goods;
-mod inspect;
-mod list;
-mod man;
-mod open;
-mod pin;
-mod prometheus;
-mod show;
-mod take;
-mod timeline;
-mod verify;
+mod rules;
+mod usecases;
 
 use std::process::ExitCode;
 

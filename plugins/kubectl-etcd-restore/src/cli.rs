@@ -3,14 +3,14 @@
 use clap::{Parser, Subcommand};
 use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs, UnpackArgs};
-use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
+use runbook_kit::failure::AnyFailure;
 
-use crate::context::Context;
-use crate::{
-    bare, cancel, cleanup, commands, completion, drill, logs, man, plan, queue, restart_etcd, restart_kubelet, run,
+use crate::commands::{
+    cancel, cleanup, commands, completion, drill, logs, man, overview, plan, queue, restart_etcd, restart_kubelet, run,
     runbook, status,
 };
+use crate::context::Context;
 
 /// Restore the etcd clusters from their backups, until the Kubernetes API serves
 ///
@@ -48,17 +48,17 @@ pub enum Command {
     Drill(drill::Args),
     Runbook(Box<runbook::Args>),
     #[command(after_help = "Example:\n  kubectl etcd-restore completion --install")]
-    Completion(runbook_kit::completion::Args),
+    Completion(runbook_kit::cli::completion::Args),
     Man(man::Args),
     #[command(name = "__complete", hide = true)]
-    Complete(runbook_kit::completion::Words),
+    Complete(runbook_kit::cli::completion::Words),
 }
 
 impl Cli {
     /// Runs what was asked for.
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
         let Some(command) = self.command else {
-            return bare::run(self.access, context).await;
+            return overview::run(self.access, context).await;
         };
         match command {
             Command::Plan(args) => plan::run(*args, context).await,

@@ -1,25 +1,25 @@
 //! What every subcommand works with, and the only place where adapters are connected.
 
-mod hands;
+mod ssh_hosts;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use runbook_kit::adapters::aws::AwsFleet;
 use runbook_kit::adapters::etcd::access::{self, AccessError, Connected, KeySource, Ways};
-use runbook_kit::adapters::session;
 use runbook_kit::cli::etcd::EtcdAccessArgs;
-use runbook_kit::domain::shell::ShellCommand;
-use runbook_kit::domain::store_url::StoreUrl;
-use runbook_kit::error::AnyFailure;
+use runbook_kit::cli::ui::{Ui, chain};
+use runbook_kit::connect;
+use runbook_kit::failure::AnyFailure;
+use runbook_kit::model::shell::ShellCommand;
+use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::cluster_api::ClusterApi;
 use runbook_kit::ports::fleet::Fleet;
 use runbook_kit::ports::{EtcdErrorKind, EtcdKv};
 use runbook_kit::session::Session;
-use runbook_kit::ui::{Ui, chain};
 
 use crate::cli::Cli;
-use crate::sight::pasted::Given;
+use crate::rules::next_command::Given;
 
 /// The world, and how to talk of it.
 pub struct Context {
@@ -32,7 +32,7 @@ pub struct Context {
 
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
 pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
-    let session = session::connect(&cli.cluster, &cli.aws, &cli.unpack, cli.output.output, ui)?;
+    let session = connect::connect(&cli.cluster, &cli.aws, &cli.unpack, cli.output.output, ui)?;
     let fleet = AwsFleet::new((&cli.aws).into(), session.region_of_spec());
     let given = [
         ("--region", &cli.aws.region),

@@ -1,29 +1,10 @@
 //! `kubectl etcd-restore`: restore the etcd clusters from their backups, until the API serves.
 
-mod agree;
-mod armed;
-mod bare;
-mod cancel;
-mod choose;
-mod cleanup;
 mod cli;
 mod commands;
-mod completion;
 mod context;
-mod drill;
-mod follow;
-mod hosts;
-mod logs;
-mod man;
-mod order;
-mod plan;
-mod queue;
-mod restart_etcd;
-mod restart_kubelet;
-mod run;
-mod runbook;
-mod sight;
-mod status;
+mod rules;
+mod usecases;
 
 use std::process::ExitCode;
 

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use runbook_kit::cli::{AwsArgs, OutputArgs};
-use runbook_kit::error::AnyFailure;
 use runbook_kit::exit::Exit;
+use runbook_kit::failure::AnyFailure;
 
+use crate::commands::{check, completion, list, man, prune, undo};
 use crate::context::Context;
-use crate::{check, completion, list, man, prune, undo};
 
 /// Find and prune the masterleases that a restore of etcd made immortal
 #[derive(Debug, Parser)]
@@ -49,10 +49,10 @@ pub enum Command {
     Prune(Box<prune::Args>),
     Undo(Box<undo::Args>),
     #[command(after_help = "Example:\n  kubectl masterleases completion --install")]
-    Completion(runbook_kit::completion::Args),
+    Completion(runbook_kit::cli::completion::Args),
     Man(man::Args),
     #[command(name = "__complete", hide = true)]
-    Complete(runbook_kit::completion::Words),
+    Complete(runbook_kit::cli::completion::Words),
 }
 
 impl Command {

@@ -5,14 +5,15 @@ use std::path::Path;
 use jiff::Timestamp;
 use runbook_kit::adapters::api_probe::TlsProbe;
 use runbook_kit::adapters::etcd::access;
-use runbook_kit::adapters::{save, session};
+use runbook_kit::adapters::save;
 use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::cli::output::Format;
+use runbook_kit::cli::ui::Ui;
 use runbook_kit::cli::{self, UnpackArgs};
-use runbook_kit::error::AnyFailure;
-use runbook_kit::output::Format;
+use runbook_kit::connect;
+use runbook_kit::failure::AnyFailure;
 use runbook_kit::ports::{ApiProbe, EtcdKv};
 use runbook_kit::session::Session;
-use runbook_kit::ui::Ui;
 
 use crate::cli::Cli;
 
@@ -41,7 +42,7 @@ impl Context {
         Ok(Self {
             ui,
             format,
-            session: session::connect(&cluster, &cli.aws, &UnpackArgs::default(), format, ui)?,
+            session: connect::connect(&cluster, &cli.aws, &UnpackArgs::default(), format, ui)?,
             probe: TlsProbe::default(),
         })
     }

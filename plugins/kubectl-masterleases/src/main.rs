@@ -1,18 +1,10 @@
 //! `kubectl masterleases`: find and prune the masterleases that a restore of etcd made immortal.
 
-mod apply;
-mod check;
 mod cli;
-mod completion;
+mod commands;
 mod context;
-mod list;
-mod look;
-mod man;
-mod plan;
-mod prune;
-mod rows;
-mod settle;
-mod undo;
+mod rules;
+pub mod usecases;
 
 use std::process::ExitCode;
 

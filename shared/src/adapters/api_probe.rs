@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::domain::kube::masterlease::Probe;
+use crate::model::kubernetes::masterlease::Probe;
 use crate::ports::ApiProbe;
 
 /// A name that every API server's certificate has; kops' have no address of the node.

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::etcd::access::{self, Ways};
 use crate::cli::etcd::{EtcdAccessArgs, Via};
-use crate::domain::etcd_manager::EtcdVersion;
+use crate::model::etcd_manager::EtcdVersion;
 use crate::ports::EtcdKv;
 use crate::ports::drill::{DrillError, DrillGround, SnapshotStatus, Throwaway, Tools};
 

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::knock::TcpKnocker;
 use super::ssh::{Ssh, SshOptions};
+use crate::adapters::host_probe::TcpKnocker;
 use crate::cli::etcd::EtcdAccessArgs;
-use crate::liveness::{Evidence, Machines, OverSsh};
+use crate::usecases::liveness::{Evidence, Machines, OverSsh};
 
 /// Knocks at the machines; hosts are asked over ssh only where the user names them.
 pub async fn gather(

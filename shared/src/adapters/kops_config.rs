@@ -1,10 +1,10 @@
-//! The user's environment, and kubectl's and kops' settings files, for [`crate::domain::kops::identity`].
+//! The user's environment, and kubectl's and kops' settings files, for [`crate::model::kops::identity`].
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::kops::identity::{self, Chosen, Settings, SettingsError};
+use crate::model::kops::identity::{self, Chosen, Settings, SettingsError};
 use crate::ports::UserSettings;
 
 /// The process' environment, and the files in the user's home.

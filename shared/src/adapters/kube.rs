@@ -1,10 +1,10 @@
 //! The Kubernetes API, as kubectl reaches it.
 
 mod by_address;
+pub mod ca_match;
 mod cluster_api;
 mod error;
 pub mod liveness;
-pub mod whose;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

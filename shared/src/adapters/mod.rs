@@ -15,17 +15,16 @@ pub mod etcd;
 pub mod evidence;
 pub mod file;
 #[cfg(feature = "etcd")]
-pub mod knock;
+pub mod host_probe;
 pub mod kops_config;
 pub mod kops_program;
 #[cfg(feature = "kube")]
 pub mod kube;
-pub mod notebook;
+pub mod local_state;
 pub mod pack;
 #[cfg(feature = "s3")]
 mod s3;
 pub mod save;
-pub mod session;
 #[cfg(feature = "ssh")]
 pub mod ssh;
 pub mod stores;

@@ -16,8 +16,8 @@ use self::bucket::Bucket;
 use self::connect::Connector;
 use self::problem::Problem;
 use super::stores::StoreOptions;
-use crate::domain::lifecycle::ExpiryRule;
-use crate::domain::store_url::StoreUrl;
+use crate::model::backup::lifecycle::ExpiryRule;
+use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind};
 
 /// Any number of buckets, each asked in its own region.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::ports::ObjectBody;
 
 /// The file could not be written.

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::file::FileStore;
 #[cfg(feature = "s3")]
 use super::s3::S3Store;
-use crate::domain::lifecycle::ExpiryRule;
-use crate::domain::store_url::StoreUrl;
+use crate::model::backup::lifecycle::ExpiryRule;
+use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError};
 
 /// What the user chose about AWS.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
-use crate::domain::kube::masterlease::Probe;
+use crate::model::kubernetes::masterlease::Probe;
 
 /// Asks one address.
 #[async_trait]

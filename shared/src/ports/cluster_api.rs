@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
-use crate::confirm::Consent;
-use crate::domain::kube::cluster::{NodeDeletion, NodeLease, NodeState, Readiness};
+use crate::cli::confirm::Consent;
+use crate::model::kubernetes::cluster::{NodeDeletion, NodeLease, NodeState, Readiness};
 
 pub use error::{KubeError, KubeErrorKind};
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use super::EtcdKv;
-use crate::domain::etcd_manager::EtcdVersion;
-use crate::error::Failure;
+use crate::failure::Failure;
+use crate::model::etcd_manager::EtcdVersion;
 
 /// The user's own programs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use crate::confirm::Consent;
-use crate::domain::fleet::{Caller, Group, Instance, Snapshot, Tags, Volume};
+use crate::cli::confirm::Consent;
+use crate::model::fleet::{Caller, Group, Instance, Snapshot, Tags, Volume};
 
 /// EC2 and Auto Scaling in one account and region.
 #[async_trait]
@@ -48,17 +48,17 @@ pub trait Fleet: Send + Sync {
 /// The verbs that change something. None does so without the user's consent:
 ///
 /// ```compile_fail,E0061
-/// # use runbook_kit::ports::fleet::{FleetChange, FleetError};
+/// # use crate::ports::fleet::{FleetChange, FleetError};
 /// async fn careless(fleet: &dyn FleetChange) -> Result<(), FleetError> {
 ///     fleet.delete_group("control-plane-us-east-1a.masters.k8s.example.com").await
 /// }
 /// ```
 ///
-/// With a [`Consent`], which only [`crate::confirm`] makes, the same compiles:
+/// With a [`Consent`], which only [`crate::cli::confirm`] makes, the same compiles:
 ///
 /// ```
-/// # use runbook_kit::confirm::Consent;
-/// # use runbook_kit::ports::fleet::{FleetChange, FleetError};
+/// # use crate::cli::confirm::Consent;
+/// # use crate::ports::fleet::{FleetChange, FleetError};
 /// async fn agreed(fleet: &dyn FleetChange, consent: &Consent) -> Result<(), FleetError> {
 ///     fleet.delete_group("control-plane-us-east-1a.masters.k8s.example.com", consent).await
 /// }

@@ -1,7 +1,7 @@
 //! What to do about a store that refuses: one imperative line per reason.
 
 use super::{StoreError, StoreErrorKind};
-use crate::domain::store_url::StoreUrl;
+use crate::model::store_url::StoreUrl;
 
 impl StoreError {
     /// What the user can do, where there is something; to be printed after `hint:`.

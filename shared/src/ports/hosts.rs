@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::confirm::Consent;
-use crate::error::Failure;
+use crate::cli::confirm::Consent;
+use crate::failure::Failure;
 
 /// A small script for `sh`. `$s` is `sudo -n` in it, or nothing where the host has no sudo. It must hold no single quote, so
 /// that it can be quoted for whatever shell the user has there.

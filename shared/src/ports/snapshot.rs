@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::etcd::{EtcdError, SnapshotStream};
 use super::{ObjectBody, ReadAt};
-use crate::domain::snapshot::{Content, Problem};
+use crate::model::snapshot::{Content, Problem};
 
 /// Reads the snapshot in a backup's `etcd.backup.gz`.
 ///

@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::confirm::Consent;
-use crate::domain::kube::cluster::{NodeDeletion, NodeLease, NodeState, Readiness};
+use crate::cli::confirm::Consent;
+use crate::model::kubernetes::cluster::{NodeDeletion, NodeLease, NodeState, Readiness};
 use crate::ports::cluster_api::{ClusterApi, KubeError, KubeErrorKind};
 
 /// A Kubernetes API in memory.

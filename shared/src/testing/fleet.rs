@@ -5,11 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::confirm::Consent;
-use crate::domain::fleet::{
+use crate::cli::confirm::Consent;
+use crate::model::fleet::wipe::termination::{AtTermination, at_termination};
+use crate::model::fleet::{
     Caller, Group, Instance, InstanceState, Inventory, Snapshot, SnapshotState, Tags, Volume, VolumeState, has_tag_of,
 };
-use crate::domain::wipe::termination::{AtTermination, at_termination};
 use crate::ports::fleet::{Fleet, FleetChange, FleetError, FleetErrorKind};
 
 /// An account with what it holds.

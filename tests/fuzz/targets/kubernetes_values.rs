@@ -2,11 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use runbook_kit::domain::kube::key::ObjectKey;
-use runbook_kit::domain::kube::metadata::{ObjectMeta, creation_time_in_head};
-use runbook_kit::domain::kube::node::Node;
-use runbook_kit::domain::kube::value::{Encoding, Value};
-use runbook_kit::domain::kube::{masterlease, node};
+use runbook_kit::model::kubernetes::key::ObjectKey;
+use runbook_kit::model::kubernetes::metadata::{ObjectMeta, creation_time_in_head};
+use runbook_kit::model::kubernetes::node::Node;
+use runbook_kit::model::kubernetes::value::{Encoding, Value};
+use runbook_kit::model::kubernetes::{masterlease, node};
 
 fuzz_target!(|data: &[u8]| {
     let mut parts = data.splitn(2, |byte| *byte == 0);

@@ -2,12 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use runbook_kit::domain::backup_meta::BackupMeta;
-use runbook_kit::domain::backup_name::BackupName;
-use runbook_kit::domain::backup_ref::BackupRef;
-use runbook_kit::domain::control::{ClusterCreated, ClusterSpec, Command};
-use runbook_kit::domain::layout::Listing;
-use runbook_kit::domain::store_url::StoreUrl;
+use runbook_kit::model::backup::meta::BackupMeta;
+use runbook_kit::model::backup::name::BackupName;
+use runbook_kit::model::backup::reference::BackupRef;
+use runbook_kit::model::etcd_manager::control::{ClusterCreated, ClusterSpec, Command};
+use runbook_kit::model::etcd_manager::layout::Listing;
+use runbook_kit::model::store_url::StoreUrl;
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(meta) = BackupMeta::parse(data) {

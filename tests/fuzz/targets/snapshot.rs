@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use runbook_kit::domain::snapshot;
+use runbook_kit::model::snapshot;
 
 /// Where bbolt's page header ends and the meta fields start, and the bytes of them that the checksum covers.
 const META: usize = 16;

@@ -10,8 +10,8 @@ use aws_sdk_ec2::types::{
 
 use super::problem::failed;
 use super::{AwsFleet, facts};
-use crate::confirm::Consent;
-use crate::domain::fleet::{Snapshot, Tags};
+use crate::cli::confirm::Consent;
+use crate::model::fleet::{Snapshot, Tags};
 use crate::ports::fleet::{FleetChange, FleetError};
 
 #[async_trait]

@@ -5,7 +5,7 @@ use aws_sdk_ec2::types as ec2;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 
-use crate::domain::fleet::{
+use crate::model::fleet::{
     Attachment, Device, Group, GroupMember, Instance, InstanceState, LaunchTemplate, Snapshot, SnapshotState, Tags,
     Volume, VolumeState,
 };

@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::Filter;
 
 use super::problem::{Problem, failed};
 use super::{AwsFleet, Clients, facts};
-use crate::domain::fleet::{CLUSTER_TAG, Caller, Group, Instance, Snapshot, Tags, Volume, cluster_key, has_tag_of};
+use crate::model::fleet::{CLUSTER_TAG, Caller, Group, Instance, Snapshot, Tags, Volume, cluster_key, has_tag_of};
 use crate::ports::fleet::{Fleet, FleetError};
 
 /// Filters take up to 200 values.

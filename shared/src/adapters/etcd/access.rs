@@ -14,9 +14,9 @@ use super::ssh::{self, SshError};
 use super::tls::Tls;
 use crate::adapters::ssh::{Ssh, SshOptions};
 use crate::cli::etcd::{EtcdAccessArgs, Via, client_port};
-use crate::domain::kops::keyset::{Keyset, clients_ca_name, keyset_place};
-use crate::domain::store_url::StoreUrl;
-use crate::error::AnyFailure;
+use crate::failure::AnyFailure;
+use crate::model::kops::keyset::{Keyset, clients_ca_name, keyset_place};
+use crate::model::store_url::StoreUrl;
 use crate::ports::hosts::HostError;
 use crate::ports::{EtcdKv, ObjectStore};
 use crate::session::Session;
@@ -233,7 +233,7 @@ impl Ways<'_> {
     #[cfg(feature = "kube")]
     async fn port_forward(&self) -> Result<Connected, AccessError> {
         use super::port_forward::{PortForward, ready_pods};
-        use crate::adapters::kube::whose::{Whose, whose};
+        use crate::adapters::kube::ca_match::{Whose, whose};
         use crate::adapters::kube::{KubeClient, KubeOptions};
 
         let port = self.port()?;

@@ -2,12 +2,12 @@
 
 use super::access::{AccessError, connect_ways_of};
 use crate::cli::etcd::{EtcdAccessArgs, named_endpoint};
-use crate::domain::goodness::MAIN;
-use crate::domain::liveness::Heard;
-use crate::error::{AnyFailure, Failure};
+use crate::cli::ui::chain;
+use crate::failure::{AnyFailure, Failure};
+use crate::model::backup::goodness::MAIN;
+use crate::model::liveness::Heard;
 use crate::ports::{EtcdError, EtcdErrorKind};
 use crate::session::Session;
-use crate::ui::chain;
 
 /// Below none of Kubernetes' prefixes.
 const NO_KEY: &[u8] = b"kops-recovery/asks-whether-you-are-there";

@@ -6,7 +6,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpos
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::credentials::{Credentials, CredentialsError, certificates};
-use crate::domain::kops::keyset::{Keyset, KeysetError};
+use crate::model::kops::keyset::{Keyset, KeysetError};
 
 /// How long it is valid from now.
 const LIFETIME: Duration = Duration::from_secs(3600);

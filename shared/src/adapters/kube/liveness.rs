@@ -1,16 +1,16 @@
 //! Whether the API of one cluster answers, whatever it answers.
 
-use crate::domain::shell::quoted;
+use crate::model::shell::quoted;
 use std::time::Duration;
 
 use kube::config::Kubeconfig;
 
-use super::whose::{Whose, whose};
 use super::{KubeClient, KubeOptions, error};
-use crate::domain::liveness::Heard;
+use crate::adapters::kube::ca_match::{Whose, whose};
+use crate::cli::ui::chain;
+use crate::model::liveness::Heard;
 use crate::ports::cluster_api::{ClusterApi, KubeError, KubeErrorKind};
 use crate::session::Session;
-use crate::ui::chain;
 
 /// The context that leads to a cluster, and whether anything says that it does.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{
 
 use super::bucket::Bucket;
 use super::problem::Problem;
-use crate::domain::lifecycle::{ExpiryRule, Fate, When};
+use crate::model::backup::lifecycle::{ExpiryRule, Fate, When};
 
 /// S3's word for a bucket without any.
 const NONE: &str = "NoSuchLifecycleConfiguration";

@@ -7,7 +7,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::adapters::aws_chain::trouble::{self, Words, innermost};
-use crate::domain::store_url::StoreUrl;
+use crate::model::store_url::StoreUrl;
 use crate::ports::{StoreError, StoreErrorKind};
 
 /// The header by which S3 tells a bucket's region, even to those who may not read it.

@@ -5,7 +5,7 @@ use crc_fast::{CrcAlgorithm, Digest};
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::source::{Abandoned, Source};
-use crate::domain::snapshot::{Fault, Place, Problem};
+use crate::model::snapshot::{Fault, Place, Problem};
 
 const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 /// Bytes of a header before its optional parts.

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::spool::Spool;
-use crate::domain::snapshot::{Fault, Place, Problem};
+use crate::model::snapshot::{Fault, Place, Problem};
 use crate::ports::snapshot::ReadFailure;
 
 /// Bytes of the trailer.

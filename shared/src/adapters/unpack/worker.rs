@@ -7,7 +7,7 @@ use super::gzip::{self, Stop};
 use super::sink::{Sink, TRAILER, Written};
 use super::source::Source;
 use super::spool::{Spool, Unlinked, Unpacked};
-use crate::domain::snapshot::{self, Content, Fault, Place, Problem};
+use crate::model::snapshot::{self, Content, Fault, Place, Problem};
 use crate::ports::snapshot::{ReadFailure, ReadSnapshot};
 
 /// Bytes of the blocks between the threads: small enough for a core's cache.

@@ -1,6 +1,6 @@
 //! What the Kubernetes API's refusals mean, and what helps.
 
-use crate::error::Failure;
+use crate::failure::Failure;
 
 /// The Kubernetes API did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]

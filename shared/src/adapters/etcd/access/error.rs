@@ -5,8 +5,8 @@ use crate::adapters::etcd::mint::MintError;
 #[cfg(feature = "kube")]
 use crate::adapters::etcd::port_forward::PortForwardError;
 use crate::adapters::etcd::ssh::SshError;
-use crate::error::Failure;
 use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::ports::{EtcdError, StoreError};
 
 /// No etcd could be reached.
@@ -63,7 +63,7 @@ pub enum AccessError {
 }
 
 fn listed(errors: &[AccessError]) -> String {
-    let each: Vec<String> = errors.iter().map(|error| crate::ui::chain(error)).collect();
+    let each: Vec<String> = errors.iter().map(|error| crate::cli::ui::chain(error)).collect();
     each.join("; ")
 }
 

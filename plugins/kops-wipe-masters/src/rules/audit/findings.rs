@@ -1,0 +1,121 @@
+//! The diagnosis: what is wrong, what it causes, and what mends it. Pure.
+
+mod masters;
+mod store;
+mod volumes;
+
+use runbook_kit::model::check::Severity;
+use runbook_kit::model::shell::ShellScript;
+use serde::Serialize;
+
+use super::facts::{Etcd, Facts};
+
+/// What is wrong, by a name that stays the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Two volumes say that they are the same member.
+    DuplicateEtcdTag,
+    /// One instance has two volumes of one etcd cluster.
+    TwoVolumesOneInstance,
+    /// A member's volume is on no running master.
+    MemberNotMounted,
+    /// A member has no volume.
+    MemberMissing,
+    /// A volume is of a member that the spec does not have.
+    MemberUnknown,
+    /// An instance group of a member has no running instance.
+    MasterMissing,
+    /// A control file is missing or broken.
+    ControlFile,
+    /// A rule of the bucket deletes or archives what a recovery needs.
+    LifecycleRule,
+    /// What cannot be restored.
+    EtcdManager,
+    /// No backup is good.
+    NoGoodBackup,
+    /// The newest backup is not good.
+    NewestBackupNotGood,
+    /// No backup arrives any more.
+    BackupsStopped,
+}
+
+impl Kind {
+    /// Whether it is about volumes and machines, of which a wipe would make new ones.
+    pub fn of_machines(self) -> bool {
+        matches!(
+            self,
+            Self::DuplicateEtcdTag
+                | Self::TwoVolumesOneInstance
+                | Self::MemberNotMounted
+                | Self::MemberMissing
+                | Self::MemberUnknown
+                | Self::MasterMissing
+        )
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    pub finding: Kind,
+    /// `block` where etcd or a restore cannot work with it, `warn` else.
+    pub severity: Severity,
+    pub etcd: Option<String>,
+    /// Ids of instances and volumes, names of members, URLs.
+    pub objects: Vec<String>,
+    pub what: String,
+    pub causes: String,
+    /// What mends it, to be pasted; what stands there in capitals is to be filled in. `None` where no command does.
+    pub command: Option<ShellScript>,
+    /// What is to be known, or done, beside the command.
+    pub note: Option<String>,
+}
+
+impl Finding {
+    /// Mended by this.
+    fn mend(mut self, command: impl Into<ShellScript>) -> Self {
+        self.command = Some(command.into());
+        self
+    }
+
+    /// With this beside it.
+    fn note(mut self, text: impl Into<String>) -> Self {
+        self.note = Some(text.into());
+        self
+    }
+}
+
+/// Everything that is wrong: etcd cluster by etcd cluster, and in each the gravest kind first.
+pub fn findings(facts: &Facts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for etcd in &facts.etcds {
+        let mut of_etcd = Vec::new();
+        volumes::duplicates(facts, etcd, &mut of_etcd);
+        volumes::two_on_one(facts, etcd, &mut of_etcd);
+        volumes::members(facts, etcd, &mut of_etcd);
+        volumes::unknown_members(facts, etcd, &mut of_etcd);
+        store::control_files(facts, etcd, &mut of_etcd);
+        store::lifecycle(facts, etcd, &mut of_etcd);
+        store::managers(etcd, &mut of_etcd);
+        store::backups(facts, etcd, &mut of_etcd);
+        of_etcd.sort_by(|a, b| (a.finding, &a.objects).cmp(&(b.finding, &b.objects)));
+        found.extend(of_etcd);
+    }
+    masters::masters(facts, &mut found);
+    found
+}
+
+fn finding(kind: Kind, severity: Severity, etcd: &Etcd) -> Finding {
+    Finding {
+        finding: kind,
+        severity,
+        etcd: Some(etcd.name().to_owned()),
+        objects: Vec::new(),
+        what: String::new(),
+        causes: String::new(),
+        command: None,
+        note: None,
+    }
+}

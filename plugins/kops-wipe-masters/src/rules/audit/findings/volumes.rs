@@ -1,0 +1,425 @@
+//! What is wrong with the volumes and members of one etcd cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use runbook_kit::cli::etcd::client_port;
+use runbook_kit::model::check::Severity;
+use runbook_kit::model::etcd_manager::{FIRST_TO_REPLACE, peer_id};
+use runbook_kit::model::fleet::wipe::{ETCD_PREFIX, INSTANCE_GROUP_TAG, ROLE_PREFIX, name_of};
+use runbook_kit::model::fleet::{CLUSTER_TAG, Instance, InstanceState, Volume, cluster_key};
+use runbook_kit::model::shell::{ShellCommand, ShellScript, aws_tags};
+
+use super::masters::start_master;
+use super::{Finding, Kind, finding};
+use crate::rules::audit::cure::Standing;
+use crate::rules::audit::facts::{Etcd, Facts, attached_to};
+
+/// `vol-1 (attached to i-1)`.
+fn shown(volume: &Volume) -> String {
+    let on: Vec<&str> = attached_to(volume).collect();
+    if on.is_empty() {
+        format!("{} (attached to nothing)", volume.id)
+    } else {
+        format!("{} (attached to {})", volume.id, on.join(" and "))
+    }
+}
+
+fn is_mounted(facts: &Facts, volume: &Volume) -> bool {
+    attached_to(volume).any(|id| facts.running().any(|instance| instance.id == id))
+}
+
+/// Takes a volume off its master, and then the tags by which kops and etcd-manager find it.
+fn hide(facts: &Facts, volume: &Volume) -> ShellScript {
+    let own = cluster_key(&facts.cluster);
+    let identifying = |key: &&String| {
+        matches!(key.as_str(), "Name" | CLUSTER_TAG)
+            || **key == own
+            || key.starts_with(ETCD_PREFIX)
+            || key.starts_with(ROLE_PREFIX)
+    };
+    let keys = volume.tags.keys().filter(identifying);
+    let untag = facts
+        .aws("ec2 delete-tags")
+        .option("--resources", &volume.id)
+        .option("--tags", aws_tags(keys.map(|key| (key.as_str(), None))));
+    let off = attached_to(volume).fold(ShellScript::default(), |script, on| {
+        script.then(detach(facts, &volume.id, on))
+    });
+    off.then(untag)
+}
+
+/// From this instance only: by the time that it is pasted the volume may be another one's.
+fn detach(facts: &Facts, volume: &str, from: &str) -> ShellCommand {
+    facts
+        .aws("ec2 detach-volume")
+        .option("--volume-id", volume)
+        .option("--instance-id", from)
+}
+
+pub(super) fn duplicates(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
+    let mut by_member: BTreeMap<&str, Vec<&Volume>> = BTreeMap::new();
+    for (volume, member) in facts.volumes_of(etcd.name()) {
+        by_member.entry(member).or_default().push(volume);
+    }
+    for (member, mut volumes) in by_member {
+        if volumes.len() < 2 {
+            continue;
+        }
+        // Which one stays: what is named after this member, what runs, else the older one: a younger one was made when the older
+        // was not seen, and is empty.
+        volumes.sort_by_key(|volume| {
+            let another = named_after(facts, etcd, volume, member).is_some();
+            (another, !is_mounted(facts, volume), volume.created, volume.id.clone())
+        });
+        let mut ids: Vec<String> = volumes.iter().map(|volume| volume.id.clone()).collect();
+        ids.sort();
+        let (command, note) = mend_duplicates(facts, etcd, member, &volumes);
+        found.push(Finding {
+            objects: ids,
+            what: format!(
+                "member {member} has {} volumes: {}",
+                volumes.len(),
+                volumes.iter().map(|volume| shown(volume)).collect::<Vec<_>>().join(", ")
+            ),
+            causes: format!(
+                "a master mounts any of them, so {member} may come up with old data or none, and another member with no volume at all; `kops update \
+                 cluster` stops over two volumes of one name"
+            ),
+            command: Some(command),
+            note: Some(note),
+            ..finding(Kind::DuplicateEtcdTag, Severity::Block, etcd)
+        });
+    }
+}
+
+/// The other member that a volume is named after: kops calls it `<member>.etcd-<etcd>.<cluster>`, so its tag was changed later.
+fn named_after(facts: &Facts, etcd: &Etcd, volume: &Volume, member: &str) -> Option<String> {
+    let name = name_of(&volume.tags)?;
+    let named = name.strip_suffix(&format!(".etcd-{}.{}", etcd.name(), facts.cluster))?;
+    let known = etcd.member_names(facts).iter().any(|known| known == named);
+    (named != member && known).then(|| named.to_owned())
+}
+
+fn mend_duplicates(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) -> (ShellScript, String) {
+    let members = etcd.member_names(facts).join(",");
+    let mut script = ShellScript::default();
+    let mut notes = Vec::new();
+    let mut hides = false;
+    for volume in volumes.iter().skip(1) {
+        let Some(named) = named_after(facts, etcd, volume, member) else {
+            hides = true;
+            script = script.then_all(hide(facts, volume));
+            continue;
+        };
+        let (key, value) = (format!("{ETCD_PREFIX}{}", etcd.name()), format!("{named}/{members}"));
+        script = script.then(
+            facts
+                .aws("ec2 create-tags")
+                .option("--resources", &volume.id)
+                .option("--tags", aws_tags([(key.as_str(), Some(value.as_str()))])),
+        );
+        notes.push(format!("by its name {} is member {named}'s", volume.id));
+    }
+    if hides {
+        let stays = volumes.first().map(|volume| volume.id.as_str()).unwrap_or_default();
+        notes.push(
+            match volumes.iter().filter(|volume| is_mounted(facts, volume)).count() {
+                1 => format!("{stays} is the one in use; the data of the other stays"),
+                _ => {
+                    format!("{stays} is the older one: look which holds the data before you go on; no data is deleted")
+                }
+            },
+        );
+    }
+    (script, notes.join("; "))
+}
+
+pub(super) fn two_on_one(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
+    let mut by_instance: BTreeMap<&str, Vec<(&Volume, &str)>> = BTreeMap::new();
+    for (volume, member) in facts.volumes_of(etcd.name()) {
+        for instance in attached_to(volume) {
+            by_instance.entry(instance).or_default().push((volume, member));
+        }
+    }
+    for (instance, mut volumes) in by_instance {
+        if volumes.len() < 2 {
+            continue;
+        }
+        let group = facts
+            .instance(instance)
+            .and_then(|instance| instance.tags.get(INSTANCE_GROUP_TAG));
+        let at_home = |member: &str| group.is_some() && etcd.instance_group(member) == group.map(String::as_str);
+        volumes.sort_by_key(|(volume, member)| (!at_home(member), volume.created, volume.id.clone()));
+        let list: Vec<String> = volumes
+            .iter()
+            .map(|(volume, member)| format!("{} (member {member})", volume.id))
+            .collect();
+        let rest = volumes.iter().skip(1);
+        let command = rest.fold(ShellScript::default(), |script, (volume, _)| {
+            script.then(detach(facts, &volume.id, instance))
+        });
+        let mut objects: Vec<String> = volumes.iter().map(|(volume, _)| volume.id.clone()).collect();
+        objects.sort();
+        objects.insert(0, instance.to_owned());
+        found.push(Finding {
+            objects,
+            what: format!(
+                "instance {instance} has {} volumes of etcd {}: {}",
+                volumes.len(),
+                etcd.name(),
+                list.join(", ")
+            ),
+            causes: "its etcd-manager uses one of them; the other member has no disk, and its master runs no etcd"
+                .to_owned(),
+            command: Some(command),
+            note: Some("the master without a volume then mounts it by itself".to_owned()),
+            ..finding(Kind::TwoVolumesOneInstance, Severity::Block, etcd)
+        });
+    }
+}
+
+pub(super) fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
+    for member in etcd.member_names(facts) {
+        let volumes: Vec<&Volume> = facts
+            .volumes_of(etcd.name())
+            .filter(|(_, of)| *of == member)
+            .map(|(volume, _)| volume)
+            .collect();
+        if volumes.is_empty() {
+            let name = etcd.name();
+            let retagged = facts
+                .volumes_of(name)
+                .find(|(volume, of)| named_after(facts, etcd, volume, of).as_deref() == Some(member.as_str()));
+            let (causes, command, note) = if let Some((volume, _)) = retagged {
+                (
+                    format!(
+                        "by its name {} is this member's, and its tag says another one",
+                        volume.id
+                    ),
+                    None,
+                    format!("give {} its tag back, as said above; nothing else", volume.id),
+                )
+            } else if let Some(held) = in_quarantine(facts, name, &member) {
+                held
+            } else if Standing::of(facts, etcd).has_quorum() {
+                let (command, note) = new_volume(facts, etcd, &member);
+                (
+                    format!("etcd {name} runs without it: one more failure may cost the quorum"),
+                    Some(command),
+                    note,
+                )
+            } else {
+                (
+                    format!("etcd {name} has no quorum, and this member's data is gone"),
+                    None,
+                    "nothing by itself: a new volume would be empty; see the smallest cure".to_owned(),
+                )
+            };
+            found.push(Finding {
+                objects: vec![member.clone()],
+                what: format!("member {member} has no volume"),
+                causes,
+                command,
+                note: Some(note),
+                ..finding(Kind::MemberMissing, Severity::Block, etcd)
+            });
+        } else if !volumes.iter().any(|volume| is_mounted(facts, volume)) {
+            found.push(not_mounted(facts, etcd, &member, &volumes));
+        }
+    }
+}
+
+/// An empty volume for a member, while the others keep quorum. Where etcd-manager does not replace the member by itself, etcd has to
+/// forget the old one first.
+fn new_volume(facts: &Facts, etcd: &Etcd, member: &str) -> (ShellScript, String) {
+    let update = facts.kops_update();
+    if etcd.replaces_itself(facts) {
+        return (
+            update.into(),
+            format!(
+                "it makes an empty volume; etcd-manager {FIRST_TO_REPLACE} and newer, as here, replaces the member by itself while the others \
+                 keep quorum"
+            ),
+        );
+    }
+    let name = etcd.name();
+    let pods = ShellCommand::of("kubectl -n kube-system get pods")
+        .option("-l", format!("k8s-app=etcd-manager-{name}"))
+        .args(["-o", "wide"]);
+    let script = ShellScript::from(pods)
+        .then(etcdctl(etcd).args(["member", "list"]))
+        .then(etcdctl(etcd).args(["member", "remove", "MEMBER_ID"]))
+        .then(update);
+    let note = format!(
+        "etcd-manager is not known to replace an empty member by itself here: that takes {FIRST_TO_REPLACE} or newer on every master, and three \
+         members. POD is one on a master whose member answers, MEMBER_ID what `member list` shows of {}",
+        peer_id(name, member)
+    );
+    (script, note)
+}
+
+/// etcdctl in the pod of an etcd-manager, with the certificates of its host.
+fn etcdctl(etcd: &Etcd) -> ShellCommand {
+    let name = etcd.name();
+    let manifests = etcd.state.managers.manifests.iter();
+    let manifest = manifests.filter_map(|stored| stored.read.as_ref().ok()).next();
+    let version = manifest.and_then(|manifest| manifest.etcd_versions.last());
+    let version = version.map_or_else(|| "VERSION".to_owned(), ToString::to_string);
+    // Since it is an image volume the program lies where etcd's own image has it.
+    let in_image =
+        manifest.is_some_and(|manifest| manifest.image_date().is_some_and(|build| build >= FIRST_TO_REPLACE));
+    let folder = if in_image { "usr/local/bin/" } else { "" };
+    let port = client_port(name).map_or_else(|| "PORT".to_owned(), |port| port.to_string());
+    let file = |file: &str| format!("/rootfs/srv/kubernetes/kube-apiserver/etcd-{file}");
+    ShellCommand::of("kubectl -n kube-system exec POD -c etcd-manager --")
+        .arg(format!("/opt/etcd-v{version}/{folder}etcdctl"))
+        .arg(format!("--endpoints=https://127.0.0.1:{port}"))
+        .option("--cacert", file("ca.crt"))
+        .option("--cert", file("client.crt"))
+        .option("--key", file("client.key"))
+}
+
+/// No data is gone that a wipe only put away.
+fn in_quarantine(facts: &Facts, etcd: &str, member: &str) -> Option<(String, Option<ShellScript>, String)> {
+    let (held, of) = facts.after.held(&format!("{etcd}/{member}"))?;
+    let since = match of.begun {
+        Some(begun) => format!(" since the wipe of {begun}"),
+        None => String::new(),
+    };
+    let causes = format!("its volume {} is in quarantine{since}: its data is there", held.id);
+    let back = facts.after.way_back(&facts.cluster, &facts.state)?;
+    Some(match facts.selection.is_empty() {
+        true => (
+            causes,
+            Some(back.into()),
+            "it takes the volumes back out of the quarantine".to_owned(),
+        ),
+        false => (
+            causes,
+            None,
+            format!("go on with the restore; or, after the masters that are there now are wiped, `{back}`"),
+        ),
+    })
+}
+
+pub(super) fn unknown_members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
+    if etcd.members.is_empty() {
+        return;
+    }
+    let known = |name: &str| etcd.members.iter().any(|member| member.name == name);
+    for (volume, member) in facts.volumes_of(etcd.name()).filter(|(_, member)| !known(member)) {
+        found.push(Finding {
+            objects: vec![volume.id.clone()],
+            what: format!(
+                "{} is of member `{member}`, which the cluster's spec does not have",
+                shown(volume)
+            ),
+            causes: "a master may mount it instead of its own member's volume".to_owned(),
+            command: Some(hide(facts, volume)),
+            note: Some("its data stays".to_owned()),
+            ..finding(Kind::MemberUnknown, Severity::Warn, etcd)
+        });
+    }
+}
+
+fn not_mounted(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) -> Finding {
+    let name = etcd.name();
+    let zones: BTreeSet<&str> = volumes.iter().map(|volume| volume.zone.as_str()).collect();
+    let mut ids: Vec<String> = volumes.iter().map(|volume| volume.id.clone()).collect();
+    ids.sort();
+    let (causes, command, note): (String, ShellScript, Option<&str>) = match volumes
+        .iter()
+        .find_map(|volume| attached_to(volume).next().map(|on| (volume, on)))
+    {
+        Some((volume, on)) => {
+            let (causes, command) = attached_elsewhere(facts, volume, on);
+            (causes, command.into(), None)
+        }
+        None => match idle_master(facts, name, &zones) {
+            Some(idle) => {
+                let on_it = |command: &str| {
+                    facts
+                        .of_cluster(command)
+                        .option("--etcd", name)
+                        .option("--host", address(idle))
+                };
+                (
+                    format!(
+                        "instance {} in its zone has no volume of etcd {name}: its etcd-manager does not run, or may not mount",
+                        idle.id
+                    ),
+                    ShellScript::from(on_it("kubectl etcd-restore logs").arg("--no-follow"))
+                        .then(on_it("kubectl etcd-restore restart-etcd")),
+                    Some("the log says why; the second command shows what it would stop"),
+                )
+            }
+            None => {
+                let (command, note) = start_master(facts, etcd.instance_group(member));
+                (
+                    format!(
+                        "no master without a volume of etcd {name} runs in {}",
+                        zones.iter().copied().collect::<Vec<_>>().join(", ")
+                    ),
+                    command.into(),
+                    note,
+                )
+            }
+        },
+    };
+    Finding {
+        objects: ids,
+        what: format!(
+            "member {member} is mounted by no running master: {}",
+            volumes
+                .iter()
+                .map(|volume| shown(volume))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        causes: format!("{causes}; etcd {name} runs without {member}"),
+        command: Some(command),
+        note: note.map(str::to_owned),
+        ..finding(Kind::MemberNotMounted, Severity::Block, etcd)
+    }
+}
+
+fn attached_elsewhere(facts: &Facts, volume: &Volume, on: &str) -> (String, ShellCommand) {
+    match facts.instance(on).map(|instance| instance.state) {
+        Some(InstanceState::Stopped) => (
+            format!("instance {on} is stopped"),
+            facts.aws("ec2 start-instances").option("--instance-ids", on),
+        ),
+        Some(InstanceState::Running | InstanceState::Pending) => (
+            format!("instance {on} is still starting"),
+            facts.aws("ec2 wait instance-running").option("--instance-ids", on),
+        ),
+        Some(_) => (
+            format!("instance {on} is on its way out"),
+            facts
+                .aws("ec2 wait volume-available")
+                .option("--volume-ids", &volume.id),
+        ),
+        None => (
+            format!("instance {on} is none of this cluster's masters"),
+            detach(facts, &volume.id, on),
+        ),
+    }
+}
+
+/// A running master in one of these zones that has no volume of this etcd cluster.
+fn idle_master<'a>(facts: &'a Facts, etcd: &str, zones: &BTreeSet<&str>) -> Option<&'a Instance> {
+    let busy: BTreeSet<&str> = facts
+        .volumes_of(etcd)
+        .flat_map(|(volume, _)| attached_to(volume))
+        .collect();
+    facts
+        .running()
+        .find(|instance| zones.contains(instance.zone.as_str()) && !busy.contains(instance.id.as_str()))
+}
+
+fn address(instance: &Instance) -> &str {
+    instance
+        .private_ips
+        .first()
+        .map_or(instance.id.as_str(), String::as_str)
+}

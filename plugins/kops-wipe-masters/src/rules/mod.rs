@@ -1,0 +1,7 @@
+//! What only this plugin decides. Pure: no clock, environment, file or network.
+
+pub mod audit;
+pub mod interlock;
+pub mod plan;
+pub mod report;
+pub mod steps;

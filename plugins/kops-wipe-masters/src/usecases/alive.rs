@@ -1,0 +1,311 @@
+//! Is it really dead? Asked of the API, of each etcd cluster, of the machines, and of the backups, which only a living etcd-manager makes.
+
+use clap::Args;
+use futures::future::join_all;
+use jiff::Timestamp;
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::model::check::{Check, Severity};
+use runbook_kit::model::liveness::{Life, Newest, Signals, decide};
+use runbook_kit::model::units;
+use runbook_kit::usecases::catalog::Catalog;
+use runbook_kit::usecases::liveness::{Machines, newest};
+
+use crate::context::Context;
+
+const CURE: &str = "if you are sure that these masters are to go, pass --even-if-alive";
+
+/// How to ask, and what a living cluster changes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AliveArgs {
+    /// Go on although the API or etcd answers, or backups still arrive
+    #[arg(long)]
+    pub even_if_alive: bool,
+    #[command(flatten)]
+    pub access: EtcdAccessArgs,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether the API lives.
+    pub api: Life,
+    /// Whether it is dead by all but the age of the backups.
+    pub api_is_gone: bool,
+    /// Whether each etcd cluster lives.
+    pub etcds: Vec<(String, Life)>,
+    /// The newest backup of each etcd cluster that has one.
+    pub newest: Vec<Newest>,
+}
+
+/// Asks the API and each etcd at the same time; what the backups tell is known already.
+pub async fn look(
+    context: &Context,
+    cluster: &str,
+    access: &EtcdAccessArgs,
+    catalogs: &[Catalog],
+    machines: Machines,
+    wiped: Option<Timestamp>,
+) -> Facts {
+    context.session.ui.note("asking whether the API and etcd answer");
+    let etcds: Vec<String> = catalogs.iter().map(|catalog| catalog.store.etcd.clone()).collect();
+    let (api, heard, evidence) = tokio::join!(
+        context.api_heard(cluster, access.etcd_timeout),
+        join_all(etcds.iter().map(|etcd| context.etcd_heard(access, etcd))),
+        context.evidence(machines, wiped, &etcds, access)
+    );
+    let now = context.session.now();
+    let api = evidence.of_api(catalogs, api);
+    let without_backups = Signals {
+        newest: None,
+        ..api.clone()
+    };
+    let lives = catalogs.iter().zip(heard).map(|(catalog, heard)| {
+        let life = decide(&evidence.of_etcd(catalog, heard), now);
+        (catalog.store.etcd.clone(), life)
+    });
+    Facts {
+        api: decide(&api, now),
+        api_is_gone: !decide(&without_backups, now).may_live(),
+        etcds: lives.collect(),
+        newest: catalogs.iter().filter_map(newest).collect(),
+    }
+}
+
+/// What it means: one check named `api`, one `etcd` of each etcd cluster, and `backups-arriving`.
+pub fn judge(facts: &Facts, even_if_alive: bool, now: Timestamp) -> Vec<Check> {
+    let alive = if even_if_alive { Severity::Warn } else { Severity::Block };
+    let mut checks = vec![api(&facts.api, alive)];
+    checks.extend(
+        facts
+            .etcds
+            .iter()
+            .map(|(name, life)| etcd(life, alive).of(name.clone())),
+    );
+    checks.push(backups(facts, alive, now));
+    checks
+}
+
+/// For the question: what is not proven dead, with the evidence, each on a line of its own.
+pub fn at_risk(facts: &Facts) -> Vec<String> {
+    let etcds = facts.etcds.iter().map(|(name, life)| (format!("etcd {name}"), life));
+    let all = std::iter::once(("the API".to_owned(), &facts.api)).chain(etcds);
+    let at_risk = all.filter(|(_, life)| life.may_live());
+    at_risk
+        .map(|(name, life)| match life {
+            Life::Alive { why, .. } => format!("{name} IS ALIVE: {why}."),
+            Life::Dead(why) | Life::Unknown { why, .. } => format!("{name} MAY BE ALIVE: {why}."),
+        })
+        .collect()
+}
+
+fn api(api: &Life, alive: Severity) -> Check {
+    const NAME: &str = "api";
+    match api {
+        Life::Alive { why, .. } => Check::found(NAME, alive, format!("the cluster is alive: {why}")).cure(CURE),
+        other => not_alive(NAME, other),
+    }
+}
+
+fn etcd(etcd: &Life, alive: Severity) -> Check {
+    const NAME: &str = "etcd";
+    match etcd {
+        Life::Alive { why, serves: true } => Check::found(NAME, alive, format!("etcd is alive: {why}")).cure(CURE),
+        Life::Alive { why, serves: false } => {
+            Check::found(NAME, Severity::Warn, format!("a member is up and cannot serve: {why}"))
+                .cure("see whether the other members can be brought back: `kops-wipe-masters audit`")
+        }
+        other => not_alive(NAME, other),
+    }
+}
+
+fn not_alive(name: &'static str, life: &Life) -> Check {
+    match life {
+        Life::Unknown { cure, .. } => Check::found(name, Severity::Warn, life.says()).cure(cure.clone()),
+        Life::Alive { .. } | Life::Dead(_) => Check::passed(name, life.says()),
+    }
+}
+
+/// Backups that still arrive say that etcd-manager works. Where the API is gone by all else, that may be the last one
+/// of a cluster that has just died; where nobody could be asked, it is the only sign of life there is.
+fn backups(facts: &Facts, alive: Severity, now: Timestamp) -> Check {
+    const NAME: &str = "backups-arriving";
+    let Some(youngest) = facts
+        .newest
+        .iter()
+        .max_by_key(|newest| (newest.created(), &newest.etcd))
+    else {
+        return Check::passed(NAME, "there is none");
+    };
+    let young = facts.newest.iter().filter(|newest| newest.is_young(now));
+    let Some(recent) = young.max_by_key(|newest| newest.created()) else {
+        let age = units::age(now.duration_since(youngest.created()));
+        return Check::passed(NAME, format!("the newest, of {}, is {age} old", youngest.etcd));
+    };
+    let message = recent.says(now);
+    match &facts.api {
+        Life::Alive { .. } => Check::found(NAME, alive, format!("backups still arrive: {message}")).cure(CURE),
+        _ if facts.api_is_gone => Check::found(NAME, Severity::Warn, format!("etcd may be alive: {message}"))
+            .cure("wait for two intervals: if another one arrives, etcd is alive"),
+        _ => Check::found(
+            NAME,
+            alive,
+            format!("the cluster may be alive, and the API is not proven dead: {message}"),
+        )
+        .cure(format!(
+            "let the API be asked (--kubeconfig, --context; --host over ssh), or wait for two intervals; {CURE}"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    const INTERVAL: SignedDuration = SignedDuration::from_mins(15);
+
+    fn now() -> Timestamp {
+        "2026-11-22T18:00:00Z".parse().unwrap()
+    }
+
+    fn every_life() -> [Life; 4] {
+        let alive = |serves| Life::Alive {
+            why: "x".into(),
+            serves,
+        };
+        [
+            alive(true),
+            alive(false),
+            Life::Dead("x".into()),
+            Life::not_checked("x"),
+        ]
+    }
+
+    fn newest(minutes: i64) -> Newest {
+        let created = now() - SignedDuration::from_mins(minutes);
+        Newest {
+            etcd: "main".into(),
+            name: runbook_kit::model::backup::name::BackupName::first_of(created),
+            interval: INTERVAL,
+        }
+    }
+
+    fn severities(facts: &Facts, even_if_alive: bool) -> Vec<Option<Severity>> {
+        let checks = judge(facts, even_if_alive, now());
+        for check in &checks {
+            assert_eq!(check.cure.is_some(), !check.ok, "{check:?}");
+        }
+        checks
+            .iter()
+            .map(|check| (!check.ok).then_some(check.severity))
+            .collect()
+    }
+
+    #[test]
+    fn every_combination_has_the_severity_that_its_danger_asks_for() {
+        let (mut combinations, mut blocked) = (0, 0);
+        for api in &every_life() {
+            for etcd in &every_life() {
+                for ages in [&[][..], &[180], &[30], &[29], &[180, 4], &[-5]] {
+                    for (even_if_alive, gone) in [(false, false), (false, true), (true, false), (true, true)] {
+                        let api_is_gone = gone || matches!(api, Life::Dead(_));
+                        let facts = Facts {
+                            api: api.clone(),
+                            api_is_gone,
+                            etcds: vec![("main".into(), Life::Dead("x".into())), ("events".into(), etcd.clone())],
+                            newest: ages.iter().map(|age| newest(*age)).collect(),
+                        };
+                        let found = severities(&facts, even_if_alive);
+                        let [of_api, of_main, of_etcd, of_backups] = found.as_slice() else {
+                            panic!("{found:?}")
+                        };
+                        let alive = if even_if_alive { Severity::Warn } else { Severity::Block };
+                        let recent = ages.iter().any(|age| *age < 30);
+                        let expected_api = match api {
+                            Life::Alive { .. } => Some(alive),
+                            Life::Dead(_) => None,
+                            Life::Unknown { .. } => Some(Severity::Warn),
+                        };
+                        let expected_etcd = match etcd {
+                            Life::Alive { serves: true, .. } => Some(alive),
+                            Life::Alive { serves: false, .. } | Life::Unknown { .. } => Some(Severity::Warn),
+                            Life::Dead(_) => None,
+                        };
+                        let expected_backups = match api {
+                            _ if !recent => None,
+                            Life::Alive { .. } => Some(alive),
+                            _ if api_is_gone => Some(Severity::Warn),
+                            _ => Some(alive),
+                        };
+                        assert_eq!(
+                            (*of_api, *of_main, *of_etcd, *of_backups),
+                            (expected_api, None, expected_etcd, expected_backups),
+                            "{facts:?} {even_if_alive}"
+                        );
+                        combinations += 1;
+                        blocked += usize::from(found.contains(&Some(Severity::Block)));
+                        assert!(!even_if_alive || !found.contains(&Some(Severity::Block)));
+                        let lives = [api, etcd].iter().filter(|life| life.may_live()).count();
+                        assert_eq!(at_risk(&facts).len(), lives, "{facts:?}");
+                    }
+                }
+            }
+        }
+        assert_eq!(combinations, 384);
+        assert!(blocked > 50, "{blocked}");
+    }
+
+    #[test]
+    fn what_is_asked_says_which_of_both_it_is_and_why() {
+        let facts = Facts {
+            api: Life::Unknown {
+                why: "not checked (no context is named k8s)".into(),
+                cure: "c".into(),
+            },
+            api_is_gone: false,
+            etcds: vec![
+                (
+                    "main".into(),
+                    Life::Alive {
+                        why: "it serves".into(),
+                        serves: true,
+                    },
+                ),
+                ("events".into(), Life::Dead("x".into())),
+            ],
+            newest: Vec::new(),
+        };
+        assert_eq!(
+            at_risk(&facts),
+            [
+                "the API MAY BE ALIVE: not checked (no context is named k8s).",
+                "etcd main IS ALIVE: it serves."
+            ]
+        );
+    }
+
+    #[test]
+    fn the_youngest_backup_of_any_etcd_cluster_counts_by_its_own_interval() {
+        let dead = Life::Dead("x".into());
+        let mut facts = Facts {
+            api: dead.clone(),
+            api_is_gone: true,
+            etcds: vec![("main".into(), dead)],
+            newest: vec![
+                newest(180),
+                Newest {
+                    etcd: "events".into(),
+                    ..newest(40)
+                },
+            ],
+        };
+        let message = |facts: &Facts| judge(facts, false, now()).remove(2).message;
+        assert_eq!(message(&facts), "the newest, of events, is 40m old");
+        facts.newest[0].interval = SignedDuration::from_hours(2);
+        assert_eq!(
+            message(&facts),
+            "etcd may be alive: the newest backup of main is 3h old, and one is taken every 120m"
+        );
+    }
+}

@@ -1,0 +1,9 @@
+//! What subcommands do, over ports.
+
+pub mod alive;
+pub mod apply;
+pub mod journal;
+pub mod observe;
+pub mod prepare;
+pub mod quarantined;
+pub mod refusals;

@@ -1,0 +1,53 @@
+//! What AWS has of the cluster, and of what belongs to it without saying so.
+
+use std::collections::BTreeSet;
+
+use runbook_kit::model::fleet::Inventory;
+use runbook_kit::model::fleet::wipe::GROUP_TAG;
+use runbook_kit::ports::fleet::{Fleet, FleetError};
+
+/// Everything with one of the cluster's tags; beside them the instances that its groups list and that its volumes are attached
+/// to, and the groups that its instances name: deleting a group would take along whatever is in it.
+pub async fn inventory(fleet: &dyn Fleet, cluster: &str) -> Result<Inventory, FleetError> {
+    let (groups, instances, volumes) = tokio::try_join!(
+        fleet.groups_of(cluster),
+        fleet.instances_of(cluster),
+        fleet.volumes_of(cluster)
+    )?;
+    let mut inventory = Inventory {
+        groups,
+        instances,
+        volumes,
+    };
+    let known: BTreeSet<&String> = inventory.instances.iter().map(|instance| &instance.id).collect();
+    let members = inventory
+        .groups
+        .iter()
+        .flat_map(|group| &group.members)
+        .map(|member| &member.instance);
+    let users = inventory
+        .volumes
+        .iter()
+        .flat_map(|volume| &volume.attachments)
+        .map(|attachment| &attachment.instance);
+    let strangers: BTreeSet<&String> = members.chain(users).filter(|id| !known.contains(id)).collect();
+    let strangers: Vec<String> = strangers.into_iter().cloned().collect();
+    let known: BTreeSet<&String> = inventory.groups.iter().map(|group| &group.name).collect();
+    let named: BTreeSet<&String> = inventory
+        .instances
+        .iter()
+        .filter_map(|instance| instance.tags.get(GROUP_TAG))
+        .filter(|group| !known.contains(group))
+        .collect();
+    let named: Vec<String> = named.into_iter().cloned().collect();
+    // Asked only where there are any: the usual cluster has none.
+    if !strangers.is_empty() {
+        inventory.instances.extend(fleet.instances(&strangers).await?);
+        inventory.instances.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+    if !named.is_empty() {
+        inventory.groups.extend(fleet.groups(&named).await?);
+        inventory.groups.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    Ok(inventory)
+}

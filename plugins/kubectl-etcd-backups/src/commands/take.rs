@@ -1,0 +1,194 @@
+//! `take`: a backup of a living etcd, as etcd-manager would have written it.
+
+use crate::usecases::take::{self, Expected, TakePlan, Taken, Taking};
+use runbook_kit::adapters::etcd::access;
+use runbook_kit::cli::confirm;
+use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
+use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
+use runbook_kit::cli::ui::Verdict;
+use runbook_kit::exit::Exit;
+use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::model::units;
+use runbook_kit::usecases::catalog::Catalog;
+use serde::Serialize;
+
+use crate::context::Context;
+
+/// Take a backup of a living etcd into its store, as etcd-manager would have written it
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The snapshot is packed, read back and verified before anything is uploaded, and the meta that \
+    makes it a backup is written last. An etcd that is empty, or of another cluster than the store's good backups, \
+    is refused.\n\nExamples:\n  \
+    # Before an upgrade, through the Kubernetes API\n  \
+    kubectl etcd-backups take --state s3://kops-state --name k8s.example.com --yes\n\n  \
+    # With the API down, over ssh\n  \
+    kubectl etcd-backups take --etcd main --via ssh --host 10.0.1.7 --yes"
+)]
+pub struct Args {
+    /// Do it; without it the plan is only shown
+    #[arg(long)]
+    yes: bool,
+    /// Take it although the store's good backups are of another cluster
+    #[arg(long)]
+    other_lineage: bool,
+    #[command(flatten)]
+    access: EtcdAccessArgs,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TakeRow {
+    cluster: String,
+    etcd: String,
+    name: String,
+    at: String,
+    taken: bool,
+    etcd_version: String,
+    revision: i64,
+    keys: Option<u64>,
+    hash: Option<u32>,
+    size_bytes: Option<u64>,
+    db_size_bytes: u64,
+    lineage: Option<String>,
+    way: String,
+}
+
+impl TakeRow {
+    fn new(catalog: &Catalog, plan: &TakePlan, taken: Option<&Taken>, way: &str) -> Self {
+        Self {
+            cluster: catalog.store.cluster.clone(),
+            etcd: catalog.store.etcd.clone(),
+            name: plan.name.to_string(),
+            at: plan.folder.to_string(),
+            taken: taken.is_some(),
+            etcd_version: plan.meta.etcd_version.clone(),
+            revision: taken.map_or(plan.revision, |taken| taken.revision),
+            keys: taken.map(|taken| taken.keys),
+            hash: taken.map(|taken| taken.hash),
+            size_bytes: taken.map(|taken| taken.size),
+            db_size_bytes: plan.db_size,
+            lineage: taken.and_then(|taken| taken.lineage.uid().map(str::to_owned)),
+            way: way.to_owned(),
+        }
+    }
+}
+
+impl Row for TakeRow {
+    fn columns() -> Vec<Column> {
+        vec![
+            column("ETCD"),
+            column("BACKUP"),
+            column("STATE"),
+            column("REVISION"),
+            column("KEYS"),
+            column("SIZE"),
+            wide("DB SIZE"),
+            wide("HASH"),
+            wide("AT"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let number = |value: Option<String>| Cell::number(value.unwrap_or_else(|| "-".to_owned()));
+        vec![
+            Cell::text(&self.etcd),
+            Cell::text(&self.name),
+            if self.taken {
+                Cell::verdict(Verdict::Good, "taken")
+            } else {
+                Cell::text("planned")
+            },
+            Cell::number(self.revision),
+            number(self.keys.map(|keys| keys.to_string())),
+            number(self.size_bytes.map(units::bytes)),
+            Cell::number(units::bytes(self.db_size_bytes)),
+            number(self.hash.map(|hash| hash.to_string())),
+            Cell::text(&self.at),
+        ]
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+/// Runs `take`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let catalogs = context.catalogs().await?;
+    one_etcd_per_endpoint(&args.access, &catalogs)?;
+    context.require_own_place(args.yes)?;
+    let consent = confirm::plain(args.yes);
+    let mut rows = Vec::new();
+    for catalog in &catalogs {
+        let connected = access::connect_for(context, &args.access, &catalog.store.etcd).await?;
+        let taking = Taking {
+            objects: context.objects(),
+            packer: context.packer(),
+            reader: context.reader(),
+            etcd: connected.kv.as_ref(),
+        };
+        let plan = take::plan(taking, catalog, context.now()).await?;
+        for note in &plan.notes {
+            context.ui.note(&format!("note: {note}"));
+        }
+        let taken = match &consent {
+            None => None,
+            Some(consent) => {
+                let expected = if args.other_lineage {
+                    None
+                } else {
+                    expected(taking, catalog, context).await
+                };
+                let label = format!("taking {}", catalog.store.etcd);
+                let progress = context.ui.bytes_progress(&label, plan.db_size);
+                let taken = take::take(taking, &plan, expected.as_ref(), &|at| progress.set(at), consent).await;
+                // Those before it are taken: what was done is shown also when the next one fails.
+                if taken.is_err() && !rows.is_empty() {
+                    output::rows(&context.ui, context.format, &rows, "")?;
+                }
+                Some(taken?)
+            }
+        };
+        rows.push(TakeRow::new(catalog, &plan, taken.as_ref(), &connected.way));
+    }
+    output::rows(
+        &context.ui,
+        context.format,
+        &rows,
+        "No etcd cluster to take a backup of",
+    )?;
+    if consent.is_none() {
+        context.ui.note("nothing was changed; pass --yes to do it");
+    }
+    Ok(Exit::Done)
+}
+
+/// An endpoint is of one etcd cluster: its snapshot must not become the backup of two.
+fn one_etcd_per_endpoint(access: &EtcdAccessArgs, catalogs: &[Catalog]) -> Result<(), UsageError> {
+    let by_endpoint = access.via == Via::Direct || (access.via == Via::Auto && !access.endpoints.is_empty());
+    let several = catalogs.len() > 1;
+    if several && (by_endpoint || access.etcd_port.is_some()) {
+        let etcds: Vec<&str> = catalogs.iter().map(|catalog| catalog.store.etcd.as_str()).collect();
+        return Err(UsageError::new(format!(
+            "the endpoint is of one etcd, and {} are asked for",
+            etcds.join(" and ")
+        ))
+        .hint("pass --etcd with the one that answers there, such as --etcd main"));
+    }
+    Ok(())
+}
+
+/// A store whose backups cannot be looked at is no reason not to take another.
+async fn expected(taking: Taking<'_>, catalog: &Catalog, context: &Context) -> Option<Expected> {
+    match take::expected(taking, catalog).await {
+        Ok(expected) => expected,
+        Err(error) => {
+            let chain = runbook_kit::cli::ui::chain(&error);
+            context.ui.warn(&format!(
+                "the store's backups were not compared with this etcd: {chain}"
+            ));
+            None
+        }
+    }
+}

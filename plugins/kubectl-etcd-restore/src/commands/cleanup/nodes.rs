@@ -1,0 +1,346 @@
+//! `cleanup nodes`: Node objects whose machine is gone.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use runbook_kit::cli::confirm::{self, Consent, ConsentArgs};
+use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
+use runbook_kit::cli::ui::Verdict;
+use runbook_kit::cli::values;
+use runbook_kit::exit::Exit;
+use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::model::kubernetes::cluster::{NodeDeletion, NodeReady};
+use runbook_kit::model::units;
+use runbook_kit::ports::cluster_api::{ClusterApi, KubeError};
+use serde::Serialize;
+use tokio::time::sleep;
+
+use crate::context::Context;
+use crate::rules::dead_nodes::{self, Action, Blocked, Judged, Plan, Seen};
+
+/// Delete the Nodes whose EC2 instance is gone
+///
+/// Every Node's instance is asked for by its own id. A Node is deleted only if AWS has no such instance (or has it as
+/// terminated), its kubelet is silent for longer than the node controller's grace of 50 s, and nobody has written the Node
+/// since it was looked at. Nothing is deleted where AWS, kubeconfig and cluster do not fit together.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  kubectl etcd-restore cleanup nodes --name k8s.example.com\n  \
+    kubectl etcd-restore cleanup nodes --name k8s.example.com --yes"
+)]
+pub struct Args {
+    #[command(flatten)]
+    consent: ConsentArgs,
+    /// How long to watch for a kubelet that renews its Lease, which it does every 10 s
+    #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = values::duration_or_zero)]
+    observe: Duration,
+    /// Limit of each request to the Kubernetes API
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
+    api_timeout: Duration,
+}
+
+/// One Node.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeRow {
+    name: String,
+    role: Option<String>,
+    instance: Option<String>,
+    /// AWS' word; `null` where AWS has no such instance.
+    instance_state: Option<&'static str>,
+    ready: NodeReady,
+    /// When its kubelet renewed its Lease last.
+    renewed: Option<Timestamp>,
+    /// `keep`, `wait` or `delete`; after the deed `deleted`, `gone` (by somebody else) or `changed` (and left).
+    action: &'static str,
+    reason: String,
+    #[serde(skip)]
+    age: String,
+}
+
+impl NodeRow {
+    fn of(judged: &Judged, action: &'static str, now: Timestamp) -> Self {
+        let node = &judged.node;
+        Self {
+            name: node.node.name.clone(),
+            role: node.node.role.clone(),
+            instance: judged.instance.clone(),
+            instance_state: judged.state.map(dead_nodes::word),
+            ready: node.ready,
+            renewed: judged.renewed,
+            action,
+            reason: judged.reason.clone(),
+            age: judged
+                .renewed
+                .map_or_else(|| "-".to_owned(), |renewed| units::age(now.duration_since(renewed))),
+        }
+    }
+}
+
+impl Row for NodeRow {
+    fn columns() -> Vec<Column> {
+        vec![
+            column("NODE"),
+            column("ROLE"),
+            wide("INSTANCE"),
+            column("AWS"),
+            column("READY"),
+            column("LEASE"),
+            column("ACTION"),
+            column("REASON"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let action = match self.action {
+            "delete" | "deleted" => Verdict::Bad,
+            "wait" | "changed" => Verdict::Doubtful,
+            _ => Verdict::Plain,
+        };
+        let ready = match self.ready {
+            NodeReady::Ready => "yes",
+            NodeReady::NotReady => "no",
+            NodeReady::Unknown => "unknown",
+        };
+        vec![
+            Cell::text(&self.name),
+            Cell::text_or_dash(self.role.clone()),
+            Cell::text_or_dash(self.instance.clone()),
+            Cell::text(self.instance_state.unwrap_or("absent")),
+            Cell::text(ready),
+            Cell::text(&self.age),
+            Cell::verdict(action, self.action),
+            Cell::text(&self.reason),
+        ]
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+/// Runs `cleanup nodes`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let (session, ui) = (&context.session, &context.session.ui);
+    let cluster = context.explicit_name()?;
+    let api = context.cluster_api(&cluster, args.api_timeout).await?;
+    let caller = context.fleet().caller().await?;
+    ui.note(&format!(
+        "cluster {cluster}, API {}, AWS account {} in {}",
+        api.server(),
+        caller.account,
+        caller.region
+    ));
+    let plan = look(&args, context, api.as_ref(), &cluster, &caller.region).await?;
+    let now = session.now();
+    let planned = |judged: &Judged| NodeRow::of(judged, action_word(judged.action), now);
+    let deletions = plan.deletions().count();
+    if let Some(blocked) = plan.blocked {
+        let rows: Vec<NodeRow> = plan.nodes.iter().map(planned).collect();
+        output::rows(ui, session.format, &rows, "The cluster has no Nodes")?;
+        return Err(blocked.into());
+    }
+    let consent = confirm::plain(args.consent.yes);
+    let Some(consent) = consent.filter(|_| deletions > 0) else {
+        let rows: Vec<NodeRow> = plan.nodes.iter().map(planned).collect();
+        output::rows(ui, session.format, &rows, "The cluster has no Nodes")?;
+        match deletions {
+            0 => ui.note("no Node is to be deleted"),
+            _ => ui.note(&format!("{deletions} would be deleted; pass --yes to do it")),
+        }
+        tell_of_masterleases(&plan, context);
+        return Ok(Exit::Done);
+    };
+    let done = apply(&plan, api.as_ref(), &consent).await;
+    let results = match &done {
+        Ok(results) => results.as_slice(),
+        Err(stopped) => stopped.results.as_slice(),
+    };
+    let mut results = results.iter();
+    let row = |judged: &Judged| match judged.action {
+        Action::Delete => NodeRow::of(judged, results.next().copied().unwrap_or("delete"), now),
+        other => NodeRow::of(judged, action_word(other), now),
+    };
+    let rows: Vec<NodeRow> = plan.nodes.iter().map(row).collect();
+    output::rows(ui, session.format, &rows, "The cluster has no Nodes")?;
+    done?;
+    tell_of_masterleases(&plan, context);
+    Ok(Exit::Done)
+}
+
+async fn look(
+    args: &Args,
+    context: &Context,
+    api: &dyn ClusterApi,
+    cluster: &str,
+    region: &str,
+) -> Result<Plan, AnyFailure> {
+    let before = api.node_leases().await?;
+    if !args.observe.is_zero() {
+        let seconds = args.observe.as_secs();
+        context
+            .session
+            .ui
+            .note(&format!("watching for {seconds} s which kubelets renew their Lease"));
+        sleep(args.observe).await;
+    }
+    let after = api.node_leases().await?;
+    let nodes = api.nodes().await?;
+    // Asked last: what is not there now was not there when its Node was read, but for one that was started in this moment,
+    // and that one has no Node yet.
+    let instances = context.fleet().instances(&dead_nodes::wanted(&nodes)).await?;
+    Ok(dead_nodes::plan(&Seen {
+        cluster,
+        region,
+        nodes: &nodes,
+        before: &before,
+        after: &after,
+        instances: &instances,
+        now: context.session.now(),
+    }))
+}
+
+const fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::Keep => "keep",
+        Action::Wait => "wait",
+        Action::Delete => "delete",
+    }
+}
+
+fn tell_of_masterleases(plan: &Plan, context: &Context) {
+    if plan.deletions().any(|judged| judged.node.node.is_control_plane()) {
+        context
+            .session
+            .ui
+            .note("old masters may still be in the `kubernetes` endpoint: see `kubectl masterleases list`");
+    }
+}
+
+/// Deletes what the plan says, each Node in the version that was judged. One word a deletion of the plan.
+async fn apply(plan: &Plan, api: &dyn ClusterApi, consent: &Consent) -> Result<Vec<&'static str>, Stopped> {
+    let mut results = Vec::new();
+    for judged in plan.deletions() {
+        match api.delete_node(&judged.node, consent).await {
+            Ok(NodeDeletion::Deleted) => results.push("deleted"),
+            Ok(NodeDeletion::Gone) => results.push("gone"),
+            Ok(NodeDeletion::Changed) => results.push("changed"),
+            Err(source) => {
+                return Err(Stopped {
+                    deleted: results.iter().filter(|result| **result == "deleted").count(),
+                    results,
+                    source,
+                });
+            }
+        }
+    }
+    Ok(results)
+}
+
+/// It ended in the middle.
+#[derive(Debug, thiserror::Error)]
+#[error("{deleted} of the Nodes were deleted, then it stopped")]
+struct Stopped {
+    deleted: usize,
+    results: Vec<&'static str>,
+    source: KubeError,
+}
+
+impl Failure for Stopped {
+    fn exit(&self) -> Exit {
+        match self.deleted {
+            0 => Exit::Failed,
+            _ => Exit::FailedAfterChange,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = self.source.hint();
+        hint.or_else(|| Some("repeat the command: it goes on where it stopped".to_owned()))
+    }
+}
+
+impl Failure for Blocked {
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            match self {
+                Self::NoneFound(..) | Self::AliveAndUnknown(_) => {
+                    "check --profile and --region; no Node was deleted. If every machine of the cluster is really gone, \
+                     build new masters first"
+                }
+                Self::OtherCluster { .. } => "check --name, --context and --kubeconfig; no Node was deleted",
+            }
+            .to_owned(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook_kit::model::kubernetes::cluster::NodeState;
+    use runbook_kit::model::kubernetes::node::Node;
+    use runbook_kit::ports::cluster_api::KubeErrorKind;
+    use runbook_kit::testing::MemoryApi;
+
+    use super::*;
+
+    fn node(name: &str) -> NodeState {
+        NodeState {
+            node: Node::named(name),
+            uid: "u".to_owned(),
+            resource_version: "1".to_owned(),
+            ready: NodeReady::Unknown,
+            ready_since: None,
+        }
+    }
+
+    async fn plan_of(api: &MemoryApi) -> Plan {
+        let nodes = api.nodes().await.unwrap().into_iter().map(|node| Judged {
+            node,
+            instance: None,
+            state: None,
+            renewed: None,
+            action: Action::Delete,
+            reason: String::new(),
+        });
+        Plan {
+            nodes: nodes.collect(),
+            blocked: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_that_comes_back_to_life_meanwhile_is_left() {
+        let api = MemoryApi::default();
+        for name in ["a", "b", "c"] {
+            api.put_node(node(name));
+        }
+        let plan = plan_of(&api).await;
+        api.put_node(node("b"));
+        let consent = confirm::plain(true).unwrap();
+        assert_eq!(
+            apply(&plan, &api, &consent).await.unwrap(),
+            ["deleted", "changed", "deleted"]
+        );
+        assert_eq!(api.node_names(), ["b"]);
+        assert_eq!(apply(&plan, &api, &consent).await.unwrap(), ["gone", "changed", "gone"]);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_what_was_done() {
+        let api = MemoryApi::default();
+        api.put_node(node("a"));
+        let plan = plan_of(&api).await;
+        api.refuse(KubeErrorKind::Forbidden);
+        let stopped = apply(&plan, &api, &confirm::plain(true).unwrap()).await.unwrap_err();
+        assert_eq!(stopped.exit(), Exit::Failed);
+        assert_eq!(
+            Failure::hint(&stopped).unwrap(),
+            "grant the user of this context to delete node a"
+        );
+    }
+}

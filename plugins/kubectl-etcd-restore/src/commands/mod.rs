@@ -1,0 +1,17 @@
+//! One file per subcommand: its doc, its `Args`, its `run`.
+
+pub mod cancel;
+pub mod cleanup;
+pub mod commands;
+pub mod completion;
+pub mod drill;
+pub mod logs;
+pub mod man;
+pub mod overview;
+pub mod plan;
+pub mod queue;
+pub mod restart_etcd;
+pub mod restart_kubelet;
+pub mod run;
+pub mod runbook;
+pub mod status;

@@ -1,0 +1,217 @@
+//! `plan`: what a restore would do, and what stands in its way.
+
+use crate::rules::data_loss::Losses;
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::cli::output::checks::{self, CheckRow};
+use runbook_kit::cli::output::{self, Format};
+use runbook_kit::exit::Exit;
+use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::model::observed::Observed;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::usecases::choose::{Choice, WantedArgs};
+use crate::usecases::observe::age::{self, AgeArgs};
+use crate::usecases::observe::survey::{Beside, Survey, Wish, survey};
+
+/// Show what would be restored, and what stands in the way
+///
+/// Reads the chosen backups whole, the control files, the queue, etcd-manager's manifests, and asks etcd, AWS and the API as
+/// far as they can be reached. Exits with 3 where a check refuses.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kubectl etcd-restore plan\n  \
+    kubectl etcd-restore plan --backup main=2026-11-22T15:18 --fresh events")]
+pub struct Args {
+    #[command(flatten)]
+    wanted: WantedArgs,
+    #[command(flatten)]
+    age: AgeArgs,
+    /// Etcd cluster to seed anew, empty, instead of restoring it, such as events
+    #[arg(long, value_delimiter = ',', value_name = "ETCD,…")]
+    fresh: Vec<String>,
+    #[command(flatten)]
+    access: EtcdAccessArgs,
+}
+
+/// The whole, for programs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Planned<'a> {
+    cluster: &'a str,
+    restores: Vec<PlannedRestore<'a>>,
+    checks: Vec<CheckRow<'a>>,
+    /// Whether nothing refuses.
+    ok: bool,
+    /// What could not be looked at.
+    unseen: &'a [String],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlannedRestore<'a> {
+    etcd: &'a str,
+    /// `restore`, `seed-anew`, `leave` (it serves, and nothing can be restored) or `nothing`.
+    action: &'static str,
+    /// Why no good backup is restored, where none is and nobody has named one.
+    why: &'a [String],
+    backup: Option<String>,
+    /// The command that orders it already.
+    queued: Option<&'a str>,
+    /// How old that backup is.
+    age_seconds: Option<i64>,
+    /// Every younger one that is whole, with the reason where there is one.
+    passed_over: Vec<String>,
+    /// `alive`, `dead` or `unknown`.
+    liveness: &'static str,
+    /// What says so.
+    evidence: &'a str,
+    /// What the living etcd would lose; `null` where none was seen to live, or it could not be asked.
+    losses: Option<&'a Losses>,
+}
+
+impl<'a> Planned<'a> {
+    pub fn of(survey: &'a Survey<'_>) -> Self {
+        let restores = survey.targets.iter().zip(&survey.facts.etcds).map(|(target, facts)| {
+            let (action, backup, why) = match &target.choice {
+                Choice::Backup { backup, why, .. } => ("restore", Some(backup.name.to_string()), why.as_slice()),
+                Choice::Gone(name) => ("restore", Some(name.clone()), &[][..]),
+                Choice::Fresh(why) => ("seed-anew", None, why.as_slice()),
+                Choice::Leave(why) => ("leave", None, why.as_slice()),
+                Choice::Nothing(why) => ("nothing", None, why.as_slice()),
+            };
+            PlannedRestore {
+                etcd: &target.catalog.store.etcd,
+                action,
+                why,
+                backup,
+                queued: target.queued.as_ref().map(|found| found.name.as_str()),
+                age_seconds: age::of(target, survey.now).map(|(_, age)| age.as_secs()),
+                passed_over: age::passed_over_by(target),
+                liveness: facts.life.word(),
+                evidence: facts.life.why(),
+                losses: match &facts.losses {
+                    Some(Observed::Known(losses)) => Some(losses),
+                    _ => None,
+                },
+            }
+        });
+        Self {
+            cluster: &survey.facts.cluster,
+            restores: restores.collect(),
+            checks: survey.checks.iter().map(CheckRow).collect(),
+            ok: !survey.blocked(),
+            unseen: &survey.unseen,
+        }
+    }
+}
+
+/// A check that refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("refused, nothing was changed: {}", .0.join("; "))]
+pub struct Blocked(Vec<String>);
+
+impl Failure for Blocked {
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("mend what is marked BLOCK, each with the cure beside it, then repeat the command".to_owned())
+    }
+}
+
+impl Blocked {
+    /// Where something refuses.
+    pub fn of(survey: &Survey<'_>) -> Option<Self> {
+        let blocking = survey.checks.iter().filter(|check| check.blocks());
+        let named: Vec<String> = blocking
+            .map(|check| format!("{}: {}", check.subject(), check.message))
+            .collect();
+        (!named.is_empty()).then_some(Self(named))
+    }
+}
+
+/// Shows the checks as a table, with the cures beside it.
+pub fn show(survey: &Survey<'_>, context: &Context) -> Result<(), AnyFailure> {
+    let session = &context.session;
+    let rows: Vec<CheckRow<'_>> = survey.checks.iter().map(CheckRow).collect();
+    output::rows(&session.ui, session.format, &rows, "Nothing to look at")?;
+    for target in &survey.targets {
+        let (passed_over, why) = match &target.choice {
+            Choice::Backup { passed_over, why, .. } => (passed_over.as_slice(), why.as_slice()),
+            Choice::Fresh(why) | Choice::Leave(why) => (&[][..], why.as_slice()),
+            Choice::Gone(_) | Choice::Nothing(_) => continue,
+        };
+        let etcd = &target.catalog.store.etcd;
+        for one in why {
+            session.ui.note(&format!("{etcd}: not good: {one}"));
+        }
+        for one in passed_over {
+            session.ui.note(&format!("{etcd}: passed over {one}"));
+        }
+    }
+    if let Some((record, why)) = &survey.void {
+        session.ui.note(&format!(
+            "the record of a run begun at {:.0} is not gone by: {why}",
+            record.started
+        ));
+    }
+    for cure in checks::cures(&survey.checks) {
+        session.ui.note(&cure);
+    }
+    Ok(())
+}
+
+/// Whether the result is read by a person as it comes.
+pub fn is_text(format: Format) -> bool {
+    matches!(format, Format::Table | Format::Wide)
+}
+
+/// What comes next where nothing refuses.
+fn next(survey: &Survey<'_>) -> String {
+    const RUN: &str = "kubectl etcd-restore run --yes";
+    let at_risk: Vec<&str> = survey.at_risk().iter().map(|etcd| etcd.etcd.as_str()).collect();
+    if at_risk.is_empty() {
+        return format!("nothing refuses; next: {RUN}");
+    }
+    format!(
+        "nothing refuses; etcd {} not proven dead: {RUN} asks for the cluster's name",
+        match at_risk.as_slice() {
+            [one] => format!("{one} is"),
+            several => format!("{} are", several.join(" and ")),
+        }
+    )
+}
+
+/// Runs `plan`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let session = &context.session;
+    if session.format == Format::Prometheus {
+        return Err(output::no_metrics().into());
+    }
+    let catalogs = session.catalogs().await?;
+    let beside = Beside::find(context).await?;
+    let wish = Wish {
+        wanted: &args.wanted,
+        fresh: &args.fresh,
+        access: &args.access,
+        max_age: args.age.max_age,
+        resume: true,
+        one_by_one: false,
+        beside: &beside,
+    };
+    let survey = survey(&wish, &catalogs, context).await?;
+    match session.format {
+        Format::Json | Format::Yaml => output::structured(&session.ui, session.format, &Planned::of(&survey))?,
+        _ => show(&survey, context)?,
+    }
+    match Blocked::of(&survey) {
+        Some(blocked) => Err(blocked.into()),
+        None => {
+            if is_text(session.format) {
+                session.ui.note(&next(&survey));
+            }
+            Ok(Exit::Done)
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! `queue`: orders a restore and does no more.
+
+use crate::rules::preflight::LeftOut;
+use runbook_kit::cli::confirm::StrongConsentArgs;
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column, wide};
+use runbook_kit::cli::ui::{Verdict, chain};
+use runbook_kit::exit::Exit;
+use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::model::backup::reference::BackupRef;
+use runbook_kit::model::observed::Observed;
+use runbook_kit::model::shell::quoted;
+use serde::Serialize;
+
+use crate::commands::plan::{self, Blocked, is_text};
+use crate::commands::run;
+use crate::context::Context;
+use crate::usecases::agree::agree;
+use crate::usecases::choose::{Choice, WantedArgs};
+use crate::usecases::observe::age::AgeArgs;
+use crate::usecases::observe::survey::{Beside, Survey, Target, Wish, survey};
+use crate::usecases::order::{Done, order};
+
+/// Queue the command that makes etcd-manager restore a backup, and do no more
+///
+/// Writes what etcd-manager-ctl's restore-backup writes, after the checks of `plan`. Where etcd has no members the leader takes
+/// it within half a minute; where it has some, when the leader is restarted. An etcd that is not proven dead, or a backup older than --max-age,
+/// wants the cluster's name.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kubectl etcd-restore queue main=latest-good --yes\n  \
+    kubectl etcd-restore queue 2026-11-22T15:18 --etcd main --yes")]
+pub struct Args {
+    /// A name, the beginning of one, latest or latest-good, with ETCD= before it for one etcd cluster
+    #[arg(value_name = "[ETCD=]BACKUP")]
+    backup: BackupRef,
+    /// With latest and latest-good: not after this time
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Take a backup of main that is sound and not good: empty, bare, or of another cluster
+    #[arg(long)]
+    even_if_poor: bool,
+    #[command(flatten)]
+    age: AgeArgs,
+    #[command(flatten)]
+    consent: StrongConsentArgs,
+    #[command(flatten)]
+    access: EtcdAccessArgs,
+}
+
+/// What was, or would be, queued.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QueueRow {
+    cluster: String,
+    etcd: String,
+    backup: Option<String>,
+    /// `queued`, `already-queued` or `planned`.
+    state: &'static str,
+    command: Option<String>,
+    at: Option<String>,
+}
+
+impl Row for QueueRow {
+    fn columns() -> Vec<Column> {
+        vec![
+            column("ETCD"),
+            column("BACKUP"),
+            column("STATE"),
+            column("COMMAND"),
+            wide("AT"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(&self.etcd),
+            Cell::text_or_dash(self.backup.clone()),
+            if self.state == "planned" {
+                Cell::text(self.state)
+            } else {
+                Cell::verdict(Verdict::Good, self.state)
+            },
+            Cell::text_or_dash(self.command.clone()),
+            Cell::text_or_dash(self.at.clone()),
+        ]
+    }
+
+    fn name(&self) -> String {
+        self.command.clone().unwrap_or_default()
+    }
+}
+
+/// One command was queued, and the next one failed.
+#[derive(Debug, thiserror::Error)]
+#[error("queued {done}, and then {etcd} failed: {reason}")]
+struct HalfQueued {
+    done: String,
+    etcd: String,
+    reason: String,
+}
+
+impl Failure for HalfQueued {
+    fn exit(&self) -> Exit {
+        Exit::FailedAfterChange
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            "repeat the command: what is queued already is gone on with; `kubectl etcd-restore commands` shows it"
+                .to_owned(),
+        )
+    }
+}
+
+/// Runs `queue`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let session = &context.session;
+    if session.format == Format::Prometheus {
+        return Err(output::no_metrics().into());
+    }
+    if args.consent.yes {
+        run::named_by_the_user(context)?;
+    }
+    let mut catalogs = session.catalogs().await?;
+    session.require_own_place(args.consent.yes)?;
+    let mut beside = Beside::find(context).await?;
+    // Named for one etcd cluster it is no matter of the others, but they are told where they wait, too.
+    if let Some(etcd) = &args.backup.etcd
+        && catalogs.iter().any(|catalog| catalog.store.etcd == *etcd)
+    {
+        let (asked, others) = catalogs.into_iter().partition(|catalog| catalog.store.etcd == *etcd);
+        catalogs = asked;
+        beside.catalogs.extend::<Vec<_>>(others);
+    }
+    let wanted = WantedArgs {
+        backup: vec![args.backup.clone()],
+        at: args.at.clone(),
+        even_if_poor: args.even_if_poor,
+    };
+    let wish = Wish {
+        wanted: &wanted,
+        fresh: &[],
+        access: &args.access,
+        max_age: args.age.max_age,
+        resume: false,
+        one_by_one: true,
+        beside: &beside,
+    };
+    let survey = survey(&wish, &catalogs, context).await?;
+    if is_text(session.format) {
+        plan::show(&survey, context)?;
+    }
+    if let Some(blocked) = Blocked::of(&survey) {
+        return Err(blocked.into());
+    }
+    let Some(consent) = agree(&args.consent, &survey, args.age.max_age, session.now())? else {
+        let rows: Vec<QueueRow> = survey.targets.iter().map(|target| row(target, None, &survey)).collect();
+        finish(&rows, context)?;
+        session.ui.note("nothing was changed; pass --yes to do it");
+        return Ok(Exit::Done);
+    };
+    let mut rows: Vec<QueueRow> = Vec::new();
+    for target in &survey.targets {
+        match order(target, None, context, &consent).await {
+            Ok(done) => rows.push(row(target, Some(done), &survey)),
+            Err(error) => {
+                let done: Vec<&str> = rows.iter().filter_map(|row| row.command.as_deref()).collect();
+                if done.is_empty() {
+                    return Err(error);
+                }
+                return Err(HalfQueued {
+                    done: done.join(" and "),
+                    etcd: target.catalog.store.etcd.clone(),
+                    reason: chain(error.as_ref()),
+                }
+                .into());
+            }
+        }
+    }
+    finish(&rows, context)?;
+    for target in &survey.targets {
+        say_next(target, &survey, context);
+    }
+    for one in &survey.facts.left_out {
+        say_left_out(one, &survey, context);
+    }
+    Ok(Exit::Done)
+}
+
+fn finish(rows: &[QueueRow], context: &Context) -> Result<(), AnyFailure> {
+    if is_text(context.session.format) {
+        context.session.ui.result("\n")?;
+    }
+    output::rows(&context.session.ui, context.session.format, rows, "Nothing to queue")
+}
+
+fn row(target: &Target<'_>, done: Option<Done>, survey: &Survey<'_>) -> QueueRow {
+    let backup = match &target.choice {
+        Choice::Backup { backup, .. } => Some(backup.name.to_string()),
+        _ => None,
+    };
+    let (state, command, at) = match done {
+        Some(Done::Queued(queued)) => ("queued", Some(queued.name), Some(queued.at.to_string())),
+        Some(Done::Adopted(name)) => ("already-queued", Some(name), None),
+        _ => ("planned", None, None),
+    };
+    QueueRow {
+        cluster: survey.facts.cluster.clone(),
+        etcd: target.catalog.store.etcd.clone(),
+        backup,
+        state,
+        command,
+        at,
+    }
+}
+
+fn say_next(target: &Target<'_>, survey: &Survey<'_>, context: &Context) {
+    let etcd = &target.catalog.store.etcd;
+    let ui = &context.session.ui;
+    let at_risk = survey.at_risk().into_iter().find(|facts| facts.etcd == *etcd);
+    if let Some(facts) = at_risk {
+        let is = if facts.life.is_alive() {
+            "is alive"
+        } else {
+            "may be alive"
+        };
+        ui.warn(&format!(
+            "{etcd} {is}: then the command lies there until etcd-manager's leader is restarted (`kubectl etcd-restore restart-etcd --etcd {}`), \
+             and then wipes it; `kubectl etcd-restore cancel` takes it back",
+            quoted(etcd)
+        ));
+    } else {
+        ui.note(&format!("{etcd}: follow it with `kubectl etcd-restore status --watch`"));
+    }
+}
+
+/// An etcd that is left behind keeps the API down.
+fn say_left_out(one: &LeftOut, survey: &Survey<'_>, context: &Context) {
+    let ui = &context.session.ui;
+    let (etcd, needed) = (&one.etcd, one.needed_by());
+    let wanted = format!("{etcd}=latest-good");
+    let order = context.command(&["queue", &wanted], &survey.facts.cluster).arg("--yes");
+    match (one.waits(), &one.commands) {
+        (Some(false), _) => {}
+        (Some(true), _) => ui.warn(&format!("{etcd} still waits for a command: {needed}; next: {order}")),
+        (None, Observed::Unknown(why)) => ui.warn(&format!("{etcd}: not checked whether a command is queued: {why}")),
+        (None, Observed::Known(_)) => ui.warn(&format!(
+            "{etcd}: no command is queued, and not checked whether it has members: {needed}; where it has none: {order}"
+        )),
+    }
+}

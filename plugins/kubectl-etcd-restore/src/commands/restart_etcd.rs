@@ -1,0 +1,346 @@
+//! `restart-etcd`: stops etcd-manager's containers, so that commands are read.
+
+use std::time::Duration;
+
+use crate::usecases::queue;
+use runbook_kit::cli::confirm::{self, Consent, StrongConsentArgs};
+use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
+use runbook_kit::cli::ssh::SshArgs;
+use runbook_kit::cli::ui::{Verdict, chain};
+use runbook_kit::cli::values;
+use runbook_kit::exit::Exit;
+use runbook_kit::failure::{AnyFailure, Failure};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::rules::restart_etcd::{self as rules, Action, Plan, Queue, Step, Unknown};
+use crate::usecases::hosts::{self, Role};
+use crate::usecases::restart_etcd as apply;
+
+/// Restart etcd-manager, so that its leader reads the queue
+///
+/// A running etcd-manager reads commands when the leader changes. The leader is the healthy peer with the lowest id, so
+/// stopping that one's container is enough; kubelet starts it again. With a command queued this starts a wipe of etcd and its
+/// restore, and over an etcd that serves it interrupts it: then the cluster's name is wanted, too.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  kubectl etcd-restore restart-etcd --etcd main --name k8s.example.com\n  \
+    kubectl etcd-restore restart-etcd --etcd main --host 10.0.0.7 --host 10.0.0.8 --all --yes"
+)]
+pub struct Args {
+    #[command(flatten)]
+    consent: StrongConsentArgs,
+    /// Restart every member, lowest id first, each when the one before is back; not only the leader
+    #[arg(long)]
+    all: bool,
+    /// How long to wait until kubelet has started a container again
+    #[arg(long, value_name = "DURATION", default_value = "90s", value_parser = values::duration)]
+    timeout: Duration,
+    #[command(flatten)]
+    ssh: SshArgs,
+}
+
+/// One host of one etcd cluster.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StepRow {
+    etcd: String,
+    host: String,
+    instance: Option<String>,
+    /// etcd-manager's peer id; the lowest healthy one leads.
+    member: Option<String>,
+    runtime: Option<&'static str>,
+    container: Option<String>,
+    /// Whether etcd's client port is listened on there.
+    serves: Option<bool>,
+    /// `stop`, `leave`, `missing`, `no-runtime` or `unreachable`; after the deed `restarted`, `stopped` (and not back in time) or `failed`.
+    action: &'static str,
+    reason: String,
+}
+
+impl StepRow {
+    fn of(etcd: &str, step: &Step, action: &'static str, reason: &str) -> Self {
+        Self {
+            etcd: etcd.to_owned(),
+            host: step.machine.host.clone(),
+            instance: step.machine.instance.clone(),
+            member: step.member.clone(),
+            runtime: step.runtime.map(|runtime| runtime.program()),
+            container: step.container.as_ref().map(|container| container.id.clone()),
+            serves: step.serves,
+            action,
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+impl Row for StepRow {
+    fn columns() -> Vec<Column> {
+        vec![
+            column("ETCD"),
+            column("HOST"),
+            wide("INSTANCE"),
+            column("MEMBER"),
+            wide("RUNTIME"),
+            wide("CONTAINER"),
+            column("SERVES"),
+            column("ACTION"),
+            column("REASON"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let action = match self.action {
+            "stop" | "stopped" | "missing" => Verdict::Doubtful,
+            "failed" | "unreachable" | "no-runtime" => Verdict::Bad,
+            "restarted" => Verdict::Good,
+            _ => Verdict::Plain,
+        };
+        let serves = self.serves.map_or("?", |serves| if serves { "yes" } else { "no" });
+        // As the runtimes' own tools show it.
+        let short = |id: &String| id.chars().take(13).collect::<String>();
+        vec![
+            Cell::text(&self.etcd),
+            Cell::text(&self.host),
+            Cell::text_or_dash(self.instance.clone()),
+            Cell::text_or_dash(self.member.clone()),
+            Cell::text_or_dash(self.runtime),
+            Cell::text_or_dash(self.container.as_ref().map(short)),
+            Cell::text(serves),
+            Cell::verdict(action, self.action),
+            Cell::text(&self.reason),
+        ]
+    }
+
+    fn name(&self) -> String {
+        self.host.clone()
+    }
+}
+
+/// Runs `restart-etcd`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let (session, ui) = (&context.session, &context.session.ui);
+    let cluster = context.explicit_name()?;
+    let hosts = context.hosts(&args.ssh)?;
+    let (etcds, known) = etcds(context).await;
+    let machines = hosts::find(&args.ssh, &[Role::Master], context).await?;
+    let seen = hosts::look(&machines, hosts.as_ref()).await;
+    for error in seen.iter().filter_map(|seen| seen.as_ref().err()) {
+        ui.warn(&chain(error));
+        if let Some(hint) = error.hint() {
+            ui.note(&format!("hint:  {hint}"));
+        }
+    }
+    if let [Err(error), rest @ ..] = seen.as_slice()
+        && rest.iter().all(Result::is_err)
+    {
+        return Err(NobodyAnswers(error.to_string()).into());
+    }
+    let plans: Vec<Plan> = etcds
+        .into_iter()
+        .map(|meant| Plan {
+            members: meant.members,
+            ..rules::plan(meant.etcd, meant.queue, &machines, &seen, &known, args.all)
+        })
+        .collect();
+    for line in plans.iter().flat_map(Plan::warnings) {
+        ui.warn(&line);
+    }
+    let rows = |plans: &[Plan]| -> Vec<StepRow> {
+        let of = |plan: &Plan| {
+            let row = |step: &Step| StepRow::of(&plan.etcd, step, step.action.word(), &step.reason);
+            plan.steps.iter().map(row).collect::<Vec<_>>()
+        };
+        plans.iter().flat_map(of).collect()
+    };
+    let blocked = plans.iter().find_map(|plan| plan.unknown.clone());
+    let stops = plans
+        .iter()
+        .flat_map(|plan| &plan.steps)
+        .filter(|step| step.action == Action::Stop)
+        .count();
+    let consent = match &blocked {
+        Some(_) => None,
+        None if stops == 0 => None,
+        None => {
+            let wipes: Vec<String> = plans.iter().filter_map(Plan::danger).collect();
+            if wipes.is_empty() {
+                confirm::plain(args.consent.yes)
+            } else {
+                confirm::strong(&args.consent, &cluster, &wipes.join("\n"))?
+            }
+        }
+    };
+    let Some(consent) = consent else {
+        output::rows(ui, session.format, &rows(&plans), "There are no hosts")?;
+        if let Some(unknown) = blocked {
+            return Err(unknown.into());
+        }
+        match stops {
+            0 => return Err(nothing_to_stop(&plans)),
+            _ => ui.note("nothing was changed; pass --yes to do it"),
+        }
+        return Ok(Exit::Done);
+    };
+    let mut done = Vec::new();
+    let mut outcome = apply::Outcome::default();
+    for plan in &plans {
+        let results = apply::apply(plan, &known, hosts.as_ref(), args.timeout, ui, &consent).await;
+        outcome.add(&results);
+        for (step, result) in plan.steps.iter().zip(results) {
+            match result {
+                Some(result) => done.push(StepRow::of(&plan.etcd, step, result.word(), &result.reason())),
+                None => done.push(StepRow::of(&plan.etcd, step, step.action.word(), &step.reason)),
+            }
+        }
+    }
+    output::rows(ui, session.format, &done, "There are no hosts")?;
+    outcome.judged(plans.iter().any(Plan::misses_a_lower_one))?;
+    ui.note("next: `kubectl etcd-restore status --watch`, or `kubectl etcd-restore logs etcd`");
+    Ok(Exit::Done)
+}
+
+/// An etcd cluster that is meant.
+struct Meant {
+    etcd: String,
+    queue: Queue,
+    /// The members that the spec has; 0 where it was not read.
+    members: usize,
+}
+
+/// The etcd clusters that are meant with their queues, and the names of all. Where the store cannot be asked the user's word
+/// counts, and every queue may hold something.
+async fn etcds(context: &Context) -> (Vec<Meant>, Vec<String>) {
+    let session = &context.session;
+    let mut meant = Vec::new();
+    match session.catalogs().await {
+        Ok(catalogs) => {
+            for catalog in &catalogs {
+                let queue = match queue::commands(session.objects(), catalog).await {
+                    Ok(commands) => Queue::Commands(
+                        commands
+                            .iter()
+                            .map(|found| found.backup().map_or_else(|why| why, str::to_owned))
+                            .collect(),
+                    ),
+                    Err(error) => Queue::NotAsked(chain(&error)),
+                };
+                meant.push(Meant {
+                    etcd: catalog.store.etcd.clone(),
+                    queue,
+                    members: catalog.store.members.len(),
+                });
+            }
+        }
+        Err(error) => {
+            let why = chain(error.as_ref());
+            let asked = &session.cluster.etcd;
+            let usual = ["main".to_owned(), "events".to_owned()];
+            let names = if asked.is_empty() { usual.as_slice() } else { asked };
+            meant = names
+                .iter()
+                .map(|etcd| Meant {
+                    etcd: etcd.clone(),
+                    queue: Queue::NotAsked(why.clone()),
+                    members: 0,
+                })
+                .collect();
+        }
+    }
+    let mut known: Vec<String> = ["main", "events", "cilium", "leases"].map(str::to_owned).to_vec();
+    known.extend(meant.iter().map(|meant| meant.etcd.clone()));
+    known.sort();
+    known.dedup();
+    (meant, known)
+}
+
+/// Not one host answers.
+#[derive(Debug, thiserror::Error)]
+#[error("no host answers: {0}")]
+struct NobodyAnswers(String);
+
+impl Failure for NobodyAnswers {
+    fn hint(&self) -> Option<String> {
+        Some("check that `ssh HOST` works by hand; see the lines above".to_owned())
+    }
+}
+
+/// Why there is nothing to stop: no container runs, or nobody could tell.
+fn nothing_to_stop<'p>(plans: impl IntoIterator<Item = &'p Plan>) -> AnyFailure {
+    let blind = plans.into_iter().flat_map(Plan::blind);
+    let mut hosts: Vec<String> = blind.map(|step| step.machine.label().to_owned()).collect();
+    hosts.sort();
+    hosts.dedup();
+    if hosts.is_empty() {
+        return NothingToStop.into();
+    }
+    NobodyTells(hosts).into()
+}
+
+/// Whether a container runs could not be looked up.
+#[derive(Debug, thiserror::Error)]
+#[error("whether an etcd-manager container runs on {} is not known: {}", .0.join(" and "), crate::usecases::hosts::facts::NO_RUNTIME)]
+struct NobodyTells(Vec<String>);
+
+impl Failure for NobodyTells {
+    fn hint(&self) -> Option<String> {
+        Some(
+            "look what runs containers there, and put its tool on the PATH; kops' masters have crictl, ctr or docker"
+                .to_owned(),
+        )
+    }
+}
+
+/// No container was found.
+#[derive(Debug, thiserror::Error)]
+#[error("no etcd-manager container runs on the hosts that answer")]
+struct NothingToStop;
+
+impl Failure for NothingToStop {
+    fn hint(&self) -> Option<String> {
+        Some("kubelet may not run there: `kubectl etcd-restore restart-kubelet`".to_owned())
+    }
+}
+
+impl Failure for Unknown {
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("pass --all to restart each in turn, or leave out --host so that AWS tells the members".to_owned())
+    }
+}
+
+/// Restarts the leader of one etcd cluster for `run`, whose consent covers it.
+///
+/// # Errors
+/// Where no host answers, or the container does not come back.
+pub async fn restart_leader(etcd: &str, ssh: &SshArgs, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
+    let ui = &context.session.ui;
+    let hosts = context.hosts(ssh)?;
+    let (etcds, known) = etcds(context).await;
+    let Some(meant) = etcds.into_iter().find(|meant| meant.etcd == etcd) else {
+        return Ok(());
+    };
+    let machines = hosts::find(ssh, &[Role::Master], context).await?;
+    let seen = hosts::look(&machines, hosts.as_ref()).await;
+    for error in seen.iter().filter_map(|seen| seen.as_ref().err()) {
+        ui.warn(&chain(error));
+    }
+    let plan = rules::plan(meant.etcd, meant.queue, &machines, &seen, &known, false);
+    if let Some(unknown) = plan.unknown {
+        return Err(unknown.into());
+    }
+    if plan.steps.iter().all(|step| step.action != Action::Stop) {
+        return Err(nothing_to_stop([&plan]));
+    }
+    let results = apply::apply(&plan, &known, hosts.as_ref(), BACK, ui, consent).await;
+    let mut outcome = apply::Outcome::default();
+    outcome.add(&results);
+    outcome.judged(plan.misses_a_lower_one())?;
+    Ok(())
+}
+
+/// How long kubelet may take to start a container again.
+const BACK: Duration = Duration::from_secs(90);

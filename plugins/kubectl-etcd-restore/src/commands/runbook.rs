@@ -1,0 +1,131 @@
+//! `runbook`: the whole recovery as Markdown, with this cluster's own names.
+
+use runbook_kit::cli::etcd::client_port;
+use runbook_kit::cli::output::Format;
+use runbook_kit::cli::ssh::SshArgs;
+use runbook_kit::cli::ui::chain;
+use runbook_kit::exit::Exit;
+use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::model::store_url::StoreUrl;
+use runbook_kit::usecases::catalog::Catalog;
+use runbook_kit::usecases::kops_state::etcd_managers::etcd_managers;
+
+use crate::context::Context;
+use crate::rules::runbook::facts::{EtcdFacts, Facts, Master};
+use crate::rules::runbook::text;
+use crate::usecases::hosts::{self, Role};
+
+/// Print the whole recovery as Markdown for this cluster, with the manual way beside each step
+///
+/// Print it while all is well, and keep it where it can be read when nothing else works. Nothing is changed; what cannot be
+/// asked now stands as a placeholder in capitals.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  kubectl etcd-restore runbook --state s3://kops-state --name k8s.example.com > runbook.md"
+)]
+pub struct Args {
+    #[command(flatten)]
+    ssh: SshArgs,
+}
+
+/// Runs `runbook`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let (session, ui) = (&context.session, &context.session.ui);
+    if !matches!(session.format, Format::Table | Format::Wide) {
+        return Err(UsageError::new("the runbook is Markdown").hint("leave out -o").into());
+    }
+    let catalogs = session.catalogs().await?;
+    let cluster = catalogs.first().map(|catalog| catalog.store.cluster.clone());
+    let cluster = cluster.unwrap_or_else(|| "CLUSTER".to_owned());
+    let state = session.state()?;
+    let found = session.discover().await.ok();
+    let mut etcds = Vec::new();
+    for catalog in &catalogs {
+        etcds.push(EtcdFacts {
+            name: catalog.store.etcd.clone(),
+            base: catalog.store.base.to_string(),
+            port: client_port(&catalog.store.etcd),
+            version: catalog.store.etcd_version.clone(),
+            members: catalog
+                .store
+                .members
+                .iter()
+                .map(|member| (member.name.clone(), member.instance_group.clone()))
+                .collect(),
+            replaces: replaces(catalog, context).await,
+        });
+    }
+    let masters = match hosts::find(&args.ssh, &[Role::Master], context).await {
+        Ok(machines) => machines
+            .into_iter()
+            .map(|machine| Master {
+                host: machine.host,
+                instance: machine.instance,
+                member: machine.members.get("main").cloned(),
+            })
+            .collect(),
+        Err(error) => {
+            ui.note(&format!("the masters of now are left out: {}", chain(error.as_ref())));
+            Vec::new()
+        }
+    };
+    let caller = match context.fleet().caller().await {
+        Ok(caller) => Some(caller),
+        Err(error) => {
+            ui.note(&format!("the account stands as a placeholder: {}", chain(&error)));
+            None
+        }
+    };
+    let of_spec = found.and_then(|found| found.spec.as_ref()?.region.clone());
+    let facts = Facts {
+        kops: match &state {
+            Some(state) => kops_version(&state.join(&cluster), context).await,
+            None => None,
+        },
+        cluster,
+        state: state.map(|state| state.to_string()),
+        account: caller.as_ref().map(|caller| caller.account.clone()),
+        // The cluster's own counts, not that of the shell.
+        region: of_spec.or_else(|| caller.map(|caller| caller.region)),
+        etcds,
+        masters,
+        user: args.ssh.ssh_user,
+        jump: args.ssh.ssh_jump,
+        written: session.now(),
+    };
+    ui.result(&text::markdown(&facts))?;
+    Ok(Exit::Done)
+}
+
+/// Whether its etcd-manager is known to replace an empty member by itself; what cannot be read is not known.
+async fn replaces(catalog: &Catalog, context: &Context) -> bool {
+    let session = &context.session;
+    let (Ok(Some(state)), Ok(found)) = (session.state(), session.discover().await) else {
+        return false;
+    };
+    let Ok(config_base) = found.config_base(&state, &catalog.store.cluster) else {
+        return false;
+    };
+    let managers = etcd_managers(session.objects(), &config_base, &catalog.store).await;
+    managers.is_ok_and(|managers| managers.replace_empty_members(catalog.store.members.len()))
+}
+
+/// What kops wrote of itself when it last updated the cluster.
+async fn kops_version(folder: &StoreUrl, context: &Context) -> Option<String> {
+    const LIMIT: u64 = 1024;
+    let content = context
+        .session
+        .objects()
+        .get(&folder.join("kops-version.txt"), LIMIT)
+        .await
+        .ok()?;
+    let text = String::from_utf8(content).ok()?.trim().to_owned();
+    // It goes into a text that is pasted.
+    let is_version = |text: &String| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-+".contains(&byte))
+    };
+    Some(text).filter(is_version)
+}

@@ -1,0 +1,281 @@
+//! `status`: where each etcd cluster stands.
+
+use runbook_kit::model::shell::quoted;
+use std::ops::ControlFlow;
+
+use crate::rules::follow::{EtcdSeen, Follow, Restart, Seen, State};
+use crate::rules::log_messages::LoopCause;
+use jiff::Timestamp;
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column, wide};
+use runbook_kit::cli::ui::Verdict;
+use runbook_kit::exit::Exit;
+use runbook_kit::failure::AnyFailure;
+use runbook_kit::usecases::catalog::Catalog;
+use serde::Serialize;
+
+use crate::commands::plan::is_text;
+use crate::context::Context;
+use crate::usecases::observe::observer::{ApiSeen, Eyes, Look};
+
+/// Show where the restore of each etcd cluster stands
+///
+/// Put together from the store, etcd and the API, as far as each can be reached: waiting (no members), queued, restoring, restored, serving;
+/// looping with its cause; idle where nothing is queued and nothing more can be seen. Exits with 5 where one loops.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  kubectl etcd-restore status\n  \
+    kubectl etcd-restore status --watch --endpoints main=https://10.0.0.7:4001,events=https://10.0.0.7:4002")]
+pub struct Args {
+    /// Go on looking until Ctrl-C, and tell each change
+    #[arg(short, long)]
+    watch: bool,
+    #[command(flatten)]
+    access: EtcdAccessArgs,
+}
+
+/// One etcd cluster.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusRow {
+    pub cluster: String,
+    pub etcd: String,
+    pub state: State,
+    /// Why it loops.
+    pub cause: Option<LoopCause>,
+    /// What can be done about it.
+    pub way_out: Option<String>,
+    pub command: Option<String>,
+    pub backup: Option<String>,
+    /// The newest backup in the store.
+    newest_backup: Option<String>,
+    /// What etcd said, in words.
+    etcd_says: String,
+    revision: Option<i64>,
+    /// Whether somebody has to restart etcd-manager so that the command is taken; `null` where that cannot be seen.
+    restart_needed: Option<bool>,
+    waits_for: &'static str,
+    /// What stands in the way.
+    problem: Option<String>,
+    /// Of the whole cluster: `ready`, `answers`, `elsewhere` (by a master's address only), `silent` or `not-asked`.
+    api: &'static str,
+}
+
+impl StatusRow {
+    pub fn new(catalog: &Catalog, follow: &Follow, seen: &Seen, api: &ApiSeen) -> Self {
+        let (etcd_says, revision) = match &seen.etcd {
+            EtcdSeen::NotAsked(why) => (format!("not asked: {why}"), None),
+            EtcdSeen::Silent(why) => (format!("nobody answers: {why}"), None),
+            EtcdSeen::Quarantined(answer) => ("answers in quarantine".to_owned(), Some(answer.revision)),
+            EtcdSeen::Serving(answer) if !answer.leader => (
+                "answers, and has no leader: too few members are up".to_owned(),
+                Some(answer.revision),
+            ),
+            EtcdSeen::Serving(answer) => ("serves".to_owned(), Some(answer.revision)),
+        };
+        let store = seen.store.as_ref().ok();
+        let queued = store.and_then(|store| store.commands.first());
+        Self {
+            cluster: catalog.store.cluster.clone(),
+            etcd: catalog.store.etcd.clone(),
+            state: follow.state,
+            cause: follow.cause.as_ref().map(|cause| cause.cause),
+            way_out: follow.cause.as_ref().map(|cause| cause.cause.way_out().to_owned()),
+            command: queued.map(|command| command.name.clone()),
+            backup: queued.and_then(|command| command.backup.clone().ok()),
+            newest_backup: store.and_then(|store| store.newest.clone()),
+            etcd_says,
+            revision,
+            restart_needed: match follow.restart(seen) {
+                Restart::NotNeeded => Some(false),
+                Restart::Leader => Some(true),
+                Restart::Unknown => None,
+            },
+            waits_for: follow.waits_for(),
+            problem: problem(catalog, follow),
+            api: api.name(),
+        }
+    }
+}
+
+/// What the follower found, and what the store alone tells: a command for a backup that is not there loops as soon as it is
+/// taken.
+fn problem(catalog: &Catalog, follow: &Follow) -> Option<String> {
+    let missing = || {
+        let wanted = follow.backup.as_ref().filter(|_| follow.state != State::Serving)?;
+        let found = catalog.backups.iter().find(|backup| backup.name.as_str() == wanted);
+        let whole = found.filter(|backup| backup.complete());
+        let queued = matches!(follow.state, State::Queued | State::Restoring | State::Looping);
+        let cure = whole.map(|_| {
+            let etcd = quoted(&catalog.store.etcd);
+            format!(
+                "; it is pinned: `kubectl etcd-restore queue {etcd}={} --yes` copies it back",
+                quoted(wanted)
+            )
+        });
+        (queued && !whole.is_some_and(|backup| backup.in_store)).then(|| {
+            format!(
+                "{wanted} is not whole in the store: etcd-manager tries for ever what it cannot read{}",
+                cure.unwrap_or_default()
+            )
+        })
+    };
+    follow.problem.clone().or_else(missing)
+}
+
+impl Row for StatusRow {
+    fn columns() -> Vec<Column> {
+        vec![
+            column("ETCD"),
+            column("STATE"),
+            column("COMMAND"),
+            column("RESTORES"),
+            column("WAITS FOR"),
+            wide("REVISION"),
+            wide("NEWEST BACKUP"),
+            wide("ETCD SAYS"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let verdict = match self.state {
+            State::Serving => Verdict::Good,
+            State::Looping => Verdict::Bad,
+            State::Idle => Verdict::Plain,
+            _ => Verdict::Doubtful,
+        };
+        vec![
+            Cell::text(&self.etcd),
+            Cell::verdict(verdict, self.state.name()),
+            Cell::text_or_dash(self.command.clone()),
+            Cell::text_or_dash(self.backup.clone()),
+            Cell::text(self.waits_for),
+            Cell::number_or_dash(self.revision),
+            Cell::text_or_dash(self.newest_backup.clone()),
+            Cell::text(&self.etcd_says),
+        ]
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.etcd, self.state.name())
+    }
+}
+
+/// Says what a table has no room for.
+pub fn remarks(row: &StatusRow, follow: &Follow) -> Vec<String> {
+    let mut said = Vec::new();
+    if let Some(cause) = &follow.cause {
+        let line = cause.line.as_ref().map(|line| format!(" ({line})")).unwrap_or_default();
+        said.push(format!(
+            "{} LOOPS: {}{line}; {}",
+            row.etcd,
+            cause.cause.says(),
+            cause.cause.way_out()
+        ));
+    }
+    if let Some(problem) = &row.problem {
+        said.push(format!("{}: {problem}", row.etcd));
+    }
+    if row.restart_needed == Some(true) {
+        said.push(format!(
+            "{}: it has members, so the command is read only by a new leader: `kubectl etcd-restore restart-etcd --etcd {}`",
+            row.etcd,
+            quoted(&row.etcd)
+        ));
+    }
+    if follow.state == State::Restored && follow.new_backup.is_some() {
+        said.push(format!("{}: a first backup was taken since", row.etcd));
+    }
+    said
+}
+
+/// Runs `status`.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
+    let session = &context.session;
+    if session.format == Format::Prometheus {
+        return Err(output::no_metrics().into());
+    }
+    let catalogs = session.catalogs().await?;
+    let eyes = Eyes::open(context, &catalogs, &[], &args.access).await;
+    let now = session.now();
+    let look = eyes.look().await;
+    let mut follows: Vec<Follow> = look
+        .etcds
+        .iter()
+        .map(|seen| Follow::default().step(seen, now))
+        .collect();
+    show(&look, &follows, &catalogs, context)?;
+    if !args.watch {
+        let loops = follows.iter().any(|follow| follow.state == State::Looping);
+        return Ok(if loops { Exit::Found } else { Exit::Done });
+    }
+    session.ui.note("looking on until Ctrl-C");
+    let mut api = look.api.clone();
+    let failed = eyes
+        .watch(|look| {
+            let now = session.now();
+            let mut changed = look.api.name() != api.name();
+            for (follow, seen) in follows.iter_mut().zip(&look.etcds) {
+                let next = follow.step(seen, now);
+                changed |= next.state != follow.state || next.cause != follow.cause || next.problem != follow.problem;
+                *follow = next;
+            }
+            api = look.api.clone();
+            if changed && let Err(error) = tell(look, &follows, &catalogs, context, now) {
+                return ControlFlow::Break(error);
+            }
+            ControlFlow::Continue(())
+        })
+        .await;
+    Err(failed)
+}
+
+fn rows(look: &Look, follows: &[Follow], catalogs: &[Catalog]) -> Vec<StatusRow> {
+    let seen = look.etcds.iter().zip(follows).zip(catalogs);
+    seen.map(|((seen, follow), catalog)| StatusRow::new(catalog, follow, seen, &look.api))
+        .collect()
+}
+
+fn show(look: &Look, follows: &[Follow], catalogs: &[Catalog], context: &Context) -> Result<(), AnyFailure> {
+    let session = &context.session;
+    let rows = rows(look, follows, catalogs);
+    output::rows(&session.ui, session.format, &rows, "No etcd cluster found")?;
+    if is_text(session.format) {
+        session.ui.result(&format!("API: {}\n", look.api.says()))?;
+    }
+    for (row, follow) in rows.iter().zip(follows) {
+        for remark in remarks(row, follow) {
+            session.ui.note(&remark);
+        }
+    }
+    for unseen in Eyes::unseen(look, catalogs) {
+        session.ui.note(&format!("out of sight: {unseen}"));
+    }
+    Ok(())
+}
+
+/// A change, with its time.
+fn tell(
+    look: &Look,
+    follows: &[Follow],
+    catalogs: &[Catalog],
+    context: &Context,
+    now: Timestamp,
+) -> Result<(), AnyFailure> {
+    let session = &context.session;
+    if !is_text(session.format) {
+        return show(look, follows, catalogs, context);
+    }
+    let states: Vec<String> = catalogs
+        .iter()
+        .zip(follows)
+        .map(|(catalog, follow)| format!("{} {}", catalog.store.etcd, follow.state.name()))
+        .collect();
+    let line = format!("{now:.0}  {}, API {}\n", states.join(", "), look.api.name());
+    session.ui.result(&line)?;
+    for (row, follow) in rows(look, follows, catalogs).iter().zip(follows) {
+        for remark in remarks(row, follow) {
+            session.ui.note(&remark);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! What a restore over a living etcd takes away: the backup's live keys beside the names and revisions of the living ones. Pure.
+//!
+//! Values are not compared: a key that has another revision than in the backup was written since. That holds as long as the living
+//! etcd went on from where the backup was taken. A restore writes every key anew, with revisions that begin again: of an etcd that was
+//! restored or seeded since, only names can be compared.
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::slice::Iter;
+
+use serde::Serialize;
+
+use runbook_kit::model::backup::contents::diff::is_heartbeat;
+use runbook_kit::model::kubernetes::key::ObjectKey;
+use runbook_kit::model::snapshot::{Content, LiveKey};
+
+/// So many resources are named in words.
+const NAMED: usize = 4;
+
+/// What differs between a backup and the living etcd, seen from the backup as `etcd-backups diff` sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Losses {
+    /// The backup's revision.
+    pub backup_revision: i64,
+    /// The living etcd's revision when it was read.
+    pub living_revision: i64,
+    /// Whether all its keys were read. Where not, every number is at least so.
+    pub complete: bool,
+    /// Whether it went on from where the backup was taken; where not, what changed cannot be told.
+    pub same_history: bool,
+    /// Objects of every kind that does not change all the time by itself.
+    #[serde(flatten)]
+    pub total: LossCount,
+    /// The same by resource, sorted.
+    pub resources: Vec<ResourceLosses>,
+    /// What changes all the time by itself: events, leases, Nodes (whose status is rewritten every few minutes), …
+    pub heartbeats: Vec<ResourceLosses>,
+}
+
+/// How many objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LossCount {
+    /// In the backup only: deleted since, and back after the restore.
+    pub gone: u64,
+    /// In the living etcd only: made since, and lost by the restore.
+    pub new: u64,
+    /// In both, and written since: what they were is what they will be. `None` where that cannot be told.
+    pub changed: Option<u64>,
+}
+
+/// How many objects of one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceLosses {
+    /// As an operator types it: `deployments`, `certificates.cert-manager.io`.
+    pub resource: String,
+    /// How many.
+    #[serde(flatten)]
+    pub count: LossCount,
+}
+
+impl Losses {
+    /// Whether nothing but heartbeats differs, as far as can be told.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.total.gone == 0 && self.total.new == 0 && self.total.changed.unwrap_or_default() == 0
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn says(&self) -> String {
+        let at_least = if self.complete { "" } else { "at least " };
+        let mut parts = Vec::new();
+        let mut say = |number: u64, fate: &str, of: fn(&LossCount) -> u64| {
+            if number > 0 {
+                let objects = if number == 1 { "object" } else { "objects" };
+                parts.push(format!("{at_least}{number} {objects} {fate}{}", self.most(of)));
+            }
+        };
+        say(self.total.new, "made since go", |count| count.new);
+        say(
+            self.total.changed.unwrap_or_default(),
+            "changed since fall back",
+            |count| count.changed.unwrap_or_default(),
+        );
+        say(self.total.gone, "deleted since come back", |count| count.gone);
+        if parts.is_empty() {
+            parts.push(if self.complete {
+                "no object was made or deleted since".to_owned()
+            } else {
+                "of the keys that were read none was made or deleted since".to_owned()
+            });
+        }
+        if !self.same_history {
+            parts.push("what was changed cannot be told, since it was restored or seeded after this backup".to_owned());
+        }
+        parts.join(", ")
+    }
+
+    /// The resources that are hit most.
+    fn most(&self, of: fn(&LossCount) -> u64) -> String {
+        let mut hit: Vec<(&str, u64)> = self
+            .resources
+            .iter()
+            .map(|one| (one.resource.as_str(), of(&one.count)))
+            .filter(|(_, number)| *number > 0)
+            .collect();
+        hit.sort_by_key(|(resource, number)| (std::cmp::Reverse(*number), *resource));
+        let mut named: Vec<String> = hit
+            .iter()
+            .take(NAMED)
+            .map(|(resource, number)| format!("{number} {resource}"))
+            .collect();
+        if hit.len() > NAMED {
+            named.push(format!("{} more resources", hit.len() - NAMED));
+        }
+        format!(" ({})", named.join(", "))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Change {
+    Gone,
+    New,
+    Changed,
+}
+
+/// A comparison under way: the living keys come one after the other, sorted.
+pub struct Comparing<'a> {
+    backup: Peekable<Iter<'a, LiveKey>>,
+    backup_revision: i64,
+    living_revision: i64,
+    counts: BTreeMap<String, LossCount>,
+    heartbeats: BTreeMap<String, LossCount>,
+    /// Keys of both that nobody wrote since, and those that were written.
+    same: u64,
+    written: u64,
+    /// A revision was seen that an etcd which went on from the backup cannot have.
+    contradicted: bool,
+}
+
+impl<'a> Comparing<'a> {
+    /// With a living etcd that is at `living_revision`.
+    #[must_use]
+    pub fn new(backup: &'a Content, living_revision: i64) -> Self {
+        Self {
+            backup: backup.keys.iter().peekable(),
+            backup_revision: backup.revision,
+            living_revision,
+            counts: BTreeMap::new(),
+            heartbeats: BTreeMap::new(),
+            same: 0,
+            written: 0,
+            contradicted: living_revision < backup.revision,
+        }
+    }
+
+    /// The next living key, and the revision that wrote it last.
+    pub fn living(&mut self, key: &[u8], mod_revision: i64) {
+        while let Some(gone) = self.backup.next_if(|kept| kept.key.as_slice() < key) {
+            self.take(&gone.key, Change::Gone);
+        }
+        match self.backup.next_if(|kept| kept.key == key) {
+            Some(kept) if kept.mod_revision == mod_revision => self.same += 1,
+            Some(_) => {
+                self.written += 1;
+                self.contradicted |= mod_revision <= self.backup_revision;
+                self.take(key, Change::Changed);
+            }
+            None => {
+                self.contradicted |= mod_revision <= self.backup_revision;
+                self.take(key, Change::New);
+            }
+        }
+    }
+
+    /// All living keys were given.
+    #[must_use]
+    pub fn all_read(mut self) -> Losses {
+        while let Some(gone) = self.backup.next() {
+            self.take(&gone.key, Change::Gone);
+        }
+        self.result(true)
+    }
+
+    /// Only the first of them were.
+    #[must_use]
+    pub fn broken_off(self) -> Losses {
+        self.result(false)
+    }
+
+    fn take(&mut self, key: &[u8], change: Change) {
+        let key = ObjectKey::parse(key);
+        // Which part of a Node was written only its value would tell, and its status is written all the time.
+        let heartbeat = is_heartbeat(&key) || (matches!(change, Change::Changed) && key.is("nodes"));
+        let counts = if heartbeat {
+            &mut self.heartbeats
+        } else {
+            &mut self.counts
+        };
+        let count = counts.entry(key.resource_label().into_owned()).or_default();
+        match change {
+            Change::Gone => count.gone += 1,
+            Change::New => count.new += 1,
+            Change::Changed => *count.changed.get_or_insert_default() += 1,
+        }
+    }
+
+    fn result(self, complete: bool) -> Losses {
+        // Where every key of both was written since, it was all written anew.
+        let same_history = !self.contradicted && (self.same > 0 || self.written == 0);
+        let told = |mut count: LossCount| {
+            count.changed = same_history.then(|| count.changed.unwrap_or_default());
+            count
+        };
+        let listed = |counts: BTreeMap<String, LossCount>| -> Vec<ResourceLosses> {
+            let rows = counts.into_iter().map(|(resource, count)| ResourceLosses {
+                resource,
+                count: told(count),
+            });
+            rows.filter(|row| row.count.gone + row.count.new + row.count.changed.unwrap_or_default() > 0)
+                .collect()
+        };
+        let resources = listed(self.counts);
+        let mut total = told(LossCount::default());
+        for ResourceLosses { count, .. } in &resources {
+            total.gone += count.gone;
+            total.new += count.new;
+            total.changed = total.changed.zip(count.changed).map(|(sum, more)| sum + more);
+        }
+        Losses {
+            backup_revision: self.backup_revision,
+            living_revision: self.living_revision,
+            complete,
+            same_history,
+            total,
+            resources,
+            heartbeats: listed(self.heartbeats),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "data_loss_tests.rs"]
+mod tests;

@@ -1,0 +1,220 @@
+//! Which Node objects have no machine any more: pure, from what the API and AWS said.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use runbook_kit::model::fleet::{Instance, InstanceState, has_tag_of};
+use runbook_kit::model::kubernetes::cluster::{NodeLease, NodeReady, NodeState};
+use serde::Serialize;
+
+/// How long the node controller waits for a kubelet before it calls its Node unknown.
+/// Source: kubernetes/kubernetes `--node-monitor-grace-period`.
+pub const GRACE: SignedDuration = SignedDuration::from_secs(50);
+
+/// What was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    pub cluster: &'a str,
+    /// The region that was asked.
+    pub region: &'a str,
+    pub nodes: &'a [NodeState],
+    /// The Leases, and the same a while later.
+    pub before: &'a [NodeLease],
+    pub after: &'a [NodeLease],
+    /// What AWS has of the instances that were asked for.
+    pub instances: &'a [Instance],
+    pub now: Timestamp,
+}
+
+/// What is to become of a Node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    Keep,
+    Wait,
+    Delete,
+}
+
+/// One Node, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    pub node: NodeState,
+    pub instance: Option<String>,
+    /// AWS' word of it; `None` where AWS has no such instance, or was not asked.
+    pub state: Option<InstanceState>,
+    pub renewed: Option<Timestamp>,
+    pub action: Action,
+    pub reason: String,
+}
+
+/// All Nodes, and why nothing may be deleted, if so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub nodes: Vec<Judged>,
+    pub blocked: Option<Blocked>,
+}
+
+/// Nothing may be deleted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Blocked {
+    /// Not one instance was found.
+    #[error(
+        "AWS has no instance of any of the {0} Nodes in {1}: this looks like another account or region than the cluster's"
+    )]
+    NoneFound(usize, String),
+    /// A machine that AWS does not know is alive.
+    #[error(
+        "AWS does not know the instance of {0}, and its kubelet is alive: this looks like another account or region than the cluster's"
+    )]
+    AliveAndUnknown(String),
+    /// The instances are another cluster's.
+    #[error(
+        "instance {instance} of Node {node} is not of cluster {cluster}: this looks like another cluster's kubeconfig"
+    )]
+    OtherCluster {
+        node: String,
+        instance: String,
+        cluster: String,
+    },
+}
+
+impl Plan {
+    /// What would be deleted, in the order of the names.
+    pub fn deletions(&self) -> impl Iterator<Item = &Judged> {
+        self.nodes.iter().filter(|judged| judged.action == Action::Delete)
+    }
+}
+
+/// The instances that AWS must be asked for, by id.
+pub fn wanted(nodes: &[NodeState]) -> Vec<String> {
+    let ids: BTreeSet<&str> = nodes
+        .iter()
+        .filter_map(|node| node.node.instance())
+        .map(|(_, id)| id)
+        .collect();
+    ids.into_iter().map(str::to_owned).collect()
+}
+
+/// Judges every Node.
+pub fn plan(seen: &Seen<'_>) -> Plan {
+    let instances: BTreeMap<&str, &Instance> = seen.instances.iter().map(|found| (found.id.as_str(), found)).collect();
+    let nodes: Vec<Judged> = seen.nodes.iter().map(|node| judge(node, &instances, seen)).collect();
+    Plan {
+        blocked: blocked(seen, &nodes, &instances),
+        nodes,
+    }
+}
+
+fn blocked(seen: &Seen<'_>, nodes: &[Judged], instances: &BTreeMap<&str, &Instance>) -> Option<Blocked> {
+    if !nodes
+        .iter()
+        .any(|judged| judged.action == Action::Delete || unknown_alive(judged, seen))
+    {
+        return None;
+    }
+    let asked = nodes.iter().filter(|judged| judged.instance.is_some()).count();
+    let exists = |judged: &&Judged| judged.state.is_some_and(|state| state != InstanceState::Terminated);
+    if !nodes.iter().any(|judged| exists(&judged)) {
+        return Some(Blocked::NoneFound(asked, seen.region.to_owned()));
+    }
+    for judged in nodes.iter().filter(exists) {
+        let instance = judged.instance.as_deref().and_then(|id| instances.get(id));
+        if let Some(instance) = instance.filter(|instance| !has_tag_of(&instance.tags, seen.cluster)) {
+            return Some(Blocked::OtherCluster {
+                node: judged.node.node.name.clone(),
+                instance: instance.id.clone(),
+                cluster: seen.cluster.to_owned(),
+            });
+        }
+    }
+    let alive = nodes.iter().find(|judged| unknown_alive(judged, seen))?;
+    Some(Blocked::AliveAndUnknown(alive.node.node.name.clone()))
+}
+
+fn unknown_alive(judged: &Judged, seen: &Seen<'_>) -> bool {
+    judged.instance.is_some() && judged.state.is_none() && renewed_meanwhile(&judged.node.node.name, seen)
+}
+
+fn renewed_meanwhile(node: &str, seen: &Seen<'_>) -> bool {
+    let of = |leases: &[NodeLease]| {
+        leases
+            .iter()
+            .find(|lease| lease.node == node)
+            .and_then(|lease| lease.renewed)
+    };
+    of(seen.after) != of(seen.before)
+}
+
+fn judge(node: &NodeState, instances: &BTreeMap<&str, &Instance>, seen: &Seen<'_>) -> Judged {
+    let lease = seen.after.iter().find(|lease| lease.node == node.node.name);
+    let renewed = lease.and_then(|lease| lease.renewed);
+    let found = node.node.instance();
+    let state = found
+        .and_then(|(_, id)| instances.get(id))
+        .map(|instance| instance.state);
+    let (action, reason) = match found {
+        None => {
+            let id = node.node.provider_id.as_deref().unwrap_or("no provider id");
+            (Action::Keep, format!("{id}: no EC2 instance to ask for"))
+        }
+        Some((zone, _)) if !zone.starts_with(seen.region) => {
+            (Action::Keep, format!("it is in {zone}, and {} was asked", seen.region))
+        }
+        Some((_, id)) => match state {
+            None => gone(node, renewed, seen, &format!("AWS has no {id}")),
+            Some(InstanceState::Terminated) => gone(node, renewed, seen, &format!("{id} is terminated")),
+            Some(state) => (Action::Keep, format!("{id} is {}", word(state))),
+        },
+    };
+    Judged {
+        node: node.clone(),
+        instance: found.map(|(_, id)| id.to_owned()),
+        state,
+        renewed,
+        action,
+        reason,
+    }
+}
+
+/// The machine is gone. The node controller gets its time all the same: what it has not called dead yet may be a mistake of ours.
+fn gone(node: &NodeState, renewed: Option<Timestamp>, seen: &Seen<'_>, why: &str) -> (Action, String) {
+    if renewed_meanwhile(&node.node.name, seen) {
+        return (
+            Action::Keep,
+            format!("{why}, but its kubelet renewed its Lease just now"),
+        );
+    }
+    let silent_for = |since: Timestamp| seen.now.duration_since(since);
+    let last = renewed.max(node.node.created);
+    match last {
+        Some(last) if silent_for(last) <= GRACE => {
+            let wait = (GRACE - silent_for(last)).as_secs().max(1);
+            (
+                Action::Wait,
+                format!("{why}; its last sign of life is within the grace of 50 s: look again in {wait} s"),
+            )
+        }
+        _ if node.ready == NodeReady::Ready && renewed.is_none() => (
+            Action::Wait,
+            format!("{why}; it has no Lease and still looks ready: the node controller has not judged it yet"),
+        ),
+        _ => (Action::Delete, why.to_owned()),
+    }
+}
+
+/// AWS' word for a state.
+pub const fn word(state: InstanceState) -> &'static str {
+    match state {
+        InstanceState::Pending => "pending",
+        InstanceState::Running => "running",
+        InstanceState::ShuttingDown => "shutting down",
+        InstanceState::Terminated => "terminated",
+        InstanceState::Stopping => "stopping",
+        InstanceState::Stopped => "stopped",
+        InstanceState::Unknown => "in a state that we do not know",
+    }
+}
+
+#[cfg(test)]
+#[path = "dead_nodes_tests.rs"]
+mod tests;

@@ -1,0 +1,14 @@
+//! What only this plugin decides. Pure: no clock, environment, file or network.
+
+pub mod compare_snapshots;
+pub mod data_loss;
+pub mod dead_nodes;
+pub mod follow;
+pub mod log_messages;
+pub mod merge_logs;
+pub mod next_command;
+pub mod preflight;
+pub mod restart_etcd;
+pub mod restore;
+pub mod runbook;
+pub mod stage;

@@ -1,0 +1,98 @@
+//! The chosen backup: whether it can be restored, and whether it should be.
+
+use super::{EtcdFacts, Wanted};
+use runbook_kit::model::backup::goodness::{MAIN, Rejection};
+use runbook_kit::model::check::{Check, Severity};
+use runbook_kit::model::shell::quoted;
+use runbook_kit::model::units;
+
+pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
+    const NAME: &str = "backup";
+    let backup = match &etcd.wanted {
+        Wanted::Fresh => {
+            let message = "is not restored: etcd-manager seeds it anew, empty, when its created marker is gone";
+            if etcd.why.is_empty() {
+                return Check::passed(NAME, message);
+            }
+            let message = format!("no sound backup ({}): {message}", etcd.why.join("; "));
+            return Check::found(NAME, Severity::Warn, message).cure(format!(
+                "to restore one all the same, name it: --backup {}=NAME",
+                etcd.etcd
+            ));
+        }
+        Wanted::Leave => {
+            let message = format!("no sound backup ({}): none is needed, it serves", etcd.why.join("; "));
+            return Check::passed(NAME, message);
+        }
+        Wanted::Nothing(reasons) => {
+            let message = format!("no good backup: {}", reasons.join("; "));
+            let cure = if etcd.etcd == MAIN {
+                "look at them all: `kubectl etcd-backups verify --all`; to take one that is sound and not good all the same, name it (main=NAME) and pass --even-if-poor".to_owned()
+            } else {
+                // Without it the API does not start, so it must not be left behind.
+                format!(
+                    "name another by --backup {0}=NAME, or have it seeded anew: --fresh {0}",
+                    etcd.etcd
+                )
+            };
+            return Check::found(NAME, Severity::Block, message).cure(cure);
+        }
+        Wanted::Restore(backup) => backup,
+    };
+    let name = &backup.name;
+    let reasons: Vec<String> = backup.rejections.iter().map(ToString::to_string).collect();
+    let unsound = backup
+        .rejections
+        .iter()
+        .any(|rejection| matches!(rejection, Rejection::Incomplete | Rejection::Damaged(_)));
+    if unsound {
+        return Check::found(NAME, Severity::Block, format!("{name}: {}", reasons.join("; ")))
+            .cure("choose another: `kubectl etcd-backups verify --all`; etcd-manager would try this one for ever");
+    }
+    if !reasons.is_empty() && etcd.etcd == MAIN {
+        let severity = if even_if_poor { Severity::Warn } else { Severity::Block };
+        return Check::found(NAME, severity, format!("{name}: {}", reasons.join("; ")))
+            .cure("choose another: `kubectl etcd-backups inspect NAME` shows what it holds; --even-if-poor takes it all the same");
+    }
+    if !reasons.is_empty() {
+        let none_good = if etcd.why.is_empty() {
+            ""
+        } else {
+            "; none is good, and this is the newest sound one"
+        };
+        let message = format!("{name}: {}{none_good}", reasons.join("; "));
+        return Check::found(NAME, Severity::Warn, message).cure(format!(
+            "name another by --backup {0}=NAME, or have it seeded anew: --fresh {0}",
+            etcd.etcd
+        ));
+    }
+    let from = if backup.in_store {
+        ""
+    } else {
+        ", copied back from where it is pinned"
+    };
+    let passed = match backup.passed_over.len() {
+        0 => String::new(),
+        1 => "; 1 younger one is not good".to_owned(),
+        several => format!("; {several} younger ones are not good"),
+    };
+    let good = if etcd.etcd == MAIN {
+        "verified, good"
+    } else {
+        "verified"
+    };
+    let keys = units::counted(backup.keys, "key");
+    let message = format!("{name}: {good}, {keys}{from}{passed}");
+    if backup.warnings.is_empty() {
+        return Check::passed(NAME, message);
+    }
+    Check::found(
+        NAME,
+        Severity::Warn,
+        format!("{message}; {}", backup.warnings.join("; ")),
+    )
+    .cure(format!(
+        "look what it holds: `kubectl etcd-backups inspect {}={name}`",
+        quoted(&etcd.etcd)
+    ))
+}

@@ -1,0 +1,88 @@
+//! An etcd cluster of the spec that is not to be restored: without members and without a command it would never serve again.
+
+use crate::rules::follow::EtcdSeen;
+use runbook_kit::model::backup::goodness::MAIN;
+use runbook_kit::model::check::{Check, Severity};
+use runbook_kit::model::observed::Observed;
+
+/// The etcd cluster in which kops' API servers keep the events; they do not start without it.
+const EVENTS: &str = "events";
+
+/// What is known of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// `main`, `events`, …
+    pub etcd: String,
+    /// The names of the queued commands.
+    pub commands: Observed<Vec<String>>,
+    /// Whether `etcd-cluster-created` is there.
+    pub created: bool,
+    /// What was seen of its etcd.
+    pub seen: EtcdSeen,
+    /// What proves that it has no members, in words; `None` where nothing does.
+    pub no_members: Option<String>,
+}
+
+impl LeftOut {
+    /// Whether it may be that nothing makes it serve; `Some(true)` where that is proven.
+    #[must_use]
+    pub fn waits(&self) -> Option<bool> {
+        let unqueued = matches!(&self.commands, Observed::Known(commands) if commands.is_empty());
+        match &self.seen {
+            EtcdSeen::Serving(_) | EtcdSeen::Quarantined(_) => Some(false),
+            _ if matches!(&self.commands, Observed::Known(commands) if !commands.is_empty()) => Some(false),
+            _ if unqueued && !self.created => Some(false),
+            _ if unqueued && self.no_members.is_some() => Some(true),
+            _ => None,
+        }
+    }
+
+    /// What does not work without it, in words.
+    #[must_use]
+    pub fn needed_by(&self) -> &'static str {
+        needed_by(&self.etcd)
+    }
+}
+
+/// What does not work without an etcd cluster, in words.
+#[must_use]
+pub fn needed_by(etcd: &str) -> &'static str {
+    match etcd {
+        MAIN | EVENTS => "kube-apiserver does not start without it",
+        _ => "what keeps its data there does not work without it",
+    }
+}
+
+pub(super) fn check(one: &LeftOut, one_by_one: bool) -> Check {
+    const NAME: &str = "left-out";
+    let cure = "leave out --etcd: then every etcd cluster is restored, or seeded anew where no backup can be";
+    match (&one.commands, &one.seen) {
+        (_, EtcdSeen::Serving(_)) => return Check::passed(NAME, "is left out; it serves"),
+        (_, EtcdSeen::Quarantined(_)) => return Check::passed(NAME, "is left out; a restore of it is under way"),
+        (Observed::Known(commands), _) if !commands.is_empty() => {
+            return Check::passed(NAME, format!("is left out; {} is queued for it", commands.join(", ")));
+        }
+        (Observed::Known(_), _) if !one.created => {
+            let message = "is left out; its created marker is missing, so etcd-manager seeds it anew";
+            return Check::passed(NAME, message);
+        }
+        _ => {}
+    }
+    let needed = one.needed_by();
+    if let (Some(proof), Observed::Known(_)) = (&one.no_members, &one.commands) {
+        let severity = if one_by_one { Severity::Warn } else { Severity::Block };
+        let message = format!("is left out, and has no members and no command ({proof}): {needed}");
+        return Check::found(NAME, severity, message).cure(cure);
+    }
+    let command = match &one.commands {
+        Observed::Known(_) => "no command is queued for it".to_owned(),
+        Observed::Unknown(why) => format!("its queue could not be read: {why}"),
+    };
+    let seen = match &one.seen {
+        EtcdSeen::Silent(why) => format!("nobody answers there ({why})"),
+        EtcdSeen::NotAsked(why) => format!("it was not asked ({why})"),
+        EtcdSeen::Serving(_) | EtcdSeen::Quarantined(_) => String::new(),
+    };
+    let message = format!("is left out; not checked whether it has members: {seen}; {command}; {needed}");
+    Check::found(NAME, Severity::Warn, message).cure(cure)
+}

@@ -1,0 +1,40 @@
+//! What is asked before an etcd is thrown away: its cluster's name, where it is not proven dead, or where what comes back is old.
+
+use crate::rules::preflight::{self, EtcdFacts};
+use jiff::{SignedDuration, Timestamp};
+use runbook_kit::cli::confirm::{self, Consent, StrongConsentArgs};
+use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::model::liveness::Life;
+
+use crate::usecases::observe::age;
+use crate::usecases::observe::survey::Survey;
+
+/// Asks as strongly as the danger is. `None` asks to show the plan only.
+pub fn agree(
+    args: &StrongConsentArgs,
+    survey: &Survey<'_>,
+    max_age: SignedDuration,
+    now: Timestamp,
+) -> Result<Option<Consent>, AnyFailure> {
+    let mut reasons: Vec<String> = survey.at_risk().into_iter().map(at_risk).collect();
+    let targets = survey.targets.iter().filter(|target| target.ordered.is_none());
+    reasons.extend(targets.filter_map(|target| age::too_old(target, max_age, now)));
+    if reasons.is_empty() {
+        return Ok(confirm::plain(args.yes));
+    }
+    if survey.facts.cluster.is_empty() {
+        return Err(UsageError::new(format!("{} No cluster is named", reasons.join(" ")))
+            .hint("pass --name, so that the name can be asked for")
+            .into());
+    }
+    Ok(confirm::strong(args, &survey.facts.cluster, &reasons.join("\n"))?)
+}
+
+/// Which of both it is, why, and what goes.
+fn at_risk(etcd: &EtcdFacts) -> String {
+    let (name, lost) = (&etcd.etcd, preflight::lost(etcd));
+    match &etcd.life {
+        Life::Alive { why, .. } => format!("etcd {name} IS ALIVE: {why}; {lost}."),
+        Life::Dead(why) | Life::Unknown { why, .. } => format!("etcd {name} MAY BE ALIVE: {why}; {lost}."),
+    }
+}

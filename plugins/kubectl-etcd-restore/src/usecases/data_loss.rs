@@ -1,0 +1,107 @@
+//! Reads a living etcd's keys beside a backup's: what a restore over it would take away.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::rules::data_loss::{Comparing, Losses};
+use runbook_kit::model::snapshot::Content;
+use runbook_kit::ports::{EtcdError, EtcdErrorKind, EtcdKv, KeyPage};
+
+/// Keys of one answer.
+const PAGE: u32 = 2000;
+
+/// How much is read: a preflight must not wait for millions of keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// So long.
+    pub time: Duration,
+    /// So many keys.
+    pub keys: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            time: Duration::from_secs(10),
+            keys: 500_000,
+        }
+    }
+}
+
+/// Compares all keys as of one revision, without their values. What is too much is told by [`Losses::complete`].
+///
+/// # Errors
+/// Where nothing at all could be read.
+pub async fn losses(etcd: &dyn EtcdKv, backup: &Content, limits: Limits) -> Result<Losses, EtcdError> {
+    let until = Instant::now() + limits.time;
+    let page = async |after: Option<&[u8]>, at: Option<i64>| -> Result<KeyPage, EtcdError> {
+        let asked = etcd.page(b"", after, PAGE, at);
+        timeout_at(until, asked).await.unwrap_or_else(|_| {
+            Err(EtcdError {
+                action: "read keys of",
+                at: "the living etcd".to_owned(),
+                kind: EtcdErrorKind::Timeout {
+                    seconds: limits.time.as_secs(),
+                },
+                source: None,
+            })
+        })
+    };
+    let mut read = page(None, None).await?;
+    let revision = read.revision;
+    let mut comparing = Comparing::new(backup, revision);
+    let mut count = 0;
+    loop {
+        for key in &read.keys {
+            comparing.living(&key.key, key.mod_revision);
+        }
+        count += read.keys.len() as u64;
+        let last = match read.keys.pop() {
+            Some(last) if read.more => last.key,
+            _ => return Ok(comparing.all_read()),
+        };
+        if count >= limits.keys {
+            return Ok(comparing.broken_off());
+        }
+        read = match page(Some(&last), Some(revision)).await {
+            Ok(next) => next,
+            // Too slow, compacted meanwhile, or gone: what was seen until here is true.
+            Err(_) => return Ok(comparing.broken_off()),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runbook_kit::testing::MemoryEtcd;
+
+    fn nothing() -> Content {
+        Content {
+            revision: 0,
+            hash: 0,
+            records: 0,
+            db_size: 0,
+            storage_version: None,
+            lease_count: 0,
+            keys: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn more_keys_than_the_limit_are_counted_up_to_it() {
+        let etcd = MemoryEtcd::default();
+        for number in 0..5000 {
+            etcd.put(&format!("/registry/configmaps/shop/{number:05}"), b"x", 0);
+        }
+        let few = Limits {
+            keys: 1000,
+            ..Limits::default()
+        };
+        let cut = losses(&etcd, &nothing(), few).await.unwrap();
+        assert_eq!((cut.complete, cut.total.new), (false, 2000));
+        let whole = losses(&etcd, &nothing(), Limits::default()).await.unwrap();
+        assert_eq!((whole.complete, whole.total.new), (true, 5000));
+    }
+}

@@ -1,0 +1,331 @@
+//! Counts the events that never expire, and deletes them: by guarded spans of neighbours, so that a live event is never
+//! touched and etcd goes on answering.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use futures::future::join_all;
+use runbook_kit::cli::confirm::Consent;
+use runbook_kit::exit::Exit;
+use runbook_kit::failure::Failure;
+use runbook_kit::ports::etcd::MOST_TXN_OPERATIONS;
+use runbook_kit::ports::{EtcdError, EtcdErrorKind, EtcdKv, KeyHead, KeySpan};
+
+/// Keys of one answer.
+const PAGE: u32 = 5_000;
+/// Keys of one span at most: with [`SPANS`] of them a transaction deletes no more than a thousand.
+const SPAN: usize = 16;
+/// Spans of one transaction: each takes two comparisons.
+const SPANS: usize = MOST_TXN_OPERATIONS / 2;
+
+/// Transactions that are on their way at once: etcd carries out one after the other, and need not wait for us in between.
+const AT_ONCE: usize = 4;
+
+/// What is below the prefix.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// The store's revision when counting began: what was written later is not meant.
+    pub revision: i64,
+    /// Without and with a lease, by namespace.
+    pub namespaces: BTreeMap<String, Count>,
+}
+
+/// So many events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub without_lease: u64,
+    pub with_lease: u64,
+}
+
+impl Counted {
+    /// Of all namespaces.
+    pub fn total(&self) -> Count {
+        let mut total = Count::default();
+        for count in self.namespaces.values() {
+            total.without_lease += count.without_lease;
+            total.with_lease += count.with_lease;
+        }
+        total
+    }
+
+    fn add(&mut self, key: &KeyHead, prefix: &[u8]) {
+        let below = key.key.get(prefix.len()..).unwrap_or_default();
+        let namespace = below.split(|byte| *byte == b'/').next().unwrap_or_default();
+        let count = self
+            .namespaces
+            .entry(String::from_utf8_lossy(namespace).into_owned())
+            .or_default();
+        if key.lease == 0 {
+            count.without_lease += 1;
+        } else {
+            count.with_lease += 1;
+        }
+    }
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// So many are gone, by our hand.
+    pub deleted: u64,
+    /// So many were written meanwhile, and left.
+    pub left: u64,
+}
+
+/// It ended in the middle.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped after {} events were deleted{}", .outcome.deleted, if *.in_doubt { ", and perhaps some more" } else { "" })]
+pub struct Stopped {
+    pub outcome: Outcome,
+    /// Whether the last transaction may have been carried out.
+    pub in_doubt: bool,
+    #[source]
+    pub source: EtcdError,
+}
+
+impl Failure for Stopped {
+    fn exit(&self) -> Exit {
+        if self.outcome.deleted > 0 || self.in_doubt {
+            Exit::FailedAfterChange
+        } else {
+            Exit::Failed
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        if self.exit() == Exit::FailedAfterChange {
+            return Some("repeat the command: it goes on where it stopped".to_owned());
+        }
+        self.source.hint()
+    }
+}
+
+/// Looks at every key below `prefix`, without its value; `seen` is told how many so far.
+///
+/// # Errors
+/// Where etcd does not answer.
+pub async fn count(etcd: &dyn EtcdKv, prefix: &[u8], seen: &(dyn Fn(u64) + Sync)) -> Result<Counted, EtcdError> {
+    let mut counted = Counted::default();
+    let (mut after, mut so_far) = (None, 0);
+    loop {
+        let page = etcd.page(prefix, after.as_deref(), PAGE, None).await?;
+        if after.is_none() {
+            counted.revision = page.revision;
+        }
+        for key in &page.keys {
+            counted.add(key, prefix);
+        }
+        so_far += page.keys.len() as u64;
+        seen(so_far);
+        match page.keys.into_iter().next_back() {
+            Some(last) if page.more => after = Some(last.key),
+            _ => return Ok(counted),
+        }
+    }
+}
+
+/// Deletes every key below `prefix` that has no lease and was there when `counted` was; `done` is told how many so far.
+///
+/// # Errors
+/// [`Stopped`], with what was done until then.
+pub async fn delete(
+    etcd: &dyn EtcdKv,
+    prefix: &[u8],
+    counted: &Counted,
+    done: &(dyn Fn(u64) + Sync),
+    _consent: &Consent,
+) -> Result<Outcome, Box<Stopped>> {
+    let mut outcome = Outcome::default();
+    let mut after = None;
+    loop {
+        let stopped = |outcome, in_doubt, source| {
+            Box::new(Stopped {
+                outcome,
+                in_doubt,
+                source,
+            })
+        };
+        let page = etcd.page(prefix, after.as_deref(), PAGE, None).await;
+        let page = page.map_err(|error| stopped(outcome, false, error))?;
+        let last = page.keys.last().map(|key| key.key.clone());
+        let mut batches: VecDeque<Vec<Run>> = batches(runs(page.keys, counted.revision));
+        while !batches.is_empty() {
+            let group: Vec<Vec<Run>> = batches.drain(..batches.len().min(AT_ONCE)).collect();
+            let asked = group.iter().map(|batch| {
+                let spans: Vec<KeySpan> = batch.iter().filter_map(Run::span).collect();
+                async move { etcd.delete_unleased(&spans, counted.revision).await }
+            });
+            // All are waited for, whatever becomes of one: what was done must be known.
+            let answers = join_all(asked).await;
+            let (mut in_doubt, mut failed) = (false, None);
+            for (batch, answer) in group.into_iter().zip(answers) {
+                match answer {
+                    Ok(Some(deleted)) => outcome.deleted += deleted,
+                    // Somebody wrote among these keys: what is his is found by halves.
+                    Ok(None) => match halves(batch) {
+                        Some((first, second)) => {
+                            batches.push_front(second);
+                            batches.push_front(first);
+                        }
+                        None => outcome.left += 1,
+                    },
+                    Err(error) => {
+                        in_doubt |= matches!(error.kind, EtcdErrorKind::Lost | EtcdErrorKind::Timeout { .. });
+                        failed = failed.or(Some(error));
+                    }
+                }
+            }
+            done(outcome.deleted);
+            if let Some(error) = failed {
+                return Err(stopped(outcome, in_doubt, error));
+            }
+        }
+        match last {
+            Some(last) if page.more => after = Some(last),
+            _ => return Ok(outcome),
+        }
+    }
+}
+
+/// Neighbours without a lease: no other key was between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Run(Vec<Vec<u8>>);
+
+impl Run {
+    /// From the first key to the first one that could come after the last.
+    fn span(&self) -> Option<KeySpan> {
+        let (first, last) = (self.0.first()?, self.0.last()?);
+        Some(KeySpan {
+            first: first.clone(),
+            end: [last.as_slice(), &[0]].concat(),
+        })
+    }
+}
+
+fn runs(keys: Vec<KeyHead>, revision: i64) -> Vec<Run> {
+    let mut found: Vec<Run> = Vec::new();
+    let mut open = false;
+    for key in keys {
+        let meant = key.lease == 0 && key.mod_revision <= revision;
+        if meant {
+            match found.last_mut().filter(|run| open && run.0.len() < SPAN) {
+                Some(run) => run.0.push(key.key),
+                None => found.push(Run(vec![key.key])),
+            }
+        }
+        open = meant;
+    }
+    found
+}
+
+fn batches(runs: Vec<Run>) -> VecDeque<Vec<Run>> {
+    runs.chunks(SPANS).map(<[Run]>::to_vec).collect()
+}
+
+/// Two smaller batches; `None` of a single key.
+fn halves(mut batch: Vec<Run>) -> Option<(Vec<Run>, Vec<Run>)> {
+    if batch.len() > 1 {
+        let second = batch.split_off(batch.len() / 2);
+        return Some((batch, second));
+    }
+    let mut run = batch.pop()?;
+    if run.0.len() < 2 {
+        return None;
+    }
+    let second = run.0.split_off(run.0.len() / 2);
+    Some((vec![run], vec![Run(second)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook_kit::cli::confirm;
+    use runbook_kit::testing::{MemoryEtcd, Trick};
+
+    use super::*;
+
+    const PREFIX: &str = "/registry/events/";
+
+    fn key(n: usize) -> String {
+        format!("{PREFIX}ns{}/e{n:06}", n % 3)
+    }
+
+    /// Every fifth event lives; other keys are none of our business.
+    fn etcd(events: usize) -> MemoryEtcd {
+        let etcd = MemoryEtcd::default();
+        for n in 0..events {
+            etcd.put(&key(n), b"{}", if n % 5 == 0 { 9 } else { 0 });
+        }
+        etcd.put("/registry/eventsx/a", b"{}", 0);
+        etcd.put("/registry/configmaps/a/b", b"{}", 0);
+        etcd
+    }
+
+    async fn cleaned(etcd: &MemoryEtcd) -> Result<Outcome, Box<Stopped>> {
+        let counted = count(etcd, PREFIX.as_bytes(), &|_| {}).await.unwrap();
+        let consent = confirm::plain(true).unwrap();
+        delete(etcd, PREFIX.as_bytes(), &counted, &|_| {}, &consent).await
+    }
+
+    fn unleased_left(etcd: &MemoryEtcd, events: usize) -> usize {
+        let keys = etcd.keys();
+        (0..events).filter(|n| n % 5 != 0 && keys.contains(&key(*n))).count()
+    }
+
+    #[tokio::test]
+    async fn every_event_without_a_lease_goes_and_no_other_key() {
+        let etcd = etcd(12_000);
+        let counted = count(&etcd, PREFIX.as_bytes(), &|_| {}).await.unwrap();
+        let total = counted.total();
+        assert_eq!((total.without_lease, total.with_lease), (9_600, 2_400));
+        assert_eq!(counted.namespaces.len(), 3);
+        assert_eq!(
+            cleaned(&etcd).await.unwrap(),
+            Outcome {
+                deleted: 9_600,
+                left: 0
+            }
+        );
+        assert_eq!(etcd.keys().len(), 2_402);
+        assert_eq!(unleased_left(&etcd, 12_000), 0);
+        assert_eq!(cleaned(&etcd).await.unwrap(), Outcome::default());
+    }
+
+    #[tokio::test]
+    async fn an_event_that_comes_to_life_meanwhile_is_found_by_halves_and_left() {
+        let etcd = etcd(500);
+        etcd.before_deletes([Trick::Rewrite(key(7))]);
+        assert_eq!(cleaned(&etcd).await.unwrap(), Outcome { deleted: 399, left: 1 });
+        assert!(etcd.keys().contains(&key(7)));
+        assert_eq!(unleased_left(&etcd, 500), 1);
+        // A new one between two that go is no neighbour of theirs.
+        let etcd = self::etcd(50);
+        etcd.before_deletes([Trick::Rewrite(format!("{PREFIX}ns1/e000001x"))]);
+        assert_eq!(cleaned(&etcd).await.unwrap(), Outcome { deleted: 40, left: 0 });
+        assert!(etcd.keys().contains(&format!("{PREFIX}ns1/e000001x")));
+    }
+
+    #[tokio::test]
+    async fn what_is_written_after_the_count_is_not_meant() {
+        let etcd = etcd(10);
+        let counted = count(&etcd, PREFIX.as_bytes(), &|_| {}).await.unwrap();
+        etcd.put(&format!("{PREFIX}new/a"), b"{}", 0);
+        let consent = confirm::plain(true).unwrap();
+        let outcome = delete(&etcd, PREFIX.as_bytes(), &counted, &|_| {}, &consent)
+            .await
+            .unwrap();
+        assert_eq!(outcome, Outcome { deleted: 8, left: 0 });
+        assert!(etcd.keys().contains(&format!("{PREFIX}new/a")));
+    }
+
+    #[tokio::test]
+    async fn a_broken_connection_says_what_was_done_and_the_same_goes_on() {
+        let etcd = etcd(2_000);
+        etcd.before_deletes([Trick::None, Trick::Fail(EtcdErrorKind::NoLeader)]);
+        let stopped = cleaned(&etcd).await.unwrap_err();
+        assert!(stopped.outcome.deleted > 0 && !stopped.in_doubt);
+        assert_eq!(stopped.exit(), Exit::FailedAfterChange);
+        etcd.before_deletes([Trick::LoseAnswer]);
+        assert!(cleaned(&etcd).await.unwrap_err().in_doubt);
+        cleaned(&etcd).await.unwrap();
+        assert_eq!(unleased_left(&etcd, 2_000), 0);
+    }
+}

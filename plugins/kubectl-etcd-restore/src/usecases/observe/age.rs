@@ -1,0 +1,125 @@
+//! How old the chosen backups are, and what younger ones are passed over.
+
+use jiff::{SignedDuration, Timestamp};
+use runbook_kit::model::check::{Check, Severity};
+use runbook_kit::model::kops::duration;
+use runbook_kit::model::units;
+use runbook_kit::usecases::catalog::{Backup, Catalog};
+
+use crate::usecases::choose::Choice;
+use crate::usecases::observe::survey::Target;
+
+/// How old a backup may be.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct AgeArgs {
+    /// Where a chosen backup is older, the cluster's name is wanted
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse)]
+    pub max_age: SignedDuration,
+}
+
+fn parse(text: &str) -> Result<SignedDuration, String> {
+    duration::parse(text).map_err(|error| error.to_string())
+}
+
+/// The backup that is restored, and how old it is.
+pub fn of<'a>(target: &Target<'a>, now: Timestamp) -> Option<(&'a Backup, SignedDuration)> {
+    match &target.choice {
+        Choice::Backup { backup, .. } => Some((backup, now.duration_since(backup.name.created()))),
+        _ => None,
+    }
+}
+
+/// The younger ones that are whole, newest first, each with the reason where one is known.
+pub fn passed_over(catalog: &Catalog, backup: &Backup, reasons: &[String]) -> Vec<String> {
+    let younger = catalog
+        .complete()
+        .rev()
+        .filter(|other| other.name.created() > backup.name.created());
+    let told = younger.map(|other| {
+        let name = other.name.as_str();
+        let reason = reasons.iter().find(|reason| reason.starts_with(name));
+        reason
+            .cloned()
+            .unwrap_or_else(|| format!("{name}: younger than the one that was chosen"))
+    });
+    told.collect()
+}
+
+/// Those of a target.
+pub fn passed_over_by(target: &Target<'_>) -> Vec<String> {
+    match &target.choice {
+        Choice::Backup {
+            backup,
+            passed_over: reasons,
+            ..
+        } => passed_over(target.catalog, backup, reasons),
+        _ => Vec::new(),
+    }
+}
+
+/// One line of the plan, for a backup that is restored.
+pub fn check(target: &Target<'_>, max_age: SignedDuration, now: Timestamp) -> Option<Check> {
+    let (_, age) = of(target, now)?;
+    Some(judge(age, passed_over_by(target).len(), max_age).of(target.catalog.store.etcd.clone()))
+}
+
+fn judge(age: SignedDuration, passed_over: usize, max_age: SignedDuration) -> Check {
+    const NAME: &str = "age";
+    let passed = match passed_over {
+        0 => "none is younger".to_owned(),
+        1 => "1 younger one is passed over".to_owned(),
+        several => format!("{several} younger ones are passed over"),
+    };
+    let shown = units::age(age);
+    if age <= max_age {
+        return Check::passed(NAME, format!("{shown} old; {passed}"));
+    }
+    let limit = units::age(max_age);
+    Check::found(
+        NAME,
+        Severity::Warn,
+        format!("{shown} old, older than {limit} (--max-age): the cluster's name is wanted; {passed}"),
+    )
+    .cure("see what came after it: `kubectl etcd-backups list` and `diff`; --max-age takes an older one without asking")
+}
+
+/// For the question: the backup of this target is too old to be taken without asking.
+pub fn too_old(target: &Target<'_>, max_age: SignedDuration, now: Timestamp) -> Option<String> {
+    let (backup, age) = of(target, now).filter(|(_, age)| *age > max_age)?;
+    let passed = match passed_over_by(target).len() {
+        0 => String::new(),
+        count => format!(", and {count} younger passed over"),
+    };
+    Some(format!(
+        "etcd {}: {} is {} old, older than {} (--max-age){passed}.",
+        target.catalog.store.etcd,
+        backup.name,
+        units::age(age),
+        units::age(max_age)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn age_is_told_and_an_old_one_warns() {
+        let (minute, day) = (SignedDuration::from_mins(1), SignedDuration::from_hours(24));
+        let young = judge(minute, 0, day);
+        assert!(young.ok);
+        assert_eq!(young.message, "60s old; none is younger");
+        assert!(
+            judge(day, 1, day)
+                .message
+                .ends_with("old; 1 younger one is passed over")
+        );
+        let old = judge(day + minute, 3, day);
+        assert_eq!((old.ok, old.severity), (false, Severity::Warn));
+        assert!(
+            old.message.contains("older than 24h (--max-age)")
+                && old.message.ends_with("3 younger ones are passed over"),
+            "{old:?}"
+        );
+    }
+}

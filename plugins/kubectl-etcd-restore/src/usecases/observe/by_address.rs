@@ -1,0 +1,370 @@
+//! The API asked by the masters' own addresses, where its name does not serve: a record may still lead to a master that is gone.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::join_all;
+use runbook_kit::model::fleet::Instance;
+use runbook_kit::model::kubernetes::cluster::Readiness;
+use runbook_kit::ports::cluster_api::ApiPlace;
+use tokio::time::{Instant, timeout};
+
+use crate::context::Context;
+use crate::usecases::observe::survey::is_running_master;
+
+/// Of one question.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Following must not wait for AWS.
+const AWS_PATIENCE: Duration = Duration::from_secs(8);
+/// What was found stays for so long.
+const AGAIN: Duration = Duration::from_secs(15);
+/// And who the masters are for so long: asking AWS every few seconds would wear its limits out.
+const MASTERS_AGAIN: Duration = Duration::from_secs(60);
+/// Where kops' API servers listen.
+const PORT: u16 = 443;
+
+/// A master, by one of its addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// `i-…`, or the host that the user named.
+    pub label: String,
+    pub address: IpAddr,
+}
+
+/// What the addresses told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    place: ApiPlace,
+    /// All that are known.
+    doors: Vec<Door>,
+    /// Those behind which an API server serves, with the port.
+    serving: Vec<(Door, u16)>,
+    /// Those behind which one answers and is not ready, in its words.
+    starting: Vec<(Door, String)>,
+}
+
+/// Asks, and remembers.
+pub struct ByAddress<'a> {
+    context: &'a Context,
+    cluster: String,
+    hosts: Vec<String>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    masters: Option<(Instant, Vec<Door>)>,
+    last: Option<(Instant, Option<Found>)>,
+}
+
+impl<'a> ByAddress<'a> {
+    /// Of the hosts that the user named, else of the cluster's masters, from AWS.
+    pub fn new(context: &'a Context, cluster: &str, hosts: &[String]) -> Self {
+        Self {
+            context,
+            cluster: cluster.to_owned(),
+            hosts: hosts.to_vec(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// `None` where no master's address is known, or nobody answers at any that says more than the name did.
+    pub async fn look(&self) -> Option<Found> {
+        if let Some((at, last)) = &self.known().last
+            && at.elapsed() < AGAIN
+        {
+            return last.clone();
+        }
+        let found = self.ask().await;
+        self.known().last = Some((Instant::now(), found.clone()));
+        found
+    }
+
+    async fn ask(&self) -> Option<Found> {
+        let doors = self.doors().await;
+        if doors.is_empty() {
+            return None;
+        }
+        let place = self.context.api_place(&self.cluster, PATIENCE).await.ok()?;
+        let mut ports = vec![PORT, place.port];
+        ports.dedup();
+        let questions = doors
+            .iter()
+            .flat_map(|door| ports.iter().map(move |port| (door, *port)));
+        let answers = join_all(questions.map(|(door, port)| async move {
+            let api = self
+                .context
+                .api_at(&self.cluster, door.address, port, PATIENCE)
+                .await
+                .ok()?;
+            let readiness = api.readyz().await.ok()?;
+            Some((door.clone(), port, readiness))
+        }))
+        .await;
+        let found = Found::of(place, doors.clone(), answers.into_iter().flatten());
+        let tells_more = found.serves() || !found.starting.is_empty();
+        (tells_more && !found.is_where_the_name_leads()).then_some(found)
+    }
+
+    async fn doors(&self) -> Vec<Door> {
+        let named: Vec<Door> = self
+            .hosts
+            .iter()
+            .filter_map(|host| {
+                Some(Door {
+                    label: host.clone(),
+                    address: host.parse().ok()?,
+                })
+            })
+            .collect();
+        if !named.is_empty() || self.cluster.is_empty() {
+            return named;
+        }
+        if let Some((at, masters)) = &self.known().masters
+            && at.elapsed() < MASTERS_AGAIN
+        {
+            return masters.clone();
+        }
+        let asked = timeout(AWS_PATIENCE, self.context.fleet().instances_of(&self.cluster)).await;
+        // Where AWS cannot be asked, the name is all there is.
+        let masters = match asked {
+            Ok(Ok(instances)) => of_masters(&instances, &self.cluster),
+            _ => Vec::new(),
+        };
+        self.known().masters = Some((Instant::now(), masters.clone()));
+        masters
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The private address of each, and the public one where there is one: which of them we reach depends on where we stand.
+fn of_masters(instances: &[Instance], cluster: &str) -> Vec<Door> {
+    let masters = instances.iter().filter(|instance| is_running_master(instance, cluster));
+    masters
+        .flat_map(|instance| {
+            let addresses = instance.private_ips.iter().chain(&instance.public_ip);
+            addresses.filter_map(|address| {
+                Some(Door {
+                    label: instance.id.clone(),
+                    address: address.parse().ok()?,
+                })
+            })
+        })
+        .collect()
+}
+
+impl Found {
+    fn of(place: ApiPlace, doors: Vec<Door>, answers: impl Iterator<Item = (Door, u16, Readiness)>) -> Self {
+        let (mut serving, mut starting) = (Vec::new(), Vec::new());
+        for (door, port, readiness) in answers {
+            if readiness.may_serve() {
+                serving.push((door, port));
+            } else {
+                starting.push((door, readiness.describe()));
+            }
+        }
+        Self {
+            place,
+            doors,
+            serving,
+            starting,
+        }
+    }
+
+    /// Whether an API server serves at one of the addresses.
+    pub fn serves(&self) -> bool {
+        !self.serving.is_empty()
+    }
+
+    /// Whether the name leads nowhere but to where an API server serves: then it has just come up, and the name will tell.
+    fn is_where_the_name_leads(&self) -> bool {
+        let serves = |address: &IpAddr| {
+            let mut serving = self.serving.iter();
+            serving.any(|(door, port)| door.address == *address && *port == self.place.port)
+        };
+        let addresses = self.place.addresses.as_deref().unwrap_or_default();
+        !addresses.is_empty() && addresses.iter().all(serves)
+    }
+
+    /// In words, with what comes of it.
+    pub fn says(&self) -> String {
+        let Some((first, port)) = self.serving.first() else {
+            let starting: Vec<String> = self
+                .starting
+                .iter()
+                .map(|(door, words)| format!("master {} answers: {words}", door.name()))
+                .collect();
+            return format!("by address {}", starting.join(", "));
+        };
+        let serving: Vec<String> = self.serving.iter().map(|(door, _)| door.name()).collect();
+        let server = std::net::SocketAddr::new(first.address, *port);
+        format!(
+            "{}; master {} serves; {}; until then: kubectl --server https://{server} --tls-server-name kubernetes.default.svc",
+            self.leads(),
+            serving.join(", "),
+            self.who_mends_it()
+        )
+    }
+
+    fn leads(&self) -> String {
+        let host = &self.place.host;
+        let addresses = match &self.place.addresses {
+            Err(why) => return format!("{host} leads nowhere ({why})"),
+            Ok(addresses) => addresses,
+        };
+        let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let listed = listed.join(", ");
+        let leads = match host.parse::<IpAddr>() {
+            Ok(_) => format!("the kubeconfig leads to {host}"),
+            Err(_) => format!("{host} still leads to {listed}"),
+        };
+        let known = |address: &IpAddr| self.doors.iter().any(|door| door.address == *address);
+        if addresses.iter().any(known) {
+            leads
+        } else {
+            format!("{leads}, where none of the masters that run is")
+        }
+    }
+
+    fn who_mends_it(&self) -> &'static str {
+        if self.place.host.ends_with(".elb.amazonaws.com") {
+            "the load balancer takes a new master in once its health checks pass"
+        } else if self.place.host.parse::<IpAddr>().is_ok() {
+            "`kops export kubeconfig --admin` writes the API's name into it"
+        } else {
+            "kops' dns-controller, which runs on the masters, updates the record within minutes"
+        }
+    }
+}
+
+impl Door {
+    fn name(&self) -> String {
+        let address = self.address.to_string();
+        if self.label == address {
+            address
+        } else {
+            format!("{} ({address})", self.label)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook_kit::model::fleet::{InstanceState, Tags};
+
+    use super::*;
+
+    fn door(address: &str) -> Door {
+        Door {
+            label: "i-0new".to_owned(),
+            address: address.parse().unwrap(),
+        }
+    }
+
+    fn found(host: &str, leads: Result<&[&str], &str>, answers: &[(&str, Readiness)]) -> Found {
+        let addresses = match leads {
+            Ok(list) => Ok(list.iter().map(|address| address.parse().unwrap()).collect()),
+            Err(why) => Err(why.to_owned()),
+        };
+        let place = ApiPlace {
+            host: host.to_owned(),
+            port: 443,
+            addresses,
+        };
+        let answers = answers
+            .iter()
+            .map(|(address, readiness)| (door(address), 443, readiness.clone()));
+        Found::of(place, vec![door("10.0.1.9")], answers)
+    }
+
+    #[test]
+    fn a_name_that_leads_to_a_master_that_is_gone_is_told_with_who_mends_it() {
+        let old = found(
+            "api.example.com",
+            Ok(&["10.0.1.5"]),
+            &[("10.0.1.9", Readiness::Alive { status: 401 })],
+        );
+        assert!(old.serves());
+        assert_eq!(
+            old.says(),
+            "api.example.com still leads to 10.0.1.5, where none of the masters that run is; master i-0new (10.0.1.9) serves; \
+             kops' dns-controller, which runs on the masters, updates the record within minutes; until then: kubectl --server \
+             https://10.0.1.9:443 --tls-server-name kubernetes.default.svc"
+        );
+        let nowhere = found(
+            "api.example.com",
+            Err("no such name"),
+            &[("10.0.1.9", Readiness::Ready)],
+        );
+        assert!(
+            nowhere
+                .says()
+                .starts_with("api.example.com leads nowhere (no such name)")
+        );
+        let balanced = found(
+            "api-x.eu-west-1.elb.amazonaws.com",
+            Ok(&["10.0.9.9"]),
+            &[("10.0.1.9", Readiness::Ready)],
+        );
+        assert!(balanced.says().contains("the load balancer takes a new master in"));
+        // One of two has gone: what has come up is not where the name leads alone.
+        let both = Ok(&["10.0.1.5", "10.0.1.9"][..]);
+        let half = found("api.example.com", both, &[("10.0.1.9", Readiness::Ready)]);
+        assert!(!half.says().contains("none of the masters") && !half.is_where_the_name_leads());
+        let same = found("api.example.com", Ok(&["10.0.1.9"]), &[("10.0.1.9", Readiness::Ready)]);
+        assert!(same.is_where_the_name_leads());
+        assert!(!old.is_where_the_name_leads() && !nowhere.is_where_the_name_leads());
+        let by_number = found("10.0.1.5", Ok(&["10.0.1.5"]), &[("10.0.1.9", Readiness::Ready)]);
+        assert!(
+            by_number
+                .says()
+                .starts_with("the kubeconfig leads to 10.0.1.5, where none")
+        );
+    }
+
+    #[test]
+    fn one_that_starts_is_told_and_is_not_taken_for_one_that_serves() {
+        let starting = Readiness::NotReady {
+            status: 500,
+            failing: vec!["etcd".to_owned()],
+        };
+        let found = found("api.example.com", Ok(&["10.0.1.5"]), &[("10.0.1.9", starting)]);
+        assert!(!found.serves());
+        assert_eq!(
+            found.says(),
+            "by address master i-0new (10.0.1.9) answers: not ready: etcd"
+        );
+    }
+
+    #[test]
+    fn only_masters_of_this_cluster_that_run_are_asked_by_number() {
+        let instance = |id: &str, cluster: &str, role: &str, state| {
+            let tags: Tags = [("KubernetesCluster", cluster), (role, "1")]
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect();
+            Instance {
+                id: id.to_owned(),
+                state,
+                tags,
+                private_ips: vec!["10.0.1.9".to_owned(), "ip-10-0-1-9.ec2.internal".to_owned()],
+                public_ip: Some("198.51.100.7".to_owned()),
+                ..Instance::default()
+            }
+        };
+        let master = "k8s.io/role/control-plane";
+        let all = [
+            instance("i-1", "a.example.com", master, InstanceState::Running),
+            instance("i-2", "a.example.com", master, InstanceState::Terminated),
+            instance("i-3", "a.example.com", "k8s.io/role/node", InstanceState::Running),
+            instance("i-4", "x.a.example.com", master, InstanceState::Running),
+        ];
+        let doors = of_masters(&all, "a.example.com");
+        let shown: Vec<String> = doors.iter().map(Door::name).collect();
+        assert_eq!(shown, ["i-1 (10.0.1.9)", "i-1 (198.51.100.7)"]);
+    }
+}

@@ -1,0 +1,104 @@
+//! What etcd-manager says in its logs on the masters, where the user has given a way to the hosts. It tells nobody else why it
+//! fails.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::rules::log_messages::{self, LogEvent};
+use futures::future::join_all;
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::cli::ssh::SshArgs;
+use runbook_kit::cli::ui::chain;
+use runbook_kit::ports::Hosts;
+use tokio::time::sleep;
+
+use crate::context::Context;
+use crate::usecases::hosts::scripts;
+
+/// Before a host whose log broke off is asked again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The ears for one etcd cluster.
+pub struct Ears {
+    hosts: Box<dyn Hosts>,
+    names: Vec<String>,
+    file: String,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Default)]
+struct Heard {
+    events: Vec<LogEvent>,
+    /// Whether any host's log was reached.
+    any: bool,
+}
+
+impl Ears {
+    /// Where hosts were named; nobody else's ssh is used.
+    pub fn open(access: &EtcdAccessArgs, etcd: &str, context: &Context) -> Option<Self> {
+        if access.host.is_empty() {
+            return None;
+        }
+        let ssh = SshArgs {
+            host: access.host.clone(),
+            ssh_user: access.ssh_user.clone(),
+            ssh_jump: access.ssh_jump.clone(),
+            ..SshArgs::default()
+        };
+        match context.hosts(&ssh) {
+            Ok(hosts) => Some(Self {
+                hosts,
+                names: ssh.host,
+                file: file(etcd),
+                heard: Mutex::default(),
+            }),
+            Err(error) => {
+                context
+                    .session
+                    .ui
+                    .note(&format!("the logs are out of sight: {}", chain(&error)));
+                None
+            }
+        }
+    }
+
+    /// Listens to all of them, and never ends. What was said before is another restore's: only new lines count.
+    pub async fn listen(&self, context: &Context) {
+        join_all(self.names.iter().map(|host| async move {
+            let mut told = false;
+            loop {
+                let script = scripts::follow(&self.file, 0);
+                let ended = self.hosts.look(host, &script, &|line| self.hear(line)).await;
+                if let (Err(error), false) = (ended, told) {
+                    told = true;
+                    context
+                        .session
+                        .ui
+                        .note(&format!("a log is out of sight: {}", chain(&error)));
+                }
+                sleep(AGAIN).await;
+            }
+        }))
+        .await;
+    }
+
+    /// What was said since the last call; `None` where nothing was ever heard.
+    pub fn take(&self) -> Option<Vec<LogEvent>> {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.any.then(|| std::mem::take(&mut heard.events))
+    }
+
+    fn hear(&self, line: &str) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.any = true;
+        heard.events.extend(log_messages::read(line));
+    }
+}
+
+/// Source: kubernetes/kops `pkg/model/components/etcdmanager/model.go`.
+fn file(etcd: &str) -> String {
+    match etcd {
+        "main" => "/var/log/etcd.log".to_owned(),
+        other => format!("/var/log/etcd-{other}.log"),
+    }
+}

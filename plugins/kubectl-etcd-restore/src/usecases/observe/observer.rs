@@ -1,0 +1,484 @@
+//! What can be seen of a restore: the store, etcd and the API, each as far as it can be reached.
+
+use runbook_kit::model::observed::Observed;
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::rules::data_loss::Losses;
+use crate::rules::follow::{Answer, EtcdSeen, QueuedSeen, Seen, StoreSeen};
+use crate::rules::restore::quarantine_port;
+use crate::usecases::data_loss::{Limits, losses};
+use crate::usecases::queue;
+use futures::future::{FutureExt, LocalBoxFuture, join_all};
+use runbook_kit::cli::etcd::{EtcdAccessArgs, Via, client_port, named_endpoint};
+use runbook_kit::cli::ui::chain;
+use runbook_kit::model::backup::goodness::MAIN;
+use runbook_kit::model::backup::name::BackupName;
+use runbook_kit::model::kubernetes::cluster::Readiness;
+use runbook_kit::model::snapshot::Content;
+use runbook_kit::model::store_url::StoreUrl;
+use runbook_kit::ports::cluster_api::ClusterApi;
+use runbook_kit::ports::{EtcdKv, KeyRange};
+use runbook_kit::usecases::catalog::Catalog;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+use crate::context::{Context, NoEtcd};
+use crate::usecases::observe::by_address::ByAddress;
+use crate::usecases::observe::latest::{Latest, lock};
+use crate::usecases::observe::log_watch::Ears;
+
+/// Between two looks at the same thing.
+const TICK: Duration = Duration::from_secs(1);
+/// Where the kubeconfig does not show it, asking again is cheap, and a new file may come.
+const API_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the API showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiSeen {
+    /// It was not asked, for this reason.
+    NotAsked(String),
+    /// Nobody answers.
+    Silent(String),
+    /// Somebody answers, and does not say that it is ready.
+    Answers(String),
+    /// An API server answers and does not know us: it serves, as far as can be known.
+    Alive(String),
+    /// By its name it does not serve, and by the address of a master it does.
+    Elsewhere(String),
+    /// It is ready.
+    Ready,
+}
+
+impl ApiSeen {
+    /// A word for it, as JSON has it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotAsked(_) => "not-asked",
+            Self::Silent(_) => "silent",
+            Self::Answers(_) | Self::Alive(_) => "answers",
+            Self::Elsewhere(_) => "elsewhere",
+            Self::Ready => "ready",
+        }
+    }
+
+    /// In words.
+    pub fn says(&self) -> String {
+        match self {
+            Self::NotAsked(why) => format!("not asked: {why}"),
+            Self::Silent(why) => format!("nobody answers: {why}"),
+            Self::Answers(what) | Self::Elsewhere(what) => what.clone(),
+            Self::Alive(what) => format!(
+                "{what}, and tells nobody whom it does not know whether it is ready: `kops export kubeconfig --admin`"
+            ),
+            Self::Ready => "ready".to_owned(),
+        }
+    }
+
+    /// Why it cannot be told whether it is ready.
+    pub fn unseen(&self) -> Option<String> {
+        match self {
+            Self::NotAsked(why) => Some(format!("the API: {why}")),
+            Self::Alive(_) => Some(format!("the API: {}", self.says())),
+            _ => None,
+        }
+    }
+
+    /// Whether an API server of the cluster is ready, wherever; `None` where it was not asked, or told us nothing.
+    pub fn ready(&self) -> Option<bool> {
+        match self {
+            Self::NotAsked(_) | Self::Alive(_) => None,
+            Self::Silent(_) | Self::Answers(_) => Some(false),
+            Self::Ready | Self::Elsewhere(_) => Some(true),
+        }
+    }
+
+    /// The same, where one that does not know us counts as well: whoever answers 401 has an etcd behind it.
+    pub fn serves(&self) -> Option<bool> {
+        match self {
+            Self::Alive(_) => Some(true),
+            other => other.ready(),
+        }
+    }
+}
+
+/// One look at everything.
+pub struct Look {
+    /// Of each etcd cluster, in the order of the catalogs.
+    pub etcds: Vec<Seen>,
+    /// The API.
+    pub api: ApiSeen,
+}
+
+/// The eyes. Connections are kept between looks.
+pub struct Eyes<'a> {
+    etcds: Vec<EtcdEye<'a>>,
+    api: ApiEye<'a>,
+}
+
+struct EtcdEye<'a> {
+    context: &'a Context,
+    catalog: &'a Catalog,
+    /// How to reach it, or why it cannot be.
+    access: Result<EtcdAccessArgs, String>,
+    quarantine: Option<EtcdAccessArgs>,
+    key_store: Option<StoreUrl>,
+    ears: Option<Ears>,
+    /// The one that serves.
+    connected: tokio::sync::Mutex<Option<Box<dyn EtcdKv>>>,
+}
+
+struct ApiEye<'a> {
+    context: &'a Context,
+    cluster: String,
+    client: tokio::sync::Mutex<Option<Box<dyn ClusterApi>>>,
+    by_address: ByAddress<'a>,
+}
+
+impl<'a> Eyes<'a> {
+    /// Opens them. `access` may name endpoints of several etcd clusters, each with `ETCD=` before it. Those of `beside` are looked at as
+    /// well, after the others.
+    pub async fn open(
+        context: &'a Context,
+        catalogs: &'a [Catalog],
+        beside: &'a [Catalog],
+        access: &EtcdAccessArgs,
+    ) -> Self {
+        let only = catalogs.len() == 1;
+        // Without a certificate etcd is out of sight, and that is said where it matters.
+        let key_store = if access.cacert.is_some() || access.plain_http || access.via == Via::Ssh {
+            None
+        } else {
+            context.session.key_store().await.unwrap_or(None)
+        };
+        let own = catalogs.iter().map(|catalog| (catalog, only));
+        let etcds = own.chain(beside.iter().map(|catalog| (catalog, false)));
+        let etcds = etcds.map(|(catalog, only)| {
+            let etcd = catalog.store.etcd.as_str();
+            EtcdEye {
+                context,
+                catalog,
+                access: of_etcd(access, etcd, only),
+                quarantine: of_etcd(access, etcd, only)
+                    .ok()
+                    .and_then(|access| quarantined(&access, etcd)),
+                key_store: key_store.clone(),
+                ears: Ears::open(access, etcd, context),
+                connected: tokio::sync::Mutex::new(None),
+            }
+        });
+        let cluster = catalogs.first().map(|catalog| catalog.store.cluster.clone());
+        let cluster = cluster.unwrap_or_default();
+        Self {
+            etcds: etcds.collect(),
+            api: ApiEye {
+                context,
+                by_address: ByAddress::new(context, &cluster, &access.host),
+                cluster,
+                client: tokio::sync::Mutex::new(None),
+            },
+        }
+    }
+
+    /// Looks once at everything: at the stores first, so that what is seen of etcd is younger.
+    pub async fn look(&self) -> Look {
+        let (stores, api) = tokio::join!(join_all(self.etcds.iter().map(EtcdEye::store)), self.api.look());
+        let etcds = join_all(self.etcds.iter().map(EtcdEye::etcd)).await;
+        Look {
+            etcds: self.seen(stores, etcds, &api),
+            api,
+        }
+    }
+
+    /// Looks at everything again and again, each thing at its own pace, until `judge` breaks.
+    pub async fn watch<T>(&self, mut judge: impl FnMut(&Look) -> ControlFlow<T>) -> T {
+        let latest = Mutex::new(Latest::new(self.etcds.len()));
+        let news = Notify::new();
+        let mut loops: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
+        for (index, eye) in self.etcds.iter().enumerate() {
+            let (latest, news) = (&latest, &news);
+            loops.push(
+                async move {
+                    loop {
+                        let seen = eye.store().await;
+                        lock(latest).store(index, seen);
+                        news.notify_one();
+                        sleep(TICK).await;
+                    }
+                }
+                .boxed_local(),
+            );
+            loops.push(
+                async move {
+                    loop {
+                        let began = Instant::now();
+                        let seen = eye.etcd().await;
+                        lock(latest).etcd(index, seen, began);
+                        news.notify_one();
+                        sleep(TICK).await;
+                    }
+                }
+                .boxed_local(),
+            );
+        }
+        for eye in &self.etcds {
+            if let Some(ears) = &eye.ears {
+                loops.push(ears.listen(eye.context).boxed_local());
+            }
+        }
+        loops.push(
+            async {
+                loop {
+                    let seen = self.api.look().await;
+                    lock(&latest).api = Some(seen);
+                    news.notify_one();
+                    sleep(TICK).await;
+                }
+            }
+            .boxed_local(),
+        );
+        let judging = async {
+            loop {
+                // Also when nothing is new, time passes.
+                let _ = tokio::time::timeout(TICK, news.notified()).await;
+                let whole = lock(&latest).whole();
+                let Some((stores, etcds, api)) = whole else { continue };
+                let look = Look {
+                    etcds: self.seen(stores, etcds, &api),
+                    api,
+                };
+                if let ControlFlow::Break(result) = judge(&look) {
+                    return result;
+                }
+            }
+        };
+        let looking = async {
+            join_all(loops).await;
+            // They never end.
+            std::future::pending().await
+        };
+        tokio::select! {
+            result = judging => result,
+            result = looking => result,
+        }
+    }
+
+    /// What is out of sight, in words, each once.
+    pub fn unseen(look: &Look, catalogs: &[Catalog]) -> Vec<String> {
+        let mut unseen = Vec::new();
+        for (seen, catalog) in look.etcds.iter().zip(catalogs) {
+            if let EtcdSeen::NotAsked(why) = &seen.etcd {
+                unseen.push(format!("etcd {}: {why}", catalog.store.etcd));
+            }
+        }
+        unseen.extend(look.api.unseen());
+        unseen
+    }
+
+    fn seen(&self, stores: Vec<Result<StoreSeen, String>>, etcds: Vec<EtcdSeen>, api: &ApiSeen) -> Vec<Seen> {
+        let eyes = self.etcds.iter().zip(stores).zip(etcds);
+        eyes.map(|((eye, store), etcd)| Seen {
+            store,
+            etcd,
+            log: eye.ears.as_ref().and_then(Ears::take),
+            // The API server's own objects are in main: of another etcd cluster it tells nothing.
+            api_ready: (eye.catalog.store.etcd == MAIN).then(|| api.ready()).flatten(),
+        })
+        .collect()
+    }
+
+    /// What an etcd that serves holds below a prefix, in the order of the catalogs; `None` where it was not seen to serve.
+    pub async fn range(&self, index: usize, prefix: &[u8]) -> Option<KeyRange> {
+        let connected = self.etcds.get(index)?.connected.lock().await;
+        connected.as_ref()?.range(prefix).await.ok()
+    }
+
+    /// What a restore of a backup would take away from an etcd that serves.
+    pub async fn losses(&self, index: usize, backup: &Content) -> Observed<Losses> {
+        let Some(eye) = self.etcds.get(index) else {
+            return Observed::Unknown("there is no such etcd cluster".to_owned());
+        };
+        match eye.connected.lock().await.as_ref() {
+            None => Observed::Unknown("it does not answer any more".to_owned()),
+            Some(kv) => match losses(kv.as_ref(), backup, Limits::default()).await {
+                Ok(losses) => Observed::Known(losses),
+                Err(error) => Observed::Unknown(chain(&error)),
+            },
+        }
+    }
+
+    /// The API, once it was seen.
+    pub async fn api(&self) -> Option<tokio::sync::MappedMutexGuard<'_, Box<dyn ClusterApi>>> {
+        let guard = self.api.client.lock().await;
+        tokio::sync::MutexGuard::try_map(guard, Option::as_mut).ok()
+    }
+}
+
+impl EtcdEye<'_> {
+    async fn store(&self) -> Result<StoreSeen, String> {
+        let objects = self.context.session.objects();
+        let (control, folders) = tokio::join!(
+            queue::control(objects, self.catalog),
+            objects.list_folders(&self.catalog.store.base)
+        );
+        let control = control.map_err(|error| chain(&error))?;
+        let folders = folders.map_err(|error| chain(&error))?;
+        let newest = folders.iter().filter_map(|name| name.parse::<BackupName>().ok()).max();
+        Ok(StoreSeen {
+            commands: control
+                .commands
+                .iter()
+                .map(|found| QueuedSeen {
+                    name: found.name.clone(),
+                    backup: found.backup().map(str::to_owned),
+                })
+                .collect(),
+            newest: newest.map(|name| name.to_string()),
+            created: control.created,
+        })
+    }
+
+    async fn etcd(&self) -> EtcdSeen {
+        let access = match &self.access {
+            Ok(access) => access,
+            Err(why) => return EtcdSeen::NotAsked(why.clone()),
+        };
+        let mut connected = self.connected.lock().await;
+        if let Some(kv) = connected.as_ref() {
+            match answer(kv.as_ref()).await {
+                Ok(answer) => return EtcdSeen::Serving(answer),
+                Err(_) => *connected = None,
+            }
+        }
+        match self.connect(access).await {
+            Ok((kv, answer)) => {
+                *connected = Some(kv);
+                EtcdSeen::Serving(answer)
+            }
+            Err(NoEtcd::OutOfSight(why)) => EtcdSeen::NotAsked(why),
+            Err(NoEtcd::Silent(why)) => {
+                let Some(quarantine) = &self.quarantine else {
+                    return EtcdSeen::Silent(why);
+                };
+                match self.connect(quarantine).await {
+                    Ok((_, answer)) => EtcdSeen::Quarantined(answer),
+                    Err(_) => EtcdSeen::Silent(why),
+                }
+            }
+        }
+    }
+
+    async fn connect(&self, access: &EtcdAccessArgs) -> Result<(Box<dyn EtcdKv>, Answer), NoEtcd> {
+        let etcd = &self.catalog.store.etcd;
+        let kv = self.context.etcd(access, etcd, self.key_store.as_ref()).await?;
+        let answer = answer(kv.as_ref()).await.map_err(NoEtcd::Silent)?;
+        Ok((kv, answer))
+    }
+}
+
+async fn answer(kv: &dyn EtcdKv) -> Result<Answer, String> {
+    let status = kv.status().await.map_err(|error| chain(&error))?;
+    Ok(Answer {
+        cluster: status.cluster,
+        revision: status.revision,
+        leader: status.leader.is_some(),
+    })
+}
+
+impl ApiEye<'_> {
+    async fn look(&self) -> ApiSeen {
+        let mut client = self.client.lock().await;
+        if client.is_none() {
+            match self.context.api(&self.cluster, API_TIMEOUT).await {
+                Ok(connected) => *client = Some(connected),
+                Err(why) => return ApiSeen::NotAsked(why),
+            }
+        }
+        let Some(api) = client.as_ref() else {
+            return ApiSeen::NotAsked("no client".to_owned());
+        };
+        let (seen, words) = match api.readyz().await {
+            Ok(Readiness::Ready) => return ApiSeen::Ready,
+            Ok(alive @ Readiness::Alive { .. }) => return ApiSeen::Alive(alive.describe()),
+            Ok(other) => (ApiSeen::Answers as fn(String) -> ApiSeen, other.describe()),
+            Err(error) => (ApiSeen::Silent as fn(String) -> ApiSeen, chain(&error)),
+        };
+        // The name may lead to a master that is gone, or that has lost its etcd.
+        match self.by_address.look().await {
+            Some(found) if found.serves() => ApiSeen::Elsewhere(format!("{words}; {}", found.says())),
+            Some(found) => seen(format!("{words}; {}", found.says())),
+            None => seen(words),
+        }
+    }
+}
+
+/// The flags for one etcd cluster: of the endpoints only its own.
+fn of_etcd(access: &EtcdAccessArgs, etcd: &str, only: bool) -> Result<EtcdAccessArgs, String> {
+    let mut own = access.clone();
+    let mine = |text: &String| match named_endpoint(text) {
+        (Some(name), url) => (name == etcd).then(|| url.to_owned()),
+        (None, url) => only.then(|| url.to_owned()),
+    };
+    own.endpoints = access.endpoints.iter().filter_map(mine).collect();
+    let elsewhere = access.via != Via::Direct && !access.host.is_empty();
+    if own.endpoints.is_empty() && !access.endpoints.is_empty() && !elsewhere {
+        return Err(format!(
+            "no endpoint is given for it: --endpoints {etcd}=https://HOST:PORT"
+        ));
+    }
+    Ok(own)
+}
+
+/// The same for the port where a restored etcd is kept from everybody; `None` where it is not known.
+fn quarantined(access: &EtcdAccessArgs, etcd: &str) -> Option<EtcdAccessArgs> {
+    let (client, port) = (access.etcd_port.or_else(|| client_port(etcd))?, quarantine_port(etcd)?);
+    let mut own = access.clone();
+    own.etcd_port = Some(port);
+    let moved = |text: &String| {
+        let head = text.trim_end_matches('/').strip_suffix(&format!(":{client}"))?;
+        Some(format!("{head}:{port}"))
+    };
+    own.endpoints = access.endpoints.iter().filter_map(moved).collect();
+    (own.endpoints.len() == access.endpoints.len()).then_some(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(endpoints: &[&str]) -> EtcdAccessArgs {
+        EtcdAccessArgs {
+            endpoints: endpoints.iter().map(|text| (*text).to_owned()).collect(),
+            ..EtcdAccessArgs::default()
+        }
+    }
+
+    #[test]
+    fn endpoints_are_of_the_etcd_cluster_that_they_name() {
+        let both = access(&["main=https://10.0.0.7:4001", "events=https://10.0.0.7:4002"]);
+        assert_eq!(
+            of_etcd(&both, "events", false).unwrap().endpoints,
+            ["https://10.0.0.7:4002"]
+        );
+        assert!(of_etcd(&both, "cilium", false).is_err());
+        // Without a name it is of the only one there is, and never of two.
+        let unnamed = access(&["https://10.0.0.7:4001"]);
+        assert_eq!(of_etcd(&unnamed, "main", true).unwrap().endpoints.len(), 1);
+        assert!(of_etcd(&unnamed, "main", false).is_err());
+        assert!(of_etcd(&access(&[]), "main", false).unwrap().endpoints.is_empty());
+    }
+
+    #[test]
+    fn the_quarantine_port_is_on_the_same_host() {
+        let quarantine = |endpoint: &str| quarantined(&access(&[endpoint]), "main").map(|access| access.endpoints);
+        assert_eq!(quarantine("https://10.0.0.7:4001").unwrap(), ["https://10.0.0.7:3994"]);
+        assert_eq!(
+            quarantine("https://[fd00::7]:4001/").unwrap(),
+            ["https://[fd00::7]:3994"]
+        );
+        // Somebody's own tunnel: where its quarantine port is, nobody knows.
+        assert_eq!(quarantine("https://127.0.0.1:54321"), None);
+        assert_eq!(quarantined(&access(&[]), "events").unwrap().etcd_port, Some(3995));
+    }
+}

@@ -1,0 +1,184 @@
+//! Whether each etcd cluster is alive, dead, or nobody knows: all that tells of it is gathered, and judged elsewhere.
+
+use std::time::Duration;
+
+use crate::rules::follow::EtcdSeen;
+use futures::future::OptionFuture;
+use jiff::Timestamp;
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::model::backup::goodness::MAIN;
+use runbook_kit::model::liveness::{Heard, Life, decide};
+use runbook_kit::usecases::catalog::Catalog;
+use runbook_kit::usecases::liveness::{Evidence, Machines, wiped};
+
+use crate::context::Context;
+use crate::usecases::observe::observer::ApiSeen;
+use crate::usecases::observe::survey::AWS_TIMEOUT;
+
+/// Of one question to the API.
+const API_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What was gathered.
+pub struct Signs {
+    evidence: Evidence,
+    /// What the API answers, where it is proven to be this cluster's.
+    api: Heard,
+}
+
+/// Gathers it: the journal of a wipe, AWS, the masters themselves, hosts that the user named, and whose API it is. AWS is asked where nobody
+/// has done so already (`machines`).
+pub async fn gather(
+    context: &Context,
+    cluster: &str,
+    catalogs: &[Catalog],
+    access: &EtcdAccessArgs,
+    machines: Option<Machines>,
+) -> Signs {
+    let session = &context.session;
+    let etcds: Vec<String> = catalogs.iter().map(|catalog| catalog.store.etcd.clone()).collect();
+    let evidence = async {
+        let state = session.state().ok().flatten().filter(|_| !cluster.is_empty());
+        let journal = state.as_ref().map(|state| wiped(session.objects(), state, cluster));
+        let ended = OptionFuture::from(journal).await.flatten();
+        let machines = match machines {
+            Some(known) => known,
+            None => Machines::ask(context.fleet(), cluster, ended, AWS_TIMEOUT).await,
+        };
+        context.evidence(machines, ended, &etcds, access).await
+    };
+    let (evidence, api) = tokio::join!(evidence, context.api_heard(cluster, API_TIMEOUT));
+    Signs { evidence, api }
+}
+
+impl Signs {
+    /// What the API answers, where it is proven to be this cluster's.
+    pub const fn api(&self) -> &Heard {
+        &self.api
+    }
+
+    /// The verdict on one etcd cluster, of which this was seen.
+    pub fn of(&self, catalog: &Catalog, seen: &EtcdSeen, api: &ApiSeen, now: Timestamp) -> Life {
+        let heard = heard(&catalog.store.etcd, seen, api, &self.api);
+        decide(&self.evidence.of_etcd(catalog, heard), now)
+    }
+}
+
+/// What came of asking etcd; of main the API tells, too, which keeps its objects there.
+fn heard(etcd: &str, seen: &EtcdSeen, api: &ApiSeen, proven: &Heard) -> Heard {
+    let own = match seen {
+        EtcdSeen::Serving(answer) if answer.leader => {
+            Heard::Answers(format!("it serves at revision {}", answer.revision))
+        }
+        EtcdSeen::Serving(answer) => Heard::Limps(format!(
+            "a member answers at revision {}, and has no leader",
+            answer.revision
+        )),
+        EtcdSeen::Quarantined(_) => {
+            Heard::Quarantined("it answers on its quarantine port: a restore is under way".to_owned())
+        }
+        EtcdSeen::Silent(why) => Heard::Silent(why.clone()),
+        EtcdSeen::NotAsked(why) => Heard::NotAsked {
+            why: why.clone(),
+            cure: "pass --endpoints or --host, so that it is asked".to_owned(),
+        },
+    };
+    if etcd != MAIN || api.serves() != Some(true) {
+        return own;
+    }
+    let by_api = match (proven, api) {
+        (Heard::Answers(what), _) => Heard::Answers(format!("THE API SERVES ({what})")),
+        // By the addresses that AWS has for this cluster's masters.
+        (_, ApiSeen::Elsewhere(what)) => Heard::Answers(format!("THE API SERVES ({what})")),
+        (Heard::NotAsked { why, .. } | Heard::Silent(why), _) => return and(own, why),
+        (Heard::Limps(_) | Heard::Quarantined(_), _) => return own,
+    };
+    Heard::strongest([own.clone(), by_api]).unwrap_or(own)
+}
+
+/// An API that serves and may be another's is told beside what etcd itself said.
+fn and(own: Heard, api: &str) -> Heard {
+    match own {
+        Heard::Silent(why) => Heard::Silent(format!("{why}; {api}")),
+        Heard::NotAsked { why, cure } => Heard::NotAsked {
+            why: format!("{why}; {api}"),
+            cure,
+        },
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::follow::Answer;
+
+    use super::*;
+
+    fn word(heard: &Heard) -> &'static str {
+        match heard {
+            Heard::Answers(_) => "answers",
+            Heard::Limps(_) => "limps",
+            Heard::Quarantined(_) => "quarantined",
+            Heard::Silent(_) => "silent",
+            Heard::NotAsked { .. } => "not-asked",
+        }
+    }
+
+    #[test]
+    fn the_api_speaks_for_main_where_it_is_proven_to_be_this_clusters() {
+        let answer = |leader| Answer {
+            cluster: 1,
+            revision: 9,
+            leader,
+        };
+        let not_proven = Heard::NotAsked {
+            why: "that kubeconfig leads to another cluster".to_owned(),
+            cure: "c".to_owned(),
+        };
+        let ours = Heard::Answers("https://api answers: ready".to_owned());
+        let silent = EtcdSeen::Silent("refused".to_owned());
+        let not_asked = EtcdSeen::NotAsked("no way".to_owned());
+        let elsewhere = ApiSeen::Elsewhere("master i-1 serves".to_owned());
+        let down = ApiSeen::Silent("refused".to_owned());
+        for (etcd, seen, api, proven, expected) in [
+            ("main", &silent, &down, &ours, "silent"),
+            ("main", &silent, &ApiSeen::Ready, &ours, "answers"),
+            ("main", &not_asked, &ApiSeen::Ready, &ours, "answers"),
+            ("main", &silent, &ApiSeen::Ready, &not_proven, "silent"),
+            ("main", &not_asked, &ApiSeen::Ready, &not_proven, "not-asked"),
+            ("main", &silent, &elsewhere, &not_proven, "answers"),
+            ("events", &silent, &ApiSeen::Ready, &ours, "silent"),
+            (
+                "main",
+                &EtcdSeen::Quarantined(answer(true)),
+                &ApiSeen::Ready,
+                &ours,
+                "answers",
+            ),
+            (
+                "main",
+                &EtcdSeen::Quarantined(answer(true)),
+                &down,
+                &ours,
+                "quarantined",
+            ),
+            (
+                "events",
+                &EtcdSeen::Serving(answer(true)),
+                &down,
+                &not_proven,
+                "answers",
+            ),
+            ("main", &EtcdSeen::Serving(answer(false)), &down, &not_proven, "limps"),
+        ] {
+            assert_eq!(
+                word(&heard(etcd, seen, api, proven)),
+                expected,
+                "{etcd} {seen:?} {api:?} {proven:?}"
+            );
+        }
+        let Heard::Silent(why) = heard("main", &silent, &ApiSeen::Ready, &not_proven) else {
+            panic!("not silent")
+        };
+        assert_eq!(why, "refused; that kubeconfig leads to another cluster");
+    }
+}

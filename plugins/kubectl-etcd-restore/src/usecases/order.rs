@@ -1,0 +1,125 @@
+//! Carries out what was planned and agreed to: queues the commands, or forgets a created marker.
+
+use crate::usecases::queue::{self, Order, Queued};
+use jiff::Timestamp;
+use runbook_kit::cli::confirm::Consent;
+use runbook_kit::exit::Exit;
+use runbook_kit::failure::{AnyFailure, Failure};
+
+use crate::context::Context;
+use crate::usecases::choose::Choice;
+use crate::usecases::observe::survey::Target;
+
+/// What was done to one etcd cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// A command was queued.
+    Queued(Queued),
+    /// It was queued already.
+    Adopted(String),
+    /// The created marker was removed.
+    MarkerRemoved,
+    /// There was nothing to do.
+    Nothing,
+}
+
+/// Another command came between the plan and the deed.
+#[derive(Debug, thiserror::Error)]
+#[error("{etcd}: command {name} was queued since the plan was shown")]
+struct Meanwhile {
+    etcd: String,
+    name: String,
+}
+
+impl Failure for Meanwhile {
+    fn exit(&self) -> Exit {
+        Exit::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("look at it, `kubectl etcd-restore commands`, then repeat the command".to_owned())
+    }
+}
+
+/// Orders what the target's choice says; `time` names the command, now where it is none. The preflight must have been shown, and nothing in it refuses.
+pub async fn order(
+    target: &Target<'_>,
+    time: Option<Timestamp>,
+    context: &Context,
+    consent: &Consent,
+) -> Result<Done, AnyFailure> {
+    let session = &context.session;
+    let etcd = &target.catalog.store.etcd;
+    if let Some(queued) = &target.queued {
+        session.ui.note(&format!(
+            "{etcd}: command {} orders this already: going on with it",
+            queued.name
+        ));
+        bring_back(target, context, consent).await?;
+        return Ok(Done::Adopted(queued.name.clone()));
+    }
+    // The plan was shown a while ago: somebody else may have ordered something meanwhile.
+    let meanwhile = queue::commands(session.objects(), target.catalog).await?;
+    if let Some(found) = meanwhile.first() {
+        let wanted = match &target.choice {
+            Choice::Backup { backup, .. } => Some(backup.name.as_str()),
+            _ => None,
+        };
+        if meanwhile.len() == 1 && wanted.is_some() && found.backup().ok() == wanted {
+            session.ui.note(&format!(
+                "{etcd}: somebody else has just queued the same ({}): going on with it",
+                found.name
+            ));
+            bring_back(target, context, consent).await?;
+            return Ok(Done::Adopted(found.name.clone()));
+        }
+        return Err(Meanwhile {
+            etcd: etcd.clone(),
+            name: found.name.clone(),
+        }
+        .into());
+    }
+    match (&target.choice, &target.spec) {
+        (Choice::Backup { backup, .. }, Some(spec)) => {
+            let order = Order {
+                catalog: target.catalog,
+                backup,
+                spec: spec.clone(),
+                time,
+            };
+            let waiting = |name: &str| {
+                session.ui.note(&format!(
+                    "{etcd}: another command is named {name}: waiting for the next second"
+                ));
+            };
+            let queued = queue::queue(session.objects(), session.clock.as_ref(), &order, consent, &waiting).await?;
+            session
+                .ui
+                .note(&format!("{etcd}: queued {} to restore {}", queued.name, backup.name));
+            Ok(Done::Queued(queued))
+        }
+        (Choice::Fresh(_), _) => {
+            queue::forget_created(session.objects(), target.catalog, consent).await?;
+            session.ui.note(&format!(
+                "{etcd}: removed etcd-cluster-created: etcd-manager seeds it anew"
+            ));
+            Ok(Done::MarkerRemoved)
+        }
+        _ => Ok(Done::Nothing),
+    }
+}
+
+/// A backup that retention has taken from under its command is copied back from where it is pinned.
+async fn bring_back(target: &Target<'_>, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
+    let session = &context.session;
+    let Choice::Backup { backup, .. } = &target.choice else {
+        return Ok(());
+    };
+    if queue::bring_back(session.objects(), target.catalog, backup, consent).await? {
+        session.ui.note(&format!(
+            "{}: copied {} back from where it is pinned",
+            target.catalog.store.etcd, backup.name
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! etcd-manager's queue of commands: orders a restore, and takes an order back.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::rules::restore::command_name;
+use runbook_kit::cli::confirm::Consent;
+use runbook_kit::exit::Exit;
+use runbook_kit::failure::Failure;
+use runbook_kit::model::backup::name::BackupName;
+use runbook_kit::model::etcd_manager::control::{ClusterSpec, Command};
+use runbook_kit::model::etcd_manager::layout;
+use runbook_kit::model::store_url::StoreUrl;
+use runbook_kit::ports::{Clock, ObjectStore, PutMode, StoreError, StoreErrorKind};
+use runbook_kit::usecases::catalog::{Backup, Catalog};
+use runbook_kit::usecases::pin;
+
+/// Seconds that others may have taken before us.
+const COLLISIONS: u32 = 5;
+/// More than any command has.
+const LIMIT: u64 = 64 * 1024;
+
+/// A restore to be ordered.
+#[derive(Clone, Debug)]
+pub struct Order<'a> {
+    /// Of which etcd cluster.
+    pub catalog: &'a Catalog,
+    /// Which backup.
+    pub backup: &'a Backup,
+    /// What the cluster is to be: the store's own `etcd-cluster-spec`.
+    pub spec: ClusterSpec,
+    /// The time that names the command; now where there is none. Two who order the same at the same time order it once.
+    pub time: Option<Timestamp>,
+}
+
+/// A command that is in the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The name of its folder.
+    pub name: String,
+    /// Where it is.
+    pub at: StoreUrl,
+}
+
+/// It could not be queued, or taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The store refused, and nothing was written.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The backup could not be copied to where etcd-manager finds it.
+    #[error("copying the pinned backup back")]
+    CopyBack(#[source] pin::PinError),
+    /// Somebody else ordered another restore in the very same second.
+    #[error("{at} orders the restore of {backup} since a moment ago: nothing was queued")]
+    Another {
+        /// Their command.
+        at: StoreUrl,
+        /// Their backup.
+        backup: String,
+    },
+    /// Somebody else queues commands all the time.
+    #[error("{0}: every second of the last few was taken by another command")]
+    Crowded(StoreUrl),
+    /// What was written is not what is read back.
+    #[error("{0} was written and does not read back as it was written")]
+    NotTheSame(StoreUrl),
+    /// It was written, and then the store did not answer.
+    #[error("{at} was written and could not be read back")]
+    NotReadBack {
+        /// The command.
+        at: StoreUrl,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+}
+
+impl Failure for QueueError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Store(error) => Failure::exit(error),
+            Self::CopyBack(error) => error.exit(),
+            Self::Crowded(_) => Exit::Failed,
+            Self::Another { .. } => Exit::Refused,
+            Self::NotTheSame(_) | Self::NotReadBack { .. } => Exit::FailedAfterChange,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => Failure::hint(error),
+            Self::CopyBack(error) => error.hint(),
+            Self::Another { .. } | Self::Crowded(_) => {
+                Some("look who does: `kubectl etcd-restore commands`".to_owned())
+            }
+            Self::NotTheSame(_) | Self::NotReadBack { .. } => Some(
+                "look with `kubectl etcd-restore commands`; `kubectl etcd-restore cancel NAME` takes it back"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// The folder of a store's control files.
+#[must_use]
+pub fn control_folder(catalog: &Catalog) -> StoreUrl {
+    catalog.store.base.join(layout::CONTROL_FOLDER)
+}
+
+/// Orders a restore: copies a pinned backup back first, never writes over another command, and reads back what it wrote.
+/// `waiting` is told when another command has this second's name.
+///
+/// # Errors
+/// [`QueueError`].
+pub async fn queue(
+    objects: &dyn ObjectStore,
+    clock: &dyn Clock,
+    order: &Order<'_>,
+    consent: &Consent,
+    waiting: &(dyn Fn(&str) + Send + Sync),
+) -> Result<Queued, QueueError> {
+    bring_back(objects, order.catalog, order.backup, consent).await?;
+    let mut now = order.time.unwrap_or_else(|| clock.now());
+    for _ in 0..COLLISIONS {
+        let name = command_name(now);
+        let at = control_folder(order.catalog).join(&name).join(layout::COMMAND_FILE);
+        let file = Command::restore(now, order.spec.clone(), order.backup.name.as_str()).to_file();
+        match objects.put(&at, file.clone().into_bytes(), PutMode::Create).await {
+            Ok(()) => return read_back(objects, Queued { name, at }, file.as_bytes()).await,
+            Err(error) if error.kind != StoreErrorKind::AlreadyExists => return Err(QueueError::Store(error)),
+            Err(_) => match ordered_by(objects, &at).await {
+                // Somebody else ordered the same, or a retried request met its own first attempt.
+                Some(backup) if backup == order.backup.name.as_str() => return Ok(Queued { name, at }),
+                // Every queued command is run, and each wipes again.
+                Some(backup) => return Err(QueueError::Another { at, backup }),
+                None => {
+                    waiting(&name);
+                    now = next_second(clock, now).await;
+                }
+            },
+        }
+    }
+    Err(QueueError::Crowded(control_folder(order.catalog)))
+}
+
+/// The backup that the command there restores, if it is one.
+async fn ordered_by(objects: &dyn ObjectStore, at: &StoreUrl) -> Option<String> {
+    let content = objects.get(at, LIMIT).await.ok()?;
+    Some(Command::parse(&content).ok()?.restore_backup?.backup)
+}
+
+/// Waits out a second. A time that stands still, since it was given or in tests, is moved on by us.
+async fn next_second(clock: &dyn Clock, taken: Timestamp) -> Timestamp {
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let next = taken.checked_add(SignedDuration::from_secs(1)).unwrap_or(taken);
+    clock.now().max(next)
+}
+
+fn own_folder(catalog: &Catalog, name: &BackupName) -> StoreUrl {
+    catalog.store.base.join(name.as_str())
+}
+
+/// Copies a pinned backup back to where etcd-manager finds it. `false` where it is there.
+///
+/// # Errors
+/// [`QueueError::CopyBack`].
+pub async fn bring_back(
+    objects: &dyn ObjectStore,
+    catalog: &Catalog,
+    backup: &Backup,
+    consent: &Consent,
+) -> Result<bool, QueueError> {
+    if backup.in_store && backup.folder == own_folder(catalog, &backup.name) {
+        return Ok(false);
+    }
+    let copy = pin::plan_copy_back(catalog, backup);
+    let copied = pin::pin(objects, &copy, consent).await;
+    copied.map_err(QueueError::CopyBack)?;
+    Ok(true)
+}
+
+async fn read_back(objects: &dyn ObjectStore, queued: Queued, written: &[u8]) -> Result<Queued, QueueError> {
+    match objects.get(&queued.at, LIMIT).await {
+        Ok(found) if found == written => Ok(queued),
+        Ok(_) => Err(QueueError::NotTheSame(queued.at)),
+        // A leader that waits for a command may have carried it out already.
+        Err(error) if error.kind == StoreErrorKind::NotFound => Ok(queued),
+        Err(source) => Err(QueueError::NotReadBack { at: queued.at, source }),
+    }
+}
+
+/// A command as it stands in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The name of its folder.
+    pub name: String,
+    /// Where it is.
+    pub at: StoreUrl,
+    /// Its bytes.
+    pub content: Vec<u8>,
+    /// What it orders, or why it cannot be read; the leader is blocked then.
+    pub command: Result<Command, String>,
+}
+
+impl Found {
+    /// The backup that it restores, or why it cannot be read. etcd-manager can do nothing with a command that orders nothing.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn backup(&self) -> Result<&str, String> {
+        let command = self.command.as_ref().map_err(Clone::clone)?;
+        match &command.restore_backup {
+            None => Err("it orders nothing that is known".to_owned()),
+            Some(order) if order.cluster_spec.is_none() => Err("it has no clusterSpec".to_owned()),
+            Some(order) if order.backup.is_empty() => Err("it names no backup".to_owned()),
+            Some(order) => Ok(&order.backup),
+        }
+    }
+}
+
+/// What `control/` holds now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// The queue, in the order in which it is run: by the time in each command, broken ones first.
+    pub commands: Vec<Found>,
+    /// Whether `etcd-cluster-created` is there.
+    pub created: bool,
+}
+
+/// The queue as it stands now.
+///
+/// # Errors
+/// Where the store does not list or give one. One that goes meanwhile was taken.
+pub async fn commands(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Vec<Found>, StoreError> {
+    Ok(control(objects, catalog).await?.commands)
+}
+
+/// All of `control/` as it stands now.
+///
+/// # Errors
+/// The same.
+pub async fn control(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Control, StoreError> {
+    let folder = control_folder(catalog);
+    let (mut found, mut created) = (Vec::new(), false);
+    for object in objects.list(&folder).await? {
+        created |= object.path == layout::CLUSTER_CREATED_FILE;
+        let Some(name) = object
+            .path
+            .strip_suffix(layout::COMMAND_FILE)
+            .map(|name| name.trim_end_matches('/'))
+        else {
+            continue;
+        };
+        if name.is_empty() || name.contains('/') {
+            continue;
+        }
+        let at = folder.join(&object.path);
+        let content = match objects.get(&at, LIMIT).await {
+            Ok(content) => content,
+            Err(error) if error.kind == StoreErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        found.push(Found {
+            name: name.to_owned(),
+            command: Command::parse(&content).map_err(|error| error.to_string()),
+            at,
+            content,
+        });
+    }
+    found.sort_by_cached_key(|found| {
+        let queued = found.command.as_ref().ok().and_then(|command| command.timestamp);
+        (queued, found.name.clone())
+    });
+    Ok(Control {
+        commands: found,
+        created,
+    })
+}
+
+/// Takes an order back, if it is still the one that was shown. `false` means that it is not there any more.
+///
+/// # Errors
+/// Where the store refuses.
+pub async fn cancel(objects: &dyn ObjectStore, found: &Found, _consent: &Consent) -> Result<bool, StoreError> {
+    objects.delete_if(&found.at, &found.content).await
+}
+
+/// Removes the marker without which etcd-manager seeds an etcd anew.
+///
+/// # Errors
+/// Where the store refuses.
+pub async fn forget_created(
+    objects: &dyn ObjectStore,
+    catalog: &Catalog,
+    _consent: &Consent,
+) -> Result<(), StoreError> {
+    objects
+        .delete(&control_folder(catalog).join(layout::CLUSTER_CREATED_FILE))
+        .await
+}

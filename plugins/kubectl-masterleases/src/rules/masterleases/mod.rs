@@ -1,0 +1,57 @@
+//! Which of the API servers' announcements still have an API server behind them.
+//!
+//! Each API server keeps `<prefix>/masterleases/<its IP>` in etcd, with a lease of 15 s, and rewrites it every 10 s
+//! (kubernetes/kubernetes, `pkg/controlplane/reconcilers/lease.go` and `pkg/controlplane/instance.go`,
+//! `DefaultEndpointReconcilerInterval` and `DefaultEndpointReconcilerTTL`); all of them publish what they find there as the
+//! addresses of `default/kubernetes`. A restore by etcd-manager copies keys without their leases: those of masters that are
+//! no more then never expire.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use runbook_kit::model::kubernetes::masterlease::FOLDER;
+
+/// How often a living API server rewrites its key.
+pub const REWRITE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What the last segment of a masterlease's key says: the address as text, and as an address where it is one.
+#[must_use]
+pub fn name_of(key: &[u8], prefix: &str) -> (String, Option<IpAddr>) {
+    let folder = [prefix.as_bytes(), FOLDER.as_bytes()].concat();
+    let name = key.strip_prefix(folder.as_slice()).unwrap_or(key);
+    let text = match std::str::from_utf8(name) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => name.escape_ascii().to_string(),
+    };
+    let ip = text.parse().ok();
+    (text, ip)
+}
+
+/// Whether a key lies directly below the folder of masterleases: API servers write no other, and no other is ever touched. etcd knows no
+/// folders, so `..` is only a name there, but none of an API server's.
+#[must_use]
+pub fn is_directly_below(key: &[u8], prefix: &str) -> bool {
+    let folder = [prefix.as_bytes(), FOLDER.as_bytes()].concat();
+    key.strip_prefix(folder.as_slice())
+        .is_some_and(|name| !name.is_empty() && !name.contains(&b'/') && name != b"." && name != b"..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_an_address() {
+        let name = |key: &[u8]| name_of(key, "/registry");
+        assert_eq!(
+            name(b"/registry/masterleases/10.0.0.1"),
+            ("10.0.0.1".to_owned(), "10.0.0.1".parse().ok())
+        );
+        assert_eq!(
+            name(b"/registry/masterleases/2001:db8::1").1,
+            "2001:db8::1".parse().ok()
+        );
+        assert_eq!(name(b"/registry/masterleases/web"), ("web".to_owned(), None));
+        assert_eq!(name(b"/registry/masterleases/\x1b[2J").0, r"\x1b[2J");
+    }
+}

@@ -1,0 +1,233 @@
+//! Carries the plan out: one transaction a key, which a server that lives wins.
+
+use runbook_kit::model::shell::quoted;
+use std::path::PathBuf;
+
+use crate::rules::verdict::Verdict;
+use runbook_kit::cli::confirm::Consent;
+use runbook_kit::exit::Exit;
+use runbook_kit::failure::Failure;
+use runbook_kit::model::kubernetes::masterlease::FOLDER;
+use runbook_kit::ports::{EtcdError, EtcdErrorKind, EtcdKv};
+
+use crate::rules::plan::Plan;
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// These are gone, by our hand.
+    pub deleted: Vec<String>,
+    /// These were written or deleted by somebody else in between, and left to them.
+    pub left: Vec<String>,
+}
+
+/// It ended in the middle.
+#[derive(Debug, thiserror::Error)]
+#[error("pruning stopped at {at}: {}{reason}", what_was_done(.outcome, .in_doubt))]
+pub struct Stopped {
+    /// What was done until then.
+    pub outcome: Outcome,
+    /// At which key.
+    pub at: String,
+    /// Whether this one may have been deleted, or not.
+    pub in_doubt: bool,
+    /// Where the values are.
+    pub undo_file: PathBuf,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why it ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Reason {
+    /// etcd did not answer, or refused.
+    #[error(transparent)]
+    Etcd(#[from] EtcdError),
+    /// The last living server's key went meanwhile.
+    #[error("no masterlease is live any more")]
+    NoneLive,
+}
+
+fn what_was_done(outcome: &Outcome, in_doubt: &bool) -> String {
+    let deleted = if outcome.deleted.is_empty() {
+        "nothing was deleted".to_owned()
+    } else {
+        format!("deleted {}", outcome.deleted.join(", "))
+    };
+    if *in_doubt {
+        format!("{deleted}, and perhaps this one; ")
+    } else {
+        format!("{deleted}; ")
+    }
+}
+
+impl Failure for Stopped {
+    fn exit(&self) -> Exit {
+        match self.reason {
+            _ if !self.outcome.deleted.is_empty() || self.in_doubt => Exit::FailedAfterChange,
+            Reason::NoneLive => Exit::Refused,
+            Reason::Etcd(_) => Exit::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        if self.exit() == Exit::FailedAfterChange {
+            let file = self.undo_file.display().to_string();
+            let file = quoted(&file);
+            return Some(format!(
+                "repeat the command to go on, or `kubectl masterleases undo {file}` to put back what was deleted"
+            ));
+        }
+        match &self.reason {
+            Reason::Etcd(error) => error.hint(),
+            Reason::NoneLive => Some("look again: `kubectl masterleases list`".to_owned()),
+        }
+    }
+}
+
+/// Deletes what the plan says, in its order. The values must have been saved in `undo_file` before.
+///
+/// # Errors
+/// [`Stopped`], with what was done until then.
+pub async fn apply(
+    plan: &Plan,
+    etcd: &dyn EtcdKv,
+    prefix: &str,
+    undo_file: PathBuf,
+    _consent: &Consent,
+) -> Result<Outcome, Box<Stopped>> {
+    let mut outcome = Outcome::default();
+    for lease in &plan.delete {
+        let stopped = |outcome: &Outcome, in_doubt, reason| {
+            Box::new(Stopped {
+                outcome: outcome.clone(),
+                at: lease.name.clone(),
+                in_doubt,
+                undo_file: undo_file.clone(),
+                reason,
+            })
+        };
+        if plan.needs_a_live_one {
+            match any_live(plan, etcd, prefix).await {
+                Ok(true) => {}
+                Ok(false) => return Err(stopped(&outcome, false, Reason::NoneLive)),
+                Err(error) => return Err(stopped(&outcome, false, error.into())),
+            }
+        }
+        match etcd
+            .delete_if_unchanged(&lease.stored.key, lease.stored.mod_revision)
+            .await
+        {
+            Ok(true) => outcome.deleted.push(lease.name.clone()),
+            Ok(false) => outcome.left.push(lease.name.clone()),
+            Err(error) => return Err(stopped(&outcome, may_have_happened(&error.kind), error.into())),
+        }
+    }
+    Ok(outcome)
+}
+
+/// One of those that lived when we looked, else any: with a lease it was written by a server within the last 15 s.
+async fn any_live(plan: &Plan, etcd: &dyn EtcdKv, prefix: &str) -> Result<bool, EtcdError> {
+    let known = plan
+        .keep
+        .iter()
+        .filter(|(lease, _)| lease.judgement.verdict == Verdict::Live);
+    for (lease, _) in known {
+        if etcd.get(&lease.stored.key).await?.is_some_and(|key| key.lease != 0) {
+            return Ok(true);
+        }
+    }
+    let range = etcd.range(format!("{prefix}{FOLDER}").as_bytes()).await?;
+    Ok(range.keys.iter().any(|key| key.lease != 0))
+}
+
+/// Whether etcd may have carried out a request that ended so.
+const fn may_have_happened(kind: &EtcdErrorKind) -> bool {
+    matches!(
+        kind,
+        EtcdErrorKind::Lost | EtcdErrorKind::Timeout { .. } | EtcdErrorKind::NoLeader | EtcdErrorKind::Other(_)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook_kit::cli::confirm;
+    use runbook_kit::testing::{MemoryEtcd, Trick};
+
+    use super::*;
+    use crate::rules::plan::plan;
+    use crate::rules::plan::tests::leases;
+
+    fn etcd() -> MemoryEtcd {
+        let etcd = MemoryEtcd::default();
+        for ip in ["10.0.0.1", "10.0.0.2", "10.0.0.3"] {
+            etcd.masterlease(ip, 0);
+        }
+        etcd.masterlease("10.0.0.57", 7);
+        etcd
+    }
+
+    async fn prune(etcd: &MemoryEtcd) -> Result<Outcome, Box<Stopped>> {
+        let plan = plan(&leases(etcd, 12).await, &[]).unwrap();
+        let consent = confirm::plain(true).unwrap();
+        apply(&plan, etcd, "/registry", "undo.json".into(), &consent).await
+    }
+
+    fn key(ip: &str) -> String {
+        format!("/registry/masterleases/{ip}")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_stale_ones_are_deleted() {
+        let etcd = etcd();
+        let outcome = prune(&etcd).await.unwrap();
+        assert_eq!(outcome.deleted, ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+        assert_eq!(etcd.keys(), [key("10.0.0.57")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_rewrites_its_key_keeps_it() {
+        let etcd = etcd();
+        etcd.before_deletes([Trick::None, Trick::Rewrite(key("10.0.0.2"))]);
+        let outcome = prune(&etcd).await.unwrap();
+        assert_eq!((outcome.deleted.len(), outcome.left), (2, vec!["10.0.0.2".to_owned()]));
+        assert_eq!(etcd.keys(), [key("10.0.0.2"), key("10.0.0.57")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_stops_where_the_last_live_one_goes() {
+        let etcd = etcd();
+        etcd.before_deletes([Trick::Expire(vec![key("10.0.0.57")])]);
+        let stopped = prune(&etcd).await.unwrap_err();
+        assert!(matches!(stopped.reason, Reason::NoneLive));
+        assert_eq!(
+            (stopped.exit(), stopped.outcome.deleted.len()),
+            (Exit::FailedAfterChange, 1)
+        );
+        assert_eq!(etcd.keys(), [key("10.0.0.2"), key("10.0.0.3")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_connection_tells_what_was_deleted() {
+        let etcd = etcd();
+        etcd.before_deletes([Trick::None, Trick::LoseAnswer]);
+        let stopped = prune(&etcd).await.unwrap_err();
+        assert_eq!(stopped.exit(), Exit::FailedAfterChange);
+        let text = stopped.to_string();
+        assert!(
+            text.contains("stopped at 10.0.0.2: deleted 10.0.0.1, and perhaps this one"),
+            "{text}"
+        );
+        assert!(stopped.hint().unwrap().contains("undo undo.json"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_before_anything_is_an_ordinary_failure() {
+        let etcd = etcd();
+        etcd.before_deletes([Trick::Fail(EtcdErrorKind::Denied("no".into()))]);
+        let stopped = prune(&etcd).await.unwrap_err();
+        assert_eq!(stopped.exit(), Exit::Failed);
+        assert!(stopped.to_string().contains("nothing was deleted"), "{stopped}");
+        assert_eq!(etcd.keys().len(), 4);
+    }
+}

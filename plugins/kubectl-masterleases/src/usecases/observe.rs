@@ -1,0 +1,120 @@
+//! The look that `list`, `check` and `prune` take.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::usecases::survey::{Options, Survey, survey};
+use clap::Args;
+use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::cli::values;
+use runbook_kit::failure::{AnyFailure, Failure, UsageError};
+use runbook_kit::ports::EtcdKv;
+
+use crate::context::Context;
+
+/// How to look.
+#[derive(Clone, Debug, Args)]
+pub struct LookArgs {
+    /// How long to watch keys without a lease; over 10s are needed to call one stale. 0 takes one look and asks no address
+    #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = values::wait)]
+    pub observe: Duration,
+    /// CA to verify API servers by, PEM [default: the cluster's own, as it stands in etcd]
+    #[arg(long, value_name = "FILE")]
+    pub cluster_ca: Option<PathBuf>,
+    /// Port of the API servers [default: as the Endpoints say, else 443]
+    #[arg(long, value_name = "PORT")]
+    pub api_port: Option<u16>,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
+    pub access: EtcdAccessArgs,
+}
+
+/// Where the keys are.
+#[derive(Clone, Debug, Args)]
+pub struct KeyArgs {
+    /// The API servers' --etcd-prefix
+    #[arg(long, value_name = "PREFIX", default_value = "/registry", value_parser = values::prefix)]
+    pub etcd_prefix: String,
+}
+
+/// Looks, and says on the way what is waited for and what could not be asked.
+pub async fn look(args: &LookArgs, etcd: &dyn EtcdKv, context: &Context) -> Result<Survey, AnyFailure> {
+    let ui = &context.ui;
+    let options = Options {
+        prefix: args.keys.etcd_prefix.clone(),
+        observe: args.observe,
+        port: args.api_port,
+        ca: args.cluster_ca.as_deref().map(read_ca).transpose()?,
+    };
+    let seconds = args.observe.as_secs();
+    let progress = ui.count_progress("watching for a rewrite", seconds);
+    let waiting = |keys: usize, waited: Duration| {
+        if waited < Duration::from_millis(100) {
+            ui.note(&format!(
+                "{keys} {} without a lease: watching for {seconds} s whether an API server rewrites {}",
+                if keys == 1 { "key" } else { "keys" },
+                if keys == 1 { "it" } else { "one" },
+            ));
+        }
+        progress.set(waited.as_secs());
+    };
+    let found = survey(etcd, context.probe(), &options, &waiting).await?;
+    drop(progress);
+    for why in &found.unasked {
+        ui.note(&format!("could not be asked: {why}"));
+    }
+    for name in &found.gone {
+        ui.note(&format!("{name} went while we looked"));
+    }
+    if let Some(note) = found.peers.note(&args.keys.etcd_prefix) {
+        ui.note(&note);
+    }
+    Ok(found)
+}
+
+/// There is no masterlease, and this is why, as far as can be seen.
+#[derive(Debug, thiserror::Error)]
+pub enum NoLeases {
+    /// Nothing was ever written.
+    #[error("this etcd is empty")]
+    Empty,
+    /// An etcd of something else.
+    #[error("this is no etcd `main` of a cluster: it holds no namespace kube-system and no masterlease")]
+    NotMain,
+    /// A cluster without API servers.
+    #[error("no API server has announced itself in this etcd")]
+    NoServer,
+}
+
+impl Failure for NoLeases {
+    fn hint(&self) -> Option<String> {
+        Some(
+            match self {
+                Self::Empty => "wait for the restore, or look whether it is the right etcd",
+                Self::NotMain => {
+                    "masterleases are in `main`, which kops has on port 4001 (`events` is on 4002); or the API servers have \
+                     another --etcd-prefix"
+                }
+                Self::NoServer => "start an API server; it announces itself within 10 s",
+            }
+            .to_owned(),
+        )
+    }
+}
+
+/// Why there is none, where there is none.
+pub fn none(survey: &Survey) -> Option<NoLeases> {
+    if !survey.leases.is_empty() {
+        return None;
+    }
+    Some(match survey.cluster_uid {
+        Some(_) => NoLeases::NoServer,
+        None if survey.revision <= 1 => NoLeases::Empty,
+        None => NoLeases::NotMain,
+    })
+}
+
+fn read_ca(file: &std::path::Path) -> Result<String, UsageError> {
+    std::fs::read_to_string(file).map_err(|error| UsageError::new(format!("--cluster-ca {}: {error}", file.display())))
+}

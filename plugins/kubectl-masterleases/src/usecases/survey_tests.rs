@@ -1,0 +1,186 @@
+//! A survey of an etcd in memory, in virtual time.
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::survey::{Options, Survey, survey};
+use crate::rules::verdict::Verdict;
+use runbook_kit::testing::{FakeProbe, MemoryEtcd, endpoints};
+
+fn options(observe: u64) -> Options {
+    Options {
+        prefix: "/registry".into(),
+        observe: Duration::from_secs(observe),
+        port: None,
+        ca: Some("PEM".into()),
+    }
+}
+
+async fn look(etcd: &MemoryEtcd, probe: &FakeProbe, observe: u64) -> Survey {
+    survey(etcd, probe, &options(observe), &|_, _| {}).await.unwrap()
+}
+
+fn verdicts(survey: &Survey) -> Vec<(&str, Verdict)> {
+    let verdict = |lease: &'_ super::survey::Masterlease| lease.judgement.verdict;
+    survey
+        .leases
+        .iter()
+        .map(|lease| (lease.name.as_str(), verdict(lease)))
+        .collect()
+}
+
+fn node(ip: &str, role: &str) -> Vec<u8> {
+    format!(
+        r#"{{"kind":"Node","metadata":{{"name":"i-{ip}","labels":{{"node-role.kubernetes.io/{role}":""}}}},
+           "status":{{"addresses":[{{"type":"InternalIP","address":"{ip}"}}]}}}}"#
+    )
+    .into_bytes()
+}
+
+/// Three masters of a backup, three that live.
+fn after_a_restore() -> MemoryEtcd {
+    let etcd = MemoryEtcd::default();
+    for ip in ["10.0.0.9", "10.0.0.10", "2001:db8::1"] {
+        etcd.masterlease(ip, 0);
+    }
+    for (ip, lease) in [("10.0.0.57", 7), ("10.0.0.58", 8), ("2001:db8::2", 9)] {
+        etcd.masterlease(ip, lease);
+    }
+    let published = endpoints(&["10.0.0.57", "10.0.0.9"]);
+    etcd.put("/registry/services/endpoints/default/kubernetes", &published, 0);
+    etcd.put("/registry/peerserverleases/a", b"{}", 0);
+    etcd.put("/registry/peerserverleases/b", b"{}", 7);
+    etcd
+}
+
+#[tokio::test(start_paused = true)]
+async fn six_masters_three_of_them_gone() {
+    let etcd = after_a_restore();
+    let waited = Mutex::new(Vec::new());
+    let survey = survey(&etcd, &FakeProbe::default(), &options(12), &|keys, time| {
+        waited.lock().unwrap().push((keys, time.as_secs()));
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        verdicts(&survey),
+        [
+            ("10.0.0.9", Verdict::Stale),
+            ("10.0.0.10", Verdict::Stale),
+            ("10.0.0.57", Verdict::Live),
+            ("10.0.0.58", Verdict::Live),
+            ("2001:db8::1", Verdict::Stale),
+            ("2001:db8::2", Verdict::Live),
+        ]
+    );
+    assert_eq!(
+        waited.into_inner().unwrap(),
+        (0..12).map(|at| (3, at)).collect::<Vec<_>>()
+    );
+    let listed: Vec<Option<&bool>> = survey
+        .leases
+        .iter()
+        .map(|lease| lease.evidence.in_endpoints.known())
+        .collect();
+    assert_eq!(listed[..3], [Some(&true), Some(&false), Some(&true)]);
+    assert_eq!((survey.peers.total, survey.peers.immortal), (2, 1));
+    assert_eq!(survey.unasked, ["EndpointSlice default/kubernetes is not there"]);
+    assert_eq!(survey.cluster_uid, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_look_judges_nobody() {
+    let survey = look(&after_a_restore(), &FakeProbe::default(), 0).await;
+    let unknown = survey
+        .leases
+        .iter()
+        .filter(|lease| lease.judgement.verdict == Verdict::Unknown);
+    assert_eq!(unknown.count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_where_all_have_leases() {
+    let etcd = MemoryEtcd::default();
+    etcd.masterlease("10.0.0.1", 5);
+    let begun = tokio::time::Instant::now();
+    let survey = look(&etcd, &FakeProbe::default(), 12).await;
+    assert_eq!(verdicts(&survey), [("10.0.0.1", Verdict::Live)]);
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_comes_back_while_we_look_is_live() {
+    let etcd = after_a_restore();
+    let probe = FakeProbe::default();
+    let (survey, ()) = tokio::join!(look(&etcd, &probe, 12), async {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        etcd.masterlease("10.0.0.9", 70);
+        etcd.masterlease("10.0.0.77", 71);
+    });
+    let verdicts = verdicts(&survey);
+    assert!(verdicts.contains(&("10.0.0.9", Verdict::Live)), "{verdicts:?}");
+    assert!(verdicts.contains(&("10.0.0.77", Verdict::Live)), "{verdicts:?}");
+    assert!(verdicts.contains(&("10.0.0.10", Verdict::Stale)), "{verdicts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_answers_or_whose_kubelet_lives_is_not_stale() {
+    let etcd = after_a_restore();
+    let alive: IpAddr = "10.0.0.9".parse().unwrap();
+    let probe = FakeProbe {
+        alive: [(alive, 401)].into(),
+    };
+    for (ip, role) in [("10.0.0.10", "control-plane"), ("2001:db8::1", "control-plane")] {
+        etcd.put(&format!("/registry/minions/i-{ip}"), &node(ip, role), 0);
+        etcd.put(&format!("/registry/leases/kube-node-lease/i-{ip}"), b"{}", 0);
+    }
+    let (survey, ()) = tokio::join!(look(&etcd, &probe, 12), async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        etcd.put("/registry/leases/kube-node-lease/i-10.0.0.10", b"{}", 0);
+    });
+    let reasons: Vec<(Verdict, &str)> = survey
+        .leases
+        .iter()
+        .map(|lease| (lease.judgement.verdict, lease.judgement.reason.as_str()))
+        .filter(|(verdict, _)| *verdict != Verdict::Live)
+        .collect();
+    let has = |verdict, words: &str| {
+        reasons
+            .iter()
+            .any(|(found, reason)| *found == verdict && reason.contains(words))
+    };
+    assert!(
+        has(Verdict::Unknown, "an API server of this cluster answers there (401)"),
+        "{reasons:?}"
+    );
+    assert!(
+        has(Verdict::Unknown, "Node i-10.0.0.10 has it, and its kubelet lives"),
+        "{reasons:?}"
+    );
+    assert!(
+        has(Verdict::Stale, "Node i-2001:db8::1 has it, whose kubelet is silent"),
+        "{reasons:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_ca_no_address_is_asked_and_it_says_so() {
+    let etcd = after_a_restore();
+    let options = Options {
+        ca: None,
+        ..options(12)
+    };
+    let survey = survey(&etcd, &FakeProbe::default(), &options, &|_, _| {})
+        .await
+        .unwrap();
+    assert!(
+        survey
+            .unasked
+            .iter()
+            .any(|why| why.contains("kube-root-ca.crt is not there; see --cluster-ca")),
+        "{:?}",
+        survey.unasked
+    );
+    assert_eq!(survey.leases[0].judgement.verdict, Verdict::Stale);
+}

@@ -1,0 +1,168 @@
+//! Knocks at an address by a TCP connection of our own: no proxy of the environment is asked, so a refusal comes from the way itself.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::model::liveness::Knock;
+use crate::ports::Knocker;
+
+const SSH: u16 = 22;
+/// Of kube-apiserver and of kubelet.
+const TLS: [u16; 2] = [443, 10250];
+
+/// By TCP, and how long each knock may take.
+#[derive(Clone, Copy, Debug)]
+pub struct TcpKnocker {
+    patience: Duration,
+}
+
+impl Default for TcpKnocker {
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(2),
+        }
+    }
+}
+
+#[async_trait]
+impl Knocker for TcpKnocker {
+    async fn knock(&self, address: IpAddr, port: u16) -> Knock {
+        match timeout(self.patience, TcpStream::connect((address, port))).await {
+            Ok(Ok(_)) => Knock::Accepted,
+            Ok(Err(error)) => of_error(&error),
+            Err(_) => Knock::Nothing(format!("no answer within {} s", self.patience.as_secs())),
+        }
+    }
+
+    async fn who_answers(&self, address: IpAddr) -> Option<String> {
+        if self.speaks(address, SSH, &[], |said| said.starts_with(b"SSH-")).await {
+            return Some(format!("ssh on port {SSH}"));
+        }
+        let hello = client_hello(address)?;
+        for port in TLS {
+            if self.speaks(address, port, &hello, is_tls).await {
+                return Some(format!("TLS on port {port}"));
+            }
+        }
+        None
+    }
+}
+
+impl TcpKnocker {
+    /// Whether the first bytes are of the protocol: something on the way that accepts every connection knows none of them.
+    async fn speaks(&self, address: IpAddr, port: u16, greeting: &[u8], is: fn(&[u8]) -> bool) -> bool {
+        let asking = async {
+            let mut stream = TcpStream::connect((address, port)).await?;
+            stream.write_all(greeting).await?;
+            let mut said = [0; 4];
+            stream.read_exact(&mut said).await?;
+            Ok::<_, io::Error>(said)
+        };
+        matches!(timeout(self.patience, asking).await, Ok(Ok(said)) if is(&said))
+    }
+}
+
+fn of_error(error: &io::Error) -> Knock {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Knock::Refused,
+        _ => Knock::Nothing(error.to_string()),
+    }
+}
+
+/// A record of a handshake, or an alert, of any version.
+fn is_tls(said: &[u8]) -> bool {
+    matches!(said, [0x15 | 0x16, 3, ..])
+}
+
+/// The first words of a client. What comes back is not verified: that it is TLS is all that counts here.
+fn client_hello(address: IpAddr) -> Option<Vec<u8>> {
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .ok()?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let mut connection = ClientConnection::new(Arc::new(config), ServerName::from(address)).ok()?;
+    let mut hello = Vec::new();
+    connection.write_tls(&mut hello).ok()?;
+    Some(hello)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn knocker() -> TcpKnocker {
+        TcpKnocker {
+            patience: Duration::from_millis(400),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_from_what_accepts_and_from_what_says_nothing() {
+        let listener = TcpListener::bind((HERE, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(knocker().knock(HERE, port).await, Knock::Accepted);
+        drop(listener);
+        assert_eq!(knocker().knock(HERE, port).await, Knock::Refused);
+        // No route, a reset, no answer: none of them is a refusal.
+        for kind in [
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::ConnectionAborted,
+            io::ErrorKind::HostUnreachable,
+            io::ErrorKind::NetworkUnreachable,
+            io::ErrorKind::TimedOut,
+            io::ErrorKind::PermissionDenied,
+        ] {
+            assert!(matches!(of_error(&kind.into()), Knock::Nothing(_)), "{kind}");
+        }
+    }
+
+    /// Accepts once, and says this.
+    async fn says(words: &'static [u8]) -> u16 {
+        let listener = TcpListener::bind((HERE, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(words).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn only_words_of_the_protocol_are_an_answer_of_the_host() {
+        let ssh = |said: &[u8]| said.starts_with(b"SSH-");
+        let hello = client_hello(HERE).unwrap();
+        assert!(is_tls(&hello), "{hello:?}");
+        for (words, is_ssh, is_tls_) in [
+            (&b"SSH-2.0-OpenSSH_9.6\r\n"[..], true, false),
+            (b"\x15\x03\x03\x00\x02\x02\x28", false, true),
+            (b"\x16\x03\x03\x00\x7a", false, true),
+            // A proxy that accepts for everybody.
+            (b"HTTP/1.1 400 Bad Request\r\n", false, false),
+            (b"", false, false),
+        ] {
+            assert_eq!(
+                knocker().speaks(HERE, says(words).await, &[], ssh).await,
+                is_ssh,
+                "{words:?}"
+            );
+            let tls = knocker().speaks(HERE, says(words).await, &hello, is_tls).await;
+            assert_eq!(tls, is_tls_, "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The only place that prints: results to stdout, everything else to stderr.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::exit::Exit;
+use crate::failure::{Failure, OutputError};
+
+/// When to colour verdicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How the user is talked to.
+#[derive(Clone, Copy, Debug)]
+pub struct Ui {
+    quiet: bool,
+    verbose: bool,
+}
+
+/// What a word on the screen means; only this is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is well.
+    Good,
+    /// It wants a look.
+    Doubtful,
+    /// It is bad.
+    Bad,
+    /// It says nothing good or bad.
+    Plain,
+}
+
+impl Verdict {
+    /// The style of a word with this meaning.
+    #[must_use]
+    pub fn style(self) -> Style {
+        match self {
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Doubtful => AnsiColor::Yellow.on_default(),
+            Self::Bad => AnsiColor::Red.on_default(),
+            Self::Plain => Style::new(),
+        }
+    }
+
+    /// `text` in this meaning's colour; the colour is dropped again where the output has none.
+    #[must_use]
+    pub fn paint(self, text: &str) -> String {
+        let style = self.style();
+        format!("{style}{text}{style:#}")
+    }
+}
+
+impl Ui {
+    /// From the flags `--quiet`, `--verbose` and `--color`.
+    #[must_use]
+    pub fn new(quiet: bool, verbose: bool, color: ColorWhen) -> Self {
+        let choice = match color {
+            ColorWhen::Auto => anstream::ColorChoice::Auto,
+            ColorWhen::Always => anstream::ColorChoice::Always,
+            ColorWhen::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+        Self { quiet, verbose }
+    }
+
+    /// Prints a part of the result to stdout as it is.
+    ///
+    /// # Errors
+    /// [`OutputError`] where stdout takes no more.
+    pub fn result(&self, text: &str) -> Result<(), OutputError> {
+        let mut out = AutoStream::auto(std::io::stdout().lock());
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Prints bytes of the result to stdout, untouched.
+    ///
+    /// # Errors
+    /// [`OutputError`] where stdout takes no more.
+    pub fn raw(&self, bytes: &[u8]) -> Result<(), OutputError> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Whether stdout is a terminal.
+    #[must_use]
+    pub fn result_is_seen(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
+    /// Says something beside the result, unless `--quiet`.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            say(text);
+        }
+    }
+
+    /// Says something that must not be missed: also with `--quiet`.
+    pub fn warn(&self, text: &str) {
+        say(&format!("{} {text}", Verdict::Doubtful.paint("warning:")));
+    }
+
+    /// Says how something is done, with `--verbose` only.
+    pub fn detail(&self, text: &str) {
+        if self.verbose {
+            say(text);
+        }
+    }
+
+    /// Tells why the command failed, with the chain of causes once, and what the user can do.
+    pub fn failure(&self, failure: &dyn Failure) {
+        if failure.exit() == Exit::Done {
+            return;
+        }
+        say(&format!("{} {}", Verdict::Bad.paint("error:"), chain(failure)));
+        if let Some(hint) = failure.hint() {
+            say(&format!("{}  {hint}", Verdict::Plain.paint("hint:")));
+        }
+    }
+
+    /// The same for one of several things, when the others go on.
+    pub fn failure_of(&self, thing: &str, failure: &dyn Failure) {
+        say(&format!("{} {thing}: {}", Verdict::Bad.paint("error:"), chain(failure)));
+    }
+
+    /// A progress bar over `total` bytes; drawn on a terminal only, gone when dropped.
+    #[must_use]
+    pub fn bytes_progress(&self, label: &str, total: u64) -> Progress {
+        let style = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} eta {eta}");
+        self.progress(label, total, style)
+    }
+
+    /// A progress bar over `total` things; drawn on a terminal only, gone when dropped.
+    #[must_use]
+    pub fn count_progress(&self, label: &str, total: u64) -> Progress {
+        self.progress(
+            label,
+            total,
+            ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len}"),
+        )
+    }
+
+    fn progress(
+        &self,
+        label: &str,
+        total: u64,
+        style: Result<ProgressStyle, indicatif::style::TemplateError>,
+    ) -> Progress {
+        let shown = !self.quiet && std::io::stderr().is_terminal();
+        let target = if shown {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(total), target).with_message(label.to_owned());
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        if shown {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        Progress(bar)
+    }
+}
+
+/// A progress bar that clears itself when it is dropped.
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    /// Moves it to `position`.
+    pub fn set(&self, position: u64) {
+        self.0.set_position(position);
+    }
+
+    /// Moves it on by one and names what is being done.
+    pub fn step(&self, label: &str) {
+        self.0.set_message(label.to_owned());
+        self.0.inc(1);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A failure and its causes in one line, none said twice.
+#[must_use]
+pub fn chain(failure: &dyn Failure) -> String {
+    let mut text = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The same with what the user can do about it, for a text that goes on without what failed.
+#[must_use]
+pub fn chain_with_hint(failure: &dyn Failure) -> String {
+    match failure.hint() {
+        Some(hint) => format!("{}; {hint}", chain(failure)),
+        None => chain(failure),
+    }
+}
+
+/// Where stderr is closed nothing can be said, and nothing should fail for it.
+fn say(text: &str) {
+    let mut stderr = AutoStream::auto(std::io::stderr().lock());
+    let _ = writeln!(stderr, "{text}");
+}

@@ -1,0 +1,13 @@
+//! etcd-manager: what runs on the masters, and which backups it can restore.
+
+pub mod control;
+pub mod layout;
+mod manifest;
+mod replace;
+mod restorable;
+mod version;
+
+pub use manifest::{Manifest, ManifestError};
+pub use replace::{FIRST_TO_REPLACE, replaces_empty_members};
+pub use restorable::{Cannot, Doubt, Restorable, restorable, worst};
+pub use version::{EtcdVersion, ImageDate, NotAVersion, peer_id};

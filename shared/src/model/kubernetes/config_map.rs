@@ -1,0 +1,83 @@
+//! The texts of a ConfigMap.
+//!
+//! Field numbers: `staging/src/k8s.io/api/core/v1/generated.proto` of kubernetes/kubernetes: ConfigMap{data=2}, a map, whose
+//! entries are {key=1, value=2}.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::masterlease::embedded;
+use super::value::{Object, Value, ValueError, utf8};
+use crate::model::kubernetes::protobuf::{self, Value as Field};
+
+/// Where kube-apiserver keeps the CA that pods verify it with, below its prefix. kube-controller-manager publishes it in
+/// every namespace (kubernetes/kubernetes, `pkg/controller/certificates/rootcacertpublisher/publisher.go`).
+pub const ROOT_CA: &str = "/configmaps/kube-system/kube-root-ca.crt";
+
+/// Under which key [`ROOT_CA`] holds the PEM text.
+pub const ROOT_CA_KEY: &str = "ca.crt";
+
+/// One text of a stored ConfigMap.
+///
+/// # Errors
+/// When the value is encrypted, damaged or no object.
+pub fn text(value: &[u8], key: &str) -> Result<Option<String>, ValueError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct JsonConfigMap {
+        data: Option<BTreeMap<String, String>>,
+    }
+    match Value::decode(value)?.object()? {
+        Object::Protobuf(raw) => of_protobuf(raw, key),
+        Object::Json(json) => {
+            let map: JsonConfigMap =
+                serde_json::from_slice(json).map_err(|error| ValueError::Json(error.to_string()))?;
+            Ok(map.data.unwrap_or_default().remove(key))
+        }
+    }
+}
+
+fn of_protobuf(raw: &[u8], wanted: &str) -> Result<Option<String>, ValueError> {
+    for entry in embedded(raw, 2) {
+        let (mut key, mut text) = ("", "");
+        for field in protobuf::fields(entry?) {
+            match field? {
+                (1, Field::Bytes(bytes)) => key = utf8(bytes, "data key")?,
+                (2, Field::Bytes(bytes)) => text = utf8(bytes, "data")?,
+                _ => {}
+            }
+        }
+        if key == wanted {
+            return Ok(Some(text.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::kubernetes::testing::{bytes_field, unknown};
+
+    #[test]
+    fn finds_a_text_by_its_key() {
+        let entry = |key: &str, text: &str| {
+            bytes_field(
+                2,
+                &[bytes_field(1, key.as_bytes()), bytes_field(2, text.as_bytes())].concat(),
+            )
+        };
+        let value = unknown(
+            "v1",
+            "ConfigMap",
+            &[entry("other", "x"), entry(ROOT_CA_KEY, "PEM")].concat(),
+        );
+        assert_eq!(text(&value, ROOT_CA_KEY), Ok(Some("PEM".to_owned())));
+        assert_eq!(text(&value, "absent"), Ok(None));
+        let json = br#"{"kind":"ConfigMap","data":{"ca.crt":"PEM"}}"#;
+        assert_eq!(text(json, ROOT_CA_KEY), Ok(Some("PEM".to_owned())));
+        assert_eq!(text(br#"{"data":null}"#, ROOT_CA_KEY), Ok(None));
+        assert!(text(b"k8s:enc:aescbc:v1:key1:x", ROOT_CA_KEY).is_err());
+    }
+}

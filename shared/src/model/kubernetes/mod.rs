@@ -1,0 +1,20 @@
+//! The Kubernetes meaning of what an etcd holds: which object a key names, how a value is encoded, and the few facts
+//! that are read out of values.
+//!
+//! Nothing here fails on a key, whatever it holds: a key that is not Kubernetes' own is kept as it is.
+
+pub mod builtin;
+pub mod cluster;
+pub mod config_map;
+pub mod key;
+pub mod masterlease;
+pub mod metadata;
+pub mod node;
+pub mod object_ref;
+pub mod protobuf;
+pub mod protojson;
+pub mod service_addresses;
+pub mod value;
+
+#[cfg(test)]
+pub(crate) mod testing;

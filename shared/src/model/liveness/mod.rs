@@ -1,0 +1,198 @@
+//! Whether something that may be dead is alive: an etcd cluster, an API. Pure: what was observed in, the verdict out.
+//!
+//! Unknown is not dead. That nobody answers says as much of the way as of what lies at its end; dead is only what was proven so.
+
+mod decide;
+pub mod host;
+
+pub use decide::{Life, decide};
+
+use std::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::backup::name::BackupName;
+use crate::model::units;
+
+/// So many intervals without a new backup, and none is expected any more.
+const INTERVALS: i32 = 2;
+
+/// What came of asking, by whatever way. Each text is a lowercase fragment that names whom we asked, and by which way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It answers.
+    Answers(String),
+    /// A part of it answers, and it cannot serve: an etcd member without a leader.
+    Limps(String),
+    /// It answers where etcd-manager keeps an etcd from everybody while it restores it.
+    Quarantined(String),
+    /// No answer, or one that tells nothing: it is dead, or the way does not lead there.
+    Silent(String),
+    /// It could not be asked.
+    NotAsked {
+        /// Why.
+        why: String,
+        /// What would let us ask, in the imperative.
+        cure: String,
+    },
+}
+
+impl Heard {
+    /// The strongest of several answers about the same thing: one that answers outweighs all that do not. `None` of none.
+    #[must_use]
+    pub fn strongest(answers: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let strength = |answer: &Self| match answer {
+            Self::Answers(_) => 4,
+            Self::Limps(_) => 3,
+            Self::Quarantined(_) => 2,
+            Self::Silent(_) => 1,
+            Self::NotAsked { .. } => 0,
+        };
+        answers
+            .into_iter()
+            .reduce(|best, next| if strength(&next) > strength(&best) { next } else { best })
+    }
+}
+
+/// What came of knocking at one port of one address, without a proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Knock {
+    /// The connection was refused.
+    Refused,
+    /// It was accepted, by whomever.
+    Accepted,
+    /// Neither: no answer in time, a reset, no route.
+    Nothing(String),
+}
+
+/// One address of a master.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// As AWS has it.
+    pub address: IpAddr,
+    /// What came of knocking where the thing is served.
+    pub knock: Knock,
+    /// Who answered in their own words at another port of this very address: `ssh on port 22`.
+    pub answers: Option<String>,
+}
+
+/// A master that runs, or may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Master {
+    /// `i-…`.
+    pub id: String,
+    /// When it was started.
+    pub launched: Option<Timestamp>,
+    /// Its addresses, as AWS has them.
+    pub addresses: Vec<IpAddr>,
+    /// Those that were knocked at.
+    pub doors: Vec<Door>,
+}
+
+/// What AWS has of the cluster's control plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Masters {
+    /// AWS could not be asked, or about another cluster only.
+    NotKnown(String),
+    /// It told.
+    Are {
+        /// Every one that is not known to be stopped or terminated.
+        running: Vec<Master>,
+        /// Whether it has any instance, in whatever state, or any group of the control plane.
+        known_here: bool,
+        /// The oldest etcd volume that is in place, not in quarantine; an error where that was not asked.
+        oldest_volume: Result<Option<Timestamp>, String>,
+    },
+}
+
+/// What a host said over ssh.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostSaid {
+    /// As the user names it.
+    pub host: String,
+    /// What makes it this very host: two names of one host are one.
+    pub identity: String,
+    /// Its own addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Whether the port in question is listened on there; `None` where it did not tell.
+    pub listens: Option<bool>,
+    /// What its etcd-manager says at present, where that is that etcd has no members.
+    pub no_members: Option<String>,
+}
+
+/// The newest backup that etcd-manager itself left in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// The etcd cluster.
+    pub etcd: String,
+    /// Its name.
+    pub name: BackupName,
+    /// The time between two backups, as the spec has it.
+    pub interval: SignedDuration,
+}
+
+impl Newest {
+    /// When it was taken.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.name.created()
+    }
+
+    /// Whether the next one may still be on its way. A backup of the future is young: our clock is behind.
+    #[must_use]
+    pub fn is_young(&self, now: Timestamp) -> bool {
+        let limit = self.interval.checked_mul(INTERVALS).unwrap_or(SignedDuration::MAX);
+        now.duration_since(self.created()) < limit
+    }
+
+    /// `the newest backup of main is 4m old, and one is taken every 15m`.
+    #[must_use]
+    pub fn says(&self, now: Timestamp) -> String {
+        format!(
+            "the newest backup of {} is {} old, and one is taken every {}",
+            self.etcd,
+            units::age(now.duration_since(self.created())),
+            units::age(self.interval)
+        )
+    }
+}
+
+/// All that was observed of one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signals {
+    /// What came of asking it.
+    pub heard: Heard,
+    /// The masters, and what came of knocking at them.
+    pub masters: Masters,
+    /// The hosts that were asked over ssh.
+    pub hosts: Vec<HostSaid>,
+    /// The members that the spec has; 0 where it was not read.
+    pub members: usize,
+    /// When the newest wipe of this cluster's masters ended; `None` where there was none, or it did not end.
+    pub wiped: Option<Timestamp>,
+    /// The newest backup: of the etcd cluster, or for the API of any.
+    pub newest: Option<Newest>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_answers_outweighs_the_others_and_silence_outweighs_not_having_asked() {
+        let (answers, silent) = (Heard::Answers("a".into()), Heard::Silent("s".into()));
+        let quarantined = Heard::Quarantined("q".into());
+        let not_asked = Heard::NotAsked {
+            why: "w".into(),
+            cure: "c".into(),
+        };
+        let all = [not_asked.clone(), quarantined.clone(), silent.clone(), answers.clone()];
+        assert_eq!(Heard::strongest(all), Some(answers));
+        assert_eq!(
+            Heard::strongest([silent.clone(), quarantined.clone()]),
+            Some(quarantined)
+        );
+        assert_eq!(Heard::strongest([not_asked, silent.clone()]), Some(silent));
+        assert_eq!(Heard::strongest([]), None);
+    }
+}

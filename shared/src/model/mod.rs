@@ -1,0 +1,15 @@
+//! Formats and rules of kops, etcd-manager, etcd and Kubernetes, free of I/O.
+
+pub mod backup;
+pub mod check;
+pub mod etcd_manager;
+pub mod fleet;
+pub mod kops;
+pub mod kubernetes;
+pub mod liveness;
+pub mod moment;
+pub mod observed;
+pub mod shell;
+pub mod snapshot;
+pub mod store_url;
+pub mod units;

@@ -1,0 +1,17 @@
+//! Who stands behind an address: asked by a plain TCP connection, through no proxy.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+
+use crate::model::liveness::Knock;
+
+/// Knocks.
+#[async_trait]
+pub trait Knocker: Send + Sync {
+    /// Whether somebody accepts a connection at this port.
+    async fn knock(&self, address: IpAddr, port: u16) -> Knock;
+
+    /// Who answers at this address in their own words, at one of the ports that every master has: `ssh on port 22`.
+    async fn who_answers(&self, address: IpAddr) -> Option<String>;
+}

@@ -1,0 +1,272 @@
+//! What wipes of the masters left behind: their journals, and the volumes that they put into quarantine. For whoever tells where a cluster stands,
+//! and for the way back.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::model::fleet::wipe::quarantine;
+use crate::model::fleet::{Volume, VolumeState, etcds};
+use crate::model::shell::ShellCommand;
+use crate::model::store_url::StoreUrl;
+use crate::ports::fleet::{Fleet, FleetError};
+use crate::usecases::wipe_journal::Newest;
+
+/// A volume in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// `vol-…`.
+    pub id: String,
+    /// The etcd clusters and members that it was of: `main/a`.
+    pub members: Vec<String>,
+    /// The zone that it is in.
+    pub zone: String,
+}
+
+/// What one wipe put away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// The id of the wipe, as the volumes' tag has it.
+    pub run: Option<String>,
+    /// When that wipe began; `None` where no journal tells.
+    pub begun: Option<Timestamp>,
+    /// Its volumes, sorted by id.
+    pub volumes: Vec<Held>,
+}
+
+/// All of it.
+#[derive(Clone, Debug, Default)]
+pub struct Aftermath {
+    /// The newest journal.
+    pub newest: Option<Newest>,
+    /// What is in quarantine, the youngest wipe first.
+    pub generations: Vec<Generation>,
+}
+
+/// The volumes of a cluster that are in quarantine, and not on their way out.
+///
+/// # Errors
+/// What AWS says.
+pub async fn quarantined(fleet: &dyn Fleet, cluster: &str) -> Result<Vec<Volume>, FleetError> {
+    let mut volumes = fleet.volumes_tagged(quarantine::MARK, cluster).await?;
+    volumes.retain(|volume| !matches!(volume.state, VolumeState::Deleted | VolumeState::Deleting));
+    Ok(volumes)
+}
+
+/// The members that a volume in quarantine was of, by its shadow tags: `main/a`.
+#[must_use]
+pub fn members_of(volume: &Volume) -> Vec<String> {
+    let tags = quarantine::originals(&volume.tags);
+    etcds(&tags)
+        .into_iter()
+        .map(|(etcd, value)| format!("{etcd}/{}", value.split('/').next().unwrap_or_default()))
+        .collect()
+}
+
+/// When the wipe of this id began: of several runs of one wipe, the first.
+#[must_use]
+pub fn begun(journals: &[Newest], run: &str) -> Option<Timestamp> {
+    let of_run = journals.iter().filter(|journal| journal.entry.first == run);
+    of_run.map(|journal| journal.entry.started).min()
+}
+
+impl Aftermath {
+    /// From all journals, in their order, and the volumes in quarantine.
+    #[must_use]
+    pub fn of(journals: &[Newest], quarantined: &[Volume]) -> Self {
+        let mut by_run: BTreeMap<Option<&String>, Vec<Held>> = BTreeMap::new();
+        for volume in quarantined {
+            by_run
+                .entry(volume.tags.get(quarantine::RUN_TAG))
+                .or_default()
+                .push(Held {
+                    id: volume.id.clone(),
+                    members: members_of(volume),
+                    zone: volume.zone.clone(),
+                });
+        }
+        let generations = by_run.into_iter().map(|(run, mut volumes)| {
+            volumes.sort_by(|a, b| a.id.cmp(&b.id));
+            Generation {
+                begun: run.and_then(|run| begun(journals, run)),
+                run: run.cloned(),
+                volumes,
+            }
+        });
+        let mut generations: Vec<Generation> = generations.collect();
+        generations.sort_by(|a, b| (b.begun, &b.run).cmp(&(a.begun, &a.run)));
+        Self {
+            newest: journals.last().cloned(),
+            generations,
+        }
+    }
+
+    /// The volumes of the youngest wipe that were of this member, `main/a`.
+    #[must_use]
+    pub fn held(&self, member: &str) -> Option<(&Held, &Generation)> {
+        self.generations.iter().find_map(|generation| {
+            let mut volumes = generation.volumes.iter();
+            let held = volumes.find(|held| held.members.iter().any(|of| of == member))?;
+            Some((held, generation))
+        })
+    }
+
+    /// How many volumes are in quarantine.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.generations.iter().map(|generation| generation.volumes.len()).sum()
+    }
+
+    /// What is known of wipes, each a lowercase fragment; empty where there was none.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if let Some(newest) = &self.newest {
+            let (entry, at) = (&newest.entry, &newest.at);
+            words.push(match entry.finished {
+                Some(finished) => format!("the masters were wiped at {finished:.0} by {} ({at})", entry.by),
+                None => format!(
+                    "a wipe that {} began at {:.0} did not come to its end ({at})",
+                    entry.by, entry.started
+                ),
+            });
+        }
+        for generation in &self.generations {
+            let since = match generation.begun {
+                Some(begun) => format!(" since the wipe of {begun:.0}"),
+                None => String::new(),
+            };
+            let volumes: Vec<String> = generation
+                .volumes
+                .iter()
+                .map(|held| format!("{} ({})", held.id, held.members.join(" ")))
+                .collect();
+            let count = match volumes.len() {
+                1 => "1 volume is".to_owned(),
+                several => format!("{several} volumes are"),
+            };
+            words.push(format!("{count} in quarantine{since}: {}", volumes.join(", ")));
+        }
+        words
+    }
+
+    /// The command that takes the youngest quarantine back; `None` where nothing is in quarantine.
+    #[must_use]
+    pub fn way_back(&self, cluster: &str, state: &StoreUrl) -> Option<ShellCommand> {
+        let youngest = self.generations.first()?;
+        let command = ShellCommand::new("kops-wipe-masters")
+            .args(["restore-volumes", "--name", cluster, "--state"])
+            .arg(state.to_string());
+        let run = youngest.run.as_ref().filter(|_| self.generations.len() > 1);
+        Some(match run {
+            Some(run) => command.arg("--run").arg(run),
+            None => command,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usecases::wipe_journal::Entry;
+
+    /// As a version before this one wrote it.
+    fn journal(number: u32, first: &str, started: &str, finished: Option<&str>) -> Newest {
+        let finished = finished.map_or("null".to_owned(), |time| format!("\"{time}\""));
+        let text = format!(
+            r#"{{"run":"{first}-{number}","first":"{first}","cluster":"c","account":"1","region":"r","by":"arn:x","started":"{started}",
+            "updated":"{started}","finished":{finished},"digest":"d","deeds":["quarantine vol-1"],"plan":{{}},"log":[]}}"#
+        );
+        let entry: Entry = serde_json::from_str(&text).unwrap();
+        Newest {
+            number,
+            at: format!("s3://state/c/backups/recovery/wipe-{number:04}.json")
+                .parse()
+                .unwrap(),
+            entry,
+        }
+    }
+
+    fn volume(id: &str, run: &str, member: &str) -> Volume {
+        let tags = [
+            (quarantine::MARK, "c".to_owned()),
+            (quarantine::RUN_TAG, run.to_owned()),
+            ("kops-recovery/was/k8s.io/etcd/main", format!("{member}/a,b")),
+        ];
+        Volume {
+            id: id.to_owned(),
+            tags: tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            ..Volume::default()
+        }
+    }
+
+    #[test]
+    fn generations_are_kept_apart_by_their_wipe_and_the_youngest_comes_first() {
+        let journals = [
+            journal(1, "old", "2026-11-22T10:00:00Z", None),
+            journal(2, "old", "2026-11-22T10:20:00Z", Some("2026-11-22T10:30:00Z")),
+            journal(3, "new", "2026-11-22T18:00:00Z", Some("2026-11-22T18:10:00Z")),
+        ];
+        let volumes = [
+            volume("vol-1", "old", "a"),
+            volume("vol-2", "old", "b"),
+            volume("vol-4", "new", "b"),
+            volume("vol-3", "new", "a"),
+            volume("vol-9", "lost", "a"),
+        ];
+        let after = Aftermath::of(&journals, &volumes);
+        let told: Vec<(&str, Option<String>, usize)> = after
+            .generations
+            .iter()
+            .map(|one| {
+                let begun = one.begun.map(|begun| begun.to_string());
+                (one.run.as_deref().unwrap(), begun, one.volumes.len())
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("new", Some("2026-11-22T18:00:00Z".into()), 2),
+                ("old", Some("2026-11-22T10:00:00Z".into()), 2),
+                ("lost", None, 1),
+            ]
+        );
+        let (held, of) = after.held("main/a").unwrap();
+        assert_eq!((held.id.as_str(), of.run.as_deref()), ("vol-3", Some("new")));
+        assert!(after.held("main/c").is_none() && after.held("events/a").is_none());
+        assert_eq!(after.count(), 5);
+        let words = after.words();
+        assert!(
+            words[0].starts_with("the masters were wiped at 2026-11-22T18:10:00Z by arn:x"),
+            "{words:?}"
+        );
+        assert_eq!(
+            words[1],
+            "2 volumes are in quarantine since the wipe of 2026-11-22T18:00:00Z: vol-3 (main/a), vol-4 (main/b)"
+        );
+        let state = "s3://state".parse().unwrap();
+        assert_eq!(
+            after.way_back("c", &state).unwrap().to_string(),
+            "kops-wipe-masters restore-volumes --name c --state s3://state --run new"
+        );
+    }
+
+    #[test]
+    fn an_unfinished_wipe_and_an_empty_quarantine_are_told_as_they_are() {
+        let after = Aftermath::of(&[journal(1, "a", "2026-11-22T10:00:00Z", None)], &[]);
+        assert_eq!(
+            after.words(),
+            [
+                "a wipe that arn:x began at 2026-11-22T10:00:00Z did not come to its end (s3://state/c/backups/recovery/wipe-0001.json)"
+            ]
+        );
+        let state = "s3://state".parse().unwrap();
+        assert!(after.way_back("c", &state).is_none());
+        assert!(Aftermath::of(&[], &[]).words().is_empty());
+        let one = Aftermath::of(&[], &[volume("vol-1", "a", "a")]);
+        assert_eq!(
+            one.way_back("c", &state).unwrap().to_string(),
+            "kops-wipe-masters restore-volumes --name c --state s3://state"
+        );
+    }
+}

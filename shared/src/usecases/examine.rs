@@ -1,0 +1,164 @@
+//! Reads one backup whole and says what is in it and what is wrong with it.
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::model::backup::contents::Snapshot;
+use crate::model::backup::goodness::{Evidence, Facts, Lineage};
+use crate::model::backup::meta::BackupMeta;
+use crate::model::snapshot::Content;
+use crate::ports::{ObjectStore, ReadFailure, ReadSnapshot, SnapshotReader, StoreError, StoreErrorKind};
+
+use super::catalog::Backup;
+
+/// More than any meta has; what is larger is none.
+const META_LIMIT: u64 = 64 * 1024;
+
+/// One backup that was read.
+pub struct Examined {
+    /// What its goodness is judged by.
+    pub facts: Facts,
+    /// Its meta, where it could be read.
+    pub meta: Option<BackupMeta>,
+    /// The snapshot; `None` where there is no data to read.
+    pub snapshot: Option<ReadSnapshot>,
+}
+
+impl Examined {
+    /// What the snapshot holds, where it could be decoded.
+    #[must_use]
+    pub fn content(&self) -> Option<&Content> {
+        self.snapshot.as_ref().and_then(|snapshot| snapshot.content.as_ref())
+    }
+
+    /// Whether nothing is damaged.
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        self.facts.problems.is_empty()
+    }
+}
+
+/// The backup could not be looked at; that says nothing about the backup.
+#[derive(Debug, thiserror::Error)]
+pub enum ExamineError {
+    /// The store did not give it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It could not be read or unpacked.
+    #[error("reading backup {name}")]
+    Read {
+        /// Which backup.
+        name: String,
+        /// Why.
+        #[source]
+        source: ReadFailure,
+    },
+    /// The listing that is judged by is another one than the catalog's.
+    #[error("a backup was asked for that is not listed")]
+    NotListed,
+}
+
+impl Failure for ExamineError {
+    fn exit(&self) -> Exit {
+        Exit::Failed
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => Failure::hint(error),
+            Self::Read { source, .. } => Failure::hint(source),
+            Self::NotListed => None,
+        }
+    }
+}
+
+/// Reads a backup's meta.
+///
+/// # Errors
+/// Where the store does not give it. A meta that is damaged is `Ok(Err(..))`: that is a fact about the backup.
+pub async fn meta(objects: &dyn ObjectStore, backup: &Backup) -> Result<Result<BackupMeta, String>, StoreError> {
+    match objects.get(&backup.meta(), META_LIMIT).await {
+        Ok(bytes) => Ok(BackupMeta::parse(&bytes).map_err(|error| error.to_string())),
+        Err(StoreError {
+            kind: StoreErrorKind::TooLarge { limit },
+            ..
+        }) => Ok(Err(format!("_etcd_backup.meta is larger than {limit} bytes"))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a backup whole. `progress` is told the compressed bytes read so far.
+///
+/// # Errors
+/// [`ExamineError`] where it could not be looked at. Damage is no error but a fact.
+pub async fn examine(
+    objects: &dyn ObjectStore,
+    reader: &dyn SnapshotReader,
+    backup: &Backup,
+    progress: &(dyn Fn(u64) + Send + Sync),
+) -> Result<Examined, ExamineError> {
+    let mut problems = Vec::new();
+    let meta = if backup.has_meta {
+        meta(objects, backup)
+            .await?
+            .map_err(|problem| problems.push(problem))
+            .ok()
+    } else {
+        problems.push("_etcd_backup.meta is missing: a partial upload, or a half-removed backup".to_owned());
+        None
+    };
+    let snapshot = if backup.data_size.is_some() {
+        let body = objects.open(&backup.data()).await?;
+        let read = reader.read(body, progress).await;
+        Some(read.map_err(|source| ExamineError::Read {
+            name: backup.name.to_string(),
+            source,
+        })?)
+    } else {
+        problems.push("etcd.backup.gz is missing: a half-removed backup".to_owned());
+        None
+    };
+    problems.extend(
+        snapshot
+            .iter()
+            .flat_map(|snapshot| snapshot.problems.iter().map(ToString::to_string)),
+    );
+
+    let mut facts = Facts {
+        name: backup.name.clone(),
+        problems,
+        revision: 0,
+        lineage: Lineage::None,
+        evidence: Evidence::default(),
+    };
+    if let Some(
+        read @ ReadSnapshot {
+            content: Some(content),
+            db: Some(_),
+            ..
+        },
+    ) = &snapshot
+    {
+        facts.revision = content.revision;
+        facts.evidence = evidence(content);
+        facts.lineage = lineage(read);
+    }
+    Ok(Examined { facts, meta, snapshot })
+}
+
+/// The cluster's identity: the UID of namespace `kube-system`.
+#[must_use]
+pub fn lineage(snapshot: &ReadSnapshot) -> Lineage {
+    match (&snapshot.content, &snapshot.db) {
+        // What cannot be read at its place is reported as damage by the reader.
+        (Some(content), Some(db)) => Snapshot::new(content, db.as_ref())
+            .identity()
+            .unwrap_or(Lineage::Unknown),
+        _ => Lineage::None,
+    }
+}
+
+/// What its keys show.
+#[must_use]
+pub fn evidence(content: &Content) -> Evidence {
+    Evidence::of_keys(content.keys.iter().map(|live| live.key.as_slice()))
+}
