@@ -21,7 +21,7 @@ use harness::pki::{self, Issued};
 use harness::{Ca, Etcd, EtcdVersion, KeyKind, Put, ServerTls, Usage};
 use runbook_kit::adapters::etcd::access::{AccessError, Connected, KeySource, Ways, connect};
 use runbook_kit::adapters::file::FileStore;
-use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
+use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 use runbook_kit::ports::{EtcdErrorKind, EtcdKv, KeyPage};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -62,20 +62,20 @@ impl World {
     }
 
     /// As etcdctl's user would type it.
-    fn direct(&self) -> EtcdAccessArgs {
-        EtcdAccessArgs {
+    fn direct(&self) -> EtcdAccess {
+        EtcdAccess {
             via: Via::Direct,
             endpoints: vec![self.endpoint()],
             cacert: Some(self.file("ca.crt")),
             cert: Some(self.file("client.crt")),
             key: Some(self.file("client.key")),
-            ..EtcdAccessArgs::default()
+            ..EtcdAccess::default()
         }
     }
 
-    fn with(&self, issued: &Issued) -> EtcdAccessArgs {
+    fn with(&self, issued: &Issued) -> EtcdAccess {
         let (cert, key) = issued.write(self.folder.path(), "other").unwrap();
-        EtcdAccessArgs {
+        EtcdAccess {
             cert: Some(cert),
             key: Some(key),
             ..self.direct()
@@ -112,7 +112,7 @@ fn ec() -> Ca {
     Ca::new("etcd-clients-ca", KeyKind::Ec).unwrap()
 }
 
-fn ways<'a>(args: &'a EtcdAccessArgs, keys: Option<&'a Keys>) -> Ways<'a> {
+fn ways<'a>(args: &'a EtcdAccess, keys: Option<&'a Keys>) -> Ways<'a> {
     Ways {
         args,
         etcd: "main",
@@ -122,11 +122,11 @@ fn ways<'a>(args: &'a EtcdAccessArgs, keys: Option<&'a Keys>) -> Ways<'a> {
     }
 }
 
-async fn reach(args: &EtcdAccessArgs) -> Connected {
+async fn reach(args: &EtcdAccess) -> Connected {
     connect(&ways(args, None)).await.unwrap()
 }
 
-async fn refused(args: &EtcdAccessArgs) -> EtcdErrorKind {
+async fn refused(args: &EtcdAccess) -> EtcdErrorKind {
     kind(connect(&ways(args, None)).await)
 }
 

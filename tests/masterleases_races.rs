@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use harness::{Etcd, EtcdVersion, Put};
 use runbook_kit::adapters::etcd::access::{Ways, connect};
-use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::ports::EtcdKv;
 
 const KEY: &str = "/registry/masterleases/10.0.0.1";
 
 async fn adapter(etcd: &Etcd) -> Box<dyn EtcdKv> {
-    let args = EtcdAccessArgs {
+    let args = EtcdAccess {
         endpoints: vec![etcd.endpoint().to_owned()],
         plain_http: true,
-        ..EtcdAccessArgs::default()
+        ..EtcdAccess::default()
     };
     let ways = Ways {
         args: &args,

@@ -5,10 +5,10 @@ pub mod confirm;
 pub mod etcd;
 pub mod man;
 pub mod output;
+pub mod program;
 pub mod ssh;
 pub mod ui;
 pub mod values;
-pub mod waiting;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -58,7 +58,7 @@ pub struct OutputArgs {
     pub color: ColorWhen,
 }
 
-/// Which cluster, and where its state and its backups are.
+/// Which cluster, and where its state and its API are.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterArgs {
@@ -68,21 +68,33 @@ pub struct ClusterArgs {
     /// Name of the cluster [env: KOPS_CLUSTER_NAME; else the current kubectl context]
     #[arg(long, global = true, value_name = "CLUSTER")]
     pub name: Option<String>,
-    /// One backup store directly, instead of those that the cluster's spec names; repeatable
-    #[arg(long, global = true, value_name = "[ETCD=]URL")]
-    pub store: Vec<String>,
-    /// Change what the spec names, also where its backup stores are of another place than the state store
-    #[arg(long, global = true, conflicts_with = "store")]
-    pub follow_spec: bool,
-    /// Only these etcd clusters [default: all that the cluster has]
-    #[arg(long, global = true, value_delimiter = ',', value_name = "ETCD,…")]
-    pub etcd: Vec<String>,
     /// kubectl context; where no name is given, its name is that of the cluster
     #[arg(long, global = true, value_name = "CONTEXT")]
     pub context: Option<String>,
     /// kubeconfig file to find that context in
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
+}
+
+/// Where the backups are, where the state store does not tell.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct StoreArgs {
+    /// One backup store directly, instead of those that the cluster's spec names; repeatable
+    #[arg(long, global = true, value_name = "[ETCD=]URL")]
+    pub store: Vec<String>,
+    /// Change what the spec names, also where its backup stores are of another place than the state store
+    #[arg(long, global = true, conflicts_with = "store")]
+    pub follow_spec: bool,
+}
+
+/// Which of its etcd clusters.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct EtcdArgs {
+    /// Only these etcd clusters [default: all that the cluster has]
+    #[arg(long, global = true, value_delimiter = ',', value_name = "ETCD,…")]
+    pub etcd: Vec<String>,
 }
 
 /// Which backup is meant.
@@ -166,8 +178,8 @@ pub fn program_name(argv0: Option<&OsString>, package: &str) -> String {
 
 /// The command line's description, under the program's name.
 #[must_use]
-pub fn command<C: CommandFactory>(program: &str) -> clap::Command {
-    let mut command = C::command().bin_name(program).display_name(program);
+pub fn command<C: CommandFactory>(name: &str) -> clap::Command {
+    let mut command = program::with_examples(C::command().bin_name(name).display_name(name), name);
     command.build();
     command
 }
@@ -180,10 +192,8 @@ where
     Running: Future<Output = Result<Exit, AnyFailure>>,
 {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let program = program_name(arguments.first(), package);
-    let parsed = C::command()
-        .bin_name(&program)
-        .display_name(&program)
+    let name = program_name(arguments.first(), package);
+    let parsed = program::with_examples(C::command().bin_name(&name).display_name(&name), &name)
         .try_get_matches_from(arguments)
         .and_then(|matches| C::from_arg_matches(&matches));
     let cli = match parsed {

@@ -1,4 +1,12 @@
-//! Connects a [`Session`] to the real world.
+//! Connects a [`Session`] to the real world: what the plugins' `context.rs` have in common.
+
+#[cfg(feature = "etcd")]
+pub mod etcd;
+#[cfg(all(feature = "etcd", feature = "ssh"))]
+pub mod evidence;
+#[cfg(feature = "kube")]
+pub mod kube;
+pub mod program;
 
 use std::sync::Arc;
 
@@ -9,33 +17,52 @@ use crate::adapters::kops_config::Files;
 use crate::adapters::pack::Packer;
 use crate::adapters::stores::{StoreEnvironment, StoreOptions, Stores};
 use crate::adapters::unpack::{UnpackOptions, Unpacker};
+use crate::adapters::waiting::Patient;
 use crate::cli::output::Format;
 use crate::cli::ui::Ui;
-use crate::cli::waiting::Patient;
-use crate::cli::{AwsArgs, ClusterArgs, UnpackArgs};
+use crate::cli::{AwsArgs, ClusterArgs, EtcdArgs, StoreArgs, UnpackArgs};
 use crate::failure::{AnyFailure, UsageError};
 use crate::session::Session;
 use crate::usecases::choose::Known;
+
+/// The flags that every session goes by.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// Which cluster.
+    pub cluster: ClusterArgs,
+    /// Where its backups are.
+    pub stores: StoreArgs,
+    /// Which of its etcd clusters.
+    pub etcds: EtcdArgs,
+    /// With whose credentials.
+    pub aws: AwsArgs,
+    /// Which backups are looked into, and how.
+    pub unpack: UnpackArgs,
+    /// The shape of the result.
+    pub format: Format,
+}
 
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
 ///
 /// # Errors
 /// Where the test clock's variable is no time.
-pub fn connect(
-    cluster: &ClusterArgs,
-    aws: &AwsArgs,
-    unpack: &UnpackArgs,
-    format: Format,
-    ui: Ui,
-) -> Result<Session, AnyFailure> {
+pub fn connect(flags: Flags, ui: Ui) -> Result<Session, AnyFailure> {
+    let Flags {
+        cluster,
+        stores,
+        etcds,
+        aws,
+        unpack,
+        format,
+    } = flags;
     let now = std::env::var(clock::NOW_VARIABLE).ok();
     let clock = clock::from_variable(now.as_deref()).map_err(|error| UsageError::new(error.to_string()))?;
     if let Some(warning) = clock::warning(now.as_deref()) {
         ui.warn(&warning);
     }
     let options = StoreOptions {
-        region: aws.region.clone(),
-        profile: aws.state_profile.clone().or_else(|| aws.profile.clone()),
+        region: aws.region,
+        profile: aws.state_profile.or(aws.profile),
         environment: StoreEnvironment::from_process(),
         silence: aws.aws_timeout,
         ..StoreOptions::default()
@@ -43,17 +70,30 @@ pub fn connect(
     Ok(Session {
         ui,
         format,
-        cluster: cluster.clone(),
-        lineage: unpack.lineage.clone(),
+        cluster,
+        stores,
+        etcds: etcds.etcd,
+        lineage: unpack.lineage,
         settings: Box::new(Files),
         objects: Box::new(Patient::new(Stores::new(options), move |line| ui.note(line))),
         reader: Box::new(Unpacker::new(UnpackOptions {
             temp_dir: unpack.temp_dir.clone(),
             max_db_size: unpack.max_db_size,
         })),
-        packer: Box::new(Packer::new(unpack.temp_dir.clone())),
+        packer: Box::new(Packer::new(unpack.temp_dir)),
         clock,
         known: Known::default(),
         found: Arc::new(OnceCell::new()),
     })
+}
+
+#[cfg(feature = "aws")]
+impl From<&AwsArgs> for crate::adapters::aws::FleetOptions {
+    fn from(args: &AwsArgs) -> Self {
+        Self {
+            region: args.region.clone(),
+            profile: args.profile.clone(),
+            silence: args.aws_timeout,
+        }
+    }
 }

@@ -1,9 +1,6 @@
 //! What every error of a plugin tells beside its message: how to exit, and what the user can do.
 
 use crate::exit::Exit;
-use crate::ports::fleet::FleetError;
-use crate::ports::{EtcdError, PackFailure, ReadFailure, StoreError};
-use crate::usecases::discover::DiscoverError;
 
 /// An error that ends a command.
 pub trait Failure: std::error::Error + Send + Sync + 'static {
@@ -27,6 +24,31 @@ impl<F: Failure> From<F> for AnyFailure {
     }
 }
 
+/// A failure and its causes in one line, none said twice.
+#[must_use]
+pub fn chain(failure: &dyn Failure) -> String {
+    let mut text = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The same with what the user can do about it, for a text that goes on without what failed.
+#[must_use]
+pub fn chain_with_hint(failure: &dyn Failure) -> String {
+    match failure.hint() {
+        Some(hint) => format!("{}; {hint}", chain(failure)),
+        None => chain(failure),
+    }
+}
+
 /// The hint of a command that stopped half way: its cause's own, and that repeating it `goes_on`, as in "does the rest".
 #[must_use]
 pub fn with_repeating(cure: Option<String>, goes_on: &str) -> String {
@@ -34,56 +56,6 @@ pub fn with_repeating(cure: Option<String>, goes_on: &str) -> String {
         Some(cure) if cure.contains("repeat the command") => cure,
         Some(cure) => format!("{cure}; then repeat the command: it {goes_on}"),
         None => format!("repeat the command: it {goes_on}"),
-    }
-}
-
-impl Failure for StoreError {
-    fn exit(&self) -> Exit {
-        match self.may_have_happened() {
-            true => Exit::FailedAfterChange,
-            false => Exit::Failed,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Self::hint(self)
-    }
-}
-
-impl Failure for EtcdError {
-    fn hint(&self) -> Option<String> {
-        Self::hint(self)
-    }
-}
-
-impl Failure for FleetError {
-    fn hint(&self) -> Option<String> {
-        Self::hint(self)
-    }
-}
-
-impl Failure for DiscoverError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::ClusterName(_) | Self::TwoStores(_) => Exit::Usage,
-            _ => Exit::Failed,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Self::hint(self)
-    }
-}
-
-impl Failure for PackFailure {
-    fn hint(&self) -> Option<String> {
-        Self::hint(self)
-    }
-}
-
-impl Failure for ReadFailure {
-    fn hint(&self) -> Option<String> {
-        Self::hint(self).map(str::to_owned)
     }
 }
 

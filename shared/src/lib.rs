@@ -19,6 +19,7 @@
 pub mod adapters;
 pub mod cli;
 pub mod connect;
+pub mod consent;
 pub mod exit;
 pub mod failure;
 pub mod model;

@@ -1,5 +1,5 @@
 //! What subcommands of every plugin work with: the stores, the clock, the flags that all have. Ports only: adapters are
-//! connected by `adapters::session`.
+//! connected by `connect`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use crate::cli::output::Format;
-use crate::cli::ui::{Ui, chain};
-use crate::cli::{ClusterArgs, Wanted};
+use crate::cli::ui::Ui;
+use crate::cli::{ClusterArgs, StoreArgs, Wanted};
+use crate::failure::chain;
 use crate::failure::{AnyFailure, UsageError};
 use crate::model::kops::identity;
 use crate::model::moment;
@@ -31,6 +32,10 @@ pub struct Session {
     pub format: Format,
     /// Which cluster, as the flags say.
     pub cluster: ClusterArgs,
+    /// Where the backups are, as the flags say.
+    pub stores: StoreArgs,
+    /// `--etcd`: only these; all where it is empty.
+    pub etcds: Vec<String>,
     /// `--lineage`: the beginning of the UID that `latest-good` is asked for.
     pub lineage: Option<String>,
     /// What the user's environment and files say where flags do not.
@@ -149,7 +154,7 @@ impl Session {
     /// [`NotFollowed`].
     pub fn require_own_place(&self, yes: bool) -> Result<(), NotFollowed> {
         let elsewhere = self.found.get().and_then(|found| found.elsewhere.clone());
-        let is_meant = !self.cluster.store.is_empty() || self.cluster.follow_spec;
+        let is_meant = !self.stores.store.is_empty() || self.stores.follow_spec;
         match elsewhere {
             Some(elsewhere) if yes && !is_meant => Err(NotFollowed(elsewhere)),
             _ => Ok(()),
@@ -293,9 +298,9 @@ impl Session {
     /// # Errors
     /// Where nothing is named, or the store refuses.
     pub async fn discover(&self) -> Result<Discovered, AnyFailure> {
-        if !self.cluster.store.is_empty() {
+        if !self.stores.store.is_empty() {
             let given: Vec<ExplicitStore> = self
-                .cluster
+                .stores
                 .store
                 .iter()
                 .map(|text| {
@@ -332,7 +337,7 @@ impl Session {
 
     fn asked(&self, stores: Vec<EtcdStore>) -> Result<Vec<EtcdStore>, AnyFailure> {
         let known: Vec<String> = stores.iter().map(|store| store.etcd.clone()).collect();
-        if let Some(name) = self.cluster.etcd.iter().find(|name| !known.contains(name)) {
+        if let Some(name) = self.etcds.iter().find(|name| !known.contains(name)) {
             return Err(ChooseError::NoSuchEtcd {
                 name: name.clone(),
                 known,
@@ -343,7 +348,7 @@ impl Session {
     }
 
     fn is_asked(&self, etcd: &str) -> bool {
-        self.cluster.etcd.is_empty() || self.cluster.etcd.iter().any(|name| name == etcd)
+        self.etcds.is_empty() || self.etcds.iter().any(|name| name == etcd)
     }
 
     /// The state store, where one is named.

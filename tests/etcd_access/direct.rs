@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use harness::{Etcd, EtcdVersion, Put, ServerTls, Usage, Wire, WireFault, pki};
-use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
+use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 use runbook_kit::ports::EtcdErrorKind;
 use tokio::io::AsyncReadExt;
 
@@ -31,7 +31,7 @@ async fn each_refusal_has_its_own_reason() {
         let world = World::new(version, ec());
         let other = ec();
 
-        let none = EtcdAccessArgs {
+        let none = EtcdAccess {
             cert: None,
             key: None,
             ..world.direct()
@@ -131,14 +131,14 @@ async fn without_quorum_it_says_so_in_bounded_time() {
     members[0].put(&[Put::new("/k", "v")]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (cert, key) = ca.issue(Usage::Client).unwrap().write(folder.path(), "client").unwrap();
-    let args = EtcdAccessArgs {
+    let args = EtcdAccess {
         via: Via::Direct,
         endpoints: vec![members[0].tls_endpoint().unwrap().to_owned()],
         cacert: Some(pki::write(folder.path(), "ca.crt", ca.certificate()).unwrap()),
         cert: Some(cert),
         key: Some(key),
         etcd_timeout: Duration::from_secs(4),
-        ..EtcdAccessArgs::default()
+        ..EtcdAccess::default()
     };
     let connected = reach(&args).await;
     assert_eq!(connected.kv.voters().await.unwrap(), 3);

@@ -2,8 +2,8 @@
 
 use harness::{Ca, EtcdVersion, KeyKind, pki};
 use runbook_kit::adapters::etcd::access::connect;
-use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
 use runbook_kit::failure::Failure;
+use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 use runbook_kit::ports::EtcdErrorKind;
 
 use super::{World, ec, kind, ways};
@@ -29,10 +29,10 @@ async fn a_minted_certificate_is_accepted_whatever_kops_stored() {
         // etcd trusts the signer only: a certificate by the other key would be refused.
         let world = World::new(EtcdVersion::V3_6, signer);
         let keys = world.key_store(&keyset);
-        let args = EtcdAccessArgs {
+        let args = EtcdAccess {
             via: Via::Direct,
             endpoints: vec![world.endpoint()],
-            ..EtcdAccessArgs::default()
+            ..EtcdAccess::default()
         };
         let connected = connect(&ways(&args, Some(&keys))).await.unwrap();
         assert!(
@@ -48,10 +48,10 @@ async fn a_minted_certificate_is_accepted_whatever_kops_stored() {
 async fn the_wrong_primary_is_refused_and_a_bad_keyset_is_named_without_its_keys() {
     let (signer, other) = (ec(), ec());
     let world = World::new(EtcdVersion::V3_6, signer.clone());
-    let args = EtcdAccessArgs {
+    let args = EtcdAccess {
         via: Via::Direct,
         endpoints: vec![world.endpoint()],
-        ..EtcdAccessArgs::default()
+        ..EtcdAccess::default()
     };
     let both = [("1", &signer), ("2", &other)];
     let keys = world.key_store(&pki::keyset("etcd-clients-ca", &both, "2"));
@@ -65,7 +65,7 @@ async fn the_wrong_primary_is_refused_and_a_bad_keyset_is_named_without_its_keys
     ] {
         let keys = world.key_store(&keyset);
         let error = connect(&ways(&args, Some(&keys))).await.err().unwrap();
-        let told = runbook_kit::cli::ui::chain(&error);
+        let told = runbook_kit::failure::chain(&error);
         assert!(told.contains(reason) && told.contains("keyset.yaml"), "{told}");
         assert!(error.hint().is_some() && !told.contains("PRIVATE"));
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use harness::servers::kube_api::Mood;
 use harness::{Ca, EtcdVersion, KeyKind, KubeApi, Pod, pki};
 use runbook_kit::adapters::etcd::access::{AccessError, Connected, Ways, connect};
-use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
 use runbook_kit::failure::Failure;
+use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 use runbook_kit::ports::EtcdErrorKind;
 
 use super::{Keys, World, ec, kind, ways, works};
@@ -24,7 +24,7 @@ fn pod(name: &str, ready: bool, etcd: u16) -> Pod {
 async fn forward(
     api: &KubeApi,
     folder: &Path,
-    args: &EtcdAccessArgs,
+    args: &EtcdAccess,
     keys: Option<&Keys>,
 ) -> Result<Connected, AccessError> {
     let kubeconfig = api.kubeconfig(folder, "super.k8s.local").unwrap();
@@ -50,9 +50,9 @@ async fn port_forward_finds_the_ready_pod_and_does_everything() {
     ])
     .unwrap();
     for via in [Via::PortForward, Via::Auto] {
-        let args = EtcdAccessArgs {
+        let args = EtcdAccess {
             via,
-            ..EtcdAccessArgs::default()
+            ..EtcdAccess::default()
         };
         let connected = forward(&api, world.folder.path(), &args, Some(&keys)).await.unwrap();
         assert!(
@@ -74,9 +74,9 @@ async fn the_kubeconfig_of_another_cluster_is_refused_where_it_is_proven() {
     let world = World::new(EtcdVersion::V3_6, ec());
     let keys = world.key_store(&pki::keyset("etcd-clients-ca", &[("1", &world.ca)], "1"));
     let api = KubeApi::start(vec![pod("etcd-manager-main-a", true, world.port())]).unwrap();
-    let args = EtcdAccessArgs {
+    let args = EtcdAccess {
         via: Via::PortForward,
-        ..EtcdAccessArgs::default()
+        ..EtcdAccess::default()
     };
     let told = async || forward(&api, world.folder.path(), &args, Some(&keys)).await;
 
@@ -112,10 +112,10 @@ async fn the_kubeconfig_of_another_cluster_is_refused_where_it_is_proven() {
 async fn port_forward_says_what_is_missing() {
     let world = World::new(EtcdVersion::V3_6, ec());
     let keys = world.key_store(&pki::keyset("etcd-clients-ca", &[("1", &world.ca)], "1"));
-    let args = EtcdAccessArgs {
+    let args = EtcdAccess {
         via: Via::PortForward,
         etcd_timeout: Duration::from_secs(3),
-        ..EtcdAccessArgs::default()
+        ..EtcdAccess::default()
     };
     let api = KubeApi::start(vec![pod("etcd-manager-main-a", true, 1)]).unwrap();
     let told = async |mood| {
@@ -126,7 +126,7 @@ async fn port_forward_says_what_is_missing() {
             .unwrap();
         format!(
             "{} {}",
-            runbook_kit::cli::ui::chain(&error),
+            runbook_kit::failure::chain(&error),
             Failure::hint(&error).unwrap_or_default()
         )
     };
@@ -174,7 +174,7 @@ async fn port_forward_says_what_is_missing() {
     .unwrap();
     let found = kind(forward(&plain, world.folder.path(), &args, Some(&keys)).await);
     assert_eq!(found, EtcdErrorKind::NotTls);
-    let args = EtcdAccessArgs {
+    let args = EtcdAccess {
         plain_http: true,
         ..args
     };

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use harness::servers::sshd;
 use harness::{Ca, EtcdVersion, Sshd, Usage, pki};
 use runbook_kit::adapters::etcd::access::{AccessError, Connected, connect};
-use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
 use runbook_kit::failure::Failure;
+use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 
 use super::{World, ec, ways, works};
 
@@ -21,27 +21,27 @@ fn fill(sshd: &Sshd, folder: &str, ca: &Ca) {
     ca.issue(Usage::Client).unwrap().write(&folder, "etcd-client").unwrap();
 }
 
-fn args(world: &World, host: &str) -> EtcdAccessArgs {
-    EtcdAccessArgs {
+fn args(world: &World, host: &str) -> EtcdAccess {
+    EtcdAccess {
         via: Via::Ssh,
         host: vec![host.to_owned()],
         etcd_port: Some(world.port()),
-        ..EtcdAccessArgs::default()
+        ..EtcdAccess::default()
     }
 }
 
-async fn go(sshd: &Sshd, args: &EtcdAccessArgs) -> Result<Connected, AccessError> {
-    let args = EtcdAccessArgs {
+async fn go(sshd: &Sshd, args: &EtcdAccess) -> Result<Connected, AccessError> {
+    let args = EtcdAccess {
         ssh_program: Some(sshd.path().join("ssh")),
         ..args.clone()
     };
     connect(&ways(&args, None)).await
 }
 
-async fn told(sshd: &Sshd, args: &EtcdAccessArgs) -> String {
+async fn told(sshd: &Sshd, args: &EtcdAccess) -> String {
     let error = go(sshd, args).await.err().unwrap();
     let hint = Failure::hint(&error).unwrap_or_default();
-    format!("{} hint: {hint}", runbook_kit::cli::ui::chain(&error))
+    format!("{} hint: {hint}", runbook_kit::failure::chain(&error))
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn a_tunnel_with_the_hosts_own_certificates_does_everything() {
         let sshd = Sshd::start().unwrap();
         fill(&sshd, folder, &world.ca);
         for via in [Via::Ssh, Via::Auto] {
-            let args = EtcdAccessArgs {
+            let args = EtcdAccess {
                 via,
                 ..args(&world, sshd::HOST)
             };
@@ -74,14 +74,14 @@ async fn user_and_bastion_are_passed_on() {
     let world = World::new(EtcdVersion::V3_6, ec());
     let sshd = Sshd::start().unwrap();
     fill(&sshd, NOW, &world.ca);
-    let jump = EtcdAccessArgs {
+    let jump = EtcdAccess {
         ssh_jump: Some(sshd::HOST.to_owned()),
         ..args(&world, sshd::HOST)
     };
     go(&sshd, &jump).await.unwrap().kv.range(b"/").await.unwrap();
     // Certificates and tunnel, each by way of the bastion: which is the same host here.
     assert_eq!(sshd.log().matches("Accepted publickey").count(), 4, "{}", sshd.log());
-    let nobody = EtcdAccessArgs {
+    let nobody = EtcdAccess {
         ssh_user: Some("no-such-user".to_owned()),
         ..args(&world, sshd::HOST)
     };
@@ -108,7 +108,7 @@ async fn each_failure_of_ssh_is_told_with_its_cure() {
     assert!(text.contains("Permission denied") && text.contains("ssh-add"), "{text}");
 
     // The tunnel opens, and nobody is at its end.
-    let nobody = EtcdAccessArgs {
+    let nobody = EtcdAccess {
         etcd_port: Some(1),
         ..args(&world, sshd::HOST)
     };
@@ -124,7 +124,7 @@ async fn each_failure_of_ssh_is_told_with_its_cure() {
 
     // A host that drops everything: bounded.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let slow = EtcdAccessArgs {
+    let slow = EtcdAccess {
         host: vec![format!("ssh://127.0.0.1:{}", silent.local_addr().unwrap().port())],
         etcd_timeout: Duration::from_secs(2),
         ..args(&world, sshd::HOST)

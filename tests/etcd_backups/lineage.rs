@@ -15,7 +15,7 @@ const B: &str = "bbbbbbbb-2222-4222-8222-222222222222";
 const ENCRYPTED: &[u8] = b"k8s:enc:aescbc:v1:key1:\x13\x37\xca\xfe";
 const ONLY_API_SERVER: &str = "it holds only what an API server creates by itself";
 
-/// Whose cluster, or `None` where namespaces are encrypted at rest; how many Nodes and namespaces of users.
+/// CaMatch cluster, or `None` where namespaces are encrypted at rest; how many Nodes and namespaces of users.
 type Shape = (Option<&'static str>, usize, usize);
 
 /// What a real API server of 1.34 writes by itself, by its keys.

@@ -161,7 +161,7 @@ fn the_manual_way_does_what_it_says() {
         .unwrap();
     let seen = shown(&ended.stdout);
     assert!(seen.iter().all(|(.., code)| *code == 0), "{seen:#?}\n{}", ended.stderr);
-    assert_eq!(screen(&seen, "Whose account"), "123456789012");
+    assert_eq!(screen(&seen, "CaMatch account"), "123456789012");
     let hostnames = screen(&seen, "Whether they can be reached");
     assert!(old.iter().all(|address| hostnames.contains(address)), "{hostnames}");
     let said = screen(&seen, "What the masters say");

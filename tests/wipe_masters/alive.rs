@@ -253,7 +253,7 @@ fn another_clusters_context_is_never_taken_for_this_ones() {
     let api = KubeApi::start(Vec::new()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = api.kubeconfig(folder.path(), "other.example.com").unwrap();
-    // Whose API that is cannot be told without the cluster's CA.
+    // CaMatch API that is cannot be told without the cluster's CA.
     let api_of = |command: Cmd| check(&plan(command), "api");
     let ask = || stand.wipe(&[]).env("KUBECONFIG", &file);
     let (unproven, message) = api_of(ask());

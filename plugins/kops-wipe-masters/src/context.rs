@@ -4,18 +4,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runbook_kit::adapters::aws::AwsFleet;
-use runbook_kit::adapters::{etcd, evidence, kops_program, kube, local_state};
-use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::adapters::{kops_program, local_state};
 use runbook_kit::cli::ui::Ui;
-use runbook_kit::connect;
+use runbook_kit::connect::{self, Flags, evidence};
 use runbook_kit::failure::AnyFailure;
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::liveness::Heard;
 use runbook_kit::ports::fleet::FleetChange;
 use runbook_kit::ports::local_state::Notebook;
 use runbook_kit::session::Session;
 use runbook_kit::usecases::liveness::{Evidence, Machines};
-
-use crate::cli::Cli;
 
 /// The world, and how to talk of it.
 pub struct Context {
@@ -38,16 +36,17 @@ pub struct Profiles {
 }
 
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
-pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
-    let session = connect::connect(&(&cli.cluster).into(), &cli.aws, &cli.unpack, cli.output.output, ui)?;
-    let fleet = AwsFleet::new((&cli.aws).into(), session.region_of_spec());
+pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
+    let aws = flags.aws.clone();
+    let session = connect::connect(flags, ui)?;
+    let fleet = AwsFleet::new((&aws).into(), session.region_of_spec());
     Ok(Context {
         session,
         fleet: Box::new(fleet),
         notebook: Box::new(local_state::Folder::of_user()),
         profiles: Profiles {
-            machines: cli.aws.profile.clone(),
-            state: cli.aws.state_profile.clone().or_else(|| cli.aws.profile.clone()),
+            state: aws.state_profile.or_else(|| aws.profile.clone()),
+            machines: aws.profile,
         },
     })
 }
@@ -55,12 +54,12 @@ pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
 impl Context {
     /// What the cluster's API answers; an answer counts where it is proven to be this cluster's.
     pub async fn api_heard(&self, cluster: &str, patience: Duration) -> Heard {
-        kube::liveness::liveness(&self.session, cluster, patience).await
+        connect::kube::api_heard(&self.session, cluster, patience).await
     }
 
     /// What an etcd cluster answers.
-    pub async fn etcd_heard(&self, access: &EtcdAccessArgs, etcd: &str) -> Heard {
-        etcd::liveness::liveness(&self.session, access, etcd).await
+    pub async fn etcd_heard(&self, access: &EtcdAccess, etcd: &str) -> Heard {
+        connect::etcd::etcd_heard(&self.session, access, etcd).await
     }
 
     /// What proves whether the control plane lives. Hosts are asked over ssh only where the user names them.
@@ -69,7 +68,7 @@ impl Context {
         machines: Machines,
         wiped: Option<Timestamp>,
         etcds: &[String],
-        access: &EtcdAccessArgs,
+        access: &EtcdAccess,
     ) -> Evidence {
         evidence::gather(machines, wiped, etcds, access).await
     }

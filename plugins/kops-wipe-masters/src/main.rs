@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         "kops-wipe-masters",
         |cli: &cli::Cli| &cli.output,
         |cli, ui| async move {
-            let context = context::connect(&cli, ui)?;
+            let context = context::connect(cli.flags(), ui)?;
             cli.run(&context).await
         },
     )

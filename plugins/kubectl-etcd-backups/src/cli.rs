@@ -1,13 +1,14 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
-use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs, UnpackArgs};
+use runbook_kit::cli::program::ProgramCommand;
+use runbook_kit::cli::{AwsArgs, ClusterArgs, EtcdArgs, OutputArgs, StoreArgs, UnpackArgs};
+use runbook_kit::connect;
+use runbook_kit::connect::Flags;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 
-use crate::commands::{
-    check, completion, diff, download, export, inspect, list, man, pin, show, take, timeline, verify,
-};
+use crate::commands::{check, diff, download, export, inspect, list, pin, show, take, timeline, verify};
 use crate::context::Context;
 
 /// Find, verify, look into and compare the backups that etcd-manager keeps
@@ -19,11 +20,29 @@ pub struct Cli {
     #[command(flatten)]
     pub cluster: ClusterArgs,
     #[command(flatten)]
+    pub stores: StoreArgs,
+    #[command(flatten)]
+    pub etcds: EtcdArgs,
+    #[command(flatten)]
     pub aws: AwsArgs,
     #[command(flatten)]
     pub unpack: UnpackArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+impl Cli {
+    /// The flags of every subcommand.
+    pub fn flags(&self) -> Flags {
+        Flags {
+            cluster: self.cluster.clone(),
+            stores: self.stores.clone(),
+            etcds: self.etcds.clone(),
+            aws: self.aws.clone(),
+            unpack: self.unpack.clone(),
+            format: self.output.output,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -40,11 +59,8 @@ pub enum Command {
     Timeline(timeline::Args),
     Check(check::Args),
     Take(take::Args),
-    #[command(after_help = "Example:\n  kubectl etcd-backups completion --install")]
-    Completion(runbook_kit::cli::completion::Args),
-    Man(man::Args),
-    #[command(name = "__complete", hide = true)]
-    Complete(runbook_kit::cli::completion::Words),
+    #[command(flatten)]
+    Program(ProgramCommand),
 }
 
 impl Command {
@@ -63,9 +79,7 @@ impl Command {
             Self::Timeline(args) => timeline::run(args, context).await,
             Self::Check(args) => check::run(args, context).await,
             Self::Take(args) => take::run(args, context).await,
-            Self::Completion(args) => completion::run(args, context),
-            Self::Man(args) => man::run(args, context),
-            Self::Complete(words) => completion::complete(words, context),
+            Self::Program(command) => connect::program::program::<Cli>(command, env!("CARGO_PKG_NAME"), &context.ui),
         }
     }
 }

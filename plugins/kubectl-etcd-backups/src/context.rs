@@ -1,13 +1,27 @@
-//! What every subcommand works with, and the only place where adapters are connected.
+//! What every subcommand works with, and the only place where adapters are named.
 
+use std::path::Path;
+
+use runbook_kit::adapters::save;
 use runbook_kit::cli::ui::Ui;
-use runbook_kit::connect;
+use runbook_kit::connect::{self, Flags};
 use runbook_kit::failure::AnyFailure;
+use runbook_kit::model::etcd_access::EtcdAccess;
+use runbook_kit::ports::{EtcdKv, ObjectBody};
 pub use runbook_kit::session::{ClusterCatalogs, Session as Context};
 
-use crate::cli::Cli;
-
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
-pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
-    connect::connect(&cli.cluster, &cli.aws, &cli.unpack, cli.output.output, ui)
+pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
+    connect::connect(flags, ui)
+}
+
+/// An etcd by the way that the flags want or allow, and that way in words.
+pub async fn etcd(context: &Context, access: &EtcdAccess, etcd: &str) -> Result<(Box<dyn EtcdKv>, String), AnyFailure> {
+    let connected = connect::etcd::etcd(context, access, etcd).await?;
+    Ok((connected.kv, connected.way))
+}
+
+/// Saves an object as it is into a file that appears whole or not at all. Returns the bytes written.
+pub async fn save(body: ObjectBody, file: &Path, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<u64, AnyFailure> {
+    Ok(save::save(body, file, progress).await?)
 }

@@ -1,14 +1,16 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
-use runbook_kit::cli::etcd::EtcdAccessArgs;
-use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs, UnpackArgs};
+use runbook_kit::cli::program::ProgramCommand;
+use runbook_kit::cli::{AwsArgs, ClusterArgs, EtcdArgs, OutputArgs, StoreArgs, UnpackArgs};
+use runbook_kit::connect;
+use runbook_kit::connect::Flags;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
+use runbook_kit::model::etcd_access::EtcdAccess;
 
 use crate::commands::{
-    cancel, cleanup, commands, completion, drill, logs, man, overview, plan, queue, restart_etcd, restart_kubelet, run,
-    runbook, status,
+    cancel, cleanup, commands, drill, logs, overview, plan, queue, restart_etcd, restart_kubelet, run, runbook, status,
 };
 use crate::context::Context;
 
@@ -21,9 +23,13 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
     #[command(flatten)]
-    pub access: EtcdAccessArgs,
+    pub access: EtcdAccess,
     #[command(flatten)]
     pub cluster: ClusterArgs,
+    #[command(flatten)]
+    pub stores: StoreArgs,
+    #[command(flatten)]
+    pub etcds: EtcdArgs,
     #[command(flatten)]
     pub aws: AwsArgs,
     #[command(flatten)]
@@ -47,14 +53,23 @@ pub enum Command {
     Cleanup(cleanup::Args),
     Drill(drill::Args),
     Runbook(Box<runbook::Args>),
-    #[command(after_help = "Example:\n  kubectl etcd-restore completion --install")]
-    Completion(runbook_kit::cli::completion::Args),
-    Man(man::Args),
-    #[command(name = "__complete", hide = true)]
-    Complete(runbook_kit::cli::completion::Words),
+    #[command(flatten)]
+    Program(ProgramCommand),
 }
 
 impl Cli {
+    /// The flags of every subcommand.
+    pub fn flags(&self) -> Flags {
+        Flags {
+            cluster: self.cluster.clone(),
+            stores: self.stores.clone(),
+            etcds: self.etcds.clone(),
+            aws: self.aws.clone(),
+            unpack: self.unpack.clone(),
+            format: self.output.output,
+        }
+    }
+
     /// Runs what was asked for.
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
         let Some(command) = self.command else {
@@ -73,9 +88,9 @@ impl Cli {
             Command::Cleanup(args) => cleanup::run(args, context).await,
             Command::Drill(args) => drill::run(args, context).await,
             Command::Runbook(args) => runbook::run(*args, context).await,
-            Command::Completion(args) => completion::run(args, context),
-            Command::Man(args) => man::run(args, context),
-            Command::Complete(words) => completion::complete(words, context),
+            Command::Program(command) => {
+                connect::program::program::<Cli>(command, env!("CARGO_PKG_NAME"), &context.session.ui)
+            }
         }
     }
 }

@@ -1,16 +1,17 @@
 //! What every subcommand works with, and the only place where adapters are connected.
 
-mod ssh_hosts;
+mod connections;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use runbook_kit::adapters::aws::AwsFleet;
 use runbook_kit::adapters::etcd::access::{self, AccessError, Connected, KeySource, Ways};
-use runbook_kit::cli::etcd::EtcdAccessArgs;
-use runbook_kit::cli::ui::{Ui, chain};
-use runbook_kit::connect;
+use runbook_kit::cli::ui::Ui;
+use runbook_kit::connect::{self, Flags};
 use runbook_kit::failure::AnyFailure;
+use runbook_kit::failure::chain;
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::shell::ShellCommand;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::cluster_api::ClusterApi;
@@ -18,7 +19,6 @@ use runbook_kit::ports::fleet::Fleet;
 use runbook_kit::ports::{EtcdErrorKind, EtcdKv};
 use runbook_kit::session::Session;
 
-use crate::cli::Cli;
 use crate::rules::next_command::Given;
 
 /// The world, and how to talk of it.
@@ -31,22 +31,22 @@ pub struct Context {
 }
 
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
-pub fn connect(cli: &Cli, ui: Ui) -> Result<Context, AnyFailure> {
-    let session = connect::connect(&cli.cluster, &cli.aws, &cli.unpack, cli.output.output, ui)?;
-    let fleet = AwsFleet::new((&cli.aws).into(), session.region_of_spec());
+pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
+    let aws = flags.aws.clone();
+    let temp_dir = flags.unpack.temp_dir.clone();
+    let session = connect::connect(flags, ui)?;
+    let fleet = AwsFleet::new((&aws).into(), session.region_of_spec());
     let given = [
-        ("--region", &cli.aws.region),
-        ("--profile", &cli.aws.profile),
-        ("--state-profile", &cli.aws.state_profile),
+        ("--region", aws.region),
+        ("--profile", aws.profile),
+        ("--state-profile", aws.state_profile),
     ];
-    let given = given
-        .into_iter()
-        .filter_map(|(flag, value)| Some((flag, value.clone()?)));
+    let given = given.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
     Ok(Context {
         session,
         fleet,
         aws_flags: given.collect(),
-        temp_dir: cli.unpack.temp_dir.clone(),
+        temp_dir,
     })
 }
 
@@ -68,7 +68,8 @@ impl Context {
             command = command.args(["--name", cluster]);
         }
         let given = &self.session.cluster;
-        if let (true, Ok(Some(state))) = (given.store.is_empty(), self.session.state()) {
+        let stores = &self.session.stores.store;
+        if let (true, Ok(Some(state))) = (stores.is_empty(), self.session.state()) {
             command = command.args(["--state".to_owned(), state.to_string()]);
         } else {
             command = command.args(
@@ -78,12 +79,7 @@ impl Context {
                     .flat_map(|state| ["--state".to_owned(), state.clone()]),
             );
         }
-        command = command.args(
-            given
-                .store
-                .iter()
-                .flat_map(|store| ["--store".to_owned(), store.clone()]),
-        );
+        command = command.args(stores.iter().flat_map(|store| ["--store".to_owned(), store.clone()]));
         let flags = self.aws_flags.iter();
         flags.fold(command, |command, (flag, value)| command.option(flag, value))
     }
@@ -93,7 +89,7 @@ impl Context {
         Given {
             cluster: cluster.to_owned(),
             state: self.session.cluster.state.clone(),
-            stores: self.session.cluster.store.clone(),
+            stores: self.session.stores.store.clone(),
             aws: self.aws_flags.clone(),
         }
     }
@@ -112,7 +108,7 @@ impl Context {
     /// An etcd by the way that the flags want or allow.
     pub async fn etcd(
         &self,
-        args: &EtcdAccessArgs,
+        args: &EtcdAccess,
         etcd: &str,
         key_store: Option<&StoreUrl>,
     ) -> Result<Box<dyn EtcdKv>, NoEtcd> {

@@ -1,13 +1,14 @@
 //! The command line.
 
-use std::path::PathBuf;
-
 use clap::{Parser, Subcommand};
-use runbook_kit::cli::{AwsArgs, OutputArgs};
+use runbook_kit::cli::program::ProgramCommand;
+use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs};
+use runbook_kit::connect;
+use runbook_kit::connect::Flags;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 
-use crate::commands::{check, completion, list, man, prune, undo};
+use crate::commands::{check, list, prune, undo};
 use crate::context::Context;
 
 /// Find and prune the masterleases that a restore of etcd made immortal
@@ -24,22 +25,16 @@ pub struct Cli {
     pub output: OutputArgs,
 }
 
-/// Where a port-forward goes, and where the CA lies that makes a client certificate for it.
-#[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Cluster")]
-pub struct ClusterArgs {
-    /// kops state store, s3://bucket[/prefix] or file:///folder [env: KOPS_STATE_STORE; else ~/.kops.yaml]
-    #[arg(long, global = true, value_name = "URL")]
-    pub state: Option<String>,
-    /// Name of the cluster [env: KOPS_CLUSTER_NAME; else the current kubectl context]
-    #[arg(long, global = true, value_name = "CLUSTER")]
-    pub name: Option<String>,
-    /// kubectl context [default: the current one]
-    #[arg(long, global = true, value_name = "CONTEXT")]
-    pub context: Option<String>,
-    /// kubeconfig file
-    #[arg(long, global = true, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
+impl Cli {
+    /// The flags of every subcommand.
+    pub fn flags(&self) -> Flags {
+        Flags {
+            cluster: self.cluster.clone(),
+            aws: self.aws.clone(),
+            format: self.output.output,
+            ..Flags::default()
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,11 +43,8 @@ pub enum Command {
     Check(Box<check::Args>),
     Prune(Box<prune::Args>),
     Undo(Box<undo::Args>),
-    #[command(after_help = "Example:\n  kubectl masterleases completion --install")]
-    Completion(runbook_kit::cli::completion::Args),
-    Man(man::Args),
-    #[command(name = "__complete", hide = true)]
-    Complete(runbook_kit::cli::completion::Words),
+    #[command(flatten)]
+    Program(ProgramCommand),
 }
 
 impl Command {
@@ -63,9 +55,7 @@ impl Command {
             Self::Check(args) => check::run(*args, context).await,
             Self::Prune(args) => prune::run(*args, context).await,
             Self::Undo(args) => undo::run(*args, context).await,
-            Self::Completion(args) => completion::run(args, context),
-            Self::Man(args) => man::run(args, context),
-            Self::Complete(words) => completion::complete(words, context),
+            Self::Program(command) => connect::program::program::<Cli>(command, env!("CARGO_PKG_NAME"), &context.ui),
         }
     }
 }

@@ -4,7 +4,7 @@ mod cli;
 mod commands;
 mod context;
 mod rules;
-pub mod usecases;
+mod usecases;
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         "kubectl-masterleases",
         |cli: &cli::Cli| &cli.output,
         |cli, ui| async move {
-            let context = context::Context::new(&cli, ui)?;
+            let context = context::connect(cli.flags(), ui)?;
             cli.command.run(&context).await
         },
     )

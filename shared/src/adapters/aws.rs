@@ -12,7 +12,6 @@ use tokio::sync::OnceCell;
 
 use self::problem::Problem;
 use super::aws_chain::Chain;
-use crate::cli::AwsArgs;
 use crate::ports::fleet::{FleetError, FleetErrorKind};
 
 /// AWS throttles whole accounts: patience pays, and each further try waits longer.
@@ -27,16 +26,6 @@ pub struct FleetOptions {
     pub profile: Option<String>,
     /// `--aws-timeout`: how long AWS may keep silent; by default half a minute.
     pub silence: Option<Duration>,
-}
-
-impl From<&AwsArgs> for FleetOptions {
-    fn from(args: &AwsArgs) -> Self {
-        Self {
-            region: args.region.clone(),
-            profile: args.profile.clone(),
-            silence: args.aws_timeout,
-        }
-    }
 }
 
 /// Tells a region where nobody names one, if it is known by then.

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
 use super::etcd::access::{self, Ways};
-use crate::cli::etcd::{EtcdAccessArgs, Via};
+use crate::model::etcd_access::{EtcdAccess, Via};
 use crate::model::etcd_manager::EtcdVersion;
 use crate::ports::EtcdKv;
 use crate::ports::drill::{DrillError, DrillGround, SnapshotStatus, Throwaway, Tools};
@@ -201,14 +201,14 @@ impl LocalGround {
         files: &certificates::Files,
         child: &mut Child,
     ) -> Result<Box<dyn EtcdKv>, DrillError> {
-        let args = EtcdAccessArgs {
+        let args = EtcdAccess {
             via: Via::Direct,
             endpoints: vec![url.to_owned()],
             cacert: Some(files.ca.clone()),
             cert: Some(files.client.clone()),
             key: Some(files.client_key.clone()),
             etcd_timeout: Duration::from_secs(60),
-            ..EtcdAccessArgs::default()
+            ..EtcdAccess::default()
         };
         let ways = Ways {
             args: &args,

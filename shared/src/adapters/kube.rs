@@ -21,7 +21,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use crate::ports::cluster_api::KubeError;
-use crate::session::Session;
 
 /// Which cluster's API, in kubectl's terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,20 +52,6 @@ pub struct PodRef {
     pub node: Option<String>,
     /// Whether its condition Ready is true.
     pub ready: bool,
-}
-
-/// Connects a plugin to the API that its flags and the kubeconfig name. Nothing is asked of it yet.
-///
-/// # Errors
-/// Where the kubeconfig cannot be used.
-pub async fn connect_for(session: &Session, timeout: Duration) -> Result<KubeClient, KubeError> {
-    let (kubeconfig, context) = session.kube();
-    KubeClient::connect(&KubeOptions {
-        kubeconfig,
-        context,
-        timeout,
-    })
-    .await
 }
 
 impl KubeClient {

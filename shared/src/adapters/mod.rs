@@ -7,12 +7,11 @@ pub mod aws;
 #[cfg(any(feature = "s3", feature = "aws"))]
 mod aws_chain;
 pub mod clock;
+pub mod completion_script;
 #[cfg(feature = "etcd")]
 pub mod drill;
 #[cfg(feature = "etcd")]
 pub mod etcd;
-#[cfg(all(feature = "etcd", feature = "ssh"))]
-pub mod evidence;
 pub mod file;
 #[cfg(feature = "etcd")]
 pub mod host_probe;
@@ -29,3 +28,4 @@ pub mod save;
 pub mod ssh;
 pub mod stores;
 pub mod unpack;
+pub mod waiting;

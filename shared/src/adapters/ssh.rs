@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::cli::confirm::Consent;
+use crate::consent::Consent;
 use crate::ports::hosts::{Ended, HostError, HostErrorKind, Hosts, OnLine, Script};
 
 /// What the remote script exits with where sudo wants a password; ssh itself uses 255.

@@ -1,4 +1,4 @@
-//! Consent: a proof, made only here, that the user has seen what would happen and wants it.
+//! Asks for consent. The only place that makes one.
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -9,18 +9,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::consent::Consent;
 use crate::exit::Exit;
 use crate::failure::Failure;
-
-/// The proof. Functions that change something demand one; nothing else can make it.
-///
-/// ```compile_fail
-/// let consent = crate::cli::confirm::Consent { _made_here_only: () };
-/// ```
-#[derive(Debug)]
-pub struct Consent {
-    _made_here_only: (),
-}
 
 /// What the user said on the command line.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -98,7 +89,7 @@ impl Failure for Refusal {
 /// Consent for something that can be taken back: `--yes` is enough. `None` asks to show the plan only.
 #[must_use]
 pub fn plain(yes: bool) -> Option<Consent> {
-    yes.then_some(Consent { _made_here_only: () })
+    yes.then_some(Consent::given())
 }
 
 /// Consent for something that cannot be taken back: `--yes`, and the cluster's name, typed on the terminal or given by
@@ -115,7 +106,7 @@ pub fn strong(args: &StrongConsentArgs, cluster: &str, question: &str) -> Result
         None => ask(cluster, question)?,
     };
     if given == cluster {
-        Ok(Some(Consent { _made_here_only: () }))
+        Ok(Some(Consent::given()))
     } else {
         Err(Refusal::WrongName {
             given,

@@ -3,31 +3,33 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum, builder::PossibleValue};
 
 use super::values::duration;
+use crate::model::etcd_access::{EtcdAccess, Via};
 
-/// Which way to go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Via {
-    /// Whatever flags and environment allow: direct with --endpoints, ssh with --host, port-forward else
-    #[default]
-    Auto,
-    /// Straight to --endpoints
-    Direct,
-    /// Through the Kubernetes API to an etcd-manager pod
-    PortForward,
-    /// Through ssh to a control-plane node, with its own certificates
-    Ssh,
+impl ValueEnum for Via {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Direct, Self::PortForward, Self::Ssh]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Auto => "auto",
+            Self::Direct => "direct",
+            Self::PortForward => "port-forward",
+            Self::Ssh => "ssh",
+        }))
+    }
 }
 
 /// How to reach etcd.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reaching etcd")]
-pub struct EtcdAccessArgs {
+struct EtcdAccessArgs {
     /// Way to etcd: auto (what flags and environment allow), direct, port-forward or ssh; TLS is always verified
     #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "WAY")]
-    pub via: Via,
+    via: Via,
     /// etcd's client URLs, for --via direct; of several etcd clusters, each with its name: main=URL,events=URL
     #[arg(
         long,
@@ -36,88 +38,72 @@ pub struct EtcdAccessArgs {
         value_name = "URL,…",
         hide_env_values = true
     )]
-    pub endpoints: Vec<String>,
+    endpoints: Vec<String>,
     /// CA to verify etcd's certificate by
     #[arg(long, env = "ETCDCTL_CACERT", value_name = "FILE", hide_env_values = true)]
-    pub cacert: Option<PathBuf>,
+    cacert: Option<PathBuf>,
     /// Client certificate
     #[arg(long, env = "ETCDCTL_CERT", value_name = "FILE", hide_env_values = true)]
-    pub cert: Option<PathBuf>,
+    cert: Option<PathBuf>,
     /// Its private key
     #[arg(long, env = "ETCDCTL_KEY", value_name = "FILE", hide_env_values = true)]
-    pub key: Option<PathBuf>,
+    key: Option<PathBuf>,
     /// Control-plane node, for --via ssh; repeatable: tried in turn
     #[arg(long, value_name = "HOST")]
-    pub host: Vec<String>,
+    host: Vec<String>,
     /// User to log in as [default: as your ssh config says]
     #[arg(long, value_name = "USER")]
-    pub ssh_user: Option<String>,
+    ssh_user: Option<String>,
     /// Bastion to go through, as of `ssh -J` [default: as your ssh config says]
     #[arg(long, value_name = "[USER@]HOST")]
-    pub ssh_jump: Option<String>,
-    /// The program to run as ssh; by default the one on `PATH`. No flag: the user's own is the user's.
-    #[arg(skip)]
-    pub ssh_program: Option<PathBuf>,
+    ssh_jump: Option<String>,
     /// Limit of connecting and of each request
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
-    pub etcd_timeout: Duration,
+    etcd_timeout: Duration,
     /// etcd's client port on the node [default: main 4001, events 4002, cilium 4003, leases 4004]
     #[arg(long, value_name = "PORT")]
-    pub etcd_port: Option<u16>,
+    etcd_port: Option<u16>,
     /// Talk plain HTTP to an etcd that has no TLS (kops' feature flag EtcdEventsHTTP)
     #[arg(long)]
-    pub plain_http: bool,
+    plain_http: bool,
 }
 
-impl Default for EtcdAccessArgs {
-    fn default() -> Self {
+impl From<EtcdAccessArgs> for EtcdAccess {
+    fn from(args: EtcdAccessArgs) -> Self {
         Self {
-            via: Via::default(),
-            endpoints: Vec::new(),
-            cacert: None,
-            cert: None,
-            key: None,
-            host: Vec::new(),
-            ssh_user: None,
-            ssh_jump: None,
+            via: args.via,
+            endpoints: args.endpoints,
+            cacert: args.cacert,
+            cert: args.cert,
+            key: args.key,
+            host: args.host,
+            ssh_user: args.ssh_user,
+            ssh_jump: args.ssh_jump,
+            etcd_timeout: args.etcd_timeout,
+            etcd_port: args.etcd_port,
+            plain_http: args.plain_http,
             ssh_program: None,
-            etcd_timeout: Duration::from_secs(10),
-            etcd_port: None,
-            plain_http: false,
         }
     }
 }
 
-impl EtcdAccessArgs {
-    /// The URLs for one etcd cluster: those named for it, and those without a name.
-    #[must_use]
-    pub fn endpoints_of(&self, etcd: &str) -> Vec<&str> {
-        let given = self.endpoints.iter().map(|text| named_endpoint(text));
-        given
-            .filter(|(name, url)| !url.is_empty() && name.is_none_or(|name| name == etcd))
-            .map(|(_, url)| url)
-            .collect()
+impl Args for EtcdAccess {
+    fn augment_args(command: Command) -> Command {
+        EtcdAccessArgs::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        EtcdAccessArgs::augment_args_for_update(command)
     }
 }
 
-/// Takes `[ETCD=]URL` apart.
-#[must_use]
-pub fn named_endpoint(text: &str) -> (Option<&str>, &str) {
-    match text.trim().split_once('=') {
-        Some((name, url)) if !name.contains([':', '/']) => (Some(name), url),
-        _ => (None, text.trim()),
+impl FromArgMatches for EtcdAccess {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        EtcdAccessArgs::from_arg_matches(matches).map(Self::from)
     }
-}
 
-/// etcd-manager's client port of an etcd cluster; `None` for one that kops does not know.
-/// Source: kubernetes/kops `pkg/model/components/etcdmanager/model.go`.
-#[must_use]
-pub fn client_port(etcd: &str) -> Option<u16> {
-    Some(match etcd {
-        "main" => 4001,
-        "events" => 4002,
-        "cilium" => 4003,
-        "leases" => 4004,
-        _ => return None,
-    })
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }

@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::exit::Exit;
-use crate::failure::{Failure, OutputError};
+use crate::failure::{Failure, OutputError, chain};
 
 /// When to colour verdicts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -197,31 +197,6 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.0.finish_and_clear();
-    }
-}
-
-/// A failure and its causes in one line, none said twice.
-#[must_use]
-pub fn chain(failure: &dyn Failure) -> String {
-    let mut text = failure.to_string();
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
-}
-
-/// The same with what the user can do about it, for a text that goes on without what failed.
-#[must_use]
-pub fn chain_with_hint(failure: &dyn Failure) -> String {
-    match failure.hint() {
-        Some(hint) => format!("{}; {hint}", chain(failure)),
-        None => chain(failure),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod check;
+pub mod etcd_access;
 pub mod etcd_manager;
 pub mod fleet;
 pub mod kops;

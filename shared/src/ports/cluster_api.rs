@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
-use crate::cli::confirm::Consent;
+use crate::consent::Consent;
 use crate::model::kubernetes::cluster::{NodeDeletion, NodeLease, NodeState, Readiness};
 
 pub use error::{KubeError, KubeErrorKind};

@@ -3,6 +3,7 @@
 //! Each verb is one request to etcd; those that look before they change something are one transaction. Reads are
 //! linearizable: a follower that lags behind asks its leader first.
 
+use crate::failure::Failure;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -263,6 +264,12 @@ impl EtcdErrorKind {
             }
             Self::Other(_) => return None,
         })
+    }
+}
+
+impl Failure for EtcdError {
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
     }
 }
 

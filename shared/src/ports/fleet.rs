@@ -1,10 +1,11 @@
 //! AWS' machines of a cluster: the verbs that the suite uses and no more.
 
+use crate::failure::Failure;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use crate::cli::confirm::Consent;
+use crate::consent::Consent;
 use crate::model::fleet::{Caller, Group, Instance, Snapshot, Tags, Volume};
 
 /// EC2 and Auto Scaling in one account and region.
@@ -54,10 +55,10 @@ pub trait Fleet: Send + Sync {
 /// }
 /// ```
 ///
-/// With a [`Consent`], which only [`crate::cli::confirm`] makes, the same compiles:
+/// With a [`Consent`], which only `cli::confirm` makes, the same compiles:
 ///
 /// ```
-/// # use crate::cli::confirm::Consent;
+/// # use crate::consent::Consent;
 /// # use crate::ports::fleet::{FleetChange, FleetError};
 /// async fn agreed(fleet: &dyn FleetChange, consent: &Consent) -> Result<(), FleetError> {
 ///     fleet.delete_group("control-plane-us-east-1a.masters.k8s.example.com", consent).await
@@ -162,5 +163,11 @@ impl FleetError {
             }
             FleetErrorKind::NotFound | FleetErrorKind::Other(_) => return None,
         })
+    }
+}
+
+impl Failure for FleetError {
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
     }
 }

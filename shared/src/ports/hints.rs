@@ -1,6 +1,8 @@
 //! What to do about a store that refuses: one imperative line per reason.
 
 use super::{StoreError, StoreErrorKind};
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::model::store_url::StoreUrl;
 
 impl StoreError {
@@ -63,6 +65,19 @@ impl StoreError {
         format!(
             "use credentials that have {actions} on {on}: AWS_PROFILE or --profile; `aws sts get-caller-identity` shows who you are"
         )
+    }
+}
+
+impl Failure for StoreError {
+    fn exit(&self) -> Exit {
+        match self.may_have_happened() {
+            true => Exit::FailedAfterChange,
+            false => Exit::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::cli::confirm::Consent;
+use crate::consent::Consent;
 use crate::failure::Failure;
 
 /// A small script for `sh`. `$s` is `sudo -n` in it, or nothing where the host has no sudo. It must hold no single quote, so

@@ -1,5 +1,6 @@
 //! From a backup's object to what it holds (decompressed, hashed, decoded), and from a living etcd to such an object.
 
+use crate::failure::Failure;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -191,5 +192,17 @@ impl PackFailure {
                 .and_then(EtcdError::hint),
             Self::Temporary { source, .. } => Some(hint_of_folder(source).to_owned()),
         }
+    }
+}
+
+impl Failure for PackFailure {
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
+    }
+}
+
+impl Failure for ReadFailure {
+    fn hint(&self) -> Option<String> {
+        Self::hint(self).map(str::to_owned)
     }
 }

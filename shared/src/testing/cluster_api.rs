@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::cli::confirm::Consent;
+use crate::consent::Consent;
 use crate::model::kubernetes::cluster::{NodeDeletion, NodeLease, NodeState, Readiness};
 use crate::ports::cluster_api::{ClusterApi, KubeError, KubeErrorKind};
 

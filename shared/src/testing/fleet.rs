@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::cli::confirm::Consent;
+use crate::consent::Consent;
 use crate::model::fleet::wipe::termination::{AtTermination, at_termination};
 use crate::model::fleet::{
     Caller, Group, Instance, InstanceState, Inventory, Snapshot, SnapshotState, Tags, Volume, VolumeState, has_tag_of,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::cli::confirm::Consent;
+use crate::consent::Consent;
 use crate::ports::hosts::{Ended, HostError, HostErrorKind, Hosts, OnLine, Script};
 
 /// What a host answers: its lines, then its end.

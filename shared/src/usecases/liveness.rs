@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use crate::cli::etcd::{EtcdAccessArgs, client_port};
-use crate::cli::ui::chain;
+use crate::failure::chain;
+use crate::model::etcd_access::client_port;
 use crate::model::fleet::{
     Group, Instance, InstanceState, Tags, Volume, VolumeState, has_tag_of, is_master, may_be_master,
 };
@@ -169,11 +169,11 @@ impl Evidence {
         machines: Machines,
         wiped: Option<Timestamp>,
         etcds: &[String],
-        access: &EtcdAccessArgs,
+        etcd_port: Option<u16>,
         knocker: &dyn Knocker,
         ssh: Option<OverSsh<'_>>,
     ) -> Self {
-        let port = |etcd: &String| Some((etcd.clone(), access.etcd_port.or_else(|| client_port(etcd))?));
+        let port = |etcd: &String| Some((etcd.clone(), etcd_port.or_else(|| client_port(etcd))?));
         let ports: BTreeMap<String, u16> = etcds.iter().filter_map(port).collect();
         let (knocks, hosts) = tokio::join!(knock(&machines, &ports, knocker), ask_hosts(ssh, etcds));
         // Whoever accepts needs no further proof, and whoever says nothing has none.

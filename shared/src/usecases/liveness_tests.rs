@@ -112,7 +112,7 @@ fn silent() -> Heard {
 async fn evidence(machines: Machines, wall: &Wall, hosts: Option<(&MemoryHosts, &[String])>) -> Evidence {
     let etcds = ["main".to_owned(), "events".to_owned()];
     let ssh = hosts.map(|(hosts, names)| OverSsh { hosts, names });
-    Evidence::gather(machines, None, &etcds, &EtcdAccessArgs::default(), wall, ssh).await
+    Evidence::gather(machines, None, &etcds, None, wall, ssh).await
 }
 
 fn life(observed: &Signals) -> Life {

@@ -1,7 +1,7 @@
 //! Pinned backups: copies at `<cluster>/backups/recovery/<etcd>/<NAME>/`, where etcd-manager's clean-up never comes.
 
 use super::catalog::{Backup, Catalog};
-use crate::cli::confirm::Consent;
+use crate::consent::Consent;
 use crate::exit::Exit;
 use crate::failure::{Failure, with_repeating};
 use crate::model::backup::name::BackupName;

@@ -1,8 +1,6 @@
 //! One file per subcommand: its doc, its `Args`, its `run`.
 
 pub mod audit;
-pub mod completion;
-pub mod man;
 pub mod purge_volumes;
 pub mod restore_volumes;
 pub mod wipe;

@@ -2,7 +2,6 @@
 
 use clap::Args as ClapArgs;
 use runbook_kit::cli::confirm::{self, StrongConsentArgs};
-use runbook_kit::cli::ui;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::check::{Check, Severity};
@@ -66,7 +65,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
                 return Err(Midway {
                     action: "purge-volumes",
                     at: held.id.clone(),
-                    why: ui::chain(&error),
+                    why: runbook_kit::failure::chain(&error),
                     changed: !asked.is_empty() || may_have_happened(&error.kind),
                     cure: error.hint(),
                     done: asked,
@@ -97,7 +96,7 @@ async fn wait(ids: &[String], pace: &PaceArgs, context: &Context) -> Result<(), 
         };
         let left = match context.fleet.volumes(ids).await {
             Ok(found) => found,
-            Err(error) => return Err(midway(ui::chain(&error), error.hint()).into()),
+            Err(error) => return Err(midway(runbook_kit::failure::chain(&error), error.hint()).into()),
         };
         let is_left = |id: &String| {
             left.iter()

@@ -3,7 +3,6 @@
 use clap::Args as ClapArgs;
 use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output::steps::Step;
-use runbook_kit::cli::ui;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::check::{Check, Severity};
@@ -65,7 +64,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         restored.await.map_err(|(error, changed)| Midway {
             action: "restore-volumes",
             at: held.id.clone(),
-            why: ui::chain(&error),
+            why: runbook_kit::failure::chain(&error),
             changed: changed || !done.is_empty() || may_have_happened(&error.kind),
             cure: error.hint(),
             done: done.clone(),

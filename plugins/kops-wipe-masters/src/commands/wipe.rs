@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use jiff::SignedDuration;
-use runbook_kit::cli::confirm::{self, Consent, StrongConsentArgs};
+use runbook_kit::cli::confirm::{self, StrongConsentArgs};
 use runbook_kit::cli::output::steps::{self, Step};
 use runbook_kit::cli::output::{self, Format};
-use runbook_kit::cli::ui::{self, Verdict};
+use runbook_kit::cli::ui::Verdict;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, Failure, UsageError};
 use runbook_kit::model::check::Check;
@@ -256,7 +257,7 @@ async fn carry_out(prepared: Prepared, args: &Args, context: &Context, consent: 
 
 /// The journal tells why, too.
 async fn stop(screen: &mut Screen<'_>, failure: impl Failure) -> AnyFailure {
-    screen.journal.add(&ui::chain(&failure));
+    screen.journal.add(&runbook_kit::failure::chain(&failure));
     // Whether it is written is no concern of the failure's.
     let _ = screen.journal.keep().await;
     failure.into()
@@ -265,7 +266,7 @@ async fn stop(screen: &mut Screen<'_>, failure: impl Failure) -> AnyFailure {
 /// AWS is asked again, as if for a new plan.
 async fn verify(plan: &Plan, context: &Context) -> Result<(), AnyFailure> {
     let asked = observe::inventory(context.fleet.as_ref(), &plan.cluster).await;
-    let inventory = asked.map_err(|error| NotVerified(ui::chain(&error)))?;
+    let inventory = asked.map_err(|error| NotVerified(runbook_kit::failure::chain(&error)))?;
     let left = select(&plan.cluster, &inventory);
     let groups = left.groups.iter().map(|group| format!("group {}", group.thing.name));
     let instances = left

@@ -3,8 +3,8 @@
 use clap::Args;
 use futures::future::join_all;
 use jiff::Timestamp;
-use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::model::check::{Check, Severity};
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::liveness::{Life, Newest, Signals, decide};
 use runbook_kit::model::units;
 use runbook_kit::usecases::catalog::Catalog;
@@ -21,7 +21,7 @@ pub struct AliveArgs {
     #[arg(long)]
     pub even_if_alive: bool,
     #[command(flatten)]
-    pub access: EtcdAccessArgs,
+    pub access: EtcdAccess,
 }
 
 /// What was found.
@@ -41,7 +41,7 @@ pub struct Facts {
 pub async fn look(
     context: &Context,
     cluster: &str,
-    access: &EtcdAccessArgs,
+    access: &EtcdAccess,
     catalogs: &[Catalog],
     machines: Machines,
     wiped: Option<Timestamp>,

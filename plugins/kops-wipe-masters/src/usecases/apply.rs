@@ -8,8 +8,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use runbook_kit::cli::confirm::Consent;
-use runbook_kit::cli::ui;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{Failure, with_repeating};
 use runbook_kit::model::fleet::wipe::Kind;
@@ -153,18 +152,19 @@ pub async fn apply<R: Record>(
                 }
                 running.act(&stands, consent).await.map_err(|error| {
                     let cure = error.hint();
-                    running.stopped(&stands, ui::chain(&error), cure)
+                    running.stopped(&stands, runbook_kit::failure::chain(&error), cure)
                 })?;
             }
             Err(error) => {
                 failed_looks += 1;
                 if is_final(&error.kind) || failed_looks >= LOOKS {
                     let cure = error.hint();
-                    return Err(running.stopped(&stands, ui::chain(&error), cure));
+                    return Err(running.stopped(&stands, runbook_kit::failure::chain(&error), cure));
                 }
-                running
-                    .record
-                    .note(&format!("AWS could not be asked, trying again: {}", ui::chain(&error)));
+                running.record.note(&format!(
+                    "AWS could not be asked, trying again: {}",
+                    runbook_kit::failure::chain(&error)
+                ));
             }
         }
         if let Err(why) = running.record.keep().await {
@@ -356,7 +356,9 @@ impl<R: Record> Running<'_, R> {
                         FleetErrorKind::AccessDenied(_) => self.give_up(thing, &error),
                         kind if is_final(kind) => ends = Some(error),
                         _ if *tries >= TRIES => self.give_up(thing, &error),
-                        _ => self.record.note(&format!("trying again: {}", ui::chain(&error))),
+                        _ => self
+                            .record
+                            .note(&format!("trying again: {}", runbook_kit::failure::chain(&error))),
                     }
                 }
             }
@@ -365,7 +367,7 @@ impl<R: Record> Running<'_, R> {
     }
 
     fn give_up(&mut self, thing: &Thing, error: &FleetError) {
-        let why = ui::chain(error);
+        let why = runbook_kit::failure::chain(error);
         self.record.line(thing, &format!("given up: {why}"), 0, 0);
         let cure = error.hint().or_else(|| unprotect(thing, error));
         self.given_up.insert(thing.clone(), (why, cure));

@@ -2,6 +2,7 @@
 
 pub mod alive;
 pub mod apply;
+pub mod audit;
 pub mod journal;
 pub mod observe;
 pub mod prepare;

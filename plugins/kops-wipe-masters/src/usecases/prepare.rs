@@ -249,7 +249,7 @@ async fn guard(
 ) -> Result<interlock::Interlock, AnyFailure> {
     let session = &context.session;
     let now = session.now();
-    let catalogs = match session.cluster.store.is_empty() {
+    let catalogs = match session.stores.store.is_empty() {
         true => catalog::read(session.objects(), &found.stores, now).await?,
         false => session.catalogs().await?,
     };

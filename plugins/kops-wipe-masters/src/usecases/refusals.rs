@@ -1,6 +1,5 @@
 //! Why a wipe is refused, or did not come to its end.
 
-use runbook_kit::cli::ui;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{Failure, with_repeating};
 use runbook_kit::model::check::Check;
@@ -76,7 +75,7 @@ impl OnlyNoted {
     pub fn then(noted: &[String], failed: &dyn Failure) -> Self {
         Self {
             noted: noted.join(", "),
-            why: ui::chain(failed),
+            why: runbook_kit::failure::chain(failed),
             cure: failed.hint(),
         }
     }

@@ -6,7 +6,7 @@ use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, Failure, UsageError};
 use runbook_kit::model::units;
 
-use crate::context::Context;
+use crate::context::{self, Context};
 use runbook_kit::cli::Wanted;
 
 /// Download a backup, decompressed and verified, as `etcdutl snapshot restore` takes it
@@ -60,7 +60,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let follow = |read: u64| progress.set(read);
 
     let written = if args.raw {
-        runbook_kit::adapters::save::save(body, &args.file, &follow).await?
+        context::save(body, &args.file, &follow).await?
     } else {
         let read = context
             .reader()

@@ -1,13 +1,11 @@
 //! One file per subcommand: its doc, its `Args`, its `run`.
 
 pub mod check;
-pub mod completion;
 pub mod diff;
 pub mod download;
 pub mod export;
 pub mod inspect;
 pub mod list;
-pub mod man;
 pub mod pin;
 pub mod show;
 pub mod take;

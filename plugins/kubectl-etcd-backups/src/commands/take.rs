@@ -1,18 +1,17 @@
 //! `take`: a backup of a living etcd, as etcd-manager would have written it.
 
 use crate::usecases::take::{self, Expected, TakePlan, Taken, Taking};
-use runbook_kit::adapters::etcd::access;
 use runbook_kit::cli::confirm;
-use runbook_kit::cli::etcd::{EtcdAccessArgs, Via};
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 use runbook_kit::model::units;
 use runbook_kit::usecases::catalog::Catalog;
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::context::{self, Context};
 
 /// Take a backup of a living etcd into its store, as etcd-manager would have written it
 #[derive(Debug, clap::Args)]
@@ -33,7 +32,7 @@ pub struct Args {
     #[arg(long)]
     other_lineage: bool,
     #[command(flatten)]
-    access: EtcdAccessArgs,
+    access: EtcdAccess,
 }
 
 #[derive(Debug, Serialize)]
@@ -121,12 +120,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let consent = confirm::plain(args.yes);
     let mut rows = Vec::new();
     for catalog in &catalogs {
-        let connected = access::connect_for(context, &args.access, &catalog.store.etcd).await?;
+        let (etcd, way) = context::etcd(context, &args.access, &catalog.store.etcd).await?;
         let taking = Taking {
             objects: context.objects(),
             packer: context.packer(),
             reader: context.reader(),
-            etcd: connected.kv.as_ref(),
+            etcd: etcd.as_ref(),
         };
         let plan = take::plan(taking, catalog, context.now()).await?;
         for note in &plan.notes {
@@ -150,7 +149,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
                 Some(taken?)
             }
         };
-        rows.push(TakeRow::new(catalog, &plan, taken.as_ref(), &connected.way));
+        rows.push(TakeRow::new(catalog, &plan, taken.as_ref(), &way));
     }
     output::rows(
         &context.ui,
@@ -165,7 +164,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 }
 
 /// An endpoint is of one etcd cluster: its snapshot must not become the backup of two.
-fn one_etcd_per_endpoint(access: &EtcdAccessArgs, catalogs: &[Catalog]) -> Result<(), UsageError> {
+fn one_etcd_per_endpoint(access: &EtcdAccess, catalogs: &[Catalog]) -> Result<(), UsageError> {
     let by_endpoint = access.via == Via::Direct || (access.via == Via::Auto && !access.endpoints.is_empty());
     let several = catalogs.len() > 1;
     if several && (by_endpoint || access.etcd_port.is_some()) {
@@ -184,7 +183,7 @@ async fn expected(taking: Taking<'_>, catalog: &Catalog, context: &Context) -> O
     match take::expected(taking, catalog).await {
         Ok(expected) => expected,
         Err(error) => {
-            let chain = runbook_kit::cli::ui::chain(&error);
+            let chain = runbook_kit::failure::chain(&error);
             context.ui.warn(&format!(
                 "the store's backups were not compared with this etcd: {chain}"
             ));

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use runbook_kit::cli::output::Cell;
-use runbook_kit::cli::ui::{Verdict, chain};
+use runbook_kit::cli::ui::Verdict;
 use runbook_kit::failure::Failure;
+use runbook_kit::failure::chain;
 use runbook_kit::model::backup::goodness::{Facts, Rejection, Warning};
 use runbook_kit::model::backup::name::BackupName;
 use runbook_kit::usecases::catalog::{Backup, Catalog};

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use runbook_kit::cli::confirm::Consent;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::Failure;
 use runbook_kit::model::backup::goodness::{Facts, Lineage, MAIN, Verdict};

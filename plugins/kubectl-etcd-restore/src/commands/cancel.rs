@@ -4,10 +4,11 @@ use std::str::FromStr;
 
 use crate::usecases::queue::{self, Found};
 use crate::usecases::run_record;
-use runbook_kit::cli::confirm::{self, Consent};
+use runbook_kit::cli::confirm;
 use runbook_kit::cli::output;
-use runbook_kit::cli::ui::chain;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
+use runbook_kit::failure::chain;
 use runbook_kit::failure::{AnyFailure, Failure, UsageError};
 use runbook_kit::ports::{PutMode, StoreError};
 use runbook_kit::usecases::catalog::Catalog;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use runbook_kit::cli::Wanted;
 use runbook_kit::cli::output::{self, Format};
-use runbook_kit::cli::ui::{Verdict, chain};
+use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
+use runbook_kit::failure::chain;
 use runbook_kit::failure::{AnyFailure, Failure};
 use runbook_kit::model::backup::contents::Snapshot;
 use runbook_kit::model::backup::contents::report::Contents;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use futures::future::join_all;
 use runbook_kit::cli::output::Format;
 use runbook_kit::cli::ssh::SshArgs;
-use runbook_kit::cli::ui::{Ui, chain};
+use runbook_kit::cli::ui::Ui;
 use runbook_kit::exit::Exit;
+use runbook_kit::failure::chain;
 use runbook_kit::failure::{AnyFailure, Failure, UsageError};
 use runbook_kit::ports::hosts::{HostError, Hosts};
 use serde::Serialize;
@@ -34,9 +35,9 @@ const LAST_LINES: u32 = 5;
     kubectl etcd-restore logs kube-apiserver --name k8s.example.com --ssh-user ubuntu"
 )]
 pub struct Args {
-    /// Whose logs
+    /// CaMatch logs
     #[arg(value_enum, value_name = "WHOSE", default_value_t)]
-    whose: Whose,
+    whose: CaMatch,
     /// Lines of each host to begin with
     #[arg(long, value_name = "N", default_value = "20")]
     tail: u32,
@@ -48,7 +49,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Whose {
+enum CaMatch {
     /// etcd-manager and etcd: main, or the one that --etcd names
     #[default]
     Etcd,
@@ -71,11 +72,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             .hint("leave out -o, or pass -o json")
             .into());
     }
-    let file = file(args.whose, &context.session.cluster.etcd)?;
+    let file = file(args.whose, &context.session.etcds)?;
     let hosts = context.hosts(&args.ssh)?;
     let roles: &[Role] = match args.whose {
-        Whose::Etcd => &[Role::Master],
-        Whose::KubeApiserver => &[Role::Master, Role::ApiServer],
+        CaMatch::Etcd => &[Role::Master],
+        CaMatch::KubeApiserver => &[Role::Master, Role::ApiServer],
     };
     let machines = hosts::find(&args.ssh, roles, context).await?;
     ui.note(&format!("{file} of {} hosts", machines.len()));
@@ -203,8 +204,8 @@ fn shown(host: &str, width: usize, line: &str, format: Format) -> String {
 }
 
 /// Where it is on a host. Source: kubernetes/kops `pkg/model/components/etcdmanager/model.go`.
-fn file(whose: Whose, etcds: &[String]) -> Result<String, UsageError> {
-    if whose == Whose::KubeApiserver {
+fn file(whose: CaMatch, etcds: &[String]) -> Result<String, UsageError> {
+    if whose == CaMatch::KubeApiserver {
         return Ok(API_LOG.to_owned());
     }
     let etcd = match etcds {
@@ -245,12 +246,15 @@ mod tests {
     fn each_etcd_has_its_file_and_a_hostile_name_has_none() {
         let of = |etcds: &[&str]| {
             let etcds: Vec<String> = etcds.iter().map(|etcd| (*etcd).to_owned()).collect();
-            file(Whose::Etcd, &etcds)
+            file(CaMatch::Etcd, &etcds)
         };
         assert_eq!(of(&[]).unwrap(), "/var/log/etcd.log");
         assert_eq!(of(&["events"]).unwrap(), "/var/log/etcd-events.log");
         assert!(of(&["main", "events"]).is_err());
         assert!(of(&["x; reboot"]).is_err());
-        assert_eq!(file(Whose::KubeApiserver, &[]).unwrap(), "/var/log/kube-apiserver.log");
+        assert_eq!(
+            file(CaMatch::KubeApiserver, &[]).unwrap(),
+            "/var/log/kube-apiserver.log"
+        );
     }
 }

@@ -3,10 +3,8 @@
 pub mod cancel;
 pub mod cleanup;
 pub mod commands;
-pub mod completion;
 pub mod drill;
 pub mod logs;
-pub mod man;
 pub mod overview;
 pub mod plan;
 pub mod queue;

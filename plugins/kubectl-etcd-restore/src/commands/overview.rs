@@ -1,10 +1,10 @@
 //! Without a subcommand: where the cluster stands in the whole recovery, and the one command that comes next.
 
-use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::output::{self, Cell, Column, Format, column, paragraph, table};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
+use runbook_kit::model::etcd_access::EtcdAccess;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -35,7 +35,7 @@ struct Finding {
 }
 
 /// Runs it.
-pub async fn run(access: EtcdAccessArgs, context: &Context) -> Result<Exit, AnyFailure> {
+pub async fn run(access: EtcdAccess, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
     if session.format == Format::Prometheus {
         return Err(output::no_metrics().into());

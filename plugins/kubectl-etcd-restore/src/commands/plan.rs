@@ -1,11 +1,11 @@
 //! `plan`: what a restore would do, and what stands in its way.
 
 use crate::rules::data_loss::Losses;
-use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::output::checks::{self, CheckRow};
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::observed::Observed;
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', value_name = "ETCD,…")]
     fresh: Vec<String>,
     #[command(flatten)]
-    access: EtcdAccessArgs,
+    access: EtcdAccess,
 }
 
 /// The whole, for programs.

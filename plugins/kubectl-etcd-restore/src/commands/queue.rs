@@ -2,12 +2,13 @@
 
 use crate::rules::preflight::LeftOut;
 use runbook_kit::cli::confirm::StrongConsentArgs;
-use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column, wide};
-use runbook_kit::cli::ui::{Verdict, chain};
+use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
+use runbook_kit::failure::chain;
 use runbook_kit::failure::{AnyFailure, Failure};
 use runbook_kit::model::backup::reference::BackupRef;
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::observed::Observed;
 use runbook_kit::model::shell::quoted;
 use serde::Serialize;
@@ -44,7 +45,7 @@ pub struct Args {
     #[command(flatten)]
     consent: StrongConsentArgs,
     #[command(flatten)]
-    access: EtcdAccessArgs,
+    access: EtcdAccess,
 }
 
 /// What was, or would be, queued.

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use crate::usecases::queue;
-use runbook_kit::cli::confirm::{self, Consent, StrongConsentArgs};
+use runbook_kit::cli::confirm::{self, StrongConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ssh::SshArgs;
-use runbook_kit::cli::ui::{Verdict, chain};
+use runbook_kit::cli::ui::Verdict;
 use runbook_kit::cli::values;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
+use runbook_kit::failure::chain;
 use runbook_kit::failure::{AnyFailure, Failure};
 use serde::Serialize;
 
@@ -234,7 +236,7 @@ async fn etcds(context: &Context) -> (Vec<Meant>, Vec<String>) {
         }
         Err(error) => {
             let why = chain(error.as_ref());
-            let asked = &session.cluster.etcd;
+            let asked = &session.etcds;
             let usual = ["main".to_owned(), "events".to_owned()];
             let names = if asked.is_empty() { usual.as_slice() } else { asked };
             meant = names

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
-use runbook_kit::cli::confirm::{self, Consent, ConsentArgs};
+use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ssh::SshArgs;
-use runbook_kit::cli::ui::{Ui, Verdict, chain};
+use runbook_kit::cli::ui::{Ui, Verdict};
 use runbook_kit::cli::values;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
+use runbook_kit::failure::chain;
 use runbook_kit::failure::{AnyFailure, Failure};
 use runbook_kit::ports::{HostError, Hosts};
 use serde::Serialize;

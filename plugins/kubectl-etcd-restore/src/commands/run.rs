@@ -8,15 +8,16 @@ use crate::rules::preflight;
 use crate::rules::restore::command_name;
 use crate::usecases::queue::{cancel, commands};
 use crate::usecases::run_record::{self, Ordered, RunRecord};
-use runbook_kit::cli::confirm::{Consent, StrongConsentArgs};
-use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::cli::confirm::StrongConsentArgs;
 use runbook_kit::cli::output::steps::{self, Step};
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::cli::ssh::SshArgs;
-use runbook_kit::cli::ui::chain;
 use runbook_kit::cli::values;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
+use runbook_kit::failure::chain;
 use runbook_kit::failure::{AnyFailure, Failure, with_repeating};
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::liveness::Life;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::model::units;
@@ -74,7 +75,7 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "45s", value_parser = values::wait)]
     workers_timeout: Duration,
     #[command(flatten)]
-    access: EtcdAccessArgs,
+    access: EtcdAccess,
 }
 
 /// The whole, for programs.
@@ -318,7 +319,7 @@ impl<'a> Report<'a> {
 
 /// What wipes an etcd does not go by a kubectl context: that is too easily another cluster's.
 pub fn named_by_the_user(context: &Context) -> Result<(), AnyFailure> {
-    if context.session.cluster.store.is_empty() {
+    if context.session.stores.store.is_empty() {
         context.explicit_name()?;
     }
     Ok(())

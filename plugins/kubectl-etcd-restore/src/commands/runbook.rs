@@ -1,11 +1,11 @@
 //! `runbook`: the whole recovery as Markdown, with this cluster's own names.
 
-use runbook_kit::cli::etcd::client_port;
 use runbook_kit::cli::output::Format;
 use runbook_kit::cli::ssh::SshArgs;
-use runbook_kit::cli::ui::chain;
 use runbook_kit::exit::Exit;
+use runbook_kit::failure::chain;
 use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::model::etcd_access::client_port;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::kops_state::etcd_managers::etcd_managers;

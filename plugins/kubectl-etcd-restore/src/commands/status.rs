@@ -6,11 +6,11 @@ use std::ops::ControlFlow;
 use crate::rules::follow::{EtcdSeen, Follow, Restart, Seen, State};
 use crate::rules::log_messages::LoopCause;
 use jiff::Timestamp;
-use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::usecases::catalog::Catalog;
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(short, long)]
     watch: bool,
     #[command(flatten)]
-    access: EtcdAccessArgs,
+    access: EtcdAccess,
 }
 
 /// One etcd cluster.

@@ -1,7 +1,7 @@
 //! Which container is to be stopped, and what that would start: pure.
 
-use runbook_kit::cli::etcd::client_port;
 use runbook_kit::model::backup::name::BackupName;
+use runbook_kit::model::etcd_access::client_port;
 use runbook_kit::model::etcd_manager::peer_id;
 use runbook_kit::ports::HostError;
 

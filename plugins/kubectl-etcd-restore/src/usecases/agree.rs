@@ -2,7 +2,8 @@
 
 use crate::rules::preflight::{self, EtcdFacts};
 use jiff::{SignedDuration, Timestamp};
-use runbook_kit::cli::confirm::{self, Consent, StrongConsentArgs};
+use runbook_kit::cli::confirm::{self, StrongConsentArgs};
+use runbook_kit::consent::Consent;
 use runbook_kit::failure::{AnyFailure, UsageError};
 use runbook_kit::model::liveness::Life;
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use futures::future::join_all;
-use runbook_kit::cli::confirm::Consent;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::Failure;
 use runbook_kit::ports::etcd::MOST_TXN_OPERATIONS;

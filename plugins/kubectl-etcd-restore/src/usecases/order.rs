@@ -2,7 +2,7 @@
 
 use crate::usecases::queue::{self, Order, Queued};
 use jiff::Timestamp;
-use runbook_kit::cli::confirm::Consent;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, Failure};
 

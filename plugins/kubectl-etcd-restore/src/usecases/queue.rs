@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::rules::restore::command_name;
-use runbook_kit::cli::confirm::Consent;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::Failure;
 use runbook_kit::model::backup::name::BackupName;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use runbook_kit::cli::confirm::Consent;
 use runbook_kit::cli::ui::Ui;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::Failure;
 use runbook_kit::ports::{HostError, Hosts};

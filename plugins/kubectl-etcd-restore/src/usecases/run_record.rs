@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use runbook_kit::cli::confirm::Consent;
+use runbook_kit::consent::Consent;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::{ObjectStore, PutMode, StoreError, StoreErrorKind};
 

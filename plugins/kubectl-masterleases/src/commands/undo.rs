@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::rules::undo_file::{Deleted, Undo, UndoError};
 use crate::usecases::reading;
-use runbook_kit::cli::confirm::{self, Consent, ConsentArgs};
-use runbook_kit::cli::etcd::EtcdAccessArgs;
+use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Row, column};
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::ports::{EtcdError, EtcdKv};
 use serde::Serialize;
 
@@ -30,7 +31,7 @@ pub struct Args {
     #[command(flatten)]
     keys: KeyArgs,
     #[command(flatten)]
-    access: EtcdAccessArgs,
+    access: EtcdAccess,
 }
 
 /// What happens to one key.

@@ -125,7 +125,7 @@ impl Undo {
                 return Err(UndoError::Foreign {
                     index: at + 1,
                     key: key.escape_ascii().to_string(),
-                    folder: format!("{prefix}{}", crate::rules::masterleases::FOLDER),
+                    folder: format!("{prefix}{}", runbook_kit::model::kubernetes::masterlease::FOLDER),
                 });
             }
             keys.push(Deleted {

@@ -4,7 +4,7 @@ use runbook_kit::model::shell::quoted;
 use std::path::PathBuf;
 
 use crate::rules::verdict::Verdict;
-use runbook_kit::cli::confirm::Consent;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::Failure;
 use runbook_kit::model::kubernetes::masterlease::FOLDER;

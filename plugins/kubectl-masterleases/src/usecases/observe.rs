@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::usecases::survey::{Options, Survey, survey};
 use clap::Args;
-use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::values;
 use runbook_kit::failure::{AnyFailure, Failure, UsageError};
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::ports::EtcdKv;
 
 use crate::context::Context;
@@ -27,7 +27,7 @@ pub struct LookArgs {
     #[command(flatten)]
     pub keys: KeyArgs,
     #[command(flatten)]
-    pub access: EtcdAccessArgs,
+    pub access: EtcdAccess,
 }
 
 /// Where the keys are.

@@ -10,7 +10,7 @@ use aws_sdk_ec2::types::{
 
 use super::problem::failed;
 use super::{AwsFleet, facts};
-use crate::cli::confirm::Consent;
+use crate::consent::Consent;
 use crate::model::fleet::{Snapshot, Tags};
 use crate::ports::fleet::{FleetChange, FleetError};
 

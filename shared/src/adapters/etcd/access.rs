@@ -13,13 +13,11 @@ use super::mint::mint;
 use super::ssh::{self, SshError};
 use super::tls::Tls;
 use crate::adapters::ssh::{Ssh, SshOptions};
-use crate::cli::etcd::{EtcdAccessArgs, Via, client_port};
-use crate::failure::AnyFailure;
+use crate::model::etcd_access::{EtcdAccess, Via, client_port};
 use crate::model::kops::keyset::{Keyset, clients_ca_name, keyset_place};
 use crate::model::store_url::StoreUrl;
 use crate::ports::hosts::HostError;
 use crate::ports::{EtcdKv, ObjectStore};
-use crate::session::Session;
 
 pub use error::AccessError;
 
@@ -31,7 +29,7 @@ const LARGEST_KEYSET: u64 = 1 << 20;
 /// Everything that a way to etcd may need.
 pub struct Ways<'a> {
     /// The flags.
-    pub args: &'a EtcdAccessArgs,
+    pub args: &'a EtcdAccess,
     /// `main`, `events`, …
     pub etcd: &'a str,
     /// `--kubeconfig`.
@@ -75,48 +73,6 @@ pub async fn connect(ways: &Ways<'_>) -> Result<Connected, AccessError> {
         Via::PortForward => ways.port_forward().await,
         Via::Auto => ways.auto().await,
     }
-}
-
-/// The same for a plugin: certificates are made from its state store where none are given, and the way is told.
-///
-/// # Errors
-/// Why no way led there.
-pub async fn connect_for(session: &Session, args: &EtcdAccessArgs, etcd: &str) -> Result<Connected, AnyFailure> {
-    let connected = connect_ways_of(session, args, etcd).await??;
-    for failed in &connected.passed_over {
-        session.ui.note(&format!("passed over: {failed}"));
-    }
-    for doubt in &connected.doubts {
-        session.ui.warn(doubt);
-    }
-    session.ui.note(&format!("etcd {etcd}: {}", connected.way));
-    Ok(connected)
-}
-
-/// Told apart: whether the ways could be laid out at all, and whether one led there.
-pub(super) async fn connect_ways_of(
-    session: &Session,
-    args: &EtcdAccessArgs,
-    etcd: &str,
-) -> Result<Result<Connected, AccessError>, AnyFailure> {
-    // Over ssh the host's own certificates are used.
-    let keys = if args.via == Via::Ssh || args.cacert.is_some() || args.plain_http {
-        None
-    } else {
-        session.key_store().await?
-    };
-    let (kubeconfig, context) = session.kube();
-    Ok(connect(&Ways {
-        args,
-        etcd,
-        kubeconfig,
-        context,
-        keys: keys.map(|key_store| KeySource {
-            objects: session.objects(),
-            key_store,
-        }),
-    })
-    .await)
 }
 
 impl Ways<'_> {
@@ -233,7 +189,7 @@ impl Ways<'_> {
     #[cfg(feature = "kube")]
     async fn port_forward(&self) -> Result<Connected, AccessError> {
         use super::port_forward::{PortForward, ready_pods};
-        use crate::adapters::kube::ca_match::{Whose, whose};
+        use crate::adapters::kube::ca_match::{CaMatch, ca_match};
         use crate::adapters::kube::{KubeClient, KubeOptions};
 
         let port = self.port()?;
@@ -251,15 +207,15 @@ impl Ways<'_> {
             .await
             .map_err(super::port_forward::PortForwardError::from)?;
         let doubt = match &self.keys {
-            Some(keys) => match whose(&kube, keys.objects, &keys.key_store).await {
-                Whose::Ours => None,
-                Whose::Others { place } => {
+            Some(keys) => match ca_match(&kube, keys.objects, &keys.key_store).await {
+                CaMatch::Ours => None,
+                CaMatch::Others { place } => {
                     return Err(AccessError::OtherCluster {
                         server: kube.server().to_owned(),
                         place,
                     });
                 }
-                Whose::Unknown(why) => Some(format!(
+                CaMatch::Unknown(why) => Some(format!(
                     "whether {} is the API of this very cluster could not be made sure of: {why}",
                     kube.server()
                 )),
@@ -444,7 +400,7 @@ mod tests {
         }
     }
 
-    fn ways(args: &EtcdAccessArgs) -> Ways<'_> {
+    fn ways(args: &EtcdAccess) -> Ways<'_> {
         Ways {
             args,
             etcd: "main",
@@ -456,7 +412,7 @@ mod tests {
 
     #[tokio::test]
     async fn says_what_is_missing_before_anything_is_tried() {
-        let mut args = EtcdAccessArgs::default();
+        let mut args = EtcdAccess::default();
         let error = |result: Result<Connected, AccessError>| result.err().unwrap().to_string();
         assert!(error(connect(&ways(&args)).await).contains("no way to etcd"));
         args.via = Via::Direct;

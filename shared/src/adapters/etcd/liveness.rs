@@ -1,28 +1,18 @@
-//! Whether an etcd answers, by whatever way the flags and the environment allow.
+//! Whether an etcd answers, by whatever way led there.
 
-use super::access::{AccessError, connect_ways_of};
-use crate::cli::etcd::{EtcdAccessArgs, named_endpoint};
-use crate::cli::ui::chain;
-use crate::failure::{AnyFailure, Failure};
-use crate::model::backup::goodness::MAIN;
+use super::access::{AccessError, Connected};
+use crate::failure::{Failure, chain};
 use crate::model::liveness::Heard;
 use crate::ports::{EtcdError, EtcdErrorKind};
-use crate::session::Session;
 
 /// Below none of Kubernetes' prefixes.
 const NO_KEY: &[u8] = b"kops-recovery/asks-whether-you-are-there";
 
-/// Asks etcd cluster `etcd`. An endpoint without a name is main's: what answers there says nothing of another one.
-pub async fn liveness(session: &Session, args: &EtcdAccessArgs, etcd: &str) -> Heard {
-    let mut args = args.clone();
-    if etcd != MAIN {
-        args.endpoints.retain(|text| named_endpoint(text).0.is_some());
-    }
-    let args = &args;
-    let connected = match connect_ways_of(session, args, etcd).await {
-        Ok(Ok(connected)) => connected,
-        Ok(Err(error)) => return of_access(&error),
-        Err(error) => return not_asked(&error),
+/// What a way to etcd cluster `etcd` brought.
+pub async fn heard(connected: Result<Connected, AccessError>, etcd: &str) -> Heard {
+    let connected = match connected {
+        Ok(connected) => connected,
+        Err(error) => return of_access(&error),
     };
     let way = &connected.way;
     // A read that all members stand behind, of a key that nobody has: without a quorum there is no answer to it, and what the
@@ -33,9 +23,10 @@ pub async fn liveness(session: &Session, args: &EtcdAccessArgs, etcd: &str) -> H
     }
 }
 
-fn not_asked(error: &AnyFailure) -> Heard {
+/// No way could be laid out.
+pub fn not_asked(error: &dyn Failure) -> Heard {
     Heard::NotAsked {
-        why: chain(error.as_ref()),
+        why: chain(error),
         cure: cure(error.hint()),
     }
 }

@@ -24,7 +24,7 @@ const LARGEST_KEYSET: u64 = 1 << 20;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum CaMatch {
     /// It is the same cluster.
     Ours,
     /// Its CA is none of those in the key store.
@@ -37,19 +37,19 @@ pub enum Whose {
 }
 
 /// Asks the API and the key store, and compares.
-pub async fn whose(kube: &KubeClient, objects: &dyn ObjectStore, key_store: &StoreUrl) -> Whose {
+pub async fn ca_match(kube: &KubeClient, objects: &dyn ObjectStore, key_store: &StoreUrl) -> CaMatch {
     let (served, keyset) = tokio::join!(served(kube), keyset(objects, key_store));
     let (keyset, place) = match (keyset, &served) {
         (Ok(found), _) => found,
-        (Err(why), Ok(_)) => return Whose::Unknown(why),
+        (Err(why), Ok(_)) => return CaMatch::Unknown(why),
         // Neither side tells: either would have to be mended.
-        (Err(why), Err(other)) => return Whose::Unknown(format!("{other}; {why}")),
+        (Err(why), Err(other)) => return CaMatch::Unknown(format!("{other}; {why}")),
     };
     match served {
-        Ok(served) if keyset.shares_a_certificate_with(&served) => Whose::Ours,
-        Ok(_) => Whose::Others { place },
-        Err(_) if is_trusted_by(&keyset, kube.roots()) => Whose::Ours,
-        Err(why) => Whose::Unknown(why),
+        Ok(served) if keyset.shares_a_certificate_with(&served) => CaMatch::Ours,
+        Ok(_) => CaMatch::Others { place },
+        Err(_) if is_trusted_by(&keyset, kube.roots()) => CaMatch::Ours,
+        Err(why) => CaMatch::Unknown(why),
     }
 }
 

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Node as SdkNode, NodeStatus};
 use kube::api::{Api, DeleteParams, ListParams, ObjectList, Preconditions};
 
 use super::{KubeClient, error};
-use crate::cli::confirm::Consent;
+use crate::consent::Consent;
 use crate::model::kubernetes::cluster::{NodeDeletion, NodeLease, NodeReady, NodeState, Readiness};
 use crate::model::kubernetes::node::Node;
 use crate::ports::cluster_api::{ClusterApi, KubeError, KubeErrorKind};

@@ -1,16 +1,12 @@
 //! Whether the API of one cluster answers, whatever it answers.
 
 use crate::model::shell::quoted;
-use std::time::Duration;
-
 use kube::config::Kubeconfig;
 
 use super::{KubeClient, KubeOptions, error};
-use crate::adapters::kube::ca_match::{Whose, whose};
-use crate::cli::ui::chain;
+use crate::adapters::kube::ca_match::CaMatch;
 use crate::model::liveness::Heard;
 use crate::ports::cluster_api::{ClusterApi, KubeError, KubeErrorKind};
-use crate::session::Session;
 
 /// The context that leads to a cluster, and whether anything says that it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +18,18 @@ struct Chosen {
 
 /// Asks the API of `cluster`. The context is the one that `--context` names, else the one of the cluster's name, as
 /// `kops export kubeconfig` writes it; the current one only of a file that `--kubeconfig` names. A kubeconfig's only context is asked, too:
-/// if it answers, that counts, but its silence says nothing.
-pub async fn liveness(session: &Session, cluster: &str, patience: Duration) -> Heard {
-    let (kubeconfig, context) = session.kube();
+/// if it answers, that counts, but its silence says nothing. `whose` is asked whose API it is, where one answers.
+pub async fn liveness(
+    options: KubeOptions,
+    cluster: &str,
+    whose: impl AsyncFnOnce(&KubeClient) -> CaMatch,
+    detail: impl FnOnce(&str),
+) -> Heard {
+    let KubeOptions {
+        kubeconfig,
+        context,
+        timeout,
+    } = options;
     let read = match &kubeconfig {
         Some(file) => Kubeconfig::read_from(file),
         None => Kubeconfig::read(),
@@ -42,13 +47,11 @@ pub async fn liveness(session: &Session, cluster: &str, patience: Duration) -> H
             ),
         };
     };
-    session
-        .ui
-        .detail(&format!("asking the API of kubectl context {}", chosen.context));
+    detail(&format!("asking the API of kubectl context {}", chosen.context));
     let options = KubeOptions {
         kubeconfig,
         context: Some(chosen.context.clone()),
-        timeout: patience,
+        timeout,
     };
     let answer = match KubeClient::connect(&options).await {
         Ok(client) => match client.readyz().await {
@@ -56,10 +59,10 @@ pub async fn liveness(session: &Session, cluster: &str, patience: Duration) -> H
                 let server = ClusterApi::server(&client);
                 let words = readiness.describe();
                 let answer = format!("{server} (context {}) answers: {words}", chosen.context);
-                of_whom(answer, whose_is(&client, session).await, cluster)
+                of_whom(answer, whose(&client).await, cluster)
             }
             Err(problem) => match of_error(&problem) {
-                Heard::Answers(answer) => of_whom(answer, whose_is(&client, session).await, cluster),
+                Heard::Answers(answer) => of_whom(answer, whose(&client).await, cluster),
                 other => other,
             },
         },
@@ -80,24 +83,16 @@ pub async fn liveness(session: &Session, cluster: &str, patience: Duration) -> H
     }
 }
 
-async fn whose_is(client: &KubeClient, session: &Session) -> Whose {
-    match session.key_store().await {
-        Ok(Some(key_store)) => whose(client, session.objects(), &key_store).await,
-        Ok(None) => Whose::Unknown("no state store is named".to_owned()),
-        Err(error) => Whose::Unknown(chain(error.as_ref())),
-    }
-}
-
 /// An answer counts for the cluster that it is proven to come from.
-fn of_whom(answer: String, whose: Whose, cluster: &str) -> Heard {
+fn of_whom(answer: String, matched: CaMatch, cluster: &str) -> Heard {
     let cure = format!("run `kops export kubeconfig --admin --name {cluster}`, or pass --context");
-    match whose {
-        Whose::Ours => Heard::Answers(answer),
-        Whose::Others { place } => Heard::NotAsked {
+    match matched {
+        CaMatch::Ours => Heard::Answers(answer),
+        CaMatch::Others { place } => Heard::NotAsked {
             why: format!("that kubeconfig leads to another cluster: {answer}, and its CA is none of {place}"),
             cure,
         },
-        Whose::Unknown(why) => Heard::NotAsked {
+        CaMatch::Unknown(why) => Heard::NotAsked {
             why: format!("{answer}, and whether that is the API of this very cluster could not be proven: {why}"),
             cure,
         },
@@ -180,14 +175,17 @@ mod tests {
     #[test]
     fn an_answer_counts_only_for_the_cluster_that_it_is_proven_to_come_from() {
         let of = |whose| of_whom("https://x/ answers: ready".to_owned(), whose, "c");
-        assert_eq!(of(Whose::Ours), Heard::Answers("https://x/ answers: ready".to_owned()));
-        let others = of(Whose::Others {
+        assert_eq!(
+            of(CaMatch::Ours),
+            Heard::Answers("https://x/ answers: ready".to_owned())
+        );
+        let others = of(CaMatch::Others {
             place: "s3://k/ca".to_owned(),
         });
         assert!(
             matches!(&others, Heard::NotAsked { why, .. } if why.starts_with("that kubeconfig leads to another cluster: "))
         );
-        let unknown = of(Whose::Unknown("access denied".to_owned()));
+        let unknown = of(CaMatch::Unknown("access denied".to_owned()));
         assert!(matches!(&unknown, Heard::NotAsked { why, .. } if why.ends_with("could not be proven: access denied")));
     }
 

@@ -1,10 +1,10 @@
-//! Whose is it?
+//! CaMatch is it?
 
 use super::{CLUSTER_TAG, Tags, cluster_key};
 
 const CLUSTER_PREFIX: &str = "kubernetes.io/cluster/";
 
-/// Whose something is, by its tags.
+/// CaMatch something is, by its tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// This cluster's, and nobody else's.
@@ -17,7 +17,7 @@ pub enum Owner {
     NotOurs,
 }
 
-/// Whose it is. Old clusters have only `KubernetesCluster=<cluster>`, newer ones `kubernetes.io/cluster/<cluster>=owned` as well.
+/// CaMatch it is. Old clusters have only `KubernetesCluster=<cluster>`, newer ones `kubernetes.io/cluster/<cluster>=owned` as well.
 #[must_use]
 pub fn owner(tags: &Tags, cluster: &str) -> Owner {
     let own_key = cluster_key(cluster);

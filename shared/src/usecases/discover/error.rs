@@ -1,5 +1,7 @@
 //! Why no backup store was found.
 
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::model::store_url::{StoreUrl, StoreUrlError};
 use crate::ports::StoreError;
 
@@ -85,5 +87,18 @@ impl DiscoverError {
             Self::TwoStores(etcd) => format!("name each store: --store {etcd}=URL --store OTHER=URL"),
             Self::Store(error) => return error.hint(),
         })
+    }
+}
+
+impl Failure for DiscoverError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::ClusterName(_) | Self::TwoStores(_) => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
     }
 }

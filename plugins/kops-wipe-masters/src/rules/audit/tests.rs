@@ -6,6 +6,7 @@ use runbook_kit::model::backup::goodness::Rejection;
 use runbook_kit::model::backup::lifecycle::{ExpiryRule, Fate, When};
 use runbook_kit::model::check::Severity;
 use runbook_kit::model::etcd_manager::Manifest;
+use runbook_kit::model::fleet::wipe::select;
 use runbook_kit::model::fleet::{Attachment, Group, Instance, InstanceState, Inventory, Tags, Volume, VolumeState};
 use runbook_kit::model::kops::cluster::MemberSpec;
 use runbook_kit::model::store_url::StoreUrl;
@@ -16,12 +17,12 @@ use runbook_kit::usecases::kops_state::etcd_managers::EtcdManagers;
 
 mod pasted;
 
-use runbook_kit::usecases::aftermath::{Generation, Held};
+use runbook_kit::usecases::aftermath::{Aftermath, Generation, Held};
 
 use super::cure::{Cure, Standing, smallest};
 use super::facts::{Etcd, Facts, NewestBackup};
 use super::findings::{Finding, Kind, findings};
-use super::*;
+use super::rows::rows;
 use crate::rules::interlock::{Best, EtcdFacts, Lack};
 
 const C: &str = "k8s.example.com";
@@ -523,17 +524,17 @@ fn a_rule_that_cannot_reach_the_control_folder_is_none_of_our_business() {
 
 #[test]
 fn for_programs_nothing_found_is_an_empty_list() {
-    assert!(told(Vec::new(), smallest(&facts(&machines()), &[])).is_empty());
+    assert!(rows(Vec::new(), smallest(&facts(&machines()), &[])).is_empty());
     let mut inventory = machines();
     inventory.volumes.push(volume("vol-0", "main", "a", "a", None));
     let facts = facts(&inventory);
     let found = findings(&facts);
     let cure = smallest(&facts, &found);
-    let rows = serde_json::to_value(told(found, cure)).unwrap();
-    assert_eq!(rows[0]["finding"], "duplicate-etcd-tag");
-    assert_eq!(rows[0]["severity"], "block");
-    assert_eq!(rows[1]["finding"], "smallest-cure");
-    assert_eq!(rows[1]["cure"], "mend-members");
+    let told = serde_json::to_value(rows(found, cure)).unwrap();
+    assert_eq!(told[0]["finding"], "duplicate-etcd-tag");
+    assert_eq!(told[0]["severity"], "block");
+    assert_eq!(told[1]["finding"], "smallest-cure");
+    assert_eq!(told[1]["cure"], "mend-members");
 }
 
 fn member() -> impl Strategy<Value = &'static str> {

@@ -1,11 +1,11 @@
 //! `cleanup events`: events that a restore made immortal.
 
 use runbook_kit::cli::confirm::{self, ConsentArgs};
-use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column};
 use runbook_kit::cli::values;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::model::etcd_access::EtcdAccess;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, value_name = "PREFIX", default_value = "/registry", value_parser = values::prefix)]
     etcd_prefix: String,
     #[command(flatten)]
-    access: EtcdAccessArgs,
+    access: EtcdAccess,
 }
 
 /// One namespace.
@@ -75,7 +75,7 @@ struct Report {
 /// Runs `cleanup events`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let ui = &context.session.ui;
-    let etcd_name = etcd_of(&context.session.cluster.etcd)?;
+    let etcd_name = etcd_of(&context.session.etcds)?;
     let etcd = context.living_etcd(&args.access, &etcd_name).await?;
     let etcd = etcd.as_ref();
     let prefix = format!("{}/events/", args.etcd_prefix);

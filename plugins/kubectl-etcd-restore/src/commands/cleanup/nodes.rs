@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use runbook_kit::cli::confirm::{self, Consent, ConsentArgs};
+use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::cli::values;
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, Failure};
 use runbook_kit::model::kubernetes::cluster::{NodeDeletion, NodeReady};

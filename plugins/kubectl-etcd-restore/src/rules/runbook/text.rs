@@ -107,7 +107,7 @@ fn shell(facts: &Facts) -> Vec<Block> {
             "nothing is shown",
         ),
         Block::new(
-            "Whose account this shell has credentials of",
+            "CaMatch account this shell has credentials of",
             identity,
             format!("it shows {}", facts.account()),
         ),

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::rules::log_messages::{self, LogEvent};
 use futures::future::join_all;
-use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::ssh::SshArgs;
-use runbook_kit::cli::ui::chain;
+use runbook_kit::failure::chain;
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::ports::Hosts;
 use tokio::time::sleep;
 
@@ -35,7 +35,7 @@ struct Heard {
 
 impl Ears {
     /// Where hosts were named; nobody else's ssh is used.
-    pub fn open(access: &EtcdAccessArgs, etcd: &str, context: &Context) -> Option<Self> {
+    pub fn open(access: &EtcdAccess, etcd: &str, context: &Context) -> Option<Self> {
         if access.host.is_empty() {
             return None;
         }

@@ -11,10 +11,10 @@ use crate::rules::restore::quarantine_port;
 use crate::usecases::data_loss::{Limits, losses};
 use crate::usecases::queue;
 use futures::future::{FutureExt, LocalBoxFuture, join_all};
-use runbook_kit::cli::etcd::{EtcdAccessArgs, Via, client_port, named_endpoint};
-use runbook_kit::cli::ui::chain;
+use runbook_kit::failure::chain;
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::backup::name::BackupName;
+use runbook_kit::model::etcd_access::{EtcdAccess, Via, client_port, named_endpoint};
 use runbook_kit::model::kubernetes::cluster::Readiness;
 use runbook_kit::model::snapshot::Content;
 use runbook_kit::model::store_url::StoreUrl;
@@ -121,8 +121,8 @@ struct EtcdEye<'a> {
     context: &'a Context,
     catalog: &'a Catalog,
     /// How to reach it, or why it cannot be.
-    access: Result<EtcdAccessArgs, String>,
-    quarantine: Option<EtcdAccessArgs>,
+    access: Result<EtcdAccess, String>,
+    quarantine: Option<EtcdAccess>,
     key_store: Option<StoreUrl>,
     ears: Option<Ears>,
     /// The one that serves.
@@ -143,7 +143,7 @@ impl<'a> Eyes<'a> {
         context: &'a Context,
         catalogs: &'a [Catalog],
         beside: &'a [Catalog],
-        access: &EtcdAccessArgs,
+        access: &EtcdAccess,
     ) -> Self {
         let only = catalogs.len() == 1;
         // Without a certificate etcd is out of sight, and that is said where it matters.
@@ -369,7 +369,7 @@ impl EtcdEye<'_> {
         }
     }
 
-    async fn connect(&self, access: &EtcdAccessArgs) -> Result<(Box<dyn EtcdKv>, Answer), NoEtcd> {
+    async fn connect(&self, access: &EtcdAccess) -> Result<(Box<dyn EtcdKv>, Answer), NoEtcd> {
         let etcd = &self.catalog.store.etcd;
         let kv = self.context.etcd(access, etcd, self.key_store.as_ref()).await?;
         let answer = answer(kv.as_ref()).await.map_err(NoEtcd::Silent)?;
@@ -414,7 +414,7 @@ impl ApiEye<'_> {
 }
 
 /// The flags for one etcd cluster: of the endpoints only its own.
-fn of_etcd(access: &EtcdAccessArgs, etcd: &str, only: bool) -> Result<EtcdAccessArgs, String> {
+fn of_etcd(access: &EtcdAccess, etcd: &str, only: bool) -> Result<EtcdAccess, String> {
     let mut own = access.clone();
     let mine = |text: &String| match named_endpoint(text) {
         (Some(name), url) => (name == etcd).then(|| url.to_owned()),
@@ -431,7 +431,7 @@ fn of_etcd(access: &EtcdAccessArgs, etcd: &str, only: bool) -> Result<EtcdAccess
 }
 
 /// The same for the port where a restored etcd is kept from everybody; `None` where it is not known.
-fn quarantined(access: &EtcdAccessArgs, etcd: &str) -> Option<EtcdAccessArgs> {
+fn quarantined(access: &EtcdAccess, etcd: &str) -> Option<EtcdAccess> {
     let (client, port) = (access.etcd_port.or_else(|| client_port(etcd))?, quarantine_port(etcd)?);
     let mut own = access.clone();
     own.etcd_port = Some(port);
@@ -447,10 +447,10 @@ fn quarantined(access: &EtcdAccessArgs, etcd: &str) -> Option<EtcdAccessArgs> {
 mod tests {
     use super::*;
 
-    fn access(endpoints: &[&str]) -> EtcdAccessArgs {
-        EtcdAccessArgs {
+    fn access(endpoints: &[&str]) -> EtcdAccess {
+        EtcdAccess {
             endpoints: endpoints.iter().map(|text| (*text).to_owned()).collect(),
-            ..EtcdAccessArgs::default()
+            ..EtcdAccess::default()
         }
     }
 

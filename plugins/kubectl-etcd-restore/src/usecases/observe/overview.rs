@@ -8,11 +8,11 @@ use crate::rules::preflight::ADOPTED_FOR;
 use crate::usecases::queue;
 use crate::usecases::run_record::{self, Present, Validity};
 use jiff::Timestamp;
-use runbook_kit::cli::etcd::EtcdAccessArgs;
-use runbook_kit::cli::ui::{chain, chain_with_hint};
 use runbook_kit::failure::AnyFailure;
+use runbook_kit::failure::{chain, chain_with_hint};
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::check::Check;
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::fleet::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
 use runbook_kit::model::fleet::wipe::{Selection, quarantine, select, terraform};
 use runbook_kit::model::fleet::{
@@ -66,7 +66,7 @@ impl Machines {
 }
 
 /// Looks.
-pub async fn look(catalogs: &[Catalog], access: &EtcdAccessArgs, context: &Context) -> Result<Facts, AnyFailure> {
+pub async fn look(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) -> Result<Facts, AnyFailure> {
     let cluster = catalogs
         .first()
         .map(|catalog| catalog.store.cluster.clone())

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use runbook_kit::cli::ui::chain;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::Failure;
+use runbook_kit::failure::chain;
 use runbook_kit::model::kubernetes::cluster::Readiness;
 use runbook_kit::ports::cluster_api::ClusterApi;
 use tokio::time::{Instant, sleep};

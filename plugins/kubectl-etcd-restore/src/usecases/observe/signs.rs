@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::rules::follow::EtcdSeen;
 use futures::future::OptionFuture;
 use jiff::Timestamp;
-use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::model::backup::goodness::MAIN;
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::liveness::{Heard, Life, decide};
 use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::liveness::{Evidence, Machines, wiped};
@@ -31,7 +31,7 @@ pub async fn gather(
     context: &Context,
     cluster: &str,
     catalogs: &[Catalog],
-    access: &EtcdAccessArgs,
+    access: &EtcdAccess,
     machines: Option<Machines>,
 ) -> Signs {
     let session = &context.session;

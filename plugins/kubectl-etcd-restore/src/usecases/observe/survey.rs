@@ -10,12 +10,12 @@ use crate::rules::preflight::{self, BackupFacts, ClusterFacts, ControlFact, Etcd
 use crate::usecases::queue::{self, Found};
 use crate::usecases::run_record::{self, Ordered, Present, RunRecord, Validity};
 use jiff::{SignedDuration, Timestamp};
-use runbook_kit::cli::etcd::EtcdAccessArgs;
-use runbook_kit::cli::ui::{chain, chain_with_hint};
 use runbook_kit::failure::AnyFailure;
+use runbook_kit::failure::{chain, chain_with_hint};
 use runbook_kit::model::backup::contents::Snapshot;
 use runbook_kit::model::backup::contents::report::Contents;
 use runbook_kit::model::check::{Check, Severity};
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::etcd_manager::control::{ClusterCreated, ClusterSpec};
 use runbook_kit::model::etcd_manager::layout;
 use runbook_kit::model::fleet::{Instance, InstanceState};
@@ -47,7 +47,7 @@ const ENCRYPTION_CONFIG: &str = "secrets/encryptionconfig";
 pub struct Wish<'a> {
     pub wanted: &'a WantedArgs,
     pub fresh: &'a [String],
-    pub access: &'a EtcdAccessArgs,
+    pub access: &'a EtcdAccess,
     /// What is older wants the cluster's name.
     pub max_age: SignedDuration,
     /// Whether a run that is under way is gone on with.

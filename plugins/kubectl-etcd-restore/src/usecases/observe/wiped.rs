@@ -1,7 +1,7 @@
 //! The last wipe of the cluster's masters, by the journal that it left: what it proves, and what it ends.
 
 use jiff::Timestamp;
-use runbook_kit::cli::ui::chain;
+use runbook_kit::failure::chain;
 use runbook_kit::model::fleet::Instance;
 use runbook_kit::model::observed::Observed;
 use runbook_kit::usecases::catalog::Catalog;

@@ -63,7 +63,7 @@ pub enum AccessError {
 }
 
 fn listed(errors: &[AccessError]) -> String {
-    let each: Vec<String> = errors.iter().map(|error| crate::cli::ui::chain(error)).collect();
+    let each: Vec<String> = errors.iter().map(|error| crate::failure::chain(error)).collect();
     each.join("; ")
 }
 

@@ -51,7 +51,7 @@ pub fn halved(now: u64, before: u64) -> bool {
 /// A lineage as it is shown to somebody who must choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Whose it is.
+    /// CaMatch it is.
     pub lineage: Lineage,
     /// Nodes in its last backup.
     pub nodes: u64,

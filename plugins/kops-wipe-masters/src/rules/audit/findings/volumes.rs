@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use runbook_kit::cli::etcd::client_port;
 use runbook_kit::model::check::Severity;
+use runbook_kit::model::etcd_access::client_port;
 use runbook_kit::model::etcd_manager::{FIRST_TO_REPLACE, peer_id};
 use runbook_kit::model::fleet::wipe::{ETCD_PREFIX, INSTANCE_GROUP_TAG, ROLE_PREFIX, name_of};
 use runbook_kit::model::fleet::{CLUSTER_TAG, Instance, InstanceState, Volume, cluster_key};

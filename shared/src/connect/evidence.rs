@@ -2,18 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::ssh::{Ssh, SshOptions};
 use crate::adapters::host_probe::TcpKnocker;
-use crate::cli::etcd::EtcdAccessArgs;
+use crate::adapters::ssh::{Ssh, SshOptions};
+use crate::model::etcd_access::EtcdAccess;
 use crate::usecases::liveness::{Evidence, Machines, OverSsh};
 
 /// Knocks at the machines; hosts are asked over ssh only where the user names them.
-pub async fn gather(
-    machines: Machines,
-    wiped: Option<Timestamp>,
-    etcds: &[String],
-    access: &EtcdAccessArgs,
-) -> Evidence {
+pub async fn gather(machines: Machines, wiped: Option<Timestamp>, etcds: &[String], access: &EtcdAccess) -> Evidence {
     let ssh = Ssh::new(&SshOptions {
         program: access.ssh_program.clone(),
         user: access.ssh_user.clone(),
@@ -25,5 +20,5 @@ pub async fn gather(
         hosts: ssh,
         names: &access.host,
     });
-    Evidence::gather(machines, wiped, etcds, access, &TcpKnocker::default(), over).await
+    Evidence::gather(machines, wiped, etcds, access.etcd_port, &TcpKnocker::default(), over).await
 }

@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runbook_kit::adapters::drill::LocalGround;
-use runbook_kit::adapters::etcd::access;
-use runbook_kit::adapters::evidence;
-use runbook_kit::adapters::kube::liveness::liveness;
 use runbook_kit::adapters::kube::{KubeClient, KubeOptions};
 use runbook_kit::adapters::ssh::{Ssh, SshOptions};
-use runbook_kit::cli::etcd::EtcdAccessArgs;
 use runbook_kit::cli::ssh::SshArgs;
+use runbook_kit::connect::{self, evidence};
 use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::kops::identity::Origin;
 use runbook_kit::model::liveness::Heard;
 use runbook_kit::ports::cluster_api::{ApiPlace, ClusterApi, KubeError, KubeErrorKind};
@@ -88,7 +86,7 @@ impl Context {
 
     /// What the API of `cluster` answers; an answer counts where it is proven to be this cluster's.
     pub async fn api_heard(&self, cluster: &str, timeout: Duration) -> Heard {
-        liveness(&self.session, cluster, timeout).await
+        connect::kube::api_heard(&self.session, cluster, timeout).await
     }
 
     /// What proves whether the control plane lives. Hosts are asked over ssh only where the user names them.
@@ -97,14 +95,14 @@ impl Context {
         machines: Machines,
         wiped: Option<Timestamp>,
         etcds: &[String],
-        access: &EtcdAccessArgs,
+        access: &EtcdAccess,
     ) -> Evidence {
         evidence::gather(machines, wiped, etcds, access).await
     }
 
     /// An etcd by the way that the flags want or allow; the way is told.
-    pub async fn living_etcd(&self, access: &EtcdAccessArgs, etcd: &str) -> Result<Box<dyn EtcdKv>, AnyFailure> {
-        Ok(access::connect_for(&self.session, access, etcd).await?.kv)
+    pub async fn living_etcd(&self, access: &EtcdAccess, etcd: &str) -> Result<Box<dyn EtcdKv>, AnyFailure> {
+        Ok(connect::etcd::etcd(&self.session, access, etcd).await?.kv)
     }
 
     /// The hosts, by the user's own ssh.

@@ -1,0 +1,94 @@
+//! What is printed of an audit for programs: the findings, and at the end the cure in the shape of one.
+
+use runbook_kit::cli::output::{Cell, Column, Row, column, wide};
+use runbook_kit::cli::ui::Verdict;
+use runbook_kit::model::check::Severity;
+use runbook_kit::model::shell::ShellScript;
+use serde::Serialize;
+
+use super::cure::{Cure, SmallestCure};
+use super::findings::Finding;
+use crate::rules::report::word;
+
+/// A finding, or at the end the cure, in the shape of one.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum AuditRow {
+    Finding(Finding),
+    Cure(CureRow),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CureRow {
+    finding: &'static str,
+    severity: Severity,
+    cure: Cure,
+    what: String,
+    command: Option<ShellScript>,
+}
+
+impl Row for AuditRow {
+    fn columns() -> Vec<Column> {
+        vec![
+            column("FINDING"),
+            column("ETCD"),
+            column("WHAT"),
+            wide("CAUSES"),
+            wide("COMMAND"),
+            wide("NOTE"),
+        ]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let (verdict, etcd, what, causes, command, note) = match self {
+            Self::Finding(found) => (
+                verdict(found.severity),
+                found.etcd.as_deref(),
+                &found.what,
+                Some(&found.causes),
+                found.command.as_ref(),
+                found.note.as_ref(),
+            ),
+            Self::Cure(cure) => (Verdict::Plain, None, &cure.what, None, cure.command.as_ref(), None),
+        };
+        vec![
+            Cell::verdict(verdict, self.name()),
+            Cell::text_or_dash(etcd),
+            Cell::text(what),
+            Cell::text_or_dash(causes),
+            Cell::text_or_dash(command.map(ShellScript::to_string)),
+            Cell::text_or_dash(note),
+        ]
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Finding(found) => word(&found.finding),
+            Self::Cure(cure) => cure.finding.to_owned(),
+        }
+    }
+}
+
+pub fn verdict(severity: Severity) -> Verdict {
+    match severity {
+        Severity::Block => Verdict::Bad,
+        Severity::Warn => Verdict::Doubtful,
+        Severity::Info => Verdict::Plain,
+    }
+}
+
+/// For programs: nothing found is an empty list.
+pub fn rows(findings: Vec<Finding>, cure: SmallestCure) -> Vec<AuditRow> {
+    if findings.is_empty() {
+        return Vec::new();
+    }
+    let last = AuditRow::Cure(CureRow {
+        finding: "smallest-cure",
+        severity: Severity::Info,
+        cure: cure.cure,
+        what: cure.why,
+        command: cure.command,
+    });
+    findings.into_iter().map(AuditRow::Finding).chain([last]).collect()
+}
