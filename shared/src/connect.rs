@@ -17,7 +17,7 @@ use crate::adapters::kops_config::Files;
 use crate::adapters::pack::Packer;
 use crate::adapters::stores::{StoreEnvironment, StoreOptions, Stores};
 use crate::adapters::unpack::{UnpackOptions, Unpacker};
-use crate::adapters::waiting::Patient;
+use crate::adapters::waiting::WithNotices;
 use crate::cli::output::Format;
 use crate::cli::ui::Ui;
 use crate::cli::{AwsArgs, ClusterArgs, EtcdArgs, StoreArgs, UnpackArgs};
@@ -75,7 +75,7 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Session, AnyFailure> {
         etcds: etcds.etcd,
         lineage: unpack.lineage,
         settings: Box::new(Files),
-        objects: Box::new(Patient::new(Stores::new(options), move |line| ui.note(line))),
+        objects: Box::new(WithNotices::new(Stores::new(options), move |line| ui.note(line))),
         reader: Box::new(Unpacker::new(UnpackOptions {
             temp_dir: unpack.temp_dir.clone(),
             max_db_size: unpack.max_db_size,

@@ -23,7 +23,7 @@ pub mod local_state;
 pub mod snapshot;
 
 pub use crate::model::snapshot::ReadAt;
-pub use crate::ports::host_probe::Knocker;
+pub use crate::ports::host_probe::HostProbe;
 pub use api_probe::ApiProbe;
 pub use cluster_api::{ClusterApi, KubeError, KubeErrorKind};
 pub use etcd::{

@@ -1,4 +1,4 @@
-//! Stand-ins for the ports, for unit tests of this crate and of the plugins: feature `testing`.
+//! Env-ins for the ports, for unit tests of this crate and of the plugins: feature `testing`.
 
 mod cluster_api;
 mod fleet;
@@ -32,12 +32,12 @@ struct State {
     revision: i64,
     keys: BTreeMap<Vec<u8>, KeyValue>,
     leases: BTreeMap<LeaseId, u64>,
-    before_deletes: VecDeque<Trick>,
+    before_deletes: VecDeque<Interference>,
 }
 
 /// What happens right before a deletion is carried out.
 #[derive(Clone, Debug)]
-pub enum Trick {
+pub enum Interference {
     /// Nothing.
     None,
     /// A living API server writes a key, with lease 77.
@@ -66,7 +66,7 @@ impl MemoryEtcd {
     }
 
     /// What happens before the deletions to come, in their order.
-    pub fn before_deletes(&self, tricks: impl IntoIterator<Item = Trick>) {
+    pub fn before_deletes(&self, tricks: impl IntoIterator<Item = Interference>) {
         self.state().before_deletes.extend(tricks);
     }
 
@@ -92,17 +92,17 @@ pub fn endpoints(ips: &[&str]) -> Vec<u8> {
 
 impl State {
     /// What is to happen at the next deletion. The trick is given back, since one of them comes after it.
-    fn play(&mut self, action: &'static str) -> Result<Trick, EtcdError> {
-        let trick = self.before_deletes.pop_front().unwrap_or(Trick::None);
+    fn play(&mut self, action: &'static str) -> Result<Interference, EtcdError> {
+        let trick = self.before_deletes.pop_front().unwrap_or(Interference::None);
         match &trick {
-            Trick::Rewrite(rewritten) => self.put(rewritten.as_bytes(), b"{}", 77),
-            Trick::Expire(expired) => {
+            Interference::Rewrite(rewritten) => self.put(rewritten.as_bytes(), b"{}", 77),
+            Interference::Expire(expired) => {
                 for key in expired {
                     self.keys.remove(key.as_bytes());
                 }
             }
-            Trick::Fail(kind) => return Err(error(action, kind.clone())),
-            Trick::None | Trick::LoseAnswer => {}
+            Interference::Fail(kind) => return Err(error(action, kind.clone())),
+            Interference::None | Interference::LoseAnswer => {}
         }
         Ok(trick)
     }
@@ -195,7 +195,7 @@ impl EtcdKv for MemoryEtcd {
         }
         state.revision += 1;
         match trick {
-            Trick::LoseAnswer => Err(error("delete keys of", EtcdErrorKind::Lost)),
+            Interference::LoseAnswer => Err(error("delete keys of", EtcdErrorKind::Lost)),
             _ => Ok(u64::try_from(meant.len()).ok()),
         }
     }
@@ -216,7 +216,7 @@ impl EtcdKv for MemoryEtcd {
             state.keys.remove(key);
         }
         match trick {
-            Trick::LoseAnswer => Err(error("delete a key of", EtcdErrorKind::Lost)),
+            Interference::LoseAnswer => Err(error("delete a key of", EtcdErrorKind::Lost)),
             _ => Ok(unchanged),
         }
     }

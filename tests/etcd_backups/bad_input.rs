@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::stand::{RESTORED, Stand, backups};
+use crate::env::{Env, RESTORED, backups};
 
 #[test]
 fn no_state_store_and_no_cluster() {
@@ -12,23 +12,23 @@ fn no_state_store_and_no_cluster() {
         .code(2)
         .stderr_has("no state store")
         .stderr_has("KOPS_STATE_STORE");
-    let stand = Stand::new(RESTORED);
-    let ended = backups(&["list", "--state", &stand.url()]).run().unwrap().code(2);
+    let env = Env::new(RESTORED);
+    let ended = backups(&["list", "--state", &env.url()]).run().unwrap().code(2);
     let _ = ended.stderr_has("no cluster is named").stderr_has("super.k8s.local");
 }
 
 #[test]
 fn what_is_named_elsewhere_is_found() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let by_variables = backups(&["list", "-o", "name"])
-        .env("KOPS_STATE_STORE", stand.url())
+        .env("KOPS_STATE_STORE", env.url())
         .env("KOPS_CLUSTER_NAME", "super.k8s.local");
     assert_eq!(by_variables.run().unwrap().success().stdout.lines().count(), 10);
 
     let by_files = backups(&["list", "-o", "name"]);
     std::fs::write(
         by_files.home().join(".kops.yaml"),
-        format!("kops_state_store: {}\n", stand.url()),
+        format!("kops_state_store: {}\n", env.url()),
     )
     .unwrap();
     std::fs::create_dir(by_files.home().join(".kube")).unwrap();
@@ -39,12 +39,8 @@ fn what_is_named_elsewhere_is_found() {
 
 #[test]
 fn an_unknown_cluster_suggests_near_names() {
-    let stand = Stand::new(RESTORED);
-    let list = |name: &str| {
-        backups(&["list", "--state", &stand.url(), "--name", name])
-            .run()
-            .unwrap()
-    };
+    let env = Env::new(RESTORED);
+    let list = |name: &str| backups(&["list", "--state", &env.url(), "--name", name]).run().unwrap();
     let _ = list("super.k8s.locl")
         .code(1)
         .stderr_has("no cluster super.k8s.locl")
@@ -67,8 +63,8 @@ fn stores_that_are_none() {
 
 #[test]
 fn names_that_are_none() {
-    let stand = Stand::new(RESTORED);
-    let show = |name: &str| stand.backups(&["show", name]).run().unwrap();
+    let env = Env::new(RESTORED);
+    let show = |name: &str| env.backups(&["show", name]).run().unwrap();
     let _ = show("../x").code(2).stderr_has("is no backup");
     let _ = show("control").code(2).stderr_has("is no backup");
     let _ = show("cilium=latest").code(2).stderr_has("only main, events");
@@ -79,13 +75,13 @@ fn names_that_are_none() {
         .code(1)
         .stderr_has("no backup")
         .stderr_has("near it: 2026-11-22T15:20:36Z-000001");
-    let _ = stand
+    let _ = env
         .backups(&["list", "--etcd", "main,cilium"])
         .run()
         .unwrap()
         .code(2)
         .stderr_has("cilium");
-    let _ = stand
+    let _ = env
         .backups(&["list", "--since", "yesterday"])
         .run()
         .unwrap()
@@ -95,11 +91,11 @@ fn names_that_are_none() {
 
 #[test]
 fn a_state_store_without_backups_and_one_without_clusters() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     for etcd in ["main", "events"] {
-        std::fs::remove_dir_all(stand.base(etcd)).unwrap();
+        std::fs::remove_dir_all(env.base(etcd)).unwrap();
     }
-    let _ = stand
+    let _ = env
         .backups(&["verify"])
         .run()
         .unwrap()
@@ -116,24 +112,24 @@ fn a_state_store_without_backups_and_one_without_clusters() {
 
 #[test]
 fn a_lost_spec_is_no_obstacle() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     for spec in ["cluster-completed.spec", "config"] {
-        std::fs::remove_file(stand.root().join("super.k8s.local").join(spec)).unwrap();
+        std::fs::remove_file(env.root().join("super.k8s.local").join(spec)).unwrap();
     }
-    let ended = stand.backups(&["list", "-o", "name"]).run().unwrap().success();
+    let ended = env.backups(&["list", "-o", "name"]).run().unwrap().success();
     assert_eq!(ended.stdout.lines().count(), 10);
     assert!(ended.stderr.contains("no readable cluster spec"), "{}", ended.stderr);
 }
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let mut command = std::process::Command::new("sh");
     command
         .arg("-c")
         .arg("{ \"$0\" list --state \"$1\" --name super.k8s.local -o json; echo \"code $?\" >&2; } | true")
         .arg(env!("CARGO_BIN_EXE_kubectl-etcd-backups"))
-        .arg(stand.url())
+        .arg(env.url())
         .stdin(Stdio::null());
     let ended = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&ended.stderr);
@@ -142,7 +138,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 
 #[test]
 fn a_clock_that_cannot_be_read_is_a_usage_error() {
-    let _ = Stand::new(RESTORED)
+    let _ = Env::new(RESTORED)
         .backups(&["list"])
         .now("noon")
         .run()
@@ -153,8 +149,8 @@ fn a_clock_that_cannot_be_read_is_a_usage_error() {
 
 #[test]
 fn a_stopped_clock_is_said_each_time_even_if_quiet() {
-    let stand = Stand::new(RESTORED);
-    let list = || stand.backups(&["list", "-q"]).now("2026-11-22T15:20:00Z");
+    let env = Env::new(RESTORED);
+    let list = || env.backups(&["list", "-q"]).now("2026-11-22T15:20:00Z");
     let warning = list().run().unwrap().success().clock_warning.unwrap();
     assert!(warning.starts_with("warning: KOPS_RECOVERY_NOW is set: "), "{warning}");
     let without = list().without_env("KOPS_RECOVERY_NOW").run().unwrap().success();

@@ -1,10 +1,10 @@
 //! `check`.
 
-use crate::stand::{LATER, RESEEDED, RESTORED, Stand};
+use crate::env::{Env, LATER, RESEEDED, RESTORED};
 
 #[test]
 fn young_backups_pass() {
-    let ended = Stand::new(RESTORED)
+    let ended = Env::new(RESTORED)
         .backups(&["check", "--max-age", "30m"])
         .run()
         .unwrap()
@@ -18,9 +18,9 @@ fn young_backups_pass() {
 
 #[test]
 fn old_ones_missing_ones_and_a_collapse_are_found() {
-    let stand = Stand::new(RESTORED);
-    let reasons = |stand: &Stand, now: &str, more: &[&str]| {
-        let ended = stand
+    let env = Env::new(RESTORED);
+    let reasons = |env: &Env, now: &str, more: &[&str]| {
+        let ended = env
             .backups(&["check", "-o", "json"])
             .args(more)
             .now(now)
@@ -29,28 +29,28 @@ fn old_ones_missing_ones_and_a_collapse_are_found() {
             .code(5);
         ended.json()[0]["reasons"].to_string()
     };
-    assert!(reasons(&stand, "2026-11-22T18:00:00Z", &[]).contains("159m old, over 30m"));
-    assert!(reasons(&stand, "2026-11-22T15:21:36Z", &["--max-age", "10s"]).contains("over 10s"));
+    assert!(reasons(&env, "2026-11-22T18:00:00Z", &[]).contains("159m old, over 30m"));
+    assert!(reasons(&env, "2026-11-22T15:21:36Z", &["--max-age", "10s"]).contains("over 10s"));
 
-    let empty = fs_read(&stand, "2026-11-22T15:16:00Z-000001");
-    stand.write("main", "2026-11-22T15:20:36Z-000001", "etcd.backup.gz", &empty);
-    assert!(reasons(&stand, "2026-11-22T15:21:36Z", &[]).contains("has 791 B, the one before 29.5 KiB"));
+    let empty = fs_read(&env, "2026-11-22T15:16:00Z-000001");
+    env.write("main", "2026-11-22T15:20:36Z-000001", "etcd.backup.gz", &empty);
+    assert!(reasons(&env, "2026-11-22T15:21:36Z", &[]).contains("has 791 B, the one before 29.5 KiB"));
 
-    std::fs::remove_dir_all(stand.base("main")).unwrap();
-    assert!(reasons(&stand, "2026-11-22T15:21:36Z", &[]).contains("no complete backup"));
+    std::fs::remove_dir_all(env.base("main")).unwrap();
+    assert!(reasons(&env, "2026-11-22T15:21:36Z", &[]).contains("no complete backup"));
 }
 
-fn fs_read(stand: &Stand, name: &str) -> Vec<u8> {
-    std::fs::read(stand.file("main", name, "etcd.backup.gz")).unwrap()
+fn fs_read(env: &Env, name: &str) -> Vec<u8> {
+    std::fs::read(env.file("main", name, "etcd.backup.gz")).unwrap()
 }
 
 #[test]
 fn every_cluster_of_the_store_is_checked_and_an_unreadable_one_is_bad() {
-    let stand = Stand::new(RESEEDED);
-    let broken = stand.root().join("broken.example.com");
+    let env = Env::new(RESEEDED);
+    let broken = env.root().join("broken.example.com");
     std::fs::create_dir(&broken).unwrap();
     std::fs::write(broken.join("cluster-completed.spec"), "kind: [").unwrap();
-    let ended = stand
+    let ended = env
         .backups(&["check", "--all-clusters", "-o", "json"])
         .now(LATER)
         .run()
@@ -75,8 +75,8 @@ fn every_cluster_of_the_store_is_checked_and_an_unreadable_one_is_bad() {
 
 #[test]
 fn a_newest_backup_that_is_worthless_is_found_however_young() {
-    let stand = Stand::new(RESEEDED);
-    let check = |arguments: &[&str]| stand.backups(&["check"]).args(arguments).now(LATER).run().unwrap();
+    let env = Env::new(RESEEDED);
+    let check = |arguments: &[&str]| env.backups(&["check"]).args(arguments).now(LATER).run().unwrap();
     let ended = check(&["-o", "json"]).code(5);
     let rows = ended.json();
     assert_eq!((&rows[0]["ok"], &rows[0]["good"]), (&false.into(), &false.into()));
@@ -95,14 +95,14 @@ fn a_newest_backup_that_is_worthless_is_found_however_young() {
         (&true.into(), &serde_json::Value::Null)
     );
     // A newest one that cannot be unpacked is no good one either.
-    stand.write("main", "2026-11-22T16:25:57Z-000002", "etcd.backup.gz", &[7; 30_000]);
+    env.write("main", "2026-11-22T16:25:57Z-000002", "etcd.backup.gz", &[7; 30_000]);
     let ended = check(&["-o", "json"]).code(5);
     assert!(ended.json()[0]["reason"].as_str().unwrap().contains("damaged"));
 }
 
 #[test]
 fn metrics_are_prometheus_text() {
-    let ended = Stand::new(RESTORED)
+    let ended = Env::new(RESTORED)
         .backups(&["check", "--etcd", "main", "-o", "prometheus"])
         .run()
         .unwrap()
@@ -131,7 +131,7 @@ fn metrics_are_prometheus_text() {
 
 #[test]
 fn only_check_has_metrics() {
-    let _ = Stand::new(RESTORED)
+    let _ = Env::new(RESTORED)
         .backups(&["list", "-o", "prometheus"])
         .run()
         .unwrap()

@@ -4,14 +4,14 @@ use std::process::Command;
 
 use harness::store::CLUSTER;
 
-use crate::stand::{LATER, RESEEDED, Stand};
+use crate::env::{Env, LATER, RESEEDED};
 
 /// What `verify --all` prints on a terminal of its own.
-fn on_terminal(stand: &Stand, flags: &str, variable: Option<(&str, &str)>) -> String {
+fn on_terminal(env: &Env, flags: &str, variable: Option<(&str, &str)>) -> String {
     let line = format!(
         "{} verify --all {flags} --state {} --name {CLUSTER} 2>/dev/null",
         env!("CARGO_BIN_EXE_kubectl-etcd-backups"),
-        stand.url()
+        env.url()
     );
     let ended = Command::new("script")
         .args(["-qec", &line, "/dev/null"])
@@ -46,8 +46,8 @@ fn taken_apart(screen: &str) -> (Vec<&str>, String) {
 
 #[test]
 fn verdicts_are_coloured_on_a_terminal_and_nothing_else_is() {
-    let stand = Stand::new(RESEEDED);
-    let screen = on_terminal(&stand, "", None);
+    let env = Env::new(RESEEDED);
+    let screen = on_terminal(&env, "", None);
     let (painted, plain) = taken_apart(&screen);
     let words = ["ok", "intact", "EMPTY", "yes", "no"];
     assert!(words.iter().all(|word| painted.contains(word)), "{screen:?}");
@@ -57,15 +57,15 @@ fn verdicts_are_coloured_on_a_terminal_and_nothing_else_is() {
         ("", Some(("TERM", "dumb"))),
         ("--color never", None),
     ] {
-        assert_eq!(on_terminal(&stand, flags, variable), plain, "{flags} {variable:?}");
+        assert_eq!(on_terminal(&env, flags, variable), plain, "{flags} {variable:?}");
     }
 }
 
 #[test]
 fn a_pipe_gets_colour_only_when_it_is_asked_for() {
-    let stand = Stand::new(RESEEDED);
+    let env = Env::new(RESEEDED);
     let piped = |flags: &[&str]| {
-        let verify = stand.backups(&["verify", "--all"]).args(flags).now(LATER);
+        let verify = env.backups(&["verify", "--all"]).args(flags).now(LATER);
         verify.run().unwrap().code(5).stdout
     };
     assert!(!piped(&[]).contains('\x1b'));

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::stand::backups;
+use crate::env::backups;
 
 #[test]
 fn kubectl_is_given_candidates_and_a_directive() {

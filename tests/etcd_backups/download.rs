@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::stand::{RESTORED, Stand};
+use crate::env::{Env, RESTORED};
 
 const NAME: &str = "2026-11-22T15:18:01Z-000001";
 
@@ -10,17 +10,17 @@ const NAME: &str = "2026-11-22T15:18:01Z-000001";
 fn gives_the_snapshot_decompressed_with_its_checksum() {
     use std::io::Read;
 
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("main.db");
-    let ended = stand
+    let ended = env
         .backups(&["download", &format!("main={NAME}"), file.to_str().unwrap()])
         .run()
         .unwrap()
         .success();
     let _ = ended.stderr_has("etcdutl snapshot restore");
     let mut unpacked = Vec::new();
-    let packed = fs::read(stand.file("main", NAME, "etcd.backup.gz")).unwrap();
+    let packed = fs::read(env.file("main", NAME, "etcd.backup.gz")).unwrap();
     flate2::read::GzDecoder::new(packed.as_slice())
         .read_to_end(&mut unpacked)
         .unwrap();
@@ -36,29 +36,29 @@ fn gives_the_snapshot_decompressed_with_its_checksum() {
 
 #[test]
 fn raw_is_the_object_as_it_is() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("main.gz");
-    let _ = stand
+    let _ = env
         .backups(&["download", "--raw", &format!("main={NAME}"), file.to_str().unwrap()])
         .run()
         .unwrap()
         .success();
     assert_eq!(
         fs::read(&file).unwrap(),
-        fs::read(stand.file("main", NAME, "etcd.backup.gz")).unwrap()
+        fs::read(env.file("main", NAME, "etcd.backup.gz")).unwrap()
     );
 }
 
 #[test]
 fn a_damaged_backup_leaves_no_file() {
-    let stand = Stand::new(RESTORED);
-    let mut content = fs::read(stand.file("main", NAME, "etcd.backup.gz")).unwrap();
+    let env = Env::new(RESTORED);
+    let mut content = fs::read(env.file("main", NAME, "etcd.backup.gz")).unwrap();
     content[15_000] ^= 0x40;
-    stand.write("main", NAME, "etcd.backup.gz", &content);
+    env.write("main", NAME, "etcd.backup.gz", &content);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("main.db");
-    let ended = stand
+    let ended = env
         .backups(&["download", &format!("main={NAME}"), file.to_str().unwrap()])
         .run()
         .unwrap()
@@ -69,13 +69,12 @@ fn a_damaged_backup_leaves_no_file() {
 
 #[test]
 fn a_file_that_exists_is_not_replaced_unless_told() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("main.db");
     fs::write(&file, "precious").unwrap();
     let download = |more: &[&str]| {
-        stand
-            .backups(&["download", &format!("main={NAME}"), file.to_str().unwrap()])
+        env.backups(&["download", &format!("main={NAME}"), file.to_str().unwrap()])
             .args(more)
             .run()
             .unwrap()
@@ -88,7 +87,7 @@ fn a_file_that_exists_is_not_replaced_unless_told() {
 
 #[test]
 fn a_name_of_two_etcd_clusters_must_be_told_apart() {
-    let ended = Stand::new(RESTORED)
+    let ended = Env::new(RESTORED)
         .backups(&["download", "latest", "x.db"])
         .run()
         .unwrap()
@@ -98,7 +97,7 @@ fn a_name_of_two_etcd_clusters_must_be_told_apart() {
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
-    let ended = Stand::new(RESTORED)
+    let ended = Env::new(RESTORED)
         .backups(&["download", "main=latest", "/nowhere/x.db"])
         .run()
         .unwrap();

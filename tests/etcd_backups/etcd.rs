@@ -8,7 +8,7 @@ use std::process::Command;
 use harness::{Etcd, EtcdVersion, Put, components, run};
 use serde_json::Value;
 
-use crate::stand::backups;
+use crate::env::backups;
 
 const NAME: &str = "2026-11-22T15:18:01Z-000001";
 const META: &str =

@@ -1,12 +1,12 @@
 //! `latest-good`: the newest backup that can be trusted, and why not a younger one.
 
-use crate::stand::{LATER, RESEEDED, RESTORED, Stand};
+use crate::env::{Env, LATER, RESEEDED, RESTORED};
 
 const GOOD: &str = "2026-11-22T15:20:36Z-000001";
 
 #[test]
 fn after_an_accident_it_is_the_newest_of_the_healthy_lineage_and_says_why() {
-    let ended = Stand::merged()
+    let ended = Env::merged()
         .backups(&["show", "main=latest-good", "-o", "json"])
         .now(LATER)
         .run()
@@ -48,7 +48,7 @@ fn after_an_accident_it_is_the_newest_of_the_healthy_lineage_and_says_why() {
 
 #[test]
 fn in_a_store_that_was_re_seeded_there_is_none() {
-    let ended = Stand::new(RESEEDED)
+    let ended = Env::new(RESEEDED)
         .backups(&["verify", "main=latest-good"])
         .now(LATER)
         .run()
@@ -63,7 +63,7 @@ fn in_a_store_that_was_re_seeded_there_is_none() {
 
 #[test]
 fn the_others_than_main_only_have_to_be_sound() {
-    let ended = Stand::new(RESEEDED)
+    let ended = Env::new(RESEEDED)
         .backups(&["show", "events=latest-good", "-o", "name"])
         .now(LATER)
         .run()
@@ -73,9 +73,9 @@ fn the_others_than_main_only_have_to_be_sound() {
 
 #[test]
 fn at_a_time_it_is_the_newest_good_one_not_after_it() {
-    let stand = Stand::merged();
+    let env = Env::merged();
     let name = |at: &str| {
-        let ended = stand
+        let ended = env
             .backups(&["show", "main=latest-good", "--at", at, "-o", "name"])
             .now(LATER)
             .run()
@@ -85,7 +85,7 @@ fn at_a_time_it_is_the_newest_good_one_not_after_it() {
     assert_eq!(name("2026-11-22T15:20:36Z"), GOOD);
     assert_eq!(name("2026-11-22T15:18:30Z"), "2026-11-22T15:18:01Z-000001");
     assert_eq!(name("2026-11-22T16:24:50Z"), GOOD);
-    let before = stand
+    let before = env
         .backups(&["show", "latest-good", "--at", "2026-11-22"])
         .run()
         .unwrap();
@@ -94,7 +94,7 @@ fn at_a_time_it_is_the_newest_good_one_not_after_it() {
         .stderr_has("not after")
         .stderr_has("the oldest is 2026-11-22T15:16:00Z-000001");
     // Only the empty one is that old.
-    let _ = stand
+    let _ = env
         .backups(&["show", "main=latest-good", "--at", "2026-11-22T15:16:30"])
         .run()
         .unwrap()
@@ -103,9 +103,9 @@ fn at_a_time_it_is_the_newest_good_one_not_after_it() {
 
 #[test]
 fn a_damaged_newest_one_is_passed_over() {
-    let stand = Stand::new(RESTORED);
-    stand.write("main", GOOD, "etcd.backup.gz", b"\x1f\x8b damaged");
-    let ended = stand.backups(&["verify", "main=latest-good"]).run().unwrap().success();
+    let env = Env::new(RESTORED);
+    env.write("main", GOOD, "etcd.backup.gz", b"\x1f\x8b damaged");
+    let ended = env.backups(&["verify", "main=latest-good"]).run().unwrap().success();
     let ended = ended
         .stdout_has("2026-11-22T15:19:01Z-000002")
         .stderr_has("passed over");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use harness::reference;
 
-use crate::stand::backups;
+use crate::env::backups;
 
 #[test]
 fn of_every_command_is_in_the_reference() {

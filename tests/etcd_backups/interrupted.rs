@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use harness::store::{self, CLUSTER};
 use harness::{Fault, Moto, Proxy, Rule, S3};
 
-use crate::stand::{NOW, RESTORED, Stand, backups};
+use crate::env::{Env, NOW, RESTORED, backups};
 
 #[test]
 fn an_interrupted_download_leaves_no_file() {
@@ -45,14 +45,14 @@ fn an_interrupted_download_leaves_no_file() {
 /// A limit on the size of files stands in for a full disk, which only root could mount.
 #[test]
 fn a_file_that_may_not_grow_is_a_failure_and_leaves_nothing() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let folder = tempfile::tempdir().unwrap();
     let script =
         "trap '' XFSZ; ulimit -f 64; exec \"$0\" download main=latest \"$1\" --state \"$2\" --name super.k8s.local";
     let ended = Command::new("sh")
         .args(["-c", script, env!("CARGO_BIN_EXE_kubectl-etcd-backups")])
         .arg(folder.path().join("main.db"))
-        .arg(stand.url())
+        .arg(env.url())
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&ended.stderr);

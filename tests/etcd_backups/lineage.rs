@@ -7,7 +7,7 @@ use harness::{Etcd, EtcdVersion, Put, backup};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::stand::{RESTORED, Stand};
+use crate::env::{Env, RESTORED};
 
 const NOW: &str = "2026-11-22T15:21:36Z";
 const A: &str = "aaaaaaaa-1111-4111-8111-111111111111";
@@ -45,9 +45,9 @@ fn keys_of((uid, nodes, namespaces): Shape) -> Vec<Put> {
 }
 
 /// A store whose backups of main are these: the time, and what etcd held then.
-fn store(backups: &[(&str, Shape)]) -> Stand {
-    let stand = Stand::new(RESTORED);
-    std::fs::remove_dir_all(stand.base("main")).unwrap();
+fn store(backups: &[(&str, Shape)]) -> Env {
+    let env = Env::new(RESTORED);
+    std::fs::remove_dir_all(env.base("main")).unwrap();
     let mut made: Vec<(Shape, TempDir)> = Vec::new();
     for (time, shape) in backups {
         if !made.iter().any(|(known, _)| known == shape) {
@@ -57,14 +57,14 @@ fn store(backups: &[(&str, Shape)]) -> Stand {
             made.push((*shape, folder));
         }
         let (_, folder) = made.iter().find(|(known, _)| known == shape).unwrap();
-        let target = stand.base("main").join(format!("{time}-000001"));
+        let target = env.base("main").join(format!("{time}-000001"));
         harness::store::copy_folder(folder.path(), &target).unwrap();
     }
-    stand
+    env
 }
 
-fn chosen(stand: &Stand, arguments: &[&str]) -> String {
-    let ended = stand
+fn chosen(env: &Env, arguments: &[&str]) -> String {
+    let ended = env
         .backups(&["show", "main=latest-good", "-o", "name"])
         .args(arguments)
         .run()
@@ -80,8 +80,8 @@ const NEWEST: &str = "2026-11-22T15:15:00Z";
 
 #[test]
 fn a_user_s_namespace_and_thirty_config_maps_without_a_node_are_good() {
-    let stand = store(&[(NEWEST, (Some(A), 0, 1))]);
-    let ended = stand
+    let env = store(&[(NEWEST, (Some(A), 0, 1))]);
+    let ended = env
         .backups(&["verify", "main=latest", "-o", "json"])
         .run()
         .unwrap()
@@ -91,13 +91,13 @@ fn a_user_s_namespace_and_thirty_config_maps_without_a_node_are_good() {
         (&row["good"], &row["reason"], &row["nodes"]),
         (&true.into(), &Value::Null, &0.into())
     );
-    assert_eq!(chosen(&stand, &[]), format!("{NEWEST}-000001"));
+    assert_eq!(chosen(&env, &[]), format!("{NEWEST}-000001"));
 }
 
 #[test]
 fn namespaces_encrypted_at_rest_are_judged_by_their_keys() {
-    let stand = store(&[(YESTERDAY, (None, 5, 2)), (NEWEST, (None, 5, 2))]);
-    let ended = stand
+    let env = store(&[(YESTERDAY, (None, 5, 2)), (NEWEST, (None, 5, 2))]);
+    let ended = env
         .backups(&["verify", "main=latest", "-o", "json"])
         .run()
         .unwrap()
@@ -111,9 +111,9 @@ fn namespaces_encrypted_at_rest_are_judged_by_their_keys() {
     assert!(!ended.stderr.contains("no API server"), "{}", ended.stderr);
 
     // Seeded anew since: the UID of neither can be read, and nobody says that no API server was there.
-    let stand = store(&[(YESTERDAY, (None, 5, 2)), (NOON, (None, 0, 0)), (NEWEST, (None, 0, 0))]);
-    assert_eq!(chosen(&stand, &[]), format!("{YESTERDAY}-000001"));
-    let ended = stand.backups(&["verify", "main=latest"]).run().unwrap().code(5);
+    let env = store(&[(YESTERDAY, (None, 5, 2)), (NOON, (None, 0, 0)), (NEWEST, (None, 0, 0))]);
+    assert_eq!(chosen(&env, &[]), format!("{YESTERDAY}-000001"));
+    let ended = env.backups(&["verify", "main=latest"]).run().unwrap().code(5);
     let ended = ended
         .stderr_has("intact, but fails sanity checks")
         .stderr_has(ONLY_API_SERVER);
@@ -126,19 +126,19 @@ fn namespaces_encrypted_at_rest_are_judged_by_their_keys() {
 
 #[test]
 fn fewer_nodes_are_told_with_their_numbers_and_no_more() {
-    let stand = store(&[(YESTERDAY, (Some(A), 9, 1)), (NEWEST, (Some(A), 2, 1))]);
-    let ended = stand.backups(&["verify", "main=latest-good"]).run().unwrap().success();
+    let env = store(&[(YESTERDAY, (Some(A), 9, 1)), (NEWEST, (Some(A), 2, 1))]);
+    let ended = env.backups(&["verify", "main=latest-good"]).run().unwrap().success();
     let _ = ended.stdout_has(NEWEST).stderr_has("2 Nodes, 9 at 2026-11-21 14:00");
     // In one lineage nothing is rejected for holding less.
-    assert_eq!(chosen(&stand, &[]), format!("{NEWEST}-000001"));
+    assert_eq!(chosen(&env, &[]), format!("{NEWEST}-000001"));
 }
 
 #[test]
 fn months_after_a_re_seed_that_was_accepted_the_living_cluster_is_meant() {
     let old = (LAST_WEEK, (Some(A), 9, 3));
-    let stand = store(&[old, (YESTERDAY, (Some(B), 2, 1)), (NEWEST, (Some(B), 2, 1))]);
-    assert_eq!(chosen(&stand, &[]), format!("{NEWEST}-000001"));
-    let ended = stand
+    let env = store(&[old, (YESTERDAY, (Some(B), 2, 1)), (NEWEST, (Some(B), 2, 1))]);
+    assert_eq!(chosen(&env, &[]), format!("{NEWEST}-000001"));
+    let ended = env
         .backups(&["verify", &format!("main={LAST_WEEK}"), "-o", "json"])
         .run()
         .unwrap();
@@ -149,13 +149,13 @@ fn months_after_a_re_seed_that_was_accepted_the_living_cluster_is_meant() {
 
 #[test]
 fn where_nobody_can_know_both_are_shown_and_the_operator_chooses() {
-    let stand = store(&[
+    let env = store(&[
         (LAST_WEEK, (Some(A), 9, 3)),
         (YESTERDAY, (Some(A), 9, 3)),
         (NOON, (Some(B), 3, 0)),
         (NEWEST, (Some(B), 3, 0)),
     ]);
-    let ended = stand.backups(&["show", "main=latest-good"]).run().unwrap().code(3);
+    let ended = env.backups(&["show", "main=latest-good"]).run().unwrap().code(3);
     insta::assert_snapshot!(ended.stderr, @"
     error: two clusters wrote to the store of etcd main, and nobody can know which is meant: the newer one is less than a day old, and holds less
       UID       NODES  NAMESPACES    KEYS  FIRST BACKUP      LAST BACKUP
@@ -171,29 +171,29 @@ fn where_nobody_can_know_both_are_shown_and_the_operator_chooses() {
             .take(3)
             .all(|line| line.chars().count() <= 80)
     );
-    assert_eq!(chosen(&stand, &["--lineage", "aaaa"]), format!("{YESTERDAY}-000001"));
-    assert_eq!(chosen(&stand, &["--lineage", B]), format!("{NEWEST}-000001"));
-    let _ = stand
+    assert_eq!(chosen(&env, &["--lineage", "aaaa"]), format!("{YESTERDAY}-000001"));
+    assert_eq!(chosen(&env, &["--lineage", B]), format!("{NEWEST}-000001"));
+    let _ = env
         .backups(&["show", "main=latest-good", "--lineage", "cccc"])
         .run()
         .unwrap()
         .code(1)
         .stderr_has("begins with `cccc`")
         .stderr_has(A);
-    let _ = stand
+    let _ = env
         .backups(&["show", "main=latest-good", "--lineage", "../x"])
         .run()
         .unwrap()
         .code(2);
     // What is named needs no judgement.
-    let named = stand
+    let named = env
         .backups(&["show", "main=2026-11-22T12", "-o", "name"])
         .run()
         .unwrap();
     assert_eq!(named.success().stdout, format!("{NOON}-000001\n"));
     // Before the other cluster came there was nothing to ask.
-    assert_eq!(chosen(&stand, &["--at", THIS_MORNING]), format!("{YESTERDAY}-000001"));
-    let check = stand
+    assert_eq!(chosen(&env, &["--at", THIS_MORNING]), format!("{YESTERDAY}-000001"));
+    let check = env
         .backups(&["check", "--etcd", "main", "-o", "json"])
         .run()
         .unwrap()
@@ -203,38 +203,37 @@ fn where_nobody_can_know_both_are_shown_and_the_operator_chooses() {
 
 #[test]
 fn where_only_a_pin_is_left_of_the_old_cluster_a_bare_one_does_not_win() {
-    let stand = store(&[(YESTERDAY, (Some(A), 9, 1)), (NEWEST, (Some(B), 0, 0))]);
-    let folder = stand.base("main").join(format!("{YESTERDAY}-000001"));
-    let pinned = stand
+    let env = store(&[(YESTERDAY, (Some(A), 9, 1)), (NEWEST, (Some(B), 0, 0))]);
+    let folder = env.base("main").join(format!("{YESTERDAY}-000001"));
+    let pinned = env
         .root()
         .join(CLUSTER)
         .join("backups/recovery/main")
         .join(format!("{YESTERDAY}-000001"));
     harness::store::copy_folder(&folder, &pinned).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
-    assert_eq!(chosen(&stand, &[]), format!("{YESTERDAY}-000001"));
+    assert_eq!(chosen(&env, &[]), format!("{YESTERDAY}-000001"));
 
     // And of a cluster that is not bare it is no measure, however rich.
-    let stand = store(&[(LAST_WEEK, (Some(A), 9, 1)), (NEWEST, (Some(B), 1, 0))]);
-    let folder = stand.base("main").join(format!("{LAST_WEEK}-000001"));
-    let pinned = stand
+    let env = store(&[(LAST_WEEK, (Some(A), 9, 1)), (NEWEST, (Some(B), 1, 0))]);
+    let folder = env.base("main").join(format!("{LAST_WEEK}-000001"));
+    let pinned = env
         .root()
         .join(CLUSTER)
         .join("backups/recovery/main")
         .join(format!("{LAST_WEEK}-000001"));
-    let _ = stand.backups(&["show", "main=latest-good"]).run().unwrap().code(3);
+    let _ = env.backups(&["show", "main=latest-good"]).run().unwrap().code(3);
     harness::store::copy_folder(&folder, &pinned).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
-    assert_eq!(chosen(&stand, &[]), format!("{NEWEST}-000001"));
+    assert_eq!(chosen(&env, &[]), format!("{NEWEST}-000001"));
 }
 
 #[test]
 fn a_backup_is_taken_of_the_cluster_that_lives() {
     // The store was seeded anew by accident, and here is the etcd that it was of.
-    let stand = store(&[(YESTERDAY, (Some(A), 9, 1)), (NOON, (Some(B), 0, 0))]);
+    let env = store(&[(YESTERDAY, (Some(A), 9, 1)), (NOON, (Some(B), 0, 0))]);
     let take = |etcd: &Etcd| {
-        stand
-            .backups(&["take", "--etcd", "main", "--endpoints", etcd.endpoint(), "--yes"])
+        env.backups(&["take", "--etcd", "main", "--endpoints", etcd.endpoint(), "--yes"])
             .now(NOW)
             .run()
             .unwrap()

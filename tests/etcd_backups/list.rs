@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::stand::{RESEEDED, RESTORED, Stand};
+use crate::env::{Env, RESEEDED, RESTORED};
 
 #[test]
 fn shows_every_backup_newest_first_as_the_contract_says() {
-    let rows = Stand::new(RESTORED)
+    let rows = Env::new(RESTORED)
         .backups(&["list", "-o", "json"])
         .run()
         .unwrap()
@@ -38,7 +38,7 @@ fn shows_every_backup_newest_first_as_the_contract_says() {
 #[test]
 fn agrees_with_what_the_store_held_when_it_was_made() {
     for store in [RESTORED, RESEEDED] {
-        let rows = Stand::new(store)
+        let rows = Env::new(store)
             .backups(&["list", "-o", "json"])
             .run()
             .unwrap()
@@ -66,7 +66,7 @@ fn agrees_with_what_the_store_held_when_it_was_made() {
 
 #[test]
 fn is_a_table_of_eighty_columns_for_people() {
-    let table = Stand::new(RESTORED)
+    let table = Env::new(RESTORED)
         .backups(&["list", "--etcd", "main", "--limit", "2"])
         .run()
         .unwrap()
@@ -88,7 +88,7 @@ fn is_a_table_of_eighty_columns_for_people() {
 #[test]
 fn retention_is_the_specs_own() {
     // kops wrote 90 days; the earliest of hour and day lives that long, the others until they are an hour old.
-    let rows = Stand::new(RESTORED)
+    let rows = Env::new(RESTORED)
         .backups(&["list", "--etcd", "main", "-o", "json"])
         .run()
         .unwrap()
@@ -106,9 +106,9 @@ fn retention_is_the_specs_own() {
 
 #[test]
 fn selects_by_time_count_and_etcd() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let names = |arguments: &[&str]| {
-        let ended = stand
+        let ended = env
             .backups(&["list", "-o", "name"])
             .args(arguments)
             .run()
@@ -128,12 +128,12 @@ fn selects_by_time_count_and_etcd() {
 
 #[test]
 fn of_nothing_is_an_empty_list() {
-    let stand = Stand::new(RESTORED);
-    std::fs::remove_dir_all(stand.base("main")).unwrap();
-    std::fs::remove_dir_all(stand.base("events")).unwrap();
-    let ended = stand.backups(&["list", "-o", "json"]).run().unwrap().success();
+    let env = Env::new(RESTORED);
+    std::fs::remove_dir_all(env.base("main")).unwrap();
+    std::fs::remove_dir_all(env.base("events")).unwrap();
+    let ended = env.backups(&["list", "-o", "json"]).run().unwrap().success();
     assert_eq!(ended.json(), json!([]));
-    let ended = stand
+    let ended = env
         .backups(&["list"])
         .run()
         .unwrap()
@@ -144,12 +144,12 @@ fn of_nothing_is_an_empty_list() {
 
 #[test]
 fn halves_of_backups_are_shown_as_such() {
-    let stand = Stand::new(RESTORED);
-    std::fs::remove_file(stand.file("main", "2026-11-22T15:20:36Z-000001", "_etcd_backup.meta")).unwrap();
-    std::fs::remove_file(stand.file("main", "2026-11-22T15:19:01Z-000002", "etcd.backup.gz")).unwrap();
-    stand.write("main", "not-a-backup", "etcd.backup.gz", b"x");
-    std::fs::create_dir(stand.base("main").join("2026-11-22T15:30:00Z-000001")).unwrap();
-    let rows = stand
+    let env = Env::new(RESTORED);
+    std::fs::remove_file(env.file("main", "2026-11-22T15:20:36Z-000001", "_etcd_backup.meta")).unwrap();
+    std::fs::remove_file(env.file("main", "2026-11-22T15:19:01Z-000002", "etcd.backup.gz")).unwrap();
+    env.write("main", "not-a-backup", "etcd.backup.gz", b"x");
+    std::fs::create_dir(env.base("main").join("2026-11-22T15:30:00Z-000001")).unwrap();
+    let rows = env
         .backups(&["list", "--etcd", "main", "-o", "json"])
         .run()
         .unwrap()
@@ -162,11 +162,11 @@ fn halves_of_backups_are_shown_as_such() {
 
 #[test]
 fn all_clusters_are_listed_and_a_broken_one_does_not_hide_the_others() {
-    let stand = Stand::new(RESTORED);
-    let broken = stand.root().join("broken.example.com");
+    let env = Env::new(RESTORED);
+    let broken = env.root().join("broken.example.com");
     std::fs::create_dir(&broken).unwrap();
     std::fs::write(broken.join("cluster-completed.spec"), "kind: [").unwrap();
-    let ended = stand
+    let ended = env
         .backups(&["list", "--all-clusters", "-o", "json"])
         .run()
         .unwrap()
@@ -177,10 +177,10 @@ fn all_clusters_are_listed_and_a_broken_one_does_not_hide_the_others() {
 
 #[test]
 fn a_store_can_be_named_directly() {
-    let stand = Stand::new(RESTORED);
-    let url = format!("file://{}", stand.base("main").display());
+    let env = Env::new(RESTORED);
+    let url = format!("file://{}", env.base("main").display());
     for store in [url.clone(), format!("main={url}")] {
-        let rows = crate::stand::backups(&["list", "-o", "json", "--store", &store])
+        let rows = crate::env::backups(&["list", "-o", "json", "--store", &store])
             .run()
             .unwrap()
             .success()
@@ -194,12 +194,12 @@ fn a_store_can_be_named_directly() {
 
 #[test]
 fn what_is_good_is_judged_from_the_newest_down_to_the_first_good_one() {
-    let stand = Stand::merged();
+    let env = Env::merged();
     let list = |arguments: &[&str]| {
-        let list = stand
+        let list = env
             .backups(&["list", "--etcd", "main"])
             .args(arguments)
-            .now(crate::stand::LATER);
+            .now(crate::env::LATER);
         list.run().unwrap().success()
     };
     let rows = list(&["--good", "-o", "json"]).json();
@@ -229,7 +229,7 @@ fn what_is_good_is_judged_from_the_newest_down_to_the_first_good_one() {
     assert!(wide.stdout.contains("another cluster"), "{}", wide.stdout);
     // Where it is not asked for, no backup is read.
     for file in ["16:25:57Z-000002", "15:20:36Z-000001"] {
-        stand.write("main", &format!("2026-11-22T{file}"), "etcd.backup.gz", b"x");
+        env.write("main", &format!("2026-11-22T{file}"), "etcd.backup.gz", b"x");
     }
     assert!(!list(&[]).stdout.contains("GOOD"));
     assert_eq!(list(&["-o", "json"]).json()[0]["good"], Value::Null);

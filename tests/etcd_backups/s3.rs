@@ -3,7 +3,7 @@
 use harness::store::{self, CLUSTER, LongStore};
 use harness::{Cmd, Moto, Proxy, Rule, S3, SeaweedFs};
 
-use crate::stand::{NOW, RESTORED, backups};
+use crate::env::{NOW, RESTORED, backups};
 
 fn fill(server: &impl S3) {
     store::serve_state_store(server, "kops-state", RESTORED).unwrap();

@@ -1,10 +1,10 @@
 //! `show`.
 
-use crate::stand::{RESTORED, Stand};
+use crate::env::{Env, RESTORED};
 
 #[test]
 fn tells_all_that_the_store_knows() {
-    let ended = Stand::new(RESTORED)
+    let ended = Env::new(RESTORED)
         .backups(&["show", "main=2026-11-22T15:18"])
         .run()
         .unwrap()
@@ -30,9 +30,9 @@ fn tells_all_that_the_store_knows() {
 
 #[test]
 fn a_queued_restore_of_it_is_told() {
-    let stand = Stand::new(RESTORED);
-    harness::store::copy_folder(&harness::paths::fixture("state-store-restore-pending"), stand.root()).unwrap();
-    let rows = stand
+    let env = Env::new(RESTORED);
+    harness::store::copy_folder(&harness::paths::fixture("state-store-restore-pending"), env.root()).unwrap();
+    let rows = env
         .backups(&["show", "main=2026-11-22T15:18", "-o", "json"])
         .run()
         .unwrap()
@@ -46,10 +46,10 @@ fn a_queued_restore_of_it_is_told() {
 
 #[test]
 fn broken_control_files_are_told() {
-    let stand = Stand::new(RESTORED);
-    std::fs::write(stand.base("main").join("control/etcd-cluster-created"), "").unwrap();
-    std::fs::remove_file(stand.base("main").join("control/etcd-cluster-spec")).unwrap();
-    let ended = stand.backups(&["show", "main=latest"]).run().unwrap().success();
+    let env = Env::new(RESTORED);
+    std::fs::write(env.base("main").join("control/etcd-cluster-created"), "").unwrap();
+    std::fs::remove_file(env.base("main").join("control/etcd-cluster-spec")).unwrap();
+    let ended = env.backups(&["show", "main=latest"]).run().unwrap().success();
     let _ = ended
         .stdout_has("Created       BROKEN, etcd-manager is blocked")
         .stdout_has("Spec          missing in control/");

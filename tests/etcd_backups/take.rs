@@ -11,7 +11,7 @@ use harness::{
 };
 use tempfile::TempDir;
 
-use crate::stand::{RESTORED, Stand, backups, tree};
+use crate::env::{Env, RESTORED, backups, tree};
 
 /// The second at which the fixed clock stands.
 const NAME: &str = "2026-11-22T15:21:36Z-000001";
@@ -19,7 +19,7 @@ const HEALTHY: &str = "2026-11-22T15:18:01Z-000001";
 
 /// A kops cluster's store, and its etcd with its own CA.
 struct Living {
-    stand: Stand,
+    env: Env,
     etcd: Etcd,
     ca: Ca,
     _tls: ServerTls,
@@ -29,28 +29,25 @@ struct Living {
 impl Living {
     /// The etcd of the store's healthy backup.
     fn of_the_cluster() -> Self {
-        let stand = Stand::new(RESTORED);
+        let env = Env::new(RESTORED);
         let data = tempfile::tempdir().unwrap();
-        let data_dir = backup::restore(&stand.file("main", HEALTHY, "etcd.backup.gz"), data.path()).unwrap();
-        Self::on(stand, data, Some(data_dir))
+        let data_dir = backup::restore(&env.file("main", HEALTHY, "etcd.backup.gz"), data.path()).unwrap();
+        Self::on(env, data, Some(data_dir))
     }
 
     /// One that has nothing to do with it.
     fn fresh() -> Self {
-        Self::on(Stand::new(RESTORED), tempfile::tempdir().unwrap(), None)
+        Self::on(Env::new(RESTORED), tempfile::tempdir().unwrap(), None)
     }
 
-    fn on(stand: Stand, data: TempDir, data_dir: Option<std::path::PathBuf>) -> Self {
-        let keyset = stand
-            .root()
-            .join(CLUSTER)
-            .join("pki/private/etcd-clients-ca/keyset.yaml");
+    fn on(env: Env, data: TempDir, data_dir: Option<std::path::PathBuf>) -> Self {
+        let keyset = env.root().join(CLUSTER).join("pki/private/etcd-clients-ca/keyset.yaml");
         let ca = Ca::from_keyset(&fs::read_to_string(keyset).unwrap()).unwrap();
         let tls = ServerTls::new(&ca, &[&ca]).unwrap();
         let version = EtcdVersion::V3_6;
         let etcd = Etcd::start_tls_with(&EtcdOptions { version, data_dir }, &tls).unwrap();
         Self {
-            stand,
+            env,
             etcd,
             ca,
             _tls: tls,
@@ -67,7 +64,7 @@ impl Living {
     }
 
     fn take(&self, arguments: &[&str]) -> Cmd {
-        self.stand.backups(&["take", "--etcd", "main"]).args(arguments)
+        self.env.backups(&["take", "--etcd", "main"]).args(arguments)
     }
 
     fn direct(&self, arguments: &[&str]) -> Cmd {
@@ -101,14 +98,14 @@ fn what_it_takes_is_a_backup_to_verify_and_to_etcd() {
         ..Put::new("/registry/masterleases/10.0.0.7", "a")
     };
     living.etcd.put(&[with_lease]).unwrap();
-    let before = tree(living.stand.root());
+    let before = tree(living.env.root());
     let planned = living
         .direct(&["-o", "json"])
         .run()
         .unwrap()
         .success()
         .stderr_has("pass --yes");
-    assert_eq!(tree(living.stand.root()), before);
+    assert_eq!(tree(living.env.root()), before);
     assert_eq!(
         (&planned.json()[0]["taken"], &planned.json()[0]["name"]),
         (&false.into(), &NAME.into())
@@ -125,7 +122,7 @@ fn what_it_takes_is_a_backup_to_verify_and_to_etcd() {
     );
 
     let verified = living
-        .stand
+        .env
         .backups(&["verify", &format!("main={NAME}"), "-o", "json"])
         .run()
         .unwrap()
@@ -137,7 +134,7 @@ fn what_it_takes_is_a_backup_to_verify_and_to_etcd() {
         (&row["hash"], &row["revision"])
     );
     let good = living
-        .stand
+        .env
         .backups(&["show", "main=latest-good", "-o", "name"])
         .run()
         .unwrap()
@@ -145,23 +142,23 @@ fn what_it_takes_is_a_backup_to_verify_and_to_etcd() {
     assert_eq!(good.stdout.trim_end(), NAME);
 
     let meta: serde_json::Value =
-        serde_json::from_slice(&fs::read(living.stand.file("main", NAME, "_etcd_backup.meta")).unwrap()).unwrap();
+        serde_json::from_slice(&fs::read(living.env.file("main", NAME, "_etcd_backup.meta")).unwrap()).unwrap();
     assert!(meta["etcdVersion"].as_str().unwrap().starts_with("3.6."), "{meta}");
     assert_eq!(meta["timestamp"], "1795360896");
     // As control/etcd-cluster-spec has it, whatever runs now.
-    let spec = fs::read(living.stand.base("main").join("control/etcd-cluster-spec")).unwrap();
+    let spec = fs::read(living.env.base("main").join("control/etcd-cluster-spec")).unwrap();
     assert_eq!(
         meta["clusterSpec"],
         serde_json::from_slice::<serde_json::Value>(&spec).unwrap()
     );
 
-    let added: Vec<_> = tree(living.stand.root())
+    let added: Vec<_> = tree(living.env.root())
         .into_iter()
         .filter(|file| !before.contains(file))
         .collect();
     assert_eq!(added.len(), 2, "data and meta, and nothing else");
     assert_eq!(
-        keys_after_restore(&living.stand.file("main", NAME, "etcd.backup.gz")),
+        keys_after_restore(&living.env.file("main", NAME, "etcd.backup.gz")),
         everything(&living.etcd)
     );
 }
@@ -170,30 +167,30 @@ fn what_it_takes_is_a_backup_to_verify_and_to_etcd() {
 fn it_is_never_written_over_another() {
     let living = Living::of_the_cluster();
     let _ = living.direct(&["--yes"]).run().unwrap().success();
-    let before = tree(living.stand.root());
+    let before = tree(living.env.root());
     let _ = living
         .direct(&["--yes"])
         .run()
         .unwrap()
         .code(1)
         .stderr_has("it exists already");
-    assert_eq!(tree(living.stand.root()), before);
+    assert_eq!(tree(living.env.root()), before);
     // Also not where only the other's data has come so far.
-    fs::remove_file(living.stand.file("main", NAME, "_etcd_backup.meta")).unwrap();
-    let before = tree(living.stand.root());
+    fs::remove_file(living.env.file("main", NAME, "_etcd_backup.meta")).unwrap();
+    let before = tree(living.env.root());
     let _ = living
         .direct(&["--yes"])
         .run()
         .unwrap()
         .code(1)
         .stderr_has("it exists already");
-    assert_eq!(tree(living.stand.root()), before);
+    assert_eq!(tree(living.env.root()), before);
 }
 
 #[test]
 fn an_empty_etcd_and_one_of_another_cluster_are_refused() {
     let living = Living::fresh();
-    let before = tree(living.stand.root());
+    let before = tree(living.env.root());
     let _ = living
         .direct(&["--yes"])
         .run()
@@ -212,15 +209,15 @@ fn an_empty_etcd_and_one_of_another_cluster_are_refused() {
         .code(3)
         .stderr_has("of another cluster");
     let _ = refused.stderr_has("another-one").stderr_has("--other-lineage");
-    assert_eq!(tree(living.stand.root()), before);
+    assert_eq!(tree(living.env.root()), before);
     let _ = living.direct(&["--yes", "--other-lineage"]).run().unwrap().success();
-    assert_ne!(tree(living.stand.root()), before);
+    assert_ne!(tree(living.env.root()), before);
 }
 
 #[test]
 fn one_endpoint_is_not_two_etcds() {
-    let stand = Stand::new(RESTORED);
-    let take = || stand.backups(&["take"]);
+    let env = Env::new(RESTORED);
+    let take = || env.backups(&["take"]);
     let _ = take()
         .args(["--endpoints", "127.0.0.1:1"])
         .run()
@@ -259,7 +256,7 @@ fn through_the_kubernetes_api_and_over_ssh() {
     let _ = ended
         .stderr_has("port-forward to pod etcd-manager-main-i-0")
         .stderr_has("certificate made for an hour");
-    fs::remove_dir_all(living.stand.base("main").join(NAME)).unwrap();
+    fs::remove_dir_all(living.env.base("main").join(NAME)).unwrap();
 
     let sshd = Sshd::start().unwrap();
     let place = sshd.root().join("srv/kubernetes/kube-apiserver");
@@ -279,7 +276,7 @@ fn through_the_kubernetes_api_and_over_ssh() {
         .success();
     let _ = ended.stderr_has("ssh to master-a, certificate the files of master-a");
     let _ = living
-        .stand
+        .env
         .backups(&["verify", &format!("main={NAME}")])
         .run()
         .unwrap()

@@ -1,10 +1,10 @@
 //! `timeline`.
 
-use crate::stand::{LATER, RESTORED, Stand};
+use crate::env::{Env, LATER, RESTORED};
 
 #[test]
 fn draws_sizes_and_marks_what_is_odd() {
-    let ended = Stand::merged()
+    let ended = Env::merged()
         .backups(&["timeline", "--etcd", "main"])
         .now(LATER)
         .run()
@@ -30,7 +30,7 @@ fn draws_sizes_and_marks_what_is_odd() {
 
 #[test]
 fn with_keys_it_tells_a_change_of_lineage() {
-    let ended = Stand::merged()
+    let ended = Env::merged()
         .backups(&["timeline", "--keys", "--etcd", "main", "-o", "json"])
         .now(LATER)
         .run()
@@ -60,7 +60,7 @@ fn with_keys_it_tells_a_change_of_lineage() {
 
 #[test]
 fn silence_since_the_newest_is_told() {
-    let ended = Stand::new(RESTORED)
+    let ended = Env::new(RESTORED)
         .backups(&["timeline"])
         .now("2026-11-22T17:00:00Z")
         .run()

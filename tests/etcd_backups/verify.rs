@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::stand::{LATER, RESEEDED, RESTORED, Stand};
+use crate::env::{Env, LATER, RESEEDED, RESTORED};
 
 #[test]
 fn agrees_with_etcdutl_on_every_backup_of_the_fixtures() {
     let expected = harness::store::expected().unwrap();
     for store in [RESTORED, RESEEDED] {
-        let ended = Stand::new(store)
+        let ended = Env::new(store)
             .backups(&["verify", "--all", "-o", "json"])
             .run()
             .unwrap()
@@ -37,14 +37,14 @@ fn agrees_with_etcdutl_on_every_backup_of_the_fixtures() {
 
 #[test]
 fn only_a_good_backup_of_every_etcd_cluster_exits_with_zero() {
-    let stand = Stand::new(RESTORED);
-    let ended = stand.backups(&["verify"]).run().unwrap().success();
+    let env = Env::new(RESTORED);
+    let ended = env.backups(&["verify"]).run().unwrap().success();
     insta::assert_snapshot!(ended.stdout, @r"
     ETCD    BACKUP                       VERDICT  GOOD  REVISION  KEYS  NODES
     main    2026-11-22T15:20:36Z-000001  ok       yes        227   226      5
     events  2026-11-22T15:20:35Z-000001  ok       yes         13    12      0
     ");
-    let empty = stand.backups(&["verify", "2026-11-22T15:16"]).run().unwrap().code(5);
+    let empty = env.backups(&["verify", "2026-11-22T15:16"]).run().unwrap().code(5);
     assert!(
         empty.stdout.contains("EMPTY") && empty.stderr.contains("nothing was ever written"),
         "{}",
@@ -56,9 +56,9 @@ fn only_a_good_backup_of_every_etcd_cluster_exits_with_zero() {
 #[test]
 fn the_newest_of_main_has_to_be_good_and_not_only_intact() {
     let said = "intact, but fails sanity checks: no Nodes, namespaces of users or workloads: it holds only what an API server creates by itself";
-    for stand in [Stand::new(RESEEDED), Stand::merged()] {
+    for env in [Env::new(RESEEDED), Env::merged()] {
         for arguments in [&["verify"][..], &["verify", "main=latest"], &["verify", "--all"]] {
-            let ended = stand.backups(arguments).now(LATER).run().unwrap().code(5);
+            let ended = env.backups(arguments).now(LATER).run().unwrap().code(5);
             let ended = ended.stdout_has("intact   no");
             assert!(
                 ended.stderr.contains("intact, but fails sanity checks"),
@@ -74,8 +74,8 @@ fn the_newest_of_main_has_to_be_good_and_not_only_intact() {
             );
         }
     }
-    let stand = Stand::new(RESEEDED);
-    let ended = stand
+    let env = Env::new(RESEEDED);
+    let ended = env
         .backups(&["verify", "main=latest", "-o", "json"])
         .now(LATER)
         .run()
@@ -89,7 +89,7 @@ fn the_newest_of_main_has_to_be_good_and_not_only_intact() {
     );
     assert!(said.ends_with(row["reason"].as_str().unwrap()), "{row}");
     // Who names it asks whether it is whole, and is told all the same.
-    let named = stand
+    let named = env
         .backups(&["verify", "main=2026-11-22T16:25:57"])
         .now(LATER)
         .run()
@@ -97,7 +97,7 @@ fn the_newest_of_main_has_to_be_good_and_not_only_intact() {
         .success();
     let _ = named.stderr_has(said);
     // Events of that store are sound.
-    let _ = stand
+    let _ = env
         .backups(&["verify", "events=latest"])
         .now(LATER)
         .run()
@@ -108,7 +108,7 @@ fn the_newest_of_main_has_to_be_good_and_not_only_intact() {
 #[test]
 fn the_lineage_tells_the_two_clusters_apart() {
     let uids = |store: &str, backup: &str| {
-        let rows = Stand::new(store)
+        let rows = Env::new(store)
             .backups(&["verify", backup, "--etcd", "main", "-o", "json"])
             .run()
             .unwrap();
@@ -125,7 +125,7 @@ fn the_lineage_tells_the_two_clusters_apart() {
 #[test]
 fn damage_is_named() {
     let name = "2026-11-22T15:20:36Z-000001";
-    let original = std::fs::read(Stand::new(RESTORED).file("main", name, "etcd.backup.gz")).unwrap();
+    let original = std::fs::read(Env::new(RESTORED).file("main", name, "etcd.backup.gz")).unwrap();
     let mut flipped = original.clone();
     flipped[9_000] ^= 1;
     let mut garbage = original.clone();
@@ -140,9 +140,9 @@ fn damage_is_named() {
         ("SHA-256", &twice),
     ];
     for (said, content) in cases {
-        let stand = Stand::new(RESTORED);
-        stand.write("main", name, "etcd.backup.gz", content);
-        let ended = stand
+        let env = Env::new(RESTORED);
+        env.write("main", name, "etcd.backup.gz", content);
+        let ended = env
             .backups(&["verify", "main=latest", "-o", "json"])
             .run()
             .unwrap()
@@ -164,38 +164,38 @@ fn a_meta_that_etcd_manager_could_not_use_is_a_problem() {
         (br#"{"etcdVersion":"3.5.35","timest"#, "not what etcd-manager writes"),
         (b"{}", "names no etcd version"),
     ] {
-        let stand = Stand::new(RESTORED);
-        stand.write("main", name, "_etcd_backup.meta", content);
-        let _ = stand
+        let env = Env::new(RESTORED);
+        env.write("main", name, "_etcd_backup.meta", content);
+        let _ = env
             .backups(&["verify", "main=latest"])
             .run()
             .unwrap()
             .code(5)
             .stderr_has(said);
     }
-    let stand = Stand::new(RESTORED);
-    stand.write(
+    let env = Env::new(RESTORED);
+    env.write(
         "main",
         name,
         "_etcd_backup.meta",
         br#"{"etcdVersion":"3.5.35","timestamp":1795360836,"new":{"x":1}}"#,
     );
-    let _ = stand.backups(&["verify", "main=latest"]).run().unwrap().success();
+    let _ = env.backups(&["verify", "main=latest"]).run().unwrap().success();
 }
 
 #[test]
 fn half_a_backup_is_never_verified_as_one() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let name = "2026-11-22T15:20:36Z-000001";
-    std::fs::remove_file(stand.file("main", name, "_etcd_backup.meta")).unwrap();
-    let _ = stand
+    std::fs::remove_file(env.file("main", name, "_etcd_backup.meta")).unwrap();
+    let _ = env
         .backups(&["verify", name, "--etcd", "main"])
         .run()
         .unwrap()
         .code(5)
         .stderr_has("meta is missing");
     // `latest` passes over it.
-    let rows = stand
+    let rows = env
         .backups(&["verify", "main=latest", "-o", "json"])
         .run()
         .unwrap()
@@ -206,7 +206,7 @@ fn half_a_backup_is_never_verified_as_one() {
 
 #[test]
 fn a_bomb_is_stopped_at_the_given_size() {
-    let ended = Stand::new(RESTORED)
+    let ended = Env::new(RESTORED)
         .backups(&["verify", "main=latest", "--max-db-size", "100KiB"])
         .run()
         .unwrap();
@@ -215,7 +215,7 @@ fn a_bomb_is_stopped_at_the_given_size() {
 
 #[test]
 fn a_folder_for_unpacking_that_is_not_there_is_a_failure_and_no_verdict() {
-    let ended = Stand::new(RESTORED)
+    let ended = Env::new(RESTORED)
         .backups(&["verify", "main=latest", "--temp-dir", "/nowhere"])
         .run()
         .unwrap();

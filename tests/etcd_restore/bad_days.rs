@@ -6,7 +6,7 @@ use harness::store::CLUSTER;
 use harness::{Etcd, EtcdManagerStandIn, EtcdOptions, EtcdVersion, Put, backup};
 use serde_json::Value;
 
-use crate::stand::{MAIN, RESTORED, Stand};
+use crate::env::{Env, MAIN, RESTORED};
 
 /// `resources: [{resources: [secrets], providers: [{aescbc: {keys: [{name: key1, secret: c2VjcmV0LXRoYXQtbm9ib2R5LXNlZXM=}]}}, {identity: {}}]}]`, in base64.
 const KEY1: &str = "cmVzb3VyY2VzOiBbe3Jlc291cmNlczogW3NlY3JldHNdLCBwcm92aWRlcnM6IFt7YWVzY2JjOiB7a2V5czogW3tuYW1lOiBrZXkxLCBzZWNyZXQ6IGMyVmpjbVYwTFhSb1lYUXRibTlpYjJSNUxYTmxaWE09fV19fSwge2lkZW50aXR5OiB7fX1dfV0K";
@@ -20,21 +20,15 @@ fn check<'v>(plan: &'v Value, name: &str) -> &'v Value {
 
 #[test]
 fn a_clock_that_is_behind_the_masters_is_told_and_ends_no_wait() {
-    let stand = Stand::new(RESTORED);
-    let _main = stand.start("main");
+    let env = Env::new(RESTORED);
+    let _main = env.start("main");
     let behind = "2026-11-22T14:21:36Z";
-    let plan = stand
-        .restore("plan -o json")
-        .now(behind)
-        .run()
-        .unwrap()
-        .success()
-        .json();
+    let plan = env.restore("plan -o json").now(behind).run().unwrap().success().json();
     let clock = check(&plan, "clock");
     assert_eq!((&clock["ok"], &clock["severity"]), (&false.into(), &"warn".into()));
     assert!(clock["cure"].as_str().unwrap().contains("clocks"), "{clock}");
     // The very newest backup is taken all the same, and the restore is followed to its end.
-    let ended = stand
+    let ended = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .now(behind)
         .run()
@@ -45,9 +39,9 @@ fn a_clock_that_is_behind_the_masters_is_told_and_ends_no_wait() {
 
 #[test]
 fn a_clock_that_is_ahead_changes_nothing_either() {
-    let stand = Stand::new(RESTORED);
-    let _main = stand.start("main");
-    let ended = stand
+    let env = Env::new(RESTORED);
+    let _main = env.start("main");
+    let ended = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .now("2026-11-22T17:21:36Z")
         .run()
@@ -57,19 +51,19 @@ fn a_clock_that_is_ahead_changes_nothing_either() {
 
 #[test]
 fn an_etcd_without_quorum_is_alive_and_said_to_have_no_leader() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let mut members = Etcd::start_cluster(EtcdVersion::V3_6, 3, None).unwrap();
     let left = members.remove(0);
     drop(members);
     let endpoint = format!("main={}", left.endpoint());
     let seen = |arguments: &str| {
-        let cmd = stand
+        let cmd = env
             .restore(arguments)
             .args(["--etcd", "main", "--endpoints", &endpoint]);
         cmd.args(["--etcd-timeout", "3s"])
     };
     // The member that is left needs a moment to notice.
-    crate::stand::wait_for("it has no leader", || {
+    crate::env::wait_for("it has no leader", || {
         let rows = seen("status -o json").run().unwrap().success().json();
         rows[0]["etcdSays"].as_str().unwrap().contains("has no leader")
     });
@@ -90,9 +84,9 @@ fn an_etcd_without_quorum_is_alive_and_said_to_have_no_leader() {
 
 #[test]
 fn encryption_keys_that_the_cluster_does_not_know_are_named() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let folder = tempfile::tempdir().unwrap();
-    let archive = stand.base("main").join(MAIN).join("etcd.backup.gz");
+    let archive = env.base("main").join(MAIN).join("etcd.backup.gz");
     let version = EtcdVersion::V3_6;
     let data_dir = Some(backup::restore(&archive, folder.path()).unwrap());
     let etcd = Etcd::start_with(&EtcdOptions { version, data_dir }).unwrap();
@@ -101,13 +95,13 @@ fn encryption_keys_that_the_cluster_does_not_know_are_named() {
         "k8s:enc:aescbc:v1:key2:\u{1}\u{2}",
     )])
     .unwrap();
-    let taken = EtcdManagerStandIn::new(stand.base("main"))
+    let taken = EtcdManagerStandIn::new(env.base("main"))
         .take_backup(&etcd, version)
         .unwrap();
     let now = jiff::Timestamp::now().to_string();
     let plan = || {
         let wanted = format!("plan --etcd main --backup main={taken} -o json");
-        stand.restore(&wanted).now(&now).run().unwrap().success().json()
+        env.restore(&wanted).now(&now).run().unwrap().success().json()
     };
     // kops keeps it as a secret of its own; a cluster without one knows no key.
     let lacks = plan();
@@ -115,8 +109,8 @@ fn encryption_keys_that_the_cluster_does_not_know_are_named() {
     assert_eq!((&found["ok"], &found["severity"]), (&false.into(), &"warn".into()));
     assert!(found["message"].as_str().unwrap().contains("aescbc:key2"), "{found}");
     let config = |data: &str| {
-        let at = stand.root().join(CLUSTER).join("secrets/encryptionconfig");
-        stand.write(&at, &format!("{{\"Data\":\"{data}\"}}"));
+        let at = env.root().join(CLUSTER).join("secrets/encryptionconfig");
+        env.write(&at, &format!("{{\"Data\":\"{data}\"}}"));
     };
     config(KEY1);
     assert_eq!(check(&plan(), "encryption")["ok"], false);
@@ -125,6 +119,6 @@ fn encryption_keys_that_the_cluster_does_not_know_are_named() {
     assert_eq!(check(&knows, "encryption")["ok"], true, "{knows}");
     assert!(!knows.to_string().contains("c2VjcmV0"), "{knows}");
     // One that cannot be read is no proof of anything.
-    fs::write(stand.root().join(CLUSTER).join("secrets/encryptionconfig"), "{}").unwrap();
+    fs::write(env.root().join(CLUSTER).join("secrets/encryptionconfig"), "{}").unwrap();
     assert_eq!(check(&plan(), "encryption")["severity"], "warn");
 }

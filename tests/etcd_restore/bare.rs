@@ -6,12 +6,12 @@ use harness::paths;
 use harness::store;
 use harness::terminal::{broken_words, overlong, screen};
 
-use crate::stand::{MAIN, RESEEDED, RESTORED, Stand, tree, wait_for};
+use crate::env::{Env, MAIN, RESEEDED, RESTORED, tree, wait_for};
 
-fn report(stand: &Stand) -> Value {
-    let ended = stand
+fn report(env: &Env) -> Value {
+    let ended = env
         .restore("-o json")
-        .args(["--endpoints", &stand.endpoints()])
+        .args(["--endpoints", &env.endpoints()])
         .run()
         .unwrap();
     ended.success().json()
@@ -26,9 +26,9 @@ fn told(report: &Value, subject: &str) -> Value {
 
 #[test]
 fn from_a_dead_etcd_to_one_that_serves_it_names_the_next_command() {
-    let stand = Stand::new(RESTORED);
-    let before = tree(stand.root());
-    let waiting = report(&stand);
+    let env = Env::new(RESTORED);
+    let before = tree(env.root());
+    let waiting = report(&env);
     // That nobody answers here does not prove it dead.
     assert_eq!(waiting["stage"], "unknown");
     let main = told(&waiting, "etcd main");
@@ -44,17 +44,16 @@ fn from_a_dead_etcd_to_one_that_serves_it_names_the_next_command() {
     assert_eq!(told(&waiting, "masters")["checked"], false);
     // What is known of the masters comes first.
     assert_eq!(waiting["next"], "aws sts get-caller-identity");
-    assert_eq!(tree(stand.root()), before);
+    assert_eq!(tree(env.root()), before);
 
-    stand
-        .restore("queue latest-good --yes --confirm super.k8s.local")
+    env.restore("queue latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success();
-    assert_eq!(report(&stand)["stage"], "restoring");
-    let (_main, _events) = (stand.start("main"), stand.start("events"));
-    wait_for("both serve", || report(&stand)["stage"] == "unknown");
-    let serving = report(&stand);
+    assert_eq!(report(&env)["stage"], "restoring");
+    let (_main, _events) = (env.start("main"), env.start("events"));
+    wait_for("both serve", || report(&env)["stage"] == "unknown");
+    let serving = report(&env);
     // The leases of the backup are gone with the restore.
     let found = serving["findings"].as_array().unwrap();
     let leases = found.iter().find(|finding| finding["of"] == "masterleases").unwrap();
@@ -74,13 +73,12 @@ fn from_a_dead_etcd_to_one_that_serves_it_names_the_next_command() {
 
 #[test]
 fn a_run_that_was_left_is_what_comes_next() {
-    let stand = Stand::new(RESTORED);
-    stand
-        .seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 1s --leave-queued")
+    let env = Env::new(RESTORED);
+    env.seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 1s --leave-queued")
         .run()
         .unwrap()
         .code(4);
-    let left = report(&stand);
+    let left = report(&env);
     assert_eq!(left["stage"], "restoring");
     assert!(
         left["next"]
@@ -90,10 +88,10 @@ fn a_run_that_was_left_is_what_comes_next() {
             .starts_with("kubectl etcd-restore status --watch")
     );
     // `run` goes on with none that is older than 12 hours.
-    for name in stand.queued("main") {
-        std::fs::remove_dir_all(stand.control("main", &name)).unwrap();
+    for name in env.queued("main") {
+        std::fs::remove_dir_all(env.control("main", &name)).unwrap();
     }
-    let look = |now| stand.restore("-o json").now(now).run().unwrap().success().json();
+    let look = |now| env.restore("-o json").now(now).run().unwrap().success().json();
     assert_eq!(look("2026-11-23T03:21:00Z")["stage"], "restoring");
     let old = look("2026-11-23T03:22:00Z");
     assert_eq!(old["stage"], "unknown", "{old}");
@@ -102,8 +100,8 @@ fn a_run_that_was_left_is_what_comes_next() {
 
 #[test]
 fn what_comes_next_asks_where_the_overview_asked() {
-    let stand = Stand::new(RESTORED);
-    let asked = stand
+    let env = Env::new(RESTORED);
+    let asked = env
         .restore("-o json --region eu-west-1")
         .args(["--profile", "a b"])
         .run()
@@ -118,12 +116,11 @@ fn what_comes_next_asks_where_the_overview_asked() {
 
 #[test]
 fn a_blocked_queue_comes_before_all_else() {
-    let stand = Stand::new(RESTORED);
-    stand.command("events", "2026-11-22T15:00:00Z-000000", "nonsense");
-    let stuck = report(&stand);
+    let env = Env::new(RESTORED);
+    env.command("events", "2026-11-22T15:00:00Z-000000", "nonsense");
+    let stuck = report(&env);
     assert_eq!(stuck["stage"], "stuck");
-    stand
-        .restore("")
+    env.restore("")
         .run()
         .unwrap()
         .success()
@@ -133,9 +130,9 @@ fn a_blocked_queue_comes_before_all_else() {
 
 #[test]
 fn of_a_re_seeded_store_the_worthless_backup_is_not_the_one_to_restore() {
-    let stand = Stand::new(RESTORED);
-    store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
-    let report = stand
+    let env = Env::new(RESTORED);
+    store::copy_folder(&paths::fixture(RESEEDED), env.root()).unwrap();
+    let report = env
         .restore("-o json")
         .now("2026-11-22T16:36:00Z")
         .run()
@@ -152,11 +149,11 @@ fn of_a_re_seeded_store_the_worthless_backup_is_not_the_one_to_restore() {
 }
 
 /// What a command shows on a terminal of 80 columns, where temporary folders have one name.
-fn on_terminal(stand: &Stand, arguments: &str) -> String {
+fn on_terminal(env: &Env, arguments: &str) -> String {
     let line = format!(
         "{} {arguments} --state {} --name super.k8s.local",
         env!("CARGO_BIN_EXE_kubectl-etcd-restore"),
-        stand.url()
+        env.url()
     );
     let shown = screen(
         &line,
@@ -166,17 +163,17 @@ fn on_terminal(stand: &Stand, arguments: &str) -> String {
         ],
     )
     .unwrap();
-    shown.replace(&stand.url(), "file:///state")
+    shown.replace(&env.url(), "file:///state")
 }
 
 #[test]
 fn at_80_columns_no_word_is_broken_and_the_verdict_comes_first() {
-    let stand = Stand::new(RESTORED);
-    store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
+    let env = Env::new(RESTORED);
+    store::copy_folder(&paths::fixture(RESEEDED), env.root()).unwrap();
     for arguments in ["", "plan"] {
-        let shown = on_terminal(&stand, arguments);
+        let shown = on_terminal(&env, arguments);
         assert_eq!(overlong(&shown), Vec::<&str>::new(), "{shown}");
-        let whole = stand
+        let whole = env
             .restore(arguments)
             .now("2026-11-22T16:36:00Z")
             .env("HOME", "/proc/nowhere")
@@ -184,9 +181,9 @@ fn at_80_columns_no_word_is_broken_and_the_verdict_comes_first() {
             .unwrap()
             .success()
             .stdout
-            .replace(&stand.url(), "file:///state");
+            .replace(&env.url(), "file:///state");
         assert_eq!(broken_words(&whole, &shown), Vec::<&str>::new(), "{shown}");
     }
-    insta::assert_snapshot!("overview_at_80_columns", on_terminal(&stand, ""));
-    insta::assert_snapshot!("plan_at_80_columns", on_terminal(&stand, "plan"));
+    insta::assert_snapshot!("overview_at_80_columns", on_terminal(&env, ""));
+    insta::assert_snapshot!("plan_at_80_columns", on_terminal(&env, "plan"));
 }

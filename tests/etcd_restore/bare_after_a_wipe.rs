@@ -3,15 +3,15 @@
 use harness::store::CLUSTER;
 use serde_json::{Value, json};
 
-use crate::stand::{MAIN, RESTORED, Stand, wait_for};
+use crate::env::{Env, MAIN, RESTORED, wait_for};
 
 const BEGUN: &str = "2026-11-22T15:24:00Z";
 const ENDED: &str = "2026-11-22T15:26:00Z";
 /// A minute after the wipe: the backups are still young.
 const NOW: &str = "2026-11-22T15:27:00Z";
 
-fn report(stand: &Stand) -> Value {
-    stand.seeing("-o json").now(NOW).run().unwrap().success().json()
+fn report(env: &Env) -> Value {
+    env.seeing("-o json").now(NOW).run().unwrap().success().json()
 }
 
 /// The stage and the command without the flags that name the cluster.
@@ -34,16 +34,16 @@ fn told(report: &Value, subject: &str) -> (String, String) {
 
 #[test]
 fn from_the_wipe_to_etcds_that_serve_it_names_each_next_command() {
-    let stand = Stand::with_masters(RESTORED);
+    let env = Env::with_masters(RESTORED);
     // Before it they run, and that nobody answers proves nothing; the API was not even asked.
-    assert_eq!(at(&report(&stand)), ("unknown", "kops-wipe-masters audit"));
-    stand.wiped(BEGUN, None);
-    let unfinished = report(&stand);
+    assert_eq!(at(&report(&env)), ("unknown", "kops-wipe-masters audit"));
+    env.wiped(BEGUN, None);
+    let unfinished = report(&env);
     assert_eq!(at(&unfinished), ("wiping", "kops-wipe-masters"));
     assert_eq!(told(&unfinished, "wipe").0, "UNFINISHED");
-    stand.no_masters();
-    stand.wiped(BEGUN, Some(ENDED));
-    let wiped = report(&stand);
+    env.no_masters();
+    env.wiped(BEGUN, Some(ENDED));
+    let wiped = report(&env);
     assert_eq!(at(&wiped), ("wiped", "kops update cluster --yes"), "{wiped}");
     let (state, evidence) = told(&wiped, "wipe");
     assert_eq!(state, "ended");
@@ -57,8 +57,8 @@ fn from_the_wipe_to_etcds_that_serve_it_names_each_next_command() {
         "{account}"
     );
     // Its masters come anew: the journal and their launch prove that the old etcd is gone, however young its backups are.
-    stand.new_masters();
-    let waiting = report(&stand);
+    env.new_masters();
+    let waiting = report(&env);
     assert_eq!(at(&waiting), ("waiting", "kubectl etcd-restore run --yes"), "{waiting}");
     let (state, evidence) = told(&waiting, "etcd main");
     assert_eq!(state, "dead");
@@ -70,13 +70,8 @@ fn from_the_wipe_to_etcds_that_serve_it_names_each_next_command() {
     assert_eq!(state, "to restore");
     assert!(evidence.starts_with(MAIN), "{evidence}");
 
-    stand
-        .restore("queue latest-good --yes")
-        .now(NOW)
-        .run()
-        .unwrap()
-        .success();
-    let ordered = report(&stand);
+    env.restore("queue latest-good --yes").now(NOW).run().unwrap().success();
+    let ordered = report(&env);
     assert_eq!(
         at(&ordered),
         ("restoring", "kubectl etcd-restore status --watch"),
@@ -85,9 +80,9 @@ fn from_the_wipe_to_etcds_that_serve_it_names_each_next_command() {
     let (state, evidence) = told(&ordered, "queue main");
     assert_eq!(state, "1 command");
     assert!(evidence.contains(MAIN) && evidence.ends_with(" old"), "{evidence}");
-    let (_main, _events) = (stand.start("main"), stand.start("events"));
-    wait_for("both serve", || report(&stand)["stage"] != "restoring");
-    let serving = report(&stand);
+    let (_main, _events) = (env.start("main"), env.start("events"));
+    wait_for("both serve", || report(&env)["stage"] != "restoring");
+    let serving = report(&env);
     // Nobody was asked for the API, and that is what comes next.
     assert_eq!(at(&serving).0, "unknown", "{serving}");
     assert_eq!(told(&serving, "etcd main").0, "serving");
@@ -97,9 +92,9 @@ fn from_the_wipe_to_etcds_that_serve_it_names_each_next_command() {
 
 #[test]
 fn new_masters_are_made_by_the_profile_that_was_asked() {
-    let stand = Stand::with_masters(RESTORED);
-    stand.no_masters();
-    stand.wiped(BEGUN, Some(ENDED));
+    let env = Env::with_masters(RESTORED);
+    env.no_masters();
+    env.wiped(BEGUN, Some(ENDED));
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config");
     std::fs::write(
@@ -107,7 +102,7 @@ fn new_masters_are_made_by_the_profile_that_was_asked() {
         "[profile prod]\naws_access_key_id = AKIA\naws_secret_access_key = secret\n",
     )
     .unwrap();
-    let wiped = stand
+    let wiped = env
         .seeing("-o json --profile prod")
         .env("AWS_CONFIG_FILE", &config)
         .now(NOW)
@@ -124,7 +119,7 @@ fn new_masters_are_made_by_the_profile_that_was_asked() {
 
 #[test]
 fn an_api_of_which_no_name_server_knows_may_be_alive() {
-    let stand = Stand::with_masters(RESTORED);
+    let env = Env::with_masters(RESTORED);
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
     let text = json!({
@@ -134,7 +129,7 @@ fn an_api_of_which_no_name_server_knows_may_be_alive() {
         "users": [{ "name": CLUSTER, "user": { "token": "t" } }],
     });
     std::fs::write(&kubeconfig, text.to_string()).unwrap();
-    let report = stand
+    let report = env
         .seeing("-o json")
         .arg("--kubeconfig")
         .arg(&kubeconfig)
@@ -150,11 +145,11 @@ fn an_api_of_which_no_name_server_knows_may_be_alive() {
 
 #[test]
 fn where_the_wipe_saw_terraform_the_masters_come_from_its_configuration() {
-    let stand = Stand::with_masters(RESTORED);
-    stand.no_masters();
+    let env = Env::with_masters(RESTORED);
+    env.no_masters();
     let sign = "group a has launch template a at version 3, and kops itself writes $Latest";
-    stand.wiped_by_plan(BEGUN, Some(ENDED), json!({ "terraform": [sign] }));
-    let wiped = report(&stand);
+    env.wiped_by_plan(BEGUN, Some(ENDED), json!({ "terraform": [sign] }));
+    let wiped = report(&env);
     assert_eq!(
         at(&wiped),
         ("wiped", "kops update cluster --target=terraform --out=."),
@@ -169,11 +164,11 @@ fn where_the_wipe_saw_terraform_the_masters_come_from_its_configuration() {
 
 #[test]
 fn where_the_journals_of_wipes_cannot_be_read_kops_only_shows_what_it_would_make() {
-    let stand = Stand::with_masters(RESTORED);
-    stand.no_masters();
-    let at_journal = stand.root().join(CLUSTER).join("backups/recovery/wipe-0001.json");
-    stand.write(&at_journal, "{");
-    let wiped = report(&stand);
+    let env = Env::with_masters(RESTORED);
+    env.no_masters();
+    let at_journal = env.root().join(CLUSTER).join("backups/recovery/wipe-0001.json");
+    env.write(&at_journal, "{");
+    let wiped = report(&env);
     assert_eq!(told(&wiped, "wipe").0, "not checked", "{wiped}");
     assert_eq!(at(&wiped), ("wiped", "kops update cluster"), "{wiped}");
 }

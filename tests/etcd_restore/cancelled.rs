@@ -4,16 +4,16 @@ use std::fs;
 
 use harness::{ControlLoopStandIn, Ended, HoldAt};
 
-use crate::stand::{RESTORED, Stand, tree, wait_for};
+use crate::env::{Env, RESTORED, tree, wait_for};
 
 /// Runs, and removes the command under it as somebody with the AWS CLI would.
-fn removed_meanwhile(stand: &Stand, run: &str) -> Ended {
+fn removed_meanwhile(env: &Env, run: &str) -> Ended {
     std::thread::scope(|scope| {
-        let running = scope.spawn(|| stand.seeing(run).run().unwrap());
-        wait_for("it is queued", || !stand.queued("main").is_empty());
+        let running = scope.spawn(|| env.seeing(run).run().unwrap());
+        wait_for("it is queued", || !env.queued("main").is_empty());
         std::thread::sleep(std::time::Duration::from_secs(2));
-        let name = stand.queued("main").remove(0);
-        fs::remove_dir_all(stand.control("main", &name)).unwrap();
+        let name = env.queued("main").remove(0);
+        fs::remove_dir_all(env.control("main", &name)).unwrap();
         running.join().unwrap()
     })
 }
@@ -29,11 +29,11 @@ fn not_called_restored(ended: &Ended) {
 
 #[test]
 fn while_nobody_answers_it_is_told_as_removed() {
-    let stand = Stand::new(RESTORED);
-    let manager = stand.start("main");
+    let env = Env::new(RESTORED);
+    let manager = env.start("main");
     manager.hold(HoldAt::BeforeTaking);
     let ended = removed_meanwhile(
-        &stand,
+        &env,
         "run --etcd main --yes --confirm super.k8s.local --take-timeout 6s",
     )
     .code(4);
@@ -42,8 +42,7 @@ fn while_nobody_answers_it_is_told_as_removed() {
     assert!(!manager.log().contains("got restore-backup command:"));
     // What was noted of it is forgotten: the same command orders it anew.
     manager.release();
-    stand
-        .seeing("run --etcd main --yes --confirm super.k8s.local")
+    env.seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success();
@@ -52,11 +51,11 @@ fn while_nobody_answers_it_is_told_as_removed() {
 
 #[test]
 fn while_the_old_etcd_serves_it_is_told_at_once() {
-    let stand = Stand::new(RESTORED);
-    let mut options = stand.manager("main");
+    let env = Env::new(RESTORED);
+    let mut options = env.manager("main");
     options.alive = true;
     let manager = ControlLoopStandIn::start(options).unwrap();
-    let ended = removed_meanwhile(&stand, "run --etcd main --yes --confirm super.k8s.local").code(4);
+    let ended = removed_meanwhile(&env, "run --etcd main --yes --confirm super.k8s.local").code(4);
     let ended = ended
         .stderr_has("main: the command was removed and etcd did not restore: the etcd that served before still does");
     not_called_restored(&ended);
@@ -65,14 +64,14 @@ fn while_the_old_etcd_serves_it_is_told_at_once() {
 
 #[test]
 fn with_etcd_out_of_sight_it_is_not_seen_to_be_restored() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let ended = std::thread::scope(|scope| {
         let run = "run --etcd main --yes --confirm super.k8s.local --restore-timeout 3s";
-        let running = scope.spawn(|| stand.restore(run).run().unwrap());
-        wait_for("it is queued", || !stand.queued("main").is_empty());
+        let running = scope.spawn(|| env.restore(run).run().unwrap());
+        wait_for("it is queued", || !env.queued("main").is_empty());
         std::thread::sleep(std::time::Duration::from_secs(2));
-        let name = stand.queued("main").remove(0);
-        fs::remove_dir_all(stand.control("main", &name)).unwrap();
+        let name = env.queued("main").remove(0);
+        fs::remove_dir_all(env.control("main", &name)).unwrap();
         running.join().unwrap()
     });
     let ended = ended
@@ -84,10 +83,10 @@ fn with_etcd_out_of_sight_it_is_not_seen_to_be_restored() {
 
 #[test]
 fn a_strangers_command_of_another_day_is_shown_and_refused() {
-    let stand = Stand::pending();
-    let before = tree(stand.root());
+    let env = Env::pending();
+    let before = tree(env.root());
     // 40 hours after etcd-manager-ctl has queued it.
-    let of = |arguments: &str| stand.restore(arguments).now("2026-11-24T07:20:06Z").run().unwrap();
+    let of = |arguments: &str| env.restore(arguments).now("2026-11-24T07:20:06Z").run().unwrap();
     let same = "--backup main=2026-11-22T15:18:01Z-000001 --backup events=2026-11-22T15:18:01Z-000002";
     for arguments in [
         format!("run --yes --confirm super.k8s.local {same}"),
@@ -99,21 +98,20 @@ fn a_strangers_command_of_another_day_is_shown_and_refused() {
             .stderr_has("queued 39h ago")
             .stderr_has("kubectl etcd-restore cancel main=2026-11-22T15:20:06Z-000000");
     }
-    assert_eq!(tree(stand.root()), before);
+    assert_eq!(tree(env.root()), before);
     // A young one that orders the same is gone on with.
-    let plan = stand.restore(&format!("plan {same} -o json")).run().unwrap().success();
+    let plan = env.restore(&format!("plan {same} -o json")).run().unwrap().success();
     assert_eq!(plan.json()["restores"][0]["queued"], "2026-11-22T15:20:06Z-000000");
     // The way out works.
     of("cancel main=2026-11-22T15:20:06Z-000000 events=2026-11-22T15:20:06Z-000000 --yes").success();
-    assert!(stand.queued("main").is_empty() && stand.queued("events").is_empty());
+    assert!(env.queued("main").is_empty() && env.queued("events").is_empty());
 }
 
 #[test]
 fn cancel_takes_several_names_and_none_where_only_one_is_queued() {
-    let stand = Stand::pending();
-    let before = tree(stand.root());
-    stand
-        .restore("cancel --yes")
+    let env = Env::pending();
+    let before = tree(env.root());
+    env.restore("cancel --yes")
         .run()
         .unwrap()
         .code(2)
@@ -121,34 +119,29 @@ fn cancel_takes_several_names_and_none_where_only_one_is_queued() {
         .stderr_has("main=2026-11-22T15:20:06Z-000000 events=2026-11-22T15:20:06Z-000000");
     // One that is not there, and nothing is removed.
     let one = "main=2026-11-22T15:20:06Z-000000";
-    stand
-        .restore(&format!("cancel {one} events=2026-11-22T15:20:07Z-000000 --yes"))
+    env.restore(&format!("cancel {one} events=2026-11-22T15:20:07Z-000000 --yes"))
         .run()
         .unwrap()
         .code(1)
         .stderr_has("no command `2026-11-22T15:20:07Z-000000` is queued for etcd events");
-    stand
-        .restore("cancel --etcd events")
+    env.restore("cancel --etcd events")
         .run()
         .unwrap()
         .success()
         .stderr_has("pass --yes");
-    assert_eq!(tree(stand.root()), before);
-    stand
-        .restore("cancel --etcd events --yes")
+    assert_eq!(tree(env.root()), before);
+    env.restore("cancel --etcd events --yes")
         .run()
         .unwrap()
         .success()
         .stdout_has("removed events=2026-11-22T15:20:06Z-000000");
-    assert_eq!((stand.queued("main").len(), stand.queued("events").len()), (1, 0));
-    stand
-        .restore("cancel --yes")
+    assert_eq!((env.queued("main").len(), env.queued("events").len()), (1, 0));
+    env.restore("cancel --yes")
         .run()
         .unwrap()
         .success()
         .stdout_has("removed main=");
-    stand
-        .restore("cancel --yes")
+    env.restore("cancel --yes")
         .run()
         .unwrap()
         .code(1)
@@ -157,8 +150,8 @@ fn cancel_takes_several_names_and_none_where_only_one_is_queued() {
 
 #[test]
 fn a_plan_that_refuses_names_no_next_step() {
-    let stand = Stand::pending();
-    let ended = stand
+    let env = Env::pending();
+    let ended = env
         .restore("plan --backup main=2026-11-22T15:19")
         .run()
         .unwrap()

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::stand::restore;
+use crate::env::restore;
 
 const SUBCOMMANDS: [&str; 14] = [
     "plan",

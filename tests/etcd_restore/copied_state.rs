@@ -3,11 +3,11 @@
 use harness::store::{self, CLUSTER};
 use harness::{Moto, Proxy, Rule, S3};
 
-use crate::stand::{RESTORED, Stand, restore, tree};
+use crate::env::{Env, RESTORED, restore, tree};
 
 /// The original, and a copy of all of it in another folder.
-fn copied() -> (Stand, tempfile::TempDir, String) {
-    let original = Stand::new(RESTORED);
+fn copied() -> (Env, tempfile::TempDir, String) {
+    let original = Env::new(RESTORED);
     let copy = tempfile::tempdir().unwrap();
     store::copy_folder(original.root(), copy.path()).unwrap();
     let url = format!("file://{}", copy.path().display());
@@ -48,7 +48,7 @@ fn looking_is_allowed_and_says_first_where_it_looks() {
 
 #[test]
 fn expired_credentials_of_ec2_are_told_with_what_to_do() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let moto = Moto::start().unwrap();
     let proxy = Proxy::start(&moto).unwrap();
     proxy.inject(Rule::always(
@@ -56,7 +56,7 @@ fn expired_credentials_of_ec2_are_told_with_what_to_do() {
         "Action=DescribeInstances",
         Rule::error(400, "ExpiredToken"),
     ));
-    let said = stand.restore("plan").envs(proxy.env()).run().unwrap().stdout;
+    let said = env.restore("plan").envs(proxy.env()).run().unwrap().stdout;
     assert!(
         said.contains("the AWS credentials have expired") && said.contains("; log in again (aws sso login"),
         "{said}"
@@ -65,9 +65,9 @@ fn expired_credentials_of_ec2_are_told_with_what_to_do() {
 
 #[test]
 fn the_region_is_the_one_that_the_spec_tells_where_nobody_names_one() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let moto = Moto::start().unwrap();
-    let said = stand
+    let said = env
         .restore("plan")
         .envs(moto.env())
         .without_env("AWS_REGION")

@@ -6,10 +6,10 @@ use std::time::Duration;
 use harness::store::CLUSTER;
 use harness::{ControlLoopStandIn, HoldAt};
 
-use crate::stand::{MAIN, RESTORED, Stand, wait_for};
+use crate::env::{Env, MAIN, RESTORED, wait_for};
 
-fn pinned(stand: &Stand) -> std::path::PathBuf {
-    stand.root().join(CLUSTER).join("backups/recovery/main").join(MAIN)
+fn pinned(env: &Env) -> std::path::PathBuf {
+    env.root().join(CLUSTER).join("backups/recovery/main").join(MAIN)
 }
 
 fn count(manager: &ControlLoopStandIn) -> usize {
@@ -17,8 +17,8 @@ fn count(manager: &ControlLoopStandIn) -> usize {
 }
 
 /// Begins a run and kills it once `until` is so.
-fn killed(stand: &Stand, until: impl Fn() -> bool) {
-    let mut first = stand.seeing("run --etcd main --yes --confirm super.k8s.local");
+fn killed(env: &Env, until: impl Fn() -> bool) {
+    let mut first = env.seeing("run --etcd main --yes --confirm super.k8s.local");
     let mut child = first.spawn().unwrap();
     wait_for("the state to be killed in", until);
     // So that the run has noted it.
@@ -29,10 +29,10 @@ fn killed(stand: &Stand, until: impl Fn() -> bool) {
 
 #[test]
 fn run_pins_what_it_restores() {
-    let stand = Stand::new(RESTORED);
-    let _main = stand.start("main");
-    assert!(!pinned(&stand).exists());
-    let ended = stand
+    let env = Env::new(RESTORED);
+    let _main = env.start("main");
+    assert!(!pinned(&env).exists());
+    let ended = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
@@ -41,27 +41,26 @@ fn run_pins_what_it_restores() {
         "$ kubectl etcd-backups pin main={MAIN} --name {CLUSTER} --yes"
     ));
     for file in ["etcd.backup.gz", "_etcd_backup.meta"] {
-        let own = fs::read(stand.base("main").join(MAIN).join(file)).unwrap();
-        assert_eq!(own, fs::read(pinned(&stand).join(file)).unwrap());
+        let own = fs::read(env.base("main").join(MAIN).join(file)).unwrap();
+        assert_eq!(own, fs::read(pinned(&env).join(file)).unwrap());
     }
 }
 
 #[test]
 fn a_queued_backup_that_went_is_copied_back_by_the_resumed_run() {
-    let stand = Stand::new(RESTORED);
-    let manager = stand.start("main");
+    let env = Env::new(RESTORED);
+    let manager = env.start("main");
     manager.hold(HoldAt::BeforeTaking);
-    killed(&stand, || !stand.queued("main").is_empty());
-    fs::remove_dir_all(stand.base("main").join(MAIN)).unwrap();
+    killed(&env, || !env.queued("main").is_empty());
+    fs::remove_dir_all(env.base("main").join(MAIN)).unwrap();
     let running = std::thread::scope(|scope| {
         let running = scope.spawn(|| {
-            stand
-                .seeing("run --etcd main --yes --confirm super.k8s.local")
+            env.seeing("run --etcd main --yes --confirm super.k8s.local")
                 .run()
                 .unwrap()
         });
         wait_for("it is copied back", || {
-            stand.base("main").join(MAIN).join("_etcd_backup.meta").is_file()
+            env.base("main").join(MAIN).join("_etcd_backup.meta").is_file()
         });
         manager.release();
         running.join().unwrap()
@@ -76,18 +75,17 @@ fn a_queued_backup_that_went_is_copied_back_by_the_resumed_run() {
 
 #[test]
 fn a_loop_over_a_backup_that_went_ends_when_the_same_run_is_repeated() {
-    let stand = Stand::new(RESTORED);
-    let manager = stand.start("main");
+    let env = Env::new(RESTORED);
+    let manager = env.start("main");
     manager.hold(HoldAt::BeforeTaking);
     let looping = std::thread::scope(|scope| {
         let running = scope.spawn(|| {
-            stand
-                .seeing("run --etcd main --yes --confirm super.k8s.local")
+            env.seeing("run --etcd main --yes --confirm super.k8s.local")
                 .run()
                 .unwrap()
         });
-        wait_for("it is queued", || !stand.queued("main").is_empty());
-        fs::remove_dir_all(stand.base("main").join(MAIN)).unwrap();
+        wait_for("it is queued", || !env.queued("main").is_empty());
+        fs::remove_dir_all(env.base("main").join(MAIN)).unwrap();
         manager.release();
         running.join().unwrap()
     });
@@ -95,7 +93,7 @@ fn a_loop_over_a_backup_that_went_ends_when_the_same_run_is_repeated() {
         .code(4)
         .stderr_has("main loops")
         .stderr_has("it copies back the one that it has pinned");
-    let again = stand
+    let again = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
@@ -106,16 +104,16 @@ fn a_loop_over_a_backup_that_went_ends_when_the_same_run_is_repeated() {
 #[test]
 fn one_that_was_restored_and_went_is_not_restored_again_nor_another_in_its_place() {
     for named in ["", "--backup main=2026-11-22T15:20"] {
-        let stand = Stand::with_masters(RESTORED);
-        let manager = stand.start("main");
+        let env = Env::with_masters(RESTORED);
+        let manager = env.start("main");
         manager.hold(HoldAt::BeforeServing);
-        killed(&stand, || stand.queued("main").is_empty() && count(&manager) == 1);
+        killed(&env, || env.queued("main").is_empty() && count(&manager) == 1);
         // Both, the pinned copy too.
-        for folder in [stand.base("main").join(MAIN), pinned(&stand)] {
+        for folder in [env.base("main").join(MAIN), pinned(&env)] {
             fs::remove_dir_all(folder).unwrap();
         }
         manager.release();
-        let again = stand
+        let again = env
             .seeing(&format!("run --etcd main --yes --confirm super.k8s.local {named}"))
             .run()
             .unwrap()
@@ -129,13 +127,13 @@ fn one_that_was_restored_and_went_is_not_restored_again_nor_another_in_its_place
 
 #[test]
 fn a_command_whose_backup_is_nowhere_refuses_with_the_way_out() {
-    let stand = Stand::new(RESTORED);
-    killed(&stand, || !stand.queued("main").is_empty());
-    for folder in [stand.base("main").join(MAIN), pinned(&stand)] {
+    let env = Env::new(RESTORED);
+    killed(&env, || !env.queued("main").is_empty());
+    for folder in [env.base("main").join(MAIN), pinned(&env)] {
         fs::remove_dir_all(folder).unwrap();
     }
-    let queued = stand.queued("main").remove(0);
-    let refused = stand
+    let queued = env.queued("main").remove(0);
+    let refused = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
@@ -145,10 +143,9 @@ fn a_command_whose_backup_is_nowhere_refuses_with_the_way_out() {
         .stderr_has(&format!("kubectl etcd-restore cancel main={queued}"));
     // The way out works: another backup is chosen.
     let cancel = format!("cancel main={queued} --yes");
-    stand.restore(&cancel).run().unwrap().success();
-    let _main = stand.start("main");
-    stand
-        .seeing("run --etcd main --yes --confirm super.k8s.local")
+    env.restore(&cancel).run().unwrap().success();
+    let _main = env.start("main");
+    env.seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success()
@@ -157,13 +154,13 @@ fn a_command_whose_backup_is_nowhere_refuses_with_the_way_out() {
 
 #[test]
 fn a_store_that_takes_no_pin_does_not_stop_the_restore() {
-    let stand = Stand::new(RESTORED);
-    let _main = stand.start("main");
+    let env = Env::new(RESTORED);
+    let _main = env.start("main");
     // In the way of the copy's folder.
-    let place = pinned(&stand);
+    let place = pinned(&env);
     fs::create_dir_all(place.parent().unwrap()).unwrap();
     fs::write(&place, "").unwrap();
-    let ended = stand
+    let ended = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()

@@ -3,15 +3,15 @@
 use harness::paths;
 use harness::store;
 
-use crate::stand::{EVENTS, MAIN, RESEEDED, RESTORED, Stand};
+use crate::env::{EVENTS, Env, MAIN, RESEEDED, RESTORED};
 
 #[test]
 fn the_cluster_that_is_named_is_restored_if_it_has_a_good_backup() {
-    let stand = Stand::new(RESTORED);
-    store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
+    let env = Env::new(RESTORED);
+    store::copy_folder(&paths::fixture(RESEEDED), env.root()).unwrap();
     let plan = |lineage: &str| {
         let plan = format!("plan -o json --lineage {lineage}");
-        stand.restore(&plan).now("2026-11-22T16:36:00Z").run().unwrap()
+        env.restore(&plan).now("2026-11-22T16:36:00Z").run().unwrap()
     };
     assert_eq!(plan("ace198d7").success().json()["restores"][0]["backup"], MAIN);
     // Seeded by accident, and never more: it is not good by whatever name.
@@ -30,10 +30,10 @@ fn the_cluster_that_is_named_is_restored_if_it_has_a_good_backup() {
 
 #[test]
 fn queue_and_run_choose_the_same_of_latest_good() {
-    let stand = Stand::new(RESTORED);
-    store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
+    let env = Env::new(RESTORED);
+    store::copy_folder(&paths::fixture(RESEEDED), env.root()).unwrap();
     let chosen = |command: &str, rows: &str| {
-        let shown = stand
+        let shown = env
             .restore(&format!("{command} -o json"))
             .now("2026-11-22T16:36:00Z")
             .run()

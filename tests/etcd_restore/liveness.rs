@@ -8,15 +8,15 @@ use harness::store::CLUSTER;
 use harness::{AwsAccount, Cmd, ControlLoopStandIn, HoldAt, KopsCluster, Moto, S3};
 use serde_json::{Value, json};
 
-use crate::stand::{MAIN, RESTORED, Stand, restore, tree, wait_for};
+use crate::env::{Env, MAIN, RESTORED, restore, tree, wait_for};
 
 /// Before the young backups of the fixture would be made, and before any master of moto is launched, which happens now.
 const WIPED: &str = "2026-11-22T15:21:30Z";
 const CONFIRM: &str = "--confirm super.k8s.local";
 
-/// The stand, with three masters in AWS that were launched just now.
+/// The env, with three masters in AWS that were launched just now.
 struct InAws {
-    stand: Stand,
+    env: Env,
     moto: Moto,
     account: AwsAccount,
     built: Built,
@@ -28,7 +28,7 @@ impl InAws {
         let account = AwsAccount::of(&moto);
         let built = KopsCluster::new(CLUSTER).build(&account).unwrap();
         Self {
-            stand: Stand::new(RESTORED),
+            env: Env::new(RESTORED),
             moto,
             account,
             built,
@@ -36,11 +36,11 @@ impl InAws {
     }
 
     fn cmd(&self, arguments: &str) -> Cmd {
-        self.stand.seeing(arguments).envs(self.moto.env())
+        self.env.seeing(arguments).envs(self.moto.env())
     }
 
     fn journal(&self, number: u32) -> PathBuf {
-        let folder = self.stand.root().join(CLUSTER).join("backups/recovery");
+        let folder = self.env.root().join(CLUSTER).join("backups/recovery");
         folder.join(format!("wipe-{number:04}.json"))
     }
 
@@ -51,7 +51,7 @@ impl InAws {
             "started": "2026-11-22T15:21:00Z", "updated": WIPED, "finished": finished,
             "digest": "d", "deeds": [], "plan": {}, "log": [],
         });
-        self.stand.write(&self.journal(number), &entry.to_string());
+        self.env.write(&self.journal(number), &entry.to_string());
     }
 }
 
@@ -66,8 +66,8 @@ fn lives(plan: &Value) -> Vec<(String, String, String)> {
 #[test]
 fn after_our_own_wipe_no_name_is_asked_and_without_its_journal_it_is() {
     let aws = InAws::new();
-    let (main, events) = (aws.stand.start("main"), aws.stand.start("events"));
-    let before = tree(aws.stand.root());
+    let (main, events) = (aws.env.start("main"), aws.env.start("events"));
+    let before = tree(aws.env.root());
     let refused = || {
         let ended = aws.cmd("run --yes").run().unwrap().code(3);
         ended
@@ -76,7 +76,7 @@ fn after_our_own_wipe_no_name_is_asked_and_without_its_journal_it_is() {
             .stderr_has("hint:  pass --confirm super.k8s.local");
     };
     refused();
-    assert_eq!(tree(aws.stand.root()), before);
+    assert_eq!(tree(aws.env.root()), before);
     // One that did not end; of another cluster; and one that did, and was begun anew.
     aws.wiped(1, CLUSTER, None);
     refused();
@@ -116,15 +116,15 @@ fn a_wipe_proves_nothing_of_masters_that_were_there_before_or_of_backups_that_ca
     // A backup that is younger than the wipe: somebody lives.
     aws.wiped(1, CLUSTER, Some("2026-11-22T15:20:36Z"));
     queue("-o json").success();
-    let name = aws.stand.queued("main").remove(0);
-    aws.stand
+    let name = aws.env.queued("main").remove(0);
+    aws.env
         .restore(&format!("cancel main={name} --yes"))
         .run()
         .unwrap()
         .success();
     aws.wiped(1, CLUSTER, Some("2026-11-22T15:20:35Z"));
     queue("").code(3).stderr_has("MAY BE ALIVE");
-    assert!(aws.stand.queued("main").is_empty());
+    assert!(aws.env.queued("main").is_empty());
     queue(CONFIRM).success();
 }
 
@@ -198,37 +198,32 @@ fn aws_that_has_the_cluster_and_no_master_that_runs_is_a_proof_unless_backups_ar
 
 #[test]
 fn a_refusal_at_a_loopback_address_proves_nothing_and_the_quarantine_port_does() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let life = |now: &str| {
-        let plan = stand.seeing("plan --etcd main -o json").now(now).run().unwrap();
+        let plan = env.seeing("plan --etcd main -o json").now(now).run().unwrap();
         lives(&plan.json()).remove(0)
     };
     // Nobody listens there, and the backups are old.
     let (_, silent, why) = life("2026-11-22T20:00:00Z");
     assert_eq!(silent, "unknown");
     assert!(why.contains("no answer") && why.contains("refused"), "{why}");
-    let manager = stand.start("main");
+    let manager = env.start("main");
     manager.hold(HoldAt::BeforeCopying);
     let queue = format!("queue main={MAIN} --yes {CONFIRM}");
-    stand.seeing(&queue).run().unwrap().success();
+    env.seeing(&queue).run().unwrap().success();
     wait_for("it is in quarantine", || life("2026-11-22T20:00:00Z").1 == "dead");
     assert!(life("2026-11-22T15:21:36Z").2.contains("quarantine port"));
     // Nothing living is lost any more: no name is asked.
-    stand
-        .seeing(&format!("queue main={MAIN} --yes"))
-        .run()
-        .unwrap()
-        .success();
+    env.seeing(&format!("queue main={MAIN} --yes")).run().unwrap().success();
     manager.release();
 }
 
 #[test]
 fn queue_asks_like_run_where_nothing_is_in_reach() {
-    let stand = Stand::new(RESTORED);
-    let before = tree(stand.root());
+    let env = Env::new(RESTORED);
+    let before = tree(env.root());
     for arguments in ["queue main=latest-good --yes", "run --etcd main --yes"] {
-        stand
-            .restore(arguments)
+        env.restore(arguments)
             .run()
             .unwrap()
             .code(3)
@@ -236,17 +231,16 @@ fn queue_asks_like_run_where_nothing_is_in_reach() {
             .stderr_has("everything after 2026-11-22T15:20:36Z would be lost")
             .stderr_has("hint:  pass --confirm super.k8s.local");
         let other = format!("{arguments} --confirm x.super.k8s.local");
-        stand.restore(&other).run().unwrap().code(3);
+        env.restore(&other).run().unwrap().code(3);
     }
-    assert_eq!(tree(stand.root()), before);
-    stand
-        .restore(&format!("queue main=latest-good --yes {CONFIRM}"))
+    assert_eq!(tree(env.root()), before);
+    env.restore(&format!("queue main=latest-good --yes {CONFIRM}"))
         .run()
         .unwrap()
         .success();
     // Without a cluster's name nobody can be asked for it.
-    let elsewhere = stand.root().join("elsewhere");
-    harness::store::copy_folder(&stand.base("events"), &elsewhere).unwrap();
+    let elsewhere = env.root().join("elsewhere");
+    harness::store::copy_folder(&env.base("events"), &elsewhere).unwrap();
     let nameless = format!("queue latest --yes --store events=file://{}", elsewhere.display());
     restore(&nameless)
         .run()
@@ -259,14 +253,14 @@ fn queue_asks_like_run_where_nothing_is_in_reach() {
 #[test]
 fn an_old_backup_wants_the_name_even_after_our_own_wipe() {
     let aws = InAws::new();
-    let _managers: [ControlLoopStandIn; 2] = [aws.stand.start("main"), aws.stand.start("events")];
+    let _managers: [ControlLoopStandIn; 2] = [aws.env.start("main"), aws.env.start("events")];
     aws.wiped(1, CLUSTER, Some(WIPED));
     let late = "2026-11-23T16:00:00Z";
     let refused = aws.cmd("run --yes").now(late).run().unwrap().code(3);
     refused
         .stderr_has("2026-11-22T15:20:36Z-000001 is 24h old, older than 24h (--max-age).")
         .stderr_has("pass --confirm super.k8s.local");
-    assert!(aws.stand.queued("main").is_empty());
+    assert!(aws.env.queued("main").is_empty());
     // An older one by name: what is younger is counted.
     let plan = |more: &str| {
         let plan = format!("plan --backup main=2026-11-22T15:18 -o json {more}");

@@ -4,13 +4,13 @@ use harness::{Cmd, Etcd, EtcdOptions, EtcdVersion, Put, backup};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::stand::{RESTORED, Stand, tree};
+use crate::env::{Env, RESTORED, tree};
 
 const HEALTHY: &str = "2026-11-22T15:18:01Z-000001";
 const ACCIDENT: &str = "2026-11-22T15:19:01Z-000002";
 
 struct Living {
-    stand: Stand,
+    env: Env,
     etcd: Etcd,
     _data: TempDir,
 }
@@ -18,26 +18,22 @@ struct Living {
 impl Living {
     /// The etcd of a backup as etcd's own tools bring it back: with its revisions.
     fn of(name: &str) -> Self {
-        let stand = Stand::new(RESTORED);
+        let env = Env::new(RESTORED);
         let data = tempfile::tempdir().unwrap();
-        let archive = stand.base("main").join(name).join("etcd.backup.gz");
+        let archive = env.base("main").join(name).join("etcd.backup.gz");
         let etcd = Etcd::start_with(&EtcdOptions {
             version: EtcdVersion::V3_6,
             data_dir: Some(backup::restore(&archive, data.path()).unwrap()),
         })
         .unwrap();
-        Self {
-            stand,
-            etcd,
-            _data: data,
-        }
+        Self { env, etcd, _data: data }
     }
 
     fn restore(&self, arguments: &str) -> Cmd {
         let endpoint = format!("main={}", self.etcd.endpoint());
         let backup = format!("main={HEALTHY}");
         let cmd = self
-            .stand
+            .env
             .restore(arguments)
             .args(["--etcd", "main", "--backup", &backup]);
         cmd.args(["--endpoints", &endpoint])
@@ -80,7 +76,7 @@ fn what_was_made_deleted_and_changed_since_the_backup_is_counted_by_resource() {
         .etcd
         .put(&[new("a"), new("b"), Put::new(kept.key, "another value")])
         .unwrap();
-    let before = tree(living.stand.root());
+    let before = tree(living.env.root());
     let ended = living.restore("plan").run().unwrap().success();
     let told: String = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("IT IS ALIVE at revision 354"), "{told}");
@@ -94,7 +90,7 @@ fn what_was_made_deleted_and_changed_since_the_backup_is_counted_by_resource() {
     let told: String = refused.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("3 objects made since go"), "{told}");
     assert!(told.contains("deleted since come back"), "{told}");
-    assert_eq!(tree(living.stand.root()), before);
+    assert_eq!(tree(living.env.root()), before);
 }
 
 #[test]

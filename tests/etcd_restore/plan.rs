@@ -5,14 +5,14 @@ use std::fs;
 use harness::paths;
 use harness::store::{self, CLUSTER};
 
-use crate::stand::{EVENTS, MAIN, RESEEDED, RESTORED, Stand, blocking, tree};
+use crate::env::{EVENTS, Env, MAIN, RESEEDED, RESTORED, blocking, tree};
 
 #[test]
 fn a_healthy_store_after_a_wipe_has_nothing_in_the_way() {
-    let stand = Stand::new(RESTORED);
-    let before = tree(stand.root());
-    let ended = stand.seeing("plan").run().unwrap().success();
-    assert_eq!(tree(stand.root()), before);
+    let env = Env::new(RESTORED);
+    let before = tree(env.root());
+    let ended = env.seeing("plan").run().unwrap().success();
+    assert_eq!(tree(env.root()), before);
     let ended = ended
         .stdout_has("verified, good, 226 keys")
         .stdout_has("running etcd 3.5.30")
@@ -20,7 +20,7 @@ fn a_healthy_store_after_a_wipe_has_nothing_in_the_way() {
         .stdout_has("60s old; none is younger")
         .stderr_has("nothing refuses; etcd main and events are not proven dead: kubectl etcd-restore run --yes asks for the cluster's name");
     assert!(!ended.stdout.contains("BLOCK"), "{}", ended.stdout);
-    let plan = stand.restore("plan -o json").run().unwrap().success().json();
+    let plan = env.restore("plan -o json").run().unwrap().success().json();
     assert_eq!(plan["ok"], true);
     assert_eq!(plan["cluster"], CLUSTER);
     assert_eq!(plan["restores"][0]["backup"], MAIN);
@@ -32,9 +32,9 @@ fn a_healthy_store_after_a_wipe_has_nothing_in_the_way() {
 
 #[test]
 fn after_an_accident_the_newest_good_one_is_chosen_and_of_events_one_of_that_time() {
-    let stand = Stand::new(RESTORED);
-    store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
-    let plan = stand
+    let env = Env::new(RESTORED);
+    store::copy_folder(&paths::fixture(RESEEDED), env.root()).unwrap();
+    let plan = env
         .restore("plan -o json")
         .now("2026-11-22T16:36:00Z")
         .run()
@@ -55,8 +55,8 @@ fn after_an_accident_the_newest_good_one_is_chosen_and_of_events_one_of_that_tim
 
 #[test]
 fn a_store_without_a_good_backup_refuses_with_every_reason() {
-    let stand = Stand::new(RESEEDED);
-    let ended = stand.restore("plan").now("2026-11-22T16:36:00Z").run().unwrap().code(3);
+    let env = Env::new(RESEEDED);
+    let ended = env.restore("plan").now("2026-11-22T16:36:00Z").run().unwrap().code(3);
     ended
         .stdout_has("no good backup")
         .stdout_has("no Nodes")
@@ -64,7 +64,7 @@ fn a_store_without_a_good_backup_refuses_with_every_reason() {
     // Named all the same it is refused, unless one insists.
     let poor = |more: &str| {
         let plan = format!("plan --backup main=2026-11-22T16:25:17Z-000001 -o json {more}");
-        stand.restore(&plan).now("2026-11-22T16:36:00Z").run().unwrap()
+        env.restore(&plan).now("2026-11-22T16:36:00Z").run().unwrap()
     };
     assert_eq!(blocking(&poor("").code(3).json()), ["main backup"]);
     assert!(blocking(&poor("--even-if-poor").code(0).json()).is_empty());
@@ -72,121 +72,121 @@ fn a_store_without_a_good_backup_refuses_with_every_reason() {
 
 #[test]
 fn bad_backups_refuse() {
-    type Harm = fn(&Stand);
+    type Harm = fn(&Env);
     let harms: [(&str, Harm); 4] = [
-        ("damaged", |stand| {
-            let file = stand.base("main").join(MAIN).join("etcd.backup.gz");
+        ("damaged", |env| {
+            let file = env.base("main").join(MAIN).join("etcd.backup.gz");
             let mut bytes = fs::read(&file).unwrap();
             let middle = bytes.len() / 2;
             bytes[middle] ^= 0xff;
             fs::write(file, bytes).unwrap();
         }),
-        ("incomplete", |stand| {
-            fs::remove_file(stand.base("main").join(MAIN).join("_etcd_backup.meta")).unwrap();
+        ("incomplete", |env| {
+            fs::remove_file(env.base("main").join(MAIN).join("_etcd_backup.meta")).unwrap();
         }),
-        ("incomplete", |stand| {
-            fs::remove_file(stand.base("main").join(MAIN).join("etcd.backup.gz")).unwrap();
+        ("incomplete", |env| {
+            fs::remove_file(env.base("main").join(MAIN).join("etcd.backup.gz")).unwrap();
         }),
-        ("damaged", |stand| {
-            fs::write(stand.base("main").join(MAIN).join("_etcd_backup.meta"), "{}").unwrap();
+        ("damaged", |env| {
+            fs::write(env.base("main").join(MAIN).join("_etcd_backup.meta"), "{}").unwrap();
         }),
     ];
     for (words, harm) in harms {
-        let stand = Stand::new(RESTORED);
-        harm(&stand);
-        let before = tree(stand.root());
+        let env = Env::new(RESTORED);
+        harm(&env);
+        let before = tree(env.root());
         let run = format!("run --backup main={MAIN} --yes --confirm super.k8s.local --even-if-poor");
-        let ended = stand.restore(&run).run().unwrap().code(3);
+        let ended = env.restore(&run).run().unwrap().code(3);
         assert!(
             ended.stderr.contains(words) || ended.stdout.contains(words),
             "{words}: {}\n{}",
             ended.stdout,
             ended.stderr
         );
-        assert_eq!(tree(stand.root()), before);
+        assert_eq!(tree(env.root()), before);
     }
     // The first backup of a new cluster is empty.
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let empty = "plan --backup main=2026-11-22T15:16:00Z-000001 -o json";
     assert_eq!(
-        blocking(&stand.restore(empty).run().unwrap().code(3).json()),
+        blocking(&env.restore(empty).run().unwrap().code(3).json()),
         ["main backup"]
     );
     // Of events a poor one is a warning.
     let empty = "plan --backup events=2026-11-22T15:15:59Z-000001 -o json";
-    assert!(blocking(&stand.restore(empty).run().unwrap().success().json()).is_empty());
+    assert!(blocking(&env.restore(empty).run().unwrap().success().json()).is_empty());
 }
 
 #[test]
 fn control_files_that_block_the_leader_refuse_with_the_command_that_mends_them() {
-    type Harm = fn(&Stand);
+    type Harm = fn(&Env);
     let harms: [(&str, &str, Harm); 5] = [
         (
             "main cluster-spec",
             "kops update cluster --name super.k8s.local --yes",
-            |stand| {
-                fs::remove_file(stand.control("main", "etcd-cluster-spec")).unwrap();
+            |env| {
+                fs::remove_file(env.control("main", "etcd-cluster-spec")).unwrap();
             },
         ),
-        ("main cluster-spec", "kops update cluster", |stand| {
-            fs::write(stand.control("main", "etcd-cluster-spec"), "").unwrap();
+        ("main cluster-spec", "kops update cluster", |env| {
+            fs::write(env.control("main", "etcd-cluster-spec"), "").unwrap();
         }),
-        ("events created-marker", "etcd-cluster-created", |stand| {
-            fs::remove_file(stand.control("events", "etcd-cluster-created")).unwrap();
+        ("events created-marker", "etcd-cluster-created", |env| {
+            fs::remove_file(env.control("events", "etcd-cluster-created")).unwrap();
         }),
-        ("main created-marker", "etcd-cluster-created", |stand| {
-            fs::write(stand.control("main", "etcd-cluster-created"), "").unwrap();
+        ("main created-marker", "etcd-cluster-created", |env| {
+            fs::write(env.control("main", "etcd-cluster-created"), "").unwrap();
         }),
-        ("main etcd-manager", "manager.image", |stand| {
-            let meta = stand.base("main").join(MAIN).join("_etcd_backup.meta");
+        ("main etcd-manager", "manager.image", |env| {
+            let meta = env.base("main").join(MAIN).join("_etcd_backup.meta");
             let text = fs::read_to_string(&meta).unwrap();
             fs::write(meta, text.replace("3.5.35", "3.4.13")).unwrap();
         }),
     ];
     for (check, cure, harm) in harms {
-        let stand = Stand::new(RESTORED);
-        harm(&stand);
-        let ended = stand.restore("plan -o json").run().unwrap().code(3);
+        let env = Env::new(RESTORED);
+        harm(&env);
+        let ended = env.restore("plan -o json").run().unwrap().code(3);
         assert_eq!(blocking(&ended.json()), [check]);
-        let text = stand
+        let text = env
             .restore("run --yes --confirm super.k8s.local")
             .run()
             .unwrap()
             .code(3);
         assert!(text.stderr.contains(cure), "{check}: {}", text.stderr);
-        assert!(stand.queued("main").is_empty() && stand.queued("events").is_empty());
+        assert!(env.queued("main").is_empty() && env.queued("events").is_empty());
     }
 }
 
 #[test]
 fn an_etcd_manager_too_old_for_etcd_3_6_refuses_with_the_image_that_can() {
-    let stand = Stand::new(RESTORED);
-    let meta = stand.base("main").join(MAIN).join("_etcd_backup.meta");
+    let env = Env::new(RESTORED);
+    let meta = env.base("main").join(MAIN).join("_etcd_backup.meta");
     let text = fs::read_to_string(&meta).unwrap();
     fs::write(&meta, text.replace("3.5.35", "3.6.11")).unwrap();
-    let plan = || stand.restore("plan --etcd main -o json").run().unwrap();
+    let plan = || env.restore("plan --etcd main -o json").run().unwrap();
     assert!(blocking(&plan().success().json()).is_empty());
-    let manifests = stand.root().join(CLUSTER).join("manifests/etcd");
+    let manifests = env.root().join(CLUSTER).join("manifests/etcd");
     for manifest in fs::read_dir(manifests).unwrap() {
         let manifest = manifest.unwrap().path();
         let text = fs::read_to_string(&manifest).unwrap();
         fs::write(&manifest, text.replace("v3.0.20260707", "v3.0.20250917")).unwrap();
     }
     assert_eq!(blocking(&plan().code(3).json()), ["main etcd-manager"]);
-    let refused = stand
+    let refused = env
         .restore("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(3);
     refused.stderr_has("v3.0.20260512").stderr_has("manager.image");
-    assert!(stand.queued("main").is_empty());
+    assert!(env.queued("main").is_empty());
 }
 
 #[test]
 fn backups_of_different_times_are_warned_of() {
-    let stand = Stand::new(RESTORED);
-    store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
-    let plan = stand
+    let env = Env::new(RESTORED);
+    store::copy_folder(&paths::fixture(RESEEDED), env.root()).unwrap();
+    let plan = env
         .restore("plan --backup events=2026-11-22T16:25 -o json")
         .now("2026-11-22T16:36:00Z")
         .run()
@@ -202,9 +202,9 @@ fn backups_of_different_times_are_warned_of() {
 
 #[test]
 fn lost_manifests_of_etcd_manager_warn_and_no_more() {
-    let stand = Stand::new(RESTORED);
-    fs::remove_dir_all(stand.root().join("super.k8s.local/manifests")).unwrap();
-    let plan = stand.restore("plan -o json").run().unwrap().success().json();
+    let env = Env::new(RESTORED);
+    fs::remove_dir_all(env.root().join("super.k8s.local/manifests")).unwrap();
+    let plan = env.restore("plan -o json").run().unwrap().success().json();
     assert!(blocking(&plan).is_empty());
     let checks = plan["checks"].as_array().unwrap();
     let told = checks.iter().find(|check| check["name"] == "etcd-manager").unwrap();
@@ -217,10 +217,10 @@ fn lost_manifests_of_etcd_manager_warn_and_no_more() {
 
 #[test]
 fn the_marker_that_the_cure_writes_is_taken_for_one() {
-    let stand = Stand::new(RESTORED);
-    let marker = stand.control("main", "etcd-cluster-created");
+    let env = Env::new(RESTORED);
+    let marker = env.control("main", "etcd-cluster-created");
     fs::remove_file(&marker).unwrap();
-    let ended = stand.restore("plan").run().unwrap().code(3);
+    let ended = env.restore("plan").run().unwrap().code(3);
     let cure = ended
         .stderr
         .lines()
@@ -236,12 +236,12 @@ fn the_marker_that_the_cure_writes_is_taken_for_one() {
             .success()
     );
     assert!(marker.is_file());
-    stand.restore("plan").run().unwrap().success();
+    env.restore("plan").run().unwrap().success();
 }
 
 #[test]
 fn what_makes_no_sense_is_a_usage_error() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     for arguments in [
         "plan --fresh main",
         "plan --fresh cilium",
@@ -251,25 +251,23 @@ fn what_makes_no_sense_is_a_usage_error() {
         "plan --at never",
         "run --take-timeout soon",
     ] {
-        stand.restore(arguments).run().unwrap().code(2);
+        env.restore(arguments).run().unwrap().code(2);
     }
 }
 
 #[test]
 fn a_name_that_is_none_of_mains_is_told_of_main_also_where_events_has_it() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     // A slip of the finger; and the name of a backup that only events has.
     for name in ["2026-11-22T15:29:01Z-000001", EVENTS] {
-        stand
-            .restore(&format!("plan --backup {name}"))
+        env.restore(&format!("plan --backup {name}"))
             .run()
             .unwrap()
             .code(1)
             .stderr_has(&format!("no backup `{name}` of etcd main"))
             .stderr_has(&format!("near it: {MAIN}"));
     }
-    stand
-        .restore(&format!("plan --backup events={EVENTS}"))
+    env.restore(&format!("plan --backup events={EVENTS}"))
         .run()
         .unwrap()
         .stdout_has(&format!("{MAIN}: verified, good"));

@@ -5,29 +5,28 @@ use std::fs;
 use harness::store::CLUSTER;
 use serde_json::json;
 
-use crate::stand::{EVENTS, MAIN, NOW, RESTORED, Stand, restore, tree};
+use crate::env::{EVENTS, Env, MAIN, NOW, RESTORED, restore, tree};
 
 const NAME: &str = "2026-11-22T15:21:36Z-000000";
 
 #[test]
 fn without_yes_nothing_changes() {
-    let stand = Stand::new(RESTORED);
-    let before = tree(stand.root());
-    stand
-        .restore("queue latest-good")
+    let env = Env::new(RESTORED);
+    let before = tree(env.root());
+    env.restore("queue latest-good")
         .run()
         .unwrap()
         .success()
         .stdout_has("planned")
         .stderr_has("pass --yes");
-    assert_eq!(tree(stand.root()), before);
+    assert_eq!(tree(env.root()), before);
 }
 
 #[test]
 fn writes_what_etcd_manager_ctl_writes_and_nothing_else() {
-    let stand = Stand::new(RESTORED);
-    let before = tree(stand.root());
-    let ended = stand
+    let env = Env::new(RESTORED);
+    let before = tree(env.root());
+    let ended = env
         .restore("queue 2026-11-22T15:18 --yes --confirm super.k8s.local -o json")
         .run()
         .unwrap()
@@ -44,7 +43,7 @@ fn writes_what_etcd_manager_ctl_writes_and_nothing_else() {
     );
     let nanoseconds = NOW.parse::<jiff::Timestamp>().unwrap().as_nanosecond().to_string();
     assert_eq!(
-        stand.command_json("main", NAME),
+        env.command_json("main", NAME),
         json!({
             "timestamp": nanoseconds,
             "restoreBackup": {
@@ -53,7 +52,7 @@ fn writes_what_etcd_manager_ctl_writes_and_nothing_else() {
             },
         })
     );
-    let new: Vec<_> = tree(stand.root())
+    let new: Vec<_> = tree(env.root())
         .into_iter()
         .filter(|file| !before.contains(file))
         .collect();
@@ -62,8 +61,8 @@ fn writes_what_etcd_manager_ctl_writes_and_nothing_else() {
 
 #[test]
 fn the_queue_as_etcd_manager_ctl_left_it_is_listed_and_blocks_another_restore() {
-    let stand = Stand::pending();
-    let rows = stand.restore("commands -o json").run().unwrap().success().json();
+    let env = Env::pending();
+    let rows = env.restore("commands -o json").run().unwrap().success().json();
     assert_eq!(
         rows[0],
         json!({
@@ -79,35 +78,33 @@ fn the_queue_as_etcd_manager_ctl_left_it_is_listed_and_blocks_another_restore() 
         })
     );
     assert_eq!(rows[1]["etcd"], "events");
-    let before = tree(stand.root());
-    stand
-        .restore("queue main=latest-good --yes --confirm super.k8s.local")
+    let before = tree(env.root());
+    env.restore("queue main=latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(3)
         .stderr_has("holds 2026-11-22T15:20:06Z-000000 (restores 2026-11-22T15:18:01Z-000001)")
         .stderr_has("kubectl etcd-restore cancel main=2026-11-22T15:20:06Z-000000");
-    assert_eq!(tree(stand.root()), before);
+    assert_eq!(tree(env.root()), before);
     // The very same is adopted.
-    let rows = stand
+    let rows = env
         .restore("queue 2026-11-22T15:18 --yes --confirm super.k8s.local -o json")
         .run()
         .unwrap()
         .success()
         .json();
     assert_eq!(rows[0]["state"], "already-queued");
-    assert_eq!(tree(stand.root()), before);
+    assert_eq!(tree(env.root()), before);
 }
 
 #[test]
 fn no_command_is_queued_as_an_empty_list() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     assert_eq!(
-        stand.restore("commands -o json").run().unwrap().success().json(),
+        env.restore("commands -o json").run().unwrap().success().json(),
         json!([])
     );
-    stand
-        .restore("commands")
+    env.restore("commands")
         .run()
         .unwrap()
         .success()
@@ -116,7 +113,7 @@ fn no_command_is_queued_as_an_empty_list() {
 
 #[test]
 fn a_broken_command_is_shown_as_blocking_and_can_be_cancelled() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let ours = r#"{"timestamp":"1","restoreBackup":{"clusterSpec":{"memberCount":3,"etcdVersion":"3.5.35"},"backup":"x","note":"y"}}"#;
     for (etcd, name, content) in [
         ("main", "2026-11-22T15:00:00Z-000000", "{"),
@@ -127,79 +124,70 @@ fn a_broken_command_is_shown_as_blocking_and_can_be_cancelled() {
             r#"{"timestamp":"1","restoreBackup":{"backup":"x"}}"#,
         ),
     ] {
-        stand.command(etcd, name, content);
+        env.command(etcd, name, content);
     }
-    let ended = stand.restore("commands").run().unwrap().code(5);
+    let ended = env.restore("commands").run().unwrap().code(5);
     assert_eq!(ended.stdout.matches("BLOCKS THE LEADER").count(), 3, "{}", ended.stdout);
-    stand
-        .restore("queue main=latest-good --yes --confirm super.k8s.local")
+    env.restore("queue main=latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(3)
         .stderr_has("blocks the leader");
-    stand
-        .restore("cancel 2026-11-22T15:00:00Z-000000 --yes")
+    env.restore("cancel 2026-11-22T15:00:00Z-000000 --yes")
         .run()
         .unwrap()
         .success();
-    stand
-        .restore("cancel main=2026-11-22T15:00:01Z-000000 --yes")
+    env.restore("cancel main=2026-11-22T15:00:01Z-000000 --yes")
         .run()
         .unwrap()
         .success();
-    stand
-        .restore("cancel events=2026-11-22T15:00:02Z-000000 --yes")
+    env.restore("cancel events=2026-11-22T15:00:02Z-000000 --yes")
         .run()
         .unwrap()
         .success();
-    assert!(stand.queued("main").is_empty() && stand.queued("events").is_empty());
+    assert!(env.queued("main").is_empty() && env.queued("events").is_empty());
 }
 
 #[test]
 fn cancel_shows_first_names_what_is_there_and_removes_only_that() {
-    let stand = Stand::pending();
-    let before = tree(stand.root());
-    stand
-        .restore("cancel main=2026-11-22T15:20:06Z-000000")
+    let env = Env::pending();
+    let before = tree(env.root());
+    env.restore("cancel main=2026-11-22T15:20:06Z-000000")
         .run()
         .unwrap()
         .success()
         .stdout_has("2026-11-22T15:18:01Z-000001")
         .stderr_has("--yes");
-    stand
-        .restore("cancel 2026-11-22T15:20:07Z-000000 --yes")
+    env.restore("cancel 2026-11-22T15:20:07Z-000000 --yes")
         .run()
         .unwrap()
         .code(1)
         .stderr_has("queued are main=2026-11-22T15:20:06Z-000000");
-    stand
-        .restore("cancel cilium=2026-11-22T15:20:06Z-000000 --yes")
+    env.restore("cancel cilium=2026-11-22T15:20:06Z-000000 --yes")
         .run()
         .unwrap()
         .code(2);
-    stand.restore("cancel main= --yes").run().unwrap().code(2);
-    assert_eq!(tree(stand.root()), before);
-    stand
-        .restore("cancel main=2026-11-22T15:20:06Z-000000 --yes")
+    env.restore("cancel main= --yes").run().unwrap().code(2);
+    assert_eq!(tree(env.root()), before);
+    env.restore("cancel main=2026-11-22T15:20:06Z-000000 --yes")
         .run()
         .unwrap()
         .success();
-    assert!(stand.queued("main").is_empty());
-    assert_eq!(stand.queued("events"), ["2026-11-22T15:20:06Z-000000"]);
-    assert!(stand.control("main", "etcd-cluster-created").is_file());
+    assert!(env.queued("main").is_empty());
+    assert_eq!(env.queued("events"), ["2026-11-22T15:20:06Z-000000"]);
+    assert!(env.control("main", "etcd-cluster-created").is_file());
 }
 
 #[test]
 fn a_pinned_backup_is_copied_back_first() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let (own, pinned) = (
-        stand.base("main").join(MAIN),
-        stand.root().join(CLUSTER).join("backups/recovery/main").join(MAIN),
+        env.base("main").join(MAIN),
+        env.root().join(CLUSTER).join("backups/recovery/main").join(MAIN),
     );
     fs::create_dir_all(pinned.parent().unwrap()).unwrap();
     fs::rename(&own, &pinned).unwrap();
-    stand
-        .restore("queue main=latest-good --yes --confirm super.k8s.local")
+    env.restore("queue main=latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success()
@@ -207,15 +195,15 @@ fn a_pinned_backup_is_copied_back_first() {
     for file in ["etcd.backup.gz", "_etcd_backup.meta"] {
         assert_eq!(fs::read(own.join(file)).unwrap(), fs::read(pinned.join(file)).unwrap());
     }
-    assert_eq!(stand.queued("main"), [NAME]);
+    assert_eq!(env.queued("main"), [NAME]);
 }
 
 #[test]
 fn a_second_that_is_taken_is_waited_out() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     // Not a command, and yet in the way of its name.
-    fs::create_dir_all(stand.control("events", NAME).join("_command.json")).unwrap();
-    let ended = stand
+    fs::create_dir_all(env.control("events", NAME).join("_command.json")).unwrap();
+    let ended = env
         .restore("queue events=latest-good --yes --confirm super.k8s.local -o json")
         .run()
         .unwrap()
@@ -227,38 +215,34 @@ fn a_second_that_is_taken_is_waited_out() {
 
 #[test]
 fn there_is_no_such_backup_or_no_such_etcd() {
-    let stand = Stand::new(RESTORED);
-    let before = tree(stand.root());
-    stand
-        .restore("queue 2026-11-21 --yes --confirm super.k8s.local")
+    let env = Env::new(RESTORED);
+    let before = tree(env.root());
+    env.restore("queue 2026-11-21 --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(1)
         .stderr_has("near it");
-    stand
-        .restore("queue main=2026-11-22T15:18:01Z-000009 --yes --confirm super.k8s.local")
+    env.restore("queue main=2026-11-22T15:18:01Z-000009 --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(1);
-    stand
-        .restore("queue cilium=latest --yes --confirm super.k8s.local")
+    env.restore("queue cilium=latest --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(2)
         .stderr_has("only main, events");
-    stand
-        .restore("queue main=2026-11-22T15 --yes --confirm super.k8s.local")
+    env.restore("queue main=2026-11-22T15 --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(2)
         .stderr_has("beginning of 5 backups");
-    assert_eq!(tree(stand.root()), before);
+    assert_eq!(tree(env.root()), before);
 }
 
 #[test]
 fn a_kubectl_context_is_no_name_for_what_wipes_an_etcd() {
-    let stand = Stand::new(RESTORED);
-    let kubeconfig = stand.root().join("kubeconfig");
+    let env = Env::new(RESTORED);
+    let kubeconfig = env.root().join("kubeconfig");
     fs::write(
         &kubeconfig,
         format!(
@@ -267,9 +251,9 @@ fn a_kubectl_context_is_no_name_for_what_wipes_an_etcd() {
         ),
     )
     .unwrap();
-    let before = tree(stand.root());
+    let before = tree(env.root());
     let by_context = |arguments: &str| {
-        let command = restore(arguments).args(["--state", &stand.url()]);
+        let command = restore(arguments).args(["--state", &env.url()]);
         command.env("KUBECONFIG", &kubeconfig).run().unwrap()
     };
     by_context("plan -o name").success();
@@ -279,5 +263,5 @@ fn a_kubectl_context_is_no_name_for_what_wipes_an_etcd() {
             .stderr_has("no cluster is named")
             .stderr_has("--name");
     }
-    assert_eq!(tree(stand.root()), before);
+    assert_eq!(tree(env.root()), before);
 }

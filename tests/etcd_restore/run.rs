@@ -7,7 +7,7 @@ use std::time::Duration;
 use harness::{ControlLoopStandIn, HoldAt, store};
 use serde_json::Value;
 
-use crate::stand::{EVENTS, MAIN, RESTORED, Stand, tree, wait_for};
+use crate::env::{EVENTS, Env, MAIN, RESTORED, tree, wait_for};
 
 /// What etcd's own tools say is in a backup of the fixture.
 fn expected(etcd: &str, backup: &str) -> Vec<String> {
@@ -31,17 +31,17 @@ fn keys(manager: &ControlLoopStandIn) -> BTreeMap<String, i64> {
 
 #[test]
 fn without_yes_nothing_changes() {
-    let stand = Stand::new(RESTORED);
-    let before = tree(stand.root());
-    stand.seeing("run").run().unwrap().success().stderr_has("pass --yes");
-    assert_eq!(tree(stand.root()), before);
+    let env = Env::new(RESTORED);
+    let before = tree(env.root());
+    env.seeing("run").run().unwrap().success().stderr_has("pass --yes");
+    assert_eq!(tree(env.root()), before);
 }
 
 #[test]
 fn after_a_wipe_both_etcds_are_restored_without_a_restart_and_without_ssh() {
-    let stand = Stand::new(RESTORED);
-    let (main, events) = (stand.start("main"), stand.start("events"));
-    let ended = stand
+    let env = Env::new(RESTORED);
+    let (main, events) = (env.start("main"), env.start("events"));
+    let ended = env
         .seeing("run --yes --confirm super.k8s.local -o json")
         .run()
         .unwrap()
@@ -63,9 +63,9 @@ fn after_a_wipe_both_etcds_are_restored_without_a_restart_and_without_ssh() {
         assert!(found.values().all(|lease| *lease == 0));
         assert_eq!(found.into_keys().collect::<Vec<_>>(), expected(etcd, backup));
         assert_eq!(manager.trashed(), 0);
-        assert!(stand.queued(etcd).is_empty());
+        assert!(env.queued(etcd).is_empty());
     }
-    assert!(!stand.record().exists());
+    assert!(!env.record().exists());
     let said = ended
         .stderr_has("$ kubectl etcd-restore queue main=")
         .stderr_has("main: queued")
@@ -75,9 +75,9 @@ fn after_a_wipe_both_etcds_are_restored_without_a_restart_and_without_ssh() {
 
 #[test]
 fn with_nothing_in_sight_but_the_store_it_follows_to_the_end_and_says_what_it_did_not_see() {
-    let stand = Stand::new(RESTORED);
-    let (_main, _events) = (stand.start("main"), stand.start("events"));
-    let ended = stand
+    let env = Env::new(RESTORED);
+    let (_main, _events) = (env.start("main"), env.start("events"));
+    let ended = env
         .restore("run --yes --confirm super.k8s.local")
         .run()
         .unwrap()
@@ -86,26 +86,26 @@ fn with_nothing_in_sight_but_the_store_it_follows_to_the_end_and_says_what_it_di
         .stdout_has("whether it serves could not be seen")
         .stdout_has("out of sight: etcd main")
         .stdout_has("Next:");
-    assert!(stand.queued("main").is_empty());
+    assert!(env.queued("main").is_empty());
 }
 
 #[test]
 fn an_etcd_that_is_alive_wants_the_clusters_name_and_its_leader_restarted() {
-    let stand = Stand::new(RESTORED);
-    let mut options = stand.manager("main");
+    let env = Env::new(RESTORED);
+    let mut options = env.manager("main");
     options.alive = true;
     let manager = ControlLoopStandIn::start(options).unwrap();
-    let before = tree(stand.root());
-    let run = |more: &str| stand.seeing(&format!("run --etcd main --yes {more}"));
+    let before = tree(env.root());
+    let run = |more: &str| env.seeing(&format!("run --etcd main --yes {more}"));
     run("").run().unwrap().code(3).stderr_has("--confirm super.k8s.local");
     run("--confirm k8s.local").run().unwrap().code(3);
-    assert_eq!(tree(stand.root()), before);
+    assert_eq!(tree(env.root()), before);
     let running = std::thread::scope(|scope| {
         let running = scope.spawn(|| run("--confirm super.k8s.local").run().unwrap());
-        wait_for("it is queued", || !stand.queued("main").is_empty());
+        wait_for("it is queued", || !env.queued("main").is_empty());
         // The leader reads its queue when it starts, and not before.
         std::thread::sleep(std::time::Duration::from_secs(4));
-        assert!(!stand.queued("main").is_empty());
+        assert!(!env.queued("main").is_empty());
         manager.restart();
         running.join().unwrap()
     });
@@ -117,19 +117,16 @@ fn an_etcd_that_is_alive_wants_the_clusters_name_and_its_leader_restarted() {
 
 #[test]
 fn a_store_of_no_cluster_cannot_agree_to_lose_one() {
-    let stand = Stand::new(RESTORED);
-    let elsewhere = stand.root().join("elsewhere");
-    store::copy_folder(&stand.base("main"), &elsewhere).unwrap();
-    let mut options = stand.manager("main");
+    let env = Env::new(RESTORED);
+    let elsewhere = env.root().join("elsewhere");
+    store::copy_folder(&env.base("main"), &elsewhere).unwrap();
+    let mut options = env.manager("main");
     options.alive = true;
     let _manager = ControlLoopStandIn::start(options).unwrap();
     let run = |more: &str| {
         let url = format!("main=file://{}", elsewhere.display());
-        let arguments = format!(
-            "run --yes --store {url} --endpoints http://{}:4001 {more}",
-            stand.address
-        );
-        crate::stand::restore(&arguments).run().unwrap()
+        let arguments = format!("run --yes --store {url} --endpoints http://{}:4001 {more}", env.address);
+        crate::env::restore(&arguments).run().unwrap()
     };
     let ended = run("");
     ended
@@ -141,34 +138,33 @@ fn a_store_of_no_cluster_cannot_agree_to_lose_one() {
 
 #[test]
 fn events_can_be_seeded_anew_instead() {
-    let stand = Stand::new(RESTORED);
-    let (_main, events) = (stand.start("main"), stand.start("events"));
-    let ended = stand
+    let env = Env::new(RESTORED);
+    let (_main, events) = (env.start("main"), env.start("events"));
+    let ended = env
         .seeing("run --fresh events --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success();
     ended.stdout_has("events: seeded anew, it serves");
     assert!(keys(&events).is_empty());
-    assert!(stand.control("events", "etcd-cluster-created").is_file());
+    assert!(env.control("events", "etcd-cluster-created").is_file());
     assert!(events.log().contains("there is no existing cluster"));
 }
 
 #[test]
 fn a_backup_that_etcd_manager_cannot_read_is_told_as_the_loop_it_is() {
-    let stand = Stand::new(RESTORED);
-    let manager = stand.start("main");
+    let env = Env::new(RESTORED);
+    let manager = env.start("main");
     manager.hold(HoldAt::BeforeTaking);
     let ended = std::thread::scope(|scope| {
         let running = scope.spawn(|| {
-            stand
-                .seeing("run --etcd main --yes --confirm super.k8s.local")
+            env.seeing("run --etcd main --yes --confirm super.k8s.local")
                 .run()
                 .unwrap()
         });
-        wait_for("it is queued", || !stand.queued("main").is_empty());
+        wait_for("it is queued", || !env.queued("main").is_empty());
         // Retention, or somebody, takes it away at the worst moment.
-        fs::remove_dir_all(stand.base("main").join(MAIN)).unwrap();
+        fs::remove_dir_all(env.base("main").join(MAIN)).unwrap();
         manager.release();
         running.join().unwrap()
     });
@@ -177,21 +173,18 @@ fn a_backup_that_etcd_manager_cannot_read_is_told_as_the_loop_it_is() {
         .stderr_has("main loops: etcd comes up empty and is stopped again and again")
         .stderr_has("kubectl etcd-restore cancel");
     // The way out works.
-    let name = stand.queued("main").remove(0);
-    stand
-        .restore(&format!("cancel main={name} --yes"))
+    let name = env.queued("main").remove(0);
+    env.restore(&format!("cancel main={name} --yes"))
         .run()
         .unwrap()
         .success();
     let another = "2026-11-22T15:19:01Z-000002";
-    stand
-        .seeing(&format!("queue main={another} --yes --confirm super.k8s.local"))
+    env.seeing(&format!("queue main={another} --yes --confirm super.k8s.local"))
         .run()
         .unwrap()
         .success();
     manager.restart();
-    stand
-        .seeing("run --etcd main --yes --confirm super.k8s.local")
+    env.seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success();
@@ -201,14 +194,13 @@ fn a_backup_that_etcd_manager_cannot_read_is_told_as_the_loop_it_is() {
 
 #[test]
 fn masters_that_may_not_delete_their_command_are_found_out() {
-    let stand = Stand::new(RESTORED);
-    let mut options = stand.manager("main");
+    let env = Env::new(RESTORED);
+    let mut options = env.manager("main");
     options.may_delete = false;
     // What gives it away, an etcd that is full beside a command that stays, lasts one cycle: long enough for a slow machine.
     options.cycle = Duration::from_secs(3);
     let _manager = ControlLoopStandIn::start(options).unwrap();
-    stand
-        .seeing("run --etcd main --yes --confirm super.k8s.local")
+    env.seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .code(4)
@@ -218,8 +210,8 @@ fn masters_that_may_not_delete_their_command_are_found_out() {
 
 #[test]
 fn masters_that_do_not_come_end_the_wait_and_the_command_is_not_left_armed() {
-    let stand = Stand::new(RESTORED);
-    let ended = stand
+    let env = Env::new(RESTORED);
+    let ended = env
         .seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 2s")
         .run()
         .unwrap()
@@ -228,12 +220,11 @@ fn masters_that_do_not_come_end_the_wait_and_the_command_is_not_left_armed() {
         .stderr_has("waited 2 s for etcd-manager to take the command")
         .stderr_has("main: removed command 2026-11-22T15:21:36Z-000000")
         .stderr_has("hint:");
-    assert!(stand.queued("main").is_empty());
+    assert!(env.queued("main").is_empty());
     // Nothing is remembered of it: the same command orders it anew.
-    assert!(!stand.record().exists());
-    let _main = stand.start("main");
-    stand
-        .seeing("run --etcd main --yes --confirm super.k8s.local")
+    assert!(!env.record().exists());
+    let _main = env.start("main");
+    env.seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success();
@@ -247,8 +238,8 @@ fn proposed(stderr: &str) -> Vec<String> {
 
 #[test]
 fn a_command_that_is_left_is_told_with_what_it_will_do_and_the_command_that_removes_it() {
-    let stand = Stand::new(RESTORED);
-    let ended = stand
+    let env = Env::new(RESTORED);
+    let ended = env
         .seeing("run --yes --confirm super.k8s.local --take-timeout 2s --leave-queued")
         .run()
         .unwrap()
@@ -257,9 +248,9 @@ fn a_command_that_is_left_is_told_with_what_it_will_do_and_the_command_that_remo
     let ended = ended.stderr_has(&format!(
         "command {name} stays queued: at the next change of etcd-manager's leader etcd main is wiped and restored from {MAIN}"
     ));
-    assert_eq!(stand.queued("main"), [name]);
+    assert_eq!(env.queued("main"), [name]);
     let removing = proposed(&ended.stderr);
-    let state = stand.url();
+    let state = env.url();
     let of = |etcd: &str| {
         format!("kubectl etcd-restore cancel {name} --etcd {etcd} --name super.k8s.local --state {state} --yes")
     };
@@ -267,17 +258,17 @@ fn a_command_that_is_left_is_told_with_what_it_will_do_and_the_command_that_remo
     // And it is exact.
     for command in removing {
         let words: Vec<&str> = command.split_whitespace().skip(2).collect();
-        crate::stand::restore("").args(words).run().unwrap().success();
+        crate::env::restore("").args(words).run().unwrap().success();
     }
-    assert!(stand.queued("main").is_empty() && stand.queued("events").is_empty());
+    assert!(env.queued("main").is_empty() && env.queued("events").is_empty());
 }
 
 #[test]
 fn ctrl_c_tells_what_stays_queued() {
-    let stand = Stand::new(RESTORED);
-    let mut run = stand.seeing("run --etcd main --yes --confirm super.k8s.local");
+    let env = Env::new(RESTORED);
+    let mut run = env.seeing("run --etcd main --yes --confirm super.k8s.local");
     let child = run.spawn().unwrap();
-    wait_for("it is queued", || !stand.queued("main").is_empty());
+    wait_for("it is queued", || !env.queued("main").is_empty());
     std::thread::sleep(Duration::from_millis(1500));
     let interrupted = std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
@@ -291,31 +282,29 @@ fn ctrl_c_tells_what_stays_queued() {
         "{said}"
     );
     assert_eq!(proposed(&said).len(), 1);
-    assert_eq!(stand.queued("main").len(), 1);
+    assert_eq!(env.queued("main").len(), 1);
 }
 
 #[test]
 fn where_etcd_is_proven_to_have_no_members_the_command_stays() {
-    let stand = Stand::with_masters(RESTORED);
-    stand.wiped("2026-11-22T15:20:40Z", Some("2026-11-22T15:21:00Z"));
-    let ended = stand.seeing("run --yes --take-timeout 2s").run().unwrap().code(4);
+    let env = Env::with_masters(RESTORED);
+    env.wiped("2026-11-22T15:20:40Z", Some("2026-11-22T15:21:00Z"));
+    let ended = env.seeing("run --yes --take-timeout 2s").run().unwrap().code(4);
     ended
         .stderr_has("stays queued")
         .stderr_has("to remove it: kubectl etcd-restore cancel");
-    assert_eq!((stand.queued("main").len(), stand.queued("events").len()), (1, 1));
+    assert_eq!((env.queued("main").len(), env.queued("events").len()), (1, 1));
 }
 
 #[test]
 fn a_run_left_long_ago_is_not_gone_on_with() {
-    let stand = Stand::with_masters(RESTORED);
-    stand
-        .seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 1s --leave-queued")
+    let env = Env::with_masters(RESTORED);
+    env.seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 1s --leave-queued")
         .run()
         .unwrap()
         .code(4);
     let late = || {
-        stand
-            .seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 1s")
+        env.seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 1s")
             .now("2026-11-24T15:00:00Z")
     };
     late().run().unwrap().code(3).stderr_has("--anew");
@@ -323,10 +312,10 @@ fn a_run_left_long_ago_is_not_gone_on_with() {
 
 #[test]
 fn an_api_that_never_gets_ready_ends_the_wait_with_its_last_answer() {
-    let stand = Stand::new(RESTORED);
-    let _main = stand.start("main");
+    let env = Env::new(RESTORED);
+    let _main = env.start("main");
     // An address where nobody listens, as a load balancer without masters.
-    let kubeconfig = stand.root().join("kubeconfig");
+    let kubeconfig = env.root().join("kubeconfig");
     fs::write(
         &kubeconfig,
         "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters:\n- name: x\n  cluster: {server: 'http://127.0.0.1:1'}\n\
@@ -337,16 +326,15 @@ fn an_api_that_never_gets_ready_ends_the_wait_with_its_last_answer() {
         "run --etcd main --yes --confirm super.k8s.local --api-timeout 2s --kubeconfig {}",
         kubeconfig.display()
     );
-    stand
-        .seeing(&run)
+    env.seeing(&run)
         .run()
         .unwrap()
         .code(4)
         .stderr_has("every etcd is restored, and the API was not ready within 2 s: nobody answers")
         .stderr_has("kubectl etcd-restore restart-kubelet");
-    assert!(stand.queued("main").is_empty());
+    assert!(env.queued("main").is_empty());
     // A context of another name is another cluster's, unless it was named for this.
-    let other = stand
+    let other = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .env("KUBECONFIG", &kubeconfig);
     other.run().unwrap().success().stdout_has("out of sight: the API");
@@ -354,9 +342,9 @@ fn an_api_that_never_gets_ready_ends_the_wait_with_its_last_answer() {
 
 #[test]
 fn a_cluster_of_one_master_is_restored_as_well() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     for spec in ["cluster-completed.spec", "config"] {
-        let path = stand.root().join(store::CLUSTER).join(spec);
+        let path = env.root().join(store::CLUSTER).join(spec);
         let text = fs::read_to_string(&path).unwrap();
         let kept: Vec<&str> = text
             .lines()
@@ -365,13 +353,12 @@ fn a_cluster_of_one_master_is_restored_as_well() {
         fs::write(path, kept.join("\n") + "\n").unwrap();
     }
     let spec = r#"{"memberCount":1,"etcdVersion":"3.5.35"}"#;
-    stand.write(&stand.control("main", "etcd-cluster-spec"), spec);
-    let _main = stand.start("main");
-    stand
-        .seeing("run --etcd main --yes --confirm super.k8s.local")
+    env.write(&env.control("main", "etcd-cluster-spec"), spec);
+    let _main = env.start("main");
+    env.seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success();
-    let kept = fs::read(stand.control("main", "etcd-cluster-spec")).unwrap();
+    let kept = fs::read(env.control("main", "etcd-cluster-spec")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap()["memberCount"], 1);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use harness::{ContainerRuntime, ControlLoopStandIn, HoldAt, MastersStandIn, command};
 
-use crate::stand::{MAIN, RESTORED, Stand, wait_for};
+use crate::env::{Env, MAIN, RESTORED, wait_for};
 
 const HOSTS: [&str; 3] = ["master-c", "master-a", "master-b"];
 const ADDRESSES: [&str; 3] = ["10.0.0.3", "10.0.0.1", "10.0.0.2"];
@@ -26,11 +26,11 @@ fn the_leader_is_restarted_over_ssh_when_a_command_would_lie_untouched() {
         let calls = masters.host(at).unwrap().calls();
         calls.iter().any(|call| call.contains("stop"))
     };
-    let stand = Stand::new(RESTORED);
-    let mut options = stand.manager("main");
+    let env = Env::new(RESTORED);
+    let mut options = env.manager("main");
     options.alive = true;
     let manager = ControlLoopStandIn::start(options).unwrap();
-    let run = stand
+    let run = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .args(HOSTS.iter().flat_map(|host| ["--host", host]))
         .env("PATH", command::path_with(&masters.path()));
@@ -54,23 +54,23 @@ fn the_leader_is_restarted_over_ssh_when_a_command_would_lie_untouched() {
 #[test]
 fn the_log_on_the_master_tells_why_it_loops() {
     let masters = masters();
-    let stand = Stand::new(RESTORED);
-    let manager = stand.start("main");
+    let env = Env::new(RESTORED);
+    let manager = env.start("main");
     // The leader's log, as it would lie on its host.
     let log = masters.host(1).unwrap().file("/var/log/etcd.log");
     std::fs::create_dir_all(log.parent().unwrap()).unwrap();
     std::os::unix::fs::symlink(manager.log_file(), log).unwrap();
     manager.hold(HoldAt::BeforeTaking);
-    let run = stand
+    let run = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .args(["--host", HOSTS[1]])
         .env("PATH", command::path_with(&masters.path()));
     let ended = thread::scope(|scope| {
         let running = scope.spawn(|| run.run().unwrap());
-        wait_for("it is queued", || !stand.queued("main").is_empty());
+        wait_for("it is queued", || !env.queued("main").is_empty());
         // So that the log is listened to.
         thread::sleep(Duration::from_secs(3));
-        std::fs::remove_dir_all(stand.base("main").join(MAIN)).unwrap();
+        std::fs::remove_dir_all(env.base("main").join(MAIN)).unwrap();
         manager.release();
         running.join().unwrap()
     });
@@ -88,14 +88,14 @@ fn an_api_that_never_gets_ready_shows_what_its_servers_said_last() {
         std::fs::create_dir_all(log.parent().unwrap()).unwrap();
         std::fs::write(log, format!("E1122 15:20:00.000000 1 run.go:1] {words}\n")).unwrap();
     }
-    let stand = Stand::new(RESTORED);
-    let _main = stand.start("main");
-    let kubeconfig = stand.root().join("kubeconfig");
+    let env = Env::new(RESTORED);
+    let _main = env.start("main");
+    let kubeconfig = env.root().join("kubeconfig");
     let text = "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters:\n- name: x\n  cluster: {server: 'http://127.0.0.1:1'}\n\
          users:\n- name: x\n  user: {token: t}\ncontexts:\n- name: x\n  context: {cluster: x, user: x}\n";
     std::fs::write(&kubeconfig, text).unwrap();
     let run = |more: &[&str]| {
-        let cmd = stand.seeing("run --etcd main --yes --confirm super.k8s.local --api-timeout 2s");
+        let cmd = env.seeing("run --etcd main --yes --confirm super.k8s.local --api-timeout 2s");
         let cmd = cmd.arg("--kubeconfig").arg(&kubeconfig);
         cmd.args(more)
             .env("PATH", command::path_with(&masters.path()))

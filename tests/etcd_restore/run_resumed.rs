@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use harness::HoldAt;
 
-use crate::stand::{RESTORED, Stand, wait_for};
+use crate::env::{Env, RESTORED, wait_for};
 
 /// Kills a run while the stand-in is held, lets the stand-in go on at `release`, and runs it again.
-fn killed_at(hold: HoldAt, signal: &str, until: impl Fn(&Stand, &str) -> bool) {
-    let stand = Stand::with_masters(RESTORED);
-    let manager = stand.start("main");
+fn killed_at(hold: HoldAt, signal: &str, until: impl Fn(&Env, &str) -> bool) {
+    let env = Env::with_masters(RESTORED);
+    let manager = env.start("main");
     manager.hold(hold);
-    let mut first = stand.seeing("run --etcd main --yes --confirm super.k8s.local");
+    let mut first = env.seeing("run --etcd main --yes --confirm super.k8s.local");
     let mut child = first.spawn().unwrap();
-    wait_for("the state to be killed in", || until(&stand, &manager.log()));
+    wait_for("the state to be killed in", || until(&env, &manager.log()));
     // So that the run has seen it, too.
     std::thread::sleep(Duration::from_millis(1500));
     let killed = Command::new("kill")
@@ -24,29 +24,27 @@ fn killed_at(hold: HoldAt, signal: &str, until: impl Fn(&Stand, &str) -> bool) {
     assert!(killed.success());
     let code = child.wait().unwrap().code();
     assert_eq!(code, if signal == "-INT" { Some(130) } else { None });
-    assert!(stand.record().is_file());
+    assert!(env.record().is_file());
     manager.release();
-    let ended = stand
+    let ended = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success();
     ended.stderr_has("going on with the run that began at");
-    assert!(stand.queued("main").is_empty());
+    assert!(env.queued("main").is_empty());
     assert_eq!(
         manager.log().matches("got restore-backup command:").count(),
         1,
         "{}",
         manager.log()
     );
-    assert!(!stand.record().exists());
+    assert!(!env.record().exists());
 }
 
 #[test]
 fn queued() {
-    killed_at(HoldAt::BeforeTaking, "-INT", |stand, _| {
-        !stand.queued("main").is_empty()
-    });
+    killed_at(HoldAt::BeforeTaking, "-INT", |env, _| !env.queued("main").is_empty());
 }
 
 #[test]
@@ -58,31 +56,30 @@ fn restoring() {
 
 #[test]
 fn restored() {
-    killed_at(HoldAt::BeforeServing, "-INT", |stand, log| {
-        log.contains("got restore-backup command:") && stand.queued("main").is_empty()
+    killed_at(HoldAt::BeforeServing, "-INT", |env, log| {
+        log.contains("got restore-backup command:") && env.queued("main").is_empty()
     });
 }
 
 #[test]
 fn serving() {
-    let stand = Stand::with_masters(RESTORED);
-    let manager = stand.start("main");
-    let events = stand.start("events");
+    let env = Env::with_masters(RESTORED);
+    let manager = env.start("main");
+    let events = env.start("events");
     events.hold(HoldAt::BeforeServing);
-    let mut first = stand.seeing("run --yes --confirm super.k8s.local");
+    let mut first = env.seeing("run --yes --confirm super.k8s.local");
     let mut child = first.spawn().unwrap();
     wait_for("main serves", || {
         manager.log().contains("Setting quarantined state to false")
     });
     wait_for("events is restored", || {
-        stand.queued("events").is_empty() && events.log().contains("got restore")
+        env.queued("events").is_empty() && events.log().contains("got restore")
     });
     child.kill().unwrap();
     child.wait().unwrap();
     events.release();
     // Main is alive by now, and is not restored again for that.
-    stand
-        .seeing("run --yes --confirm super.k8s.local")
+    env.seeing("run --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success();
@@ -93,43 +90,42 @@ fn serving() {
 
 #[test]
 fn seeding_anew() {
-    let stand = Stand::new(RESTORED);
+    let env = Env::new(RESTORED);
     let fresh = "run --etcd events --yes --confirm super.k8s.local --take-timeout 1s";
     // No master is there yet: the marker is gone, and nothing more happens.
-    let first = stand.seeing(&format!("{fresh} --fresh events")).run().unwrap().code(4);
+    let first = env.seeing(&format!("{fresh} --fresh events")).run().unwrap().code(4);
     first
         .stderr_has("removed etcd-cluster-created")
         .stderr_has("waited 1 s");
-    let marker = stand.control("events", "etcd-cluster-created");
+    let marker = env.control("events", "etcd-cluster-created");
     assert!(!marker.exists());
-    let events = stand.start("events");
+    let events = env.start("events");
     wait_for("it is seeded", || marker.is_file());
     // What was begun is remembered: `--fresh` need not be said again, and no backup is restored in its place.
-    let again = stand.seeing(fresh).run().unwrap().success();
+    let again = env.seeing(fresh).run().unwrap().success();
     again.stdout_has("events: seeded anew, it serves");
     assert!(!events.log().contains("got restore-backup command:"));
-    assert!(stand.queued("events").is_empty() && !stand.record().exists());
+    assert!(env.queued("events").is_empty() && !env.record().exists());
 }
 
 #[test]
 fn two_operators_at_once_order_it_once() {
-    let stand = Stand::new(RESTORED);
-    let manager = stand.start("main");
+    let env = Env::new(RESTORED);
+    let manager = env.start("main");
     manager.hold(HoldAt::BeforeTaking);
     let ended: Vec<_> = std::thread::scope(|scope| {
         let running: Vec<_> = (0..2)
             .map(|_| {
                 scope.spawn(|| {
-                    stand
-                        .seeing("run --etcd main --yes --confirm super.k8s.local")
+                    env.seeing("run --etcd main --yes --confirm super.k8s.local")
                         .run()
                         .unwrap()
                 })
             })
             .collect();
-        wait_for("it is queued", || !stand.queued("main").is_empty());
+        wait_for("it is queued", || !env.queued("main").is_empty());
         std::thread::sleep(Duration::from_millis(1000));
-        assert_eq!(stand.queued("main").len(), 1);
+        assert_eq!(env.queued("main").len(), 1);
         manager.release();
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
     });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use harness::store::{self, CLUSTER};
 use harness::{Cmd, Fault, Moto, Proxy, Rule, S3};
 
-use crate::stand::{NOW, RESTORED};
+use crate::env::{NOW, RESTORED};
 
 const BUCKET: &str = "kops-state";
 const NAME: &str = "2026-11-22T15:21:36Z-000000";

@@ -6,15 +6,15 @@ use harness::ControlLoopStandIn;
 use harness::store::CLUSTER;
 use serde_json::json;
 
-use crate::stand::{MAIN, RESTORED, Stand};
+use crate::env::{Env, MAIN, RESTORED};
 
 /// Half an hour after the first run.
 const LATER: &str = "2026-11-22T15:51:36Z";
 
 /// A run that restored both, and whose API never came: its record stays.
-fn left_by_a_run(stand: &Stand) {
-    let managers = (stand.start("main"), stand.start("events"));
-    let kubeconfig = stand.root().join("kubeconfig");
+fn left_by_a_run(env: &Env) {
+    let managers = (env.start("main"), env.start("events"));
+    let kubeconfig = env.root().join("kubeconfig");
     let text = "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters:\n- name: x\n  cluster: {server: 'http://127.0.0.1:1'}\n\
          users:\n- name: x\n  user: {token: t}\ncontexts:\n- name: x\n  context: {cluster: x, user: x}\n";
     fs::write(&kubeconfig, text).unwrap();
@@ -22,9 +22,9 @@ fn left_by_a_run(stand: &Stand) {
         "run --yes --confirm super.k8s.local --api-timeout 2s --kubeconfig {}",
         kubeconfig.display()
     );
-    let ended = stand.seeing(&run).run().unwrap().code(4);
+    let ended = env.seeing(&run).run().unwrap().code(4);
     ended.stderr_has("every etcd is restored, and the API was not ready");
-    assert!(stand.record().is_file());
+    assert!(env.record().is_file());
     // The disaster: no etcd is left.
     drop(managers);
 }
@@ -34,9 +34,9 @@ fn orders(manager: &ControlLoopStandIn) -> usize {
 }
 
 /// The next run restores both anew.
-fn restores_anew(stand: &Stand, why: &str) {
-    let (main, events) = (stand.start("main"), stand.start("events"));
-    let ended = stand
+fn restores_anew(env: &Env, why: &str) {
+    let (main, events) = (env.start("main"), env.start("events"));
+    let ended = env
         .seeing("run --yes --confirm super.k8s.local")
         .now(LATER)
         .run()
@@ -50,54 +50,54 @@ fn restores_anew(stand: &Stand, why: &str) {
         "{}",
         ended.stdout
     );
-    assert!(!stand.record().exists());
+    assert!(!env.record().exists());
 }
 
 #[test]
 fn other_masters_make_it_void() {
-    let stand = Stand::with_masters(RESTORED);
-    left_by_a_run(&stand);
-    stand.new_masters();
-    restores_anew(&stand, "is not gone by: it is of other masters than run now");
+    let env = Env::with_masters(RESTORED);
+    left_by_a_run(&env);
+    env.new_masters();
+    restores_anew(&env, "is not gone by: it is of other masters than run now");
 }
 
 #[test]
 fn a_wipe_ends_it() {
-    let stand = Stand::with_masters(RESTORED);
-    left_by_a_run(&stand);
-    stand.wiped("2026-11-22T15:40:00Z", Some("2026-11-22T15:45:00Z"));
-    restores_anew(&stand, "is not gone by: the masters were wiped since");
+    let env = Env::with_masters(RESTORED);
+    left_by_a_run(&env);
+    env.wiped("2026-11-22T15:40:00Z", Some("2026-11-22T15:45:00Z"));
+    restores_anew(&env, "is not gone by: the masters were wiped since");
 }
 
 #[test]
 fn an_etcd_that_was_seeded_anew_ends_it() {
-    let stand = Stand::with_masters(RESTORED);
-    left_by_a_run(&stand);
+    let env = Env::with_masters(RESTORED);
+    left_by_a_run(&env);
     fs::write(
-        stand.control("main", "etcd-cluster-created"),
+        env.control("main", "etcd-cluster-created"),
         r#"{"timestamp":1795361000000000000}"#,
     )
     .unwrap();
-    restores_anew(&stand, "is not gone by: etcd main was seeded anew since");
+    restores_anew(&env, "is not gone by: etcd main was seeded anew since");
 }
 
 #[test]
 fn one_of_an_older_version_is_not_gone_by() {
-    let stand = Stand::with_masters(RESTORED);
-    left_by_a_run(&stand);
-    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(stand.record()).unwrap()).unwrap();
+    let env = Env::with_masters(RESTORED);
+    left_by_a_run(&env);
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(env.record()).unwrap()).unwrap();
     record.as_object_mut().unwrap().remove("version");
     record.as_object_mut().unwrap().remove("masters");
-    fs::write(stand.record(), record.to_string()).unwrap();
-    restores_anew(&stand, "it was written by an older version");
+    fs::write(env.record(), record.to_string()).unwrap();
+    restores_anew(&env, "it was written by an older version");
 }
 
 #[test]
 fn where_masters_cannot_be_compared_nothing_is_called_restored() {
-    let stand = Stand::new(RESTORED);
-    left_by_a_run(&stand);
+    let env = Env::new(RESTORED);
+    left_by_a_run(&env);
     // With etcd out of sight, too.
-    let ended = stand
+    let ended = env
         .restore("run --yes --confirm super.k8s.local --take-timeout 3s")
         .now(LATER)
         .run()
@@ -115,22 +115,21 @@ fn where_masters_cannot_be_compared_nothing_is_called_restored() {
         );
     }
     // And with it in sight both are restored anew.
-    restores_anew(&stand, "main: queued");
+    restores_anew(&env, "main: queued");
 }
 
 #[test]
 fn where_masters_cannot_be_compared_an_etcd_that_is_seen_is_not_restored_again() {
-    let stand = Stand::new(RESTORED);
-    let (main, events) = (stand.start("main"), stand.start("events"));
-    let mut first = stand.seeing("run --yes --confirm super.k8s.local");
+    let env = Env::new(RESTORED);
+    let (main, events) = (env.start("main"), env.start("events"));
+    let mut first = env.seeing("run --yes --confirm super.k8s.local");
     let mut child = first.spawn().unwrap();
-    crate::stand::wait_for("both serve", || main.serving() && events.serving());
+    crate::env::wait_for("both serve", || main.serving() && events.serving());
     // Killed as early as the record tells that both were ordered, and as late as they serve.
     child.kill().unwrap();
     child.wait().unwrap();
-    if stand.record().exists() {
-        stand
-            .seeing("run --yes --confirm super.k8s.local")
+    if env.record().exists() {
+        env.seeing("run --yes --confirm super.k8s.local")
             .run()
             .unwrap()
             .success();
@@ -140,22 +139,20 @@ fn where_masters_cannot_be_compared_an_etcd_that_is_seen_is_not_restored_again()
 
 #[test]
 fn what_is_noted_says_for_which_masters() {
-    let stand = Stand::with_masters(RESTORED);
-    stand
-        .seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 1s --leave-queued")
+    let env = Env::with_masters(RESTORED);
+    env.seeing("run --etcd main --yes --confirm super.k8s.local --take-timeout 1s --leave-queued")
         .run()
         .unwrap()
         .code(4);
-    let record: serde_json::Value = serde_json::from_slice(&fs::read(stand.record()).unwrap()).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&fs::read(env.record()).unwrap()).unwrap();
     assert_eq!(record["version"], 2);
     assert_eq!(record["masters"].as_array().unwrap().len(), 3);
     let main = &record["orders"][0];
     assert_eq!((&main["own"], &main["ordered"]), (&json!(true), &json!(true)));
-    let marker = fs::read_to_string(stand.control("main", "etcd-cluster-created")).unwrap();
+    let marker = fs::read_to_string(env.control("main", "etcd-cluster-created")).unwrap();
     assert_eq!(main["created"], json!(marker));
     assert!(
-        stand
-            .record()
-            .starts_with(stand.root().join(CLUSTER).join("backups/recovery"))
+        env.record()
+            .starts_with(env.root().join(CLUSTER).join("backups/recovery"))
     );
 }

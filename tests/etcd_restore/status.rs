@@ -6,7 +6,7 @@ use harness::store::CLUSTER;
 use harness::{ControlLoopStandIn, HoldAt};
 use serde_json::Value;
 
-use crate::stand::{RESTORED, Stand, tree, wait_for};
+use crate::env::{Env, RESTORED, tree, wait_for};
 
 fn states(rows: &Value) -> Vec<String> {
     let rows = rows.as_array().unwrap().iter();
@@ -16,30 +16,25 @@ fn states(rows: &Value) -> Vec<String> {
 
 #[test]
 fn with_a_store_alone_it_is_idle_or_queued_and_says_what_is_out_of_sight() {
-    let stand = Stand::new(RESTORED);
-    let before = tree(stand.root());
-    let ended = stand.restore("status -o json").run().unwrap().success();
+    let env = Env::new(RESTORED);
+    let before = tree(env.root());
+    let ended = env.restore("status -o json").run().unwrap().success();
     assert_eq!(states(&ended.json()), ["main idle", "events idle"]);
     ended
         .stderr_has("out of sight: etcd main")
         .stderr_has("out of sight: the API");
-    let rows = Stand::pending()
-        .restore("status -o json")
-        .run()
-        .unwrap()
-        .success()
-        .json();
+    let rows = Env::pending().restore("status -o json").run().unwrap().success().json();
     assert_eq!(states(&rows), ["main queued", "events queued"]);
     assert_eq!(rows[0]["backup"], "2026-11-22T15:18:01Z-000001");
     assert_eq!(rows[0]["restartNeeded"], Value::Null);
-    assert_eq!(tree(stand.root()), before);
+    assert_eq!(tree(env.root()), before);
 }
 
 #[test]
 fn a_queued_backup_that_is_not_in_the_store_is_told_beforehand() {
-    let stand = Stand::pending();
-    fs::remove_dir_all(stand.base("main").join("2026-11-22T15:18:01Z-000001")).unwrap();
-    let ended = stand.restore("status -o json").run().unwrap().success();
+    let env = Env::pending();
+    fs::remove_dir_all(env.base("main").join("2026-11-22T15:18:01Z-000001")).unwrap();
+    let ended = env.restore("status -o json").run().unwrap().success();
     let rows = ended.json();
     assert_eq!(states(&rows), ["main queued", "events queued"]);
     assert!(
@@ -54,36 +49,34 @@ fn a_queued_backup_that_is_not_in_the_store_is_told_beforehand() {
 
 #[test]
 fn a_queued_backup_that_is_pinned_only_is_told_with_the_command_that_copies_it_back() {
-    let stand = Stand::pending();
+    let env = Env::pending();
     let name = "2026-11-22T15:18:01Z-000001";
-    let pinned = stand.root().join(CLUSTER).join("backups/recovery/main").join(name);
+    let pinned = env.root().join(CLUSTER).join("backups/recovery/main").join(name);
     fs::create_dir_all(pinned.parent().unwrap()).unwrap();
-    fs::rename(stand.base("main").join(name), &pinned).unwrap();
+    fs::rename(env.base("main").join(name), &pinned).unwrap();
     let cure = format!("queue main={name} --yes");
-    stand
-        .restore("status")
+    env.restore("status")
         .run()
         .unwrap()
         .success()
         .stderr_has("is not whole in the store")
         .stderr_has(&format!("`kubectl etcd-restore {cure}` copies it back"));
-    let rows = stand
+    let rows = env
         .restore(&format!("{cure} --confirm super.k8s.local -o json"))
         .run()
         .unwrap()
         .success()
         .json();
     assert_eq!(rows[0]["state"], "already-queued");
-    assert!(stand.base("main").join(name).join("_etcd_backup.meta").is_file());
-    assert_eq!(stand.queued("main").len(), 1);
+    assert!(env.base("main").join(name).join("_etcd_backup.meta").is_file());
+    assert_eq!(env.queued("main").len(), 1);
 }
 
 #[test]
 fn an_unparsable_command_is_said_to_block_the_leader() {
-    let stand = Stand::new(RESTORED);
-    stand.command("main", "2026-11-22T15:00:00Z-000000", "{\"x\":1}");
-    stand
-        .restore("status")
+    let env = Env::new(RESTORED);
+    env.command("main", "2026-11-22T15:00:00Z-000000", "{\"x\":1}");
+    env.restore("status")
         .run()
         .unwrap()
         .success()
@@ -92,10 +85,10 @@ fn an_unparsable_command_is_said_to_block_the_leader() {
 
 #[test]
 fn every_state_is_seen_while_the_stand_in_is_in_it() {
-    let stand = Stand::new(RESTORED);
-    let manager = stand.start("main");
+    let env = Env::new(RESTORED);
+    let manager = env.start("main");
     let state = || {
-        let rows = stand.seeing("status --etcd main -o json").run().unwrap();
+        let rows = env.seeing("status --etcd main -o json").run().unwrap();
         states(&rows.json()).remove(0)
     };
     wait_for("it waits", || {
@@ -103,8 +96,7 @@ fn every_state_is_seen_while_the_stand_in_is_in_it() {
     });
     assert_eq!(state(), "main waiting");
     manager.hold(HoldAt::BeforeTaking);
-    stand
-        .restore("queue main=latest-good --yes --confirm super.k8s.local")
+    env.restore("queue main=latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success();
@@ -120,33 +112,24 @@ fn every_state_is_seen_while_the_stand_in_is_in_it() {
 
 #[test]
 fn a_command_on_a_living_etcd_is_said_to_need_a_restart_and_then_is_carried_out() {
-    let stand = Stand::new(RESTORED);
-    let mut options = stand.manager("main");
+    let env = Env::new(RESTORED);
+    let mut options = env.manager("main");
     options.alive = true;
     let manager = ControlLoopStandIn::start(options).unwrap();
-    stand
-        .seeing("queue main=latest-good --yes --confirm super.k8s.local --etcd main")
+    env.seeing("queue main=latest-good --yes --confirm super.k8s.local --etcd main")
         .run()
         .unwrap()
         .success()
         .stdout_has("IT IS ALIVE")
         .stderr_has("restart-etcd");
-    let row = || {
-        stand
-            .seeing("status --etcd main -o json")
-            .run()
-            .unwrap()
-            .success()
-            .json()[0]
-            .clone()
-    };
+    let row = || env.seeing("status --etcd main -o json").run().unwrap().success().json()[0].clone();
     assert_eq!(
         (&row()["state"], &row()["restartNeeded"]),
         (&"queued".into(), &true.into())
     );
     manager.restart();
     wait_for("it is carried out", || {
-        stand.queued("main").is_empty() && row()["state"] == "serving"
+        env.queued("main").is_empty() && row()["state"] == "serving"
     });
     assert_eq!(manager.trashed(), 1);
 }

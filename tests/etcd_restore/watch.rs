@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use harness::HoldAt;
 
-use crate::stand::{RESTORED, Stand, tree};
+use crate::env::{Env, RESTORED, tree};
 
 /// The lines that it prints, as they come.
 fn lines(child: &mut std::process::Child) -> mpsc::Receiver<String> {
@@ -43,17 +43,16 @@ fn interrupt(child: &std::process::Child) {
 
 #[test]
 fn each_change_is_told_with_its_time_until_ctrl_c() {
-    let stand = Stand::new(RESTORED);
-    let manager = stand.start("main");
+    let env = Env::new(RESTORED);
+    let manager = env.start("main");
     manager.hold(HoldAt::BeforeTaking);
-    let mut watch = stand.seeing("status --watch --etcd main");
+    let mut watch = env.seeing("status --watch --etcd main");
     let mut child = watch.spawn().unwrap();
     let said = lines(&mut child);
     // The table first, then a line for each change.
     wait_for_line(&said, "waiting");
     wait_for_line(&said, "API: not asked");
-    stand
-        .restore("queue main=latest-good --yes --confirm super.k8s.local")
+    env.restore("queue main=latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()
         .success();
@@ -71,15 +70,15 @@ fn each_change_is_told_with_its_time_until_ctrl_c() {
 
 #[test]
 fn looking_changes_nothing_and_json_gives_a_list_for_each_change() {
-    let stand = Stand::new(RESTORED);
-    let before = tree(stand.root());
-    let mut watch = stand.restore("status --watch --etcd main -o json");
+    let env = Env::new(RESTORED);
+    let before = tree(env.root());
+    let mut watch = env.restore("status --watch --etcd main -o json");
     let mut child = watch.spawn().unwrap();
     let said = lines(&mut child);
     let first = wait_for_line(&said, "\"state\"");
     assert!(first.contains("idle"), "{first}");
-    assert_eq!(tree(stand.root()), before);
-    stand.command("main", "2026-11-22T15:00:00Z-000000", "nonsense");
+    assert_eq!(tree(env.root()), before);
+    env.command("main", "2026-11-22T15:00:00Z-000000", "nonsense");
     let problem = wait_for_line(&said, "blocks the leader");
     assert!(problem.contains("\"problem\""), "{problem}");
     interrupt(&child);

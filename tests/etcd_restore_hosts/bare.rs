@@ -9,7 +9,7 @@ use harness::{
 };
 use serde_json::{Value, json};
 
-use crate::stand::plugin;
+use crate::env::plugin;
 
 fn cmd(store: &StateStore, moto: &Moto, endpoint: &str) -> Cmd {
     plugin("--etcd main -o json")

@@ -9,7 +9,7 @@ use harness::{
     KubeApiServerOptions, ManagerStore, Moto, S3,
 };
 
-use crate::stand::plugin;
+use crate::env::plugin;
 
 /// A store, an etcd-manager that waits for a command, and an API server that serves.
 pub struct World {

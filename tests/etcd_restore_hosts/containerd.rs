@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 use harness::ContainerRuntime::Unknown;
 use harness::{Cmd, Containerd};
 
-use crate::stand::{HOSTS, Stand};
+use crate::env::{Env, HOSTS};
 
 const OLD: &str = "  3600 /usr/local/bin/kube-apiserver --x\n    60 /opt/etcd-v3.5.30/etcd\n";
 
-/// The first host of a stand has a real containerd, and no other tool for it than `ctr`.
+/// The first host of a env has a real containerd, and no other tool for it than `ctr`.
 struct Real {
-    stand: Stand,
+    env: Env,
     containerd: Containerd,
 }
 
 impl Real {
     fn new() -> Self {
-        let stand = Stand::new(Unknown);
+        let env = Env::new(Unknown);
         let containerd = Containerd::start().unwrap();
-        let host = stand.masters.host(0).unwrap();
+        let host = env.masters.host(0).unwrap();
         let ctr = format!("exec {} \"$@\"", containerd.ctr());
         host.sshd().add_program("ctr", &ctr).unwrap();
         host.set("processes", OLD).unwrap();
@@ -31,11 +31,11 @@ impl Real {
         ] {
             containerd.run(id, name, pod, true).unwrap();
         }
-        Self { stand, containerd }
+        Self { env, containerd }
     }
 
     fn cmd(&self, arguments: &str) -> Cmd {
-        self.stand.cmd(arguments).args(["--host", HOSTS[0]])
+        self.env.cmd(arguments).args(["--host", HOSTS[0]])
     }
 }
 
@@ -93,7 +93,7 @@ fn an_api_server_that_kept_running_is_ended_even_where_it_does_not_listen() {
     assert_eq!(restart()[0]["apiServer"], "restarted");
     assert_eq!(real.containerd.running().unwrap(), ["aaa111", "bbb222", "ddd444"]);
     assert_eq!(
-        real.stand.calls(0),
+        real.env.calls(0),
         ["systemctl restart kubelet", "systemctl restart kubelet"]
     );
 }

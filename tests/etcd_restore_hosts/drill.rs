@@ -8,7 +8,7 @@ use harness::store::{self, CLUSTER};
 use harness::{Cmd, EtcdVersion, components};
 use tempfile::TempDir;
 
-use crate::stand::plugin;
+use crate::env::plugin;
 
 const HEALTHY: &str = "2026-11-22T15:18:01Z-000001";
 

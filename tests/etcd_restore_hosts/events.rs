@@ -7,7 +7,7 @@ use harness::pki;
 use harness::{Ca, Cmd, Etcd, EtcdVersion, KeyKind, Put, ServerTls, Usage};
 use tempfile::TempDir;
 
-use crate::stand::plugin;
+use crate::env::plugin;
 
 const PREFIX: &str = "/registry/events/";
 

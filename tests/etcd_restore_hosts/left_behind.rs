@@ -12,7 +12,7 @@ use harness::{
 };
 use serde_json::json;
 
-use crate::stand::plugin;
+use crate::env::plugin;
 
 /// The backup that etcd-manager took of an events etcd to which nobody had ever written.
 const EMPTY: &str = "2026-11-22T15:15:59Z-000001";

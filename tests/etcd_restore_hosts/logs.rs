@@ -5,36 +5,36 @@ use std::time::{Duration, Instant};
 
 use harness::ContainerRuntime::Containerd;
 
-use crate::stand::Stand;
+use crate::env::Env;
 
-fn write(stand: &Stand, at: usize, file: &str, lines: &str) {
-    let file = stand.masters.host(at).unwrap().file(file);
+fn write(env: &Env, at: usize, file: &str, lines: &str) {
+    let file = env.masters.host(at).unwrap().file(file);
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(file, lines).unwrap();
 }
 
 #[test]
 fn lines_of_all_masters_are_in_the_order_of_their_times() {
-    let mut stand = Stand::new(Containerd);
+    let mut env = Env::new(Containerd);
     write(
-        &stand,
+        &env,
         0,
         "/var/log/etcd-events.log",
         "I1122 15:18:03.000000 7 a.go:1] third\n",
     );
     write(
-        &stand,
+        &env,
         1,
         "/var/log/etcd-events.log",
         "I1122 15:18:01.000000 7 a.go:1] \x1b[31mfirst\x1b[0m\n  trace\n",
     );
     write(
-        &stand,
+        &env,
         2,
         "/var/log/etcd-events.log",
         "{\"ts\":\"2026-11-22T15:18:02.000000Z\",\"msg\":\"second\"}\n",
     );
-    let logs = || stand.on_all("logs etcd --etcd events --no-follow").run().unwrap();
+    let logs = || env.on_all("logs etcd --etcd events --no-follow").run().unwrap();
     let ended = logs().success();
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(lines[0], "master-a  I1122 15:18:01.000000 7 a.go:1] first");
@@ -44,12 +44,12 @@ fn lines_of_all_masters_are_in_the_order_of_their_times() {
         "{lines:?}"
     );
     assert_eq!(lines[3], "master-c  I1122 15:18:03.000000 7 a.go:1] third");
-    let main = stand.on_all("logs --no-follow").run().unwrap().code(1);
+    let main = env.on_all("logs --no-follow").run().unwrap().code(1);
     main.stderr_has("/var/log/etcd.log is not there")
         .stderr_has("3 of 3 hosts");
 
-    stand.masters.stop(1);
-    let ended = stand
+    env.masters.stop(1);
+    let ended = env
         .on_all("logs etcd --etcd events --no-follow -o json")
         .run()
         .unwrap()
@@ -63,18 +63,18 @@ fn lines_of_all_masters_are_in_the_order_of_their_times() {
 
 #[test]
 fn new_lines_are_followed_and_no_process_stays_on_a_host() {
-    let stand = Stand::new(Containerd);
+    let env = Env::new(Containerd);
     for at in 0..3 {
-        write(&stand, at, "/var/log/kube-apiserver.log", "");
+        write(&env, at, "/var/log/kube-apiserver.log", "");
     }
-    let file = stand.masters.host(2).unwrap().file("/var/log/kube-apiserver.log");
-    let mut cmd = stand.on_all("logs kube-apiserver");
+    let file = env.masters.host(2).unwrap().file("/var/log/kube-apiserver.log");
+    let mut cmd = env.on_all("logs kube-apiserver");
     let mut child = cmd.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let tails = || {
         processes(&[
             "tail",
-            &stand.masters.host(2).unwrap().sshd().root().display().to_string(),
+            &env.masters.host(2).unwrap().sshd().root().display().to_string(),
         ])
     };
     wait_for("tail runs", || !tails().is_empty());

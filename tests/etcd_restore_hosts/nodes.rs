@@ -12,7 +12,7 @@ use harness::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::stand::plugin;
+use crate::env::plugin;
 
 const CLUSTER: &str = "k8s.example.com";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";

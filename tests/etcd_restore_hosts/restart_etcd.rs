@@ -4,7 +4,7 @@ use harness::ContainerRuntime::{Containerd, Ctr, Docker, Unknown};
 use harness::store::CLUSTER;
 use harness::{AwsAccount, KopsCluster, MastersStandIn, Moto, S3, command};
 
-use crate::stand::{HOSTS, Stand};
+use crate::env::{Env, HOSTS};
 
 #[test]
 fn the_leaders_container_is_stopped_and_no_other() {
@@ -13,12 +13,8 @@ fn the_leaders_container_is_stopped_and_no_other() {
         (Ctr, "ctr", "ctr -n k8s.io tasks kill -s SIGTERM"),
         (Docker, "docker", "docker stop"),
     ] {
-        let stand = Stand::new(runtime);
-        let plan = stand
-            .on_all("restart-etcd --etcd main -o json")
-            .run()
-            .unwrap()
-            .success();
+        let env = Env::new(runtime);
+        let plan = env.on_all("restart-etcd --etcd main -o json").run().unwrap().success();
         let rows = plan.stderr_has("pass --yes").json();
         let order: Vec<_> = rows
             .as_array()
@@ -34,22 +30,22 @@ fn the_leaders_container_is_stopped_and_no_other() {
             (&rows[0]["host"], &rows[0]["runtime"]),
             (&HOSTS[1].into(), &program.into())
         );
-        assert!((0..3).all(|at| stand.calls(at).is_empty()));
+        assert!((0..3).all(|at| env.calls(at).is_empty()));
 
-        let done = stand
+        let done = env
             .on_all("restart-etcd --etcd main --yes -o json")
             .run()
             .unwrap()
             .success()
             .json();
         assert_eq!(done[0]["action"], "restarted");
-        assert_eq!(stand.calls(1), [format!("{stop} aaa111")]);
-        assert!(stand.calls(0).is_empty() && stand.calls(2).is_empty());
+        assert_eq!(env.calls(1), [format!("{stop} aaa111")]);
+        assert!(env.calls(0).is_empty() && env.calls(2).is_empty());
 
         // Every etcd, every member, each in its turn; events by its own pod.
-        stand.on_all("restart-etcd --all --yes").run().unwrap().success();
+        env.on_all("restart-etcd --all --yes").run().unwrap().success();
         for at in 0..3 {
-            let calls = stand.calls(at);
+            let calls = env.calls(at);
             let last = &calls[calls.len() - 2..];
             assert!(last.contains(&format!("{stop} bbb222")), "{calls:?}");
             assert!(last.iter().any(|call| call.ends_with("aaa111")), "{calls:?}");
@@ -60,8 +56,8 @@ fn the_leaders_container_is_stopped_and_no_other() {
 
 #[test]
 fn a_host_without_a_tool_is_an_error_that_says_so() {
-    let stand = Stand::new(Unknown);
-    let rows = stand.on_all("restart-etcd --etcd main -o json").run().unwrap().code(1);
+    let env = Env::new(Unknown);
+    let rows = env.on_all("restart-etcd --etcd main -o json").run().unwrap().code(1);
     let rows = rows
         .stderr_has("whether an etcd-manager container runs on master-a and master-b and master-c is not known")
         .json();
@@ -76,11 +72,10 @@ fn a_host_without_a_tool_is_an_error_that_says_so() {
 
 #[test]
 fn a_queued_command_and_a_living_etcd_want_the_clusters_name() {
-    let stand = Stand::new(Containerd);
-    stand.queue();
+    let env = Env::new(Containerd);
+    env.queue();
     let restart = |more: &str| {
-        stand
-            .on_all("restart-etcd --etcd main --yes")
+        env.on_all("restart-etcd --etcd main --yes")
             .args(more.split_whitespace())
             .run()
             .unwrap()
@@ -92,25 +87,19 @@ fn a_queued_command_and_a_living_etcd_want_the_clusters_name() {
     restart("--confirm x.super.k8s.local")
         .code(3)
         .stderr_has("nothing was changed");
-    assert!(stand.calls(1).is_empty());
+    assert!(env.calls(1).is_empty());
     restart(&format!("--confirm {CLUSTER}")).success();
-    assert_eq!(stand.calls(1), ["crictl stop aaa111"]);
+    assert_eq!(env.calls(1), ["crictl stop aaa111"]);
     // Nothing is queued for events, and its etcd does not serve: no data is at stake.
-    stand
-        .on_all("restart-etcd --etcd events --yes")
-        .run()
-        .unwrap()
-        .success();
+    env.on_all("restart-etcd --etcd events --yes").run().unwrap().success();
     for at in 0..3 {
-        stand
-            .masters
+        env.masters
             .host(at)
             .unwrap()
             .set("listen", "LISTEN 0 4096 127.0.0.1:4002 0.0.0.0:*\n")
             .unwrap();
     }
-    stand
-        .on_all("restart-etcd --etcd events --yes")
+    env.on_all("restart-etcd --etcd events --yes")
         .run()
         .unwrap()
         .code(3)
@@ -119,9 +108,9 @@ fn a_queued_command_and_a_living_etcd_want_the_clusters_name() {
 
 #[test]
 fn one_of_three_masters_is_down_and_the_others_go_on() {
-    let mut stand = Stand::new(Containerd);
-    stand.masters.stop(0);
-    let done = stand
+    let mut env = Env::new(Containerd);
+    env.masters.stop(0);
+    let done = env
         .on_all("restart-etcd --etcd main --all --yes -o json")
         .args(["--confirm", CLUSTER])
         .run()
@@ -139,11 +128,10 @@ fn one_of_three_masters_is_down_and_the_others_go_on() {
         .map(|row| row["action"].as_str().unwrap())
         .collect();
     assert_eq!(actions, ["restarted", "restarted", "unreachable"]);
-    assert_eq!((stand.calls(1).len(), stand.calls(2).len()), (1, 1));
-    stand.masters.stop(1);
-    stand.masters.stop(2);
-    stand
-        .on_all("restart-etcd --etcd main --yes")
+    assert_eq!((env.calls(1).len(), env.calls(2).len()), (1, 1));
+    env.masters.stop(1);
+    env.masters.stop(2);
+    env.on_all("restart-etcd --etcd main --yes")
         .run()
         .unwrap()
         .code(1)
@@ -152,9 +140,9 @@ fn one_of_three_masters_is_down_and_the_others_go_on() {
 
 #[test]
 fn a_container_that_does_not_come_back_is_said() {
-    let stand = Stand::new(Containerd);
-    stand.masters.host(1).unwrap().set("no-kubelet", "").unwrap();
-    let ended = stand
+    let env = Env::new(Containerd);
+    env.masters.host(1).unwrap().set("no-kubelet", "").unwrap();
+    let ended = env
         .on_all("restart-etcd --etcd main --yes --timeout 1s")
         .run()
         .unwrap()
@@ -166,13 +154,12 @@ fn a_container_that_does_not_come_back_is_said() {
 
 #[test]
 fn who_leads_is_not_guessed() {
-    let stand = Stand::new(Containerd);
+    let env = Env::new(Containerd);
     for at in 0..3 {
-        stand.masters.host(at).unwrap().peer("10.9.9.9", &[]).unwrap();
+        env.masters.host(at).unwrap().peer("10.9.9.9", &[]).unwrap();
     }
     let restart = |more: &str| {
-        stand
-            .on_all("restart-etcd --etcd main --yes")
+        env.on_all("restart-etcd --etcd main --yes")
             .args(more.split_whitespace())
             .run()
             .unwrap()
@@ -181,22 +168,21 @@ fn who_leads_is_not_guessed() {
         .code(3)
         .stderr_has("is not known, so neither is the leader")
         .stderr_has("--all");
-    assert!((0..3).all(|at| stand.calls(at).is_empty()));
+    assert!((0..3).all(|at| env.calls(at).is_empty()));
     restart("--all").success();
     // A single master leads, whatever its name.
-    stand
-        .cmd("restart-etcd --etcd main --yes --host master-a")
+    env.cmd("restart-etcd --etcd main --yes --host master-a")
         .run()
         .unwrap()
         .success();
-    assert_eq!(stand.calls(1).len(), 2);
+    assert_eq!(env.calls(1).len(), 2);
 }
 
 #[test]
 fn a_kubectl_context_names_no_cluster_for_this() {
-    let stand = Stand::new(Containerd);
-    crate::stand::plugin("restart-etcd --host master-a")
-        .env("PATH", harness::command::path_with(&stand.masters.path()))
+    let env = Env::new(Containerd);
+    crate::env::plugin("restart-etcd --host master-a")
+        .env("PATH", harness::command::path_with(&env.masters.path()))
         .run()
         .unwrap()
         .code(2)
@@ -205,15 +191,14 @@ fn a_kubectl_context_names_no_cluster_for_this() {
 
 #[test]
 fn hosts_and_members_are_those_that_aws_has() {
-    let stand = Stand::new(Containerd);
+    let env = Env::new(Containerd);
     let moto = Moto::start().unwrap();
     let account = AwsAccount::of(&moto);
     let built = KopsCluster::new(CLUSTER).build(&account).unwrap();
     let ips: Vec<&str> = built.masters.iter().map(|master| master.private_ip.as_str()).collect();
     let masters = MastersStandIn::start(&ips, Containerd).unwrap();
     let restart = |more: &str| {
-        stand
-            .cmd("restart-etcd --etcd main --ssh-address private -o json")
+        env.cmd("restart-etcd --etcd main --ssh-address private -o json")
             .args(more.split_whitespace())
             .envs(moto.env())
             .env("PATH", command::path_with(&masters.path()))

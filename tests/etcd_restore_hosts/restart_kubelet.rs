@@ -6,7 +6,7 @@ use harness::ContainerRuntime::{Containerd, Ctr, Docker, Unknown};
 use harness::store::CLUSTER;
 use harness::{Ca, Etcd, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions, LoadBalancer, admin_kubeconfig};
 
-use crate::stand::Stand;
+use crate::env::Env;
 
 const OLD: &str = "  3600 /usr/local/bin/kube-apiserver --x\n    60 /opt/etcd-v3.5.30/etcd\n";
 const YOUNG: &str = "    30 /usr/local/bin/kube-apiserver --x\n    60 /opt/etcd-v3.5.30/etcd\n";
@@ -20,21 +20,20 @@ fn kubelet_is_restarted_everywhere_and_an_old_api_server_with_it() {
         (Ctr, "ctr -n k8s.io tasks kill -s SIGTERM"),
         (Docker, "docker stop"),
     ] {
-        an_old_api_server_is_stopped(&Stand::new(runtime), stop);
+        an_old_api_server_is_stopped(&Env::new(runtime), stop);
     }
 }
 
-fn an_old_api_server_is_stopped(stand: &Stand, stop: &str) {
+fn an_old_api_server_is_stopped(env: &Env, stop: &str) {
     for (at, processes) in [OLD, YOUNG, NONE].into_iter().enumerate() {
-        stand.masters.host(at).unwrap().set("processes", processes).unwrap();
+        env.masters.host(at).unwrap().set("processes", processes).unwrap();
     }
-    stand
-        .masters
+    env.masters
         .host(2)
         .unwrap()
         .set("containers", "aaa111 etcd-manager etcd-manager-main-i-0\n")
         .unwrap();
-    let plan = stand.on_all("restart-kubelet -o json").run().unwrap().success().json();
+    let plan = env.on_all("restart-kubelet -o json").run().unwrap().success().json();
     let words: Vec<_> = plan
         .as_array()
         .unwrap()
@@ -42,9 +41,9 @@ fn an_old_api_server_is_stopped(stand: &Stand, stop: &str) {
         .map(|row| row["apiServer"].as_str().unwrap())
         .collect();
     assert_eq!(words, ["restart", "leave", "none"]);
-    assert!((0..3).all(|at| stand.calls(at).is_empty()));
+    assert!((0..3).all(|at| env.calls(at).is_empty()));
 
-    let ended = stand
+    let ended = env
         .on_all("restart-kubelet --yes --ready-timeout 0 -o json")
         .run()
         .unwrap()
@@ -58,19 +57,18 @@ fn an_old_api_server_is_stopped(stand: &Stand, stop: &str) {
             .all(|row| row["kubelet"] == "restarted")
     );
     assert_eq!(
-        stand.calls(0),
+        env.calls(0),
         [format!("{stop} ccc333"), "systemctl restart kubelet".to_owned()]
     );
-    assert_eq!(stand.calls(1), ["systemctl restart kubelet"]);
-    assert_eq!(stand.calls(2), ["systemctl restart kubelet"]);
+    assert_eq!(env.calls(1), ["systemctl restart kubelet"]);
+    assert_eq!(env.calls(2), ["systemctl restart kubelet"]);
 }
 
 #[test]
 fn an_api_server_that_could_not_be_looked_for_is_not_said_to_be_absent() {
-    let stand = Stand::new(Unknown);
+    let env = Env::new(Unknown);
     let restart = |more: &str| {
-        stand
-            .on_all("restart-kubelet --yes --ready-timeout 0 -o json")
+        env.on_all("restart-kubelet --yes --ready-timeout 0 -o json")
             .args(more.split_whitespace())
             .run()
             .unwrap()
@@ -87,17 +85,17 @@ fn an_api_server_that_could_not_be_looked_for_is_not_said_to_be_absent() {
         );
         assert_eq!(row["reason"], "none of crictl, ctr and docker answers there");
     }
-    assert!((0..3).all(|at| stand.calls(at).is_empty()));
+    assert!((0..3).all(|at| env.calls(at).is_empty()));
     restart("--api-server never").success();
-    assert!((0..3).all(|at| stand.calls(at) == ["systemctl restart kubelet"]));
+    assert!((0..3).all(|at| env.calls(at) == ["systemctl restart kubelet"]));
 }
 
 #[test]
 fn one_that_fails_or_is_down_does_not_stop_the_others() {
-    let mut stand = Stand::new(Containerd);
-    stand.masters.host(1).unwrap().set("no-systemctl", "").unwrap();
-    stand.masters.stop(0);
-    let ended = stand
+    let mut env = Env::new(Containerd);
+    env.masters.host(1).unwrap().set("no-systemctl", "").unwrap();
+    env.masters.stop(0);
+    let ended = env
         .on_all("restart-kubelet --yes --ready-timeout 0 -o json")
         .run()
         .unwrap()
@@ -117,30 +115,29 @@ fn one_that_fails_or_is_down_does_not_stop_the_others() {
 
 #[test]
 fn workers_are_restarted_without_their_pods() {
-    let stand = Stand::new(Containerd);
-    stand
-        .on_all("restart-kubelet --workers --yes")
+    let env = Env::new(Containerd);
+    env.on_all("restart-kubelet --workers --yes")
         .run()
         .unwrap()
         .success()
         .stderr_has("cleanup workers");
     for at in 0..3 {
-        assert_eq!(stand.calls(at), ["systemctl restart kubelet"]);
+        assert_eq!(env.calls(at), ["systemctl restart kubelet"]);
     }
 }
 
 #[test]
 fn an_api_that_never_comes_up_shows_its_last_lines() {
-    let stand = Stand::new(Containerd);
-    let log = stand.masters.host(1).unwrap().file("/var/log/kube-apiserver.log");
+    let env = Env::new(Containerd);
+    let log = env.masters.host(1).unwrap().file("/var/log/kube-apiserver.log");
     std::fs::create_dir_all(log.parent().unwrap()).unwrap();
     std::fs::write(&log, "E1122 15:20:00.000000 1 run.go:1] cannot reach etcd\n").unwrap();
-    let kubeconfig = stand.masters.folder().join("config");
+    let kubeconfig = env.masters.folder().join("config");
     let config = r#"{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":
         {"cluster":"c","user":"u"}}],"clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:1"}}],
         "users":[{"name":"u","user":{"token":"t"}}]}"#;
     std::fs::write(&kubeconfig, config).unwrap();
-    let ended = stand
+    let ended = env
         .on_all("restart-kubelet --yes --ready-timeout 3s")
         .arg("--kubeconfig")
         .arg(kubeconfig)
@@ -155,15 +152,15 @@ fn an_api_that_never_comes_up_shows_its_last_lines() {
 
 #[test]
 fn the_api_is_waited_for_until_it_is_ready_so_many_times_in_a_row() {
-    let stand = Stand::new(Containerd);
+    let env = Env::new(Containerd);
     let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
     let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
     let options = KubeApiServerOptions::plain(&ca, "10.245.21.57");
     let api = KubeApiServer::start(&etcd, &options).unwrap();
     // Nobody behind it at first, as while the masters start.
     let balancer = LoadBalancer::start().unwrap();
-    let kubeconfig = admin_kubeconfig(stand.masters.folder(), CLUSTER, &ca, balancer.port()).unwrap();
-    let mut cmd = stand
+    let kubeconfig = admin_kubeconfig(env.masters.folder(), CLUSTER, &ca, balancer.port()).unwrap();
+    let mut cmd = env
         .on_all("restart-kubelet --yes --ready-times 4 --ready-timeout 2m -o json")
         .arg("--kubeconfig")
         .arg(kubeconfig);
@@ -182,22 +179,21 @@ fn the_api_is_waited_for_until_it_is_ready_so_many_times_in_a_row() {
     assert!(has("cannot be reached") && has("API: ready"), "{said:?}");
     assert!(has("next: `kubectl etcd-restore cleanup workers`"), "{said:?}");
     for at in 0..3 {
-        assert!(stand.calls(at).contains(&"systemctl restart kubelet".to_owned()));
+        assert!(env.calls(at).contains(&"systemctl restart kubelet".to_owned()));
     }
 }
 
 #[test]
 fn an_api_server_that_loses_its_etcd_is_not_ready() {
-    let stand = Stand::new(Containerd);
+    let env = Env::new(Containerd);
     let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
     let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
     let options = KubeApiServerOptions::plain(&ca, "10.245.21.57");
     let api = KubeApiServer::start(&etcd, &options).unwrap();
     drop(etcd);
-    let kubeconfig = admin_kubeconfig(stand.masters.folder(), CLUSTER, &ca, api.port()).unwrap();
+    let kubeconfig = admin_kubeconfig(env.masters.folder(), CLUSTER, &ca, api.port()).unwrap();
     let restart = || {
-        stand
-            .on_all("restart-kubelet --yes --ready-timeout 12s")
+        env.on_all("restart-kubelet --yes --ready-timeout 12s")
             .arg("--kubeconfig")
             .arg(&kubeconfig)
             .run()

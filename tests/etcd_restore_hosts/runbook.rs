@@ -4,14 +4,14 @@ use harness::runbook::{self, RunbookBlock};
 use harness::store::{self, CLUSTER};
 use harness::{AwsAccount, ContainerRuntime, Etcd, EtcdVersion, KopsCluster, MastersStandIn, Moto, Paste, S3};
 
-use crate::stand::{Stand, plugin};
+use crate::env::{Env, plugin};
 
 #[test]
 fn it_names_bucket_groups_and_the_masters_that_aws_has() {
-    let stand = Stand::new(ContainerRuntime::Containerd);
+    let env = Env::new(ContainerRuntime::Containerd);
     let moto = Moto::start().unwrap();
     let built = KopsCluster::new(CLUSTER).build(&AwsAccount::of(&moto)).unwrap();
-    let ended = stand
+    let ended = env
         .cmd("runbook --ssh-user ubuntu --ssh-address private")
         .envs(moto.env())
         .run()
@@ -47,7 +47,7 @@ fn it_names_bucket_groups_and_the_masters_that_aws_has() {
         "{text}"
     );
 
-    let blind = stand
+    let blind = env
         .cmd("runbook")
         .without_env("AWS_ACCESS_KEY_ID")
         .without_env("AWS_REGION")
@@ -59,12 +59,7 @@ fn it_names_bucket_groups_and_the_masters_that_aws_has() {
         .stderr_has("the account stands as a placeholder");
     assert!(blind.stdout.contains("ssh -l SSH_USER "), "{}", blind.stdout);
     assert!(blind.stdout.contains("it shows ACCOUNT"), "{}", blind.stdout);
-    stand
-        .cmd("runbook -o json")
-        .run()
-        .unwrap()
-        .code(2)
-        .stderr_has("Markdown");
+    env.cmd("runbook -o json").run().unwrap().code(2).stderr_has("Markdown");
 }
 
 /// The blocks of some ways of some steps as one shell, which says where each begins and how it ended.

@@ -2,30 +2,28 @@
 
 use harness::{Ca, EtcdVersion, KeyKind, Usage};
 
-use crate::stand::{Stand, plugin};
+use crate::env::{Env, plugin};
 
 #[test]
 fn each_certificate_problem_has_its_own_words() {
-    let stand = Stand::of_a_cluster("uid-1");
+    let env = Env::of_a_cluster("uid-1");
     let stranger = Ca::new("another", KeyKind::Ec).unwrap();
-    harness::pki::write(stand.folder.path(), "other-ca.crt", stranger.certificate()).unwrap();
+    harness::pki::write(env.folder.path(), "other-ca.crt", stranger.certificate()).unwrap();
     stranger
         .issue(Usage::Client)
         .unwrap()
-        .write(stand.folder.path(), "stranger")
+        .write(env.folder.path(), "stranger")
         .unwrap();
-    stand
-        .ca
+    env.ca
         .issue(Usage::ExpiredClient)
         .unwrap()
-        .write(stand.folder.path(), "expired")
+        .write(env.folder.path(), "expired")
         .unwrap();
 
     let with = |name: &str| {
-        stand
-            .cmd("list --observe 0")
-            .env("ETCDCTL_CERT", stand.path(&format!("{name}.crt")))
-            .env("ETCDCTL_KEY", stand.path(&format!("{name}.key")))
+        env.cmd("list --observe 0")
+            .env("ETCDCTL_CERT", env.path(&format!("{name}.crt")))
+            .env("ETCDCTL_KEY", env.path(&format!("{name}.key")))
     };
     with("stranger")
         .run()
@@ -39,16 +37,16 @@ fn each_certificate_problem_has_its_own_words() {
         .code(1)
         .stderr_has("expired")
         .stderr_has("hint:");
-    let wrong_ca = stand
+    let wrong_ca = env
         .cmd("list --observe 0")
-        .env("ETCDCTL_CACERT", stand.path("other-ca.crt"));
+        .env("ETCDCTL_CACERT", env.path("other-ca.crt"));
     wrong_ca
         .run()
         .unwrap()
         .code(1)
         .stderr_has("its certificate is not trusted")
         .stderr_has("hint:");
-    let none = stand
+    let none = env
         .cmd("list --observe 0")
         .without_env("ETCDCTL_CERT")
         .without_env("ETCDCTL_KEY");
@@ -57,13 +55,13 @@ fn each_certificate_problem_has_its_own_words() {
         .code(1)
         .stderr_has("it demands a client certificate")
         .stderr_has("hint:");
-    let missing = stand.cmd("list --observe 0").env("ETCDCTL_CERT", "/no/such.crt");
+    let missing = env.cmd("list --observe 0").env("ETCDCTL_CERT", "/no/such.crt");
     missing.run().unwrap().code(1).stderr_has("/no/such.crt");
 }
 
 #[test]
 fn an_etcd_without_masterleases_is_explained() {
-    let empty = Stand::empty(EtcdVersion::V3_6);
+    let empty = Env::empty(EtcdVersion::V3_6);
     let ended = empty
         .cmd("list -o json")
         .run()
@@ -90,7 +88,7 @@ fn an_etcd_without_masterleases_is_explained() {
             .stderr_has("hint:");
     }
 
-    let silent = Stand::of_a_cluster("uid-1");
+    let silent = Env::of_a_cluster("uid-1");
     silent
         .cmd("check")
         .run()
@@ -107,8 +105,8 @@ fn nobody_there_is_said_at_once() {
 
 #[test]
 fn a_stopped_clock_is_said_each_time_even_if_quiet() {
-    let stand = Stand::of_a_cluster("uid-1");
-    let list = || stand.cmd("list --observe 0 -q").now("2026-11-22T15:20:00Z");
+    let env = Env::of_a_cluster("uid-1");
+    let list = || env.cmd("list --observe 0 -q").now("2026-11-22T15:20:00Z");
     let warning = list().run().unwrap().clock_warning.unwrap();
     assert!(warning.starts_with("warning: KOPS_RECOVERY_NOW is set: "), "{warning}");
     let without = list().without_env("KOPS_RECOVERY_NOW").run().unwrap();

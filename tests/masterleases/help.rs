@@ -4,7 +4,7 @@ use std::path::Path;
 
 use harness::reference;
 
-use crate::stand::plugin;
+use crate::env::plugin;
 
 #[test]
 fn of_every_command_is_in_the_reference() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::stand::{ENDPOINTS, SLICE, Stand, endpoints, key, slice};
+use crate::env::{ENDPOINTS, Env, SLICE, endpoints, key, slice};
 
 fn row<'v>(rows: &'v Value, ip: &str) -> &'v Value {
     let mut rows = rows.as_array().unwrap().iter();
@@ -10,24 +10,24 @@ fn row<'v>(rows: &'v Value, ip: &str) -> &'v Value {
         .unwrap_or_else(|| panic!("no row of {ip}"))
 }
 
-fn after_a_restore() -> Stand {
-    let stand = Stand::of_a_cluster("uid-1");
+fn after_a_restore() -> Env {
+    let env = Env::of_a_cluster("uid-1");
     for ip in ["10.245.21.9", "10.245.21.10", "2001:db8::1"] {
-        stand.restored(ip);
+        env.restored(ip);
     }
-    stand.live("10.245.21.57");
-    stand.live("2001:db8::57");
-    stand.put(&key("10.245.21.11"), b"\x00damaged", 0);
-    stand.put(ENDPOINTS, &endpoints(&["10.245.21.9", "10.245.21.57"]), 0);
-    stand.put(SLICE, &slice(&["10.245.21.9", "10.245.21.57"]), 0);
-    stand.put("/registry/peerserverleases/a", b"{}", 0);
-    stand
+    env.live("10.245.21.57");
+    env.live("2001:db8::57");
+    env.put(&key("10.245.21.11"), b"\x00damaged", 0);
+    env.put(ENDPOINTS, &endpoints(&["10.245.21.9", "10.245.21.57"]), 0);
+    env.put(SLICE, &slice(&["10.245.21.9", "10.245.21.57"]), 0);
+    env.put("/registry/peerserverleases/a", b"{}", 0);
+    env
 }
 
 #[test]
 fn rows_tell_the_living_from_the_stale_and_why() {
-    let stand = after_a_restore();
-    let ended = stand.cmd("list -o json").run().unwrap().success();
+    let env = after_a_restore();
+    let ended = env.cmd("list -o json").run().unwrap().success();
     let rows = ended.json();
     let order: Vec<&str> = rows
         .as_array()
@@ -47,7 +47,7 @@ fn rows_tell_the_living_from_the_stale_and_why() {
         ]
     );
     let stale = row(&rows, "10.245.21.9");
-    let stored = stand.etcd.get(key("10.245.21.9").as_bytes()).unwrap().unwrap();
+    let stored = env.etcd.get(key("10.245.21.9").as_bytes()).unwrap().unwrap();
     assert_eq!(stale["lease"], "0");
     assert_eq!(stale["ttlSeconds"], Value::Null);
     assert_eq!(stale["modRevision"], stored.mod_revision);
@@ -68,7 +68,7 @@ fn rows_tell_the_living_from_the_stale_and_why() {
 
     let live = row(&rows, "10.245.21.57");
     assert_eq!(live["verdict"], "live");
-    let stored = stand.etcd.get(key("10.245.21.57").as_bytes()).unwrap().unwrap();
+    let stored = env.etcd.get(key("10.245.21.57").as_bytes()).unwrap().unwrap();
     assert!(stored.lease > 1 << 53, "a number would do");
     assert_eq!(live["lease"], stored.lease.to_string());
     assert!(live["ttlSeconds"].as_u64().unwrap() > 500);
@@ -89,15 +89,15 @@ fn rows_tell_the_living_from_the_stale_and_why() {
 
 #[test]
 fn check_finds_stale_ones_only() {
-    let stand = after_a_restore();
-    let ended = stand.cmd("check -o prometheus").run().unwrap().code(5);
+    let env = after_a_restore();
+    let ended = env.cmd("check -o prometheus").run().unwrap().code(5);
     assert!(
         ended.stdout.contains("kops_masterleases{verdict=\"stale\"} 3\n"),
         "{}",
         ended.stdout
     );
 
-    let healthy = Stand::of_a_cluster("uid-2");
+    let healthy = Env::of_a_cluster("uid-2");
     healthy.live("10.245.21.57");
     // All have leases: nobody has to wait.
     let begun = std::time::Instant::now();
@@ -108,15 +108,15 @@ fn check_finds_stale_ones_only() {
 
 #[test]
 fn another_prefix_and_a_glance() {
-    let stand = Stand::empty(harness::EtcdVersion::V3_5);
-    stand.put("/kubernetes.io/masterleases/10.0.0.1", &endpoints(&["10.0.0.1"]), 0);
-    let ended = stand
+    let env = Env::empty(harness::EtcdVersion::V3_5);
+    env.put("/kubernetes.io/masterleases/10.0.0.1", &endpoints(&["10.0.0.1"]), 0);
+    let ended = env
         .cmd("list --observe 0 --etcd-prefix kubernetes.io -o json")
         .run()
         .unwrap();
     let rows = ended.success().json();
     assert_eq!(row(&rows, "10.0.0.1")["verdict"], "unknown");
-    let names = stand
+    let names = env
         .cmd("list --observe 0 --etcd-prefix /kubernetes.io -o name")
         .run()
         .unwrap();

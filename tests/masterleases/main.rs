@@ -9,9 +9,9 @@
 )]
 
 mod bad_input;
+mod env;
 mod help;
 mod judge;
 mod midway;
 mod races;
-mod stand;
 mod undo;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use harness::Put;
 
-use crate::stand::{Stand, endpoints, key};
+use crate::env::{Env, endpoints, key};
 
 /// 1,000 keys, and writers that do as API servers: each rewrites its key, once, with a lease, while `prune` deletes them.
 /// Whoever wrote before the deletion must keep the key, whoever wrote after it has made it anew: so in the end every key is
@@ -13,32 +13,32 @@ use crate::stand::{Stand, endpoints, key};
 #[test]
 fn a_thousand_servers_write_while_their_keys_are_pruned() {
     const WRITERS: usize = 4;
-    let stand = Stand::of_a_cluster("uid-1");
-    stand.live("10.1.0.1");
+    let env = Env::of_a_cluster("uid-1");
+    env.live("10.1.0.1");
     let ips: Vec<String> = (0..1000)
         .map(|at| format!("10.2.{}.{}", at / 250, at % 250 + 1))
         .collect();
     for ip in &ips {
-        stand.restored(ip);
+        env.restored(ip);
     }
-    let lease = stand.etcd.grant_lease(600).unwrap();
-    let prune = stand.cmd("prune --yes --observe 11s --wait 0 -o json");
+    let lease = env.etcd.grant_lease(600).unwrap();
+    let prune = env.cmd("prune --yes --observe 11s --wait 0 -o json");
     let running = thread::spawn(move || prune.run().unwrap());
     let begun = Instant::now();
-    while stand.undo_files().is_empty() {
+    while env.undo_files().is_empty() {
         assert!(begun.elapsed() < Duration::from_secs(60), "nothing is deleted");
         thread::sleep(Duration::from_millis(1));
     }
     thread::scope(|scope| {
         for writer in 0..WRITERS {
-            let (stand, ips) = (&stand, &ips);
+            let (env, ips) = (&env, &ips);
             scope.spawn(move || {
                 for ip in ips.iter().skip(writer).step_by(WRITERS) {
                     let put = Put {
                         lease,
                         ..Put::new(key(ip), endpoints(&[ip]))
                     };
-                    stand.etcd.put(&[put]).unwrap();
+                    env.etcd.put(&[put]).unwrap();
                 }
             });
         }
@@ -46,7 +46,7 @@ fn a_thousand_servers_write_while_their_keys_are_pruned() {
     let report = running.join().unwrap().success().json();
     let count = |field: &str| report[field].as_array().unwrap().len();
     assert_eq!(count("deleted") + count("left"), 1000);
-    let stored = stand.etcd.keys(b"/registry/masterleases/").unwrap();
+    let stored = env.etcd.keys(b"/registry/masterleases/").unwrap();
     assert_eq!(stored.len(), 1001);
     assert!(stored.iter().all(|stored| stored.lease != 0));
     assert!(count("left") > 0, "no writer came before the deletion");

@@ -5,10 +5,10 @@ use std::fs;
 use harness::store::CLUSTER;
 use harness::{KopsCluster, Moto};
 
-use crate::stand::Stand;
+use crate::env::Env;
 
-fn small() -> Stand {
-    Stand::with(&KopsCluster {
+fn small() -> Env {
+    Env::with(&KopsCluster {
         masters: 1,
         workers: false,
         ..KopsCluster::new(CLUSTER)
@@ -16,9 +16,9 @@ fn small() -> Stand {
 }
 
 /// Writes a field of `spec` into the cluster's spec.
-fn say(stand: &Stand, field: &str) {
+fn say(env: &Env, field: &str) {
     for name in ["cluster-completed.spec", "config"] {
-        let path = stand.root().join(CLUSTER).join(name);
+        let path = env.root().join(CLUSTER).join(name);
         let text = fs::read_to_string(&path).unwrap();
         let without = text.lines().filter(|line| !line.starts_with("  networkID:"));
         let text: String = without.map(|line| format!("{line}\n")).collect();
@@ -26,9 +26,9 @@ fn say(stand: &Stand, field: &str) {
     }
 }
 
-fn vpc_of_the_masters(stand: &Stand) -> String {
-    let asked = [("InstanceId.1", stand.built.masters[0].instance.as_str())];
-    let found = stand.account.ec2("DescribeInstances", &asked).unwrap();
+fn vpc_of_the_masters(env: &Env) -> String {
+    let asked = [("InstanceId.1", env.built.masters[0].instance.as_str())];
+    let found = env.account.ec2("DescribeInstances", &asked).unwrap();
     let instance = found.at(&["reservationSet", "item", "instancesSet", "item"]).unwrap();
     instance.text_at(&["vpcId"])
 }
@@ -36,48 +36,47 @@ fn vpc_of_the_masters(stand: &Stand) -> String {
 /// The state store of the one in staging, the credentials of production: everything but the VPC is the same.
 #[test]
 fn the_same_name_in_another_account_is_refused() {
-    let stand = small();
-    stand
-        .account
+    let env = small();
+    env.account
         .iam("CreateAccountAlias", &[("AccountAlias", "production")])
         .unwrap();
-    say(&stand, "networkID: vpc-0123456789abcdef0");
-    let before = stand.picture();
-    let ended = stand.wipe_yes(&[]).run().unwrap().code(3);
+    say(&env, "networkID: vpc-0123456789abcdef0");
+    let before = env.picture();
+    let ended = env.wipe_yes(&[]).run().unwrap().code(3);
     let _ = ended
         .stdout_has("Account      123456789012 (production)")
         .stderr_has("the cluster's spec names vpc-0123456789abcdef0, which account 123456789012 (production) does not have in us-east-1")
         .stderr_has("this is not the cluster of the state store");
     // The audit tells nothing of a cluster that it is not.
-    let _ = stand
+    let _ = env
         .wipe(&["audit"])
         .run()
         .unwrap()
         .code(3)
         .stderr_has("vpc-0123456789abcdef0");
     // A VPC that the account has, and the masters are not in it.
-    let other = stand.account.ec2("CreateVpc", &[("CidrBlock", "10.7.0.0/16")]).unwrap();
+    let other = env.account.ec2("CreateVpc", &[("CidrBlock", "10.7.0.0/16")]).unwrap();
     let other = other.text_at(&["vpc", "vpcId"]);
-    say(&stand, &format!("networkID: {other}"));
-    let ended = stand.wipe_yes(&[]).run().unwrap().code(3);
+    say(&env, &format!("networkID: {other}"));
+    let ended = env.wipe_yes(&[]).run().unwrap().code(3);
     let _ = ended.stderr_has(&format!("and the cluster's spec says {other}"));
-    assert_eq!(stand.picture(), before);
-    assert!(stand.journals().is_empty());
+    assert_eq!(env.picture(), before);
+    assert!(env.journals().is_empty());
     // The right one.
-    say(&stand, &format!("networkID: {}", vpc_of_the_masters(&stand)));
-    let _ = stand
+    say(&env, &format!("networkID: {}", vpc_of_the_masters(&env)));
+    let _ = env
         .wipe_yes(&[])
         .run()
         .unwrap()
         .success()
         .stdout_has("has the VPC and the subnets that the cluster's spec names");
-    stand.assert_wiped();
+    env.assert_wiped();
 }
 
 #[test]
 fn where_the_spec_names_no_network_the_account_is_to_be_looked_at() {
-    let stand = small();
-    let plan = stand.wipe(&["-o", "json"]).run().unwrap().success().json();
+    let env = small();
+    let plan = env.wipe(&["-o", "json"]).run().unwrap().success().json();
     let checks = plan["checks"].as_array().unwrap();
     let network = checks.iter().find(|check| check["name"] == "network").unwrap();
     assert_eq!(network["severity"], "warn");
@@ -89,33 +88,33 @@ fn where_the_spec_names_no_network_the_account_is_to_be_looked_at() {
 
 #[test]
 fn masters_in_none_of_the_specs_zones_are_another_clusters() {
-    let stand = small();
-    let path = stand.root().join(CLUSTER).join("cluster-completed.spec");
+    let env = small();
+    let path = env.root().join(CLUSTER).join("cluster-completed.spec");
     let text = fs::read_to_string(&path).unwrap();
     let elsewhere = text
         .replace("zone: us-east-1a", "zone: us-east-1d")
         .replace("zone: us-east-1b", "zone: us-east-1e");
     fs::write(&path, elsewhere.replace("zone: us-east-1c", "zone: us-east-1f")).unwrap();
-    let before = stand.picture();
+    let before = env.picture();
     let _ =
-        stand.wipe_yes(&[]).run().unwrap().code(3).stderr_has(
+        env.wipe_yes(&[]).run().unwrap().code(3).stderr_has(
             "the masters are in us-east-1a, and the cluster's spec says us-east-1d, us-east-1e, us-east-1f",
         );
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
 }
 
 #[test]
 fn a_plan_that_is_blocked_exits_with_three_and_names_no_next_step() {
-    let stand = small();
+    let env = small();
     let empty = Moto::start().unwrap();
     for format in ["table", "json"] {
-        let ended = stand.wipe_through(&empty, &["-o", format]).run().unwrap().code(3);
+        let ended = env.wipe_through(&empty, &["-o", format]).run().unwrap().code(3);
         let _ = ended.clone().stderr_has("nothing at all of this cluster is in account");
         assert!(!ended.stdout.contains("kops update cluster"), "{}", ended.stdout);
         assert!(!ended.stderr.contains("to do exactly this"), "{}", ended.stderr);
     }
-    say(&stand, "networkID: vpc-0123456789abcdef0");
-    let blocked = stand.wipe(&[]).run().unwrap().code(3);
+    say(&env, "networkID: vpc-0123456789abcdef0");
+    let blocked = env.wipe(&[]).run().unwrap().code(3);
     assert!(
         !blocked.stdout.contains("Next:") && !blocked.stderr.contains("--yes --plan"),
         "{}",
@@ -125,15 +124,15 @@ fn a_plan_that_is_blocked_exits_with_three_and_names_no_next_step() {
 
 #[test]
 fn with_terraform_the_next_step_is_terraforms_and_each_volume_is_to_be_forgotten() {
-    let stand = small();
-    say(&stand, "target: {terraform: {}}");
+    let env = small();
+    say(&env, "target: {terraform: {}}");
     let forget = |etcd: &str| format!("terraform state rm aws_ebs_volume.a-etcd-{etcd}-super-k8s-local");
-    let shown = stand.wipe(&[]).run().unwrap().success();
+    let shown = env.wipe(&[]).run().unwrap().success();
     let _ = shown
         .stdout_has("Terraform seems to manage this cluster (the cluster's spec has target.terraform)")
         .stdout_has(&format!("`{}`", forget("main")))
         .stdout_has("--etcd-volumes snapshot-then-delete");
-    let ended = stand.wipe_yes(&["-o", "json"]).run().unwrap().success().json();
+    let ended = env.wipe_yes(&["-o", "json"]).run().unwrap().success().json();
     let next: Vec<&str> = ended["nextSteps"]
         .as_array()
         .unwrap()
@@ -156,8 +155,8 @@ fn with_terraform_the_next_step_is_terraforms_and_each_volume_is_to_be_forgotten
     ];
     assert!(order.is_sorted() && at(&forget("events")) < order[2], "{next:?}");
     // The way back has to make Terraform know them again.
-    let back = stand.wipe(&["restore-volumes", "--yes"]).run().unwrap().success();
-    let id = &stand.built.etcd_volumes[0].id;
+    let back = env.wipe(&["restore-volumes", "--yes"]).run().unwrap().success();
+    let id = &env.built.etcd_volumes[0].id;
     let _ = back
         .stdout_has(&format!(
             "terraform import aws_ebs_volume.a-etcd-main-super-k8s-local {id}"

@@ -4,7 +4,7 @@ use harness::KopsCluster;
 use harness::aws::Built;
 use harness::store::CLUSTER;
 
-use crate::stand::Stand;
+use crate::env::Env;
 
 fn cluster() -> KopsCluster {
     KopsCluster {
@@ -14,14 +14,14 @@ fn cluster() -> KopsCluster {
     }
 }
 
-fn small() -> Stand {
-    Stand::with(&cluster())
+fn small() -> Env {
+    Env::with(&cluster())
 }
 
 /// As kops does after a wipe.
-fn rebuild(stand: &Stand) -> Built {
+fn rebuild(env: &Env) -> Built {
     let mut rebuilt = Built::default();
-    cluster().build_masters(&stand.account, &mut rebuilt).unwrap();
+    cluster().build_masters(&env.account, &mut rebuilt).unwrap();
     rebuilt
 }
 
@@ -29,12 +29,12 @@ const PURGE: [&str; 6] = ["purge-volumes", "--yes", "--confirm", CLUSTER, "--pol
 
 #[test]
 fn the_same_command_after_the_new_masters_came_is_refused() {
-    let stand = small();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let rebuilt = rebuild(&stand);
+    let env = small();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    let rebuilt = rebuild(&env);
     let new = &rebuilt.masters[0].instance;
-    let before = stand.picture();
-    for command in [stand.wipe_yes(&[]), stand.wipe(&[])] {
+    let before = env.picture();
+    for command in [env.wipe_yes(&[]), env.wipe(&[])] {
         let _ = command
             .run()
             .unwrap()
@@ -44,42 +44,42 @@ fn the_same_command_after_the_new_masters_came_is_refused() {
             .stderr_has("--again wipes these masters, too");
     }
     // --again lifts it, and no more than it: the name is still asked for.
-    let _ = stand
+    let _ = env
         .wipe(&["--yes", "--again"])
         .run()
         .unwrap()
         .code(3)
         .stderr_has(&format!("pass --confirm {CLUSTER}"));
-    assert_eq!(stand.picture(), before);
-    assert_eq!(stand.journals().len(), 1);
-    let _ = stand.wipe_yes(&["--again"]).run().unwrap().success();
-    assert!(!stand.picture().has(new));
-    assert_eq!(stand.journals().len(), 2);
+    assert_eq!(env.picture(), before);
+    assert_eq!(env.journals().len(), 1);
+    let _ = env.wipe_yes(&["--again"]).run().unwrap().success();
+    assert!(!env.picture().has(new));
+    assert_eq!(env.journals().len(), 2);
 }
 
 #[test]
 fn volumes_that_came_back_are_not_new_and_can_be_put_away_again() {
-    let stand = small();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let _ = stand.wipe(&["restore-volumes", "--yes"]).run().unwrap().success();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    stand.assert_wiped();
+    let env = small();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    let _ = env.wipe(&["restore-volumes", "--yes"]).run().unwrap().success();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    env.assert_wiped();
 }
 
 #[test]
 fn two_generations_are_kept_apart_and_told_apart() {
-    let stand = small();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let rebuilt = rebuild(&stand);
+    let env = small();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    let rebuilt = rebuild(&env);
     let later = "2026-11-22T19:30:00Z";
-    let _ = stand.wipe_yes(&["--again"]).now(later).run().unwrap().success();
-    let runs: Vec<String> = stand
+    let _ = env.wipe_yes(&["--again"]).now(later).run().unwrap().success();
+    let runs: Vec<String> = env
         .journals()
         .iter()
         .map(|journal| journal["run"].as_str().unwrap().to_owned())
         .collect();
     assert_ne!(runs[0], runs[1]);
-    let shown = stand.wipe(&["restore-volumes"]).run().unwrap().code(3);
+    let shown = env.wipe(&["restore-volumes"]).run().unwrap().code(3);
     let _ = shown
         .clone()
         .stdout_has("2 volumes in quarantine were of main/a")
@@ -89,73 +89,72 @@ fn two_generations_are_kept_apart_and_told_apart() {
         ))
         .stdout_has(&runs[0])
         .stdout_has("WIPED");
-    let _ = stand
+    let _ = env
         .wipe(&["restore-volumes", "--run", "nobody"])
         .run()
         .unwrap()
         .code(2)
         .stderr_has(&runs[0]);
-    let _ = stand.wipe(&["restore-volumes", "--run", ""]).run().unwrap().code(2);
+    let _ = env.wipe(&["restore-volumes", "--run", ""]).run().unwrap().code(2);
     // Old masters' volumes come back, the younger ones stay where they are.
-    let _ = stand
+    let _ = env
         .wipe(&["restore-volumes", "--yes", "--run", &runs[0][..12]])
         .run()
         .unwrap()
         .success();
-    for volume in &stand.built.etcd_volumes {
+    for volume in &env.built.etcd_volumes {
         assert!(
-            stand
-                .account
+            env.account
                 .volume_tags(&volume.id)
                 .unwrap()
                 .contains_key("KubernetesCluster")
         );
     }
     for volume in &rebuilt.etcd_volumes {
-        let tags = stand.account.volume_tags(&volume.id).unwrap();
+        let tags = env.account.volume_tags(&volume.id).unwrap();
         assert_eq!(tags["kops-recovery/run"], runs[1]);
     }
     // A purge wants the same, and a master that runs.
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let _ = rebuild(&stand);
-    let before = stand.picture();
-    let _ = stand
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    let _ = rebuild(&env);
+    let before = env.picture();
+    let _ = env
         .wipe(&PURGE)
         .run()
         .unwrap()
         .code(3)
         .stdout_has("2 volumes in quarantine were of main/a");
-    assert_eq!(stand.picture(), before);
-    let _ = stand.wipe(&PURGE).args(["--run", &runs[1]]).run().unwrap().success();
+    assert_eq!(env.picture(), before);
+    let _ = env.wipe(&PURGE).args(["--run", &runs[1]]).run().unwrap().success();
     let gone: Vec<&str> = rebuilt.etcd_volumes.iter().map(|volume| volume.id.as_str()).collect();
-    assert_eq!(stand.picture(), before.without(gone));
+    assert_eq!(env.picture(), before.without(gone));
 }
 
 #[test]
 fn the_last_resort_is_not_purged_while_no_master_runs() {
-    let stand = small();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let before = stand.picture();
-    for command in [stand.wipe(&PURGE), stand.wipe(&["purge-volumes"])] {
+    let env = small();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    let before = env.picture();
+    for command in [env.wipe(&PURGE), env.wipe(&["purge-volumes"])] {
         let _ = command
             .run()
             .unwrap()
             .code(3)
             .stderr_has("no master of this cluster runs: until it is back, these volumes are its last resort");
     }
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
 }
 
 /// Anybody who may tag can put the mark on a volume.
 #[test]
 fn the_mark_alone_is_no_reason_to_delete_a_volume() {
-    let stand = Stand::new();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
+    let env = Env::new();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
     let mut rebuilt = Built::default();
     KopsCluster::new(CLUSTER)
-        .build_masters(&stand.account, &mut rebuilt)
+        .build_masters(&env.account, &mut rebuilt)
         .unwrap();
-    let precious = &stand.built.persistent_volumes[1];
+    let precious = &env.built.persistent_volumes[1];
     let mark = ("kops-recovery/quarantined", CLUSTER);
     for (tags, why) in [
         (vec![mark], "is tagged as the volume of a PersistentVolume"),
@@ -164,22 +163,18 @@ fn the_mark_alone_is_no_reason_to_delete_a_volume() {
             "is tagged as the volume of a PersistentVolume",
         ),
     ] {
-        stand.account.tag(precious, &tags).unwrap();
-        let before = stand.picture();
-        let _ = stand.wipe(&PURGE).arg(precious).run().unwrap().code(3).stdout_has(why);
-        let _ = stand.wipe(&PURGE).run().unwrap().code(3).stdout_has(why);
-        assert_eq!(stand.picture(), before);
+        env.account.tag(precious, &tags).unwrap();
+        let before = env.picture();
+        let _ = env.wipe(&PURGE).arg(precious).run().unwrap().code(3).stdout_has(why);
+        let _ = env.wipe(&PURGE).run().unwrap().code(3).stdout_has(why);
+        assert_eq!(env.picture(), before);
     }
-    stand.account.untag(precious, &[mark.0]).unwrap();
+    env.account.untag(precious, &[mark.0]).unwrap();
     // A volume that nothing else is known of, one of another cluster, and one that was another cluster's.
     let made = |tags: &[(&str, &str)]| {
         let volume = [("AvailabilityZone", "us-east-1a"), ("Size", "1")];
-        let id = stand
-            .account
-            .ec2("CreateVolume", &volume)
-            .unwrap()
-            .text_at(&["volumeId"]);
-        stand.account.tag(&id, tags).unwrap();
+        let id = env.account.ec2("CreateVolume", &volume).unwrap().text_at(&["volumeId"]);
+        env.account.tag(&id, tags).unwrap();
         id
     };
     for (tags, why) in [
@@ -206,78 +201,73 @@ fn the_mark_alone_is_no_reason_to_delete_a_volume() {
         ),
     ] {
         let id = made(&tags);
-        let before = stand.picture();
-        let _ = stand.wipe(&PURGE).arg(&id).run().unwrap().code(3).stdout_has(why);
-        let _ = stand.wipe(&PURGE).run().unwrap().code(3).stdout_has(why);
-        assert_eq!(stand.picture(), before, "{why}");
-        stand.account.ec2("DeleteVolume", &[("VolumeId", &id)]).unwrap();
+        let before = env.picture();
+        let _ = env.wipe(&PURGE).arg(&id).run().unwrap().code(3).stdout_has(why);
+        let _ = env.wipe(&PURGE).run().unwrap().code(3).stdout_has(why);
+        assert_eq!(env.picture(), before, "{why}");
+        env.account.ec2("DeleteVolume", &[("VolumeId", &id)]).unwrap();
     }
     // What a journal names may have lost its shadows.
-    let ours = &stand.built.etcd_volumes[0];
-    stand
-        .account
+    let ours = &env.built.etcd_volumes[0];
+    env.account
         .untag(&ours.id, &[&format!("kops-recovery/was/k8s.io/etcd/{}", ours.etcd)])
         .unwrap();
-    let _ = stand.wipe(&PURGE).arg(&ours.id).run().unwrap().success();
-    assert!(!stand.picture().has(&ours.id));
+    let _ = env.wipe(&PURGE).arg(&ours.id).run().unwrap().success();
+    assert!(!env.picture().has(&ours.id));
 }
 
 #[test]
 fn a_volume_in_quarantine_that_is_attached_is_neither_brought_back_nor_purged() {
-    let stand = Stand::new();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let (volume, node) = (&stand.built.etcd_volumes[0].id, &stand.built.others[0].instance);
+    let env = Env::new();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    let (volume, node) = (&env.built.etcd_volumes[0].id, &env.built.others[0].instance);
     let attach = [
         ("VolumeId", volume.as_str()),
         ("InstanceId", node.as_str()),
         ("Device", "/dev/xvdz"),
     ];
-    stand.account.ec2("AttachVolume", &attach).unwrap();
-    let before = stand.picture();
+    env.account.ec2("AttachVolume", &attach).unwrap();
+    let before = env.picture();
     let why = format!("volume {volume} is attached to {node}");
     let detach = format!("`aws ec2 detach-volume --region us-east-1 --volume-id {volume}`");
-    let _ = stand
+    let _ = env
         .wipe(&["restore-volumes", "--yes"])
         .run()
         .unwrap()
         .code(3)
         .stderr_has(&why)
         .stderr_has(&detach);
-    let _ = stand.wipe(&PURGE).run().unwrap().code(3).stdout_has(&why);
-    assert_eq!(stand.picture(), before);
+    let _ = env.wipe(&PURGE).run().unwrap().code(3).stdout_has(&why);
+    assert_eq!(env.picture(), before);
 }
 
 /// Tags that only look like a quarantine's give nothing to another cluster.
 #[test]
 fn nothing_is_given_tags_of_another_cluster() {
-    let stand = small();
+    let env = small();
     let volume = [("AvailabilityZone", "us-east-1a"), ("Size", "1")];
-    let id = stand
-        .account
-        .ec2("CreateVolume", &volume)
-        .unwrap()
-        .text_at(&["volumeId"]);
+    let id = env.account.ec2("CreateVolume", &volume).unwrap().text_at(&["volumeId"]);
     let tags = [
         ("kops-recovery/quarantined", CLUSTER),
         ("kops-recovery/was/KubernetesCluster", "b.example.com"),
         ("kops-recovery/was/k8s.io/etcd/main", "a/a"),
     ];
-    stand.account.tag(&id, &tags).unwrap();
-    let before = stand.picture();
-    let _ = stand
+    env.account.tag(&id, &tags).unwrap();
+    let before = env.picture();
+    let _ = env
         .wipe(&["restore-volumes", "--yes", &id])
         .run()
         .unwrap()
         .code(3)
         .stderr_has("tag KubernetesCluster was b.example.com");
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
 }
 
 #[test]
 fn the_audit_after_a_wipe_knows_of_it_and_names_the_way_back() {
-    let stand = small();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let audit = stand.wipe(&["audit"]).run().unwrap().code(5);
+    let env = small();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    let audit = env.wipe(&["audit"]).run().unwrap().code(5);
     let _ = audit
         .stderr_has("the masters were wiped at 2026-11-22T18:20:00Z by ")
         .stdout_has("is in quarantine since the wipe of 2026-11-22T18:20:00Z: its data is there")
@@ -290,15 +280,15 @@ fn the_audit_after_a_wipe_knows_of_it_and_names_the_way_back() {
 /// A journal of a version that knew nothing of today's fields.
 #[test]
 fn an_old_journal_is_read() {
-    let stand = small();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let path = stand.root().join(CLUSTER).join("backups/recovery/wipe-0001.json");
+    let env = small();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    let path = env.root().join(CLUSTER).join("backups/recovery/wipe-0001.json");
     let mut journal: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let plan = journal["plan"].as_object_mut().unwrap();
     plan.remove("keeps").unwrap();
     plan.remove("terraform").unwrap();
     std::fs::write(&path, journal.to_string()).unwrap();
-    let _ = rebuild(&stand);
-    let _ = stand.wipe(&[]).run().unwrap().code(3).stderr_has("already wiped at");
-    let _ = stand.wipe(&PURGE).run().unwrap().success();
+    let _ = rebuild(&env);
+    let _ = env.wipe(&[]).run().unwrap().code(3).stderr_has("already wiped at");
+    let _ = env.wipe(&PURGE).run().unwrap().success();
 }

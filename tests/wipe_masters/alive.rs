@@ -7,7 +7,7 @@ use harness::store::CLUSTER;
 use harness::{Ca, Cmd, Etcd, EtcdVersion, KeyKind, KubeApi, KubeApiServer, KubeApiServerOptions};
 use serde_json::Value;
 
-use crate::stand::Stand;
+use crate::env::Env;
 
 /// Five minutes after the last backup of the fixture: another one may be on its way.
 const SOON: &str = "2026-11-22T15:25:36Z";
@@ -57,8 +57,8 @@ fn kubeconfig(folder: &Path, context: &str, port: u16, ca: &str, token: &str) ->
 }
 
 /// As kops keeps the cluster's CA.
-fn keep_ca(stand: &Stand, ca: &Ca) {
-    let folder = stand.root().join(CLUSTER).join("pki/private/kubernetes-ca");
+fn keep_ca(env: &Env, ca: &Ca) {
+    let folder = env.root().join(CLUSTER).join("pki/private/kubernetes-ca");
     std::fs::create_dir_all(&folder).unwrap();
     let keyset = harness::pki::keyset("kubernetes-ca", &[("1", ca)], "1");
     std::fs::write(folder.join("keyset.yaml"), keyset).unwrap();
@@ -66,18 +66,18 @@ fn keep_ca(stand: &Stand, ca: &Ca) {
 
 #[test]
 fn a_real_api_server_that_answers_blocks_even_if_it_knows_us_not() {
-    let stand = Stand::new();
-    let before = stand.picture();
+    let env = Env::new();
+    let before = env.picture();
     let folder = tempfile::tempdir().unwrap();
     let ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
-    keep_ca(&stand, &ca);
+    keep_ca(&env, &ca);
     let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
     let options = KubeApiServerOptions::plain(&ca, "10.245.21.57");
     let api = KubeApiServer::start(&etcd, &options).unwrap();
     let port = api.port();
     let with = |token: &str, context: &str| {
         let file = kubeconfig(folder.path(), context, port, ca.certificate(), token);
-        stand.wipe(&["--etcd-timeout", "5s"]).env("KUBECONFIG", file)
+        env.wipe(&["--etcd-timeout", "5s"]).env("KUBECONFIG", file)
     };
     let (severity_of_api, message) = check(&plan(with("a-token-for-tests", CLUSTER)), "api");
     assert_eq!(severity_of_api, "block");
@@ -95,7 +95,7 @@ fn a_real_api_server_that_answers_blocks_even_if_it_knows_us_not() {
     // Another cluster's certificate: who answers there says nothing of this one.
     let other = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
     let file = kubeconfig(folder.path(), CLUSTER, port, other.certificate(), "a-token-for-tests");
-    let (severity_of_api, message) = check(&plan(stand.wipe(&[]).env("KUBECONFIG", file)), "api");
+    let (severity_of_api, message) = check(&plan(env.wipe(&[]).env("KUBECONFIG", file)), "api");
     assert_eq!(severity_of_api, "warn", "{message}");
     assert!(
         message.starts_with("not known to be dead, may be alive: not checked"),
@@ -105,21 +105,21 @@ fn a_real_api_server_that_answers_blocks_even_if_it_knows_us_not() {
     let file = kubeconfig(folder.path(), CLUSTER, port, ca.certificate(), "a-token-for-tests");
     drop(api);
     // A refusal at a loopback address proves nothing.
-    let (severity_of_api, message) = check(&plan(stand.wipe(&[]).env("KUBECONFIG", file)), "api");
+    let (severity_of_api, message) = check(&plan(env.wipe(&[]).env("KUBECONFIG", file)), "api");
     assert_eq!(severity_of_api, "warn");
     assert!(
         message.starts_with("not known to be dead, may be alive: no answer"),
         "{message}"
     );
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
 }
 
 #[test]
 fn an_etcd_that_serves_blocks_and_one_without_quorum_warns() {
-    let stand = Stand::new();
+    let env = Env::new();
     let mut members = Etcd::start_cluster(EtcdVersion::V3_5, 3, None).unwrap();
     let endpoint = members[0].endpoint().to_owned();
-    let ask = || stand.wipe(&["--via", "direct", "--endpoints", &endpoint, "--etcd-timeout", "3s"]);
+    let ask = || env.wipe(&["--via", "direct", "--endpoints", &endpoint, "--etcd-timeout", "3s"]);
     let (alive, message) = check(&plan(ask()), "etcd");
     assert_eq!(alive, "block");
     assert!(message.contains("etcd main serves (direct to "), "{message}");
@@ -140,10 +140,10 @@ fn an_etcd_that_serves_blocks_and_one_without_quorum_warns() {
 
 #[test]
 fn each_etcd_cluster_is_asked_for_itself() {
-    let stand = Stand::new();
+    let env = Env::new();
     let events = Etcd::start(EtcdVersion::V3_5).unwrap();
     let endpoints = format!("events={}", events.endpoint());
-    let plan = plan(stand.wipe(&["--via", "direct", "--endpoints", &endpoints, "--etcd-timeout", "3s"]));
+    let plan = plan(env.wipe(&["--via", "direct", "--endpoints", &endpoints, "--etcd-timeout", "3s"]));
     let checks = plan["checks"].as_array().unwrap().iter();
     let lives: Vec<(&str, &str)> = checks
         .filter(|check| check["name"] == "etcd")
@@ -154,7 +154,7 @@ fn each_etcd_cluster_is_asked_for_itself() {
 
 #[test]
 fn young_backups_block_where_the_api_is_not_proven_dead() {
-    let stand = Stand::new();
+    let env = Env::new();
     let folder = tempfile::tempdir().unwrap();
     let name = "backups-arriving";
     // Nobody listens on this port.
@@ -166,11 +166,11 @@ fn young_backups_block_where_the_api_is_not_proven_dead() {
         "t",
     );
     // A refusal there is the tunnel's or the balancer's, not the masters'.
-    let refused = || stand.wipe(&[]).env("KUBECONFIG", &gone).now(SOON);
+    let refused = || env.wipe(&[]).env("KUBECONFIG", &gone).now(SOON);
     assert_eq!(severity(refused(), "api"), "warn");
     assert_eq!(severity(refused(), name), "block");
 
-    let unasked = || stand.wipe(&[]).now(SOON);
+    let unasked = || env.wipe(&[]).now(SOON);
     assert_eq!(severity(unasked(), name), "block");
     assert_eq!(severity(unasked().arg("--even-if-alive"), name), "warn");
     let _ = unasked()
@@ -185,51 +185,46 @@ fn young_backups_block_where_the_api_is_not_proven_dead() {
     api.set_mood(Mood::Silent);
     let own = tempfile::tempdir().unwrap();
     let file = api.kubeconfig(own.path(), CLUSTER).unwrap();
-    let silent = || stand.wipe(&["--etcd-timeout", "1s"]).env("KUBECONFIG", &file).now(SOON);
+    let silent = || env.wipe(&["--etcd-timeout", "1s"]).env("KUBECONFIG", &file).now(SOON);
     assert_eq!(severity(silent(), "api"), "warn");
     assert_eq!(severity(silent(), name), "block");
     // Two intervals of 15 minutes later none is expected any more.
-    assert_eq!(severity(stand.wipe(&[]).now("2026-11-22T15:50:35Z"), name), "block");
-    assert_eq!(severity(stand.wipe(&[]).now("2026-11-22T15:50:36Z"), name), "ok");
+    assert_eq!(severity(env.wipe(&[]).now("2026-11-22T15:50:35Z"), name), "block");
+    assert_eq!(severity(env.wipe(&[]).now("2026-11-22T15:50:36Z"), name), "ok");
 }
 
 #[test]
 fn masters_that_do_not_run_prove_it_and_then_a_young_backup_only_warns() {
-    let stand = Stand::new();
+    let env = Env::new();
     let stop = |machines: &[harness::aws::Machine]| {
         for machine in machines {
             let stop = [("InstanceId.1", machine.instance.as_str())];
-            stand.account.ec2("StopInstances", &stop).unwrap();
+            env.account.ec2("StopInstances", &stop).unwrap();
         }
     };
-    stop(&stand.built.masters);
+    stop(&env.built.masters);
     // A machine of its own has an API server, too.
-    assert_eq!(severity(stand.wipe(&[]), "etcd"), "ok");
-    assert_eq!(severity(stand.wipe(&[]), "api"), "warn");
-    stop(&stand.built.others);
-    let (api, message) = check(&plan(stand.wipe(&[])), "api");
+    assert_eq!(severity(env.wipe(&[]), "etcd"), "ok");
+    assert_eq!(severity(env.wipe(&[]), "api"), "warn");
+    stop(&env.built.others);
+    let (api, message) = check(&plan(env.wipe(&[])), "api");
     assert_eq!(api, "ok");
     assert!(
         message.starts_with("dead: AWS has this cluster's control plane, and none of its masters runs"),
         "{message}"
     );
-    assert_eq!(severity(stand.wipe(&[]), "etcd"), "ok");
+    assert_eq!(severity(env.wipe(&[]), "etcd"), "ok");
     // The last one of a cluster that has just died, or a sign of life.
-    let soon = || stand.wipe(&[]).now(SOON);
+    let soon = || env.wipe(&[]).now(SOON);
     assert_eq!(severity(soon(), "api"), "warn");
     assert_eq!(severity(soon(), "backups-arriving"), "warn");
 }
 
 #[test]
 fn the_question_says_which_of_both_it_is_how_old_the_backup_is_and_what_goes() {
-    let stand = Stand::new();
-    let before = stand.picture();
-    let ended = stand
-        .wipe(&["--yes"])
-        .now("2026-11-23T18:20:00Z")
-        .run()
-        .unwrap()
-        .code(3);
+    let env = Env::new();
+    let before = env.picture();
+    let ended = env.wipe(&["--yes"]).now("2026-11-23T18:20:00Z").run().unwrap().code(3);
     for told in [
         "everything after 2026-11-22 15:20 UTC is lost.",
         "the API MAY BE ALIVE: not checked",
@@ -240,27 +235,27 @@ fn the_question_says_which_of_both_it_is_how_old_the_backup_is_and_what_goes() {
     ] {
         assert!(ended.stderr.contains(told), "no `{told}` in\n{}", ended.stderr);
     }
-    let old = plan(stand.wipe(&[]).now("2026-11-23T18:20:00Z"));
+    let old = plan(env.wipe(&[]).now("2026-11-23T18:20:00Z"));
     assert_eq!(check(&old, "backup-age").0, "warn");
     assert_eq!(old["backups"][0]["ageSeconds"], 97_164);
     assert_eq!(old["backups"][0]["passedOver"], serde_json::json!([]));
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
 }
 
 #[test]
 fn another_clusters_context_is_never_taken_for_this_ones() {
-    let stand = Stand::new();
+    let env = Env::new();
     let api = KubeApi::start(Vec::new()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = api.kubeconfig(folder.path(), "other.example.com").unwrap();
     // CaMatch API that is cannot be told without the cluster's CA.
     let api_of = |command: Cmd| check(&plan(command), "api");
-    let ask = || stand.wipe(&[]).env("KUBECONFIG", &file);
+    let ask = || env.wipe(&[]).env("KUBECONFIG", &file);
     let (unproven, message) = api_of(ask());
     assert_eq!(unproven, "warn");
     assert!(message.contains("could not be proven"), "{message}");
     // Its CA is another one than the key store's.
-    keep_ca(&stand, &Ca::new("kubernetes-ca", KeyKind::Ec).unwrap());
+    keep_ca(&env, &Ca::new("kubernetes-ca", KeyKind::Ec).unwrap());
     api.set_root_ca("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
     let (others, message) = api_of(ask());
     assert_eq!(others, "warn");
@@ -278,18 +273,18 @@ fn another_clusters_context_is_never_taken_for_this_ones() {
     );
     let two = std::fs::read_to_string(&file).unwrap() + "- name: third.example.com\n  context: {cluster: x, user: x}\n";
     std::fs::write(&file, two).unwrap();
-    let (unknown, message) = check(&plan(stand.wipe(&[]).env("KUBECONFIG", &file)), "api");
+    let (unknown, message) = check(&plan(env.wipe(&[]).env("KUBECONFIG", &file)), "api");
     assert_eq!(unknown, "warn");
     assert!(
         message.contains(&format!("no context of the kubeconfig is named {CLUSTER}")),
         "{message}"
     );
-    let named = stand.wipe(&["--context", "other.example.com"]).env("KUBECONFIG", &file);
+    let named = env.wipe(&["--context", "other.example.com"]).env("KUBECONFIG", &file);
     // Not even where it is named: it is another cluster's.
     assert_eq!(severity(named, "api"), "warn");
     let ours = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
-    keep_ca(&stand, &ours);
+    keep_ca(&env, &ours);
     api.set_root_ca(ours.certificate());
-    let named = stand.wipe(&["--context", "other.example.com"]).env("KUBECONFIG", &file);
+    let named = env.wipe(&["--context", "other.example.com"]).env("KUBECONFIG", &file);
     assert_eq!(severity(named, "api"), "block");
 }

@@ -3,15 +3,15 @@
 use harness::S3;
 use harness::store::CLUSTER;
 
-use crate::audit_stand::{AuditStand, BUCKET, told};
+use crate::audit_env::{AuditEnv, BUCKET, told};
 
 const MANIFEST: &str = "manifests/etcd/main-control-plane-us-east-1b.yaml";
 
 #[test]
 fn a_healthy_cluster_is_healthy() {
-    let stand = AuditStand::new("state-store-restored");
-    let before = stand.account.picture().unwrap();
-    let (ended, rows) = stand.audited();
+    let env = AuditEnv::new("state-store-restored");
+    let before = env.account.picture().unwrap();
+    let (ended, rows) = env.audited();
     let ended = ended.success();
     assert_eq!(told(&rows), [""; 0]);
     assert!(
@@ -19,41 +19,36 @@ fn a_healthy_cluster_is_healthy() {
         "{}",
         ended.stderr
     );
-    let ended = stand.audit(&[]).run().unwrap().success();
+    let ended = env.audit(&[]).run().unwrap().success();
     assert!(
         ended.stdout.starts_with("smallest cure  nothing is wrong"),
         "{}",
         ended.stdout
     );
-    assert_eq!(stand.account.picture().unwrap(), before, "an audit changes nothing");
+    assert_eq!(env.account.picture().unwrap(), before, "an audit changes nothing");
 }
 
 #[test]
 fn mixed_up_volumes_are_told_with_the_commands_that_mend_them() {
-    let stand = AuditStand::new("state-store-restored");
-    let (b, events_c) = (
-        stand.volume("main", "b").to_owned(),
-        stand.volume("events", "c").to_owned(),
-    );
-    let on_a = stand.built.masters[0].instance.clone();
+    let env = AuditEnv::new("state-store-restored");
+    let (b, events_c) = (env.volume("main", "b").to_owned(), env.volume("events", "c").to_owned());
+    let on_a = env.built.masters[0].instance.clone();
     // Master a mounts the volume of b, too; a volume of events says that it is another member's.
-    stand.detach(&b);
-    stand
-        .account
+    env.detach(&b);
+    env.account
         .ec2(
             "AttachVolume",
             &[("VolumeId", &b), ("InstanceId", &on_a), ("Device", "/dev/xvdx")],
         )
         .unwrap();
-    stand
-        .account
+    env.account
         .tag(&events_c, &[("k8s.io/etcd/events", "a/a,b,c")])
         .unwrap();
-    let (ended, rows) = stand.audited();
+    let (ended, rows) = env.audited();
     let _ = ended.code(5);
-    let mut pair = [stand.volume("events", "a").to_owned(), events_c.clone()];
+    let mut pair = [env.volume("events", "a").to_owned(), events_c.clone()];
     pair.sort();
-    let mut two = [stand.volume("main", "a").to_owned(), b.clone()];
+    let mut two = [env.volume("main", "a").to_owned(), b.clone()];
     two.sort();
     assert_eq!(
         told(&rows),
@@ -72,9 +67,9 @@ fn mixed_up_volumes_are_told_with_the_commands_that_mend_them() {
         detach.contains(&format!("aws ec2 detach-volume --region us-east-1 --volume-id {b}")),
         "{detach}"
     );
-    let table = stand.audit(&["-o", "wide"]).run().unwrap().code(5);
+    let table = env.audit(&["-o", "wide"]).run().unwrap().code(5);
     assert!(table.stdout.starts_with("FINDING"), "{}", table.stdout);
-    let ended = stand.audit(&[]).run().unwrap().code(5);
+    let ended = env.audit(&[]).run().unwrap().code(5);
     assert!(
         ended.stdout.contains("smallest cure  do not wipe: "),
         "{}",
@@ -85,20 +80,19 @@ fn mixed_up_volumes_are_told_with_the_commands_that_mend_them() {
 
 #[test]
 fn a_lost_quorum_is_told_from_one_that_can_be_mounted_again() {
-    let stand = AuditStand::new("state-store-restored");
+    let env = AuditEnv::new("state-store-restored");
     for member in ["b", "c"] {
-        stand.detach(stand.volume("main", member));
+        env.detach(env.volume("main", member));
     }
-    let (ended, rows) = stand.audited();
+    let (ended, rows) = env.audited();
     let _ = ended.code(5);
     assert_eq!(told(&rows).last().unwrap(), "cure mount-again");
     for member in ["b", "c"] {
-        stand
-            .account
-            .ec2("DeleteVolume", &[("VolumeId", stand.volume("main", member))])
+        env.account
+            .ec2("DeleteVolume", &[("VolumeId", env.volume("main", member))])
             .unwrap();
     }
-    let (ended, rows) = stand.audited();
+    let (ended, rows) = env.audited();
     let _ = ended.code(5);
     let told = told(&rows);
     assert_eq!(told, ["member-missing main b", "member-missing main c", "cure wipe"]);
@@ -110,24 +104,22 @@ fn a_lost_quorum_is_told_from_one_that_can_be_mounted_again() {
 
 #[test]
 fn what_a_restore_would_stumble_over_is_told_before() {
-    let stand = AuditStand::new("state-store-restored");
-    let marker = AuditStand::key("backups/etcd/main/control/etcd-cluster-created");
-    stand.moto.delete(BUCKET, &marker).unwrap();
-    let spec = AuditStand::key("backups/etcd/events/control/etcd-cluster-spec");
-    stand.moto.put(BUCKET, &spec, b"{").unwrap();
-    let manifest = String::from_utf8(stand.moto.get(BUCKET, &AuditStand::key(MANIFEST)).unwrap()).unwrap();
+    let env = AuditEnv::new("state-store-restored");
+    let marker = AuditEnv::key("backups/etcd/main/control/etcd-cluster-created");
+    env.moto.delete(BUCKET, &marker).unwrap();
+    let spec = AuditEnv::key("backups/etcd/events/control/etcd-cluster-spec");
+    env.moto.put(BUCKET, &spec, b"{").unwrap();
+    let manifest = String::from_utf8(env.moto.get(BUCKET, &AuditEnv::key(MANIFEST)).unwrap()).unwrap();
     let without = manifest.replace("/opt/etcd-v3.5.30", "/opt/elsewhere");
-    stand
-        .moto
-        .put(BUCKET, &AuditStand::key(MANIFEST), without.as_bytes())
+    env.moto
+        .put(BUCKET, &AuditEnv::key(MANIFEST), without.as_bytes())
         .unwrap();
     let rules = r#"<LifecycleConfiguration><Rule><ID>tidy</ID><Filter><Prefix>super</Prefix></Filter><Status>Enabled</Status>
         <Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>"#;
-    stand
-        .moto
+    env.moto
         .bucket_request("PUT", BUCKET, "lifecycle", rules.as_bytes())
         .unwrap();
-    let (ended, rows) = stand.audited();
+    let (ended, rows) = env.audited();
     let _ = ended.code(5);
     assert_eq!(
         told(&rows),
@@ -149,51 +141,50 @@ fn what_a_restore_would_stumble_over_is_told_before() {
 
 #[test]
 fn the_file_that_the_command_writes_is_one_that_passes() {
-    let stand = AuditStand::new("state-store-restored");
-    let marker = AuditStand::key("backups/etcd/main/control/etcd-cluster-created");
-    stand.moto.delete(BUCKET, &marker).unwrap();
-    let (_, rows) = stand.audited();
+    let env = AuditEnv::new("state-store-restored");
+    let marker = AuditEnv::key("backups/etcd/main/control/etcd-cluster-created");
+    env.moto.delete(BUCKET, &marker).unwrap();
+    let (_, rows) = env.audited();
     let command = rows[0]["command"].as_str().unwrap();
     let content = command.split('\'').nth(1).unwrap();
-    stand.moto.put(BUCKET, &marker, content.as_bytes()).unwrap();
-    let (ended, rows) = stand.audited();
+    env.moto.put(BUCKET, &marker, content.as_bytes()).unwrap();
+    let (ended, rows) = env.audited();
     let _ = ended.success();
     assert_eq!(told(&rows), [""; 0]);
 }
 
 #[test]
 fn a_store_without_a_good_backup_is_no_place_to_wipe() {
-    let stand = AuditStand::new("state-store-reseeded");
-    let (ended, rows) = stand.audited();
+    let env = AuditEnv::new("state-store-reseeded");
+    let (ended, rows) = env.audited();
     let _ = ended.code(5);
     assert!(told(&rows)[0].starts_with("no-good-backup main"), "{rows:#}");
     assert!(rows[0]["what"].as_str().unwrap().contains("no Nodes"), "{rows:#}");
-    for master in &stand.built.masters {
-        stand
-            .account
+    for master in &env.built.masters {
+        env.account
             .ec2("TerminateInstances", &[("InstanceId.1", &master.instance)])
             .unwrap();
     }
-    for volume in stand.built.etcd_volumes.iter().filter(|volume| volume.etcd == "main") {
-        stand.account.ec2("DeleteVolume", &[("VolumeId", &volume.id)]).unwrap();
+    for volume in env.built.etcd_volumes.iter().filter(|volume| volume.etcd == "main") {
+        env.account.ec2("DeleteVolume", &[("VolumeId", &volume.id)]).unwrap();
     }
-    let (ended, rows) = stand.audited();
+    let (ended, rows) = env.audited();
     let _ = ended.code(5);
     assert_eq!(told(&rows).last().unwrap(), "cure keep-everything", "{rows:#}");
 }
 
 #[test]
 fn another_region_or_account_is_refused_instead_of_seeming_empty() {
-    let stand = AuditStand::new("state-store-restored");
-    let elsewhere = stand.audit(&["--region", "eu-west-1"]).run().unwrap().code(3);
+    let env = AuditEnv::new("state-store-restored");
+    let elsewhere = env.audit(&["--region", "eu-west-1"]).run().unwrap().code(3);
     assert!(elsewhere.stderr.contains("--region us-east-1"), "{}", elsewhere.stderr);
     assert_eq!(elsewhere.stdout, "");
     // Where nobody names one, the spec does.
-    let unnamed = stand.audit(&[]).without_env("AWS_REGION").run().unwrap();
-    let named = stand.audit(&[]).run().unwrap();
+    let unnamed = env.audit(&[]).without_env("AWS_REGION").run().unwrap();
+    let named = env.audit(&[]).run().unwrap();
     assert_eq!((unnamed.exit_code(), unnamed.stdout), (named.exit_code(), named.stdout));
-    let _ = stand.audit(&["--profile", "nobody"]).run().unwrap().code(1);
-    let nobody = stand.audit(&[]).args(["--name", "k8s.example.com"]).run().unwrap();
+    let _ = env.audit(&["--profile", "nobody"]).run().unwrap().code(1);
+    let nobody = env.audit(&[]).args(["--name", "k8s.example.com"]).run().unwrap();
     assert_ne!(nobody.exit_code(), Some(0));
     assert!(
         nobody.stderr.contains(CLUSTER) || nobody.exit_code() == Some(2),
@@ -204,9 +195,9 @@ fn another_region_or_account_is_refused_instead_of_seeming_empty() {
 
 #[test]
 fn a_stopped_clock_is_said_each_time_even_if_quiet() {
-    let stand = AuditStand::new("state-store-restored");
-    let warning = stand.audit(&["-q"]).run().unwrap().success().clock_warning.unwrap();
+    let env = AuditEnv::new("state-store-restored");
+    let warning = env.audit(&["-q"]).run().unwrap().success().clock_warning.unwrap();
     assert!(warning.starts_with("warning: KOPS_RECOVERY_NOW is set: "), "{warning}");
-    let without = stand.audit(&["-q"]).without_env("KOPS_RECOVERY_NOW").run().unwrap();
+    let without = env.audit(&["-q"]).without_env("KOPS_RECOVERY_NOW").run().unwrap();
     assert_eq!(without.clock_warning, None);
 }

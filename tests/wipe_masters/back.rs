@@ -4,56 +4,56 @@ use harness::aws::Built;
 use harness::store::CLUSTER;
 use harness::{Fault, KopsCluster, Proxy, Rule};
 
-use crate::stand::Stand;
+use crate::env::Env;
 
 /// As kops does after a wipe.
-fn rebuild(stand: &Stand) -> Built {
+fn rebuild(env: &Env) -> Built {
     let mut rebuilt = Built::default();
     KopsCluster::new(CLUSTER)
-        .build_masters(&stand.account, &mut rebuilt)
+        .build_masters(&env.account, &mut rebuilt)
         .unwrap();
     rebuilt
 }
 
 #[test]
 fn a_quarantine_is_taken_back_tag_by_tag() {
-    let stand = Stand::new();
-    let id = stand.built.etcd_volumes[0].id.clone();
-    let original = stand.account.volume_tags(&id).unwrap();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let hidden = stand.picture();
+    let env = Env::new();
+    let id = env.built.etcd_volumes[0].id.clone();
+    let original = env.account.volume_tags(&id).unwrap();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    let hidden = env.picture();
 
-    let shown = stand.wipe(&["restore-volumes", "-o", "json"]).run().unwrap().success();
+    let shown = env.wipe(&["restore-volumes", "-o", "json"]).run().unwrap().success();
     assert_eq!(shown.json()["volumes"].as_array().unwrap().len(), 6);
-    assert_eq!(stand.picture(), hidden, "nothing without --yes");
+    assert_eq!(env.picture(), hidden, "nothing without --yes");
 
     // The connection breaks between the two requests of one volume: the same command goes on.
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::times(
         9,
         "POST",
         "Action=DeleteTags",
         Rule::error(403, "UnauthorizedOperation"),
     ));
-    let _ = stand
+    let _ = env
         .wipe_through(&proxy, &["restore-volumes", "--yes"])
         .run()
         .unwrap()
         .code(4)
         .stderr_has("access denied")
         .stderr_has("repeat the command");
-    let _ = stand
+    let _ = env
         .wipe(&["restore-volumes", "--yes"])
         .run()
         .unwrap()
         .success()
         .stdout_has("done");
-    assert_eq!(stand.account.volume_tags(&id).unwrap(), original);
-    for volume in &stand.built.etcd_volumes {
-        let tags = stand.account.volume_tags(&volume.id).unwrap();
+    assert_eq!(env.account.volume_tags(&id).unwrap(), original);
+    for volume in &env.built.etcd_volumes {
+        let tags = env.account.volume_tags(&volume.id).unwrap();
         assert!(tags.keys().all(|key| !key.starts_with("kops-recovery/")), "{tags:?}");
     }
-    let none = stand
+    let none = env
         .wipe(&["restore-volumes", "--yes", "-o", "json"])
         .run()
         .unwrap()
@@ -63,48 +63,42 @@ fn a_quarantine_is_taken_back_tag_by_tag() {
 
 #[test]
 fn volumes_do_not_come_back_while_there_is_a_new_control_plane() {
-    let stand = Stand::new();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let rebuilt = rebuild(&stand);
-    let before = stand.picture();
-    let _ = stand
+    let env = Env::new();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    let rebuilt = rebuild(&env);
+    let before = env.picture();
+    let _ = env
         .wipe(&["restore-volumes", "--yes"])
         .run()
         .unwrap()
         .code(3)
         .stderr_has("the cluster has a control plane")
         .stdout_has("the cluster has etcd volumes");
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
 
     // It is wiped a second time: of each member there are two now, and they must be named.
-    let _ = stand.wipe_yes(&["--again"]).run().unwrap().success();
-    let _ = stand
+    let _ = env.wipe_yes(&["--again"]).run().unwrap().success();
+    let _ = env
         .wipe(&["restore-volumes", "--yes"])
         .run()
         .unwrap()
         .code(3)
         .stdout_has("2 volumes in quarantine were of main/a");
-    let first: Vec<&str> = stand
-        .built
-        .etcd_volumes
-        .iter()
-        .map(|volume| volume.id.as_str())
-        .collect();
+    let first: Vec<&str> = env.built.etcd_volumes.iter().map(|volume| volume.id.as_str()).collect();
     let arguments: Vec<&str> = ["restore-volumes", "--yes"]
         .into_iter()
         .chain(first.iter().copied())
         .collect();
-    let _ = stand.wipe(&arguments).run().unwrap().success();
+    let _ = env.wipe(&arguments).run().unwrap().success();
     for volume in &rebuilt.etcd_volumes {
         assert!(
-            stand
-                .account
+            env.account
                 .volume_tags(&volume.id)
                 .unwrap()
                 .contains_key("kops-recovery/quarantined")
         );
     }
-    let _ = stand
+    let _ = env
         .wipe(&["restore-volumes", "--yes", "vol-0123456789abcdef0"])
         .run()
         .unwrap()
@@ -114,43 +108,38 @@ fn volumes_do_not_come_back_while_there_is_a_new_control_plane() {
 
 #[test]
 fn a_purge_deletes_what_is_in_quarantine_and_nothing_else() {
-    let stand = Stand::new();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    let _ = rebuild(&stand);
-    let before = stand.picture();
-    let _ = stand
+    let env = Env::new();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    let _ = rebuild(&env);
+    let before = env.picture();
+    let _ = env
         .wipe(&["purge-volumes"])
         .run()
         .unwrap()
         .success()
         .stderr_has("nothing was changed");
-    let _ = stand
+    let _ = env
         .wipe(&["purge-volumes", "--yes"])
         .run()
         .unwrap()
         .code(3)
         .stderr_has(&format!("pass --confirm {CLUSTER}"));
-    let _ = stand
+    let _ = env
         .wipe(&["purge-volumes", "--yes", "--confirm", "x.super.k8s.local"])
         .run()
         .unwrap()
         .code(3);
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
 
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::times(2, "POST", "Action=DeleteVolume", Fault::Slow(4)));
     let arguments = ["purge-volumes", "--yes", "--confirm", CLUSTER, "--poll", "50ms"];
-    let _ = stand
+    let _ = env
         .wipe_through(&proxy, &arguments)
         .run()
         .unwrap()
         .success()
         .stdout_has("done");
-    let held: Vec<&str> = stand
-        .built
-        .etcd_volumes
-        .iter()
-        .map(|volume| volume.id.as_str())
-        .collect();
-    assert_eq!(stand.picture(), before.without(held));
+    let held: Vec<&str> = env.built.etcd_volumes.iter().map(|volume| volume.id.as_str()).collect();
+    assert_eq!(env.picture(), before.without(held));
 }

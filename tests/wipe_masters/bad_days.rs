@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 use harness::store::CLUSTER;
 use harness::{Cmd, Fault, KopsCluster, Proxy, Rule};
 
-use crate::stand::{NOW, Stand};
+use crate::env::{Env, NOW};
 
 const CHANGES: [&str; 4] = [
     "ModifyInstanceAttribute",
@@ -21,8 +21,8 @@ const READS: [&str; 4] = [
     "DescribeVolumes",
 ];
 
-fn small() -> Stand {
-    Stand::with(&KopsCluster {
+fn small() -> Env {
+    Env::with(&KopsCluster {
         masters: 1,
         workers: false,
         ..KopsCluster::new(CLUSTER)
@@ -30,37 +30,36 @@ fn small() -> Stand {
 }
 
 /// The same with a volume that AWS would delete with its master: so every change there is occurs.
-fn with_a_volume_to_keep() -> Stand {
-    let stand = small();
-    stand
-        .account
-        .delete_on_termination(&stand.built.etcd_volumes[0], true)
+fn with_a_volume_to_keep() -> Env {
+    let env = small();
+    env.account
+        .delete_on_termination(&env.built.etcd_volumes[0], true)
         .unwrap();
-    stand
+    env
 }
 
-fn the_next_run_ends_it(stand: &Stand) {
-    let _ = stand
+fn the_next_run_ends_it(env: &Env) {
+    let _ = env
         .wipe_yes(&[])
         .run()
         .unwrap()
         .success()
         .stderr_has("going on with a run that did not come to its end");
-    stand.assert_wiped();
+    env.assert_wiped();
 }
 
 /// A timeout as the client meets it: the server has done it, and the answer does not come.
 #[test]
 fn a_change_whose_answer_never_comes_is_no_success_and_the_next_run_goes_on() {
-    let stand = small();
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let env = small();
+    let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::always(
         "POST",
         "Action=DeleteAutoScalingGroup&",
         Fault::HoldAnswer,
     ));
-    let before = stand.rest();
-    let _ = stand
+    let before = env.rest();
+    let _ = env
         .wipe_yes_through(&proxy, &["--aws-timeout", "1s", "--timeout", "1s"])
         .run()
         .unwrap()
@@ -68,23 +67,23 @@ fn a_change_whose_answer_never_comes_is_no_success_and_the_next_run_goes_on() {
         .stderr_has("timed out")
         .stderr_has("left: group control-plane-us-east-1a.masters.super.k8s.local")
         .stderr_has("repeat the command");
-    the_next_run_ends_it(&stand);
-    assert_eq!(stand.rest(), before);
+    the_next_run_ends_it(&env);
+    assert_eq!(env.rest(), before);
 }
 
 #[test]
 fn a_volume_that_hangs_in_detaching_is_named_with_the_cure() {
-    let stand = small();
-    let proxy = Proxy::start(&stand.moto).unwrap();
-    let hanging = &stand.built.etcd_volumes[0];
+    let env = small();
+    let proxy = Proxy::start(&env.moto).unwrap();
+    let hanging = &env.built.etcd_volumes[0];
     let stuck = Fault::StillDetaching {
         volume: hanging.id.clone(),
         instance: hanging.instance.clone(),
     };
     proxy.inject(Rule::always("POST", "Action=DescribeVolumes&", stuck));
-    let tags = stand.account.volume_tags(&hanging.id).unwrap();
-    let before = stand.rest();
-    let _ = stand
+    let tags = env.account.volume_tags(&hanging.id).unwrap();
+    let before = env.rest();
+    let _ = env
         .wipe_yes_through(&proxy, &["--timeout", "2s"])
         .run()
         .unwrap()
@@ -96,13 +95,13 @@ fn a_volume_that_hangs_in_detaching_is_named_with_the_cure() {
         .stderr_has(&format!("aws ec2 detach-volume --force --volume-id {}", hanging.id))
         .stderr_has("repeat the command");
     assert_eq!(
-        stand.account.volume_tags(&hanging.id).unwrap(),
+        env.account.volume_tags(&hanging.id).unwrap(),
         tags,
         "nothing was done to it"
     );
     // It came off: the same command hides it, too.
-    the_next_run_ends_it(&stand);
-    assert_eq!(stand.rest(), before);
+    the_next_run_ends_it(&env);
+    assert_eq!(env.rest(), before);
 }
 
 fn fail_each_once(proxy: &Proxy, fault: &Fault) {
@@ -121,22 +120,22 @@ fn each_request_fails_once_and_the_run_does_not() {
         Fault::LoseAnswer,
         Fault::HoldAnswer,
     ] {
-        let stand = with_a_volume_to_keep();
-        let proxy = Proxy::start(&stand.moto).unwrap();
+        let env = with_a_volume_to_keep();
+        let proxy = Proxy::start(&env.moto).unwrap();
         fail_each_once(&proxy, &fault);
-        let before = stand.rest();
-        let ended = stand.wipe_yes_through(&proxy, &["--aws-timeout", "1s"]).run().unwrap();
+        let before = env.rest();
+        let ended = env.wipe_yes_through(&proxy, &["--aws-timeout", "1s"]).run().unwrap();
         assert_eq!(ended.exit_code(), Some(0), "{fault:?}: {}", ended.stderr);
-        stand.assert_wiped();
-        assert_eq!(stand.rest(), before);
+        env.assert_wiped();
+        assert_eq!(env.rest(), before);
     }
 }
 
 #[test]
 fn what_is_denied_is_named_and_the_next_run_goes_on() {
-    let stand = with_a_volume_to_keep();
-    let proxy = Proxy::start(&stand.moto).unwrap();
-    let before = stand.rest();
+    let env = with_a_volume_to_keep();
+    let proxy = Proxy::start(&env.moto).unwrap();
+    let before = env.rest();
     let mut codes = Vec::new();
     for action in READS.iter().chain(&CHANGES) {
         let rule = Rule::times(
@@ -146,7 +145,7 @@ fn what_is_denied_is_named_and_the_next_run_goes_on() {
             Rule::error(403, "UnauthorizedOperation"),
         );
         proxy.inject(rule);
-        let ended = stand
+        let ended = env
             .wipe_yes_through(&proxy, &[])
             .run()
             .unwrap()
@@ -156,21 +155,21 @@ fn what_is_denied_is_named_and_the_next_run_goes_on() {
     }
     // While AWS is asked nothing was changed; then the run was recorded and a backup pinned, at least.
     assert_eq!(codes, [1, 1, 1, 1, 4, 4, 4, 4]);
-    let _ = stand.wipe_yes_through(&proxy, &[]).run().unwrap().success();
-    stand.assert_wiped();
-    assert_eq!(stand.rest(), before);
+    let _ = env.wipe_yes_through(&proxy, &[]).run().unwrap().success();
+    env.assert_wiped();
+    assert_eq!(env.rest(), before);
 }
 
 #[test]
 fn credentials_that_expire_half_way_leave_a_run_to_go_on_with() {
-    let stand = small();
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let env = small();
+    let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::always(
         "POST",
         "Action=DeleteTags&",
         Rule::error(400, "RequestExpired"),
     ));
-    let _ = stand
+    let _ = env
         .wipe_yes_through(&proxy, &[])
         .run()
         .unwrap()
@@ -178,18 +177,18 @@ fn credentials_that_expire_half_way_leave_a_run_to_go_on_with() {
         .stderr_has("the AWS credentials have expired")
         .stderr_has("done: 2 of 4")
         .stderr_has("aws sso login");
-    the_next_run_ends_it(&stand);
+    the_next_run_ends_it(&env);
 }
 
 /// A run whose group takes for ever, at the moment when it waits for it.
-fn hanging(stand: &Stand, proxy: &Proxy) -> (Cmd, Child) {
+fn hanging(env: &Env, proxy: &Proxy) -> (Cmd, Child) {
     proxy.inject(Rule::times(
         1,
         "POST",
         "Action=DeleteAutoScalingGroup&",
         Fault::Slow(usize::MAX),
     ));
-    let mut command = stand.wipe_yes_through(proxy, &[]);
+    let mut command = env.wipe_yes_through(proxy, &[]);
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
@@ -210,27 +209,27 @@ fn signal(child: &Child, name: &str) {
 
 #[test]
 fn an_interrupted_run_says_so_and_is_gone_on_with() {
-    let stand = small();
-    let proxy = Proxy::start(&stand.moto).unwrap();
-    let (_home, child) = hanging(&stand, &proxy);
+    let env = small();
+    let proxy = Proxy::start(&env.moto).unwrap();
+    let (_home, child) = hanging(&env, &proxy);
     signal(&child, "-INT");
     let ended = child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(130));
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(said.contains("the same command goes on with the rest"), "{said}");
-    the_next_run_ends_it(&stand);
+    the_next_run_ends_it(&env);
 }
 
 #[test]
 fn two_operators_do_not_run_at_once() {
-    let stand = small();
-    let proxy = Proxy::start(&stand.moto).unwrap();
-    let (_home, mut first) = hanging(&stand, &proxy);
+    let env = small();
+    let proxy = Proxy::start(&env.moto).unwrap();
+    let (_home, mut first) = hanging(&env, &proxy);
     let elsewhere = tempfile::tempdir().unwrap();
-    let second = |now: &str| stand.wipe_yes(&[]).env("HOME", elsewhere.path()).now(now);
+    let second = |now: &str| env.wipe_yes(&[]).env("HOME", elsewhere.path()).now(now);
 
     // On the same machine it is seen that the first one lives, on another that it was alive a moment ago.
-    let _ = stand
+    let _ = env
         .wipe_yes(&[])
         .run()
         .unwrap()
@@ -241,7 +240,7 @@ fn two_operators_do_not_run_at_once() {
         .unwrap()
         .code(3)
         .stderr_has("goes on with it after 2026-11-22T18:22:00Z");
-    let _ = stand
+    let _ = env
         .wipe(&["restore-volumes", "--yes"])
         .run()
         .unwrap()
@@ -257,74 +256,69 @@ fn two_operators_do_not_run_at_once() {
         .unwrap()
         .success()
         .stderr_has("going on with a run");
-    stand.assert_wiped();
-    assert_eq!(stand.journals().len(), 2);
+    env.assert_wiped();
+    assert_eq!(env.journals().len(), 2);
 }
 
 #[test]
 fn what_hangs_is_named_when_the_time_is_over() {
-    let stand = small();
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let env = small();
+    let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::times(
         1,
         "POST",
         "Action=DeleteAutoScalingGroup&",
         Fault::Slow(usize::MAX),
     ));
-    let _ = stand
+    let _ = env
         .wipe_yes_through(&proxy, &["--timeout", "1s"])
         .run()
         .unwrap()
         .code(4)
         .stderr_has("not done after 1 s; done: 0 of 4; left: group control-plane-us-east-1a.masters.super.k8s.local: being deleted")
         .stderr_has("repeat the command");
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
 }
 
 #[test]
 fn somebody_rebuilds_meanwhile_and_that_is_no_success() {
-    let stand = small();
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
+    let env = small();
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
     // A `kops update` elsewhere: what it made is a new plan, never part of the old one.
-    let shown = stand.wipe(&["-o", "json"]).run().unwrap().success().json();
+    let shown = env.wipe(&["-o", "json"]).run().unwrap().success().json();
     assert_eq!(shown["autoScalingGroups"].as_array().unwrap().len(), 0);
     let mut rebuilt = harness::aws::Built::default();
     KopsCluster {
         masters: 1,
         ..KopsCluster::new(CLUSTER)
     }
-    .build_masters(&stand.account, &mut rebuilt)
+    .build_masters(&env.account, &mut rebuilt)
     .unwrap();
-    let before = stand.picture();
-    let old = stand.journals()[0]["digest"].as_str().unwrap().to_owned();
-    let _ = stand
+    let before = env.picture();
+    let old = env.journals()[0]["digest"].as_str().unwrap().to_owned();
+    let _ = env
         .wipe_yes(&["--again", "--plan", &old])
         .run()
         .unwrap()
         .code(3)
         .stderr_has("new in it:")
         .stderr_has(&rebuilt.masters[0].instance);
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
 }
 
 #[test]
 fn a_home_that_cannot_be_written_is_no_obstacle() {
-    let stand = small();
-    let _ = stand
-        .wipe_yes(&[])
-        .env("HOME", "/proc/nowhere")
-        .run()
-        .unwrap()
-        .success();
-    stand.assert_wiped();
+    let env = small();
+    let _ = env.wipe_yes(&[]).env("HOME", "/proc/nowhere").run().unwrap().success();
+    env.assert_wiped();
     let again = small();
     let _ = again.wipe_yes(&[]).without_env("HOME").run().unwrap().success();
 }
 
 #[test]
 fn a_master_that_was_detached_by_hand_and_protected_is_named_with_the_cure() {
-    let stand = small();
-    let master = &stand.built.masters[0];
+    let env = small();
+    let master = &env.built.masters[0];
     let detach = [
         ("AutoScalingGroupName", master.group.as_str()),
         ("InstanceIds.member.1", master.instance.as_str()),
@@ -332,19 +326,19 @@ fn a_master_that_was_detached_by_hand_and_protected_is_named_with_the_cure() {
     ];
     // As kops has it: a group of one may be empty for a while.
     let empty = [("AutoScalingGroupName", master.group.as_str()), ("MinSize", "0")];
-    stand.account.scaling("UpdateAutoScalingGroup", &empty).unwrap();
-    stand.account.scaling("DetachInstances", &detach).unwrap();
+    env.account.scaling("UpdateAutoScalingGroup", &empty).unwrap();
+    env.account.scaling("DetachInstances", &detach).unwrap();
     let protect = |on: &str| {
         let attribute = [
             ("InstanceId", master.instance.as_str()),
             ("DisableApiTermination.Value", on),
         ];
-        stand.account.ec2("ModifyInstanceAttribute", &attribute).unwrap();
+        env.account.ec2("ModifyInstanceAttribute", &attribute).unwrap();
     };
     protect("true");
-    let before = stand.rest();
-    let _ = stand.wipe(&[]).run().unwrap().success().stdout_has("outside any group");
-    let _ = stand
+    let before = env.rest();
+    let _ = env.wipe(&[]).run().unwrap().success().stdout_has("outside any group");
+    let _ = env
         .wipe_yes(&[])
         .run()
         .unwrap()
@@ -353,7 +347,7 @@ fn a_master_that_was_detached_by_hand_and_protected_is_named_with_the_cure() {
         .stderr_has("which uses it, is still there")
         .stderr_has("--no-disable-api-termination --instance-id i-");
     protect("false");
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    stand.assert_wiped();
-    assert_eq!(stand.rest(), before);
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    env.assert_wiped();
+    assert_eq!(env.rest(), before);
 }

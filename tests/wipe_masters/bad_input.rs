@@ -3,7 +3,7 @@
 use harness::store::CLUSTER;
 use harness::{Cmd, KopsCluster, Moto, Proxy, Rule, S3};
 
-use crate::stand::{NOW, Stand, YES};
+use crate::env::{Env, NOW, YES};
 
 fn bare(arguments: &[&str]) -> Cmd {
     Cmd::new(env!("CARGO_BIN_EXE_kops-wipe-masters"))
@@ -14,9 +14,9 @@ fn bare(arguments: &[&str]) -> Cmd {
 
 #[test]
 fn the_cluster_is_always_named_by_somebody() {
-    let stand = Stand::new();
-    let before = stand.picture();
-    let here = |arguments: &[&str]| bare(arguments).envs(stand.moto.env()).args(["--state", &stand.url()]);
+    let env = Env::new();
+    let before = env.picture();
+    let here = |arguments: &[&str]| bare(arguments).envs(env.moto.env()).args(["--state", &env.url()]);
     let _ = here(&["--yes"])
         .run()
         .unwrap()
@@ -48,34 +48,34 @@ fn the_cluster_is_always_named_by_somebody() {
         .code(1)
         .stderr_has("super.k8s.local");
     let _ = here(&["--name", "../../etc"]).run().unwrap().code(2);
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
 }
 
 #[test]
 fn another_account_another_region_and_none() {
-    let stand = Stand::new();
+    let env = Env::new();
     let empty = Moto::start().unwrap();
-    let _ = stand
+    let _ = env
         .wipe_yes_through(&empty, &[])
         .run()
         .unwrap()
         .code(3)
         .stderr_has("nothing at all of this cluster is in account 123456789012 in us-east-1");
-    let _ = stand
+    let _ = env
         .wipe_yes(&["--region", "eu-west-1"])
         .run()
         .unwrap()
         .code(3)
         .stderr_has("the cluster is in us-east-1, and eu-west-1 was asked")
         .stderr_has("pass --region us-east-1");
-    let _ = stand
+    let _ = env
         .wipe(&[])
         .without_env("AWS_REGION")
         .run()
         .unwrap()
         .success()
         .stdout_has("Region       us-east-1");
-    let _ = stand
+    let _ = env
         .wipe(&[])
         .without_env("AWS_ACCESS_KEY_ID")
         .without_env("AWS_SECRET_ACCESS_KEY")
@@ -83,13 +83,13 @@ fn another_account_another_region_and_none() {
         .unwrap()
         .code(1)
         .stderr_has("no AWS credentials found");
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::always(
         "POST",
         "Action=GetCallerIdentity",
         Rule::error(403, "InvalidClientTokenId"),
     ));
-    let _ = stand
+    let _ = env
         .wipe_through(&proxy, &[])
         .run()
         .unwrap()
@@ -99,16 +99,16 @@ fn another_account_another_region_and_none() {
 
 #[test]
 fn consent_is_the_clusters_own_name() {
-    let stand = Stand::new();
-    let before = stand.picture();
-    let _ = stand
+    let env = Env::new();
+    let before = env.picture();
+    let _ = env
         .wipe(&["--yes"])
         .run()
         .unwrap()
         .code(3)
         .stderr_has("pass --confirm super.k8s.local");
     for name in ["x.super.k8s.local", "super", "SUPER.k8s.local", ""] {
-        let _ = stand
+        let _ = env
             .wipe(&["--yes", "--confirm", name])
             .run()
             .unwrap()
@@ -116,23 +116,23 @@ fn consent_is_the_clusters_own_name() {
             .stderr_has("nothing was changed");
     }
     // Consent before a subcommand is not the subcommand's.
-    let _ = stand
+    let _ = env
         .wipe(&["--yes", "--confirm", CLUSTER, "restore-volumes"])
         .run()
         .unwrap()
         .code(2);
-    assert_eq!(stand.picture(), before);
-    assert!(stand.journals().is_empty());
+    assert_eq!(env.picture(), before);
+    assert!(env.journals().is_empty());
 }
 
 #[test]
 fn only_the_plan_that_was_shown_and_what_remains_of_it() {
-    let stand = Stand::new();
-    let before = stand.picture();
-    let shown = stand.wipe(&["-o", "json"]).run().unwrap().success().json();
+    let env = Env::new();
+    let before = env.picture();
+    let shown = env.wipe(&["-o", "json"]).run().unwrap().success().json();
     let digest = shown["digest"].as_str().unwrap();
     for other in ["0000000000000000", "", "../../../etc/passwd", "wipe"] {
-        let _ = stand
+        let _ = env
             .wipe_yes(&["--plan", other])
             .run()
             .unwrap()
@@ -140,26 +140,26 @@ fn only_the_plan_that_was_shown_and_what_remains_of_it() {
             .stderr_has("the plan is not");
     }
     // The same things, and another deed.
-    let _ = stand
+    let _ = env
         .wipe_yes(&["--plan", digest, "--etcd-volumes", "delete", "--max-age", "4h"])
         .run()
         .unwrap()
         .code(3)
         .stderr_has("new in it: delete vol-");
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
     // One master goes by itself: the rest is still what was shown.
-    let gone = &stand.built.masters[0];
+    let gone = &env.built.masters[0];
     let group = [("AutoScalingGroupName", gone.group.as_str()), ("ForceDelete", "true")];
-    stand.account.scaling("DeleteAutoScalingGroup", &group).unwrap();
-    let _ = stand.wipe_yes(&["--plan", digest]).run().unwrap().success();
-    stand.assert_wiped();
+    env.account.scaling("DeleteAutoScalingGroup", &group).unwrap();
+    let _ = env.wipe_yes(&["--plan", digest]).run().unwrap().success();
+    env.assert_wiped();
 }
 
 #[test]
 fn what_cannot_be_told_apart_refuses() {
-    let stand = Stand::new();
-    let node = &stand.built.others[0];
-    let volume = &stand.built.etcd_volumes[0];
+    let env = Env::new();
+    let node = &env.built.others[0];
+    let volume = &env.built.etcd_volumes[0];
     let cases = [
         (
             node.instance.as_str(),
@@ -174,95 +174,95 @@ fn what_cannot_be_told_apart_refuses() {
         (volume.id.as_str(), ("CSIVolumeName", "pvc-1"), "as a PersistentVolume"),
     ];
     for (id, tag, why) in cases {
-        stand.account.tag(id, &[tag]).unwrap();
-        let before = stand.picture();
-        let _ = stand.wipe(&[]).run().unwrap().code(3).stdout_has(why);
-        let _ = stand
+        env.account.tag(id, &[tag]).unwrap();
+        let before = env.picture();
+        let _ = env.wipe(&[]).run().unwrap().code(3).stdout_has(why);
+        let _ = env
             .wipe_yes(&[])
             .run()
             .unwrap()
             .code(3)
             .stderr_has("refused by")
             .stderr_has(why);
-        assert_eq!(stand.picture(), before);
-        stand.account.untag(id, &[tag.0]).unwrap();
+        assert_eq!(env.picture(), before);
+        env.account.untag(id, &[tag.0]).unwrap();
     }
     // An etcd volume on a node.
     let moved = [
         ("VolumeId", volume.id.as_str()),
         ("InstanceId", volume.instance.as_str()),
     ];
-    stand.account.ec2("DetachVolume", &moved).unwrap();
+    env.account.ec2("DetachVolume", &moved).unwrap();
     let attach = [
         ("VolumeId", volume.id.as_str()),
         ("InstanceId", node.instance.as_str()),
         ("Device", "/dev/xvdz"),
     ];
-    stand.account.ec2("AttachVolume", &attach).unwrap();
-    let _ = stand.wipe_yes(&[]).run().unwrap().code(3).stderr_has("which stays");
+    env.account.ec2("AttachVolume", &attach).unwrap();
+    let _ = env.wipe_yes(&[]).run().unwrap().code(3).stderr_has("which stays");
 }
 
 #[test]
 fn flags_that_make_no_sense() {
-    let stand = Stand::new();
-    let _ = stand.wipe(&["--etcd", "main"]).run().unwrap().code(2);
-    let _ = stand.wipe(&["-o", "prometheus"]).run().unwrap().code(2);
-    let _ = stand
+    let env = Env::new();
+    let _ = env.wipe(&["--etcd", "main"]).run().unwrap().code(2);
+    let _ = env.wipe(&["-o", "prometheus"]).run().unwrap().code(2);
+    let _ = env
         .wipe(&["--etcd-volumes", "shred"])
         .run()
         .unwrap()
         .code(2)
         .stderr_has("quarantine");
-    let _ = stand
+    let _ = env
         .wipe(&["--skip-backup-check", "--etcd-volumes", "delete"])
         .run()
         .unwrap()
         .code(2);
-    let _ = stand.wipe(&["--poll", "soon"]).run().unwrap().code(2);
-    let no_state = bare(&YES).envs(stand.moto.env()).args(["--name", CLUSTER]);
+    let _ = env.wipe(&["--poll", "soon"]).run().unwrap().code(2);
+    let no_state = bare(&YES).envs(env.moto.env()).args(["--name", CLUSTER]);
     let _ = no_state.run().unwrap().code(2).stderr_has("no state store is named");
     let gone = bare(&YES)
-        .envs(stand.moto.env())
+        .envs(env.moto.env())
         .args(["--name", CLUSTER, "--state", "file:///nowhere/at/all"]);
     let _ = gone.run().unwrap().code(1).stderr_has("the folder does not exist");
 }
 
 #[test]
 fn a_journal_that_cannot_be_read_stops_before_anything() {
-    let stand = Stand::with(&KopsCluster {
+    let env = Env::with(&KopsCluster {
         masters: 1,
         ..KopsCluster::new(CLUSTER)
     });
-    let folder = stand.root().join(CLUSTER).join("backups/recovery");
+    let folder = env.root().join(CLUSTER).join("backups/recovery");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("wipe-0007.json"), "{\"run\":").unwrap();
-    let before = stand.picture();
-    let _ = stand
+    let before = env.picture();
+    let _ = env
         .wipe_yes(&[])
         .run()
         .unwrap()
         .code(1)
         .stderr_has("wipe-0007.json cannot be read as the journal of a wipe");
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
 }
 
 #[test]
 fn the_spec_of_a_copied_state_store_is_not_followed_to_the_original() {
-    let stand = Stand::new();
-    let before = stand.picture();
+    let env = Env::new();
+    let before = env.picture();
     let copy = tempfile::tempdir().unwrap();
-    harness::store::copy_folder(stand.root(), copy.path()).unwrap();
+    harness::store::copy_folder(env.root(), copy.path()).unwrap();
     let url = format!("file://{}", copy.path().display());
     let wipe = |more: &[&str]| {
         let named = ["--name", CLUSTER, "--state", &url];
-        let here = bare(&YES).args(named).args(more).envs(stand.moto.env());
+        let here = bare(&YES).args(named).args(more).envs(env.moto.env());
         here.run().unwrap()
     };
     let _ = wipe(&[])
         .code(3)
         .stderr_has("names backup stores of another place")
         .stderr_has("--follow-spec");
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
     let _ = wipe(&["--follow-spec"]).success();
-    stand.assert_wiped();
+    env.assert_wiped();
 }

@@ -4,12 +4,12 @@ use harness::store::CLUSTER;
 use harness::{Paste, S3};
 use serde_json::Value;
 
-use crate::audit_stand::{AuditStand, BUCKET, told};
+use crate::audit_env::{AuditEnv, BUCKET, told};
 
 /// A shell that leads to the stand's account.
-fn shell(stand: &AuditStand) -> Paste {
+fn shell(env: &AuditEnv) -> Paste {
     let mut paste = Paste::new().unwrap();
-    for (name, value) in stand.moto.env() {
+    for (name, value) in env.moto.env() {
         paste.env(name, value);
     }
     paste
@@ -24,33 +24,31 @@ fn commands(rows: &Value) -> Vec<String> {
 
 #[test]
 fn mixed_up_volumes_are_mended_by_what_is_printed() {
-    let stand = AuditStand::new("state-store-restored");
-    let paste = shell(&stand);
-    let b = stand.volume("main", "b").to_owned();
-    let events_c = stand.volume("events", "c").to_owned();
-    let on_a = stand.built.masters[0].instance.clone();
-    stand.detach(&b);
-    stand
-        .account
+    let env = AuditEnv::new("state-store-restored");
+    let paste = shell(&env);
+    let b = env.volume("main", "b").to_owned();
+    let events_c = env.volume("events", "c").to_owned();
+    let on_a = env.built.masters[0].instance.clone();
+    env.detach(&b);
+    env.account
         .ec2(
             "AttachVolume",
             &[("VolumeId", &b), ("InstanceId", &on_a), ("Device", "/dev/xvdx")],
         )
         .unwrap();
-    stand
-        .account
+    env.account
         .tag(&events_c, &[("k8s.io/etcd/events", "a/a,b,c")])
         .unwrap();
-    let (_, rows) = stand.audited();
+    let (_, rows) = env.audited();
     assert_eq!(told(&rows).len(), 4, "{rows:#}");
     for command in commands(&rows).iter().filter(|command| command.starts_with("aws ")) {
         assert!(paste.is_read(command).unwrap(), "{command}");
         let _ = paste.paste(command).unwrap().success();
     }
     // Everything is in its place again, but that no master mounts b yet.
-    let tags = stand.account.volume_tags(&events_c).unwrap();
+    let tags = env.account.volume_tags(&events_c).unwrap();
     assert_eq!(tags["k8s.io/etcd/events"], "c/a,b,c");
-    let (_, rows) = stand.audited();
+    let (_, rows) = env.audited();
     assert_eq!(
         told(&rows),
         [format!("member-not-mounted main {b}"), "cure mend-members".to_owned()]
@@ -64,19 +62,19 @@ fn a_volume_with_hostile_tags_is_hidden_and_nothing_else_happens() {
         "k8s.io/etcd/$(touch evil)`touch evil`",
         "k8s.io/etcd/it's \"quoted\" \\ ,Key=Name",
     ];
-    let stand = AuditStand::new("state-store-restored");
-    let paste = shell(&stand);
-    let surplus = stand
+    let env = AuditEnv::new("state-store-restored");
+    let paste = shell(&env);
+    let surplus = env
         .account
         .ec2("CreateVolume", &[("AvailabilityZone", "us-east-1a"), ("Size", "1")])
         .unwrap();
     let surplus = surplus.text_at(&["volumeId"]);
-    let mut tags = stand.account.volume_tags(stand.volume("main", "a")).unwrap();
+    let mut tags = env.account.volume_tags(env.volume("main", "a")).unwrap();
     tags.insert("team".to_owned(), "keep; this".to_owned());
     tags.extend(HOSTILE.map(|key| (key.to_owned(), "x;touch evil/$(touch evil),b".to_owned())));
     let pairs: Vec<(&str, &str)> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    stand.account.tag(&surplus, &pairs).unwrap();
-    let (_, rows) = stand.audited();
+    env.account.tag(&surplus, &pairs).unwrap();
+    let (_, rows) = env.audited();
     let row = rows
         .as_array()
         .unwrap()
@@ -87,31 +85,30 @@ fn a_volume_with_hostile_tags_is_hidden_and_nothing_else_happens() {
     assert!(command.matches("touch evil").count() >= 3, "{command}");
     assert!(paste.is_read(command).unwrap(), "{command}");
     let _ = paste.paste(command).unwrap().success();
-    let left = stand.account.volume_tags(&surplus).unwrap();
+    let left = env.account.volume_tags(&surplus).unwrap();
     assert_eq!(left.keys().collect::<Vec<_>>(), ["team"]);
     assert!(!paste.folder().join("evil").exists());
-    let (ended, rows) = stand.audited();
+    let (ended, rows) = env.audited();
     assert_eq!((ended.exit_code(), told(&rows)), (Some(0), vec![]));
 }
 
 #[test]
 fn what_lacks_in_the_state_store_is_written_by_what_is_printed() {
-    let stand = AuditStand::new("state-store-restored");
-    let paste = shell(&stand);
-    let marker = AuditStand::key("backups/etcd/main/control/etcd-cluster-created");
-    stand.moto.delete(BUCKET, &marker).unwrap();
+    let env = AuditEnv::new("state-store-restored");
+    let paste = shell(&env);
+    let marker = AuditEnv::key("backups/etcd/main/control/etcd-cluster-created");
+    env.moto.delete(BUCKET, &marker).unwrap();
     let rules = r#"<LifecycleConfiguration><Rule><ID>tidy</ID><Filter><Prefix>super</Prefix></Filter><Status>Enabled</Status>
         <Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>"#;
-    stand
-        .moto
+    env.moto
         .bucket_request("PUT", BUCKET, "lifecycle", rules.as_bytes())
         .unwrap();
-    let (_, rows) = stand.audited();
+    let (_, rows) = env.audited();
     let commands = commands(&rows);
     let _ = paste.paste(&commands[0]).unwrap().success();
     let shown = paste.paste(&commands[1]).unwrap().success();
     assert_eq!(shown.json()["Rules"][0]["ID"], "tidy");
-    let (_, rows) = stand.audited();
+    let (_, rows) = env.audited();
     assert!(
         !told(&rows).iter().any(|line| line.starts_with("control-file")),
         "{rows:#}"
@@ -120,16 +117,16 @@ fn what_lacks_in_the_state_store_is_written_by_what_is_printed() {
 
 #[test]
 fn a_group_that_starts_nothing_tells_why() {
-    let stand = AuditStand::new("state-store-restored");
-    let paste = shell(&stand);
-    let group = stand.built.masters[1].group.clone();
+    let env = AuditEnv::new("state-store-restored");
+    let paste = shell(&env);
+    let group = env.built.masters[1].group.clone();
     let none = [
         ("AutoScalingGroupName", group.as_str()),
         ("MinSize", "0"),
         ("DesiredCapacity", "0"),
     ];
-    stand.account.scaling("UpdateAutoScalingGroup", &none).unwrap();
-    let (_, rows) = stand.audited();
+    env.account.scaling("UpdateAutoScalingGroup", &none).unwrap();
+    let (_, rows) = env.audited();
     let row = rows
         .as_array()
         .unwrap()

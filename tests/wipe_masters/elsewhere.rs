@@ -3,7 +3,7 @@
 use harness::store::CLUSTER;
 use harness::{AwsAccount, Fault, KopsCluster, Moto, Proxy, Rule};
 
-use crate::stand::Stand;
+use crate::env::Env;
 
 fn cluster() -> KopsCluster {
     KopsCluster {
@@ -13,19 +13,19 @@ fn cluster() -> KopsCluster {
     }
 }
 
-fn in_s3() -> Stand {
-    Stand::with_state_in_s3(Moto::start().unwrap(), &cluster())
+fn in_s3() -> Env {
+    Env::with_state_in_s3(Moto::start().unwrap(), &cluster())
 }
 
 #[test]
 fn a_state_store_in_another_account_is_read_and_written_by_its_own_profile() {
-    let stand = in_s3();
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let env = in_s3();
+    let proxy = Proxy::start(&env.moto).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let profile = |name: &str, key: &str| format!("[{name}]\naws_access_key_id = {key}\naws_secret_access_key = s\n");
     let both = profile("machines", "KEYOFMACHINES") + &profile("state", "KEYOFSTATE");
     let credentials = harness::pki::write(folder.path(), "credentials", &both).unwrap();
-    let ended = stand
+    let ended = env
         .wipe_yes_through(&proxy, &["--profile", "machines", "--state-profile", "state"])
         .without_env("AWS_ACCESS_KEY_ID")
         .without_env("AWS_SECRET_ACCESS_KEY")
@@ -33,7 +33,7 @@ fn a_state_store_in_another_account_is_read_and_written_by_its_own_profile() {
         .run()
         .unwrap();
     let _ = ended.success().stdout_has("machines");
-    stand.assert_wiped();
+    env.assert_wiped();
     for request in proxy.requests() {
         let whose = match request.action() {
             Some(_) => "Credential=KEYOFMACHINES/",
@@ -46,9 +46,9 @@ fn a_state_store_in_another_account_is_read_and_written_by_its_own_profile() {
 
 #[test]
 fn without_its_state_store_nothing_is_begun() {
-    let stand = in_s3();
-    let before = stand.picture();
-    let away = || stand.wipe_yes(&[]).env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1");
+    let env = in_s3();
+    let before = env.picture();
+    let away = || env.wipe_yes(&[]).env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1");
     let _ = away()
         .run()
         .unwrap()
@@ -56,26 +56,26 @@ fn without_its_state_store_nothing_is_begun() {
         .stderr_has("s3://kops-state")
         .stderr_has("hint:");
     // The journal comes first: who cannot write it wipes nothing.
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::always("PUT", "/wipe-0001.json", Rule::error(403, "AccessDenied")));
-    let _ = stand
+    let _ = env
         .wipe_yes_through(&proxy, &[])
         .run()
         .unwrap()
         .code(1)
         .stderr_has("wipe-0001.json")
         .stderr_has("s3:PutObject");
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
 }
 
 #[test]
 fn a_pin_that_is_denied_stops_the_wipe_and_what_was_noted_is_told() {
-    let stand = in_s3();
-    let before = stand.picture();
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let env = in_s3();
+    let before = env.picture();
+    let proxy = Proxy::start(&env.moto).unwrap();
     let pins = "/backups/recovery/main/";
     proxy.inject(Rule::always("PUT", pins, Rule::error(403, "AccessDenied")));
-    let _ = stand
+    let _ = env
         .wipe_yes_through(&proxy, &[])
         .run()
         .unwrap()
@@ -84,27 +84,27 @@ fn a_pin_that_is_denied_stops_the_wipe_and_what_was_noted_is_told() {
         .stderr_has("access denied")
         .stderr_has("; nothing of the control plane was changed")
         .stderr_has("then repeat the command: it goes on where it stopped");
-    assert_eq!(stand.picture(), before);
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    stand.assert_wiped();
+    assert_eq!(env.picture(), before);
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    env.assert_wiped();
 }
 
 #[test]
 fn a_state_store_that_goes_away_half_way_does_not_leave_half_a_wipe() {
-    let stand = in_s3();
-    let proxy = Proxy::start(&stand.moto).unwrap();
-    let before = stand.rest();
+    let env = in_s3();
+    let proxy = Proxy::start(&env.moto).unwrap();
+    let before = env.rest();
     proxy.inject(Rule::always("PUT", "/wipe-0001.json", Rule::error(503, "SlowDown")).after(1));
-    let _ = stand
+    let _ = env
         .wipe_yes_through(&proxy, &[])
         .run()
         .unwrap()
         .success()
         .stderr_has("could not be written to the end");
-    stand.assert_wiped();
-    assert_eq!(stand.rest(), before);
+    env.assert_wiped();
+    assert_eq!(env.rest(), before);
     // The next one closes what the journal left open.
-    let _ = stand
+    let _ = env
         .wipe_yes(&[])
         .run()
         .unwrap()
@@ -114,8 +114,8 @@ fn a_state_store_that_goes_away_half_way_does_not_leave_half_a_wipe() {
 
 #[test]
 fn a_group_that_somebody_deletes_already_is_waited_for() {
-    let stand = Stand::with(&cluster());
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let env = Env::with(&cluster());
+    let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::times(
         1,
         "POST",
@@ -123,21 +123,21 @@ fn a_group_that_somebody_deletes_already_is_waited_for() {
         Fault::Slow(20),
     ));
     let group = [
-        ("AutoScalingGroupName", stand.built.masters[0].group.as_str()),
+        ("AutoScalingGroupName", env.built.masters[0].group.as_str()),
         ("ForceDelete", "true"),
     ];
     AwsAccount::of(&proxy)
         .scaling("DeleteAutoScalingGroup", &group)
         .unwrap();
-    let before = stand.rest();
-    let _ = stand
+    let before = env.rest();
+    let _ = env
         .wipe_yes_through(&proxy, &[])
         .run()
         .unwrap()
         .success()
         .stderr_has("being deleted, 1 instance left");
-    stand.assert_wiped();
-    assert_eq!(stand.rest(), before);
+    env.assert_wiped();
+    assert_eq!(env.rest(), before);
     let deletions = proxy.requests();
     let deletions = deletions
         .iter()

@@ -5,21 +5,21 @@ use std::os::unix::process::ExitStatusExt;
 use harness::store::CLUSTER;
 use harness::{Cmd, Fault, KopsCluster, Moto, Proxy, Recorded, Rule, Victim};
 
-use crate::stand::Stand;
+use crate::env::Env;
 
 /// The other cluster has all that must be left alone. The state store is in S3: what is written there counts, too.
-fn stand(moto: Moto) -> Stand {
+fn new_env(moto: Moto) -> Env {
     moto.reset().unwrap();
     let cluster = KopsCluster {
         masters: 1,
         workers: false,
         ..KopsCluster::new(CLUSTER)
     };
-    Stand::with_state_in_s3(moto, &cluster)
+    Env::with_state_in_s3(moto, &cluster)
 }
 
-fn assert_only_masters_were_named(stand: &Stand, requests: &[Recorded]) {
-    let masters = stand.masters();
+fn assert_only_masters_were_named(env: &Env, requests: &[Recorded]) {
+    let masters = env.masters();
     for request in requests.iter().filter(|request| request.is_change()) {
         if request.action().is_none() {
             let ours = format!("/kops-state/{CLUSTER}/backups/recovery/");
@@ -34,25 +34,25 @@ fn assert_only_masters_were_named(stand: &Stand, requests: &[Recorded]) {
     }
 }
 
-/// Kills what `command` makes of a stand at each of its changes in turn, until there is none left to be killed at; `again` runs the rest. Gives
+/// Kills what `command` makes of a env at each of its changes in turn, until there is none left to be killed at; `again` runs the rest. Gives
 /// what it was killed at.
 fn kill_at_each_change(
-    prepare: impl Fn(&Stand),
-    command: impl Fn(&Stand, &Proxy) -> Cmd,
+    prepare: impl Fn(&Env),
+    command: impl Fn(&Env, &Proxy) -> Cmd,
     fault: impl Fn(Victim) -> Fault,
-    again: impl Fn(&Stand, Cmd),
-    check: impl Fn(&Stand),
+    again: impl Fn(&Env, Cmd),
+    check: impl Fn(&Env),
 ) -> Vec<String> {
     let mut killed_at = Vec::new();
     let mut moto = Moto::start().unwrap();
     loop {
-        let stand = stand(moto);
-        prepare(&stand);
-        let before = stand.rest();
-        let proxy = Proxy::start(&stand.moto).unwrap();
+        let env = new_env(moto);
+        prepare(&env);
+        let before = env.rest();
+        let proxy = Proxy::start(&env.moto).unwrap();
         let victim = Victim::default();
         proxy.inject(Rule::change(killed_at.len(), fault(victim.clone())));
-        let mut killed = command(&stand, &proxy);
+        let mut killed = command(&env, &proxy);
         let child = killed.spawn().unwrap();
         victim.is(child.id());
         let ended = child.wait_with_output().unwrap();
@@ -60,31 +60,31 @@ fn kill_at_each_change(
         if was_killed {
             let last = proxy.requests().into_iter().rfind(Recorded::is_change).unwrap();
             killed_at.push(last.action().map_or("S3".to_owned(), str::to_owned));
-            again(&stand, command(&stand, &proxy));
+            again(&env, command(&env, &proxy));
         } else {
             assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
         }
-        check(&stand);
-        assert_eq!(stand.rest(), before, "killed at change {killed_at:?}");
-        assert_only_masters_were_named(&stand, &proxy.requests());
+        check(&env);
+        assert_eq!(env.rest(), before, "killed at change {killed_at:?}");
+        assert_only_masters_were_named(&env, &proxy.requests());
         if !was_killed {
             return killed_at;
         }
-        moto = stand.moto;
+        moto = env.moto;
     }
 }
 
 /// Of a wipe of a master with which AWS would delete one of its volumes.
-fn kill_a_wipe(etcd_volumes: &str, fault: impl Fn(Victim) -> Fault, check: impl Fn(&Stand)) -> Vec<String> {
-    let goes = |stand: &Stand| {
-        let volume = &stand.built.etcd_volumes[0];
-        stand.account.delete_on_termination(volume, true).unwrap();
+fn kill_a_wipe(etcd_volumes: &str, fault: impl Fn(Victim) -> Fault, check: impl Fn(&Env)) -> Vec<String> {
+    let goes = |env: &Env| {
+        let volume = &env.built.etcd_volumes[0];
+        env.account.delete_on_termination(volume, true).unwrap();
     };
     let arguments = ["--etcd-volumes", etcd_volumes, "--max-age", "4h"];
-    let wipe = |stand: &Stand, proxy: &Proxy| stand.wipe_yes_through(proxy, &arguments);
-    let again = |stand: &Stand, wipe: Cmd| {
+    let wipe = |env: &Env, proxy: &Proxy| env.wipe_yes_through(proxy, &arguments);
+    let again = |env: &Env, wipe: Cmd| {
         let again = wipe.run().unwrap().success();
-        let journals = stand.journals();
+        let journals = env.journals();
         for pair in journals.windows(2) {
             assert_eq!(
                 pair[1]["first"], pair[0]["run"],
@@ -99,9 +99,9 @@ fn kill_a_wipe(etcd_volumes: &str, fault: impl Fn(Victim) -> Fault, check: impl 
 }
 
 /// Of what comes after a wipe, which changes nothing but what is in AWS.
-fn kill_after_a_wipe(arguments: &[&str], fault: impl Fn(Victim) -> Fault, check: impl Fn(&Stand)) -> Vec<String> {
-    let wiped = |stand: &Stand| {
-        let _ = stand.wipe_yes(&[]).run().unwrap().success();
+fn kill_after_a_wipe(arguments: &[&str], fault: impl Fn(Victim) -> Fault, check: impl Fn(&Env)) -> Vec<String> {
+    let wiped = |env: &Env| {
+        let _ = env.wipe_yes(&[]).run().unwrap().success();
         // What is in quarantine is purged only once there are masters again, and comes back only while there are none.
         if arguments.contains(&"purge-volumes") {
             let cluster = KopsCluster {
@@ -110,12 +110,12 @@ fn kill_after_a_wipe(arguments: &[&str], fault: impl Fn(Victim) -> Fault, check:
                 ..KopsCluster::new(CLUSTER)
             };
             cluster
-                .build_masters(&stand.account, &mut harness::aws::Built::default())
+                .build_masters(&env.account, &mut harness::aws::Built::default())
                 .unwrap();
         }
     };
-    let command = |stand: &Stand, proxy: &Proxy| stand.wipe_through(proxy, arguments);
-    let again = |_: &Stand, command: Cmd| drop(command.run().unwrap().success());
+    let command = |env: &Env, proxy: &Proxy| env.wipe_through(proxy, arguments);
+    let again = |_: &Env, command: Cmd| drop(command.run().unwrap().success());
     let killed_at = kill_at_each_change(wiped, command, fault, again, check);
     assert_eq!(count(&killed_at, "S3"), 0, "{killed_at:?}");
     killed_at
@@ -128,7 +128,7 @@ fn count(killed_at: &[String], action: &str) -> usize {
 #[test]
 fn around_each_request_of_a_quarantine() {
     for fault in [Fault::KillBefore, Fault::KillAfter] {
-        let killed_at = kill_a_wipe("quarantine", fault, Stand::assert_wiped);
+        let killed_at = kill_a_wipe("quarantine", fault, Env::assert_wiped);
         assert_eq!(count(&killed_at, "DeleteAutoScalingGroup"), 1, "{killed_at:?}");
         assert_eq!(count(&killed_at, "ModifyInstanceAttribute"), 1, "{killed_at:?}");
         assert_eq!(
@@ -141,25 +141,25 @@ fn around_each_request_of_a_quarantine() {
     }
 }
 
-fn assert_gone(stand: &Stand) {
-    let now = stand.picture();
-    for id in stand.masters() {
+fn assert_gone(env: &Env) {
+    let now = env.picture();
+    for id in env.masters() {
         assert!(!now.has(&id), "{id}");
     }
 }
 
-fn snapshots(stand: &Stand) -> usize {
+fn snapshots(env: &Env) -> usize {
     let ours = [("Filter.1.Name", "tag-key"), ("Filter.1.Value.1", "kops-recovery/run")];
-    let found = stand.account.ec2("DescribeSnapshots", &ours).unwrap();
+    let found = env.account.ec2("DescribeSnapshots", &ours).unwrap();
     found.items(&["snapshotSet"]).len()
 }
 
 #[test]
 fn around_each_request_of_snapshots_and_deletions() {
     for fault in [Fault::KillBefore, Fault::KillAfter] {
-        let killed_at = kill_a_wipe("snapshot-then-delete", fault, |stand| {
-            assert_gone(stand);
-            assert_eq!(snapshots(stand), 2, "one of each volume, not two");
+        let killed_at = kill_a_wipe("snapshot-then-delete", fault, |env| {
+            assert_gone(env);
+            assert_eq!(snapshots(env), 2, "one of each volume, not two");
         });
         assert_eq!(count(&killed_at, "ModifyInstanceAttribute"), 1, "{killed_at:?}");
         assert_eq!(count(&killed_at, "CreateSnapshot"), 2, "{killed_at:?}");
@@ -169,9 +169,9 @@ fn around_each_request_of_snapshots_and_deletions() {
 
 #[test]
 fn around_each_request_of_the_way_back() {
-    let back = |stand: &Stand| {
-        for volume in &stand.built.etcd_volumes {
-            let tags = stand.account.volume_tags(&volume.id).unwrap();
+    let back = |env: &Env| {
+        for volume in &env.built.etcd_volumes {
+            let tags = env.account.volume_tags(&volume.id).unwrap();
             assert!(tags.contains_key(&format!("k8s.io/etcd/{}", volume.etcd)), "{tags:?}");
             assert!(tags.keys().all(|key| !key.starts_with("kops-recovery/")), "{tags:?}");
         }
@@ -188,9 +188,9 @@ fn around_each_request_of_a_purge() {
     let purge = ["purge-volumes", "--yes", "--confirm", CLUSTER, "--poll", "50ms"];
     for fault in [Fault::KillBefore, Fault::KillAfter] {
         // Groups of the same names are there again.
-        let killed_at = kill_after_a_wipe(&purge, fault, |stand| {
-            let now = stand.picture();
-            for volume in &stand.built.etcd_volumes {
+        let killed_at = kill_after_a_wipe(&purge, fault, |env| {
+            let now = env.picture();
+            for volume in &env.built.etcd_volumes {
                 assert!(!now.has(&volume.id), "{}", volume.id);
             }
         });

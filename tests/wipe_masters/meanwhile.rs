@@ -4,7 +4,7 @@ use harness::aws::{Built, Machine};
 use harness::store::CLUSTER;
 use harness::{Fault, Gate, KopsCluster, Proxy, Recorded, Rule};
 
-use crate::stand::Stand;
+use crate::env::Env;
 
 const MASTER: [&str; 2] = ["k8s.io/role/control-plane", "k8s.io/role/master"];
 
@@ -17,16 +17,16 @@ fn cluster() -> KopsCluster {
 }
 
 /// Auto Scaling makes another instance in the group that is planned.
-fn grow(stand: &Stand) -> String {
-    let group = stand.built.masters[0].group.as_str();
-    let before = stand.picture();
+fn grow(env: &Env) -> String {
+    let group = env.built.masters[0].group.as_str();
+    let before = env.picture();
     let more = [
         ("AutoScalingGroupName", group),
         ("MaxSize", "2"),
         ("DesiredCapacity", "2"),
     ];
-    stand.account.scaling("UpdateAutoScalingGroup", &more).unwrap();
-    let made = stand
+    env.account.scaling("UpdateAutoScalingGroup", &more).unwrap();
+    let made = env
         .picture()
         .0
         .into_keys()
@@ -35,10 +35,10 @@ fn grow(stand: &Stand) -> String {
 }
 
 /// A hand makes another group of masters.
-fn another_group(stand: &Stand) -> Machine {
+fn another_group(env: &Env) -> Machine {
     let (group, zone) = ("control-plane-us-east-1d", "us-east-1a");
     let name = format!("{group}.masters.{CLUSTER}");
-    cluster().group(&stand.account, group, &name, zone, &MASTER).unwrap()
+    cluster().group(&env.account, group, &name, zone, &MASTER).unwrap()
 }
 
 /// The look at groups right after the plan was made, and the one after the group was deleted.
@@ -47,14 +47,14 @@ const AMID: (&str, usize) = ("Action=DescribeAutoScalingGroups&", 3);
 
 /// Runs the wipe, and does `meanwhile` when it is about to send a request like this after so many others.
 fn wipe_and(
-    stand: &Stand,
+    env: &Env,
     (request, others): (&str, usize),
     meanwhile: impl FnOnce(),
 ) -> (Option<i32>, String, Vec<Recorded>) {
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let proxy = Proxy::start(&env.moto).unwrap();
     let gate = Gate::default();
     proxy.inject(Rule::times(1, "POST", request, Fault::Wait(gate.clone())).after(others));
-    let mut command = stand.wipe_yes_through(&proxy, &[]);
+    let mut command = env.wipe_yes_through(&proxy, &[]);
     let child = command.spawn().unwrap();
     assert!(gate.is_reached(), "it looked less often");
     meanwhile();
@@ -65,8 +65,8 @@ fn wipe_and(
 }
 
 /// Nothing but what was planned was named in a change.
-fn assert_only_planned(stand: &Stand, requests: &[Recorded]) {
-    let masters = stand.masters();
+fn assert_only_planned(env: &Env, requests: &[Recorded]) {
+    let masters = env.masters();
     for request in requests.iter().filter(|request| request.is_change()) {
         for name in request.names() {
             assert!(masters.contains(&name), "{:?} named {name}", request.action());
@@ -76,12 +76,12 @@ fn assert_only_planned(stand: &Stand, requests: &[Recorded]) {
 
 #[test]
 fn what_was_made_after_the_plan_was_shown_is_refused_by_name() {
-    let stand = Stand::with(&cluster());
-    let shown = stand.wipe(&["-o", "json"]).run().unwrap().success().json();
+    let env = Env::with(&cluster());
+    let shown = env.wipe(&["-o", "json"]).run().unwrap().success().json();
     let digest = shown["digest"].as_str().unwrap();
-    let refused = |stand: &Stand, new: &str| {
-        let before = stand.picture();
-        let _ = stand
+    let refused = |env: &Env, new: &str| {
+        let before = env.picture();
+        let _ = env
             .wipe_yes(&["--plan", digest])
             .run()
             .unwrap()
@@ -89,21 +89,21 @@ fn what_was_made_after_the_plan_was_shown_is_refused_by_name() {
             .stderr_has("new in it:")
             .stderr_has(new)
             .stderr_has("look at the plan as it is now");
-        assert_eq!(stand.picture(), before);
+        assert_eq!(env.picture(), before);
     };
-    let grown = grow(&stand);
-    refused(&stand, &grown);
-    let another = another_group(&stand);
-    refused(&stand, &another.group);
-    refused(&stand, &another.instance);
-    assert!(stand.journals().is_empty());
+    let grown = grow(&env);
+    refused(&env, &grown);
+    let another = another_group(&env);
+    refused(&env, &another.group);
+    refused(&env, &another.instance);
+    assert!(env.journals().is_empty());
 }
 
 #[test]
 fn an_instance_that_comes_into_a_planned_group_stops_the_run_before_its_first_change() {
-    let stand = Stand::with(&cluster());
+    let env = Env::with(&cluster());
     let mut made = String::new();
-    let (code, said, requests) = wipe_and(&stand, BEFORE, || made = grow(&stand));
+    let (code, said, requests) = wipe_and(&env, BEFORE, || made = grow(&env));
     assert_eq!(code, Some(4), "{said}");
     let why = format!("{made} came into it, which is not in the plan and would be terminated along");
     assert!(said.contains(&why), "{said}");
@@ -112,25 +112,25 @@ fn an_instance_that_comes_into_a_planned_group_stops_the_run_before_its_first_ch
         "{said}"
     );
     assert_eq!(requests.iter().filter(|request| request.is_change()).count(), 0);
-    assert!(stand.picture().has(&made) && stand.masters().iter().all(|id| stand.picture().has(id)));
+    assert!(env.picture().has(&made) && env.masters().iter().all(|id| env.picture().has(id)));
     // The new plan names it, and then it goes with its group.
-    let _ = stand.wipe(&[]).run().unwrap().success().stdout_has(&made);
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
-    stand.assert_wiped();
-    assert!(!stand.picture().has(&made));
+    let _ = env.wipe(&[]).run().unwrap().success().stdout_has(&made);
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
+    env.assert_wiped();
+    assert!(!env.picture().has(&made));
 }
 
 #[test]
 fn masters_that_somebody_rebuilds_while_the_old_ones_go_are_named_and_left_alone() {
-    let stand = Stand::with(&cluster());
+    let env = Env::with(&cluster());
     let mut rebuilt = Built::default();
-    let (code, said, requests) = wipe_and(&stand, AMID, || {
+    let (code, said, requests) = wipe_and(&env, AMID, || {
         // Under other names: a group of the same name is one that is planned, with a stranger in it.
         let other = KopsCluster {
             older: true,
             ..cluster()
         };
-        other.build_masters(&stand.account, &mut rebuilt).unwrap();
+        other.build_masters(&env.account, &mut rebuilt).unwrap();
     });
     assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("somebody made more meanwhile"), "{said}");
@@ -141,8 +141,8 @@ fn masters_that_somebody_rebuilds_while_the_old_ones_go_are_named_and_left_alone
         assert!(said.contains(&volume.id), "{said}");
     }
     assert!(said.contains("a `kops update` elsewhere?"), "{said}");
-    assert_only_planned(&stand, &requests);
-    let now = stand.picture();
+    assert_only_planned(&env, &requests);
+    let now = env.picture();
     for machine in &rebuilt.masters {
         assert!(now.has(&machine.instance), "{}", machine.instance);
     }
@@ -150,10 +150,10 @@ fn masters_that_somebody_rebuilds_while_the_old_ones_go_are_named_and_left_alone
 
 #[test]
 fn a_planned_group_that_somebody_makes_again_is_not_deleted_twice() {
-    let stand = Stand::with(&cluster());
+    let env = Env::with(&cluster());
     let mut rebuilt = Built::default();
-    let (code, said, requests) = wipe_and(&stand, AMID, || {
-        cluster().build_masters(&stand.account, &mut rebuilt).unwrap();
+    let (code, said, requests) = wipe_and(&env, AMID, || {
+        cluster().build_masters(&env.account, &mut rebuilt).unwrap();
     });
     assert_eq!(code, Some(4), "{said}");
     let new = &rebuilt.masters[0].instance;
@@ -162,30 +162,30 @@ fn a_planned_group_that_somebody_makes_again_is_not_deleted_twice() {
         "{said}"
     );
     assert!(said.contains("look at the plan again"), "{said}");
-    assert_only_planned(&stand, &requests);
+    assert_only_planned(&env, &requests);
     let deletions = requests
         .iter()
         .filter(|request| request.action() == Some("DeleteAutoScalingGroup"));
     assert_eq!(deletions.count(), 1);
-    assert!(stand.picture().has(new));
+    assert!(env.picture().has(new));
 }
 
 #[test]
 fn a_planned_volume_that_a_new_master_mounts_is_left_to_it() {
-    let stand = Stand::with(&cluster());
-    let volume = stand.built.etcd_volumes[0].clone();
-    let tags = stand.account.volume_tags(&volume.id).unwrap();
+    let env = Env::with(&cluster());
+    let volume = env.built.etcd_volumes[0].clone();
+    let tags = env.account.volume_tags(&volume.id).unwrap();
     let mut new = Machine::default();
     // The look at volumes after the one that still saw the old master.
     let amid = ("Action=DescribeVolumes&", 3);
-    let (code, said, requests) = wipe_and(&stand, amid, || {
-        new = another_group(&stand);
+    let (code, said, requests) = wipe_and(&env, amid, || {
+        new = another_group(&env);
         let attach = [
             ("VolumeId", volume.id.as_str()),
             ("InstanceId", new.instance.as_str()),
             ("Device", "/dev/xvdu"),
         ];
-        stand.account.ec2("AttachVolume", &attach).unwrap();
+        env.account.ec2("AttachVolume", &attach).unwrap();
     });
     assert_eq!(code, Some(4), "{said}");
     let why = format!(
@@ -194,7 +194,7 @@ fn a_planned_volume_that_a_new_master_mounts_is_left_to_it() {
     );
     assert!(said.contains(&why), "{said}");
     assert!(said.contains("look at the plan again"), "{said}");
-    assert_only_planned(&stand, &requests);
-    assert_eq!(stand.account.volume_tags(&volume.id).unwrap(), tags);
-    assert!(stand.picture().has(&new.instance));
+    assert_only_planned(&env, &requests);
+    assert_eq!(env.account.volume_tags(&volume.id).unwrap(), tags);
+    assert!(env.picture().has(&new.instance));
 }

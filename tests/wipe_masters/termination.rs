@@ -3,12 +3,12 @@
 use harness::store::CLUSTER;
 use harness::{Fault, Gate, KopsCluster, Proxy, Recorded, Rule};
 
-use crate::stand::Stand;
+use crate::env::Env;
 
 const KEEP: &str = "ModifyInstanceAttribute";
 
-fn small() -> Stand {
-    Stand::with(&KopsCluster {
+fn small() -> Env {
+    Env::with(&KopsCluster {
         masters: 1,
         workers: false,
         ..KopsCluster::new(CLUSTER)
@@ -16,9 +16,9 @@ fn small() -> Stand {
 }
 
 /// A cluster whose last volume would go with its master.
-fn would_go(stand: &Stand) -> String {
-    let volume = stand.built.etcd_volumes.last().unwrap();
-    stand.account.delete_on_termination(volume, true).unwrap();
+fn would_go(env: &Env) -> String {
+    let volume = env.built.etcd_volumes.last().unwrap();
+    env.account.delete_on_termination(volume, true).unwrap();
     volume.id.clone()
 }
 
@@ -32,15 +32,15 @@ fn changes(proxy: &Proxy) -> Vec<String> {
 #[test]
 fn it_is_planned_shown_and_switched_off_before_the_first_deletion() {
     for how in ["quarantine", "snapshot-then-delete"] {
-        let stand = Stand::new();
-        let volume = would_go(&stand);
+        let env = Env::new();
+        let volume = would_go(&env);
         let arguments = ["--etcd-volumes", how, "--max-age", "4h"];
-        let shown = stand.wipe(&arguments).run().unwrap().success();
+        let shown = env.wipe(&arguments).run().unwrap().success();
         let _ = shown
             .stdout_has("keep ")
             .stdout_has("DeleteOnTermination is on: AWS would delete it with i-")
             .stdout_has("delete-on-termination");
-        let plan = stand
+        let plan = env
             .wipe(&arguments)
             .args(["-o", "json"])
             .run()
@@ -50,9 +50,9 @@ fn it_is_planned_shown_and_switched_off_before_the_first_deletion() {
         assert_eq!(plan["keeps"][0]["volume"], volume.as_str());
         assert_eq!(plan["keeps"].as_array().unwrap().len(), 1);
         let digest = plan["digest"].as_str().unwrap();
-        let before = stand.rest();
-        let proxy = Proxy::start(&stand.moto).unwrap();
-        let ended = stand
+        let before = env.rest();
+        let proxy = Proxy::start(&env.moto).unwrap();
+        let ended = env
             .wipe_yes_through(&proxy, &[&arguments[..], &["--plan", digest]].concat())
             .run()
             .unwrap()
@@ -75,7 +75,7 @@ fn it_is_planned_shown_and_switched_off_before_the_first_deletion() {
             .any(|request| request.action() == Some("DescribeInstances"));
         assert!(looked, "it was not looked at again");
         if how == "quarantine" {
-            stand.assert_wiped();
+            env.assert_wiped();
         } else {
             assert_eq!(
                 changes.iter().filter(|change| *change == "CreateSnapshot").count(),
@@ -83,22 +83,22 @@ fn it_is_planned_shown_and_switched_off_before_the_first_deletion() {
                 "{changes:?}"
             );
         }
-        assert_eq!(stand.rest(), before);
+        assert_eq!(env.rest(), before);
     }
 }
 
 /// What today's moto does with such a volume where nobody switches it off: so the test above can fail.
 #[test]
 fn without_that_it_would_be_gone() {
-    let stand = small();
-    let volume = would_go(&stand);
+    let env = small();
+    let volume = would_go(&env);
     let group = [
-        ("AutoScalingGroupName", stand.built.masters[0].group.as_str()),
+        ("AutoScalingGroupName", env.built.masters[0].group.as_str()),
         ("ForceDelete", "true"),
     ];
-    stand.account.scaling("DeleteAutoScalingGroup", &group).unwrap();
-    assert!(!stand.picture().has(&volume));
-    assert!(stand.picture().has(&stand.built.etcd_volumes[0].id));
+    env.account.scaling("DeleteAutoScalingGroup", &group).unwrap();
+    assert!(!env.picture().has(&volume));
+    assert!(env.picture().has(&env.built.etcd_volumes[0].id));
 }
 
 #[test]
@@ -109,58 +109,58 @@ fn where_it_cannot_be_switched_off_nothing_is_deleted() {
         // AWS takes it, and nothing comes of it.
         Fault::Slow(usize::MAX),
     ] {
-        let stand = small();
-        let volume = would_go(&stand);
-        let before = stand.picture();
-        let proxy = Proxy::start(&stand.moto).unwrap();
+        let env = small();
+        let volume = would_go(&env);
+        let before = env.picture();
+        let proxy = Proxy::start(&env.moto).unwrap();
         proxy.inject(Rule::always("POST", format!("Action={KEEP}&"), fault.clone()));
-        let ended = stand.wipe_yes_through(&proxy, &[]).run().unwrap().code(4);
+        let ended = env.wipe_yes_through(&proxy, &[]).run().unwrap().code(4);
         let why = format!("{volume} would be deleted with i-");
         let _ = ended
             .stderr_has(&why)
             .stderr_has("hint:")
             .stderr_has("repeat the command");
-        assert_eq!(stand.picture(), before, "{fault:?}");
+        assert_eq!(env.picture(), before, "{fault:?}");
         let changes = changes(&proxy);
         assert!(changes.iter().all(|change| change == KEEP), "{changes:?}");
         // Once it can be, the same command goes on.
-        let _ = stand.wipe_yes(&[]).run().unwrap().success();
-        stand.assert_wiped();
+        let _ = env.wipe_yes(&[]).run().unwrap().success();
+        env.assert_wiped();
     }
 }
 
 #[test]
 fn what_is_switched_on_after_the_plan_was_shown_is_refused_by_name() {
-    let stand = small();
-    let plan = stand.wipe(&["-o", "json"]).run().unwrap().success().json();
-    let volume = would_go(&stand);
-    let before = stand.picture();
-    let _ = stand
+    let env = small();
+    let plan = env.wipe(&["-o", "json"]).run().unwrap().success().json();
+    let volume = would_go(&env);
+    let before = env.picture();
+    let _ = env
         .wipe_yes(&["--plan", plan["digest"].as_str().unwrap()])
         .run()
         .unwrap()
         .code(3)
         .stderr_has(&format!("new in it: keep {volume} on i-"));
-    assert_eq!(stand.picture(), before);
+    assert_eq!(env.picture(), before);
     // Deleted for good it may go as it likes.
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let proxy = Proxy::start(&env.moto).unwrap();
     let delete = ["--etcd-volumes", "delete", "--max-age", "4h"];
-    let _ = stand.wipe_yes_through(&proxy, &delete).run().unwrap().success();
+    let _ = env.wipe_yes_through(&proxy, &delete).run().unwrap().success();
     assert!(changes(&proxy).iter().all(|change| change != KEEP));
 }
 
 /// The look at volumes after the one that still saw the old master.
 #[test]
 fn a_volume_that_vanishes_is_a_failure_and_stays_one_until_it_was_told() {
-    let stand = small();
-    let lost = stand.built.etcd_volumes[0].clone();
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let env = small();
+    let lost = env.built.etcd_volumes[0].clone();
+    let proxy = Proxy::start(&env.moto).unwrap();
     let gate = Gate::default();
     proxy.inject(Rule::times(1, "POST", "Action=DescribeVolumes&", Fault::Wait(gate.clone())).after(3));
-    let mut command = stand.wipe_yes_through(&proxy, &[]);
+    let mut command = env.wipe_yes_through(&proxy, &[]);
     let child = command.spawn().unwrap();
     assert!(gate.is_reached());
-    stand.account.ec2("DeleteVolume", &[("VolumeId", &lost.id)]).unwrap();
+    env.account.ec2("DeleteVolume", &[("VolumeId", &lost.id)]).unwrap();
     gate.open();
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
@@ -171,10 +171,10 @@ fn a_volume_that_vanishes_is_a_failure_and_stays_one_until_it_was_told() {
     );
     assert!(!said.contains("gone: somebody deleted it"), "{said}");
     // The other one was put away all the same.
-    let other = stand.account.volume_tags(&stand.built.etcd_volumes[1].id).unwrap();
+    let other = env.account.volume_tags(&env.built.etcd_volumes[1].id).unwrap();
     assert_eq!(other["kops-recovery/quarantined"], CLUSTER);
     // The next run finds nothing more to do, and does not call it done.
-    let _ = stand
+    let _ = env
         .wipe_yes(&[])
         .run()
         .unwrap()
@@ -182,6 +182,6 @@ fn a_volume_that_vanishes_is_a_failure_and_stays_one_until_it_was_told() {
         .stderr_has("these volumes were to be kept and are gone")
         .stderr_has(&lost.id)
         .stdout_has("lost-volumes");
-    assert!(stand.journals().last().unwrap()["log"].to_string().contains(&lost.id));
-    let _ = stand.wipe_yes(&[]).run().unwrap().success();
+    assert!(env.journals().last().unwrap()["log"].to_string().contains(&lost.id));
+    let _ = env.wipe_yes(&[]).run().unwrap().success();
 }

@@ -7,19 +7,19 @@ use harness::store::CLUSTER;
 use harness::terminal::{broken_words, overlong, screen};
 use harness::{KopsCluster, S3};
 
-use crate::stand::{NOW, Stand};
+use crate::env::{Env, NOW};
 
 /// Starts a wipe on a terminal of its own, and waits until it asks.
-fn asked(stand: &Stand) -> Child {
+fn asked(env: &Env) -> Child {
     let line = format!(
         "{} --yes --poll 50ms --name {CLUSTER} --state {}",
         env!("CARGO_BIN_EXE_kops-wipe-masters"),
-        stand.url()
+        env.url()
     );
     let mut child = Command::new("script")
         .args(["-qec", &line, "/dev/null"])
         .env_clear()
-        .envs(stand.moto.env())
+        .envs(env.moto.env())
         .envs([
             ("PATH", "/usr/bin:/bin"),
             ("HOME", "/proc/nowhere"),
@@ -54,31 +54,30 @@ fn ended(mut child: Child, typed: &[u8]) -> (Option<i32>, String) {
 
 #[test]
 fn the_name_does_it_anything_else_does_not_and_ctrl_c_ends_it() {
-    let stand = Stand::with(&KopsCluster {
+    let env = Env::with(&KopsCluster {
         masters: 1,
         workers: false,
         ..KopsCluster::new(CLUSTER)
     });
-    stand
-        .account
+    env.account
         .iam("CreateAccountAlias", &[("AccountAlias", "production")])
         .unwrap();
-    let before = stand.picture();
-    let (code, said) = ended(asked(&stand), b"x.super.k8s.local\n");
+    let before = env.picture();
+    let (code, said) = ended(asked(&env), b"x.super.k8s.local\n");
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("nothing was changed"), "{said}");
-    let (code, said) = ended(asked(&stand), b"\x03");
+    let (code, said) = ended(asked(&env), b"\x03");
     assert_eq!(code, Some(130), "{said}");
-    assert_eq!(stand.picture(), before);
-    assert!(stand.journals().is_empty());
-    let (code, said) = ended(asked(&stand), format!("{CLUSTER}\n").as_bytes());
+    assert_eq!(env.picture(), before);
+    assert!(env.journals().is_empty());
+    let (code, said) = ended(asked(&env), format!("{CLUSTER}\n").as_bytes());
     assert_eq!(code, Some(0), "{said}");
-    stand.assert_wiped();
+    env.assert_wiped();
 }
 
 /// What AWS, the folder and the plan are called by chance goes; records that begin alike then come in one order.
-fn stable(shown: &str, stand: &Stand) -> String {
-    let shown = shown.replace(&stand.url(), "file:///state");
+fn stable(shown: &str, env: &Env) -> String {
+    let shown = shown.replace(&env.url(), "file:///state");
     let masked = |word: &str| {
         let (start, id) = word.split_once('-').unwrap_or(("", word));
         let is_id = matches!((start, id.len()), ("i" | "vol", 17) | ("", 16));
@@ -105,17 +104,17 @@ fn stable(shown: &str, stand: &Stand) -> String {
 
 #[test]
 fn at_80_columns_no_word_is_broken_and_the_verdict_comes_first() {
-    let stand = Stand::new();
+    let env = Env::new();
     let line = format!(
         "{} --name {CLUSTER} --state {}",
         env!("CARGO_BIN_EXE_kops-wipe-masters"),
-        stand.url()
+        env.url()
     );
-    let env = stand.moto.env();
-    let env = env.iter().map(|(name, value)| (*name, value.as_ref()));
-    let shown = screen(&line, env.chain([("KOPS_RECOVERY_NOW", NOW)])).unwrap();
+    let variables = env.moto.env();
+    let variables = variables.iter().map(|(name, value)| (*name, value.as_ref()));
+    let shown = screen(&line, variables.chain([("KOPS_RECOVERY_NOW", NOW)])).unwrap();
     assert_eq!(overlong(&shown), Vec::<&str>::new(), "{shown}");
-    let whole = stand
+    let whole = env
         .wipe(&[])
         .env("HOME", "/proc/nowhere")
         .run()
@@ -125,5 +124,5 @@ fn at_80_columns_no_word_is_broken_and_the_verdict_comes_first() {
     assert_eq!(broken_words(&whole, &shown), Vec::<&str>::new(), "{shown}");
     let checks = shown.split("Checks:\n").nth(1).unwrap();
     assert!(checks.starts_with("RESULT  "), "{checks}");
-    insta::assert_snapshot!("wipe_at_80_columns", stable(&shown, &stand));
+    insta::assert_snapshot!("wipe_at_80_columns", stable(&shown, &env));
 }

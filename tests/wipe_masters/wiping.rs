@@ -3,13 +3,13 @@
 use harness::store::CLUSTER;
 use harness::{Fault, Proxy, Rule};
 
-use crate::stand::{OTHER, Stand};
+use crate::env::{Env, OTHER};
 
 #[test]
 fn without_yes_the_plan_is_shown_and_nothing_is_changed() {
-    let stand = Stand::new();
-    let before = stand.picture();
-    let shown = stand.wipe(&["-o", "json"]).run().unwrap().success();
+    let env = Env::new();
+    let before = env.picture();
+    let shown = env.wipe(&["-o", "json"]).run().unwrap().success();
     let plan = shown.json();
     assert_eq!(plan["cluster"], CLUSTER);
     assert_eq!(plan["account"], "123456789012");
@@ -28,7 +28,7 @@ fn without_yes_the_plan_is_shown_and_nothing_is_changed() {
     planned.extend(ids("volumes", "id"));
     assert_eq!(
         planned.into_iter().collect::<std::collections::BTreeSet<_>>(),
-        stand.masters()
+        env.masters()
     );
     assert_eq!(ids("backups", "etcd"), ["main", "events"]);
     assert!(plan["checks"].as_array().unwrap().len() > 5);
@@ -37,22 +37,22 @@ fn without_yes_the_plan_is_shown_and_nothing_is_changed() {
     assert_eq!(plan["nearMisses"].as_array().unwrap().len(), 8);
     assert!(!shown.stdout.contains(OTHER));
 
-    let text = stand.wipe(&[]).run().unwrap().success();
+    let text = env.wipe(&[]).run().unwrap().success();
     let _ = text
         .stdout_has("123456789012")
         .stdout_has("its role is bastion")
         .stdout_has("volume of a PersistentVolume")
         .stderr_has("nothing was changed; to do exactly this: --yes --plan ");
-    assert_eq!(stand.picture(), before);
-    assert!(stand.journals().is_empty());
+    assert_eq!(env.picture(), before);
+    assert!(env.journals().is_empty());
 }
 
 #[test]
 fn masters_go_volumes_are_hidden_and_all_else_is_untouched() {
-    let stand = Stand::new();
-    let proxy = Proxy::start(&stand.moto).unwrap();
-    let before = stand.rest();
-    let ended = stand
+    let env = Env::new();
+    let proxy = Proxy::start(&env.moto).unwrap();
+    let before = env.rest();
+    let ended = env
         .wipe_yes_through(&proxy, &["--etcd-volumes", "quarantine"])
         .run()
         .unwrap()
@@ -63,22 +63,22 @@ fn masters_go_volumes_are_hidden_and_all_else_is_untouched() {
         .stdout_has(&format!("kops update cluster --name {CLUSTER}"))
         .stderr_has("pinned backup 2026-11-22T15:20:36Z-000001")
         .stderr_has("[12/12] volume");
-    stand.assert_wiped();
-    assert_eq!(stand.rest(), before);
+    env.assert_wiped();
+    assert_eq!(env.rest(), before);
     // The backups are out of retention's reach, and the run is on record.
-    let pinned = stand
+    let pinned = env
         .root()
         .join(CLUSTER)
         .join("backups/recovery/main/2026-11-22T15:20:36Z-000001/etcd.backup.gz");
     assert!(pinned.is_file());
-    let journals = stand.journals();
+    let journals = env.journals();
     assert_eq!(journals.len(), 1);
     assert!(journals[0]["finished"].is_string());
     assert_eq!(journals[0]["deeds"].as_array().unwrap().len(), 12);
     assert!(journals[0]["log"].to_string().contains("in quarantine"));
 
     // No request ever named anything else, and there were few of them.
-    let masters = stand.masters();
+    let masters = env.masters();
     let requests = proxy.requests();
     for request in requests.iter().filter(|request| request.is_change()) {
         for name in request.names() {
@@ -96,7 +96,7 @@ fn masters_go_volumes_are_hidden_and_all_else_is_untouched() {
     let most = 10 + 2 * 3 + 3 * 6 + 3 * ticks;
     assert!(requests.len() <= most, "{} requests in {ticks} ticks", requests.len());
 
-    let again = stand.wipe_yes(&[]).run().unwrap().success();
+    let again = env.wipe_yes(&[]).run().unwrap().success();
     let _ = again
         .stderr_has("nothing is left to wipe")
         .stdout_has("wiped already; 6 volumes are in quarantine");
@@ -104,13 +104,13 @@ fn masters_go_volumes_are_hidden_and_all_else_is_untouched() {
 
 #[test]
 fn an_older_cluster_with_one_master_is_wiped_and_the_snapshots_come_first() {
-    let stand = Stand::with(&harness::KopsCluster {
+    let env = Env::with(&harness::KopsCluster {
         older: true,
         masters: 1,
         ..harness::KopsCluster::new(CLUSTER)
     });
-    let proxy = Proxy::start(&stand.moto).unwrap();
-    let before = stand.rest();
+    let proxy = Proxy::start(&env.moto).unwrap();
+    let before = env.rest();
     let arguments = [
         "--etcd-volumes",
         "snapshot-then-delete",
@@ -119,14 +119,14 @@ fn an_older_cluster_with_one_master_is_wiped_and_the_snapshots_come_first() {
         "-o",
         "json",
     ];
-    let ended = stand.wipe_yes_through(&proxy, &arguments).run().unwrap().success();
+    let ended = env.wipe_yes_through(&proxy, &arguments).run().unwrap().success();
     let report = ended.json();
     assert_eq!(report["applied"], true);
     assert_eq!(report["volumes"][0]["action"], "snapshot-then-delete");
     assert!(report["nextSteps"].to_string().contains("kubectl etcd-restore run"));
-    assert_eq!(stand.rest(), before);
-    let now = stand.picture();
-    assert!(stand.masters().iter().all(|id| !now.has(id)));
+    assert_eq!(env.rest(), before);
+    let now = env.picture();
+    assert!(env.masters().iter().all(|id| !now.has(id)));
     let actions: Vec<String> = proxy
         .requests()
         .iter()
@@ -140,8 +140,8 @@ fn an_older_cluster_with_one_master_is_wiped_and_the_snapshots_come_first() {
 
 #[test]
 fn what_takes_minutes_is_waited_for_and_volumes_follow_their_instances() {
-    let stand = Stand::new();
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    let env = Env::new();
+    let proxy = Proxy::start(&env.moto).unwrap();
     // Groups take their time, each another one: so many requests of ours later.
     for (at, zone) in ["a", "b", "c"].into_iter().enumerate() {
         let group = format!("control-plane-us-east-1{zone}.masters.{CLUSTER}&");
@@ -152,13 +152,13 @@ fn what_takes_minutes_is_waited_for_and_volumes_follow_their_instances() {
             Fault::Slow(10 + 20 * at),
         ));
     }
-    let before = stand.rest();
-    let ended = stand.wipe_yes_through(&proxy, &[]).run().unwrap().success();
+    let before = env.rest();
+    let ended = env.wipe_yes_through(&proxy, &[]).run().unwrap().success();
     let _ = ended
         .stderr_has("being deleted, 1 instance left")
         .stderr_has("terminates it");
-    stand.assert_wiped();
-    assert_eq!(stand.rest(), before);
+    env.assert_wiped();
+    assert_eq!(env.rest(), before);
     let deletions = proxy
         .requests()
         .iter()
@@ -169,22 +169,22 @@ fn what_takes_minutes_is_waited_for_and_volumes_follow_their_instances() {
 
 #[test]
 fn survivors_of_their_groups_are_terminated_one_by_one() {
-    let stand = Stand::new();
-    let survivor = &stand.built.masters[1];
+    let env = Env::new();
+    let survivor = &env.built.masters[1];
     // moto orphans what is protected from scale-in.
     let protect = [
         ("AutoScalingGroupName", survivor.group.as_str()),
         ("InstanceIds.member.1", survivor.instance.as_str()),
         ("ProtectedFromScaleIn", "true"),
     ];
-    stand.account.scaling("SetInstanceProtection", &protect).unwrap();
-    let proxy = Proxy::start(&stand.moto).unwrap();
+    env.account.scaling("SetInstanceProtection", &protect).unwrap();
+    let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::times(1, "POST", "Action=TerminateInstances&", Fault::Slow(30)));
-    let before = stand.rest();
-    let ended = stand.wipe_yes_through(&proxy, &[]).run().unwrap().success();
+    let before = env.rest();
+    let ended = env.wipe_yes_through(&proxy, &[]).run().unwrap().success();
     let _ = ended.stderr_has("shutting down");
-    stand.assert_wiped();
-    assert_eq!(stand.rest(), before);
+    env.assert_wiped();
+    assert_eq!(env.rest(), before);
     let terminations = proxy.requests();
     let terminations: Vec<_> = terminations
         .iter()
@@ -197,7 +197,7 @@ fn survivors_of_their_groups_are_terminated_one_by_one() {
 #[test]
 fn another_kops_than_the_clusters_own_is_warned_of() {
     use std::os::unix::fs::PermissionsExt;
-    let stand = Stand::with(&harness::KopsCluster {
+    let env = Env::with(&harness::KopsCluster {
         masters: 1,
         workers: false,
         ..harness::KopsCluster::new(CLUSTER)
@@ -207,7 +207,7 @@ fn another_kops_than_the_clusters_own_is_warned_of() {
     std::fs::write(&kops, "#!/bin/sh\necho 1.30.0\n").unwrap();
     std::fs::set_permissions(&kops, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:/usr/bin:/bin", tools.path().display());
-    let _ = stand
+    let _ = env
         .wipe_yes(&[])
         .env("PATH", path)
         .run()

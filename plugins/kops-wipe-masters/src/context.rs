@@ -11,7 +11,7 @@ use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::liveness::Heard;
 use runbook_kit::ports::fleet::FleetChange;
-use runbook_kit::ports::local_state::Notebook;
+use runbook_kit::ports::local_state::LocalState;
 use runbook_kit::session::Session;
 use runbook_kit::usecases::liveness::{Evidence, Machines};
 
@@ -21,7 +21,7 @@ pub struct Context {
     /// AWS' machines.
     pub fleet: Box<dyn FleetChange>,
     /// Notes on this machine.
-    pub notebook: Box<dyn Notebook>,
+    pub local_state: Box<dyn LocalState>,
     /// The AWS profiles of the flags: of the machines, and of the state store.
     pub profiles: Profiles,
 }
@@ -43,7 +43,7 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
     Ok(Context {
         session,
         fleet: Box::new(fleet),
-        notebook: Box::new(local_state::Folder::of_user()),
+        local_state: Box::new(local_state::Folder::of_user()),
         profiles: Profiles {
             state: aws.state_profile.or_else(|| aws.profile.clone()),
             machines: aws.profile,

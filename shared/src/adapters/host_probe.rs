@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::model::liveness::Knock;
-use crate::ports::Knocker;
+use crate::ports::HostProbe;
 
 const SSH: u16 = 22;
 /// Of kube-apiserver and of kubelet.
@@ -22,11 +22,11 @@ const TLS: [u16; 2] = [443, 10250];
 
 /// By TCP, and how long each knock may take.
 #[derive(Clone, Copy, Debug)]
-pub struct TcpKnocker {
+pub struct TcpHostProbe {
     patience: Duration,
 }
 
-impl Default for TcpKnocker {
+impl Default for TcpHostProbe {
     fn default() -> Self {
         Self {
             patience: Duration::from_secs(2),
@@ -35,7 +35,7 @@ impl Default for TcpKnocker {
 }
 
 #[async_trait]
-impl Knocker for TcpKnocker {
+impl HostProbe for TcpHostProbe {
     async fn knock(&self, address: IpAddr, port: u16) -> Knock {
         match timeout(self.patience, TcpStream::connect((address, port))).await {
             Ok(Ok(_)) => Knock::Accepted,
@@ -58,7 +58,7 @@ impl Knocker for TcpKnocker {
     }
 }
 
-impl TcpKnocker {
+impl TcpHostProbe {
     /// Whether the first bytes are of the protocol: something on the way that accepts every connection knows none of them.
     async fn speaks(&self, address: IpAddr, port: u16, greeting: &[u8], is: fn(&[u8]) -> bool) -> bool {
         let asking = async {
@@ -105,8 +105,8 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn knocker() -> TcpKnocker {
-        TcpKnocker {
+    fn probe() -> TcpHostProbe {
+        TcpHostProbe {
             patience: Duration::from_millis(400),
         }
     }
@@ -115,9 +115,9 @@ mod tests {
     async fn a_refusal_is_told_from_what_accepts_and_from_what_says_nothing() {
         let listener = TcpListener::bind((HERE, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(knocker().knock(HERE, port).await, Knock::Accepted);
+        assert_eq!(probe().knock(HERE, port).await, Knock::Accepted);
         drop(listener);
-        assert_eq!(knocker().knock(HERE, port).await, Knock::Refused);
+        assert_eq!(probe().knock(HERE, port).await, Knock::Refused);
         // No route, a reset, no answer: none of them is a refusal.
         for kind in [
             io::ErrorKind::ConnectionReset,
@@ -157,11 +157,11 @@ mod tests {
             (b"", false, false),
         ] {
             assert_eq!(
-                knocker().speaks(HERE, says(words).await, &[], ssh).await,
+                probe().speaks(HERE, says(words).await, &[], ssh).await,
                 is_ssh,
                 "{words:?}"
             );
-            let tls = knocker().speaks(HERE, says(words).await, &hello, is_tls).await;
+            let tls = probe().speaks(HERE, says(words).await, &hello, is_tls).await;
             assert_eq!(tls, is_tls_, "{words:?}");
         }
     }

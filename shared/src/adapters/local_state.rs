@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::ports::local_state::{Note, Notebook};
+use crate::ports::local_state::{LocalState, Note};
 
 const FOLDER: &str = "kops-recovery";
 
@@ -43,7 +43,7 @@ struct Locked {
     _lock: File,
 }
 
-impl Notebook for Folder {
+impl LocalState for Folder {
     fn take(&self, name: &str) -> io::Result<Option<Box<dyn Note>>> {
         take(self.path()?, name)
     }

@@ -22,7 +22,7 @@ const FIRST: Duration = Duration::from_secs(4);
 const AGAIN: Duration = Duration::from_secs(8);
 
 /// A store that says what it waits for.
-pub struct Patient<S> {
+pub struct WithNotices<S> {
     inner: S,
     voice: Arc<Voice>,
 }
@@ -46,7 +46,7 @@ impl Voice {
     }
 }
 
-impl<S> Patient<S> {
+impl<S> WithNotices<S> {
     /// Speaks by `say`, a line every few seconds and no more.
     pub fn new(inner: S, say: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self {
@@ -73,7 +73,7 @@ impl<S> Patient<S> {
 }
 
 /// A body that says so when no byte comes.
-struct PatientBody {
+struct BodyWithNotices {
     inner: Box<dyn AsyncRead + Send + Unpin>,
     voice: Arc<Voice>,
     at: StoreUrl,
@@ -81,7 +81,7 @@ struct PatientBody {
     silence: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-impl AsyncRead for PatientBody {
+impl AsyncRead for BodyWithNotices {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let read = Pin::new(&mut this.inner).poll_read(cx, buf);
@@ -101,7 +101,7 @@ impl AsyncRead for PatientBody {
 }
 
 #[async_trait]
-impl<S: ObjectStore> ObjectStore for Patient<S> {
+impl<S: ObjectStore> ObjectStore for WithNotices<S> {
     async fn require_root(&self, root: &StoreUrl) -> Result<(), StoreError> {
         self.wait("reading", root, self.inner.require_root(root)).await
     }
@@ -122,7 +122,7 @@ impl<S: ObjectStore> ObjectStore for Patient<S> {
         let body = self.wait("reading", at, self.inner.open(at)).await?;
         Ok(ObjectBody {
             size: body.size,
-            reader: Box::new(PatientBody {
+            reader: Box::new(BodyWithNotices {
                 inner: body.reader,
                 voice: Arc::clone(&self.voice),
                 at: at.clone(),
@@ -166,7 +166,7 @@ mod tests {
     async fn what_hangs_is_told_every_few_seconds_and_what_does_not_is_not() {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let listening = Arc::clone(&heard);
-        let patient = Patient::new((), move |line: &str| listening.lock().unwrap().push(line.to_owned()));
+        let patient = WithNotices::new((), move |line: &str| listening.lock().unwrap().push(line.to_owned()));
         let at: StoreUrl = "s3://b/c".parse().unwrap();
         let after = |seconds| sleep(Duration::from_secs(seconds));
         patient.wait("reading", &at, after(3)).await;
@@ -177,7 +177,7 @@ mod tests {
             patient.wait("reading", &at, after(21))
         );
         let (reader, mut writer) = duplex(64);
-        let mut body = PatientBody {
+        let mut body = BodyWithNotices {
             inner: Box::new(reader),
             voice: Arc::clone(&patient.voice),
             at: "s3://b/data".parse().unwrap(),

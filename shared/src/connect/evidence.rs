@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::adapters::host_probe::TcpKnocker;
+use crate::adapters::host_probe::TcpHostProbe;
 use crate::adapters::ssh::{Ssh, SshOptions};
 use crate::model::etcd_access::EtcdAccess;
 use crate::usecases::liveness::{Evidence, Machines, OverSsh};
@@ -20,5 +20,5 @@ pub async fn gather(machines: Machines, wiped: Option<Timestamp>, etcds: &[Strin
         hosts: ssh,
         names: &access.host,
     });
-    Evidence::gather(machines, wiped, etcds, access.etcd_port, &TcpKnocker::default(), over).await
+    Evidence::gather(machines, wiped, etcds, access.etcd_port, &TcpHostProbe::default(), over).await
 }

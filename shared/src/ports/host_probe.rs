@@ -8,7 +8,7 @@ use crate::model::liveness::Knock;
 
 /// Knocks.
 #[async_trait]
-pub trait Knocker: Send + Sync {
+pub trait HostProbe: Send + Sync {
     /// Whether somebody accepts a connection at this port.
     async fn knock(&self, address: IpAddr, port: u16) -> Knock;
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 /// A folder of notes.
-pub trait Notebook: Send + Sync {
+pub trait LocalState: Send + Sync {
     /// Takes the note of this name for this process alone, until it is dropped or the process ends, however it ends. `None`
     /// where another process that lives has it.
     ///

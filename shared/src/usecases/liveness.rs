@@ -18,7 +18,7 @@ use crate::model::liveness::{Door, Heard, HostSaid, Knock, Master, Masters, Newe
 use crate::model::store_url::StoreUrl;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::hosts::{Hosts, Script};
-use crate::ports::{Knocker, ObjectStore};
+use crate::ports::{HostProbe, ObjectStore};
 use crate::usecases::catalog::Catalog;
 use crate::usecases::wipe_journal;
 
@@ -170,12 +170,12 @@ impl Evidence {
         wiped: Option<Timestamp>,
         etcds: &[String],
         etcd_port: Option<u16>,
-        knocker: &dyn Knocker,
+        probe: &dyn HostProbe,
         ssh: Option<OverSsh<'_>>,
     ) -> Self {
         let port = |etcd: &String| Some((etcd.clone(), etcd_port.or_else(|| client_port(etcd))?));
         let ports: BTreeMap<String, u16> = etcds.iter().filter_map(port).collect();
-        let (knocks, hosts) = tokio::join!(knock(&machines, &ports, knocker), ask_hosts(ssh, etcds));
+        let (knocks, hosts) = tokio::join!(knock(&machines, &ports, probe), ask_hosts(ssh, etcds));
         // Whoever accepts needs no further proof, and whoever says nothing has none.
         let refusing: BTreeSet<IpAddr> = knocks
             .iter()
@@ -185,7 +185,7 @@ impl Evidence {
         let answers = join_all(
             refusing
                 .into_iter()
-                .map(|address| async move { (address, knocker.who_answers(address).await) }),
+                .map(|address| async move { (address, probe.who_answers(address).await) }),
         );
         Self {
             machines,
@@ -255,7 +255,7 @@ impl Evidence {
 async fn knock(
     machines: &Machines,
     ports: &BTreeMap<String, u16>,
-    knocker: &dyn Knocker,
+    probe: &dyn HostProbe,
 ) -> BTreeMap<(IpAddr, u16), Knock> {
     let Masters::Are { running, .. } = &machines.masters else {
         return BTreeMap::new();
@@ -266,7 +266,7 @@ async fn knock(
     let questions = addresses
         .iter()
         .flat_map(|address| ports.iter().map(|port| (*address, *port)));
-    let answers = questions.map(|(address, port)| async move { ((address, port), knocker.knock(address, port).await) });
+    let answers = questions.map(|(address, port)| async move { ((address, port), probe.knock(address, port).await) });
     join_all(answers).await.into_iter().collect()
 }
 

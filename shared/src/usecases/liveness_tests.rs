@@ -88,7 +88,7 @@ struct Wall {
 }
 
 #[async_trait]
-impl Knocker for Wall {
+impl HostProbe for Wall {
     async fn knock(&self, address: IpAddr, port: u16) -> Knock {
         match self.refuses.contains(&(address.to_string().as_str(), port)) {
             true => Knock::Refused,

@@ -103,7 +103,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     report::show(&session.ui, session.format, plan)?;
 
     if !args.consent.yes {
-        journal::remember(context.notebook.as_ref(), plan);
+        journal::remember(context.local_state.as_ref(), plan);
     }
     let blockers: Vec<&Check> = plan.blockers().collect();
     if let Some(first) = blockers.first() {
@@ -190,7 +190,7 @@ async fn only_what_was_shown(digest: &str, prepared: &Prepared, context: &Contex
 fn desk(context: &Context) -> Desk<'_> {
     Desk {
         objects: context.session.objects(),
-        notebook: context.notebook.as_ref(),
+        local_state: context.local_state.as_ref(),
         clock: context.session.clock.as_ref(),
     }
 }

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::Failure;
 use runbook_kit::model::store_url::StoreUrl;
-use runbook_kit::ports::local_state::{Note, Notebook};
+use runbook_kit::ports::local_state::{LocalState, Note};
 use runbook_kit::ports::{Clock, ObjectStore, PutMode, StoreError, StoreErrorKind};
 use runbook_kit::usecases::wipe_journal::{Entry, LIMIT, Line, Newest, ReadError, newest, number_of, place};
 use tokio::time::Instant;
@@ -77,13 +77,13 @@ impl Failure for JournalError {
 #[derive(Clone, Copy)]
 pub struct Desk<'a> {
     pub objects: &'a dyn ObjectStore,
-    pub notebook: &'a dyn Notebook,
+    pub local_state: &'a dyn LocalState,
     pub clock: &'a dyn Clock,
 }
 
 /// Every deed of the plan with this digest, where a run was begun with it, or it was shown on this machine.
 pub async fn shown(desk: Desk<'_>, folder: &StoreUrl, digest: &str) -> Result<Option<BTreeSet<String>>, JournalError> {
-    if let Some(shown) = recall(desk.notebook, digest) {
+    if let Some(shown) = recall(desk.local_state, digest) {
         return Ok(Some(shown));
     }
     let listed = desk.objects.list(folder).await?;
@@ -105,19 +105,19 @@ fn note_of_plan(digest: &str) -> String {
     format!("wipe-plan-{digest}")
 }
 
-fn recall(notebook: &dyn Notebook, digest: &str) -> Option<BTreeSet<String>> {
+fn recall(local_state: &dyn LocalState, digest: &str) -> Option<BTreeSet<String>> {
     let is_digest = !digest.is_empty() && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let content = notebook.read(&note_of_plan(digest)).ok().filter(|_| is_digest)??;
+    let content = local_state.read(&note_of_plan(digest)).ok().filter(|_| is_digest)??;
     serde_json::from_slice(&content).ok()
 }
 
 /// Remembers that this plan was shown: `--plan DIGEST` then accepts what remains of it. Where the machine has no place for notes,
 /// only the very same plan is accepted later.
-pub fn remember(notebook: &dyn Notebook, plan: &Plan) {
+pub fn remember(local_state: &dyn LocalState, plan: &Plan) {
     let Ok(content) = serde_json::to_vec(&plan.deeds()) else {
         return;
     };
-    if let Ok(Some(note)) = notebook.take(&note_of_plan(&plan.digest)) {
+    if let Ok(Some(note)) = local_state.take(&note_of_plan(&plan.digest)) {
         // A convenience: nothing depends on it.
         let _ = note.write(&content);
     }
@@ -174,7 +174,7 @@ impl<'a> Journal<'a> {
             run,
         };
         // Taken before the journal is there: whoever reads it on this machine finds that we live.
-        let note = desk.notebook.take(&note_of(&entry)).ok().flatten();
+        let note = desk.local_state.take(&note_of(&entry)).ok().flatten();
         let journal = Self {
             desk,
             folder,
@@ -295,8 +295,8 @@ fn may_be_taken(desk: Desk<'_>, before: &Newest, now: Timestamp) -> Result<Optio
         here,
     };
     let name = note_of(entry);
-    if let Ok(Some(_)) = desk.notebook.read(&name)
-        && let Ok(taken) = desk.notebook.take(&name)
+    if let Ok(Some(_)) = desk.local_state.read(&name)
+        && let Ok(taken) = desk.local_state.take(&name)
     {
         return match taken {
             Some(note) => Ok(Some(note)),

@@ -101,7 +101,7 @@ pub async fn look(action: &'static str, which: &Which, context: &Context) -> Res
     let state = session.required_state()?;
     let desk = Desk {
         objects: session.objects(),
-        notebook: context.notebook.as_ref(),
+        local_state: context.local_state.as_ref(),
         clock: session.clock.as_ref(),
     };
     let folder = wipe_journal::folder(&state, &cluster);

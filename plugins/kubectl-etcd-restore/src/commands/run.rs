@@ -33,7 +33,7 @@ use crate::usecases::choose::{Choice, WantedArgs};
 use crate::usecases::follow::{Followable, Followed, Hands, Limits, Stopped, follow};
 use crate::usecases::observe::age::AgeArgs;
 use crate::usecases::observe::kubelets::{self, Kubelets};
-use crate::usecases::observe::observer::Eyes;
+use crate::usecases::observe::observer::Observer;
 use crate::usecases::observe::survey::{Beside, Survey, Target, Wish, survey};
 use crate::usecases::order::{Done, order};
 
@@ -246,7 +246,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     session.ui.note(&format!(
         "$ {status}   (Ctrl-C is safe: a restore goes on by itself, and what is still queued is told)"
     ));
-    let eyes = Eyes::open(context, &catalogs, &beside.catalogs, &args.access).await;
+    let observer = Observer::open(context, &catalogs, &beside.catalogs, &args.access).await;
     // A way to the hosts that was given is used; none is looked for: most restores need no hand on a master.
     let ssh = SshArgs {
         host: args.access.host.clone(),
@@ -270,7 +270,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         }),
         armed: &armed,
     };
-    let followed = match follow(&eyes, &what, context).await {
+    let followed = match follow(&observer, &what, context).await {
         Ok(followed) => followed,
         Err(stopped) => {
             let aftermath = Aftermath {
@@ -285,7 +285,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         }
     };
     drop(armed.disarm());
-    let workers = kubelets::wait(&eyes, args.workers_timeout, context).await;
+    let workers = kubelets::wait(&observer, args.workers_timeout, context).await;
     if let Some(at) = &survey.record_at
         && let Err(error) = run_record::remove(session.objects(), at, &consent).await
     {

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::commands::plan::is_text;
 use crate::context::Context;
-use crate::usecases::observe::observer::{ApiSeen, Eyes, Look};
+use crate::usecases::observe::observer::{ApiSeen, Look, Observer};
 
 /// Show where the restore of each etcd cluster stands
 ///
@@ -195,9 +195,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         return Err(output::no_metrics().into());
     }
     let catalogs = session.catalogs().await?;
-    let eyes = Eyes::open(context, &catalogs, &[], &args.access).await;
+    let observer = Observer::open(context, &catalogs, &[], &args.access).await;
     let now = session.now();
-    let look = eyes.look().await;
+    let look = observer.look().await;
     let mut follows: Vec<Follow> = look
         .etcds
         .iter()
@@ -210,7 +210,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     session.ui.note("looking on until Ctrl-C");
     let mut api = look.api.clone();
-    let failed = eyes
+    let failed = observer
         .watch(|look| {
             let now = session.now();
             let mut changed = look.api.name() != api.name();
@@ -247,7 +247,7 @@ fn show(look: &Look, follows: &[Follow], catalogs: &[Catalog], context: &Context
             session.ui.note(&remark);
         }
     }
-    for unseen in Eyes::unseen(look, catalogs) {
+    for unseen in Observer::unseen(look, catalogs) {
         session.ui.note(&format!("out of sight: {unseen}"));
     }
     Ok(())

@@ -408,7 +408,7 @@ fn seen(world: &World, sight: Sight) -> Facts {
     let of = |name: &str, heard: &Heard| {
         // One that serves has backed itself up: etcd-manager does so before it lets anybody in.
         let api_serves = world.ready && world.proven && name == MAIN;
-        let lives = api_serves || matches!(heard, Heard::Answers(_) | Heard::Limps(_));
+        let lives = api_serves || matches!(heard, Heard::Answers(_) | Heard::NoLeader(_));
         let newest = lives.then(|| liveness::Newest {
             etcd: name.to_owned(),
             name: BackupName::first_of(ended + SignedDuration::from_mins(10)),
@@ -517,7 +517,7 @@ fn seen(world: &World, sight: Sight) -> Facts {
 fn heard() -> impl Strategy<Value = Heard> {
     prop_oneof![
         1 => Just(Heard::Answers("a".to_owned())),
-        1 => Just(Heard::Limps("l".to_owned())),
+        1 => Just(Heard::NoLeader("l".to_owned())),
         2 => Just(Heard::Silent("s".to_owned())),
         3 => Just(Heard::Quarantined("q".to_owned())),
     ]

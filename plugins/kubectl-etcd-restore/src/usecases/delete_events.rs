@@ -238,7 +238,7 @@ fn halves(mut batch: Vec<Run>) -> Option<(Vec<Run>, Vec<Run>)> {
 #[cfg(test)]
 mod tests {
     use runbook_kit::cli::confirm;
-    use runbook_kit::testing::{MemoryEtcd, Trick};
+    use runbook_kit::testing::{Interference, MemoryEtcd};
 
     use super::*;
 
@@ -292,13 +292,13 @@ mod tests {
     #[tokio::test]
     async fn an_event_that_comes_to_life_meanwhile_is_found_by_halves_and_left() {
         let etcd = etcd(500);
-        etcd.before_deletes([Trick::Rewrite(key(7))]);
+        etcd.before_deletes([Interference::Rewrite(key(7))]);
         assert_eq!(cleaned(&etcd).await.unwrap(), Outcome { deleted: 399, left: 1 });
         assert!(etcd.keys().contains(&key(7)));
         assert_eq!(unleased_left(&etcd, 500), 1);
         // A new one between two that go is no neighbour of theirs.
         let etcd = self::etcd(50);
-        etcd.before_deletes([Trick::Rewrite(format!("{PREFIX}ns1/e000001x"))]);
+        etcd.before_deletes([Interference::Rewrite(format!("{PREFIX}ns1/e000001x"))]);
         assert_eq!(cleaned(&etcd).await.unwrap(), Outcome { deleted: 40, left: 0 });
         assert!(etcd.keys().contains(&format!("{PREFIX}ns1/e000001x")));
     }
@@ -319,11 +319,11 @@ mod tests {
     #[tokio::test]
     async fn a_broken_connection_says_what_was_done_and_the_same_goes_on() {
         let etcd = etcd(2_000);
-        etcd.before_deletes([Trick::None, Trick::Fail(EtcdErrorKind::NoLeader)]);
+        etcd.before_deletes([Interference::None, Interference::Fail(EtcdErrorKind::NoLeader)]);
         let stopped = cleaned(&etcd).await.unwrap_err();
         assert!(stopped.outcome.deleted > 0 && !stopped.in_doubt);
         assert_eq!(stopped.exit(), Exit::FailedAfterChange);
-        etcd.before_deletes([Trick::LoseAnswer]);
+        etcd.before_deletes([Interference::LoseAnswer]);
         assert!(cleaned(&etcd).await.unwrap_err().in_doubt);
         cleaned(&etcd).await.unwrap();
         assert_eq!(unleased_left(&etcd, 2_000), 0);

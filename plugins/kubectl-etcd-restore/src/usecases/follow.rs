@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::usecases::armed::Armed;
 use crate::usecases::choose::Choice;
 use crate::usecases::hosts::{self, Role};
-use crate::usecases::observe::observer::{ApiSeen, Eyes, Look};
+use crate::usecases::observe::observer::{ApiSeen, Look, Observer};
 use crate::usecases::observe::survey::Target;
 
 /// So often in a row the API must say that it is ready.
@@ -204,7 +204,7 @@ pub struct Followable<'a> {
     pub armed: &'a Armed<'a>,
 }
 
-/// Why the eyes are closed for a moment.
+/// Why the observer are closed for a moment.
 enum Pause {
     Ended(Result<Followed, NotDone>),
     Restart(String),
@@ -228,13 +228,13 @@ struct Track {
 ///
 /// # Errors
 /// [`Stopped`], with what is known then.
-pub async fn follow(eyes: &Eyes<'_>, what: &Followable<'_>, context: &Context) -> Result<Followed, Stopped> {
+pub async fn follow(observer: &Observer<'_>, what: &Followable<'_>, context: &Context) -> Result<Followed, Stopped> {
     let mut tracks = Vec::new();
     for (target, facts) in what.targets.iter().zip(&what.facts.etcds) {
         let empty = matches!(&facts.wanted, Wanted::Restore(backup) if backup.keys == 0);
         tracks.push(Track::of(target, what.record, empty));
     }
-    let ended = follow_all(eyes, &mut tracks, what, context).await;
+    let ended = follow_all(observer, &mut tracks, what, context).await;
     ended.map_err(|why| Stopped {
         why,
         no_members: tracks
@@ -246,7 +246,7 @@ pub async fn follow(eyes: &Eyes<'_>, what: &Followable<'_>, context: &Context) -
 }
 
 async fn follow_all(
-    eyes: &Eyes<'_>,
+    observer: &Observer<'_>,
     tracks: &mut [Track],
     what: &Followable<'_>,
     context: &Context,
@@ -259,7 +259,7 @@ async fn follow_all(
     let mut api_before: Option<&'static str> = None;
     let mut held_up_before: Vec<String> = Vec::new();
     loop {
-        let pause = eyes
+        let pause = observer
             .watch(|look| {
                 let now = context.session.now();
                 for (track, seen) in tracks.iter_mut().zip(&look.etcds) {

@@ -152,7 +152,7 @@ const fn may_have_happened(kind: &EtcdErrorKind) -> bool {
 #[cfg(test)]
 mod tests {
     use runbook_kit::cli::confirm;
-    use runbook_kit::testing::{MemoryEtcd, Trick};
+    use runbook_kit::testing::{Interference, MemoryEtcd};
 
     use super::*;
     use crate::rules::plan::plan;
@@ -188,7 +188,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_rewrites_its_key_keeps_it() {
         let etcd = etcd();
-        etcd.before_deletes([Trick::None, Trick::Rewrite(key("10.0.0.2"))]);
+        etcd.before_deletes([Interference::None, Interference::Rewrite(key("10.0.0.2"))]);
         let outcome = prune(&etcd).await.unwrap();
         assert_eq!((outcome.deleted.len(), outcome.left), (2, vec!["10.0.0.2".to_owned()]));
         assert_eq!(etcd.keys(), [key("10.0.0.2"), key("10.0.0.57")]);
@@ -197,7 +197,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_stops_where_the_last_live_one_goes() {
         let etcd = etcd();
-        etcd.before_deletes([Trick::Expire(vec![key("10.0.0.57")])]);
+        etcd.before_deletes([Interference::Expire(vec![key("10.0.0.57")])]);
         let stopped = prune(&etcd).await.unwrap_err();
         assert!(matches!(stopped.reason, Reason::NoneLive));
         assert_eq!(
@@ -210,7 +210,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lost_connection_tells_what_was_deleted() {
         let etcd = etcd();
-        etcd.before_deletes([Trick::None, Trick::LoseAnswer]);
+        etcd.before_deletes([Interference::None, Interference::LoseAnswer]);
         let stopped = prune(&etcd).await.unwrap_err();
         assert_eq!(stopped.exit(), Exit::FailedAfterChange);
         let text = stopped.to_string();
@@ -224,7 +224,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refusal_before_anything_is_an_ordinary_failure() {
         let etcd = etcd();
-        etcd.before_deletes([Trick::Fail(EtcdErrorKind::Denied("no".into()))]);
+        etcd.before_deletes([Interference::Fail(EtcdErrorKind::Denied("no".into()))]);
         let stopped = prune(&etcd).await.unwrap_err();
         assert_eq!(stopped.exit(), Exit::Failed);
         assert!(stopped.to_string().contains("nothing was deleted"), "{stopped}");

@@ -58,7 +58,7 @@ fn of_etcd(error: &EtcdError) -> Heard {
         | EtcdErrorKind::ServerCertificateExpired
         | EtcdErrorKind::Denied(_)
         | EtcdErrorKind::Other(_) => Heard::Answers(why),
-        EtcdErrorKind::NoLeader => Heard::Limps(why),
+        EtcdErrorKind::NoLeader => Heard::NoLeader(why),
         // A refusal may be the tunnel's, the proxy's or this machine's own. Connected and then without an answer: a member without a
         // quorum does so, too, until its limit. TLS that breaks off may have been broken on the way.
         EtcdErrorKind::Unreachable | EtcdErrorKind::Timeout { .. } | EtcdErrorKind::Lost | EtcdErrorKind::HungUp => {
@@ -93,7 +93,7 @@ mod tests {
             of_access(&etcd(EtcdErrorKind::NoCertificate)),
             Heard::Answers(_)
         ));
-        assert!(matches!(of_access(&etcd(EtcdErrorKind::NoLeader)), Heard::Limps(_)));
+        assert!(matches!(of_access(&etcd(EtcdErrorKind::NoLeader)), Heard::NoLeader(_)));
         for nothing in [EtcdErrorKind::Unreachable, EtcdErrorKind::Lost, EtcdErrorKind::HungUp] {
             assert!(matches!(of_access(&etcd(nothing)), Heard::Silent(_)));
         }

@@ -96,7 +96,7 @@ pub fn decide(observed: &Signals, now: Timestamp) -> Life {
                 serves: true,
             };
         }
-        Heard::Limps(why) => {
+        Heard::NoLeader(why) => {
             return Life::Alive {
                 why: why.clone(),
                 serves: false,

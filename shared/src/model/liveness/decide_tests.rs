@@ -102,7 +102,7 @@ fn heard(word: &str) -> Heard {
     let why = || "w".to_owned();
     match word {
         "answers" => Heard::Answers(why()),
-        "limps" => Heard::Limps(why()),
+        "limps" => Heard::NoLeader(why()),
         "quarantined" => Heard::Quarantined(why()),
         "silent" => Heard::Silent(why()),
         "not-asked" => Heard::NotAsked {

@@ -23,7 +23,7 @@ pub enum Heard {
     /// It answers.
     Answers(String),
     /// A part of it answers, and it cannot serve: an etcd member without a leader.
-    Limps(String),
+    NoLeader(String),
     /// It answers where etcd-manager keeps an etcd from everybody while it restores it.
     Quarantined(String),
     /// No answer, or one that tells nothing: it is dead, or the way does not lead there.
@@ -43,7 +43,7 @@ impl Heard {
     pub fn strongest(answers: impl IntoIterator<Item = Self>) -> Option<Self> {
         let strength = |answer: &Self| match answer {
             Self::Answers(_) => 4,
-            Self::Limps(_) => 3,
+            Self::NoLeader(_) => 3,
             Self::Quarantined(_) => 2,
             Self::Silent(_) => 1,
             Self::NotAsked { .. } => 0,

@@ -1,4 +1,4 @@
-//! Stand-ins for programs that cannot be had where the tests run. They do what was observed of the real ones, and are named
+//! Env-ins for programs that cannot be had where the tests run. They do what was observed of the real ones, and are named
 //! as stand-ins wherever they show.
 
 mod control_loop;

@@ -36,7 +36,7 @@ pub type Serving = (Vec<Arc<KubeApiServer>>, Kubelets);
 type Done = Result<(), Box<dyn Error>>;
 
 fn play(stage: &Stage) -> Done {
-    stage.tell("A cluster as kops makes it: groups, instances, volumes and state store in AWS (moto), three real kube-apiservers on a real etcd. Stand-ins play etcd-manager, kubelet and kops");
+    stage.tell("A cluster as kops makes it: groups, instances, volumes and state store in AWS (moto), three real kube-apiservers on a real etcd. Env-ins play etcd-manager, kubelet and kops");
     let cluster = Cluster::new(stage.folder())?;
     let operator = stage.with(&cluster.environment())?;
     let broken = healthy_and_broken(&operator, &cluster)?;
@@ -176,7 +176,7 @@ fn right_the_endpoint(operator: &Stage, server: &KubeApiServer) -> Done {
 
 /// Insists on where the cluster stands.
 fn ask(operator: &Stage, stage: &str) -> Done {
-    operator.tell("Where does the cluster stand, and what comes next?");
+    operator.tell("Where does the cluster env, and what comes next?");
     operator.restore("", 0)?;
     let found = operator.restore_json("")?;
     let found = found.get("stage").and_then(|stage| stage.as_str()).unwrap_or_default();

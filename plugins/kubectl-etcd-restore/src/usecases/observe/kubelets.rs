@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
 use crate::usecases::observe::missing_instances;
-use crate::usecases::observe::observer::Eyes;
+use crate::usecases::observe::observer::Observer;
 
 /// Between two looks; kubelets renew every 10 s.
 const TICK: Duration = Duration::from_secs(2);
@@ -44,11 +44,11 @@ impl Kubelets {
 
 /// Watches the Leases until all were renewed, or `limit` has passed. That they change is what counts, whatever their clocks say. `None` where
 /// the API is out of sight or tells nothing.
-pub async fn wait(eyes: &Eyes<'_>, limit: Duration, context: &Context) -> Option<Kubelets> {
+pub async fn wait(observer: &Observer<'_>, limit: Duration, context: &Context) -> Option<Kubelets> {
     if limit.is_zero() {
         return None;
     }
-    let api = eyes.api().await?;
+    let api = observer.api().await?;
     let ui = &context.session.ui;
     let leases = async || -> Option<BTreeMap<String, Option<Timestamp>>> {
         let found = api.node_leases().await.ok()?;

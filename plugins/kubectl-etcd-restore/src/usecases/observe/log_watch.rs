@@ -18,8 +18,8 @@ use crate::usecases::hosts::scripts;
 /// Before a host whose log broke off is asked again.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// The ears for one etcd cluster.
-pub struct Ears {
+/// The log_watch for one etcd cluster.
+pub struct LogWatch {
     hosts: Box<dyn Hosts>,
     names: Vec<String>,
     file: String,
@@ -33,7 +33,7 @@ struct Heard {
     any: bool,
 }
 
-impl Ears {
+impl LogWatch {
     /// Where hosts were named; nobody else's ssh is used.
     pub fn open(access: &EtcdAccess, etcd: &str, context: &Context) -> Option<Self> {
         if access.host.is_empty() {

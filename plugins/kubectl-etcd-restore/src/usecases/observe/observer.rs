@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep};
 use crate::context::{Context, NoEtcd};
 use crate::usecases::observe::by_address::ByAddress;
 use crate::usecases::observe::latest::{Latest, lock};
-use crate::usecases::observe::log_watch::Ears;
+use crate::usecases::observe::log_watch::LogWatch;
 
 /// Between two looks at the same thing.
 const TICK: Duration = Duration::from_secs(1);
@@ -111,32 +111,32 @@ pub struct Look {
     pub api: ApiSeen,
 }
 
-/// The eyes. Connections are kept between looks.
-pub struct Eyes<'a> {
-    etcds: Vec<EtcdEye<'a>>,
-    api: ApiEye<'a>,
+/// The observer. Connections are kept between looks.
+pub struct Observer<'a> {
+    etcds: Vec<EtcdObserver<'a>>,
+    api: ApiObserver<'a>,
 }
 
-struct EtcdEye<'a> {
+struct EtcdObserver<'a> {
     context: &'a Context,
     catalog: &'a Catalog,
     /// How to reach it, or why it cannot be.
     access: Result<EtcdAccess, String>,
     quarantine: Option<EtcdAccess>,
     key_store: Option<StoreUrl>,
-    ears: Option<Ears>,
+    log_watch: Option<LogWatch>,
     /// The one that serves.
     connected: tokio::sync::Mutex<Option<Box<dyn EtcdKv>>>,
 }
 
-struct ApiEye<'a> {
+struct ApiObserver<'a> {
     context: &'a Context,
     cluster: String,
     client: tokio::sync::Mutex<Option<Box<dyn ClusterApi>>>,
     by_address: ByAddress<'a>,
 }
 
-impl<'a> Eyes<'a> {
+impl<'a> Observer<'a> {
     /// Opens them. `access` may name endpoints of several etcd clusters, each with `ETCD=` before it. Those of `beside` are looked at as
     /// well, after the others.
     pub async fn open(
@@ -156,7 +156,7 @@ impl<'a> Eyes<'a> {
         let etcds = own.chain(beside.iter().map(|catalog| (catalog, false)));
         let etcds = etcds.map(|(catalog, only)| {
             let etcd = catalog.store.etcd.as_str();
-            EtcdEye {
+            EtcdObserver {
                 context,
                 catalog,
                 access: of_etcd(access, etcd, only),
@@ -164,7 +164,7 @@ impl<'a> Eyes<'a> {
                     .ok()
                     .and_then(|access| quarantined(&access, etcd)),
                 key_store: key_store.clone(),
-                ears: Ears::open(access, etcd, context),
+                log_watch: LogWatch::open(access, etcd, context),
                 connected: tokio::sync::Mutex::new(None),
             }
         });
@@ -172,7 +172,7 @@ impl<'a> Eyes<'a> {
         let cluster = cluster.unwrap_or_default();
         Self {
             etcds: etcds.collect(),
-            api: ApiEye {
+            api: ApiObserver {
                 context,
                 by_address: ByAddress::new(context, &cluster, &access.host),
                 cluster,
@@ -183,8 +183,8 @@ impl<'a> Eyes<'a> {
 
     /// Looks once at everything: at the stores first, so that what is seen of etcd is younger.
     pub async fn look(&self) -> Look {
-        let (stores, api) = tokio::join!(join_all(self.etcds.iter().map(EtcdEye::store)), self.api.look());
-        let etcds = join_all(self.etcds.iter().map(EtcdEye::etcd)).await;
+        let (stores, api) = tokio::join!(join_all(self.etcds.iter().map(EtcdObserver::store)), self.api.look());
+        let etcds = join_all(self.etcds.iter().map(EtcdObserver::etcd)).await;
         Look {
             etcds: self.seen(stores, etcds, &api),
             api,
@@ -223,8 +223,8 @@ impl<'a> Eyes<'a> {
             );
         }
         for eye in &self.etcds {
-            if let Some(ears) = &eye.ears {
-                loops.push(ears.listen(eye.context).boxed_local());
+            if let Some(log_watch) = &eye.log_watch {
+                loops.push(log_watch.listen(eye.context).boxed_local());
             }
         }
         loops.push(
@@ -277,15 +277,16 @@ impl<'a> Eyes<'a> {
     }
 
     fn seen(&self, stores: Vec<Result<StoreSeen, String>>, etcds: Vec<EtcdSeen>, api: &ApiSeen) -> Vec<Seen> {
-        let eyes = self.etcds.iter().zip(stores).zip(etcds);
-        eyes.map(|((eye, store), etcd)| Seen {
-            store,
-            etcd,
-            log: eye.ears.as_ref().and_then(Ears::take),
-            // The API server's own objects are in main: of another etcd cluster it tells nothing.
-            api_ready: (eye.catalog.store.etcd == MAIN).then(|| api.ready()).flatten(),
-        })
-        .collect()
+        let observer = self.etcds.iter().zip(stores).zip(etcds);
+        observer
+            .map(|((eye, store), etcd)| Seen {
+                store,
+                etcd,
+                log: eye.log_watch.as_ref().and_then(LogWatch::take),
+                // The API server's own objects are in main: of another etcd cluster it tells nothing.
+                api_ready: (eye.catalog.store.etcd == MAIN).then(|| api.ready()).flatten(),
+            })
+            .collect()
     }
 
     /// What an etcd that serves holds below a prefix, in the order of the catalogs; `None` where it was not seen to serve.
@@ -315,7 +316,7 @@ impl<'a> Eyes<'a> {
     }
 }
 
-impl EtcdEye<'_> {
+impl EtcdObserver<'_> {
     async fn store(&self) -> Result<StoreSeen, String> {
         let objects = self.context.session.objects();
         let (control, folders) = tokio::join!(
@@ -386,7 +387,7 @@ async fn answer(kv: &dyn EtcdKv) -> Result<Answer, String> {
     })
 }
 
-impl ApiEye<'_> {
+impl ApiObserver<'_> {
     async fn look(&self) -> ApiSeen {
         let mut client = self.client.lock().await;
         if client.is_none() {

@@ -32,7 +32,7 @@ use runbook_kit::usecases::wipe_journal::{self, Newest};
 use crate::context::Context;
 use crate::rules::stage::{Api, Best, EtcdStanding, Facts, Masters, Next, Place, Quarantine, Run, Wipe, who};
 use crate::usecases::observe::missing_instances;
-use crate::usecases::observe::observer::{ApiSeen, Eyes, Look};
+use crate::usecases::observe::observer::{ApiSeen, Look, Observer};
 use crate::usecases::observe::signs::{self, Signs};
 use crate::usecases::observe::survey::{AWS_TIMEOUT, marker};
 
@@ -71,7 +71,7 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) 
         .first()
         .map(|catalog| catalog.store.cluster.clone())
         .unwrap_or_default();
-    let eyes = Eyes::open(context, catalogs, &[], access).await;
+    let observer = Observer::open(context, catalogs, &[], access).await;
     let machines_and_signs = async {
         let machines = machines(&cluster, context).await;
         let known = match &machines {
@@ -82,7 +82,7 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) 
         (machines, signs)
     };
     let (look, (machines, signs), journals) =
-        tokio::join!(eyes.look(), machines_and_signs, journals(catalogs, context));
+        tokio::join!(observer.look(), machines_and_signs, journals(catalogs, context));
     let now = context.session.now();
     let lives: Vec<Life> = catalogs
         .iter()
@@ -123,8 +123,8 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) 
             .unwrap_or_default(),
         run: run(catalogs, running, &journals, context).await?,
         terraform: of_terraform(&journals, &machines, context),
-        leaseless: leaseless(&eyes, catalogs).await,
-        dead_nodes: dead_nodes(&eyes, context).await,
+        leaseless: leaseless(&observer, catalogs).await,
+        dead_nodes: dead_nodes(&observer, context).await,
         place,
         masters,
         wipe,
@@ -492,15 +492,15 @@ fn api(look: &Look, signs: &Signs) -> Api {
 }
 
 /// One look only: whether a key without a lease is stale, `kubectl masterleases` watches.
-async fn leaseless(eyes: &Eyes<'_>, catalogs: &[Catalog]) -> Option<usize> {
+async fn leaseless(observer: &Observer<'_>, catalogs: &[Catalog]) -> Option<usize> {
     let main = catalogs.iter().position(|catalog| catalog.store.etcd == MAIN)?;
-    let range = eyes.range(main, format!("{PREFIX}{FOLDER}").as_bytes()).await?;
+    let range = observer.range(main, format!("{PREFIX}{FOLDER}").as_bytes()).await?;
     Some(range.keys.iter().filter(|key| key.lease == 0).count())
 }
 
 /// Nodes whose instance AWS does not have any more.
-async fn dead_nodes(eyes: &Eyes<'_>, context: &Context) -> Option<usize> {
-    let nodes = eyes.api().await?.nodes().await.ok()?;
+async fn dead_nodes(observer: &Observer<'_>, context: &Context) -> Option<usize> {
+    let nodes = observer.api().await?.nodes().await.ok()?;
     Some(missing_instances::of(&nodes, context).await?.len())
 }
 

@@ -69,7 +69,7 @@ fn heard(etcd: &str, seen: &EtcdSeen, api: &ApiSeen, proven: &Heard) -> Heard {
         EtcdSeen::Serving(answer) if answer.leader => {
             Heard::Answers(format!("it serves at revision {}", answer.revision))
         }
-        EtcdSeen::Serving(answer) => Heard::Limps(format!(
+        EtcdSeen::Serving(answer) => Heard::NoLeader(format!(
             "a member answers at revision {}, and has no leader",
             answer.revision
         )),
@@ -90,7 +90,7 @@ fn heard(etcd: &str, seen: &EtcdSeen, api: &ApiSeen, proven: &Heard) -> Heard {
         // By the addresses that AWS has for this cluster's masters.
         (_, ApiSeen::Elsewhere(what)) => Heard::Answers(format!("THE API SERVES ({what})")),
         (Heard::NotAsked { why, .. } | Heard::Silent(why), _) => return and(own, why),
-        (Heard::Limps(_) | Heard::Quarantined(_), _) => return own,
+        (Heard::NoLeader(_) | Heard::Quarantined(_), _) => return own,
     };
     Heard::strongest([own.clone(), by_api]).unwrap_or(own)
 }
@@ -116,7 +116,7 @@ mod tests {
     fn word(heard: &Heard) -> &'static str {
         match heard {
             Heard::Answers(_) => "answers",
-            Heard::Limps(_) => "limps",
+            Heard::NoLeader(_) => "limps",
             Heard::Quarantined(_) => "quarantined",
             Heard::Silent(_) => "silent",
             Heard::NotAsked { .. } => "not-asked",

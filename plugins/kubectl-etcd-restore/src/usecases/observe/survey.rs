@@ -32,7 +32,7 @@ use runbook_kit::usecases::wipe_journal::Entry;
 use crate::context::Context;
 use crate::usecases::choose::{self, Before, Choice, WantedArgs};
 use crate::usecases::observe::age;
-use crate::usecases::observe::observer::{ApiSeen, Eyes, Look};
+use crate::usecases::observe::observer::{ApiSeen, Look, Observer};
 use crate::usecases::observe::signs;
 use crate::usecases::observe::wiped;
 
@@ -239,7 +239,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         .map(|catalog| catalog.store.cluster.clone())
         .unwrap_or_default();
     let known = Known::read(wish, catalogs, context).await?;
-    let eyes = Eyes::open(context, catalogs, &wish.beside.catalogs, wish.access).await;
+    let observer = Observer::open(context, catalogs, &wish.beside.catalogs, wish.access).await;
     let choose = async |records: &[Option<&RunRecord>]| {
         let now = context.session.now();
         let before: Vec<Before<'a, '_>> = catalogs
@@ -263,7 +263,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         None => {
             let records: Vec<Option<&RunRecord>> = catalogs.iter().map(|_| None).collect();
             let (look, signs, masters, choices) = tokio::join!(
-                eyes.look(),
+                observer.look(),
                 signs::gather(context, &cluster, catalogs, wish.access, None),
                 masters(context, &cluster),
                 choose(&records)
@@ -273,7 +273,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         // What is chosen goes by the record, and that by the masters.
         Some(record) => {
             let (look, signs, masters) = tokio::join!(
-                eyes.look(),
+                observer.look(),
                 signs::gather(context, &cluster, catalogs, wish.access, None),
                 masters(context, &cluster)
             );
@@ -324,7 +324,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         let ordered = ordered.filter(|ordered| queue.is_empty() && is_the_same(ordered, &choice));
         if let (EtcdSeen::Serving(answer), Some(content), None) = (&seen.etcd, &content, ordered) {
             facts.losses = Some(if answer.leader {
-                eyes.losses(index, content).await
+                observer.losses(index, content).await
             } else {
                 Observed::Unknown("it has no leader, since too few of its members are up".to_owned())
             });
@@ -387,7 +387,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
     };
     Ok(Survey {
         checks,
-        unseen: Eyes::unseen(&look, catalogs),
+        unseen: Observer::unseen(&look, catalogs),
         facts,
         targets,
         record,

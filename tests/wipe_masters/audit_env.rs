@@ -9,13 +9,13 @@ use serde_json::Value;
 pub const NOW: &str = "2026-11-22T15:21:36Z";
 pub const BUCKET: &str = "kops-state";
 
-pub struct AuditStand {
+pub struct AuditEnv {
     pub moto: Moto,
     pub account: AwsAccount,
     pub built: Built,
 }
 
-impl AuditStand {
+impl AuditEnv {
     /// Three masters that run, and the backups of one fixture.
     pub fn new(backups: &str) -> Self {
         let moto = Moto::start().unwrap();

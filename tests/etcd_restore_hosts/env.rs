@@ -11,12 +11,12 @@ pub const HOSTS: [&str; 3] = ["master-c", "master-a", "master-b"];
 const ADDRESSES: [&str; 3] = ["10.0.0.3", "10.0.0.1", "10.0.0.2"];
 
 /// Three masters, known to ssh by names whose order is not that of their members, and the cluster's state store.
-pub struct Stand {
+pub struct Env {
     pub masters: MastersStandIn,
     store: TempDir,
 }
 
-impl Stand {
+impl Env {
     pub fn new(runtime: ContainerRuntime) -> Self {
         let masters = MastersStandIn::start(&HOSTS, runtime).unwrap();
         let peers: Vec<(&str, &str)> = ADDRESSES.into_iter().zip(["c", "a", "b"]).collect();

@@ -21,14 +21,14 @@ pub const RESEEDED: &str = "state-store-reseeded";
 pub const MAIN: &str = "2026-11-22T15:20:36Z-000001";
 pub const EVENTS: &str = "2026-11-22T15:20:35Z-000001";
 
-pub struct Stand {
+pub struct Env {
     store: StateStore,
     pub address: Ipv4Addr,
     /// AWS, where its masters can be asked for.
     aws: Option<Moto>,
 }
 
-impl Deref for Stand {
+impl Deref for Env {
     type Target = StateStore;
 
     fn deref(&self) -> &StateStore {
@@ -36,7 +36,7 @@ impl Deref for Stand {
     }
 }
 
-impl Stand {
+impl Env {
     /// What kops built, with the backups of one fixture.
     pub fn new(backups: &str) -> Self {
         Self {
@@ -48,12 +48,12 @@ impl Stand {
 
     /// The same with AWS, where three masters of the cluster run.
     pub fn with_masters(backups: &str) -> Self {
-        let stand = Self {
+        let env = Self {
             aws: Some(Moto::start().unwrap()),
             ..Self::new(backups)
         };
-        stand.new_masters();
-        stand
+        env.new_masters();
+        env
     }
 
     /// What is left after all masters were lost and made anew: other instances.
@@ -96,9 +96,9 @@ impl Stand {
 
     /// With the commands that etcd-manager-ctl queued.
     pub fn pending() -> Self {
-        let stand = Self::new(RESTORED);
-        store::copy_folder(&paths::fixture("state-store-restore-pending"), stand.root()).unwrap();
-        stand
+        let env = Self::new(RESTORED);
+        store::copy_folder(&paths::fixture("state-store-restore-pending"), env.root()).unwrap();
+        env
     }
 
     pub fn control(&self, etcd: &str, file: &str) -> PathBuf {

@@ -13,7 +13,7 @@ pub const NOW: &str = "2026-11-22T18:20:00Z";
 /// The other cluster, whose name ends in the first one's.
 pub const OTHER: &str = "x.super.k8s.local";
 
-pub struct Stand {
+pub struct Env {
     pub moto: Moto,
     pub account: AwsAccount,
     pub built: Built,
@@ -25,7 +25,7 @@ pub struct Stand {
     home: TempDir,
 }
 
-impl Stand {
+impl Env {
     /// Three masters, and another cluster with one.
     pub fn new() -> Self {
         Self::with(&KopsCluster::new(CLUSTER))
@@ -77,10 +77,10 @@ impl Stand {
 
     /// The same with the state store where it usually is: in S3, which is moto, too.
     pub fn with_state_in_s3(moto: Moto, cluster: &KopsCluster) -> Self {
-        let mut stand = Self::on(moto, cluster);
-        store::serve_state_store(&stand.moto, BUCKET, "state-store-restored").unwrap();
-        stand.in_s3 = true;
-        stand
+        let mut env = Self::on(moto, cluster);
+        store::serve_state_store(&env.moto, BUCKET, "state-store-restored").unwrap();
+        env.in_s3 = true;
+        env
     }
 
     pub fn url(&self) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use harness::{Ca, Cmd, Etcd, EtcdVersion, KeyKind, Put, ServerTls, Usage};
 use tempfile::TempDir;
 
-pub struct Stand {
+pub struct Env {
     pub ca: Ca,
     /// Its files: etcd reads them anew for each connection.
     _tls: ServerTls,
@@ -16,7 +16,7 @@ pub struct Stand {
 pub const ENDPOINTS: &str = "/registry/services/endpoints/default/kubernetes";
 pub const SLICE: &str = "/registry/endpointslices/default/kubernetes";
 
-impl Stand {
+impl Env {
     /// An empty etcd.
     pub fn empty(version: EtcdVersion) -> Self {
         let ca = Ca::new("etcd-clients-ca", KeyKind::Ec).unwrap();
@@ -35,10 +35,10 @@ impl Stand {
 
     /// The etcd of a cluster: it has a namespace kube-system.
     pub fn of_a_cluster(uid: &str) -> Self {
-        let stand = Self::empty(EtcdVersion::V3_6);
+        let env = Self::empty(EtcdVersion::V3_6);
         let namespace = format!(r#"{{"kind":"Namespace","metadata":{{"name":"kube-system","uid":"{uid}"}}}}"#);
-        stand.put("/registry/namespaces/kube-system", namespace.as_bytes(), 0);
-        stand
+        env.put("/registry/namespaces/kube-system", namespace.as_bytes(), 0);
+        env
     }
 
     pub fn put(&self, key: &str, value: &[u8], lease: i64) {

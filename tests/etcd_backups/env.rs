@@ -15,11 +15,11 @@ pub const LATER: &str = "2026-11-22T16:36:00Z";
 pub const RESTORED: &str = "state-store-restored";
 pub const RESEEDED: &str = "state-store-reseeded";
 
-pub struct Stand {
+pub struct Env {
     store: StateStore,
 }
 
-impl Deref for Stand {
+impl Deref for Env {
     type Target = StateStore;
 
     fn deref(&self) -> &StateStore {
@@ -27,7 +27,7 @@ impl Deref for Stand {
     }
 }
 
-impl Stand {
+impl Env {
     /// What kops built, with the backups of one fixture.
     pub fn new(backups: &str) -> Self {
         Self {
@@ -37,9 +37,9 @@ impl Stand {
 
     /// The healthy history and what came after the accident, in one store: as it is before retention has run.
     pub fn merged() -> Self {
-        let stand = Self::new(RESTORED);
-        store::copy_folder(&paths::fixture(RESEEDED), stand.root()).unwrap();
-        stand
+        let env = Self::new(RESTORED);
+        store::copy_folder(&paths::fixture(RESEEDED), env.root()).unwrap();
+        env
     }
 
     /// A file of one backup.
