@@ -21,7 +21,7 @@ use clap::{Args, CommandFactory, FromArgMatches};
 use crate::cli::output::Format;
 use crate::cli::ui::{ColorWhen, Ui};
 use crate::exit::Exit;
-use crate::failure::{AnyFailure, UsageError};
+use crate::failure::{AnyFailure, CommandError};
 use crate::model::backup::reference::BackupRef;
 use crate::model::units;
 
@@ -233,7 +233,7 @@ where
             }
         }
         Err(error) => {
-            ui.failure(&UsageError::new(format!("starting up: {error}")));
+            ui.failure(&CommandError::usage(format!("starting up: {error}")));
             Exit::Failed.into()
         }
     }

@@ -21,7 +21,7 @@ use crate::adapters::waiting::WithNotices;
 use crate::cli::output::Format;
 use crate::cli::ui::Ui;
 use crate::cli::{AwsArgs, ClusterArgs, EtcdArgs, StoreArgs, UnpackArgs};
-use crate::failure::{AnyFailure, UsageError};
+use crate::failure::{AnyFailure, CommandError};
 use crate::session::Session;
 use crate::usecases::choose::Known;
 
@@ -56,7 +56,7 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Session, AnyFailure> {
         format,
     } = flags;
     let now = std::env::var(clock::NOW_VARIABLE).ok();
-    let clock = clock::from_variable(now.as_deref()).map_err(|error| UsageError::new(error.to_string()))?;
+    let clock = clock::from_variable(now.as_deref()).map_err(|error| CommandError::usage(error.to_string()))?;
     if let Some(warning) = clock::warning(now.as_deref()) {
         ui.warn(&warning);
     }

@@ -74,34 +74,83 @@ impl Failure for OutputError {
     }
 }
 
-/// A command line that parses and makes no sense.
+/// An error that only its reader looks at: what happened, how to exit, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct UsageError {
+pub struct CommandError {
+    exit: Exit,
     message: String,
     hint: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-impl UsageError {
-    /// With a message, a lowercase fragment.
-    pub fn new(message: impl Into<String>) -> Self {
+impl CommandError {
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
+            exit,
             message: message.into(),
             hint: None,
+            source: None,
         }
     }
 
-    /// And what to do instead.
+    /// Nothing was changed. The message is a lowercase fragment that names the object.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
+    /// A command line that parses and makes no sense.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// A check or a missing consent refuses.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(Exit::Refused, message)
+    }
+
+    /// Something was changed before it failed.
+    pub fn after_change(message: impl Into<String>) -> Self {
+        Self::new(Exit::FailedAfterChange, message)
+    }
+
+    /// A check found something.
+    pub fn found(message: impl Into<String>) -> Self {
+        Self::new(Exit::Found, message)
+    }
+
+    /// With another exit code.
+    #[must_use]
+    pub fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// And what to do: one imperative sentence without a full stop.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
+
+    /// The same where there may be nothing to do.
+    #[must_use]
+    pub fn hint_if(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// And what caused it.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
 }
 
-impl Failure for UsageError {
+impl Failure for CommandError {
     fn exit(&self) -> Exit {
-        Exit::Usage
+        self.exit
     }
 
     fn hint(&self) -> Option<String> {

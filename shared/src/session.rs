@@ -12,7 +12,7 @@ use crate::cli::output::Format;
 use crate::cli::ui::Ui;
 use crate::cli::{ClusterArgs, StoreArgs, Wanted};
 use crate::failure::chain;
-use crate::failure::{AnyFailure, UsageError};
+use crate::failure::{AnyFailure, CommandError};
 use crate::model::kops::identity;
 use crate::model::moment;
 use crate::model::store_url::StoreUrl;
@@ -121,7 +121,7 @@ impl Session {
             Ok(found) => Ok(Some(match &found.spec {
                 Some(spec) => spec
                     .key_store_in(&state)
-                    .map_err(|error| UsageError::new(format!("keyStore: {error}")))?,
+                    .map_err(|error| CommandError::usage(format!("keyStore: {error}")))?,
                 None => state.join(&name.value).join("pki"),
             })),
             Err(error) if self.cluster.state.is_none() || self.cluster.name.is_none() => {
@@ -261,7 +261,7 @@ impl Session {
                 let wanted = &wanted.backup;
                 let message = format!("{wanted} is a backup of {}: say which is meant", etcds.join(" and of "));
                 let etcd = etcds.first().copied().unwrap_or_default();
-                Err(UsageError::new(message)
+                Err(CommandError::usage(message)
                     .hint(format!("{etcd}={wanted}, or --etcd {etcd}"))
                     .into())
             }
@@ -289,7 +289,8 @@ impl Session {
     /// # Errors
     /// Where it is none.
     pub fn moment(&self, text: Option<&str>, flag: &str) -> Result<Option<Timestamp>, AnyFailure> {
-        let read = |text| moment::parse(text, self.now()).map_err(|error| UsageError::new(format!("{flag}: {error}")));
+        let read =
+            |text| moment::parse(text, self.now()).map_err(|error| CommandError::usage(format!("{flag}: {error}")));
         Ok(text.map(read).transpose()?)
     }
 
@@ -305,7 +306,7 @@ impl Session {
                 .iter()
                 .map(|text| {
                     text.parse()
-                        .map_err(|error| UsageError::new(format!("--store: {error}")))
+                        .map_err(|error| CommandError::usage(format!("--store: {error}")))
                 })
                 .collect::<Result<_, _>>()?;
             // A state store of the environment may be another cluster's: only flags place a store.
@@ -326,7 +327,7 @@ impl Session {
                 }
                 Err(error) => return Err(error.into()),
             };
-            return Err(UsageError::new("no cluster is named").hint(hint).into());
+            return Err(CommandError::usage("no cluster is named").hint(hint).into());
         };
         self.ui.detail(&format!(
             "cluster {} (from {}), state store {state}",
@@ -386,17 +387,17 @@ impl Session {
     }
 }
 
-fn parse_state(text: &str) -> Result<StoreUrl, UsageError> {
+fn parse_state(text: &str) -> Result<StoreUrl, CommandError> {
     text.parse()
-        .map_err(|error| UsageError::new(format!("state store: {error}")))
+        .map_err(|error| CommandError::usage(format!("state store: {error}")))
 }
 
-fn settings_error(error: identity::SettingsError) -> UsageError {
-    UsageError::new(error.to_string())
+fn settings_error(error: identity::SettingsError) -> CommandError {
+    CommandError::usage(error.to_string())
 }
 
 fn no_state() -> AnyFailure {
-    UsageError::new("no state store is named")
+    CommandError::usage("no state store is named")
         .hint("pass --state s3://BUCKET or set KOPS_STATE_STORE; or name one backup store by --store URL")
         .into()
 }

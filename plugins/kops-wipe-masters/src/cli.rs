@@ -6,7 +6,7 @@ use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs, StoreArgs, UnpackArgs};
 use runbook_kit::connect;
 use runbook_kit::connect::Flags;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError};
 
 use crate::commands::{audit, purge_volumes, restore_volumes, wipe};
 use crate::context::Context;
@@ -68,7 +68,7 @@ impl Cli {
         };
         if self.wipe.consent.yes || self.wipe.consent.confirm.is_some() || self.wipe.plan.is_some() {
             let message = "--yes, --confirm and --plan belong to the command that they stand behind";
-            return Err(UsageError::new(message)
+            return Err(CommandError::usage(message)
                 .hint("put them after the subcommand, if it is the subcommand that is meant")
                 .into());
         }

@@ -13,7 +13,7 @@ use clap_complete::Shell;
 
 use crate::cli::ui::Ui;
 use crate::exit::Exit;
-use crate::failure::{AnyFailure, UsageError};
+use crate::failure::{AnyFailure, CommandError};
 
 /// Print a completion script, or make `kubectl` complete this plugin
 #[derive(Debug, clap::Args)]
@@ -56,9 +56,9 @@ pub fn print(shell: Shell, command: &mut Command, file: &str, ui: &Ui) -> Result
 ///
 /// # Errors
 /// Where kubectl would not complete it.
-pub fn plugin(file: &str) -> Result<&str, UsageError> {
+pub fn plugin(file: &str) -> Result<&str, CommandError> {
     file.strip_prefix("kubectl-").ok_or_else(|| {
-        UsageError::new(format!("kubectl completes its plugins only, and {file} is none"))
+        CommandError::usage(format!("kubectl completes its plugins only, and {file} is none"))
             .hint(format!("for the shell itself: {file} completion bash, zsh or fish"))
     })
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 pub use table::{paragraph, table};
 
 use crate::cli::ui::{Ui, Verdict};
-use crate::failure::{AnyFailure, Failure, UsageError};
+use crate::failure::{AnyFailure, CommandError, Failure};
 
 /// What `-o` takes. The values are named in the flag's own help.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -125,8 +125,8 @@ pub fn rows<R: Row>(ui: &Ui, format: Format, rows: &[R], nothing: &str) -> Resul
 
 /// The result is no metric.
 #[must_use]
-pub fn no_metrics() -> UsageError {
-    UsageError::new("this command has no metrics").hint("`-o prometheus` is for `check`")
+pub fn no_metrics() -> CommandError {
+    CommandError::usage("this command has no metrics").hint("`-o prometheus` is for `check`")
 }
 
 /// Prints a value for programs; for the other formats too, as YAML, where it has no better shape.

@@ -12,7 +12,7 @@ use runbook_kit::cli::output::{self, Format};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError, Failure};
 use runbook_kit::model::check::Check;
 use runbook_kit::model::fleet::wipe::{select, terraform};
 use runbook_kit::model::kops::duration;
@@ -82,10 +82,10 @@ pub fn explicit_name(context: &Context) -> Result<String, AnyFailure> {
             Origin::Flag | Origin::Environment(_) => Ok(chosen.value),
             Origin::KubectlContext(_) | Origin::KopsSettings(_) => {
                 let message = format!("{} is never taken as the cluster to wipe", chosen.origin);
-                Err(UsageError::new(message).hint(HINT).into())
+                Err(CommandError::usage(message).hint(HINT).into())
             }
         },
-        Ok(None) | Err(_) => Err(UsageError::new("no cluster is named").hint(HINT).into()),
+        Ok(None) | Err(_) => Err(CommandError::usage("no cluster is named").hint(HINT).into()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use runbook_kit::failure::{AnyFailure, Failure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError, Failure};
 use runbook_kit::model::backup::goodness::{MAIN, Warning};
 use runbook_kit::model::backup::name::BackupName;
 use runbook_kit::model::check::{Check, Severity};
@@ -53,10 +53,10 @@ impl InterlockArgs {
     }
 
     /// Whether the flags go together. `reversible`: the volumes are only put into quarantine.
-    pub fn require_reversible(&self, reversible: bool) -> Result<(), UsageError> {
+    pub fn require_reversible(&self, reversible: bool) -> Result<(), CommandError> {
         if self.skip_backup_check && !reversible {
             return Err(
-                UsageError::new("--skip-backup-check goes with --etcd-volumes quarantine only")
+                CommandError::usage("--skip-backup-check goes with --etcd-volumes quarantine only")
                     .hint("put the volumes into quarantine: it keeps the data, and can be undone"),
             );
         }

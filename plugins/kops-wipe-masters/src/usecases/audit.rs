@@ -1,6 +1,6 @@
 //! Gathers what an audit goes by.
 
-use runbook_kit::failure::{AnyFailure, UsageError, chain};
+use runbook_kit::failure::{AnyFailure, CommandError, chain};
 use runbook_kit::model::check::Check;
 use runbook_kit::model::fleet::wipe::select;
 use runbook_kit::model::fleet::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
@@ -67,7 +67,7 @@ pub async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
     };
     let config_base = found
         .config_base(&state, &cluster)
-        .map_err(|error| UsageError::new(format!("configBase: {error}")))?;
+        .map_err(|error| CommandError::usage(format!("configBase: {error}")))?;
     let states = interlock::look(session, &catalogs, &config_base).await?;
     let mut etcds = Vec::new();
     for (catalog, facts) in catalogs.iter().zip(states) {

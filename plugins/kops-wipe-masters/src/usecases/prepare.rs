@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::fleet::wipe::expected::{self, Expected};
 use runbook_kit::model::fleet::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
@@ -255,7 +255,7 @@ async fn guard(
     };
     let config_base = found
         .config_base(state, name)
-        .map_err(|error| UsageError::new(format!("configBase: {error}")))?;
+        .map_err(|error| CommandError::usage(format!("configBase: {error}")))?;
     let alive = alive::look(context, name, &args.alive.access, &catalogs, machines, wiped).await;
     let facts = interlock::look(session, &catalogs, &config_base).await?;
     let reversible = args.etcd_volumes == EtcdVolumes::Quarantine;

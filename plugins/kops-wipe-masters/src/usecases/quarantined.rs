@@ -7,7 +7,7 @@ use runbook_kit::cli::output::steps::{self, Step};
 use runbook_kit::cli::output::{self, Cell, Format, checks, column};
 use runbook_kit::cli::ui::{Ui, Verdict};
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure, UsageError, with_repeating};
+use runbook_kit::failure::{AnyFailure, CommandError, Failure, with_repeating};
 use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::fleet::wipe::{ETCD_PREFIX, Selection, is_persistent_volume, name_of, quarantine, select};
 use runbook_kit::model::fleet::{CLUSTER_TAG, Caller, Tags, Volume, VolumeState, cluster_key};
@@ -124,7 +124,7 @@ pub async fn look(action: &'static str, which: &Which, context: &Context) -> Res
             true => format!("none is, in account {} in {}", caller.account, caller.region),
             false => format!("these are: {}", known.join(", ")),
         };
-        return Err(UsageError::new(message).hint(hint).into());
+        return Err(CommandError::usage(message).hint(hint).into());
     }
     let run = which.run.as_deref().map(|run| full_run(run, &volumes)).transpose()?;
     let mut now = select(&cluster, &inventory);
@@ -152,7 +152,7 @@ pub async fn look(action: &'static str, which: &Which, context: &Context) -> Res
 }
 
 /// The id of a run by its beginning.
-fn full_run(run: &str, volumes: &[Volume]) -> Result<String, UsageError> {
+fn full_run(run: &str, volumes: &[Volume]) -> Result<String, CommandError> {
     let runs: BTreeSet<&String> = volumes
         .iter()
         .filter_map(|volume| volume.tags.get(quarantine::RUN_TAG))
@@ -171,7 +171,7 @@ fn full_run(run: &str, volumes: &[Volume]) -> Result<String, UsageError> {
                 true => "no volume is in quarantine".to_owned(),
                 false => format!("these are: {}", known.join(", ")),
             };
-            Err(UsageError::new(format!(
+            Err(CommandError::usage(format!(
                 "{what} of the wipes that put volumes away has an id like `{run}`"
             ))
             .hint(hint))

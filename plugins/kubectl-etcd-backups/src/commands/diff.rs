@@ -3,7 +3,7 @@
 use runbook_kit::cli::output::{self, Cell, Format, column};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::backup::contents::diff::{Diff, DiffOptions, HeartbeatCount, ObjectName};
 use runbook_kit::model::backup::reference::BackupRef;
 use runbook_kit::model::kubernetes::builtin;
@@ -91,7 +91,7 @@ fn pairs<'c, 'a>(
     context: &Context,
     from: &'c [Chosen<'a>],
     to: &'c [Chosen<'a>],
-) -> Result<Vec<(&'c Chosen<'a>, &'c Chosen<'a>)>, UsageError> {
+) -> Result<Vec<(&'c Chosen<'a>, &'c Chosen<'a>)>, CommandError> {
     let same = |a: &Chosen<'_>, b: &Chosen<'_>| a.catalog.store.base == b.catalog.store.base;
     let pairs: Vec<_> = from
         .iter()
@@ -111,7 +111,7 @@ fn pairs<'c, 'a>(
             args.to,
             etcds(to)
         );
-        return Err(UsageError::new(message).hint("name two backups of one etcd cluster, as `list` shows them"));
+        return Err(CommandError::usage(message).hint("name two backups of one etcd cluster, as `list` shows them"));
     }
     for alone in from
         .iter()

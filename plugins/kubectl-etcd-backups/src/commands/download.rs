@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError, Failure};
 use runbook_kit::model::units;
 
 use crate::context::{self, Context};
@@ -49,7 +49,7 @@ impl Failure for Damaged {
 /// Runs `download`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if args.file.exists() && !args.force {
-        return Err(UsageError::new(format!("{} exists already", args.file.display()))
+        return Err(CommandError::usage(format!("{} exists already", args.file.display()))
             .hint("choose another file, or pass --force to replace it")
             .into());
     }
@@ -75,7 +75,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             .into());
         }
         let Some(file) = read.db else {
-            return Err(UsageError::new(format!("backup {} has no content", backup.name)).into());
+            return Err(CommandError::usage(format!("backup {} has no content", backup.name)).into());
         };
         file.save_as(&args.file)?;
         read.snapshot_bytes

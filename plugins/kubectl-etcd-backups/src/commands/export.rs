@@ -2,7 +2,7 @@
 
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError, Failure};
 use runbook_kit::model::backup::contents::export::{self, ExportError};
 use runbook_kit::model::kubernetes::object_ref::{ObjectRef, ObjectRefError};
 
@@ -88,7 +88,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             Ok(()) => return Ok(Exit::Done),
         }
     }
-    Err(missing.map_or_else(|| UsageError::new("no backup to export from").into(), AnyFailure::from))
+    Err(missing.map_or_else(
+        || CommandError::usage("no backup to export from").into(),
+        AnyFailure::from,
+    ))
 }
 
 enum Unwritten {
@@ -102,7 +105,7 @@ fn write(args: &Args, context: &Context, opened: &Opened) -> Result<(), Unwritte
     if args.raw {
         let bytes = export::raw(snapshot, live).map_err(Unwritten::Export)?;
         if context.ui.result_is_seen() && bytes.iter().any(|byte| byte.is_ascii_control() && *byte != b'\n') {
-            let refused = UsageError::new("the stored bytes are no text, a terminal cannot show them");
+            let refused = CommandError::usage("the stored bytes are no text, a terminal cannot show them");
             return Err(Unwritten::Other(refused.hint("redirect the output to a file").into()));
         }
         return context.ui.raw(&bytes).map_err(|error| Unwritten::Other(error.into()));

@@ -2,7 +2,7 @@
 
 use runbook_kit::cli::confirm::{self, StrongConsentArgs};
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::backup::reference::BackupRef;
 use runbook_kit::model::units;
 use runbook_kit::usecases::catalog::{Backup, Catalog};
@@ -92,7 +92,7 @@ pub async fn unpin(args: UnpinArgs, context: &Context) -> Result<Exit, AnyFailur
         .map(|one| (one.catalog, one.backup))
         .collect();
     let Some((first, _)) = pinned.first() else {
-        return Err(UsageError::new(format!("backup {} is not pinned", args.backup)).into());
+        return Err(CommandError::usage(format!("backup {} is not pinned", args.backup)).into());
     };
     for (catalog, backup) in &pinned {
         let size = units::bytes(backup.data_size.unwrap_or_default());

@@ -5,7 +5,7 @@ use runbook_kit::cli::confirm;
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 use runbook_kit::model::units;
 use runbook_kit::usecases::catalog::Catalog;
@@ -164,12 +164,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 }
 
 /// An endpoint is of one etcd cluster: its snapshot must not become the backup of two.
-fn one_etcd_per_endpoint(access: &EtcdAccess, catalogs: &[Catalog]) -> Result<(), UsageError> {
+fn one_etcd_per_endpoint(access: &EtcdAccess, catalogs: &[Catalog]) -> Result<(), CommandError> {
     let by_endpoint = access.via == Via::Direct || (access.via == Via::Auto && !access.endpoints.is_empty());
     let several = catalogs.len() > 1;
     if several && (by_endpoint || access.etcd_port.is_some()) {
         let etcds: Vec<&str> = catalogs.iter().map(|catalog| catalog.store.etcd.as_str()).collect();
-        return Err(UsageError::new(format!(
+        return Err(CommandError::usage(format!(
             "the endpoint is of one etcd, and {} are asked for",
             etcds.join(" and ")
         ))

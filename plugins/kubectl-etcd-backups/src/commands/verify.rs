@@ -4,7 +4,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::backup::goodness::Facts;
 use runbook_kit::model::backup::reference::{BackupRef, Which};
 use runbook_kit::model::units;
@@ -273,7 +273,7 @@ async fn named<'a>(args: &Args, context: &Context, catalogs: &'a [Catalog]) -> R
         }
     }
     if chosen.is_empty() {
-        return Err(UsageError::new("nothing to verify").into());
+        return Err(CommandError::usage("nothing to verify").into());
     }
     Ok(chosen)
 }

@@ -9,7 +9,7 @@ use runbook_kit::cli::output;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::chain;
-use runbook_kit::failure::{AnyFailure, Failure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError, Failure};
 use runbook_kit::ports::{PutMode, StoreError};
 use runbook_kit::usecases::catalog::Catalog;
 
@@ -99,7 +99,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         if let Some(etcd) = &wanted.etcd
             && !catalogs.iter().any(|catalog| catalog.store.etcd == *etcd)
         {
-            return Err(UsageError::new(format!("there is no etcd cluster `{etcd}` here")).into());
+            return Err(CommandError::usage(format!("there is no etcd cluster `{etcd}` here")).into());
         }
     }
     let mut queued: Vec<(&Catalog, Found)> = Vec::new();
@@ -135,7 +135,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             [_] => {}
             several => {
                 let message = format!("{} commands are queued: say which are meant", several.len());
-                return Err(UsageError::new(message).hint(names(several).join(" ")).into());
+                return Err(CommandError::usage(message).hint(names(several).join(" ")).into());
             }
         }
     }

@@ -8,7 +8,7 @@ use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::cli::ui::Ui;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::chain;
-use runbook_kit::failure::{AnyFailure, Failure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError, Failure};
 use runbook_kit::ports::hosts::{HostError, Hosts};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -68,7 +68,7 @@ struct JsonLine<'a> {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (ui, format) = (&context.session.ui, context.session.format);
     if !matches!(format, Format::Table | Format::Wide | Format::Json) {
-        return Err(UsageError::new("lines of logs are plain or JSON")
+        return Err(CommandError::usage("lines of logs are plain or JSON")
             .hint("leave out -o, or pass -o json")
             .into());
     }
@@ -204,7 +204,7 @@ fn shown(host: &str, width: usize, line: &str, format: Format) -> String {
 }
 
 /// Where it is on a host. Source: kubernetes/kops `pkg/model/components/etcdmanager/model.go`.
-fn file(whose: CaMatch, etcds: &[String]) -> Result<String, UsageError> {
+fn file(whose: CaMatch, etcds: &[String]) -> Result<String, CommandError> {
     if whose == CaMatch::KubeApiserver {
         return Ok(API_LOG.to_owned());
     }
@@ -213,14 +213,14 @@ fn file(whose: CaMatch, etcds: &[String]) -> Result<String, UsageError> {
         [one] => one,
         several => {
             return Err(
-                UsageError::new(format!("each etcd has a log of its own: {}", several.join(" and ")))
+                CommandError::usage(format!("each etcd has a log of its own: {}", several.join(" and ")))
                     .hint("pass one --etcd, by default main"),
             );
         }
     };
     // It becomes a part of a path in a shell's script.
     if !etcd.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(UsageError::new(format!("`{etcd}` is no name of an etcd cluster")));
+        return Err(CommandError::usage(format!("`{etcd}` is no name of an etcd cluster")));
     }
     Ok(match etcd {
         "main" => "/var/log/etcd.log".to_owned(),

@@ -4,7 +4,7 @@ use runbook_kit::cli::output::Format;
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::chain;
-use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::etcd_access::client_port;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::usecases::catalog::Catalog;
@@ -32,7 +32,9 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (session, ui) = (&context.session, &context.session.ui);
     if !matches!(session.format, Format::Table | Format::Wide) {
-        return Err(UsageError::new("the runbook is Markdown").hint("leave out -o").into());
+        return Err(CommandError::usage("the runbook is Markdown")
+            .hint("leave out -o")
+            .into());
     }
     let catalogs = session.catalogs().await?;
     let cluster = catalogs.first().map(|catalog| catalog.store.cluster.clone());

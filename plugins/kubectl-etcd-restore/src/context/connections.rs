@@ -9,7 +9,7 @@ use runbook_kit::adapters::kube::{KubeClient, KubeOptions};
 use runbook_kit::adapters::ssh::{Ssh, SshOptions};
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::connect::{self, evidence};
-use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::kops::identity::Origin;
 use runbook_kit::model::liveness::Heard;
@@ -25,13 +25,13 @@ impl Context {
     pub fn explicit_name(&self) -> Result<String, AnyFailure> {
         match self.session.name()? {
             Some(name) if !matches!(name.origin, Origin::KubectlContext(_)) => Ok(name.value),
-            Some(name) => Err(UsageError::new("no cluster is named")
+            Some(name) => Err(CommandError::usage("no cluster is named")
                 .hint(format!(
                     "pass --name or set KOPS_CLUSTER_NAME: kubectl's context ({}) is too easily a wrong one for this",
                     name.value
                 ))
                 .into()),
-            None => Err(UsageError::new("no cluster is named")
+            None => Err(CommandError::usage("no cluster is named")
                 .hint("pass --name or set KOPS_CLUSTER_NAME")
                 .into()),
         }

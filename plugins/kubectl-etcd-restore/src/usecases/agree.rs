@@ -4,7 +4,7 @@ use crate::rules::preflight::{self, EtcdFacts};
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::cli::confirm::{self, StrongConsentArgs};
 use runbook_kit::consent::Consent;
-use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::liveness::Life;
 
 use crate::usecases::observe::age;
@@ -24,9 +24,11 @@ pub fn agree(
         return Ok(confirm::plain(args.yes));
     }
     if survey.facts.cluster.is_empty() {
-        return Err(UsageError::new(format!("{} No cluster is named", reasons.join(" ")))
-            .hint("pass --name, so that the name can be asked for")
-            .into());
+        return Err(
+            CommandError::usage(format!("{} No cluster is named", reasons.join(" ")))
+                .hint("pass --name, so that the name can be asked for")
+                .into(),
+        );
     }
     Ok(confirm::strong(args, &survey.facts.cluster, &reasons.join("\n"))?)
 }

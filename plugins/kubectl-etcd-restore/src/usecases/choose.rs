@@ -3,7 +3,7 @@
 use crate::usecases::queue::Found;
 use crate::usecases::run_record::RunRecord;
 use jiff::Timestamp;
-use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::backup::reference::{BackupRef, Which};
 use runbook_kit::usecases::catalog::{Backup, Catalog};
@@ -266,14 +266,14 @@ fn known(before: &[Before<'_, '_>], args: &WantedArgs, fresh: &[String]) -> Resu
             .skip(index + 1)
             .any(|other| other.etcd == wanted.etcd)
         {
-            return Err(UsageError::new(format!(
+            return Err(CommandError::usage(format!(
                 "--backup {wanted}: another one is named for the same etcd cluster"
             ))
             .into());
         }
     }
     if fresh.iter().any(|etcd| etcd == MAIN) {
-        return Err(UsageError::new("--fresh main would throw the whole cluster away").into());
+        return Err(CommandError::usage("--fresh main would throw the whole cluster away").into());
     }
     Ok(())
 }

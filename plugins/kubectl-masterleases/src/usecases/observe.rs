@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::usecases::survey::{Options, Survey, survey};
 use clap::Args;
 use runbook_kit::cli::values;
-use runbook_kit::failure::{AnyFailure, Failure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError, Failure};
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::ports::EtcdKv;
 
@@ -115,6 +115,7 @@ pub fn none(survey: &Survey) -> Option<NoLeases> {
     })
 }
 
-fn read_ca(file: &std::path::Path) -> Result<String, UsageError> {
-    std::fs::read_to_string(file).map_err(|error| UsageError::new(format!("--cluster-ca {}: {error}", file.display())))
+fn read_ca(file: &std::path::Path) -> Result<String, CommandError> {
+    std::fs::read_to_string(file)
+        .map_err(|error| CommandError::usage(format!("--cluster-ca {}: {error}", file.display())))
 }

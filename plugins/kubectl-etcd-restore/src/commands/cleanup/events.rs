@@ -4,7 +4,7 @@ use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column};
 use runbook_kit::cli::values;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, UsageError};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::etcd_access::EtcdAccess;
 use serde::Serialize;
 
@@ -162,12 +162,12 @@ fn report(counted: &Counted, outcome: Outcome, etcd: &str, prefix: &str, context
 }
 
 /// kops keeps events in an etcd of their own.
-fn etcd_of(asked: &[String]) -> Result<String, UsageError> {
+fn etcd_of(asked: &[String]) -> Result<String, CommandError> {
     match asked {
         [] => Ok("events".to_owned()),
         [one] => Ok(one.clone()),
         several => Err(
-            UsageError::new(format!("events are in one etcd, not in {}", several.join(" and ")))
+            CommandError::usage(format!("events are in one etcd, not in {}", several.join(" and ")))
                 .hint("pass one --etcd, by default events"),
         ),
     }
