@@ -193,6 +193,9 @@ pub struct Follow {
     /// By what it was seen to be restored; nothing else makes it so.
     pub restored: Option<Sign>,
     served_before: Option<u64>,
+    /// The id of the etcd cluster that served at the last look, which listed the command. The command may have gone before etcd
+    /// answered: that it had not is proven by the next look that lists it.
+    served_last: Option<u64>,
     /// etcd-manager was seen to carry the command out.
     taken: bool,
     waits: bool,
@@ -348,6 +351,9 @@ impl Follow {
                 self.failures.clear();
             }
         }
+        if let Some(confirmed) = self.served_last.take() {
+            self.served_before = Some(confirmed);
+        }
         self.backup = first.and_then(|command| command.backup.clone().ok());
         self.restored = None;
         self.new_backup = None;
@@ -362,7 +368,7 @@ impl Follow {
         }
         match &seen.etcd {
             EtcdSeen::Serving(answer) if !self.taken && self.passes.is_empty() => {
-                self.served_before = Some(answer.cluster);
+                self.served_last = Some(answer.cluster);
             }
             EtcdSeen::Quarantined(answer) => {
                 self.taken = true;

@@ -135,8 +135,26 @@ fn a_command_on_a_living_etcd_waits_for_a_new_leader() {
 #[test]
 fn a_command_that_goes_while_the_same_etcd_serves_was_cancelled() {
     let alive = |commands: &[&str]| seen(commands, EtcdSeen::Serving(answer(3, 500)));
-    let (_, follow) = walk([alive(&[COMMAND]), alive(&[])]);
+    let (_, follow) = walk([alive(&[COMMAND]), alive(&[COMMAND]), alive(&[])]);
     assert_eq!((follow.state, follow.cancelled), (State::Serving, true));
+}
+
+#[test]
+fn an_etcd_that_served_in_the_only_look_at_a_command_may_be_the_restored_one() {
+    // The store was listed before the command was deleted, and etcd asked when clients were let in.
+    let restored = |commands: &[&str]| seen(commands, EtcdSeen::Serving(answer(4, 213)));
+    let (_, follow) = walk([restored(&[COMMAND]), restored(&[])]);
+    assert_eq!((follow.state, follow.cancelled), (State::Serving, false));
+    let mut backed_up = restored(&[]);
+    backed_up.store.as_mut().unwrap().newest = Some("2026-11-22T15:21:01Z-000003".to_owned());
+    assert_eq!(follow.step(&backed_up, now(9)).restored, Some(Sign::NewBackup));
+    // Where another one is known to have served when it was ordered, it is restored.
+    let known = Follow::of_command(&Ordered {
+        served: Some(3),
+        ..ordered()
+    });
+    let done = known.step(&restored(&[COMMAND]), now(0)).step(&restored(&[]), now(1));
+    assert_eq!((done.restored, done.cancelled), (Some(Sign::AnotherEtcd), false));
 }
 
 #[test]
