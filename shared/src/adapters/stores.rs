@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::file::FileStore;
 #[cfg(feature = "s3")]
 use super::s3::S3Store;
+use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError};
@@ -122,19 +123,19 @@ impl Stores {
 
     /// Copies between schemes, through this process but never through memory.
     #[cfg(feature = "s3")]
-    async fn transfer(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError> {
+    async fn transfer(&self, from: &StoreUrl, to: &StoreUrl, consent: &Consent) -> Result<(), StoreError> {
         match from {
             StoreUrl::S3 { .. } => self.file.receive(to, self.s3.open(from).await?).await,
             StoreUrl::File { path } => {
                 // Tells a missing source by its own name, before anything is asked of the target.
                 drop(self.file.open(from).await?);
-                self.s3.put_file(to, path.as_ref(), PutMode::Replace).await
+                self.s3.put_file(to, path.as_ref(), PutMode::Replace, consent).await
             }
         }
     }
 
     #[cfg(not(feature = "s3"))]
-    async fn transfer(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError> {
+    async fn transfer(&self, from: &StoreUrl, to: &StoreUrl, consent: &Consent) -> Result<(), StoreError> {
         Err(without_s3(
             "copy",
             if matches!(from, StoreUrl::S3 { .. }) { from } else { to },
@@ -175,29 +176,35 @@ impl ObjectStore for Stores {
         self.of("read", at)?.open(at).await
     }
 
-    async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode) -> Result<(), StoreError> {
-        self.of("write", at)?.put(at, content, mode).await
+    async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode, consent: &Consent) -> Result<(), StoreError> {
+        self.of("write", at)?.put(at, content, mode, consent).await
     }
 
-    async fn put_file(&self, at: &StoreUrl, path: &std::path::Path, mode: PutMode) -> Result<(), StoreError> {
-        self.of("write", at)?.put_file(at, path, mode).await
+    async fn put_file(
+        &self,
+        at: &StoreUrl,
+        path: &std::path::Path,
+        mode: PutMode,
+        consent: &Consent,
+    ) -> Result<(), StoreError> {
+        self.of("write", at)?.put_file(at, path, mode, consent).await
     }
 
-    async fn copy(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError> {
+    async fn copy(&self, from: &StoreUrl, to: &StoreUrl, consent: &Consent) -> Result<(), StoreError> {
         match (from, to) {
             (StoreUrl::S3 { .. }, StoreUrl::S3 { .. }) | (StoreUrl::File { .. }, StoreUrl::File { .. }) => {
-                self.of("copy", from)?.copy(from, to).await
+                self.of("copy", from)?.copy(from, to, consent).await
             }
-            _ => self.transfer(from, to).await,
+            _ => self.transfer(from, to, consent).await,
         }
     }
 
-    async fn delete(&self, at: &StoreUrl) -> Result<(), StoreError> {
-        self.of("delete", at)?.delete(at).await
+    async fn delete(&self, at: &StoreUrl, consent: &Consent) -> Result<(), StoreError> {
+        self.of("delete", at)?.delete(at, consent).await
     }
 
-    async fn delete_if(&self, at: &StoreUrl, expected: &[u8]) -> Result<bool, StoreError> {
-        self.of("delete", at)?.delete_if(at, expected).await
+    async fn delete_if(&self, at: &StoreUrl, expected: &[u8], consent: &Consent) -> Result<bool, StoreError> {
+        self.of("delete", at)?.delete_if(at, expected, consent).await
     }
 
     async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {
