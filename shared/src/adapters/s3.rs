@@ -6,6 +6,7 @@ mod connect;
 mod copy;
 mod lifecycle;
 mod list;
+mod parts;
 mod problem;
 mod write;
 
@@ -15,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use self::bucket::Bucket;
 use self::connect::Connector;
 use self::problem::Problem;
-use super::stores::StoreOptions;
+use super::store_options::StoreOptions;
 use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
 use crate::model::store_url::StoreUrl;
