@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::bucket::Bucket;
 use super::problem::Problem;
-use crate::adapters::aws_chain::trouble::innermost;
+use crate::adapters::aws_chain::error::innermost;
 use crate::ports::{PutMode, StoreErrorKind};
 
 /// The limit of S3.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::bucket::Bucket;
 use super::parts::{PartSource, Parts, body_of, long_transfer};
 use super::problem::Problem;
-use crate::adapters::aws_chain::trouble::innermost;
+use crate::adapters::aws_chain::error::innermost;
 use crate::ports::{PutMode, StoreErrorKind};
 
 /// The most that one request may carry, and the parts that more is sent in.
