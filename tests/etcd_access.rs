@@ -21,6 +21,8 @@ use harness::pki::{self, Issued};
 use harness::{Ca, Etcd, EtcdVersion, KeyKind, Put, ServerTls, Usage};
 use runbook_kit::adapters::etcd::access::{AccessError, Connected, KeySource, Ways, connect};
 use runbook_kit::adapters::file::FileStore;
+use runbook_kit::cli::confirm;
+use runbook_kit::consent::Consent;
 use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 use runbook_kit::ports::{EtcdErrorKind, EtcdKv, KeyPage};
 use tempfile::TempDir;
@@ -112,6 +114,10 @@ fn ec() -> Ca {
     Ca::new("etcd-clients-ca", KeyKind::Ec).unwrap()
 }
 
+fn agreed() -> Consent {
+    confirm::plain(true).unwrap()
+}
+
 fn ways<'a>(args: &'a EtcdAccess, keys: Option<&'a Keys>) -> Ways<'a> {
     Ways {
         args,
@@ -162,15 +168,27 @@ async fn works(kv: &dyn EtcdKv, etcd: &Etcd) {
     let first = kv.get(b"/p/a").await.unwrap().unwrap();
     assert_eq!(first.value, b"one");
     etcd.put(&[Put::new("/p/a", "changed")]).unwrap();
-    assert!(!kv.delete_if_unchanged(b"/p/a", first.mod_revision).await.unwrap());
+    assert!(
+        !kv.delete_if_unchanged(b"/p/a", first.mod_revision, &agreed())
+            .await
+            .unwrap()
+    );
     let now = kv.get(b"/p/a").await.unwrap().unwrap();
     assert_eq!(now.value, b"changed");
-    assert!(!kv.put_if_absent(b"/p/a", b"x").await.unwrap());
-    assert!(kv.delete_if_unchanged(b"/p/a", now.mod_revision).await.unwrap());
+    assert!(!kv.put_if_absent(b"/p/a", b"x", &agreed()).await.unwrap());
+    assert!(
+        kv.delete_if_unchanged(b"/p/a", now.mod_revision, &agreed())
+            .await
+            .unwrap()
+    );
     assert_eq!(kv.get(b"/p/a").await.unwrap(), None);
     // A key that is gone was changed, too.
-    assert!(!kv.delete_if_unchanged(b"/p/a", now.mod_revision).await.unwrap());
-    assert!(kv.put_if_absent(b"/p/a", b"\0back\xff").await.unwrap());
+    assert!(
+        !kv.delete_if_unchanged(b"/p/a", now.mod_revision, &agreed())
+            .await
+            .unwrap()
+    );
+    assert!(kv.put_if_absent(b"/p/a", b"\0back\xff", &agreed()).await.unwrap());
     let back = kv.get(b"/p/a").await.unwrap().unwrap();
     assert_eq!(
         (back.value.as_slice(), back.lease, back.version),

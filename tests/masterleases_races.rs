@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use harness::{Etcd, EtcdVersion, Put};
 use runbook_kit::adapters::etcd::access::{Ways, connect};
+use runbook_kit::cli::confirm;
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::ports::EtcdKv;
 
@@ -62,7 +63,10 @@ async fn a_thousand_races_at_the_moment_of_deletion() {
             })
         };
         tokio::time::sleep(microseconds(head_start)).await;
-        let deleted = kv.delete_if_unchanged(KEY.as_bytes(), seen.mod_revision).await.unwrap();
+        let deleted = kv
+            .delete_if_unchanged(KEY.as_bytes(), seen.mod_revision, &confirm::plain(true).unwrap())
+            .await
+            .unwrap();
         writer.await.unwrap();
         if deleted {
             deletions += 1;

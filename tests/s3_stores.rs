@@ -13,7 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use harness::{Fault, Moto, Proxy, Rule, S3, SeaweedFs};
-use runbook_kit::adapters::stores::{Multipart, StoreEnvironment, StoreOptions, Stores};
+use runbook_kit::adapters::store_options::{Multipart, StoreEnvironment, StoreOptions};
+use runbook_kit::adapters::stores::Stores;
+use runbook_kit::cli::confirm;
+use runbook_kit::consent::Consent;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::{ObjectStore, PutMode, StoreError, StoreErrorKind};
 use tokio::io::AsyncReadExt;
@@ -87,6 +90,10 @@ fn at(bucket: &str, key: &str) -> StoreUrl {
     format!("s3://{bucket}/{key}").parse().unwrap()
 }
 
+fn agreed() -> Consent {
+    confirm::plain(true).unwrap()
+}
+
 fn refused<T>(result: Result<T, StoreError>) -> StoreError {
     result.err().expect("it should have been refused")
 }
@@ -113,12 +120,19 @@ async fn every_verb(server: &impl S3) {
     let name = "2026-11-22T15:18:01Z-000001";
     let meta = at(bucket, &format!("{base}/{name}/_etcd_backup.meta"));
 
-    stores.put(&meta, b"{\"a\":1}".to_vec(), PutMode::Create).await.unwrap();
-    let again = refused(stores.put(&meta, b"{\"a\":2}".to_vec(), PutMode::Create).await);
+    stores
+        .put(&meta, b"{\"a\":1}".to_vec(), PutMode::Create, &agreed())
+        .await
+        .unwrap();
+    let again = refused(
+        stores
+            .put(&meta, b"{\"a\":2}".to_vec(), PutMode::Create, &agreed())
+            .await,
+    );
     assert_eq!(again.kind, StoreErrorKind::AlreadyExists, "{again}");
     assert_eq!(stores.get(&meta, 100).await.unwrap(), b"{\"a\":1}");
     stores
-        .put(&meta, b"{\"a\":3}".to_vec(), PutMode::Replace)
+        .put(&meta, b"{\"a\":3}".to_vec(), PutMode::Replace, &agreed())
         .await
         .unwrap();
     assert_eq!(stores.get(&meta, 7).await.unwrap(), b"{\"a\":3}");
@@ -128,7 +142,10 @@ async fn every_verb(server: &impl S3) {
     );
 
     let empty = at(bucket, &format!("{base}/{name}/empty"));
-    stores.put(&empty, Vec::new(), PutMode::Replace).await.unwrap();
+    stores
+        .put(&empty, Vec::new(), PutMode::Replace, &agreed())
+        .await
+        .unwrap();
     assert_eq!(stores.get(&empty, 0).await.unwrap(), b"");
     let listed = stores.list(&at(bucket, base)).await.unwrap();
     let paths: Vec<_> = listed.iter().map(|object| (object.path.clone(), object.size)).collect();
@@ -149,17 +166,17 @@ async fn every_verb(server: &impl S3) {
         at(bucket, "c.example.com/backups/recovery/main/x y+z/meta"),
         at(other, "meta"),
     ] {
-        stores.copy(&meta, &target).await.unwrap();
+        stores.copy(&meta, &target, &agreed()).await.unwrap();
         assert_eq!(stores.get(&target, 100).await.unwrap(), b"{\"a\":3}");
     }
-    stores.copy(&empty, &at(other, "empty")).await.unwrap();
+    stores.copy(&empty, &at(other, "empty"), &agreed()).await.unwrap();
     assert_eq!(stores.get(&at(other, "empty"), 100).await.unwrap(), b"");
     let absent = at(bucket, "absent");
-    let error = refused(stores.copy(&absent, &at(other, "x")).await);
+    let error = refused(stores.copy(&absent, &at(other, "x"), &agreed()).await);
     assert_eq!((error.kind, error.at), (StoreErrorKind::NotFound, absent.clone()));
 
-    stores.delete(&meta).await.unwrap();
-    stores.delete(&meta).await.unwrap();
+    stores.delete(&meta, &agreed()).await.unwrap();
+    stores.delete(&meta, &agreed()).await.unwrap();
     assert_eq!(refused(stores.get(&meta, 100).await).kind, StoreErrorKind::NotFound);
     assert_eq!(
         refused(stores.open(&absent).await.map(drop)).kind,
@@ -190,7 +207,7 @@ async fn large_objects(server: &impl S3) {
         multipart,
         ..options(&proxy)
     });
-    stores.copy(&from, &to).await.unwrap();
+    stores.copy(&from, &to, &agreed()).await.unwrap();
     assert!(server.get(bucket, "to").unwrap() == content, "the copy differs");
     let ranges: Vec<_> = proxy
         .requests()
@@ -215,15 +232,15 @@ async fn large_objects(server: &impl S3) {
 
     let disk = tempfile::tempdir().unwrap();
     let file: StoreUrl = format!("file://{}/a/b", disk.path().display()).parse().unwrap();
-    stores.copy(&from, &file).await.unwrap();
+    stores.copy(&from, &file, &agreed()).await.unwrap();
     assert!(
         std::fs::read(disk.path().join("a/b")).unwrap() == content,
         "the file differs"
     );
-    stores.copy(&file, &at(bucket, "back")).await.unwrap();
+    stores.copy(&file, &at(bucket, "back"), &agreed()).await.unwrap();
     assert!(server.get(bucket, "back").unwrap() == content, "what came back differs");
     let absent: StoreUrl = format!("file://{}/absent", disk.path().display()).parse().unwrap();
-    let error = refused(stores.copy(&absent, &at(bucket, "never")).await);
+    let error = refused(stores.copy(&absent, &at(bucket, "never"), &agreed()).await);
     assert_eq!((error.kind, error.at), (StoreErrorKind::NotFound, absent));
 }
 
@@ -275,13 +292,13 @@ async fn a_versioned_bucket_shows_what_is_current() {
     let stores = bench.stores();
     for content in ["old", "new"] {
         stores
-            .put(&bench.url("a/b"), content.into(), PutMode::Replace)
+            .put(&bench.url("a/b"), content.into(), PutMode::Replace, &agreed())
             .await
             .unwrap();
     }
     assert_eq!(stores.list(&bench.url("a")).await.unwrap().len(), 1);
     assert_eq!(stores.get(&bench.url("a/b"), 9).await.unwrap(), b"new");
-    stores.delete(&bench.url("a/b")).await.unwrap();
+    stores.delete(&bench.url("a/b"), &agreed()).await.unwrap();
     assert_eq!(stores.list(&bench.url("a")).await.unwrap(), []);
     assert_eq!(
         refused(stores.get(&bench.url("a/b"), 9).await).kind,

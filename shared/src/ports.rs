@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::io::AsyncRead;
 
+use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
 use crate::model::kops::identity::{Chosen, SettingsError};
 use crate::model::store_url::StoreUrl;
@@ -112,32 +113,32 @@ pub trait ObjectStore: Send + Sync {
     async fn open(&self, at: &StoreUrl) -> Result<ObjectBody, StoreError>;
 
     /// Writes a small object atomically.
-    async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode) -> Result<(), StoreError>;
+    async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode, consent: &Consent) -> Result<(), StoreError>;
 
     /// Writes the file at `path` as an object, whole or not at all. By default through memory: a store of large objects has
     /// a better way.
-    async fn put_file(&self, at: &StoreUrl, path: &Path, mode: PutMode) -> Result<(), StoreError> {
+    async fn put_file(&self, at: &StoreUrl, path: &Path, mode: PutMode, consent: &Consent) -> Result<(), StoreError> {
         let content = tokio::fs::read(path).await.map_err(|error| StoreError {
             action: "write",
             at: at.clone(),
             kind: StoreErrorKind::Other(error.to_string()),
             source: None,
         })?;
-        self.put(at, content, mode).await
+        self.put(at, content, mode, consent).await
     }
 
     /// Copies one object, on the server's side where the store can, and replaces what is there.
-    async fn copy(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError>;
+    async fn copy(&self, from: &StoreUrl, to: &StoreUrl, consent: &Consent) -> Result<(), StoreError>;
 
     /// Deletes one object. One that is not there is no error.
-    async fn delete(&self, at: &StoreUrl) -> Result<(), StoreError>;
+    async fn delete(&self, at: &StoreUrl, consent: &Consent) -> Result<(), StoreError>;
 
     /// Deletes a small object if it still is what `expected` says. `false` means that it is gone or another one, and nothing
     /// was deleted. By default a look and then a deletion: a store that knows conditions is asked for the two in one.
-    async fn delete_if(&self, at: &StoreUrl, expected: &[u8]) -> Result<bool, StoreError> {
+    async fn delete_if(&self, at: &StoreUrl, expected: &[u8], consent: &Consent) -> Result<bool, StoreError> {
         let limit = u64::try_from(expected.len()).unwrap_or(u64::MAX);
         match self.get(at, limit).await {
-            Ok(found) if found == expected => self.delete(at).await.map(|()| true),
+            Ok(found) if found == expected => self.delete(at, consent).await.map(|()| true),
             Ok(_) => Ok(false),
             Err(error) => match error.kind {
                 StoreErrorKind::NotFound | StoreErrorKind::TooLarge { .. } => Ok(false),

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use crate::consent::Consent;
 use crate::model::kubernetes::masterlease::Probe;
 use crate::ports::etcd::MOST_TXN_OPERATIONS;
 use crate::ports::{
@@ -178,7 +179,12 @@ impl EtcdKv for MemoryEtcd {
         })
     }
 
-    async fn delete_unleased(&self, spans: &[KeySpan], revision: i64) -> Result<Option<u64>, EtcdError> {
+    async fn delete_unleased(
+        &self,
+        spans: &[KeySpan],
+        revision: i64,
+        _consent: &Consent,
+    ) -> Result<Option<u64>, EtcdError> {
         let mut state = self.state();
         let trick = state.play("delete keys of")?;
         if spans.len() * 2 > MOST_TXN_OPERATIONS {
@@ -204,7 +210,7 @@ impl EtcdKv for MemoryEtcd {
         Ok(self.state().leases.get(&lease).copied())
     }
 
-    async fn delete_if_unchanged(&self, key: &[u8], mod_revision: i64) -> Result<bool, EtcdError> {
+    async fn delete_if_unchanged(&self, key: &[u8], mod_revision: i64, _consent: &Consent) -> Result<bool, EtcdError> {
         let mut state = self.state();
         let trick = state.play("delete a key of")?;
         let unchanged = state
@@ -221,7 +227,7 @@ impl EtcdKv for MemoryEtcd {
         }
     }
 
-    async fn put_if_absent(&self, key: &[u8], value: &[u8]) -> Result<bool, EtcdError> {
+    async fn put_if_absent(&self, key: &[u8], value: &[u8], _consent: &Consent) -> Result<bool, EtcdError> {
         let mut state = self.state();
         let absent = !state.keys.contains_key(key);
         if absent {

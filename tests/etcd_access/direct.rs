@@ -8,7 +8,7 @@ use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 use runbook_kit::ports::EtcdErrorKind;
 use tokio::io::AsyncReadExt;
 
-use super::{World, ec, reach, refused, works};
+use super::{World, agreed, ec, reach, refused, works};
 
 #[tokio::test]
 async fn direct_does_everything_on_both_minor_versions() {
@@ -147,7 +147,7 @@ async fn without_quorum_it_says_so_in_bounded_time() {
     let error = connected.kv.range(b"/").await.unwrap_err();
     assert_eq!(error.kind, EtcdErrorKind::NoLeader);
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
-    let error = connected.kv.delete_if_unchanged(b"/k", 2).await.unwrap_err();
+    let error = connected.kv.delete_if_unchanged(b"/k", 2, &agreed()).await.unwrap_err();
     assert_eq!(error.kind, EtcdErrorKind::NoLeader);
     // What needs no quorum still works.
     assert_eq!(connected.kv.status().await.unwrap().leader, None);

@@ -1,6 +1,7 @@
 //! The laws of the house: who may import whom, what may be named where. Read from the imports of every source file, so that a file in the
 //! wrong room fails here, by its name and line.
 
+mod consent;
 mod laws;
 mod source;
 

@@ -308,6 +308,20 @@ impl Source {
         own.starts_with(&other) || other.starts_with(&own)
     }
 
+    /// The methods of its public traits: the trait, the name, the signature behind the name.
+    pub fn trait_methods(&self) -> Vec<(&str, &str, &str)> {
+        let mut methods = Vec::new();
+        for item in self.code.split("\npub trait ").skip(1) {
+            let port = item.split(|character| !is_word(character)).next().unwrap();
+            let body = item.split("\n}").next().unwrap();
+            for method in body.split(" fn ").skip(1) {
+                let (name, rest) = method.split_once('(').unwrap();
+                methods.push((port, name, rest.split([';', '{']).next().unwrap()));
+            }
+        }
+        methods
+    }
+
     /// The names of an enum's variants.
     pub fn variants(&self, name: &str) -> Vec<String> {
         let body = self.code.split_once(&format!("pub enum {name} {{")).unwrap().1;

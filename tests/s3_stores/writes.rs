@@ -29,12 +29,15 @@ async fn objects_are_encrypted_and_get_the_acl_of_kops() {
     std::fs::write(disk.path(), "content").unwrap();
     let file: StoreUrl = format!("file://{}", disk.path().display()).parse().unwrap();
     stores
-        .put(&bench.url("a"), b"content".to_vec(), PutMode::Create)
+        .put(&bench.url("a"), b"content".to_vec(), PutMode::Create, &agreed())
         .await
         .unwrap();
-    stores.copy(&bench.url("a"), &bench.url("b")).await.unwrap();
-    stores.copy(&file, &bench.url("c")).await.unwrap();
-    stores.copy(&bench.url("large"), &bench.url("d")).await.unwrap();
+    stores.copy(&bench.url("a"), &bench.url("b"), &agreed()).await.unwrap();
+    stores.copy(&file, &bench.url("c"), &agreed()).await.unwrap();
+    stores
+        .copy(&bench.url("large"), &bench.url("d"), &agreed())
+        .await
+        .unwrap();
     let requests = bench.proxy.requests();
     for made in ["a?", "b?", "c?", "d?uploads"] {
         let whole = |request: &Recorded| format!("{}?{}", request.path, request.query);
@@ -65,10 +68,10 @@ async fn a_bucket_that_encrypts_by_itself_is_left_to_it() {
         .unwrap();
     let stores = bench.stores();
     stores
-        .put(&bench.url("a"), b"x".to_vec(), PutMode::Replace)
+        .put(&bench.url("a"), b"x".to_vec(), PutMode::Replace, &agreed())
         .await
         .unwrap();
-    stores.copy(&bench.url("a"), &bench.url("b")).await.unwrap();
+    stores.copy(&bench.url("a"), &bench.url("b"), &agreed()).await.unwrap();
     assert!(puts(&bench.proxy).iter().all(|request| request.header(SSE).is_none()));
     assert_eq!(stores.get(&bench.url("b"), 9).await.unwrap(), b"x");
 }
@@ -81,7 +84,7 @@ async fn encryption_is_asked_for_where_nobody_may_say() {
         .inject(Rule::always("GET", "encryption", Rule::error(403, "AccessDenied")));
     bench
         .stores()
-        .put(&bench.url("a"), b"x".to_vec(), PutMode::Replace)
+        .put(&bench.url("a"), b"x".to_vec(), PutMode::Replace, &agreed())
         .await
         .unwrap();
     assert_eq!(puts(&bench.proxy)[0].header(SSE), Some("AES256"));
@@ -94,7 +97,7 @@ pub async fn encryption_is_given_up_once(server: &impl S3) {
     let stores = Stores::new(options(&proxy));
     for name in ["a", "b"] {
         stores
-            .put(&at("plain", name), b"x".to_vec(), PutMode::Create)
+            .put(&at("plain", name), b"x".to_vec(), PutMode::Create, &agreed())
             .await
             .unwrap();
     }
@@ -118,7 +121,7 @@ async fn a_server_without_conditions_is_looked_at_first() {
         .inject(Rule::times(2, "PUT", "/a", Rule::error(501, "NotImplemented")));
     let stores = bench.stores();
     stores
-        .put(&bench.url("a"), b"first".to_vec(), PutMode::Create)
+        .put(&bench.url("a"), b"first".to_vec(), PutMode::Create, &agreed())
         .await
         .unwrap();
     let conditions: Vec<_> = puts(&bench.proxy)
@@ -129,7 +132,11 @@ async fn a_server_without_conditions_is_looked_at_first() {
     bench
         .proxy
         .inject(Rule::always("PUT", "/a", Rule::error(501, "NotImplemented")));
-    let error = refused(stores.put(&bench.url("a"), b"second".to_vec(), PutMode::Create).await);
+    let error = refused(
+        stores
+            .put(&bench.url("a"), b"second".to_vec(), PutMode::Create, &agreed())
+            .await,
+    );
     assert_eq!(error.kind, StoreErrorKind::AlreadyExists);
     assert_eq!(bench.moto.get(bench.bucket, "a").unwrap(), b"first");
 }
@@ -149,7 +156,7 @@ async fn a_copy_in_parts_that_fails_leaves_nothing() {
         multipart,
         ..options(&bench.proxy)
     });
-    let error = refused(stores.copy(&bench.url("from"), &bench.url("to")).await);
+    let error = refused(stores.copy(&bench.url("from"), &bench.url("to"), &agreed()).await);
     assert_eq!((error.kind, error.at), (StoreErrorKind::AccessDenied, bench.url("to")));
     assert!(!bench.moto.exists(bench.bucket, "to").unwrap());
     let left = bench

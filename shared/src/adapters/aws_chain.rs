@@ -1,6 +1,6 @@
 //! Finds credentials and a region as AWS' own tools do: for S3, EC2 and the rest alike.
 
-pub(super) mod trouble;
+pub(super) mod error;
 
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::consent::Consent;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind};
 
@@ -85,14 +86,14 @@ impl ObjectStore for FileStore {
         })
     }
 
-    async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode) -> Result<(), StoreError> {
+    async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode, _consent: &Consent) -> Result<(), StoreError> {
         blocking("write", at, move |path| {
             place(path, mode, |file| file.write_all(&content)).map_err(Failure::from)
         })
         .await
     }
 
-    async fn put_file(&self, at: &StoreUrl, path: &Path, mode: PutMode) -> Result<(), StoreError> {
+    async fn put_file(&self, at: &StoreUrl, path: &Path, mode: PutMode, _consent: &Consent) -> Result<(), StoreError> {
         let source = path.to_owned();
         blocking("write", at, move |target| {
             let mut source = fs::File::open(source)?;
@@ -101,7 +102,7 @@ impl ObjectStore for FileStore {
         .await
     }
 
-    async fn copy(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError> {
+    async fn copy(&self, from: &StoreUrl, to: &StoreUrl, _consent: &Consent) -> Result<(), StoreError> {
         let target = path_of("copy", to)?;
         blocking("copy", from, move |path| {
             let (mut source, _) = open_file(path)?;
@@ -110,7 +111,7 @@ impl ObjectStore for FileStore {
         .await
     }
 
-    async fn delete(&self, at: &StoreUrl) -> Result<(), StoreError> {
+    async fn delete(&self, at: &StoreUrl, _consent: &Consent) -> Result<(), StoreError> {
         blocking("delete", at, |path| {
             if missing_as_none(fs::remove_file(path))?.is_none() {
                 return Ok(());

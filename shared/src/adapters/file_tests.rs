@@ -1,6 +1,11 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
+use crate::cli::confirm;
+
+fn agreed() -> Consent {
+    confirm::plain(true).unwrap()
+}
 
 struct Scratch(tempfile::TempDir);
 
@@ -22,7 +27,7 @@ impl Scratch {
 
     async fn put(&self, name: &str, content: &str) {
         FileStore
-            .put(&self.url(name), content.into(), PutMode::Replace)
+            .put(&self.url(name), content.into(), PutMode::Replace, &agreed())
             .await
             .unwrap();
     }
@@ -133,13 +138,19 @@ async fn reads_within_the_limit() {
 async fn creates_once_and_replaces_whole() {
     let scratch = Scratch::new();
     let at = scratch.url("control/x/_command.json");
-    FileStore.put(&at, b"first".into(), PutMode::Create).await.unwrap();
+    FileStore
+        .put(&at, b"first".into(), PutMode::Create, &agreed())
+        .await
+        .unwrap();
     assert_eq!(
-        kind(FileStore.put(&at, b"second".into(), PutMode::Create).await),
+        kind(FileStore.put(&at, b"second".into(), PutMode::Create, &agreed()).await),
         StoreErrorKind::AlreadyExists
     );
     assert_eq!(FileStore.get(&at, 99).await.unwrap(), b"first");
-    FileStore.put(&at, b"third".into(), PutMode::Replace).await.unwrap();
+    FileStore
+        .put(&at, b"third".into(), PutMode::Replace, &agreed())
+        .await
+        .unwrap();
     assert_eq!(FileStore.get(&at, 99).await.unwrap(), b"third");
     assert_eq!(
         fs::read_dir(scratch.path("control/x")).unwrap().count(),
@@ -154,12 +165,16 @@ async fn copies_and_leaves_the_old_one_when_the_source_is_missing() {
     scratch.put("from", "new").await;
     scratch.put("to/place", "old").await;
     assert_eq!(
-        kind(FileStore.copy(&scratch.url("absent"), &scratch.url("to/place")).await),
+        kind(
+            FileStore
+                .copy(&scratch.url("absent"), &scratch.url("to/place"), &agreed())
+                .await
+        ),
         StoreErrorKind::NotFound
     );
     assert_eq!(FileStore.get(&scratch.url("to/place"), 99).await.unwrap(), b"old");
     FileStore
-        .copy(&scratch.url("from"), &scratch.url("to/place"))
+        .copy(&scratch.url("from"), &scratch.url("to/place"), &agreed())
         .await
         .unwrap();
     assert_eq!(FileStore.get(&scratch.url("to/place"), 99).await.unwrap(), b"new");
@@ -185,18 +200,18 @@ async fn delete_takes_the_emptied_folder_along_and_nothing_above() {
     scratch.put("recovery/main/backup/meta", "x").await;
     scratch.put("recovery/main/backup/data", "x").await;
     FileStore
-        .delete(&scratch.url("recovery/main/backup/meta"))
+        .delete(&scratch.url("recovery/main/backup/meta"), &agreed())
         .await
         .unwrap();
     assert!(scratch.path("recovery/main/backup").exists());
     FileStore
-        .delete(&scratch.url("recovery/main/backup/data"))
+        .delete(&scratch.url("recovery/main/backup/data"), &agreed())
         .await
         .unwrap();
     assert!(!scratch.path("recovery/main/backup").exists());
     assert!(scratch.path("recovery/main").exists());
     FileStore
-        .delete(&scratch.url("recovery/main/backup/data"))
+        .delete(&scratch.url("recovery/main/backup/data"), &agreed())
         .await
         .unwrap();
 }
@@ -208,7 +223,7 @@ async fn a_forbidden_folder_is_access_denied() {
     fs::set_permissions(scratch.path("closed"), fs::Permissions::from_mode(0o000)).unwrap();
     let listed = FileStore.list(&scratch.url("closed")).await;
     let written = FileStore
-        .put(&scratch.url("closed/b"), b"x".into(), PutMode::Create)
+        .put(&scratch.url("closed/b"), b"x".into(), PutMode::Create, &agreed())
         .await;
     fs::set_permissions(scratch.path("closed"), fs::Permissions::from_mode(0o755)).unwrap();
     if listed.is_ok() {

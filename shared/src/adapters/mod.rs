@@ -26,6 +26,7 @@ mod s3;
 pub mod save;
 #[cfg(feature = "ssh")]
 pub mod ssh;
+pub mod store_options;
 pub mod stores;
 pub mod unpack;
 pub mod waiting;

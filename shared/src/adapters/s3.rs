@@ -6,6 +6,7 @@ mod connect;
 mod copy;
 mod lifecycle;
 mod list;
+mod parts;
 mod problem;
 mod write;
 
@@ -15,7 +16,8 @@ use tokio::io::AsyncReadExt;
 use self::bucket::Bucket;
 use self::connect::Connector;
 use self::problem::Problem;
-use super::stores::StoreOptions;
+use super::store_options::StoreOptions;
+use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind};
@@ -104,21 +106,27 @@ impl ObjectStore for S3Store {
             .map_err(|problem| problem.on("read", at))
     }
 
-    async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode) -> Result<(), StoreError> {
+    async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode, _consent: &Consent) -> Result<(), StoreError> {
         let place = self.place("write", at).await?;
         write::put(&place.bucket, place.key, content.into(), mode)
             .await
             .map_err(|problem| problem.on("write", at))
     }
 
-    async fn put_file(&self, at: &StoreUrl, path: &std::path::Path, mode: PutMode) -> Result<(), StoreError> {
+    async fn put_file(
+        &self,
+        at: &StoreUrl,
+        path: &std::path::Path,
+        mode: PutMode,
+        _consent: &Consent,
+    ) -> Result<(), StoreError> {
         let place = self.place("write", at).await?;
         write::upload(&place.bucket, place.key, path, mode)
             .await
             .map_err(|problem| problem.on("write", at))
     }
 
-    async fn copy(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError> {
+    async fn copy(&self, from: &StoreUrl, to: &StoreUrl, _consent: &Consent) -> Result<(), StoreError> {
         let (source, target) = (self.place("copy", from).await?, self.place("copy", to).await?);
         let found = source
             .bucket
@@ -136,14 +144,14 @@ impl ObjectStore for S3Store {
             .map_err(|problem| problem.on("copy", to))
     }
 
-    async fn delete(&self, at: &StoreUrl) -> Result<(), StoreError> {
+    async fn delete(&self, at: &StoreUrl, _consent: &Consent) -> Result<(), StoreError> {
         let place = self.place("delete", at).await?;
         write::delete(&place.bucket, place.key)
             .await
             .map_err(|problem| problem.on("delete", at))
     }
 
-    async fn delete_if(&self, at: &StoreUrl, expected: &[u8]) -> Result<bool, StoreError> {
+    async fn delete_if(&self, at: &StoreUrl, expected: &[u8], _consent: &Consent) -> Result<bool, StoreError> {
         let place = self.place("delete", at).await?;
         write::delete_if(&place.bucket, place.key, expected)
             .await

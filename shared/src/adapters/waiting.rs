@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError};
@@ -131,24 +132,27 @@ impl<S: ObjectStore> ObjectStore for WithNotices<S> {
         })
     }
 
-    async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode) -> Result<(), StoreError> {
-        self.wait("writing", at, self.inner.put(at, content, mode)).await
+    async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode, consent: &Consent) -> Result<(), StoreError> {
+        self.wait("writing", at, self.inner.put(at, content, mode, consent))
+            .await
     }
 
-    async fn put_file(&self, at: &StoreUrl, path: &Path, mode: PutMode) -> Result<(), StoreError> {
-        self.wait("writing", at, self.inner.put_file(at, path, mode)).await
+    async fn put_file(&self, at: &StoreUrl, path: &Path, mode: PutMode, consent: &Consent) -> Result<(), StoreError> {
+        self.wait("writing", at, self.inner.put_file(at, path, mode, consent))
+            .await
     }
 
-    async fn copy(&self, from: &StoreUrl, to: &StoreUrl) -> Result<(), StoreError> {
-        self.wait("copying to", to, self.inner.copy(from, to)).await
+    async fn copy(&self, from: &StoreUrl, to: &StoreUrl, consent: &Consent) -> Result<(), StoreError> {
+        self.wait("copying to", to, self.inner.copy(from, to, consent)).await
     }
 
-    async fn delete(&self, at: &StoreUrl) -> Result<(), StoreError> {
-        self.wait("deleting", at, self.inner.delete(at)).await
+    async fn delete(&self, at: &StoreUrl, consent: &Consent) -> Result<(), StoreError> {
+        self.wait("deleting", at, self.inner.delete(at, consent)).await
     }
 
-    async fn delete_if(&self, at: &StoreUrl, expected: &[u8]) -> Result<bool, StoreError> {
-        self.wait("deleting", at, self.inner.delete_if(at, expected)).await
+    async fn delete_if(&self, at: &StoreUrl, expected: &[u8], consent: &Consent) -> Result<bool, StoreError> {
+        self.wait("deleting", at, self.inner.delete_if(at, expected, consent))
+            .await
     }
 
     async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {

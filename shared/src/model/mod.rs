@@ -1,5 +1,6 @@
 //! Formats and rules of kops, etcd-manager, etcd and Kubernetes, free of I/O.
 
+pub mod aws_error;
 pub mod backup;
 pub mod check;
 pub mod etcd_access;

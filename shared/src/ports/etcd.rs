@@ -3,6 +3,7 @@
 //! Each verb is one request to etcd; those that look before they change something are one transaction. Reads are
 //! linearizable: a follower that lags behind asks its leader first.
 
+use crate::consent::Consent;
 use crate::failure::Failure;
 use std::fmt;
 
@@ -125,17 +126,22 @@ pub trait EtcdKv: Send + Sync {
     /// Deletes every key of these spans, if none of them has a lease and none was written after `revision`; tells how many.
     /// `None` means that one is not so, and nothing was changed. A span takes two of a transaction's
     /// [`MOST_TXN_OPERATIONS`].
-    async fn delete_unleased(&self, spans: &[KeySpan], revision: i64) -> Result<Option<u64>, EtcdError>;
+    async fn delete_unleased(
+        &self,
+        spans: &[KeySpan],
+        revision: i64,
+        consent: &Consent,
+    ) -> Result<Option<u64>, EtcdError>;
 
     /// How many seconds a lease has left; `None` where etcd does not know it (never granted, or expired).
     async fn lease_ttl(&self, lease: LeaseId) -> Result<Option<u64>, EtcdError>;
 
     /// Deletes the key if it was not written since `mod_revision`. `false` means that it was written or deleted in
     /// between, and nothing was changed.
-    async fn delete_if_unchanged(&self, key: &[u8], mod_revision: i64) -> Result<bool, EtcdError>;
+    async fn delete_if_unchanged(&self, key: &[u8], mod_revision: i64, consent: &Consent) -> Result<bool, EtcdError>;
 
     /// Writes the key, without a lease, if it is absent. `false` means that it was there, and nothing was changed.
-    async fn put_if_absent(&self, key: &[u8], value: &[u8]) -> Result<bool, EtcdError>;
+    async fn put_if_absent(&self, key: &[u8], value: &[u8], consent: &Consent) -> Result<bool, EtcdError>;
 
     /// What the member that we are connected to says of itself. Needs no quorum.
     async fn status(&self) -> Result<EtcdStatus, EtcdError>;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 
 use crate::consent::Consent;
+use crate::model::aws_error::AwsErrorKind;
 use crate::model::fleet::{Caller, Group, Instance, Snapshot, Tags, Volume};
 
 /// EC2 and Auto Scaling in one account and region.
@@ -137,32 +138,27 @@ impl FleetError {
     /// What the user can do, where there is something; to be printed after `hint:`.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        Some(match &self.kind {
-            FleetErrorKind::NoCredentials => {
-                "set AWS_PROFILE or pass --profile; log in first (aws sso login) if the profile \
-                uses SSO"
-                    .to_owned()
+        self.kind.hint().map(str::to_owned)
+    }
+}
+
+impl FleetErrorKind {
+    /// What the user can do, where there is something.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        let hint = match self {
+            Self::NoCredentials => return AwsErrorKind::NoCredentials.hint(),
+            Self::ExpiredCredentials => return AwsErrorKind::ExpiredCredentials.hint(),
+            Self::BadCredentials => return AwsErrorKind::BadCredentials.hint(),
+            Self::AccessDenied(_) => return AwsErrorKind::AccessDenied.hint(),
+            Self::Throttled => return AwsErrorKind::Throttled.hint(),
+            Self::NoRegion => "pass --region, set AWS_REGION, or give the profile a region",
+            Self::Unreachable => {
+                "check network, VPN and proxy (HTTPS_PROXY), the region, and AWS_ENDPOINT_URL if it is set"
             }
-            FleetErrorKind::ExpiredCredentials => {
-                "log in again (aws sso login --profile PROFILE, or renew AWS_SESSION_TOKEN), then repeat the command"
-                    .to_owned()
-            }
-            FleetErrorKind::BadCredentials => {
-                "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or unset them so that \
-                AWS_PROFILE or --profile counts; `aws sts get-caller-identity` shows who you are; a wrong clock breaks \
-                signatures, too"
-                    .to_owned()
-            }
-            FleetErrorKind::AccessDenied(_) => "use credentials that may do this: AWS_PROFILE or --profile; `aws sts \
-                get-caller-identity` shows who you are"
-                .to_owned(),
-            FleetErrorKind::NoRegion => "pass --region, set AWS_REGION, or give the profile a region".to_owned(),
-            FleetErrorKind::Throttled => "wait a minute, then repeat the command".to_owned(),
-            FleetErrorKind::Unreachable => {
-                "check network, VPN and proxy (HTTPS_PROXY), the region, and AWS_ENDPOINT_URL if it is set".to_owned()
-            }
-            FleetErrorKind::NotFound | FleetErrorKind::Other(_) => return None,
-        })
+            Self::NotFound | Self::Other(_) => return None,
+        };
+        Some(hint)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{StoreError, StoreErrorKind};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::model::aws_error::AwsErrorKind;
 use crate::model::store_url::StoreUrl;
 
 impl StoreError {
@@ -11,27 +12,28 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         let s3 = matches!(self.at, StoreUrl::S3 { .. });
         Some(match &self.kind {
-            StoreErrorKind::NoCredentials => "set AWS_PROFILE or pass --profile; log in first (aws sso login) if the profile \
-                uses SSO; for a store that is not AWS set S3_ENDPOINT with S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, as \
-                for kops"
-                .into(),
-            StoreErrorKind::ExpiredCredentials => {
-                "log in again (aws sso login --profile PROFILE, or renew AWS_SESSION_TOKEN), then repeat the command".into()
-            }
-            StoreErrorKind::BadCredentials => "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or unset them so that \
-                AWS_PROFILE or --profile counts; `aws sts get-caller-identity` shows who you are; a wrong clock breaks \
-                signatures, too"
-                .into(),
+            StoreErrorKind::NoCredentials => format!(
+                "{}; for a store that is not AWS set S3_ENDPOINT with S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, as for kops",
+                AwsErrorKind::NoCredentials.hint()?
+            ),
+            StoreErrorKind::ExpiredCredentials => AwsErrorKind::ExpiredCredentials.hint()?.into(),
+            StoreErrorKind::BadCredentials => AwsErrorKind::BadCredentials.hint()?.into(),
             StoreErrorKind::AccessDenied if s3 => self.s3_permissions(),
             StoreErrorKind::AccessDenied => "run as a user who may use that folder, or copy the store elsewhere".into(),
-            StoreErrorKind::NoSuchBucket => "check --state (KOPS_STATE_STORE) or --store for a misspelt bucket; if S3_ENDPOINT \
+            StoreErrorKind::NoSuchBucket => {
+                "check --state (KOPS_STATE_STORE) or --store for a misspelt bucket; if S3_ENDPOINT \
                 or AWS_ENDPOINT_URL is set, check that it is the right server"
-                .into(),
-            StoreErrorKind::NoSuchFolder => "check --state or --store for a misspelt path, or mount what belongs there".into(),
+                    .into()
+            }
+            StoreErrorKind::NoSuchFolder => {
+                "check --state or --store for a misspelt path, or mount what belongs there".into()
+            }
             StoreErrorKind::WrongRegion(region) => format!("pass --region {region}"),
-            StoreErrorKind::Unreachable if self.may_have_happened() => "whether it was done nobody knows; check network, VPN and \
+            StoreErrorKind::Unreachable if self.may_have_happened() => {
+                "whether it was done nobody knows; check network, VPN and \
                 proxy (HTTPS_PROXY), then repeat the command"
-                .into(),
+                    .into()
+            }
             StoreErrorKind::Unreachable => "check network, VPN and proxy (HTTPS_PROXY); check S3_ENDPOINT and \
                 AWS_ENDPOINT_URL if one is set"
                 .into(),

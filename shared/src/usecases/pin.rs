@@ -123,16 +123,16 @@ pub fn plan_copy_back(catalog: &Catalog, backup: &Backup) -> Pin {
 ///
 /// # Errors
 /// Where the store refuses, or the copy is not of the same size.
-pub async fn pin(objects: &dyn ObjectStore, pin: &Pin, _consent: &Consent) -> Result<(), PinError> {
+pub async fn pin(objects: &dyn ObjectStore, pin: &Pin, consent: &Consent) -> Result<(), PinError> {
     let data = pin.to.join(layout::DATA_FILE);
-    objects.copy(&pin.from.join(layout::DATA_FILE), &data).await?;
-    finish(objects, pin, data)
+    objects.copy(&pin.from.join(layout::DATA_FILE), &data, consent).await?;
+    finish(objects, pin, data, consent)
         .await
         .map_err(|error| error.after("the data was copied"))
 }
 
 /// Looks whether the data arrived whole, and only then makes it a backup.
-async fn finish(objects: &dyn ObjectStore, pin: &Pin, data: StoreUrl) -> Result<(), PinError> {
+async fn finish(objects: &dyn ObjectStore, pin: &Pin, data: StoreUrl, consent: &Consent) -> Result<(), PinError> {
     let found = objects
         .list(&pin.to)
         .await?
@@ -147,7 +147,11 @@ async fn finish(objects: &dyn ObjectStore, pin: &Pin, data: StoreUrl) -> Result<
         });
     }
     objects
-        .copy(&pin.from.join(layout::META_FILE), &pin.to.join(layout::META_FILE))
+        .copy(
+            &pin.from.join(layout::META_FILE),
+            &pin.to.join(layout::META_FILE),
+            consent,
+        )
         .await?;
     Ok(())
 }
@@ -156,10 +160,10 @@ async fn finish(objects: &dyn ObjectStore, pin: &Pin, data: StoreUrl) -> Result<
 ///
 /// # Errors
 /// Where the store refuses.
-pub async fn unpin(objects: &dyn ObjectStore, backup: &Backup, _consent: &Consent) -> Result<(), PinError> {
+pub async fn unpin(objects: &dyn ObjectStore, backup: &Backup, consent: &Consent) -> Result<(), PinError> {
     if let Some(folder) = backup.pinned.as_ref().or(backup.half_pinned.as_ref()) {
-        objects.delete(&folder.join(layout::META_FILE)).await?;
-        let data = objects.delete(&folder.join(layout::DATA_FILE)).await;
+        objects.delete(&folder.join(layout::META_FILE), consent).await?;
+        let data = objects.delete(&folder.join(layout::DATA_FILE), consent).await;
         data.map_err(|error| PinError::from(error).after("the meta was deleted"))?;
     }
     Ok(())

@@ -119,7 +119,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     if plan.is_empty() {
         session.ui.note("nothing is left to wipe");
-        close(prepared, context).await?;
+        if let Some(consent) = confirm::plain(args.consent.yes) {
+            close(prepared, context, &consent).await?;
+        }
         return Ok(Exit::Done);
     }
     session.require_own_place(true)?;
@@ -201,7 +203,7 @@ async fn carry_out(prepared: Prepared, args: &Args, context: &Context, consent: 
     } = &prepared;
     let (session, ui) = (&context.session, &context.session.ui);
     let before = wipe_journal::newest(session.objects(), journals).await?;
-    let journal = Journal::begin(desk(context), journals.clone(), plan, before).await?;
+    let journal = Journal::begin(desk(context), journals.clone(), plan, before, consent).await?;
     if journal.goes_on() {
         ui.note("going on with a run that did not come to its end");
     }
@@ -282,13 +284,14 @@ async fn verify(plan: &Plan, context: &Context) -> Result<(), AnyFailure> {
 }
 
 /// Nothing is left, but an earlier run never said so.
-async fn close(prepared: Prepared, context: &Context) -> Result<(), AnyFailure> {
+async fn close(prepared: Prepared, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
     if prepared.before.as_ref().is_some_and(|before| !before.is_finished()) {
         let begun = Journal::begin(
             desk(context),
             prepared.journals.clone(),
             &prepared.plan,
             prepared.before.clone(),
+            consent,
         );
         let mut journal = begun.await?;
         for lost in &prepared.lost_volumes {

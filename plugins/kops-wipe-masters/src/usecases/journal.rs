@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::Failure;
 use runbook_kit::model::store_url::StoreUrl;
@@ -126,6 +127,7 @@ pub fn remember(local_state: &dyn LocalState, plan: &Plan) {
 /// The journal of this run.
 pub struct Journal<'a> {
     desk: Desk<'a>,
+    consent: &'a Consent,
     folder: StoreUrl,
     number: u32,
     at: StoreUrl,
@@ -145,6 +147,7 @@ impl<'a> Journal<'a> {
         folder: StoreUrl,
         plan: &Plan,
         newest: Option<Newest>,
+        consent: &'a Consent,
     ) -> Result<Self, JournalError> {
         let now = desk.clock.now();
         let run = fresh_id();
@@ -177,6 +180,7 @@ impl<'a> Journal<'a> {
         let note = desk.local_state.take(&note_of(&entry)).ok().flatten();
         let journal = Self {
             desk,
+            consent,
             folder,
             number,
             at,
@@ -188,7 +192,7 @@ impl<'a> Journal<'a> {
         };
         let content = journal.content();
         journal.note_down(&content);
-        match desk.objects.put(&journal.at, content, PutMode::Create).await {
+        match desk.objects.put(&journal.at, content, PutMode::Create, consent).await {
             Ok(()) => Ok(journal),
             Err(error) if error.kind == StoreErrorKind::AlreadyExists => Err(JournalError::Overtaken(journal.at)),
             Err(error) => Err(error.into()),
@@ -262,7 +266,7 @@ impl<'a> Journal<'a> {
         self.silent = self
             .desk
             .objects
-            .put(&self.at, content, PutMode::Replace)
+            .put(&self.at, content, PutMode::Replace, self.consent)
             .await
             .is_err();
     }

@@ -223,7 +223,7 @@ pub async fn take(
     plan: &TakePlan,
     expected: Option<&Expected>,
     progress: &(dyn Fn(u64) + Send + Sync),
-    _consent: &Consent,
+    consent: &Consent,
 ) -> Result<Taken, TakeError> {
     let stream = taking.etcd.snapshot().await?;
     let packed = taking.packer.pack(stream, progress).await?;
@@ -239,7 +239,10 @@ pub async fn take(
     drop(read);
 
     let data = plan.folder.join(layout::DATA_FILE);
-    let uploaded = taking.objects.put_file(&data, packed.path(), PutMode::Create).await;
+    let uploaded = taking
+        .objects
+        .put_file(&data, packed.path(), PutMode::Create, consent)
+        .await;
     if let Err(error) = uploaded
         && !(error.kind == StoreErrorKind::AlreadyExists && is_there(taking, &plan.folder, &taken).await)
     {
@@ -261,7 +264,11 @@ pub async fn take(
     }
     let meta = plan.folder.join(layout::META_FILE);
     let content = plan.meta.to_file().into_bytes();
-    match taking.objects.put(&meta, content.clone(), PutMode::Create).await {
+    match taking
+        .objects
+        .put(&meta, content.clone(), PutMode::Create, consent)
+        .await
+    {
         Err(error)
             if error.kind != StoreErrorKind::AlreadyExists
                 || !taking

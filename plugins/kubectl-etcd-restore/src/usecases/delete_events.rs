@@ -132,7 +132,7 @@ pub async fn delete(
     prefix: &[u8],
     counted: &Counted,
     done: &(dyn Fn(u64) + Sync),
-    _consent: &Consent,
+    consent: &Consent,
 ) -> Result<Outcome, Box<Stopped>> {
     let mut outcome = Outcome::default();
     let mut after = None;
@@ -152,7 +152,7 @@ pub async fn delete(
             let group: Vec<Vec<Run>> = batches.drain(..batches.len().min(AT_ONCE)).collect();
             let asked = group.iter().map(|batch| {
                 let spans: Vec<KeySpan> = batch.iter().filter_map(Run::span).collect();
-                async move { etcd.delete_unleased(&spans, counted.revision).await }
+                async move { etcd.delete_unleased(&spans, counted.revision, consent).await }
             });
             // All are waited for, whatever becomes of one: what was done must be known.
             let answers = join_all(asked).await;

@@ -125,7 +125,10 @@ pub async fn queue(
         let name = command_name(now);
         let at = control_folder(order.catalog).join(&name).join(layout::COMMAND_FILE);
         let file = Command::restore(now, order.spec.clone(), order.backup.name.as_str()).to_file();
-        match objects.put(&at, file.clone().into_bytes(), PutMode::Create).await {
+        match objects
+            .put(&at, file.clone().into_bytes(), PutMode::Create, consent)
+            .await
+        {
             Ok(()) => return read_back(objects, Queued { name, at }, file.as_bytes()).await,
             Err(error) if error.kind != StoreErrorKind::AlreadyExists => return Err(QueueError::Store(error)),
             Err(_) => match ordered_by(objects, &at).await {
@@ -281,20 +284,16 @@ pub async fn control(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Con
 ///
 /// # Errors
 /// Where the store refuses.
-pub async fn cancel(objects: &dyn ObjectStore, found: &Found, _consent: &Consent) -> Result<bool, StoreError> {
-    objects.delete_if(&found.at, &found.content).await
+pub async fn cancel(objects: &dyn ObjectStore, found: &Found, consent: &Consent) -> Result<bool, StoreError> {
+    objects.delete_if(&found.at, &found.content, consent).await
 }
 
 /// Removes the marker without which etcd-manager seeds an etcd anew.
 ///
 /// # Errors
 /// Where the store refuses.
-pub async fn forget_created(
-    objects: &dyn ObjectStore,
-    catalog: &Catalog,
-    _consent: &Consent,
-) -> Result<(), StoreError> {
+pub async fn forget_created(objects: &dyn ObjectStore, catalog: &Catalog, consent: &Consent) -> Result<(), StoreError> {
     objects
-        .delete(&control_folder(catalog).join(layout::CLUSTER_CREATED_FILE))
+        .delete(&control_folder(catalog).join(layout::CLUSTER_CREATED_FILE), consent)
         .await
 }

@@ -227,10 +227,10 @@ pub async fn write(
     at: &StoreUrl,
     record: &RunRecord,
     mode: PutMode,
-    _consent: &Consent,
+    consent: &Consent,
 ) -> Result<(), StoreError> {
     let content = serde_json::to_vec_pretty(record).unwrap_or_default();
-    match objects.put(at, content.clone(), mode).await {
+    match objects.put(at, content.clone(), mode, consent).await {
         // A request that was tried again may have met its own first attempt.
         Err(error)
             if error.kind == StoreErrorKind::AlreadyExists
@@ -250,7 +250,7 @@ pub async fn discard(
     objects: &dyn ObjectStore,
     at: &StoreUrl,
     record: &RunRecord,
-    _consent: &Consent,
+    consent: &Consent,
 ) -> Result<bool, StoreError> {
     let content = match objects.get(at, LIMIT).await {
         Ok(content) => content,
@@ -260,15 +260,15 @@ pub async fn discard(
     if serde_json::from_slice::<RunRecord>(&content).ok().as_ref() != Some(record) {
         return Ok(false);
     }
-    objects.delete_if(at, &content).await
+    objects.delete_if(at, &content, consent).await
 }
 
 /// Removes it: the run is over.
 ///
 /// # Errors
 /// Where the store refuses.
-pub async fn remove(objects: &dyn ObjectStore, at: &StoreUrl, _consent: &Consent) -> Result<(), StoreError> {
-    objects.delete(at).await
+pub async fn remove(objects: &dyn ObjectStore, at: &StoreUrl, consent: &Consent) -> Result<(), StoreError> {
+    objects.delete(at, consent).await
 }
 
 #[cfg(test)]

@@ -98,10 +98,10 @@ fn row(deleted: &Deleted, action: &'static str) -> UndoRow {
     }
 }
 
-async fn apply(keys: &[Deleted], etcd: &dyn EtcdKv, _consent: &Consent) -> Result<Vec<UndoRow>, Stopped> {
+async fn apply(keys: &[Deleted], etcd: &dyn EtcdKv, consent: &Consent) -> Result<Vec<UndoRow>, Stopped> {
     let mut rows: Vec<UndoRow> = Vec::new();
     for deleted in keys {
-        match etcd.put_if_absent(&deleted.key, &deleted.value).await {
+        match etcd.put_if_absent(&deleted.key, &deleted.value, consent).await {
             Ok(written) => rows.push(row(deleted, if written { "restored" } else { "keep" })),
             Err(source) => {
                 let restored = rows.iter().filter(|row| row.action == "restored");

@@ -94,7 +94,7 @@ pub async fn apply(
     etcd: &dyn EtcdKv,
     prefix: &str,
     undo_file: PathBuf,
-    _consent: &Consent,
+    consent: &Consent,
 ) -> Result<Outcome, Box<Stopped>> {
     let mut outcome = Outcome::default();
     for lease in &plan.delete {
@@ -115,7 +115,7 @@ pub async fn apply(
             }
         }
         match etcd
-            .delete_if_unchanged(&lease.stored.key, lease.stored.mod_revision)
+            .delete_if_unchanged(&lease.stored.key, lease.stored.mod_revision, consent)
             .await
         {
             Ok(true) => outcome.deleted.push(lease.name.clone()),

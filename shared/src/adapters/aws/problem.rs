@@ -5,7 +5,8 @@ use std::error::Error;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::adapters::aws_chain::trouble::{self, Words, innermost};
+use crate::adapters::aws_chain::error::{Answer, AwsError, Words};
+use crate::model::aws_error::AwsErrorKind;
 use crate::ports::fleet::{FleetError, FleetErrorKind};
 
 /// An error that does not know yet at what.
@@ -49,81 +50,38 @@ where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
-        match &error {
-            SdkError::ServiceError(answer) => answered(
-                answer.err().code().unwrap_or_default(),
-                answer.err().message().unwrap_or_default(),
-                answer.raw().status().as_u16(),
-            ),
-            SdkError::ResponseError(answer) => Self::of(FleetErrorKind::Other(format!(
-                "the answer ({}) is not as AWS': {}",
-                answer.raw().status().as_u16(),
-                innermost(&error)
+        match AwsError::from(error) {
+            AwsError::Answered(answer) => answered(&answer),
+            AwsError::Unreadable { status, words } => Self::of(FleetErrorKind::Other(format!(
+                "the answer (HTTP {status}) is not from an AWS API: {words}"
             ))),
-            SdkError::TimeoutError(_) => Self::because(FleetErrorKind::Unreachable, "no answer in time"),
-            SdkError::DispatchFailure(failure) => match credentials(&error) {
-                Some(problem) => problem,
-                None if failure.is_user() => Self::of(FleetErrorKind::Other(innermost(&error))),
-                None => Self::because(FleetErrorKind::Unreachable, innermost(&error)),
+            AwsError::Unreachable(words) => Self::because(FleetErrorKind::Unreachable, words),
+            AwsError::Credentials(kind, words) => Self {
+                kind: match kind {
+                    AwsErrorKind::ExpiredCredentials => FleetErrorKind::ExpiredCredentials,
+                    _ => FleetErrorKind::NoCredentials,
+                },
+                cause: words.map(Words),
             },
-            _ => credentials(&error).unwrap_or_else(|| Self::of(FleetErrorKind::Other(innermost(&error)))),
+            AwsError::Other(words) => Self::of(FleetErrorKind::Other(words)),
         }
     }
 }
 
-fn credentials(error: &(dyn Error + 'static)) -> Option<Problem> {
-    let found = trouble::credentials(error)?;
-    let kind = match found.expired {
-        true => FleetErrorKind::ExpiredCredentials,
-        false => FleetErrorKind::NoCredentials,
+fn answered(answer: &Answer) -> Problem {
+    let words = answer.words();
+    let kind = match answer.kind {
+        Some(AwsErrorKind::NoCredentials) => FleetErrorKind::NoCredentials,
+        Some(AwsErrorKind::ExpiredCredentials) => FleetErrorKind::ExpiredCredentials,
+        Some(AwsErrorKind::BadCredentials) => FleetErrorKind::BadCredentials,
+        Some(AwsErrorKind::Throttled) => FleetErrorKind::Throttled,
+        Some(AwsErrorKind::NotFound) => FleetErrorKind::NotFound,
+        Some(AwsErrorKind::AccessDenied) => return Problem::of(FleetErrorKind::AccessDenied(answer.message.clone())),
+        _ if answer.status == 403 => return Problem::of(FleetErrorKind::AccessDenied(words)),
+        Some(AwsErrorKind::Unavailable) => FleetErrorKind::Unreachable,
+        _ => return Problem::of(FleetErrorKind::Other(words)),
     };
-    Some(Problem {
-        kind,
-        cause: found.words.map(Words),
-    })
-}
-
-/// Source of the codes: EC2 API reference, "Error codes"; Auto Scaling and STS API references, "Common errors".
-fn answered(code: &str, message: &str, status: u16) -> Problem {
-    // EC2 appends a long text that only an administrator can decode.
-    let message = message
-        .split(" Encoded authorization failure message")
-        .next()
-        .unwrap_or_default();
-    let words = match (message, code) {
-        ("", "") => format!("HTTP {status}"),
-        (message, "") => message.to_owned(),
-        ("", code) => format!("{code} (HTTP {status})"),
-        (message, code) => format!("{code}: {message}"),
-    };
-    match code {
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => {
-            Problem::because(FleetErrorKind::ExpiredCredentials, words)
-        }
-        "AuthFailure"
-        | "InvalidClientTokenId"
-        | "InvalidAccessKeyId"
-        | "SignatureDoesNotMatch"
-        | "UnrecognizedClientException"
-        | "MissingAuthenticationToken"
-        | "RequestTimeTooSkewed"
-        | "OptInRequired" => Problem::because(FleetErrorKind::BadCredentials, words),
-        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {
-            Problem::of(FleetErrorKind::AccessDenied(message.to_owned()))
-        }
-        "Throttling"
-        | "ThrottlingException"
-        | "RequestLimitExceeded"
-        | "RequestThrottled"
-        | "RequestThrottledException"
-        | "TooManyRequestsException" => Problem::because(FleetErrorKind::Throttled, words),
-        // Auto Scaling has no code of its own for it.
-        "ValidationError" if message.contains("name not found") => Problem::because(FleetErrorKind::NotFound, words),
-        _ if code.ends_with(".NotFound") => Problem::because(FleetErrorKind::NotFound, words),
-        _ if status == 403 => Problem::of(FleetErrorKind::AccessDenied(words)),
-        "RequestTimeout" | "Unavailable" | "ServiceUnavailable" => Problem::because(FleetErrorKind::Unreachable, words),
-        _ => Problem::of(FleetErrorKind::Other(words)),
-    }
+    Problem::because(kind, words)
 }
 
 #[cfg(test)]
@@ -132,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_reasons_that_a_user_can_act_on_are_told_apart() {
-        let kind = |code, message, status| answered(code, message, status).kind;
+        let kind = |code, message, status| answered(&Answer::new(code, message, status)).kind;
         assert_eq!(
             kind("RequestExpired", "Request has expired.", 400),
             FleetErrorKind::ExpiredCredentials

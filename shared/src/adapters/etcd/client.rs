@@ -18,6 +18,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::connection::{Connection, Target};
 use super::problem::{Problem, of_error};
+use crate::consent::Consent;
 use crate::ports::{
     EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyHead, KeyPage, KeyRange, KeySpan, KeyValue, LeaseId,
     SnapshotStream,
@@ -188,7 +189,12 @@ impl EtcdKv for EtcdClient {
         })
     }
 
-    async fn delete_unleased(&self, spans: &[KeySpan], revision: i64) -> Result<Option<u64>, EtcdError> {
+    async fn delete_unleased(
+        &self,
+        spans: &[KeySpan],
+        revision: i64,
+        _consent: &Consent,
+    ) -> Result<Option<u64>, EtcdError> {
         let after = revision.saturating_add(1);
         let guards = spans.iter().flat_map(|span| {
             let first = span.first.as_slice();
@@ -223,13 +229,13 @@ impl EtcdKv for EtcdClient {
         Ok(u64::try_from(answer.ttl()).ok())
     }
 
-    async fn delete_if_unchanged(&self, key: &[u8], mod_revision: i64) -> Result<bool, EtcdError> {
+    async fn delete_if_unchanged(&self, key: &[u8], mod_revision: i64, _consent: &Consent) -> Result<bool, EtcdError> {
         let unchanged = Compare::mod_revision(key, CompareOp::Equal, mod_revision);
         self.change("delete a key of", unchanged, TxnOp::delete(key, None))
             .await
     }
 
-    async fn put_if_absent(&self, key: &[u8], value: &[u8]) -> Result<bool, EtcdError> {
+    async fn put_if_absent(&self, key: &[u8], value: &[u8], _consent: &Consent) -> Result<bool, EtcdError> {
         let absent = Compare::create_revision(key, CompareOp::Equal, 0);
         self.change("write a key of", absent, TxnOp::put(key, value, None))
             .await

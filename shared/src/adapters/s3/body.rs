@@ -11,7 +11,7 @@ use tokio_util::io::StreamReader;
 
 use super::bucket::Bucket;
 use super::problem::Problem;
-use crate::adapters::aws_chain::trouble::innermost;
+use crate::adapters::aws_chain::error::innermost;
 use crate::ports::ObjectBody;
 
 /// How often a broken stream is taken up again.

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use super::bucket::Bucket;
 use super::problem::Problem;
 use crate::adapters::aws_chain::{self, Chain};
-use crate::adapters::stores::{Multipart, StoreOptions};
+use crate::adapters::store_options::{Multipart, StoreOptions};
 use crate::ports::StoreErrorKind;
 
 const ATTEMPTS: u32 = 3;

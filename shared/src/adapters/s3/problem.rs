@@ -6,12 +6,10 @@ use std::fmt;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::adapters::aws_chain::trouble::{self, Words, innermost};
+use crate::adapters::aws_chain::error::{Answer, AwsError, Words};
+use crate::model::aws_error::AwsErrorKind;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{StoreError, StoreErrorKind};
-
-/// The header by which S3 tells a bucket's region, even to those who may not read it.
-pub(super) const REGION_HEADER: &str = "x-amz-bucket-region";
 
 /// An error that does not know yet on what.
 #[derive(Debug)]
@@ -114,91 +112,51 @@ where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
-        match &error {
-            SdkError::ServiceError(answer) => answered(answer.err(), answer.raw()),
-            SdkError::ResponseError(answer) => {
-                let status = answer.raw().status().as_u16();
-                let mut problem = Self::other(format!(
-                    "it answers {status}, but not as S3 does: {}",
-                    innermost(&error)
-                ));
-                problem.status = Some(status);
-                problem
-            }
-            SdkError::TimeoutError(_) => unreachable_store("it did not answer in time"),
-            SdkError::DispatchFailure(failure) => match credentials(&error) {
-                Some(problem) => problem,
-                None if failure.is_user() => Self::other(innermost(&error)),
-                None => unreachable_store(&innermost(&error)),
+        match AwsError::from(error) {
+            AwsError::Answered(answer) => answered(answer),
+            AwsError::Unreadable { status, words } => Self {
+                status: Some(status),
+                ..Self::other(format!("the answer (HTTP {status}) is not from an S3 API: {words}"))
             },
-            _ => credentials(&error).unwrap_or_else(|| Self::other(innermost(&error))),
+            AwsError::Unreachable(words) => Self {
+                cause: Some(Words(words)),
+                ..Self::of(StoreErrorKind::Unreachable)
+            },
+            AwsError::Credentials(kind, words) => Self {
+                cause: words.map(Words),
+                ..Self::of(match kind {
+                    AwsErrorKind::ExpiredCredentials => StoreErrorKind::ExpiredCredentials,
+                    _ => StoreErrorKind::NoCredentials,
+                })
+            },
+            AwsError::Other(words) => Self::other(words),
         }
     }
 }
 
-fn answered(error: &impl ProvideErrorMetadata, raw: &HttpResponse) -> Problem {
-    let status = raw.status().as_u16();
-    let code = error.code().unwrap_or_default().to_owned();
-    let region = raw.headers().get(REGION_HEADER).map(str::to_owned);
-    let words = match (error.message().filter(|message| !message.is_empty()), code.as_str()) {
-        (Some(message), "") => message.to_owned(),
-        (Some(message), code) => format!("{code}: {message}"),
-        (None, "") => format!("HTTP {status}"),
-        (None, code) => format!("{code} (HTTP {status})"),
+fn answered(answer: Answer) -> Problem {
+    let words = answer.words();
+    let other_region = || match &answer.region {
+        Some(region) => StoreErrorKind::WrongRegion(region.clone()),
+        None => StoreErrorKind::Other(words.clone()),
     };
-    let kind = match (code.as_str(), status) {
-        ("NoSuchBucket", _) => StoreErrorKind::NoSuchBucket,
-        ("NoSuchKey" | "NotFound", _) => StoreErrorKind::NotFound,
-        ("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired", _) => StoreErrorKind::ExpiredCredentials,
-        (
-            "InvalidAccessKeyId"
-            | "SignatureDoesNotMatch"
-            | "InvalidToken"
-            | "InvalidClientTokenId"
-            | "UnrecognizedClientException"
-            | "RequestTimeTooSkewed",
-            _,
-        ) => StoreErrorKind::BadCredentials,
-        (
-            "PermanentRedirect"
-            | "TemporaryRedirect"
-            | "AuthorizationHeaderMalformed"
-            | "IllegalLocationConstraintException",
-            _,
-        )
-        | (_, 301 | 307) => match &region {
-            Some(region) => StoreErrorKind::WrongRegion(region.clone()),
-            None => StoreErrorKind::Other(words.clone()),
-        },
-        ("AccessDenied" | "AllAccessDisabled" | "Forbidden", _) | (_, 401 | 403) => StoreErrorKind::AccessDenied,
+    let kind = match (answer.kind, answer.status) {
+        (Some(AwsErrorKind::NoSuchBucket), _) => StoreErrorKind::NoSuchBucket,
+        (Some(AwsErrorKind::NotFound), _) => StoreErrorKind::NotFound,
+        (Some(AwsErrorKind::NoCredentials), _) => StoreErrorKind::NoCredentials,
+        (Some(AwsErrorKind::ExpiredCredentials), _) => StoreErrorKind::ExpiredCredentials,
+        (Some(AwsErrorKind::BadCredentials), _) => StoreErrorKind::BadCredentials,
+        (Some(AwsErrorKind::OtherRegion), _) | (_, 301 | 307) => other_region(),
+        (Some(AwsErrorKind::AccessDenied), _) | (_, 401 | 403) => StoreErrorKind::AccessDenied,
         (_, 404) => StoreErrorKind::NotFound,
-        _ => StoreErrorKind::Other(words.clone()),
+        (Some(AwsErrorKind::Throttled | AwsErrorKind::Unavailable) | None, _) => StoreErrorKind::Other(words.clone()),
     };
     let cause = (!matches!(kind, StoreErrorKind::Other(_) | StoreErrorKind::NotFound)).then_some(Words(words));
     Problem {
         kind,
         cause,
-        code,
-        status: Some(status),
-        region,
+        code: answer.code,
+        status: Some(answer.status),
+        region: answer.region,
     }
-}
-
-fn unreachable_store(words: &str) -> Problem {
-    Problem {
-        cause: Some(Words(words.to_owned())),
-        ..Problem::of(StoreErrorKind::Unreachable)
-    }
-}
-
-fn credentials(error: &(dyn Error + 'static)) -> Option<Problem> {
-    let found = trouble::credentials(error)?;
-    let kind = match found.expired {
-        true => StoreErrorKind::ExpiredCredentials,
-        false => StoreErrorKind::NoCredentials,
-    };
-    Some(Problem {
-        cause: found.words.map(Words),
-        ..Problem::of(kind)
-    })
 }

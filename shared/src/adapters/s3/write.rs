@@ -1,19 +1,15 @@
 //! Writes: as kops does them, and conditional where the caller wants no object replaced.
 
 use std::path::Path;
-use std::time::Duration;
 
-use aws_config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
-use aws_smithy_types::byte_stream::Length;
 use bytes::Bytes;
 
 use super::bucket::Bucket;
-use super::copy::{PartSource, Parts};
+use super::parts::{PartSource, Parts, body_of, long_transfer};
 use super::problem::Problem;
-use crate::adapters::aws_chain::trouble::innermost;
+use crate::adapters::aws_chain::error::innermost;
 use crate::ports::{PutMode, StoreErrorKind};
 
 /// The most that one request may carry, and the parts that more is sent in.
@@ -146,27 +142,9 @@ pub(super) async fn upload(bucket: &Bucket, key: &str, path: &Path, mode: PutMod
         let request = request
             .set_server_side_encryption(encryption.clone())
             .set_if_none_match(conditional.then(|| "*".to_owned()));
-        let Err(error) = request.customize().config_override(patience()).send().await else {
+        let Err(error) = request.customize().config_override(long_transfer()).send().await else {
             return Ok(());
         };
         refused(bucket, key, Problem::from(error), encryption.as_ref(), &mut conditional).await?;
     }
-}
-
-/// A piece of a file, which can be sent again.
-pub(super) async fn body_of(path: &Path, start: u64, length: u64) -> Result<ByteStream, Problem> {
-    let part = ByteStream::read_from()
-        .path(path)
-        .offset(start)
-        .length(Length::Exact(length))
-        .build();
-    part.await.map_err(|error| Problem::other(innermost(&error)))
-}
-
-/// A large body takes its time; a stalled one is noticed by the SDK.
-pub(super) fn patience() -> Builder {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(5))
-        .read_timeout(Duration::from_secs(3_600));
-    Builder::new().timeout_config(timeouts.build())
 }

@@ -1,15 +1,7 @@
 //! The texts of a ConfigMap.
-//!
-//! Field numbers: `staging/src/k8s.io/api/core/v1/generated.proto` of kubernetes/kubernetes: ConfigMap{data=2}, a map, whose
-//! entries are {key=1, value=2}.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-
-use super::masterlease::embedded;
-use super::value::{Object, Value, ValueError, utf8};
-use crate::model::kubernetes::protobuf::{self, Value as Field};
+use super::types::ConfigMap;
+use super::value::{self, ValueError};
 
 /// Where kube-apiserver keeps the CA that pods verify it with, below its prefix. kube-controller-manager publishes it in
 /// every namespace (kubernetes/kubernetes, `pkg/controller/certificates/rootcacertpublisher/publisher.go`).
@@ -23,36 +15,7 @@ pub const ROOT_CA_KEY: &str = "ca.crt";
 /// # Errors
 /// When the value is encrypted, damaged or no object.
 pub fn text(value: &[u8], key: &str) -> Result<Option<String>, ValueError> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct JsonConfigMap {
-        data: Option<BTreeMap<String, String>>,
-    }
-    match Value::decode(value)?.object()? {
-        Object::Protobuf(raw) => of_protobuf(raw, key),
-        Object::Json(json) => {
-            let map: JsonConfigMap =
-                serde_json::from_slice(json).map_err(|error| ValueError::Json(error.to_string()))?;
-            Ok(map.data.unwrap_or_default().remove(key))
-        }
-    }
-}
-
-fn of_protobuf(raw: &[u8], wanted: &str) -> Result<Option<String>, ValueError> {
-    for entry in embedded(raw, 2) {
-        let (mut key, mut text) = ("", "");
-        for field in protobuf::fields(entry?) {
-            match field? {
-                (1, Field::Bytes(bytes)) => key = utf8(bytes, "data key")?,
-                (2, Field::Bytes(bytes)) => text = utf8(bytes, "data")?,
-                _ => {}
-            }
-        }
-        if key == wanted {
-            return Ok(Some(text.to_owned()));
-        }
-    }
-    Ok(None)
+    Ok(value::read::<ConfigMap>(value)?.data.remove(key))
 }
 
 #[cfg(test)]

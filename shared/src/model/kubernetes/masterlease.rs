@@ -1,15 +1,11 @@
 //! `/registry/masterleases/<ip>`: the address under which an API server announces itself, stored as an Endpoints object.
 //!
-//! kubernetes/kubernetes `pkg/controlplane/reconcilers/lease.go`; field numbers from
-//! `staging/src/k8s.io/api/core/v1/generated.proto`: Endpoints{subsets=2}, EndpointSubset{addresses=1},
-//! EndpointAddress{ip=1}.
+//! kubernetes/kubernetes `pkg/controlplane/reconcilers/lease.go`.
 
 use std::net::IpAddr;
 
-use serde::Deserialize;
-
-use super::value::{Object, Value, ValueError, utf8};
-use crate::model::kubernetes::protobuf::{self, Value as Field};
+use super::types::{EndpointAddress, Masterlease};
+use super::value::{self, ValueError};
 
 /// Below kube-apiserver's prefix: one key an API server, named by its IP address.
 pub const FOLDER: &str = "/masterleases/";
@@ -35,59 +31,12 @@ pub enum Probe {
 /// # Errors
 /// When the value is encrypted, damaged or no object.
 pub fn addresses(value: &[u8]) -> Result<Vec<IpAddr>, ValueError> {
-    let texts = match Value::decode(value)?.object()? {
-        Object::Protobuf(raw) => of_protobuf(raw)?,
-        Object::Json(json) => of_json(json)?,
-    };
-    Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
+    let lease: Masterlease = value::read(value)?;
+    Ok(ip_addresses(lease.subsets.iter().flat_map(|subset| &subset.addresses)))
 }
 
-fn of_protobuf(raw: &[u8]) -> Result<Vec<String>, ValueError> {
-    let mut found = Vec::new();
-    for subset in embedded(raw, 2) {
-        for address in embedded(subset?, 1) {
-            for ip in embedded(address?, 1) {
-                found.push(utf8(ip?, "ip")?.to_owned());
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// The embedded messages (or texts) that stand in field `number`.
-pub(super) fn embedded(message: &[u8], number: u32) -> impl Iterator<Item = Result<&[u8], ValueError>> {
-    protobuf::fields(message).filter_map(move |field| match field {
-        Ok((found, Field::Bytes(bytes))) if found == number => Some(Ok(bytes)),
-        Ok(_) => None,
-        Err(error) => Some(Err(error.into())),
-    })
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JsonEndpoints {
-    subsets: Option<Vec<JsonSubset>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JsonSubset {
-    addresses: Option<Vec<JsonAddress>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JsonAddress {
-    ip: String,
-}
-
-fn of_json(json: &[u8]) -> Result<Vec<String>, ValueError> {
-    let endpoints: JsonEndpoints = serde_json::from_slice(json).map_err(|error| ValueError::Json(error.to_string()))?;
-    let subsets = endpoints.subsets.unwrap_or_default().into_iter();
-    Ok(subsets
-        .flat_map(|subset| subset.addresses.unwrap_or_default())
-        .map(|address| address.ip)
-        .collect())
+pub(super) fn ip_addresses<'a>(addresses: impl Iterator<Item = &'a EndpointAddress>) -> Vec<IpAddr> {
+    addresses.filter_map(|address| address.ip.parse().ok()).collect()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod object_ref;
 pub mod protobuf;
 pub mod protojson;
 pub mod service_addresses;
+pub mod types;
 pub mod value;
 
 #[cfg(test)]

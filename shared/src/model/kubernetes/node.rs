@@ -1,16 +1,14 @@
 //! Nodes: which machines a restore brings back as objects.
 //!
-//! Field numbers from kubernetes/kubernetes, `staging/src/k8s.io/api/core/v1/generated.proto`: Node{metadata=1, spec=2,
-//! status=3}, NodeSpec{providerID=3}, NodeStatus{addresses=5}, NodeAddress{type=1, address=2}. Role labels from
-//! kubernetes/kops, `pkg/nodelabels/builder.go`.
+//! Role labels: kubernetes/kops, `pkg/nodelabels/builder.go`.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::metadata::ObjectMeta;
-use super::value::{Object, Value, ValueError, utf8};
+use super::types;
+use super::value::{self, Object, Value, ValueError};
 use crate::model::kubernetes::protobuf::{self, Value as Field};
 
 const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
@@ -60,22 +58,16 @@ impl Node {
     /// # Errors
     /// When the value is encrypted, damaged or no object.
     pub fn of_value(value: &[u8]) -> Result<Self, ValueError> {
-        let value = Value::decode(value)?;
-        let meta = ObjectMeta::of_value(&value)?;
-        let (provider_id, addresses) = match value.object()? {
-            Object::Protobuf(raw) => machine_of_protobuf(raw)?,
-            Object::Json(json) => machine_of_json(json)?,
-        };
-        let internal = |(kind, address): (String, String)| (kind == "InternalIP").then_some(address);
-        Ok(Self {
-            role: role(&meta.labels),
-            instance_group: meta.labels.get(INSTANCE_GROUP).cloned(),
-            provider_id: (!provider_id.is_empty()).then_some(provider_id),
-            internal_ips: addresses.into_iter().filter_map(internal).collect(),
-            created: meta.creation_timestamp,
-            name: meta.name,
-            labels: meta.labels,
-        })
+        let node: types::Node = value::read(value)?;
+        let addresses = node.status.addresses.into_iter();
+        let internal = addresses.filter(|address| address.r#type == "InternalIP");
+        Ok(Self::of_parts(
+            node.metadata.name,
+            node.metadata.labels,
+            Some(node.spec.provider_id),
+            internal.map(|address| address.address).collect(),
+            node.metadata.creation_timestamp.timestamp(),
+        ))
     }
 
     /// From what an API tells of it.
@@ -186,83 +178,6 @@ fn lasting(value: &[u8]) -> Result<Lasting<'_>, ValueError> {
             Ok(Lasting::Json(json))
         }
     }
-}
-
-/// Provider id, and addresses as (type, address).
-type Machine = (String, Vec<(String, String)>);
-
-fn machine_of_protobuf(raw: &[u8]) -> Result<Machine, ValueError> {
-    let (mut provider_id, mut addresses) = (String::new(), Vec::new());
-    for field in protobuf::fields(raw) {
-        match field? {
-            (2, Field::Bytes(spec)) => {
-                for field in protobuf::fields(spec) {
-                    if let (3, Field::Bytes(text)) = field? {
-                        provider_id = utf8(text, "providerID")?.to_owned();
-                    }
-                }
-            }
-            (3, Field::Bytes(status)) => {
-                for field in protobuf::fields(status) {
-                    if let (5, Field::Bytes(address)) = field? {
-                        addresses.push(address_of(address)?);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok((provider_id, addresses))
-}
-
-fn address_of(message: &[u8]) -> Result<(String, String), ValueError> {
-    let (mut kind, mut address) = ("", "");
-    for field in protobuf::fields(message) {
-        match field? {
-            (1, Field::Bytes(text)) => kind = utf8(text, "type")?,
-            (2, Field::Bytes(text)) => address = utf8(text, "address")?,
-            _ => {}
-        }
-    }
-    Ok((kind.to_owned(), address.to_owned()))
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JsonNode {
-    spec: JsonSpec,
-    status: JsonStatus,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JsonSpec {
-    #[serde(rename = "providerID")]
-    provider_id: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JsonStatus {
-    addresses: Vec<JsonAddress>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JsonAddress {
-    r#type: String,
-    address: String,
-}
-
-fn machine_of_json(json: &[u8]) -> Result<Machine, ValueError> {
-    let node: JsonNode = serde_json::from_slice(json).map_err(|error| ValueError::Json(error.to_string()))?;
-    let addresses = node
-        .status
-        .addresses
-        .into_iter()
-        .map(|address| (address.r#type, address.address))
-        .collect();
-    Ok((node.spec.provider_id, addresses))
 }
 
 #[cfg(test)]

@@ -1,16 +1,10 @@
 //! What a Service's addresses are, as its Endpoints and its EndpointSlice tell.
-//!
-//! Field numbers: `staging/src/k8s.io/api/core/v1/generated.proto` (Endpoints{subsets=2}, EndpointSubset{ports=3},
-//! EndpointPort{name=1, port=2}) and `staging/src/k8s.io/api/discovery/v1/generated.proto` (EndpointSlice{endpoints=2},
-//! Endpoint{addresses=1}) of kubernetes/kubernetes.
 
 use std::net::IpAddr;
 
-use serde::Deserialize;
-
-use super::masterlease::{addresses, embedded};
-use super::value::{Object, Value, ValueError, utf8};
-use crate::model::kubernetes::protobuf::{self, Value as Field};
+use super::masterlease::ip_addresses;
+use super::types;
+use super::value::{self, ValueError};
 
 /// Where kube-apiserver keeps the Endpoints of `default/kubernetes`, below its prefix.
 pub const KUBERNETES_ENDPOINTS: &str = "/services/endpoints/default/kubernetes";
@@ -33,62 +27,14 @@ impl Endpoints {
     /// # Errors
     /// When the value is encrypted, damaged or no object.
     pub fn of_value(value: &[u8]) -> Result<Self, ValueError> {
-        let https_port = match Value::decode(value)?.object()? {
-            Object::Protobuf(raw) => port_of_protobuf(raw)?,
-            Object::Json(json) => port_of_json(json)?,
-        };
+        let endpoints: types::Endpoints = value::read(value)?;
+        let mut ports = endpoints.subsets.iter().flat_map(|subset| &subset.ports);
+        let https = ports.find(|port| port.name == "https");
         Ok(Self {
-            addresses: addresses(value)?,
-            https_port,
+            addresses: ip_addresses(endpoints.subsets.iter().flat_map(|subset| &subset.addresses)),
+            https_port: https.and_then(|port| u16::try_from(port.port).ok()),
         })
     }
-}
-
-fn port_of_protobuf(raw: &[u8]) -> Result<Option<u16>, ValueError> {
-    for subset in embedded(raw, 2) {
-        for port in embedded(subset?, 3) {
-            let (mut name, mut number) = ("", None);
-            for field in protobuf::fields(port?) {
-                match field? {
-                    (1, Field::Bytes(text)) => name = utf8(text, "port name")?,
-                    (2, Field::Varint(port)) => number = u16::try_from(port).ok(),
-                    _ => {}
-                }
-            }
-            if name == HTTPS {
-                return Ok(number);
-            }
-        }
-    }
-    Ok(None)
-}
-
-const HTTPS: &str = "https";
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JsonEndpoints {
-    subsets: Option<Vec<JsonSubset>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JsonSubset {
-    ports: Option<Vec<JsonPort>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct JsonPort {
-    name: String,
-    port: u16,
-}
-
-fn port_of_json(json: &[u8]) -> Result<Option<u16>, ValueError> {
-    let endpoints: JsonEndpoints = serde_json::from_slice(json).map_err(|error| ValueError::Json(error.to_string()))?;
-    let subsets = endpoints.subsets.unwrap_or_default().into_iter();
-    let mut ports = subsets.flat_map(|subset| subset.ports.unwrap_or_default());
-    Ok(ports.find(|port| port.name == HTTPS).map(|port| port.port))
 }
 
 /// The addresses of a stored EndpointSlice. What is no IP address is left out.
@@ -96,35 +42,9 @@ fn port_of_json(json: &[u8]) -> Result<Option<u16>, ValueError> {
 /// # Errors
 /// When the value is encrypted, damaged or no object.
 pub fn of_slice(value: &[u8]) -> Result<Vec<IpAddr>, ValueError> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct JsonSlice {
-        endpoints: Option<Vec<JsonEndpoint>>,
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct JsonEndpoint {
-        addresses: Option<Vec<String>>,
-    }
-    let texts: Vec<String> = match Value::decode(value)?.object()? {
-        Object::Protobuf(raw) => {
-            let mut found = Vec::new();
-            for endpoint in embedded(raw, 2) {
-                for address in embedded(endpoint?, 1) {
-                    found.push(utf8(address?, "address")?.to_owned());
-                }
-            }
-            found
-        }
-        Object::Json(json) => {
-            let slice: JsonSlice = serde_json::from_slice(json).map_err(|error| ValueError::Json(error.to_string()))?;
-            let endpoints = slice.endpoints.unwrap_or_default().into_iter();
-            endpoints
-                .flat_map(|endpoint| endpoint.addresses.unwrap_or_default())
-                .collect()
-        }
-    };
-    Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
+    let slice: types::EndpointSlice = value::read(value)?;
+    let addresses = slice.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
+    Ok(addresses.filter_map(|address| address.parse().ok()).collect())
 }
 
 #[cfg(test)]

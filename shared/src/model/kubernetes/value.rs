@@ -8,7 +8,9 @@
 
 use std::fmt;
 
+use prost::Message;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::model::kubernetes::protobuf::{self, ProtobufError};
 
@@ -67,6 +69,9 @@ pub enum ValueError {
     /// Broken protobuf.
     #[error("value is no valid protobuf: {0}")]
     Protobuf(#[from] ProtobufError),
+    /// A field of a known kind that is broken or not of its type.
+    #[error("value is no valid protobuf: {0}")]
+    Message(#[from] prost::DecodeError),
     /// Broken or unexpected JSON.
     #[error("value is no valid JSON: {0}")]
     Json(String),
@@ -169,6 +174,27 @@ pub enum Object<'v> {
     Json(&'v [u8]),
 }
 
+impl Object<'_> {
+    /// Reads it as a kind that is known in both encodings.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub(super) fn read<T: Message + Default + DeserializeOwned>(self) -> Result<T, ValueError> {
+        match self {
+            Self::Protobuf(raw) => Ok(T::decode(raw)?),
+            Self::Json(json) => serde_json::from_slice(json).map_err(|error| ValueError::Json(error.to_string())),
+        }
+    }
+}
+
+/// Reads a stored value as a kind that is known in both encodings.
+///
+/// # Errors
+/// When the value is encrypted, damaged or no object.
+pub(super) fn read<T: Message + Default + DeserializeOwned>(value: &[u8]) -> Result<T, ValueError> {
+    Value::decode(value)?.object()?.read()
+}
+
 impl<'v> Unknown<'v> {
     fn decode(message: &'v [u8]) -> Result<Self, ValueError> {
         let mut unknown = Self::default();
@@ -193,7 +219,7 @@ impl<'v> Unknown<'v> {
 }
 
 /// The text of a protobuf `string`.
-pub(super) fn utf8<'v>(bytes: &'v [u8], field: &'static str) -> Result<&'v str, ValueError> {
+fn utf8<'v>(bytes: &'v [u8], field: &'static str) -> Result<&'v str, ValueError> {
     std::str::from_utf8(bytes).map_err(|_| ValueError::NotText { field })
 }
 

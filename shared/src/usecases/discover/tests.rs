@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use super::*;
+use crate::consent::Consent;
 use crate::ports::{ObjectBody, ObjectInfo, PutMode, StoreErrorKind};
 
 /// Objects by URL, and a log of the requests.
@@ -82,15 +83,15 @@ impl ObjectStore for Memory {
         unreachable!("discovery reads small objects only")
     }
 
-    async fn put(&self, _: &StoreUrl, _: Vec<u8>, _: PutMode) -> Result<(), StoreError> {
+    async fn put(&self, _: &StoreUrl, _: Vec<u8>, _: PutMode, _: &Consent) -> Result<(), StoreError> {
         unreachable!("discovery writes nothing")
     }
 
-    async fn copy(&self, _: &StoreUrl, _: &StoreUrl) -> Result<(), StoreError> {
+    async fn copy(&self, _: &StoreUrl, _: &StoreUrl, _: &Consent) -> Result<(), StoreError> {
         unreachable!("discovery writes nothing")
     }
 
-    async fn delete(&self, _: &StoreUrl) -> Result<(), StoreError> {
+    async fn delete(&self, _: &StoreUrl, _: &Consent) -> Result<(), StoreError> {
         unreachable!("discovery writes nothing")
     }
 }

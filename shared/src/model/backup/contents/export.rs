@@ -166,7 +166,7 @@ fn decode(stored: &[u8]) -> Result<Exported, ValueError> {
             whole: true,
         }),
         (Object::Protobuf(raw), Value::Protobuf(unknown)) => {
-            let metadata = ObjectMeta::of_protobuf(raw)?;
+            let metadata = ObjectMeta::of_object(Object::Protobuf(raw))?;
             let decoded = Decoded {
                 api_version: unknown.api_version,
                 kind: unknown.kind,

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::facts::{Facts, Lineage};
-use super::judgement::Candidate;
 use crate::model::backup::name::BackupName;
 
 /// Whether `newer` goes on with the cluster of `older`, by all that the two show.
@@ -66,13 +65,13 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(super) fn new(last: &Facts, first: Option<&Candidate>) -> Self {
+    pub(super) fn new(last: &Facts, first: Option<&BackupName>) -> Self {
         Self {
             lineage: last.lineage.clone(),
             nodes: last.nodes(),
             namespaces: last.evidence.namespaces.len() as u64,
             keys: last.keys(),
-            first: first.map_or_else(|| last.name.clone(), |first| first.name.clone()),
+            first: first.unwrap_or(&last.name).clone(),
             last: last.name.clone(),
         }
     }
