@@ -47,7 +47,7 @@ impl CommandRow {
             .ok()
             .and_then(|command| command.restore_backup.as_ref());
         let spec = order.and_then(|order| order.cluster_spec.as_ref());
-        let queued = found.command.as_ref().ok().and_then(|command| command.queued());
+        let queued = found.queued();
         Self {
             cluster: catalog.store.cluster.clone(),
             etcd: catalog.store.etcd.clone(),

@@ -5,9 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use runbook_kit::cli::output::Format;
 use runbook_kit::cli::ssh::SshArgs;
-use runbook_kit::cli::ui::Ui;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::chain;
 use runbook_kit::failure::{AnyFailure, CommandError, Failure};
 use runbook_kit::ports::hosts::{HostError, Hosts};
 use serde::Serialize;
@@ -15,16 +13,13 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::context::Context;
+use crate::rules::machines::{Machine, Role};
 use crate::rules::merge_logs::{Line, Merger};
-use crate::usecases::hosts::{self, Machine, Role, scripts};
+use crate::usecases::api_log;
+use crate::usecases::hosts::{self, scripts};
 
 /// How long lines wait for older ones of other hosts.
 const WINDOW: Duration = Duration::from_millis(500);
-/// Where kops' API servers write. Source: kubernetes/kops `nodeup/pkg/model/kube_apiserver.go`.
-const API_LOG: &str = "/var/log/kube-apiserver.log";
-/// Lines of each host that are shown where the API does not come up.
-const LAST_LINES: u32 = 5;
-
 /// Follow the logs of etcd or kube-apiserver of all masters, merged
 ///
 /// Each line begins with its host. A host that does not answer is named, and the others go on.
@@ -91,7 +86,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
                     let _ = sender.send((at, line.to_owned()));
                 };
                 let read = read(args, machine, file, hosts, &on_line).await;
-                read.inspect_err(|error| tell(ui, error))
+                read.inspect_err(|error| api_log::warn(ui, error))
             }
         });
         let ended = join_all(each).await;
@@ -143,28 +138,6 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     Ok(Exit::Done)
 }
 
-/// The last lines of kube-apiserver on each of these machines, where the API does not come up.
-pub async fn last_of_the_api(machines: impl Iterator<Item = &Machine>, hosts: &dyn Hosts, ui: &Ui) {
-    for machine in machines {
-        let script = scripts::tail(API_LOG, LAST_LINES);
-        match hosts::heard(hosts, &machine.host, &script).await {
-            Ok((lines, ended)) if ended.code == 0 => {
-                for line in lines {
-                    ui.note(&format!("{}  {line}", machine.label()));
-                }
-            }
-            Ok((_, ended)) if ended.code == scripts::NO_FILE => {
-                ui.note(&format!(
-                    "{}  there is no {API_LOG}: kube-apiserver never started",
-                    machine.label()
-                ));
-            }
-            Ok((_, ended)) => tell(ui, &hosts::failed(machine, &script, &ended)),
-            Err(error) => tell(ui, &error),
-        }
-    }
-}
-
 async fn read(
     args: &Args,
     machine: &Machine,
@@ -189,13 +162,6 @@ async fn read(
     }
 }
 
-fn tell(ui: &Ui, error: &HostError) {
-    ui.warn(&chain(error));
-    if let Some(hint) = error.hint() {
-        ui.note(&format!("hint:  {hint}"));
-    }
-}
-
 fn shown(host: &str, width: usize, line: &str, format: Format) -> String {
     match format {
         Format::Json => serde_json::to_string(&JsonLine { host, line }).unwrap_or_default() + "\n",
@@ -206,7 +172,7 @@ fn shown(host: &str, width: usize, line: &str, format: Format) -> String {
 /// Where it is on a host. Source: kubernetes/kops `pkg/model/components/etcdmanager/model.go`.
 fn file(whose: CaMatch, etcds: &[String]) -> Result<String, CommandError> {
     if whose == CaMatch::KubeApiserver {
-        return Ok(API_LOG.to_owned());
+        return Ok(api_log::FILE.to_owned());
     }
     let etcd = match etcds {
         [] => "main",

@@ -12,7 +12,8 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::usecases::choose::{Choice, WantedArgs};
 use crate::usecases::observe::age::{self, AgeArgs};
-use crate::usecases::observe::survey::{Beside, Survey, Wish, survey};
+use crate::usecases::observe::left_out::Beside;
+use crate::usecases::observe::survey::{Survey, Wish, survey};
 
 /// Show what would be restored, and what stands in the way
 ///

@@ -6,7 +6,7 @@ use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::chain;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::backup::reference::BackupRef;
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::observed::Observed;
@@ -14,13 +14,14 @@ use runbook_kit::model::shell::quoted;
 use serde::Serialize;
 
 use crate::commands::plan::{self, Blocked, is_text};
-use crate::commands::run;
 use crate::context::Context;
-use crate::usecases::agree::agree;
+use crate::usecases::ask_consent::ask_consent;
 use crate::usecases::choose::{Choice, WantedArgs};
 use crate::usecases::observe::age::AgeArgs;
-use crate::usecases::observe::survey::{Beside, Survey, Target, Wish, survey};
-use crate::usecases::order::{Done, order};
+use crate::usecases::observe::left_out::Beside;
+use crate::usecases::observe::survey::{Survey, Wish, survey};
+use crate::usecases::submit::{Done, submit};
+use crate::usecases::target::Target;
 
 /// Queue the command that makes etcd-manager restore a backup, and do no more
 ///
@@ -91,28 +92,6 @@ impl Row for QueueRow {
     }
 }
 
-/// One command was queued, and the next one failed.
-#[derive(Debug, thiserror::Error)]
-#[error("queued {done}, and then {etcd} failed: {reason}")]
-struct HalfQueued {
-    done: String,
-    etcd: String,
-    reason: String,
-}
-
-impl Failure for HalfQueued {
-    fn exit(&self) -> Exit {
-        Exit::FailedAfterChange
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            "repeat the command: what is queued already is gone on with; `kubectl etcd-restore commands` shows it"
-                .to_owned(),
-        )
-    }
-}
-
 /// Runs `queue`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
@@ -120,7 +99,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         return Err(output::no_metrics().into());
     }
     if args.consent.yes {
-        run::named_by_the_user(context)?;
+        context.explicit_cluster()?;
     }
     let mut catalogs = session.catalogs().await?;
     session.require_own_place(args.consent.yes)?;
@@ -154,7 +133,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if let Some(blocked) = Blocked::of(&survey) {
         return Err(blocked.into());
     }
-    let Some(consent) = agree(&args.consent, &survey, args.age.max_age, session.now())? else {
+    let Some(consent) = ask_consent(&args.consent, &survey, args.age.max_age, session.now())? else {
         let rows: Vec<QueueRow> = survey.targets.iter().map(|target| row(target, None, &survey)).collect();
         finish(&rows, context)?;
         session.ui.note("nothing was changed; pass --yes to do it");
@@ -162,19 +141,18 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     let mut rows: Vec<QueueRow> = Vec::new();
     for target in &survey.targets {
-        match order(target, None, context, &consent).await {
+        match submit(target, None, context, &consent).await {
             Ok(done) => rows.push(row(target, Some(done), &survey)),
             Err(error) => {
                 let done: Vec<&str> = rows.iter().filter_map(|row| row.command.as_deref()).collect();
                 if done.is_empty() {
                     return Err(error);
                 }
-                return Err(HalfQueued {
-                    done: done.join(" and "),
-                    etcd: target.catalog.store.etcd.clone(),
-                    reason: chain(error.as_ref()),
-                }
-                .into());
+                let (done, etcd) = (done.join(" and "), &target.catalog.store.etcd);
+                let message = format!("queued {done}, then {etcd} failed: {}", chain(error.as_ref()));
+                return Err(CommandError::after_change(message)
+                    .hint("repeat the command to resume; `kubectl etcd-restore commands` shows what is queued")
+                    .into());
             }
         }
     }

@@ -2,21 +2,20 @@
 
 use std::time::Duration;
 
-use crate::usecases::queue;
 use runbook_kit::cli::confirm::{self, StrongConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::cli::values;
-use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::chain;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::rules::restart_etcd::{self as rules, Action, Plan, Queue, Step, Unknown};
-use crate::usecases::hosts::{self, Role};
+use crate::rules::machines::Role;
+use crate::rules::restart_etcd::{self as rules, Action, Plan, Step};
+use crate::usecases::hosts;
 use crate::usecases::restart_etcd as apply;
 
 /// Restart etcd-manager, so that its leader reads the queue
@@ -124,7 +123,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (session, ui) = (&context.session, &context.session.ui);
     let cluster = context.explicit_name()?;
     let hosts = context.hosts(&args.ssh)?;
-    let (etcds, known) = etcds(context).await;
+    let (queues, known) = apply::queues(context).await;
     let machines = hosts::find(&args.ssh, &[Role::Master], context).await?;
     let seen = hosts::look(&machines, hosts.as_ref()).await;
     for error in seen.iter().filter_map(|seen| seen.as_ref().err()) {
@@ -136,13 +135,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if let [Err(error), rest @ ..] = seen.as_slice()
         && rest.iter().all(Result::is_err)
     {
-        return Err(NobodyAnswers(error.to_string()).into());
+        return Err(CommandError::failed(format!("no host answers: {error}"))
+            .hint("check that `ssh HOST` works; see the lines above")
+            .into());
     }
-    let plans: Vec<Plan> = etcds
+    let plans: Vec<Plan> = queues
         .into_iter()
-        .map(|meant| Plan {
-            members: meant.members,
-            ..rules::plan(meant.etcd, meant.queue, &machines, &seen, &known, args.all)
+        .map(|selected| Plan {
+            members: selected.members,
+            ..rules::plan(selected.etcd, selected.queue, &machines, &seen, &known, args.all)
         })
         .collect();
     for line in plans.iter().flat_map(Plan::warnings) {
@@ -176,10 +177,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let Some(consent) = consent else {
         output::rows(ui, session.format, &rows(&plans), "There are no hosts")?;
         if let Some(unknown) = blocked {
-            return Err(unknown.into());
+            return Err(apply::unknown_leader(&unknown).into());
         }
         match stops {
-            0 => return Err(nothing_to_stop(&plans)),
+            0 => return Err(apply::nothing_to_stop(&plans).into()),
             _ => ui.note("nothing was changed; pass --yes to do it"),
         }
         return Ok(Exit::Done);
@@ -201,148 +202,3 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     ui.note("next: `kubectl etcd-restore status --watch`, or `kubectl etcd-restore logs etcd`");
     Ok(Exit::Done)
 }
-
-/// An etcd cluster that is meant.
-struct Meant {
-    etcd: String,
-    queue: Queue,
-    /// The members that the spec has; 0 where it was not read.
-    members: usize,
-}
-
-/// The etcd clusters that are meant with their queues, and the names of all. Where the store cannot be asked the user's word
-/// counts, and every queue may hold something.
-async fn etcds(context: &Context) -> (Vec<Meant>, Vec<String>) {
-    let session = &context.session;
-    let mut meant = Vec::new();
-    match session.catalogs().await {
-        Ok(catalogs) => {
-            for catalog in &catalogs {
-                let queue = match queue::commands(session.objects(), catalog).await {
-                    Ok(commands) => Queue::Commands(
-                        commands
-                            .iter()
-                            .map(|found| found.backup().map_or_else(|why| why, str::to_owned))
-                            .collect(),
-                    ),
-                    Err(error) => Queue::NotAsked(chain(&error)),
-                };
-                meant.push(Meant {
-                    etcd: catalog.store.etcd.clone(),
-                    queue,
-                    members: catalog.store.members.len(),
-                });
-            }
-        }
-        Err(error) => {
-            let why = chain(error.as_ref());
-            let asked = &session.etcds;
-            let usual = ["main".to_owned(), "events".to_owned()];
-            let names = if asked.is_empty() { usual.as_slice() } else { asked };
-            meant = names
-                .iter()
-                .map(|etcd| Meant {
-                    etcd: etcd.clone(),
-                    queue: Queue::NotAsked(why.clone()),
-                    members: 0,
-                })
-                .collect();
-        }
-    }
-    let mut known: Vec<String> = ["main", "events", "cilium", "leases"].map(str::to_owned).to_vec();
-    known.extend(meant.iter().map(|meant| meant.etcd.clone()));
-    known.sort();
-    known.dedup();
-    (meant, known)
-}
-
-/// Not one host answers.
-#[derive(Debug, thiserror::Error)]
-#[error("no host answers: {0}")]
-struct NobodyAnswers(String);
-
-impl Failure for NobodyAnswers {
-    fn hint(&self) -> Option<String> {
-        Some("check that `ssh HOST` works by hand; see the lines above".to_owned())
-    }
-}
-
-/// Why there is nothing to stop: no container runs, or nobody could tell.
-fn nothing_to_stop<'p>(plans: impl IntoIterator<Item = &'p Plan>) -> AnyFailure {
-    let blind = plans.into_iter().flat_map(Plan::blind);
-    let mut hosts: Vec<String> = blind.map(|step| step.machine.label().to_owned()).collect();
-    hosts.sort();
-    hosts.dedup();
-    if hosts.is_empty() {
-        return NothingToStop.into();
-    }
-    NobodyTells(hosts).into()
-}
-
-/// Whether a container runs could not be looked up.
-#[derive(Debug, thiserror::Error)]
-#[error("whether an etcd-manager container runs on {} is not known: {}", .0.join(" and "), crate::usecases::hosts::facts::NO_RUNTIME)]
-struct NobodyTells(Vec<String>);
-
-impl Failure for NobodyTells {
-    fn hint(&self) -> Option<String> {
-        Some(
-            "look what runs containers there, and put its tool on the PATH; kops' masters have crictl, ctr or docker"
-                .to_owned(),
-        )
-    }
-}
-
-/// No container was found.
-#[derive(Debug, thiserror::Error)]
-#[error("no etcd-manager container runs on the hosts that answer")]
-struct NothingToStop;
-
-impl Failure for NothingToStop {
-    fn hint(&self) -> Option<String> {
-        Some("kubelet may not run there: `kubectl etcd-restore restart-kubelet`".to_owned())
-    }
-}
-
-impl Failure for Unknown {
-    fn exit(&self) -> Exit {
-        Exit::Refused
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("pass --all to restart each in turn, or leave out --host so that AWS tells the members".to_owned())
-    }
-}
-
-/// Restarts the leader of one etcd cluster for `run`, whose consent covers it.
-///
-/// # Errors
-/// Where no host answers, or the container does not come back.
-pub async fn restart_leader(etcd: &str, ssh: &SshArgs, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
-    let ui = &context.session.ui;
-    let hosts = context.hosts(ssh)?;
-    let (etcds, known) = etcds(context).await;
-    let Some(meant) = etcds.into_iter().find(|meant| meant.etcd == etcd) else {
-        return Ok(());
-    };
-    let machines = hosts::find(ssh, &[Role::Master], context).await?;
-    let seen = hosts::look(&machines, hosts.as_ref()).await;
-    for error in seen.iter().filter_map(|seen| seen.as_ref().err()) {
-        ui.warn(&chain(error));
-    }
-    let plan = rules::plan(meant.etcd, meant.queue, &machines, &seen, &known, false);
-    if let Some(unknown) = plan.unknown {
-        return Err(unknown.into());
-    }
-    if plan.steps.iter().all(|step| step.action != Action::Stop) {
-        return Err(nothing_to_stop([&plan]));
-    }
-    let results = apply::apply(&plan, &known, hosts.as_ref(), BACK, ui, consent).await;
-    let mut outcome = apply::Outcome::default();
-    outcome.add(&results);
-    outcome.judged(plan.misses_a_lower_one())?;
-    Ok(())
-}
-
-/// How long kubelet may take to start a container again.
-const BACK: Duration = Duration::from_secs(90);

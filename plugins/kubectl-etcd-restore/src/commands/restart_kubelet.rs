@@ -16,10 +16,11 @@ use runbook_kit::failure::{AnyFailure, Failure};
 use runbook_kit::ports::{HostError, Hosts};
 use serde::Serialize;
 
-use crate::commands::logs;
 use crate::context::Context;
-use crate::usecases::hosts::facts::{Container, HostFacts, NO_RUNTIME, Runtime};
-use crate::usecases::hosts::{self, Machine, Role, scripts};
+use crate::rules::host_facts::{Container, HostFacts, NO_RUNTIME, Runtime};
+use crate::rules::machines::{Machine, Role};
+use crate::usecases::api_log;
+use crate::usecases::hosts::{self, scripts};
 use crate::usecases::observe::ready;
 
 /// Workers that are restarted at once; masters are restarted one after the other.
@@ -343,7 +344,7 @@ async fn wait_for_the_api(args: &Args, steps: &[Step], hosts: &dyn Hosts, contex
         return Ok(());
     };
     let reached = steps.iter().filter(|step| step.skipped != Some(Skipped::Unreachable));
-    logs::last_of_the_api(reached.map(|step| &step.machine), hosts, ui).await;
+    api_log::show_last_lines(reached.map(|step| &step.machine), hosts, ui).await;
     Err(never.into())
 }
 
@@ -380,7 +381,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::usecases::hosts::facts;
+    use crate::rules::host_facts as facts;
 
     fn machine(role: Role) -> Machine {
         Machine {

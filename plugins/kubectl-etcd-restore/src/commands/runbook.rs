@@ -11,9 +11,10 @@ use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::kops_state::etcd_managers::etcd_managers;
 
 use crate::context::Context;
+use crate::rules::machines::Role;
 use crate::rules::runbook::facts::{EtcdFacts, Facts, Master};
 use crate::rules::runbook::text;
-use crate::usecases::hosts::{self, Role};
+use crate::usecases::hosts;
 
 /// Print the whole recovery as Markdown for this cluster, with the manual way beside each step
 ///

@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use crate::commands::plan::is_text;
 use crate::context::Context;
-use crate::usecases::observe::observer::{ApiSeen, Look, Observer};
+use crate::rules::observation::{ApiSeen, Observation};
+use crate::usecases::observe::observer::Observer;
 
 /// Show where the restore of each etcd cluster stands
 ///
@@ -229,13 +230,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     Err(failed)
 }
 
-fn rows(look: &Look, follows: &[Follow], catalogs: &[Catalog]) -> Vec<StatusRow> {
+fn rows(look: &Observation, follows: &[Follow], catalogs: &[Catalog]) -> Vec<StatusRow> {
     let seen = look.etcds.iter().zip(follows).zip(catalogs);
     seen.map(|((seen, follow), catalog)| StatusRow::new(catalog, follow, seen, &look.api))
         .collect()
 }
 
-fn show(look: &Look, follows: &[Follow], catalogs: &[Catalog], context: &Context) -> Result<(), AnyFailure> {
+fn show(look: &Observation, follows: &[Follow], catalogs: &[Catalog], context: &Context) -> Result<(), AnyFailure> {
     let session = &context.session;
     let rows = rows(look, follows, catalogs);
     output::rows(&session.ui, session.format, &rows, "No etcd cluster found")?;
@@ -247,7 +248,7 @@ fn show(look: &Look, follows: &[Follow], catalogs: &[Catalog], context: &Context
             session.ui.note(&remark);
         }
     }
-    for unseen in Observer::unseen(look, catalogs) {
+    for unseen in look.unseen(catalogs) {
         session.ui.note(&format!("out of sight: {unseen}"));
     }
     Ok(())
@@ -255,7 +256,7 @@ fn show(look: &Look, follows: &[Follow], catalogs: &[Catalog], context: &Context
 
 /// A change, with its time.
 fn tell(
-    look: &Look,
+    look: &Observation,
     follows: &[Follow],
     catalogs: &[Catalog],
     context: &Context,

@@ -37,6 +37,14 @@ impl Context {
         }
     }
 
+    /// Requires a cluster named by the user, or stores given by URL.
+    pub fn explicit_cluster(&self) -> Result<(), AnyFailure> {
+        if self.session.stores.store.is_empty() {
+            self.explicit_name()?;
+        }
+        Ok(())
+    }
+
     /// The API of `cluster`: of the context that `--context` names, else of the one that has the cluster's name, as kops names
     /// it. The current one may be another cluster's, and is taken only from a kubeconfig that was named for this.
     pub async fn cluster_api(&self, cluster: &str, timeout: Duration) -> Result<Box<dyn ClusterApi>, KubeError> {

@@ -62,6 +62,8 @@ pub struct QueuedSeen {
     pub name: String,
     /// The backup that it restores, or why it cannot be read.
     pub backup: Result<String, String>,
+    /// When it was queued, where the command says so.
+    pub queued: Option<Timestamp>,
 }
 
 /// What the store showed.

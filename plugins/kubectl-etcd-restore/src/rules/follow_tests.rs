@@ -17,6 +17,7 @@ fn answer(cluster: u64, revision: i64) -> Answer {
 
 fn queue(commands: &[&str]) -> Result<StoreSeen, String> {
     let commands = commands.iter().map(|name| QueuedSeen {
+        queued: None,
         name: (*name).to_owned(),
         backup: Ok(BACKUP.to_owned()),
     });

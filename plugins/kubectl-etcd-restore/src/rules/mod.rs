@@ -3,12 +3,16 @@
 pub mod compare_snapshots;
 pub mod data_loss;
 pub mod dead_nodes;
+pub mod etcd_manager;
 pub mod follow;
+pub mod host_facts;
 pub mod log_messages;
+pub mod machines;
 pub mod merge_logs;
 pub mod next_command;
+pub mod observation;
 pub mod preflight;
 pub mod restart_etcd;
-pub mod restore;
 pub mod runbook;
 pub mod stage;
+pub mod workers;

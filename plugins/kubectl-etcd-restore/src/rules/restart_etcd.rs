@@ -5,8 +5,8 @@ use runbook_kit::model::etcd_access::client_port;
 use runbook_kit::model::etcd_manager::peer_id;
 use runbook_kit::ports::HostError;
 
-use crate::usecases::hosts::Machine;
-use crate::usecases::hosts::facts::{Container, HostFacts, NO_RUNTIME, Runtime};
+use crate::rules::host_facts::{Container, HostFacts, NO_RUNTIME, Runtime};
+use crate::rules::machines::Machine;
 
 /// What waits to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct Plan {
 
 /// The leader cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("which member of etcd {etcd} runs on {} is not known, so neither is the leader", hosts.join(" and "))]
+#[error("which member of etcd {etcd} runs on {} is not known, so the leader is not known", hosts.join(" and "))]
 pub struct Unknown {
     pub etcd: String,
     pub hosts: Vec<String>,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use runbook_kit::ports::HostErrorKind;
 
 use super::*;
-use crate::usecases::hosts::Role;
-use crate::usecases::hosts::facts;
+use crate::rules::host_facts as facts;
+use crate::rules::machines::Role;
 
 fn machine(host: &str, member: Option<&str>) -> Machine {
     Machine {

@@ -3,8 +3,13 @@
 //! A statement carries its evidence. What was not checked is said to be that, and may be alive. A next command that changes something is
 //! named only where the evidence is enough for it; else the one that gets the evidence.
 
+mod facts;
+mod statements;
+
+pub use facts::{Api, Best, EtcdStanding, Facts, Masters, Next, Place, Quarantine, Run, Wipe};
+pub use statements::{Statement, statements};
+
 use crate::rules::follow::State;
-use jiff::Timestamp;
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::liveness::Life;
 use runbook_kit::model::observed::Observed;
@@ -43,145 +48,6 @@ pub enum Stage {
     Unknown,
 }
 
-/// Whether AWS was asked in the cluster's own account and region.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// It was, by this evidence.
-    Own(String),
-    /// Nothing contradicts it, and the cluster's spec names nothing by which two accounts could be told apart.
-    Unproven(String),
-    /// It was not.
-    Foreign {
-        /// By which evidence.
-        why: String,
-        /// What comes next.
-        next: Next,
-    },
-    /// Nobody can tell, for this reason.
-    NotKnown(String),
-}
-
-/// The masters, by AWS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Masters {
-    /// Groups of masters.
-    pub groups: usize,
-    /// Masters that run.
-    pub running: usize,
-    /// Masters that start.
-    pub pending: usize,
-    /// Masters that are stopped, or of which AWS says something else.
-    pub stopped: usize,
-    /// Groups, masters and etcd volumes that AWS still removes.
-    pub leaving: usize,
-}
-
-/// The newest wipe of the masters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wipe {
-    /// When it ended; `None` where it did not come to its end.
-    pub ended: Option<Timestamp>,
-    /// In words.
-    pub says: String,
-}
-
-/// Volumes in quarantine.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Quarantine {
-    /// How many.
-    pub count: usize,
-    /// In words.
-    pub says: String,
-    /// The command that shows how they come back.
-    pub way_back: Option<ShellCommand>,
-}
-
-/// The note of a run of restores.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Run {
-    /// There is none.
-    None,
-    /// It is of the masters that run now.
-    Holds(String),
-    /// Whether it is cannot be told.
-    Doubtful(String),
-    /// It is of another day.
-    Void(String),
-    /// It is so old that no run goes on with it.
-    Left(String),
-    /// It could not be read.
-    NotKnown(String),
-}
-
-/// Which backup a restore would bring back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Best {
-    /// This one, in words with its age.
-    Is(String),
-    /// None can be restored, for these reasons.
-    None(String),
-    /// The backups were not looked into, for this reason.
-    NotJudged(String),
-}
-
-/// One etcd cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EtcdStanding {
-    pub etcd: String,
-    /// What the store and the log show of a restore.
-    pub state: State,
-    /// Whether it lives.
-    pub life: Life,
-    /// Whether it was asked at all.
-    pub asked: bool,
-    /// What stands in the way.
-    pub problem: Option<String>,
-    /// The commands that are queued, each with its age.
-    pub queued: Vec<String>,
-    pub best: Best,
-}
-
-/// The API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Api {
-    /// Whether it is ready; `None` where it was not asked.
-    pub ready: Option<bool>,
-    /// Whether anybody answered.
-    pub answers: bool,
-    /// Whether it is proven to be this cluster's.
-    pub proven: bool,
-    /// What it answered, or why it was not asked.
-    pub says: String,
-}
-
-/// All that was seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
-    pub members: usize,
-    pub place: Place,
-    pub masters: Observed<Masters>,
-    /// What shows that Terraform manages the cluster, and what that means for its volumes; `None` where nothing does.
-    pub terraform: Option<String>,
-    pub wipe: Observed<Option<Wipe>>,
-    pub quarantine: Observed<Quarantine>,
-    pub run: Run,
-    pub etcds: Vec<EtcdStanding>,
-    pub api: Api,
-    /// Masterleases without a lease, where etcd main was asked.
-    pub leaseless: Option<usize>,
-    /// Nodes whose instance AWS does not have, where both were asked.
-    pub dead_nodes: Option<usize>,
-}
-
-/// A command to type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// One that wants the flags which name the cluster.
-    OfCluster(ShellCommand),
-    /// One that is whole.
-    Whole(ShellCommand),
-}
-
 /// The verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -206,158 +72,12 @@ impl Standing {
     }
 }
 
-/// What is known of one thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Statement {
-    pub subject: String,
-    /// A word or two.
-    pub state: String,
-    /// By whom and how that is known, or why it is not.
-    pub evidence: String,
-    /// Whether it was looked at.
-    pub checked: bool,
-}
-
-fn checked(subject: impl Into<String>, state: impl Into<String>, evidence: impl Into<String>) -> Statement {
-    Statement {
-        subject: subject.into(),
-        state: state.into(),
-        evidence: evidence.into(),
-        checked: true,
-    }
-}
-
-const NOT_CHECKED: &str = "not checked";
-
-fn not_checked(subject: impl Into<String>, evidence: impl Into<String>) -> Statement {
-    Statement {
-        checked: false,
-        ..checked(subject, NOT_CHECKED, evidence)
-    }
-}
-
-/// All that is known, in the order of the runbook.
-pub fn statements(facts: &Facts) -> Vec<Statement> {
-    let mut told = vec![
-        match &facts.place {
-            Place::Own(why) => checked("AWS", "the cluster's", why),
-            Place::Unproven(why) => checked("AWS", "not contradicted", why),
-            Place::Foreign { why, .. } => checked("AWS", "NOT THE CLUSTER'S", why),
-            Place::NotKnown(why) => not_checked("AWS", why),
-        },
-        masters(facts),
-    ];
-    match &facts.wipe {
-        Observed::Known(None) => {}
-        Observed::Known(Some(wipe)) => {
-            let state = if wipe.ended.is_some() { "ended" } else { "UNFINISHED" };
-            told.push(checked("wipe", state, &wipe.says));
-        }
-        Observed::Unknown(why) => told.push(not_checked("wipe", why)),
-    }
-    if let Some(terraform) = &facts.terraform {
-        told.push(checked("Terraform", "manages it", terraform));
-    }
-    match &facts.quarantine {
-        Observed::Known(quarantine) if quarantine.count == 0 => {}
-        Observed::Known(quarantine) => {
-            let back = quarantine.way_back.as_ref().filter(|_| has_no_masters(facts));
-            let says = match back {
-                Some(back) => format!("{}; back they come by {back}", quarantine.says),
-                None => quarantine.says.clone(),
-            };
-            told.push(checked("quarantine", counted(quarantine.count, "volume"), says));
-        }
-        Observed::Unknown(why) => told.push(not_checked("quarantine", why)),
-    }
-    match &facts.run {
-        Run::None => {}
-        Run::Holds(says) => told.push(checked("run", "under way", says)),
-        Run::Doubtful(why) => told.push(checked("run", "doubtful", why)),
-        Run::Void(why) => told.push(checked("run", "of another day", why)),
-        Run::Left(why) => told.push(checked("run", "LEFT BEHIND", why)),
-        Run::NotKnown(why) => told.push(not_checked("run", why)),
-    }
-    for etcd in &facts.etcds {
-        told.extend(of_etcd(etcd));
-    }
-    told.push(api(&facts.api));
-    if let Some(leaseless) = facts.leaseless {
-        let state = format!("{leaseless} without a lease");
-        told.push(checked("masterleases", state, "read from etcd main once"));
-    }
-    if let Some(dead) = facts.dead_nodes {
-        let state = format!("{dead} without an instance");
-        told.push(checked("Nodes", state, "by the API and AWS"));
-    }
-    told
-}
-
-fn masters(facts: &Facts) -> Statement {
-    match (&facts.place, &facts.masters) {
-        (Place::Foreign { .. }, _) => not_checked("masters", "what another place has says nothing of this cluster"),
-        (_, Observed::Known(masters)) => {
-            let starting = match masters.pending {
-                0 => String::new(),
-                pending => format!(", {pending} start"),
-            };
-            let mut evidence = format!("AWS has {} of the control plane", counted(masters.groups, "group"));
-            if masters.stopped > 0 {
-                evidence.push_str(&format!("; {} not running", counted(masters.stopped, "more master")));
-            }
-            if masters.leaving > 0 {
-                evidence.push_str(&format!("; {}", removes(masters.leaving)));
-            }
-            checked("masters", format!("{} run{starting}", masters.running), evidence)
-        }
-        (_, Observed::Unknown(why)) => not_checked("masters", why),
-    }
+fn counted(count: usize, word: &str) -> String {
+    runbook_kit::model::units::counted(count as u64, word)
 }
 
 fn removes(leaving: usize) -> String {
     format!("AWS still removes {leaving} of its groups, masters and etcd volumes")
-}
-
-fn of_etcd(etcd: &EtcdStanding) -> Vec<Statement> {
-    let subject = format!("etcd {}", etcd.etcd);
-    let mut told = vec![match (&etcd.life, etcd.state) {
-        (Life::Unknown { why, .. }, _) if !etcd.asked => not_checked(&subject, format!("may be alive: {why}")),
-        (life, state @ (State::Queued | State::Restoring | State::Looping | State::Gone | State::Restored)) => {
-            checked(&subject, state.name(), life.says())
-        }
-        (Life::Alive { why, serves: true }, _) => checked(&subject, "serving", why),
-        (Life::Alive { why, serves: false }, _) => checked(&subject, "no leader", why),
-        (Life::Dead(why), _) => checked(&subject, "dead", why),
-        (Life::Unknown { why, .. }, _) => checked(&subject, "no answer", format!("may be alive: {why}")),
-    }];
-    if let Some(problem) = &etcd.problem {
-        told.push(checked(&subject, "BLOCKED", problem));
-    }
-    if !etcd.queued.is_empty() {
-        let state = counted(etcd.queued.len(), "command");
-        told.push(checked(format!("queue {}", etcd.etcd), state, etcd.queued.join(", ")));
-    }
-    let subject = format!("backup {}", etcd.etcd);
-    told.push(match &etcd.best {
-        Best::Is(says) => checked(subject, "to restore", says),
-        Best::None(why) => checked(subject, "NONE", why),
-        Best::NotJudged(why) => not_checked(subject, why),
-    });
-    told
-}
-
-fn api(api: &Api) -> Statement {
-    match api.ready {
-        None => not_checked("API", format!("may be alive: {}", api.says)),
-        Some(true) if api.proven => checked("API", "ready", &api.says),
-        Some(true) => checked("API", "not proven ours", &api.says),
-        Some(false) if api.answers => checked("API", "not ready", &api.says),
-        Some(false) => checked("API", "no answer", format!("may be alive: {}", api.says)),
-    }
-}
-
-fn counted(count: usize, word: &str) -> String {
-    runbook_kit::model::units::counted(count as u64, word)
 }
 
 /// Shows whose credentials these are, if there are any.
@@ -650,20 +370,6 @@ fn rebuild(facts: &Facts, why: String) -> Standing {
             PREVIEW,
         ),
     }
-}
-
-/// The volumes come back only where none of the control plane is there.
-const fn has_no_masters(facts: &Facts) -> bool {
-    matches!(
-        facts.masters,
-        Observed::Known(Masters {
-            groups: 0,
-            running: 0,
-            pending: 0,
-            stopped: 0,
-            leaving: 0,
-        })
-    )
 }
 
 /// Whether the journals of wipes were read: none of them is unfinished then, or that is what is told.

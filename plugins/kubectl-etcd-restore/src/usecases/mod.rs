@@ -1,14 +1,18 @@
 //! What subcommands do, over ports.
 
-pub mod agree;
-pub mod armed;
+pub mod api_log;
+pub mod ask_consent;
 pub mod choose;
 pub mod data_loss;
 pub mod delete_events;
 pub mod follow;
 pub mod hosts;
 pub mod observe;
-pub mod order;
 pub mod queue;
+pub mod queued_commands;
 pub mod restart_etcd;
+pub mod run;
 pub mod run_record;
+pub mod stop_run;
+pub mod submit;
+pub mod target;

@@ -1,15 +1,22 @@
 //! What can be seen of a cluster: stores, etcd, logs, the API, kubelets; and what follows from it.
 
+use std::time::Duration;
+
 pub mod age;
+pub mod aws;
 pub mod by_address;
+pub mod control_file;
 pub mod kubelets;
 pub mod latest;
+pub mod left_out;
+pub mod liveness;
 pub mod log_watch;
 pub mod missing_instances;
 pub mod observer;
 pub mod overview;
 pub mod ready;
-pub mod signs;
 pub mod survey;
 pub mod wiped;
-pub mod workers;
+
+/// Timeout of all questions to AWS together.
+const AWS_TIMEOUT: Duration = Duration::from_secs(20);

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::rules::restore::command_name;
+use crate::rules::etcd_manager::command_name;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::Failure;
@@ -206,6 +206,11 @@ pub struct Found {
 }
 
 impl Found {
+    /// When it was queued, where it says so.
+    pub fn queued(&self) -> Option<Timestamp> {
+        self.command.as_ref().ok()?.queued()
+    }
+
     /// The backup that it restores, or why it cannot be read. etcd-manager can do nothing with a command that orders nothing.
     ///
     /// # Errors

@@ -2,16 +2,22 @@
 
 use std::time::Duration;
 
+use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::cli::ui::Ui;
 use runbook_kit::consent::Consent;
-use runbook_kit::exit::Exit;
-use runbook_kit::failure::Failure;
+use runbook_kit::failure::{AnyFailure, CommandError, chain};
 use runbook_kit::ports::{HostError, Hosts};
 use tokio::time::{Instant, sleep};
 
-use crate::rules::restart_etcd::{Action, Plan, Step};
+use crate::context::Context;
+use crate::rules::host_facts::NO_RUNTIME;
+use crate::rules::machines::Role;
+use crate::rules::restart_etcd::{self, Action, Plan, Queue, Step, Unknown};
 use crate::usecases::hosts::{self, scripts};
+use crate::usecases::queue;
 
+/// How long kubelet may take to start a container again.
+const BACK: Duration = Duration::from_secs(90);
 /// Between two looks.
 const TICK: Duration = Duration::from_secs(2);
 
@@ -67,45 +73,28 @@ impl Outcome {
     ///
     /// # Errors
     /// What did not.
-    pub fn judged(self, leader_missed: bool) -> Result<(), Unfinished> {
+    pub fn judged(self, leader_missed: bool) -> Result<(), CommandError> {
         if self.not_back == 0 && self.failed == 0 && !leader_missed {
             return Ok(());
         }
-        Err(Unfinished {
-            outcome: self,
-            leader_missed,
-        })
-    }
-}
-
-/// Not all of it was done.
-#[derive(Debug, thiserror::Error)]
-#[error("{} restarted, {} stopped and not back, {} failed{}", .outcome.restarted, .outcome.not_back, .outcome.failed,
-    if *.leader_missed { "; the leader may be one that does not answer" } else { "" })]
-pub struct Unfinished {
-    outcome: Outcome,
-    leader_missed: bool,
-}
-
-impl Failure for Unfinished {
-    fn exit(&self) -> Exit {
-        if self.outcome.restarted + self.outcome.not_back > 0 {
-            Exit::FailedAfterChange
+        let missed = if leader_missed {
+            "; the leader may be one that does not answer"
         } else {
-            Exit::Failed
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            if self.outcome.not_back > 0 {
-                "kubelet may not run there: `kubectl etcd-restore restart-kubelet`, and `kubectl etcd-restore logs etcd`"
-            } else {
-                "mend what the rows tell and repeat the command; `kubectl etcd-restore status` tells whether the \
-                 command was taken"
-            }
-            .to_owned(),
-        )
+            ""
+        };
+        let message = format!(
+            "{} restarted, {} stopped and not back, {} failed{missed}",
+            self.restarted, self.not_back, self.failed
+        );
+        let error = match self.restarted + self.not_back {
+            0 => CommandError::failed(message),
+            _ => CommandError::after_change(message),
+        };
+        Err(error.hint(if self.not_back > 0 {
+            "check that kubelet runs there: `kubectl etcd-restore restart-kubelet`, `kubectl etcd-restore logs etcd`"
+        } else {
+            "fix what the rows show and repeat the command; `kubectl etcd-restore status` shows whether the command was taken"
+        }))
     }
 }
 
@@ -168,15 +157,125 @@ async fn restart(
     }
 }
 
+/// The queue of one etcd cluster.
+pub struct EtcdQueue {
+    pub etcd: String,
+    pub queue: Queue,
+    /// The members that the spec has; 0 where it was not read.
+    pub members: usize,
+}
+
+/// The queues of the etcd clusters that the flags select, and the names of all etcd clusters. Without a readable store the names come from the
+/// flags, and any queue may hold commands.
+pub async fn queues(context: &Context) -> (Vec<EtcdQueue>, Vec<String>) {
+    let session = &context.session;
+    let mut selected = Vec::new();
+    match session.catalogs().await {
+        Ok(catalogs) => {
+            for catalog in &catalogs {
+                let queue = match queue::commands(session.objects(), catalog).await {
+                    Ok(commands) => Queue::Commands(
+                        commands
+                            .iter()
+                            .map(|found| found.backup().map_or_else(|why| why, str::to_owned))
+                            .collect(),
+                    ),
+                    Err(error) => Queue::NotAsked(chain(&error)),
+                };
+                selected.push(EtcdQueue {
+                    etcd: catalog.store.etcd.clone(),
+                    queue,
+                    members: catalog.store.members.len(),
+                });
+            }
+        }
+        Err(error) => {
+            let why = chain(error.as_ref());
+            let asked = &session.etcds;
+            let usual = ["main".to_owned(), "events".to_owned()];
+            let names = if asked.is_empty() { usual.as_slice() } else { asked };
+            selected = names
+                .iter()
+                .map(|etcd| EtcdQueue {
+                    etcd: etcd.clone(),
+                    queue: Queue::NotAsked(why.clone()),
+                    members: 0,
+                })
+                .collect();
+        }
+    }
+    let mut known: Vec<String> = ["main", "events", "cilium", "leases"].map(str::to_owned).to_vec();
+    known.extend(selected.iter().map(|one| one.etcd.clone()));
+    known.sort();
+    known.dedup();
+    (selected, known)
+}
+
+/// Restarts the leader of one etcd cluster for `run`, whose consent covers it.
+///
+/// # Errors
+/// Where no host answers, or the container does not come back.
+pub async fn restart_leader(etcd: &str, ssh: &SshArgs, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
+    let ui = &context.session.ui;
+    let hosts = context.hosts(ssh)?;
+    let (queues, known) = queues(context).await;
+    let Some(selected) = queues.into_iter().find(|one| one.etcd == etcd) else {
+        return Ok(());
+    };
+    let machines = hosts::find(ssh, &[Role::Master], context).await?;
+    let seen = hosts::look(&machines, hosts.as_ref()).await;
+    for error in seen.iter().filter_map(|seen| seen.as_ref().err()) {
+        ui.warn(&chain(error));
+    }
+    let plan = restart_etcd::plan(selected.etcd, selected.queue, &machines, &seen, &known, false);
+    if let Some(unknown) = &plan.unknown {
+        return Err(unknown_leader(unknown).into());
+    }
+    if plan.steps.iter().all(|step| step.action != Action::Stop) {
+        return Err(nothing_to_stop([&plan]).into());
+    }
+    let results = apply(&plan, &known, hosts.as_ref(), BACK, ui, consent).await;
+    let mut outcome = Outcome::default();
+    outcome.add(&results);
+    outcome.judged(plan.misses_a_lower_one())?;
+    Ok(())
+}
+
+/// Why there is nothing to stop: no container runs, or whether one runs is not known.
+pub fn nothing_to_stop<'p>(plans: impl IntoIterator<Item = &'p Plan>) -> CommandError {
+    let blind = plans.into_iter().flat_map(Plan::blind);
+    let mut hosts: Vec<String> = blind.map(|step| step.machine.label().to_owned()).collect();
+    hosts.sort();
+    hosts.dedup();
+    if hosts.is_empty() {
+        return CommandError::failed("no etcd-manager container runs on the hosts that answer")
+            .hint("check that kubelet runs there: `kubectl etcd-restore restart-kubelet`");
+    }
+    CommandError::failed(format!(
+        "whether an etcd-manager container runs on {} is not known: {NO_RUNTIME}",
+        hosts.join(" and ")
+    ))
+    .hint("find out which runtime runs the containers there, and put its tool on the PATH: crictl, ctr or docker")
+}
+
+/// Which member leads is not known.
+pub fn unknown_leader(unknown: &Unknown) -> CommandError {
+    CommandError::refused(unknown.to_string())
+        .hint("pass --all to restart each member in turn, or omit --host so that AWS tells the members")
+}
+
 #[cfg(test)]
 mod tests {
     use runbook_kit::cli::confirm;
     use runbook_kit::cli::ui::ColorWhen;
     use runbook_kit::testing::MemoryHosts;
 
+    use runbook_kit::exit::Exit;
+    use runbook_kit::failure::Failure;
+
     use super::*;
-    use crate::rules::restart_etcd::{self, Queue};
-    use crate::usecases::hosts::{Machine, Role, facts};
+    use crate::rules::host_facts as facts;
+    use crate::rules::machines::Machine;
 
     const LOOK: &str = "look at the containers";
 
@@ -225,17 +324,12 @@ mod tests {
         let mut outcome = Outcome::default();
         outcome.add(&results);
         let unfinished = outcome.judged(false).unwrap_err();
-        assert_eq!(unfinished.exit(), Exit::FailedAfterChange);
+        assert_eq!(Failure::exit(&unfinished), Exit::FailedAfterChange);
         assert_eq!(unfinished.to_string(), "1 restarted, 1 stopped and not back, 1 failed");
-        assert_eq!(
-            Outcome {
-                failed: 1,
-                ..Outcome::default()
-            }
-            .judged(false)
-            .unwrap_err()
-            .exit(),
-            Exit::Failed
-        );
+        let failed = Outcome {
+            failed: 1,
+            ..Outcome::default()
+        };
+        assert_eq!(Failure::exit(&failed.judged(false).unwrap_err()), Exit::Failed);
     }
 }

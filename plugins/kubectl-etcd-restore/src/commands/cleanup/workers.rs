@@ -10,7 +10,7 @@ use runbook_kit::failure::AnyFailure;
 use tokio::time::sleep;
 
 use crate::context::Context;
-use crate::usecases::observe::workers;
+use crate::rules::workers;
 
 /// Show which kubelets renew their Lease, and what to do for those that do not
 ///

@@ -2,9 +2,8 @@
 
 use runbook_kit::model::shell::{ShellCommand, ShellScript};
 
-use super::block::{Block, Ways};
+use super::block::{Block, Step, Ways};
 use super::facts::Facts;
-use super::text::Step;
 
 pub fn restore(facts: &Facts) -> Step {
     let ours = vec![

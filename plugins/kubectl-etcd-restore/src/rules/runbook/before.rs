@@ -2,9 +2,8 @@
 
 use runbook_kit::model::shell::{Pipeline, ShellCommand, ShellScript, quoted};
 
-use super::block::{Block, Ways, chosen};
+use super::block::{Block, Step, Ways, chosen};
 use super::facts::{EtcdFacts, Facts};
-use super::text::{Step, instance_filters};
 
 pub fn look(facts: &Facts) -> Step {
     let replaces = !facts.etcds.is_empty() && facts.etcds.iter().all(|etcd| etcd.replaces);
@@ -228,7 +227,7 @@ pub fn wipe(facts: &Facts) -> Step {
 fn wipe_by_hand(facts: &Facts) -> Vec<Block> {
     let query = |command: ShellCommand, query: &str| command.args(["--query", query, "--output", "text"]);
     let instances = query(
-        ShellCommand::of("aws ec2 describe-instances --filters").args(instance_filters(facts)),
+        ShellCommand::of("aws ec2 describe-instances --filters").args(facts.instance_filters()),
         "Reservations[].Instances[].InstanceId",
     );
     let etcd_volumes = query(volumes(facts), "Volumes[].VolumeId");

@@ -67,3 +67,13 @@ impl Ways {
         self.0.iter().map(way).collect::<Vec<_>>().join("\n")
     }
 }
+
+/// One step.
+pub struct Step {
+    pub title: &'static str,
+    /// What it is for, and what has to be known of it.
+    pub about: String,
+    pub ways: Ways,
+    /// When not to go on.
+    pub stop: &'static str,
+}

@@ -138,6 +138,15 @@ impl Facts {
     pub fn in_bucket(&self) -> bool {
         self.etcds.iter().all(|etcd| etcd.base.starts_with("s3://"))
     }
+
+    /// Its running instances of the control plane, for `--filters`.
+    pub fn instance_filters(&self) -> [String; 3] {
+        [
+            format!("Name=tag:KubernetesCluster,Values={}", self.cluster),
+            "Name=tag-key,Values=k8s.io/role/master,k8s.io/role/control-plane".to_owned(),
+            "Name=instance-state-name,Values=running".to_owned(),
+        ]
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! DOC
+//! The recovery runbook of one cluster as Markdown.
 
 pub mod after;
 pub mod before;

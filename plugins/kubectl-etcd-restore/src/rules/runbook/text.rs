@@ -8,16 +8,6 @@ use super::block::{Block, Ways};
 use super::facts::{Facts, Tool};
 use super::{after, before};
 
-/// One step.
-pub struct Step {
-    pub title: &'static str,
-    /// What it is for, and what has to be known of it.
-    pub about: String,
-    pub ways: Ways,
-    /// When not to go on.
-    pub stop: &'static str,
-}
-
 /// The whole text.
 pub fn markdown(facts: &Facts) -> String {
     let steps = [
@@ -116,7 +106,7 @@ fn shell(facts: &Facts) -> Vec<Block> {
 
 /// The functions that the manual way needs: which masters there are now, and how they are spoken to.
 fn by_hand(facts: &Facts) -> Vec<Block> {
-    let filters = instance_filters(facts);
+    let filters = facts.instance_filters();
     let masters = ShellCommand::of("aws ec2 describe-instances --filters")
         .args(filters)
         .args([
@@ -157,15 +147,6 @@ fn by_hand(facts: &Facts) -> Vec<Block> {
 }
 
 const EACH_HOSTNAME: &str = r#"for master in $(masters); do on_master "$master" hostname; done"#;
-
-/// The cluster's running masters, for `--filters`.
-pub fn instance_filters(facts: &Facts) -> [String; 3] {
-    [
-        format!("Name=tag:KubernetesCluster,Values={}", facts.cluster),
-        "Name=tag-key,Values=k8s.io/role/master,k8s.io/role/control-plane".to_owned(),
-        "Name=instance-state-name,Values=running".to_owned(),
-    ]
-}
 
 /// Ends the running containers of one name; `$1` is the name in the pod.
 const fn stop(tool: Tool) -> &'static [&'static str] {

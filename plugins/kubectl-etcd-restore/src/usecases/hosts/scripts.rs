@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runbook_kit::ports::hosts::Script;
 
-use super::facts::{Container, Runtime};
+use crate::rules::host_facts::{Container, Runtime};
 
 /// Where kops puts crictl, beside the usual places. Source: kubernetes/kops `nodeup/pkg/model/crictl.go`.
 const PATH: &str = "PATH=$PATH:/usr/local/bin:/opt/kops/bin:/home/kubernetes/bin";
@@ -49,7 +49,7 @@ if d=$(command -v docker) && j=$(docker_ps </dev/null 2>/dev/null); then echo; e
     )
 }
 
-/// Containers, listening ports, names of etcd's peers, and how long processes run: [`super::facts::parse`] reads it.
+/// Containers, listening ports, names of etcd's peers, and how long processes run: [`crate::rules::host_facts::parse`] reads it.
 pub fn look() -> Script {
     let text = format!(
         r#"{}

@@ -7,7 +7,7 @@ use runbook_kit::model::units;
 use runbook_kit::usecases::catalog::{Backup, Catalog};
 
 use crate::usecases::choose::Choice;
-use crate::usecases::observe::survey::Target;
+use crate::usecases::target::Target;
 
 /// How old a backup may be.
 #[derive(Clone, Copy, Debug, clap::Args)]

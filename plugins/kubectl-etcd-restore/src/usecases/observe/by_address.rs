@@ -11,7 +11,7 @@ use runbook_kit::ports::cluster_api::ApiPlace;
 use tokio::time::{Instant, timeout};
 
 use crate::context::Context;
-use crate::usecases::observe::survey::is_running_master;
+use crate::rules::machines::is_running_master;
 
 /// Of one question.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::rules::follow::{EtcdSeen, StoreSeen};
 use tokio::time::Instant;
 
-use crate::usecases::observe::observer::ApiSeen;
+use crate::rules::observation::ApiSeen;
 
 pub type Whole = (Vec<Result<StoreSeen, String>>, Vec<EtcdSeen>, ApiSeen);
 

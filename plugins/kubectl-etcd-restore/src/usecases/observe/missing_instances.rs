@@ -6,7 +6,7 @@ use runbook_kit::model::fleet::{Instance, InstanceState};
 use runbook_kit::model::kubernetes::cluster::NodeState;
 
 use crate::context::Context;
-use crate::usecases::observe::survey::AWS_TIMEOUT;
+use crate::usecases::observe::AWS_TIMEOUT;
 
 /// Their names. `None` where AWS does not tell, or knows not one of the Nodes: then it is the wrong account that was asked.
 pub async fn of(nodes: &[NodeState], context: &Context) -> Option<BTreeSet<String>> {

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::rules::data_loss::Losses;
+use crate::rules::etcd_manager::quarantine_port;
 use crate::rules::follow::{Answer, EtcdSeen, QueuedSeen, Seen, StoreSeen};
-use crate::rules::restore::quarantine_port;
 use crate::usecases::data_loss::{Limits, losses};
 use crate::usecases::queue;
 use futures::future::{FutureExt, LocalBoxFuture, join_all};
@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::context::{Context, NoEtcd};
+use crate::rules::observation::{ApiSeen, Observation};
 use crate::usecases::observe::by_address::ByAddress;
 use crate::usecases::observe::latest::{Latest, lock};
 use crate::usecases::observe::log_watch::LogWatch;
@@ -33,83 +34,6 @@ use crate::usecases::observe::log_watch::LogWatch;
 const TICK: Duration = Duration::from_secs(1);
 /// Where the kubeconfig does not show it, asking again is cheap, and a new file may come.
 const API_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What the API showed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ApiSeen {
-    /// It was not asked, for this reason.
-    NotAsked(String),
-    /// Nobody answers.
-    Silent(String),
-    /// Somebody answers, and does not say that it is ready.
-    Answers(String),
-    /// An API server answers and does not know us: it serves, as far as can be known.
-    Alive(String),
-    /// By its name it does not serve, and by the address of a master it does.
-    Elsewhere(String),
-    /// It is ready.
-    Ready,
-}
-
-impl ApiSeen {
-    /// A word for it, as JSON has it.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::NotAsked(_) => "not-asked",
-            Self::Silent(_) => "silent",
-            Self::Answers(_) | Self::Alive(_) => "answers",
-            Self::Elsewhere(_) => "elsewhere",
-            Self::Ready => "ready",
-        }
-    }
-
-    /// In words.
-    pub fn says(&self) -> String {
-        match self {
-            Self::NotAsked(why) => format!("not asked: {why}"),
-            Self::Silent(why) => format!("nobody answers: {why}"),
-            Self::Answers(what) | Self::Elsewhere(what) => what.clone(),
-            Self::Alive(what) => format!(
-                "{what}, and tells nobody whom it does not know whether it is ready: `kops export kubeconfig --admin`"
-            ),
-            Self::Ready => "ready".to_owned(),
-        }
-    }
-
-    /// Why it cannot be told whether it is ready.
-    pub fn unseen(&self) -> Option<String> {
-        match self {
-            Self::NotAsked(why) => Some(format!("the API: {why}")),
-            Self::Alive(_) => Some(format!("the API: {}", self.says())),
-            _ => None,
-        }
-    }
-
-    /// Whether an API server of the cluster is ready, wherever; `None` where it was not asked, or told us nothing.
-    pub fn ready(&self) -> Option<bool> {
-        match self {
-            Self::NotAsked(_) | Self::Alive(_) => None,
-            Self::Silent(_) | Self::Answers(_) => Some(false),
-            Self::Ready | Self::Elsewhere(_) => Some(true),
-        }
-    }
-
-    /// The same, where one that does not know us counts as well: whoever answers 401 has an etcd behind it.
-    pub fn serves(&self) -> Option<bool> {
-        match self {
-            Self::Alive(_) => Some(true),
-            other => other.ready(),
-        }
-    }
-}
-
-/// One look at everything.
-pub struct Look {
-    /// Of each etcd cluster, in the order of the catalogs.
-    pub etcds: Vec<Seen>,
-    /// The API.
-    pub api: ApiSeen,
-}
 
 /// The observer. Connections are kept between looks.
 pub struct Observer<'a> {
@@ -182,17 +106,17 @@ impl<'a> Observer<'a> {
     }
 
     /// Looks once at everything: at the stores first, so that what is seen of etcd is younger.
-    pub async fn look(&self) -> Look {
+    pub async fn look(&self) -> Observation {
         let (stores, api) = tokio::join!(join_all(self.etcds.iter().map(EtcdObserver::store)), self.api.look());
         let etcds = join_all(self.etcds.iter().map(EtcdObserver::etcd)).await;
-        Look {
+        Observation {
             etcds: self.seen(stores, etcds, &api),
             api,
         }
     }
 
     /// Looks at everything again and again, each thing at its own pace, until `judge` breaks.
-    pub async fn watch<T>(&self, mut judge: impl FnMut(&Look) -> ControlFlow<T>) -> T {
+    pub async fn watch<T>(&self, mut judge: impl FnMut(&Observation) -> ControlFlow<T>) -> T {
         let latest = Mutex::new(Latest::new(self.etcds.len()));
         let news = Notify::new();
         let mut loops: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
@@ -244,7 +168,7 @@ impl<'a> Observer<'a> {
                 let _ = tokio::time::timeout(TICK, news.notified()).await;
                 let whole = lock(&latest).whole();
                 let Some((stores, etcds, api)) = whole else { continue };
-                let look = Look {
+                let look = Observation {
                     etcds: self.seen(stores, etcds, &api),
                     api,
                 };
@@ -262,18 +186,6 @@ impl<'a> Observer<'a> {
             result = judging => result,
             result = looking => result,
         }
-    }
-
-    /// What is out of sight, in words, each once.
-    pub fn unseen(look: &Look, catalogs: &[Catalog]) -> Vec<String> {
-        let mut unseen = Vec::new();
-        for (seen, catalog) in look.etcds.iter().zip(catalogs) {
-            if let EtcdSeen::NotAsked(why) = &seen.etcd {
-                unseen.push(format!("etcd {}: {why}", catalog.store.etcd));
-            }
-        }
-        unseen.extend(look.api.unseen());
-        unseen
     }
 
     fn seen(&self, stores: Vec<Result<StoreSeen, String>>, etcds: Vec<EtcdSeen>, api: &ApiSeen) -> Vec<Seen> {
@@ -333,6 +245,7 @@ impl EtcdObserver<'_> {
                 .map(|found| QueuedSeen {
                     name: found.name.clone(),
                     backup: found.backup().map(str::to_owned),
+                    queued: found.queued(),
                 })
                 .collect(),
             newest: newest.map(|name| name.to_string()),

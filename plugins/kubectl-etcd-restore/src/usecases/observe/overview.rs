@@ -1,69 +1,36 @@
-//! Looks at everything that tells where a cluster is in its recovery. It observes only; what follows from it is [`crate::rules::stage`]'s.
+//! Observes everything that shows how far the recovery of a cluster is. [`crate::rules::stage`] decides what follows from it.
 
-use runbook_kit::model::observed::Observed;
 use std::collections::BTreeSet;
 
-use crate::rules::follow::{EtcdSeen, Follow};
-use crate::rules::preflight::ADOPTED_FOR;
-use crate::usecases::queue;
-use crate::usecases::run_record::{self, Present, Validity};
 use jiff::Timestamp;
-use runbook_kit::failure::AnyFailure;
-use runbook_kit::failure::{chain, chain_with_hint};
+use runbook_kit::failure::{AnyFailure, chain};
 use runbook_kit::model::backup::goodness::MAIN;
-use runbook_kit::model::check::Check;
 use runbook_kit::model::etcd_access::EtcdAccess;
-use runbook_kit::model::fleet::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
-use runbook_kit::model::fleet::wipe::{Selection, quarantine, select, terraform};
-use runbook_kit::model::fleet::{
-    Caller, Instance, InstanceState, Inventory, Tags, Volume, VolumeState, etcds, is_master, may_be_master,
-};
+use runbook_kit::model::fleet::wipe::{Selection, quarantine, terraform};
 use runbook_kit::model::kubernetes::masterlease::FOLDER;
 use runbook_kit::model::liveness::{Heard, Life};
-use runbook_kit::model::shell::ShellCommand;
+use runbook_kit::model::observed::Observed;
 use runbook_kit::model::units;
-use runbook_kit::ports::fleet::{Fleet, FleetError};
-use runbook_kit::usecases::aftermath::{self, Aftermath};
+use runbook_kit::usecases::aftermath::Aftermath;
 use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::choose::{ChooseError, Picked, Rejected, pick_all};
-use runbook_kit::usecases::liveness;
+use runbook_kit::usecases::liveness::Machines;
 use runbook_kit::usecases::wipe_journal::{self, Newest};
 
 use crate::context::Context;
-use crate::rules::stage::{Api, Best, EtcdStanding, Facts, Masters, Next, Place, Quarantine, Run, Wipe, who};
-use crate::usecases::observe::missing_instances;
-use crate::usecases::observe::observer::{ApiSeen, Look, Observer};
-use crate::usecases::observe::signs::{self, Signs};
-use crate::usecases::observe::survey::{AWS_TIMEOUT, marker};
+use crate::rules::follow::{EtcdSeen, Follow, Seen};
+use crate::rules::observation::{ApiSeen, Observation};
+use crate::rules::preflight::ADOPTED_FOR;
+use crate::rules::stage::{Api, Best, EtcdStanding, Facts, Place, Quarantine, Run, Wipe};
+use crate::usecases::observe::aws::{self, AwsState};
+use crate::usecases::observe::liveness::{self, LivenessEvidence};
+use crate::usecases::observe::observer::Observer;
+use crate::usecases::observe::{control_file, missing_instances};
+use crate::usecases::run_record::{self, Present, Validity};
 
 /// Where API servers keep their objects, unless they were told otherwise.
 const PREFIX: &str = "/registry";
 const NO_AWS: &str = "AWS could not be asked";
-
-/// What AWS has of the cluster.
-struct Machines {
-    caller: Caller,
-    inventory: Inventory,
-    /// What of it is certainly the control plane.
-    selection: Selection,
-    quarantined: Vec<Volume>,
-    /// Its VPCs and subnets; asked only where nothing else was found.
-    networks: usize,
-    /// Those of the spec's networks that are there.
-    existing: Result<BTreeSet<String>, String>,
-}
-
-impl Machines {
-    /// As the verdict on life wants them.
-    fn of_control_plane(&self, cluster: &str) -> liveness::Machines {
-        let Inventory {
-            groups,
-            instances,
-            volumes,
-        } = &self.inventory;
-        liveness::Machines::of(cluster, instances, groups, Ok(volumes))
-    }
-}
 
 /// Looks.
 pub async fn look(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) -> Result<Facts, AnyFailure> {
@@ -72,24 +39,25 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) 
         .map(|catalog| catalog.store.cluster.clone())
         .unwrap_or_default();
     let observer = Observer::open(context, catalogs, &[], access).await;
-    let machines_and_signs = async {
-        let machines = machines(&cluster, context).await;
-        let known = match &machines {
-            Ok(machines) => machines.of_control_plane(&cluster),
-            Err(why) => liveness::Machines::not_known(why),
+    let evidence = async {
+        let (aws, journals) = tokio::join!(aws::ask_aws(&cluster, context), journals(catalogs, context));
+        let machines = match &aws {
+            Ok(aws) => aws.of_control_plane(&cluster),
+            Err(why) => Machines::not_known(why),
         };
-        let signs = signs::gather(context, &cluster, catalogs, access, Some(known)).await;
-        (machines, signs)
+        let newest = journals.as_ref().ok().and_then(|journals| journals.last());
+        let wiped = newest.and_then(|newest| liveness::wipe_ended(&newest.entry, &cluster));
+        let evidence = liveness::gather(context, &cluster, catalogs, access, machines, wiped).await;
+        (aws, journals, evidence)
     };
-    let (look, (machines, signs), journals) =
-        tokio::join!(observer.look(), machines_and_signs, journals(catalogs, context));
+    let (look, (machines, journals, evidence)) = tokio::join!(observer.look(), evidence);
     let now = context.session.now();
     let lives: Vec<Life> = catalogs
         .iter()
         .zip(&look.etcds)
-        .map(|(catalog, seen)| signs.of(catalog, &seen.etcd, &look.api, now))
+        .map(|(catalog, seen)| evidence.of(catalog, &seen.etcd, &look.api, now))
         .collect();
-    let api = api(&look, &signs);
+    let api = api(&look, &evidence);
     let bests = bests(catalogs, &lives, &api, context).await;
     let mut etcds = Vec::new();
     for (((catalog, seen), life), best) in catalogs.iter().zip(&look.etcds).zip(lives).zip(bests) {
@@ -99,21 +67,21 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) 
             state: follow.state,
             asked: !matches!(seen.etcd, EtcdSeen::NotAsked(_)),
             problem: follow.problem.clone(),
-            queued: queued(catalog, now, context).await?,
+            queued: queued(seen, now),
             life,
             best,
         });
     }
     let (place, masters) = match &machines {
         Ok(machines) => (
-            where_it_is(machines, context),
-            Observed::Known(masters(&cluster, machines)),
+            aws::account(machines, context),
+            Observed::Known(aws::masters(&cluster, machines)),
         ),
         Err(why) => (Place::NotKnown(why.clone()), Observed::Unknown(NO_AWS.to_owned())),
     };
     let running = machines
         .as_ref()
-        .map(|machines| running(&cluster, &machines.inventory.instances));
+        .map(|machines| aws::running(&cluster, &machines.inventory.instances));
     let (wipe, quarantine) = aftermath(&cluster, &journals, &machines, context);
     Ok(Facts {
         members: catalogs
@@ -134,136 +102,6 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) 
     })
 }
 
-async fn machines(cluster: &str, context: &Context) -> Result<Machines, String> {
-    if cluster.is_empty() {
-        return Err("no cluster is named".to_owned());
-    }
-    let spec = context.session.found.get().and_then(|found| found.spec.as_ref());
-    let named = spec.map(named_networks).unwrap_or_default();
-    let asked = tokio::time::timeout(AWS_TIMEOUT, ask(cluster, &named, context.fleet()));
-    asked
-        .await
-        .map_err(|_| format!("AWS gave no answer within {} s", AWS_TIMEOUT.as_secs()))?
-        .map_err(|error| chain_with_hint(&error))
-}
-
-async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<Machines, FleetError> {
-    // Who has no credentials is told that, and not the same of whatever fails first.
-    let caller = fleet.caller().await?;
-    let (groups, instances, volumes, quarantined) = tokio::try_join!(
-        fleet.groups_of(cluster),
-        fleet.instances_of(cluster),
-        fleet.volumes_of(cluster),
-        aftermath::quarantined(fleet, cluster)
-    )?;
-    let nothing = groups.is_empty() && instances.is_empty() && volumes.is_empty() && quarantined.is_empty();
-    let networks = match nothing {
-        true => fleet.networks_of(cluster).await?.len(),
-        false => 0,
-    };
-    // Whoever may not ask for networks may look at the rest all the same.
-    let existing = match named.is_empty() {
-        true => Ok(Vec::new()),
-        false => fleet.networks(named).await.map_err(|error| chain_with_hint(&error)),
-    };
-    let inventory = Inventory {
-        groups,
-        instances,
-        volumes,
-    };
-    Ok(Machines {
-        caller,
-        selection: select(cluster, &inventory),
-        inventory,
-        quarantined,
-        networks,
-        existing: existing.map(|existing| existing.into_iter().collect()),
-    })
-}
-
-/// As the wipe looks at it: whoever would refuse to wipe here cannot say what is missing here either.
-fn where_it_is(machines: &Machines, context: &Context) -> Place {
-    let spec = context.session.found.get().and_then(|found| found.spec.as_ref());
-    let selection = &machines.selection;
-    let rest = Rest {
-        quarantined: machines.quarantined.len(),
-        networks: machines.networks,
-    };
-    let region = spec.and_then(|spec| spec.region.as_deref());
-    let caller = &machines.caller;
-    let mut checks = whereabouts(caller, region, &machines.inventory, selection, rest);
-    if let Some(spec) = spec.filter(|_| !checks.iter().any(Check::blocks)) {
-        match &machines.existing {
-            Ok(existing) => checks.extend(place(spec, caller, selection, existing)),
-            Err(why) => return Place::NotKnown(format!("whether the spec's networks are there is not known: {why}")),
-        }
-    }
-    if let Some(block) = checks.iter().find(|check| check.blocks()) {
-        let next = match region.filter(|region| *region != caller.region) {
-            Some(region) => Next::OfCluster(ShellCommand::of("kubectl etcd-restore").option("--region", region)),
-            None => who(),
-        };
-        return Place::Foreign {
-            why: block.message.clone(),
-            next,
-        };
-    }
-    let at = format!("account {} in {}", caller.account, caller.region);
-    if spec.is_none() {
-        return Place::NotKnown(format!(
-            "{at} was asked, and no spec of the cluster tells whether that is its own"
-        ));
-    }
-    match checks.iter().find(|check| !check.ok) {
-        Some(doubt) => Place::Unproven(format!("{at} was asked; {}", doubt.message)),
-        None => {
-            let said: Vec<&str> = checks.iter().map(|check| check.message.as_str()).collect();
-            Place::Own(said.join("; "))
-        }
-    }
-}
-
-/// That there is no master is said only where none may be one.
-fn masters(cluster: &str, machines: &Machines) -> Masters {
-    let count = |state, is_one: fn(&Tags, &str) -> bool| {
-        let instances = machines.inventory.instances.iter();
-        let masters = instances.filter(|instance| is_one(&instance.tags, cluster));
-        masters.filter(|instance| instance.state == state).count()
-    };
-    let groups = machines.inventory.groups.iter();
-    Masters {
-        groups: groups
-            .filter(|group| may_be_master(&group.tags, cluster) && group.status.is_none())
-            .count(),
-        running: match count(InstanceState::Running, is_master) {
-            0 => count(InstanceState::Running, may_be_master),
-            certain => certain,
-        },
-        pending: count(InstanceState::Pending, may_be_master),
-        stopped: [InstanceState::Stopping, InstanceState::Stopped, InstanceState::Unknown]
-            .into_iter()
-            .map(|state| count(state, may_be_master))
-            .sum(),
-        leaving: leaving(cluster, &machines.inventory) + count(InstanceState::ShuttingDown, may_be_master),
-    }
-}
-
-/// Groups and etcd volumes that AWS is about to remove.
-fn leaving(cluster: &str, inventory: &Inventory) -> usize {
-    let groups = inventory.groups.iter();
-    let groups = groups.filter(|group| may_be_master(&group.tags, cluster) && group.status.is_some());
-    let volumes = inventory.volumes.iter();
-    let volumes = volumes.filter(|volume| volume.state == VolumeState::Deleting && !etcds(&volume.tags).is_empty());
-    groups.count() + volumes.count()
-}
-
-fn running(cluster: &str, instances: &[Instance]) -> BTreeSet<String> {
-    let masters = instances
-        .iter()
-        .filter(|instance| instance.state == InstanceState::Running && is_master(&instance.tags, cluster));
-    masters.map(|instance| instance.id.clone()).collect()
-}
-
 async fn journals(catalogs: &[Catalog], context: &Context) -> Result<Vec<Newest>, String> {
     let mut recovery = catalogs.iter().filter_map(|catalog| catalog.store.recovery.as_ref());
     let Some(folder) = recovery.find_map(|recovery| recovery.parent()) else {
@@ -277,7 +115,7 @@ async fn journals(catalogs: &[Catalog], context: &Context) -> Result<Vec<Newest>
 fn aftermath(
     cluster: &str,
     journals: &Result<Vec<Newest>, String>,
-    machines: &Result<Machines, String>,
+    machines: &Result<AwsState, String>,
     context: &Context,
 ) -> (Observed<Option<Wipe>>, Observed<Quarantine>) {
     let none = Vec::new();
@@ -308,7 +146,7 @@ fn aftermath(
 /// Terraform gives them their tags back.
 fn of_terraform(
     journals: &Result<Vec<Newest>, String>,
-    machines: &Result<Machines, String>,
+    machines: &Result<AwsState, String>,
     context: &Context,
 ) -> Option<String> {
     let spec = context.session.found.get().and_then(|found| found.spec.as_ref());
@@ -356,7 +194,10 @@ async fn run(
     };
     let mut created = Vec::new();
     for catalog in catalogs {
-        created.push((catalog.store.etcd.as_str(), marker(catalog, context).await?));
+        created.push((
+            catalog.store.etcd.as_str(),
+            control_file::created_marker(catalog, context).await?,
+        ));
     }
     let age = context.session.now().duration_since(record.started);
     let begun = format!("begun at {:.0}", record.started);
@@ -386,18 +227,19 @@ async fn run(
     })
 }
 
-async fn queued(catalog: &Catalog, now: Timestamp, context: &Context) -> Result<Vec<String>, AnyFailure> {
-    let found = queue::commands(context.session.objects(), catalog).await?;
-    let told = found.iter().map(|found| {
-        let queued = found.command.as_ref().ok().and_then(|command| command.queued());
-        let age = queued.map(|queued| format!(", {} old", units::age(now.duration_since(queued))));
-        let what = match found.backup() {
+fn queued(seen: &Seen, now: Timestamp) -> Vec<String> {
+    let commands = seen.store.iter().flat_map(|store| &store.commands);
+    let told = commands.map(|command| {
+        let age = command
+            .queued
+            .map(|queued| format!(", {} old", units::age(now.duration_since(queued))));
+        let what = match &command.backup {
             Ok(backup) => format!("to restore {backup}"),
-            Err(why) => why.to_owned(),
+            Err(why) => why.clone(),
         };
-        format!("{} {what}{}", found.name, age.unwrap_or_default())
+        format!("{} {what}{}", command.name, age.unwrap_or_default())
     });
-    Ok(told.collect())
+    told.collect()
 }
 
 /// Backups are looked into only where a restore may come next: that reads them.
@@ -455,10 +297,10 @@ fn none_of(rejected: &[Rejected]) -> String {
     )
 }
 
-fn api(look: &Look, signs: &Signs) -> Api {
+fn api(look: &Observation, evidence: &LivenessEvidence) -> Api {
     let by_address = matches!(look.api, ApiSeen::Elsewhere(_));
-    let proven = by_address || matches!(signs.api(), Heard::Answers(_));
-    let doubt = match signs.api() {
+    let proven = by_address || matches!(evidence.api(), Heard::Answers(_));
+    let doubt = match evidence.api() {
         Heard::NotAsked { why, .. } if !proven => Some(why),
         _ => None,
     };
@@ -502,93 +344,4 @@ async fn leaseless(observer: &Observer<'_>, catalogs: &[Catalog]) -> Option<usiz
 async fn dead_nodes(observer: &Observer<'_>, context: &Context) -> Option<usize> {
     let nodes = observer.api().await?.nodes().await.ok()?;
     Some(missing_instances::of(&nodes, context).await?.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use runbook_kit::model::fleet::Group;
-
-    use super::*;
-
-    const CLUSTER: &str = "super.k8s.local";
-
-    fn tags(more: &[(&str, &str)]) -> Tags {
-        let of_cluster = [("KubernetesCluster", CLUSTER), ("k8s.io/role/master", "1")];
-        let both = of_cluster.iter().chain(more);
-        both.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect()
-    }
-
-    fn found(groups: &[Option<&str>], instances: &[InstanceState], volumes: &[(VolumeState, bool)]) -> Masters {
-        let group = |status: &Option<&str>| Group {
-            tags: tags(&[]),
-            status: status.map(str::to_owned),
-            ..Group::default()
-        };
-        let instance = |state: &InstanceState| Instance {
-            tags: tags(&[]),
-            state: *state,
-            ..Instance::default()
-        };
-        let volume = |(state, of_etcd): &(VolumeState, bool)| Volume {
-            tags: match of_etcd {
-                true => tags(&[("k8s.io/etcd/main", "a/a,b,c")]),
-                false => tags(&[]),
-            },
-            state: *state,
-            ..Volume::default()
-        };
-        let inventory = Inventory {
-            groups: groups.iter().map(group).collect(),
-            instances: instances.iter().map(instance).collect(),
-            volumes: volumes.iter().map(volume).collect(),
-        };
-        masters(
-            CLUSTER,
-            &Machines {
-                caller: Caller::default(),
-                selection: select(CLUSTER, &inventory),
-                inventory,
-                quarantined: Vec::new(),
-                networks: 0,
-                existing: Ok(BTreeSet::new()),
-            },
-        )
-    }
-
-    #[test]
-    fn what_aws_still_removes_and_what_is_stopped_is_neither_there_nor_gone() {
-        use InstanceState::{Running, ShuttingDown, Stopped, Stopping, Terminated};
-        let nothing = Masters::default();
-        // For about an hour AWS lists what it has terminated.
-        assert_eq!(found(&[], &[Terminated], &[(VolumeState::Available, true)]), nothing);
-        for (left, expected) in [
-            (found(&[Some("Delete in progress")], &[], &[]), 1),
-            (found(&[], &[ShuttingDown, Terminated], &[]), 1),
-            (found(&[], &[], &[(VolumeState::Deleting, true)]), 1),
-            (found(&[], &[], &[(VolumeState::Deleting, false)]), 0),
-            (
-                found(
-                    &[Some("Delete in progress")],
-                    &[ShuttingDown],
-                    &[(VolumeState::Deleting, true)],
-                ),
-                3,
-            ),
-        ] {
-            let leaving = Masters {
-                leaving: expected,
-                ..nothing
-            };
-            assert_eq!(left, leaving);
-        }
-        let stopped = found(&[None], &[Stopped, Stopping, Running], &[]);
-        let expected = Masters {
-            groups: 1,
-            running: 1,
-            stopped: 2,
-            ..nothing
-        };
-        assert_eq!(stopped, expected);
-    }
 }

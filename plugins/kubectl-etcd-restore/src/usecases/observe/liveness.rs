@@ -3,54 +3,50 @@
 use std::time::Duration;
 
 use crate::rules::follow::EtcdSeen;
-use futures::future::OptionFuture;
 use jiff::Timestamp;
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::liveness::{Heard, Life, decide};
 use runbook_kit::usecases::catalog::Catalog;
-use runbook_kit::usecases::liveness::{Evidence, Machines, wiped};
+use runbook_kit::usecases::liveness::{Evidence, Machines};
+use runbook_kit::usecases::wipe_journal::Entry;
 
 use crate::context::Context;
-use crate::usecases::observe::observer::ApiSeen;
-use crate::usecases::observe::survey::AWS_TIMEOUT;
+use crate::rules::observation::ApiSeen;
 
 /// Of one question to the API.
 const API_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What was gathered.
-pub struct Signs {
+pub struct LivenessEvidence {
     evidence: Evidence,
     /// What the API answers, where it is proven to be this cluster's.
     api: Heard,
 }
 
-/// Gathers it: the journal of a wipe, AWS, the masters themselves, hosts that the user named, and whose API it is. AWS is asked where nobody
-/// has done so already (`machines`).
+/// When a wipe of this cluster ended.
+pub fn wipe_ended(entry: &Entry, cluster: &str) -> Option<Timestamp> {
+    entry.finished.filter(|_| entry.cluster == cluster)
+}
+
+/// Gathers it from the control plane instances, from hosts that the user named, and from the API.
 pub async fn gather(
     context: &Context,
     cluster: &str,
     catalogs: &[Catalog],
     access: &EtcdAccess,
-    machines: Option<Machines>,
-) -> Signs {
-    let session = &context.session;
+    machines: Machines,
+    wiped: Option<Timestamp>,
+) -> LivenessEvidence {
     let etcds: Vec<String> = catalogs.iter().map(|catalog| catalog.store.etcd.clone()).collect();
-    let evidence = async {
-        let state = session.state().ok().flatten().filter(|_| !cluster.is_empty());
-        let journal = state.as_ref().map(|state| wiped(session.objects(), state, cluster));
-        let ended = OptionFuture::from(journal).await.flatten();
-        let machines = match machines {
-            Some(known) => known,
-            None => Machines::ask(context.fleet(), cluster, ended, AWS_TIMEOUT).await,
-        };
-        context.evidence(machines, ended, &etcds, access).await
-    };
-    let (evidence, api) = tokio::join!(evidence, context.api_heard(cluster, API_TIMEOUT));
-    Signs { evidence, api }
+    let (evidence, api) = tokio::join!(
+        context.evidence(machines, wiped, &etcds, access),
+        context.api_heard(cluster, API_TIMEOUT)
+    );
+    LivenessEvidence { evidence, api }
 }
 
-impl Signs {
+impl LivenessEvidence {
     /// What the API answers, where it is proven to be this cluster's.
     pub const fn api(&self) -> &Heard {
         &self.api

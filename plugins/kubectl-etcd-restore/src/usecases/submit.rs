@@ -8,7 +8,7 @@ use runbook_kit::failure::{AnyFailure, Failure};
 
 use crate::context::Context;
 use crate::usecases::choose::Choice;
-use crate::usecases::observe::survey::Target;
+use crate::usecases::target::Target;
 
 /// What was done to one etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Failure for Meanwhile {
 }
 
 /// Orders what the target's choice says; `time` names the command, now where it is none. The preflight must have been shown, and nothing in it refuses.
-pub async fn order(
+pub async fn submit(
     target: &Target<'_>,
     time: Option<Timestamp>,
     context: &Context,

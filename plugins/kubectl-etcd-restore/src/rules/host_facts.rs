@@ -1,4 +1,4 @@
-//! What a look at a host showed: pure.
+//! What a host reports: its containers, listening ports, addresses and processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -102,7 +102,7 @@ fn etcd_of<'k>(pod: &str, known: &'k [String]) -> Option<&'k str> {
         .max_by_key(|etcd| etcd.len())
 }
 
-/// Reads what [`super::scripts::look`] printed.
+/// Reads the output of the script that asks a host.
 pub fn parse(lines: &[String]) -> HostFacts {
     let mut facts = HostFacts::default();
     let mut answers: Vec<(Runtime, Vec<Container>)> = Vec::new();

@@ -11,7 +11,7 @@ use crate::usecases::observe::age;
 use crate::usecases::observe::survey::Survey;
 
 /// Asks as strongly as the danger is. `None` asks to show the plan only.
-pub fn agree(
+pub fn ask_consent(
     args: &StrongConsentArgs,
     survey: &Survey<'_>,
     max_age: SignedDuration,

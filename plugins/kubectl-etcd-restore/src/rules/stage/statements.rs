@@ -1,0 +1,167 @@
+//! What was found out, one line for each thing.
+
+use runbook_kit::model::liveness::Life;
+use runbook_kit::model::observed::Observed;
+use serde::Serialize;
+
+use super::facts::{Api, Best, EtcdStanding, Facts, Masters, Place, Run};
+use super::{counted, removes};
+use crate::rules::follow::State;
+
+/// What is known of one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Statement {
+    pub subject: String,
+    /// A word or two.
+    pub state: String,
+    /// By whom and how that is known, or why it is not.
+    pub evidence: String,
+    /// Whether it was looked at.
+    pub checked: bool,
+}
+
+fn checked(subject: impl Into<String>, state: impl Into<String>, evidence: impl Into<String>) -> Statement {
+    Statement {
+        subject: subject.into(),
+        state: state.into(),
+        evidence: evidence.into(),
+        checked: true,
+    }
+}
+
+fn not_checked(subject: impl Into<String>, evidence: impl Into<String>) -> Statement {
+    Statement {
+        checked: false,
+        ..checked(subject, "not checked", evidence)
+    }
+}
+
+/// All that is known, in the order of the runbook.
+pub fn statements(facts: &Facts) -> Vec<Statement> {
+    let mut told = vec![
+        match &facts.place {
+            Place::Own(why) => checked("AWS", "the cluster's", why),
+            Place::Unproven(why) => checked("AWS", "not contradicted", why),
+            Place::Foreign { why, .. } => checked("AWS", "NOT THE CLUSTER'S", why),
+            Place::NotKnown(why) => not_checked("AWS", why),
+        },
+        masters(facts),
+    ];
+    match &facts.wipe {
+        Observed::Known(None) => {}
+        Observed::Known(Some(wipe)) => {
+            let state = if wipe.ended.is_some() { "ended" } else { "UNFINISHED" };
+            told.push(checked("wipe", state, &wipe.says));
+        }
+        Observed::Unknown(why) => told.push(not_checked("wipe", why)),
+    }
+    if let Some(terraform) = &facts.terraform {
+        told.push(checked("Terraform", "manages it", terraform));
+    }
+    match &facts.quarantine {
+        Observed::Known(quarantine) if quarantine.count == 0 => {}
+        Observed::Known(quarantine) => {
+            let back = quarantine.way_back.as_ref().filter(|_| has_no_masters(facts));
+            let says = match back {
+                Some(back) => format!("{}; back they come by {back}", quarantine.says),
+                None => quarantine.says.clone(),
+            };
+            told.push(checked("quarantine", counted(quarantine.count, "volume"), says));
+        }
+        Observed::Unknown(why) => told.push(not_checked("quarantine", why)),
+    }
+    match &facts.run {
+        Run::None => {}
+        Run::Holds(says) => told.push(checked("run", "under way", says)),
+        Run::Doubtful(why) => told.push(checked("run", "doubtful", why)),
+        Run::Void(why) => told.push(checked("run", "of another day", why)),
+        Run::Left(why) => told.push(checked("run", "LEFT BEHIND", why)),
+        Run::NotKnown(why) => told.push(not_checked("run", why)),
+    }
+    for etcd in &facts.etcds {
+        told.extend(of_etcd(etcd));
+    }
+    told.push(api(&facts.api));
+    if let Some(leaseless) = facts.leaseless {
+        let state = format!("{leaseless} without a lease");
+        told.push(checked("masterleases", state, "read from etcd main once"));
+    }
+    if let Some(dead) = facts.dead_nodes {
+        let state = format!("{dead} without an instance");
+        told.push(checked("Nodes", state, "by the API and AWS"));
+    }
+    told
+}
+
+fn masters(facts: &Facts) -> Statement {
+    match (&facts.place, &facts.masters) {
+        (Place::Foreign { .. }, _) => not_checked("masters", "what another place has says nothing of this cluster"),
+        (_, Observed::Known(masters)) => {
+            let starting = match masters.pending {
+                0 => String::new(),
+                pending => format!(", {pending} start"),
+            };
+            let mut evidence = format!("AWS has {} of the control plane", counted(masters.groups, "group"));
+            if masters.stopped > 0 {
+                evidence.push_str(&format!("; {} not running", counted(masters.stopped, "more master")));
+            }
+            if masters.leaving > 0 {
+                evidence.push_str(&format!("; {}", removes(masters.leaving)));
+            }
+            checked("masters", format!("{} run{starting}", masters.running), evidence)
+        }
+        (_, Observed::Unknown(why)) => not_checked("masters", why),
+    }
+}
+
+fn of_etcd(etcd: &EtcdStanding) -> Vec<Statement> {
+    let subject = format!("etcd {}", etcd.etcd);
+    let mut told = vec![match (&etcd.life, etcd.state) {
+        (Life::Unknown { why, .. }, _) if !etcd.asked => not_checked(&subject, format!("may be alive: {why}")),
+        (life, state @ (State::Queued | State::Restoring | State::Looping | State::Gone | State::Restored)) => {
+            checked(&subject, state.name(), life.says())
+        }
+        (Life::Alive { why, serves: true }, _) => checked(&subject, "serving", why),
+        (Life::Alive { why, serves: false }, _) => checked(&subject, "no leader", why),
+        (Life::Dead(why), _) => checked(&subject, "dead", why),
+        (Life::Unknown { why, .. }, _) => checked(&subject, "no answer", format!("may be alive: {why}")),
+    }];
+    if let Some(problem) = &etcd.problem {
+        told.push(checked(&subject, "BLOCKED", problem));
+    }
+    if !etcd.queued.is_empty() {
+        let state = counted(etcd.queued.len(), "command");
+        told.push(checked(format!("queue {}", etcd.etcd), state, etcd.queued.join(", ")));
+    }
+    let subject = format!("backup {}", etcd.etcd);
+    told.push(match &etcd.best {
+        Best::Is(says) => checked(subject, "to restore", says),
+        Best::None(why) => checked(subject, "NONE", why),
+        Best::NotJudged(why) => not_checked(subject, why),
+    });
+    told
+}
+
+fn api(api: &Api) -> Statement {
+    match api.ready {
+        None => not_checked("API", format!("may be alive: {}", api.says)),
+        Some(true) if api.proven => checked("API", "ready", &api.says),
+        Some(true) => checked("API", "not proven ours", &api.says),
+        Some(false) if api.answers => checked("API", "not ready", &api.says),
+        Some(false) => checked("API", "no answer", format!("may be alive: {}", api.says)),
+    }
+}
+
+/// The volumes come back only where none of the control plane is there.
+const fn has_no_masters(facts: &Facts) -> bool {
+    matches!(
+        facts.masters,
+        Observed::Known(Masters {
+            groups: 0,
+            running: 0,
+            pending: 0,
+            stopped: 0,
+            leaving: 0,
+        })
+    )
+}

@@ -1,0 +1,45 @@
+//! Etcd clusters that are left out, and that kube-apiserver waits for.
+
+use runbook_kit::model::backup::goodness::MAIN;
+use runbook_kit::model::observed::Observed;
+
+use crate::rules::follow::{EtcdSeen, Seen};
+use crate::rules::preflight::LeftOut;
+
+/// The etcd clusters that are left out, and without which an API server does not start.
+pub fn holding_up(left_out: &[LeftOut], seen: &[Seen]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (one, seen) in left_out.iter().zip(seen) {
+        if ![MAIN, "events"].contains(&one.etcd.as_str()) {
+            continue;
+        }
+        let now = LeftOut {
+            commands: match &seen.store {
+                Ok(store) => Observed::Known(store.commands.iter().map(|command| command.name.clone()).collect()),
+                Err(why) => Observed::Unknown(why.clone()),
+            },
+            created: seen.store.as_ref().map_or(true, |store| store.created),
+            seen: seen.etcd.clone(),
+            ..one.clone()
+        };
+        let (etcd, needed) = (&one.etcd, one.needed_by());
+        found.extend(match (now.waits(), &now.commands, &now.seen) {
+            (Some(true), ..) => Some(format!("etcd {etcd} has no members and no command: {needed}")),
+            (_, _, EtcdSeen::Serving(answer)) if !answer.leader => {
+                Some(format!("etcd {etcd} answers and has no leader: {needed}"))
+            }
+            (_, _, EtcdSeen::Serving(_)) => None,
+            (_, Observed::Known(commands), _) if !commands.is_empty() => {
+                Some(format!("etcd {etcd} is not restored yet: {needed}"))
+            }
+            (_, Observed::Known(_), EtcdSeen::Silent(_)) => Some(format!(
+                "etcd {etcd} does not answer, and no command is queued for it: {needed}"
+            )),
+            (_, Observed::Known(_), EtcdSeen::NotAsked(_)) => Some(format!(
+                "etcd {etcd} was not asked whether it has members, and no command is queued for it: {needed}"
+            )),
+            _ => None,
+        });
+    }
+    found
+}

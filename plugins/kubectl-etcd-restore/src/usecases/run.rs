@@ -1,0 +1,189 @@
+//! The steps of a run: record it, pin the backups, queue the restores. Each step is recorded, so that an interrupted run can be resumed.
+
+use runbook_kit::consent::Consent;
+use runbook_kit::failure::{AnyFailure, CommandError, chain, with_repeating};
+use runbook_kit::model::shell::quoted;
+use runbook_kit::ports::{PutMode, StoreErrorKind};
+use runbook_kit::usecases::pin;
+
+use crate::context::Context;
+use crate::rules::etcd_manager::command_name;
+use crate::rules::follow::EtcdSeen;
+use crate::usecases::choose::Choice;
+use crate::usecases::observe::survey::Survey;
+use crate::usecases::run_record::{self, Ordered, RunRecord};
+use crate::usecases::submit::{Done, submit};
+use crate::usecases::target::Target;
+
+/// Notes that a run begins, before anything is ordered. One of two who begin at the same time is told so.
+pub async fn begin(
+    survey: &Survey<'_>,
+    anew: bool,
+    context: &Context,
+    consent: &Consent,
+) -> Result<RunRecord, AnyFailure> {
+    if let Some(record) = &survey.record {
+        return Ok(record.clone());
+    }
+    let record = RunRecord::begin(context.session.now(), &survey.masters);
+    let Some(at) = &survey.record_at else {
+        context
+            .session
+            .ui
+            .note("no state store is named: a run that is interrupted cannot be gone on with, follow it by `status`");
+        return Ok(record);
+    };
+    if let Some((void, _)) = &survey.void {
+        // One of two who begin at the same time removes it; the other is told by the next write.
+        run_record::discard(context.session.objects(), at, void, consent).await?;
+    }
+    let mode = if anew { PutMode::Replace } else { PutMode::Create };
+    match run_record::write(context.session.objects(), at, &record, mode, consent).await {
+        Ok(()) => Ok(record),
+        Err(error) if error.kind == StoreErrorKind::AlreadyExists => Err(CommandError::refused(
+            "another run of this cluster has just begun: nothing was changed",
+        )
+        .hint("repeat the command to resume that run")
+        .into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Pins what is to be restored: retention must not take it away while etcd-manager reads it, or when it has to be restored once more.
+/// That helps, and is no condition. Gives what it pinned.
+pub async fn pin_backup(
+    target: &Target<'_>,
+    survey: &Survey<'_>,
+    context: &Context,
+    consent: &Consent,
+) -> Option<String> {
+    let session = &context.session;
+    let Choice::Backup { backup, .. } = &target.choice else {
+        return None;
+    };
+    if target.ordered.is_some() {
+        return None;
+    }
+    let etcd = &target.catalog.store.etcd;
+    // Without a state store there is no place for it.
+    let pin = pin::plan_pin(target.catalog, backup).ok()??;
+    session.ui.note(&format!(
+        "$ kubectl etcd-backups pin {}={} --name {} --yes",
+        quoted(etcd),
+        backup.name,
+        quoted(&survey.facts.cluster)
+    ));
+    if let Err(error) = pin::pin(session.objects(), &pin, consent).await {
+        session.ui.warn(&format!(
+            "{etcd}: {} could not be pinned: {}",
+            backup.name,
+            chain(&error)
+        ));
+        return None;
+    }
+    Some(format!("{etcd}={}", backup.name))
+}
+
+/// Orders what is not ordered yet, and notes it before and after. Both operators of one run name the command by the run's own time, so that
+/// it is queued once.
+pub async fn carry_out(
+    target: &Target<'_>,
+    record: &mut RunRecord,
+    survey: &Survey<'_>,
+    context: &Context,
+    consent: &Consent,
+) -> Result<(), AnyFailure> {
+    let session = &context.session;
+    let etcd = &target.catalog.store.etcd;
+    if let Some(ordered) = &target.ordered {
+        let what = ordered.command.as_deref().unwrap_or("its seeding");
+        session.ui.note(&format!(
+            "{etcd}: {what} is ordered already and is queued no more: looking on"
+        ));
+        return Ok(());
+    }
+    let backup = match &target.choice {
+        Choice::Backup { backup, .. } => Some(backup.name.to_string()),
+        // Ordered already: it was told above.
+        Choice::Gone(_) => return Ok(()),
+        Choice::Fresh(_) => None,
+        // What blocks was told by the plan.
+        Choice::Leave(_) | Choice::Nothing(_) => return Ok(()),
+    };
+    match &backup {
+        Some(backup) => session.ui.note(&format!(
+            "$ kubectl etcd-restore queue {}={backup} --name {} --yes",
+            quoted(etcd),
+            quoted(&survey.facts.cluster)
+        )),
+        None => session.ui.note(&format!("{etcd} is to be seeded anew")),
+    }
+    let time = record.started;
+    let mut noted = Ordered {
+        etcd: etcd.clone(),
+        command: backup.is_some().then(|| command_name(time)),
+        backup,
+        ordered: false,
+        own: true,
+        created: target.created.clone(),
+        served: match &target.seen {
+            EtcdSeen::Serving(answer) => Some(format!("{:x}", answer.cluster)),
+            _ => None,
+        },
+        newest: target.catalog.latest().map(|backup| backup.name.to_string()),
+        no_members: target.no_members.is_some(),
+    };
+    // What is gone on with is this run's own where its record says so.
+    if let (Some(queued), Some(before)) = (&target.queued, record.of(etcd))
+        && before.command.as_ref() == Some(&queued.name)
+    {
+        noted.own = before.own;
+    } else if target.queued.is_some() {
+        noted.own = false;
+    }
+    note(record, noted.clone(), survey, context, consent).await?;
+    match submit(target, Some(time), context, consent).await? {
+        Done::Queued(queued) => noted.command = Some(queued.name),
+        Done::Adopted(name) => {
+            if target.queued.is_none() {
+                noted.own = false;
+            }
+            noted.command = Some(name);
+        }
+        Done::MarkerRemoved | Done::Nothing => {}
+    }
+    noted.ordered = true;
+    note(record, noted, survey, context, consent).await
+}
+
+async fn note(
+    record: &mut RunRecord,
+    ordered: Ordered,
+    survey: &Survey<'_>,
+    context: &Context,
+    consent: &Consent,
+) -> Result<(), AnyFailure> {
+    record.note(ordered);
+    if let Some(at) = &survey.record_at {
+        run_record::write(context.session.objects(), at, record, PutMode::Replace, consent).await?;
+    }
+    Ok(())
+}
+
+/// What failed after something was changed: `pinned` were so just now. A failure before any change is returned as it is.
+pub fn half_done(record: &RunRecord, noted: bool, pinned: &[String], etcd: &str, error: AnyFailure) -> AnyFailure {
+    let ordered = record.orders.iter().filter(|order| order.ordered);
+    let ordered: Vec<&str> = ordered.map(|order| order.etcd.as_str()).collect();
+    let done = if !ordered.is_empty() {
+        format!("queued the restore of {}", ordered.join(" and "))
+    } else if !pinned.is_empty() {
+        format!("pinned {} and queued nothing", pinned.join(" and "))
+    } else if noted {
+        "recorded the start of the run and queued nothing".to_owned()
+    } else {
+        return error;
+    };
+    CommandError::after_change(format!("{done}, then {etcd} failed: {}", chain(error.as_ref())))
+        .hint(with_repeating(error.hint(), "resumes where it stopped"))
+        .into()
+}

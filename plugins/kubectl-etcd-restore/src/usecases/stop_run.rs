@@ -1,0 +1,105 @@
+//! What is done when a run stops before everything serves.
+
+use runbook_kit::consent::Consent;
+use runbook_kit::failure::chain;
+use runbook_kit::model::liveness::Life;
+use runbook_kit::model::store_url::StoreUrl;
+use runbook_kit::ports::{PutMode, StoreError};
+
+use crate::context::Context;
+use crate::usecases::follow::Stopped;
+use crate::usecases::observe::survey::Survey;
+use crate::usecases::queue::{cancel, commands};
+use crate::usecases::queued_commands::{Armed, Command};
+use crate::usecases::run_record::{self, RunRecord};
+use crate::usecases::target::Target;
+
+/// What is left to be done where following was stopped.
+pub struct Aftermath<'a> {
+    pub survey: &'a Survey<'a>,
+    pub armed: &'a Armed<'a>,
+    pub leave_queued: bool,
+    pub context: &'a Context,
+    pub consent: &'a Consent,
+}
+
+impl Aftermath<'_> {
+    /// Removes what this run has queued and etcd-manager has not taken in time, but where nothing can be lost by it; tells of what stays; and
+    /// notes what holds no more, so that the same command orders it anew.
+    pub async fn of(&self, stopped: &Stopped, mut record: RunRecord) {
+        let ui = &self.context.session.ui;
+        let before = record.clone();
+        for command in self.armed.disarm() {
+            let target = self.survey.targets.iter();
+            let target = target
+                .filter(|target| target.catalog.store.etcd == command.etcd)
+                .find(|_| record.has_command(&command.etcd, &command.name));
+            let own = record.of(&command.etcd).is_some_and(|order| order.own);
+            let mut facts = self.survey.facts.etcds.iter();
+            let life = facts.find(|facts| facts.etcd == command.etcd).map(|facts| &facts.life);
+            let dead = matches!(life, Some(Life::Dead(_))) || stopped.no_members.contains(&command.etcd);
+            if let (Some(target), true, true, false, false) =
+                (target, stopped.why.untaken(), own, dead, self.leave_queued)
+            {
+                match self.remove(target, &command).await {
+                    Ok(true) => {
+                        record.forget(&command.etcd, &command.name);
+                        ui.warn(&format!(
+                            "{}: removed command {}: a leader that comes later would have wiped etcd unasked; the same command orders it anew",
+                            command.etcd, command.name
+                        ));
+                        continue;
+                    }
+                    Ok(false) => {
+                        ui.warn(&format!(
+                            "{}: command {} went while it was about to be removed: look what became of it by `kubectl etcd-restore status`",
+                            command.etcd, command.name
+                        ));
+                        continue;
+                    }
+                    Err(error) => {
+                        let (etcd, name) = (&command.etcd, &command.name);
+                        ui.warn(&format!("{etcd}: removing {name}: {}", chain(&error)));
+                        if error.may_have_happened() {
+                            self.armed.tell_maybe(&command);
+                            continue;
+                        }
+                    }
+                }
+            }
+            self.armed.tell(&command);
+        }
+        if let Some(etcd) = stopped.why.removed()
+            && let Some(command) = record.of(etcd).and_then(|order| order.command.clone())
+        {
+            record.forget(etcd, &command);
+        }
+        if record != before
+            && let Some(at) = &self.survey.record_at
+            && let Err(error) = self.note(at, &record).await
+        {
+            ui.warn(&format!(
+                "{}; begin the next run with --anew, else it takes what was removed for carried out",
+                chain(&error)
+            ));
+        }
+    }
+
+    async fn remove(&self, target: &Target<'_>, command: &Command) -> Result<bool, StoreError> {
+        let objects = self.context.session.objects();
+        let queued = commands(objects, target.catalog).await?;
+        match queued.iter().find(|found| found.name == command.name) {
+            Some(found) => cancel(objects, found, self.consent).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn note(&self, at: &StoreUrl, record: &RunRecord) -> Result<(), StoreError> {
+        let objects = self.context.session.objects();
+        if record.orders.is_empty() {
+            run_record::remove(objects, at, self.consent).await
+        } else {
+            run_record::write(objects, at, record, PutMode::Replace, self.consent).await
+        }
+    }
+}
