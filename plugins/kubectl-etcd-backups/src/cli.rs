@@ -8,7 +8,7 @@ use runbook_kit::connect::Flags;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 
-use crate::commands::{check, diff, download, export, inspect, list, pin, show, take, timeline, verify};
+use crate::commands::{check, diff, download, export, inspect, list, pin, show, take, timeline, unpin, verify};
 use crate::context::Context;
 
 /// Find, verify, look into and compare the backups that etcd-manager keeps
@@ -53,8 +53,8 @@ pub enum Command {
     Inspect(inspect::Args),
     Diff(diff::Args),
     Export(export::Args),
-    Pin(pin::PinArgs),
-    Unpin(pin::UnpinArgs),
+    Pin(pin::Args),
+    Unpin(unpin::Args),
     Download(download::Args),
     Timeline(timeline::Args),
     Check(check::Args),
@@ -73,8 +73,8 @@ impl Command {
             Self::Inspect(args) => inspect::run(args, context).await,
             Self::Diff(args) => diff::run(args, context).await,
             Self::Export(args) => export::run(args, context).await,
-            Self::Pin(args) => pin::pin(args, context).await,
-            Self::Unpin(args) => pin::unpin(args, context).await,
+            Self::Pin(args) => pin::run(args, context).await,
+            Self::Unpin(args) => unpin::run(args, context).await,
             Self::Download(args) => download::run(args, context).await,
             Self::Timeline(args) => timeline::run(args, context).await,
             Self::Check(args) => check::run(args, context).await,

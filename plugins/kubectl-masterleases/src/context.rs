@@ -1,5 +1,6 @@
 //! What every subcommand works with, and the only place where adapters are named.
 
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -51,5 +52,10 @@ impl Context {
     /// Writes a file that must not be there yet, readable for its owner only.
     pub fn save_new(&self, file: &Path, content: &[u8]) -> Result<(), AnyFailure> {
         Ok(save::create_private(file, content)?)
+    }
+
+    /// Reads a file that the user named.
+    pub fn read(&self, file: &Path) -> io::Result<Vec<u8>> {
+        save::read(file)
     }
 }

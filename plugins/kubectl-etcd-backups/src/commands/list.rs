@@ -18,7 +18,8 @@ use runbook_kit::usecases::examine;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::usecases::quality::{Goods, Judged, good_cell};
+use crate::rules::judged::{Judged, good_cell};
+use crate::usecases::judge::CatalogJudge;
 
 /// List the backups, newest first, and how long each will be kept
 #[derive(Debug, clap::Args)]
@@ -173,7 +174,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let mut goods = HashMap::new();
     if args.good || (context.format == Format::Wide && !args.all_clusters) {
         for catalog in &catalogs {
-            let found = Goods::new(context.looking(), catalog).newest().await?;
+            let found = CatalogJudge::new(context.looking(), catalog).newest().await?;
             goods.insert(catalog.store.etcd.clone(), found);
         }
     }

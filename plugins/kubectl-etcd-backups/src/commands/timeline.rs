@@ -1,6 +1,5 @@
 //! `timeline`: sizes and gaps over time, drawn in the terminal.
 
-use crate::rules::gaps::known_gap;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
@@ -14,6 +13,7 @@ use runbook_kit::usecases::examine::{ExamineError, examine};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::rules::history::{fell_by_half, known_gap};
 
 /// Draw sizes and gaps over time, oldest first, and mark what is odd
 #[derive(Debug, clap::Args)]
@@ -241,12 +241,6 @@ fn marks(
         }
     }
     marks
-}
-
-/// Both numbers, where the second is less than half the first.
-pub fn fell_by_half(before: Option<u64>, now: Option<u64>) -> Option<(u64, u64)> {
-    let (before, now) = (before?, now?);
-    (now.saturating_mul(2) < before).then_some((now, before))
 }
 
 fn bar(size: u64, largest: u64) -> usize {

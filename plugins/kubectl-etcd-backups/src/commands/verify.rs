@@ -13,7 +13,8 @@ use runbook_kit::usecases::examine::{ExamineError, Examined, examine};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::usecases::quality::{Goods, good_cell};
+use crate::rules::judged::good_cell;
+use crate::usecases::judge::CatalogJudge;
 use runbook_kit::cli::Wanted;
 
 /// Verify backups down to the last key: checksums, pages, records, whether anything was ever in it, and whether it is good
@@ -196,7 +197,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     drop(progress);
 
     for catalog in &catalogs {
-        let mut goods = Goods::new(context.looking(), catalog);
+        let mut goods = CatalogJudge::new(context.looking(), catalog);
         let of_it = |one: &ToVerify<'_>| std::ptr::eq(one.catalog, catalog);
         for (_, (_, facts)) in chosen.iter().zip(&verified).filter(|(one, _)| of_it(one)) {
             goods.learn(facts.clone());

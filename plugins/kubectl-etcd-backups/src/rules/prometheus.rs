@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::commands::check::CheckRow;
+use crate::rules::check_row::CheckRow;
 
 /// Prints all rows, one block a metric.
 pub fn metrics(rows: &[CheckRow]) -> String {

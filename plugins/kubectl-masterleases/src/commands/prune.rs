@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::rules::peers::Peers;
 use crate::rules::undo_file::{Deleted, Undo};
-use crate::usecases::reading::Published;
 use crate::usecases::survey::Survey;
 use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column};
@@ -20,7 +19,8 @@ use runbook_kit::ports::EtcdError;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::rules::plan::{self, Listing, Plan};
+use crate::rules::endpoints::{Listing, Published};
+use crate::rules::plan::{self, Plan};
 use crate::rules::rows::{LeaseRow, verdict_cell};
 use crate::usecases::apply::{self, Outcome};
 use crate::usecases::observe::{self, LookArgs};

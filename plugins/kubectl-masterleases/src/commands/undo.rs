@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::rules::undo_file::{Deleted, Undo, UndoError};
-use crate::usecases::reading;
+use crate::usecases::etcd_objects;
 use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Row, column};
 use runbook_kit::consent::Consent;
@@ -59,10 +59,10 @@ impl Row for UndoRow {
 
 /// Runs `undo`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
-    let undo = read(&args.file, &args.keys.etcd_prefix)?;
+    let undo = read(&args.file, &args.keys.etcd_prefix, context)?;
     let etcd = context.etcd(&args.access).await?;
     let etcd = etcd.as_ref();
-    let here = reading::cluster_uid(etcd, &args.keys.etcd_prefix).await?;
+    let here = etcd_objects::cluster_uid(etcd, &args.keys.etcd_prefix).await?;
     if let (Some(here), Some(there)) = (&here, &undo.cluster_uid)
         && here != there
     {
@@ -116,9 +116,11 @@ async fn apply(keys: &[Deleted], etcd: &dyn EtcdKv, _consent: &Consent) -> Resul
     Ok(rows)
 }
 
-fn read(file: &Path, prefix: &str) -> Result<Undo, AnyFailure> {
+fn read(file: &Path, prefix: &str, context: &Context) -> Result<Undo, AnyFailure> {
     let shown = || file.display().to_string();
-    let content = std::fs::read(file).map_err(|source| FileError { file: shown(), source })?;
+    let content = context
+        .read(file)
+        .map_err(|source| FileError { file: shown(), source })?;
     Ok(Undo::parse(&content, prefix).map_err(|source| FormatError { file: shown(), source })?)
 }
 

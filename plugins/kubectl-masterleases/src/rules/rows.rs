@@ -1,7 +1,7 @@
 //! A masterlease as a row of the result.
 
+use crate::rules::masterlease::Masterlease;
 use crate::rules::verdict::{Source, Verdict};
-use crate::usecases::survey::Masterlease;
 use runbook_kit::cli::output::{Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui;
 use runbook_kit::model::kubernetes::masterlease::Probe;

@@ -121,7 +121,7 @@ impl Undo {
             let damaged = |why: String| UndoError::Damaged { index: at + 1, why };
             let bytes = |text: &str| BASE64.decode(text).map_err(|error| damaged(error.to_string()));
             let key = bytes(&entry.key)?;
-            if !crate::rules::masterleases::is_directly_below(&key, prefix) {
+            if !crate::rules::masterlease::is_directly_below(&key, prefix) {
                 return Err(UndoError::Foreign {
                     index: at + 1,
                     key: key.escape_ascii().to_string(),

@@ -3,12 +3,15 @@
 use runbook_kit::model::observed::Observed;
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::evidence::Evidence;
-use crate::rules::masterleases::REWRITE_INTERVAL;
 use runbook_kit::model::kubernetes::masterlease::Probe;
+
+/// How often a living API server rewrites its key.
+const REWRITE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a masterlease is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

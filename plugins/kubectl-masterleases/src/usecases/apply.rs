@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
     use crate::rules::plan::plan;
-    use crate::rules::plan::tests::leases;
+    use crate::usecases::plan_tests::leases;
 
     fn etcd() -> MemoryEtcd {
         let etcd = MemoryEtcd::default();

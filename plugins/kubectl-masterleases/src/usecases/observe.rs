@@ -1,6 +1,6 @@
 //! The look that `list`, `check` and `prune` take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::usecases::survey::{Options, Survey, survey};
@@ -45,7 +45,11 @@ pub async fn look(args: &LookArgs, etcd: &dyn EtcdKv, context: &Context) -> Resu
         prefix: args.keys.etcd_prefix.clone(),
         observe: args.observe,
         port: args.api_port,
-        ca: args.cluster_ca.as_deref().map(read_ca).transpose()?,
+        ca: args
+            .cluster_ca
+            .as_deref()
+            .map(|file| read_ca(file, context))
+            .transpose()?,
     };
     let seconds = args.observe.as_secs();
     let progress = ui.count_progress("watching for a rewrite", seconds);
@@ -115,7 +119,8 @@ pub fn none(survey: &Survey) -> Option<NoLeases> {
     })
 }
 
-fn read_ca(file: &std::path::Path) -> Result<String, CommandError> {
-    std::fs::read_to_string(file)
-        .map_err(|error| CommandError::usage(format!("--cluster-ca {}: {error}", file.display())))
+fn read_ca(file: &Path, context: &Context) -> Result<String, CommandError> {
+    let unusable = |why: String| CommandError::usage(format!("--cluster-ca {}: {why}", file.display()));
+    let bytes = context.read(file).map_err(|error| unusable(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| unusable(error.to_string()))
 }

@@ -11,11 +11,12 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use super::reading::{self, Published};
+use super::etcd_objects;
+use crate::rules::endpoints::Published;
 use crate::rules::evidence::{Evidence, Seen};
-use crate::rules::masterleases;
+use crate::rules::masterlease::{self as leases, Masterlease};
 use crate::rules::peers::{self, Peers};
-use crate::rules::verdict::{Judgement, judge};
+use crate::rules::verdict::judge;
 use nodes::Nodes;
 use runbook_kit::model::kubernetes::masterlease;
 use runbook_kit::model::kubernetes::masterlease::{FOLDER, Probe};
@@ -32,19 +33,6 @@ pub struct Options {
     pub port: Option<u16>,
     /// The API servers' CA (PEM), where it is not to be taken from etcd.
     pub ca: Option<String>,
-}
-
-/// One masterlease and what we think of it.
-#[derive(Clone, Debug)]
-pub struct Masterlease {
-    /// The address, as its key spells it.
-    pub name: String,
-    /// The key and its value as last seen.
-    pub stored: KeyValue,
-    /// What was seen.
-    pub evidence: Evidence,
-    /// What that means.
-    pub judgement: Judgement,
 }
 
 /// All that was found.
@@ -85,8 +73,8 @@ pub async fn survey(
     let (first, peer_keys, published, cluster_uid) = tokio::try_join!(
         etcd.range(folder.as_bytes()),
         etcd.range(peers_folder.as_bytes()),
-        reading::published(etcd, prefix),
-        reading::cluster_uid(etcd, prefix),
+        etcd_objects::published(etcd, prefix),
+        etcd_objects::cluster_uid(etcd, prefix),
     )?;
     let begun = Instant::now();
     let immortal = first.keys.iter().filter(|key| key.lease == 0).count();
@@ -100,7 +88,7 @@ pub async fn survey(
     let ips: Vec<IpAddr> = first
         .keys
         .iter()
-        .filter_map(|key| masterleases::name_of(&key.key, prefix).1)
+        .filter_map(|key| leases::name_of(&key.key, prefix).1)
         .collect();
     let port = options.port.or(published.port).unwrap_or(DEFAULT_PORT);
     let probing = probe_all(etcd, probe, options, &ips, port);
@@ -128,7 +116,7 @@ pub async fn survey(
     let ttls = join_all(last.keys.iter().map(|key| ttl(etcd, key))).await;
     let mut leases = Vec::new();
     for (stored, ttl_seconds) in last.keys.iter().zip(ttls) {
-        let (name, ip) = masterleases::name_of(&stored.key, prefix);
+        let (name, ip) = leases::name_of(&stored.key, prefix);
         let listed = |list: &Observed<Vec<IpAddr>>| match (list, ip) {
             (Observed::Known(list), Some(ip)) => Observed::Known(list.contains(&ip)),
             (Observed::Known(_), None) => Observed::Known(false),
@@ -160,7 +148,7 @@ pub async fn survey(
         .keys
         .iter()
         .filter(|key| last.keys.iter().all(|other| other.key != key.key))
-        .map(|key| masterleases::name_of(&key.key, prefix).0)
+        .map(|key| leases::name_of(&key.key, prefix).0)
         .collect();
     let lists = [&published.endpoints, &published.slice];
     let unasked = lists
@@ -228,7 +216,7 @@ async fn probe_all(
     }
     let ca = match &options.ca {
         Some(given) => given.clone(),
-        None => match reading::root_ca(etcd, &options.prefix).await {
+        None => match etcd_objects::root_ca(etcd, &options.prefix).await {
             Ok(Observed::Known(pem)) => pem,
             Ok(Observed::Unknown(why)) => {
                 return nothing(Some(format!("the addresses themselves: {why}; see --cluster-ca")));

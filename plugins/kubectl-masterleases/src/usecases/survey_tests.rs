@@ -22,7 +22,7 @@ async fn look(etcd: &MemoryEtcd, probe: &FakeProbe, observe: u64) -> Survey {
 }
 
 fn verdicts(survey: &Survey) -> Vec<(&str, Verdict)> {
-    let verdict = |lease: &'_ super::survey::Masterlease| lease.judgement.verdict;
+    let verdict = |lease: &'_ crate::rules::masterlease::Masterlease| lease.judgement.verdict;
     survey
         .leases
         .iter()

@@ -3,13 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::rules::masterleases::name_of;
-use crate::usecases::reading::{Published, published};
+use crate::rules::endpoints::{Listing, Published, listing};
+use crate::rules::masterlease::name_of;
+use crate::usecases::etcd_objects::published;
 use runbook_kit::model::kubernetes::masterlease::FOLDER;
 use runbook_kit::ports::{EtcdError, EtcdKv};
 use tokio::time::{Instant, sleep};
-
-use crate::rules::plan::{Listing, listing};
 
 /// What `default/kubernetes` came to.
 #[derive(Clone, Debug)]

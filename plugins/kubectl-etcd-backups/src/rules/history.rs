@@ -1,4 +1,4 @@
-//! How long no backup was taken, as far as a thinned-out store can tell.
+//! What backups that follow one another show: gaps between them, and sudden losses.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,6 +27,13 @@ pub fn known_gap(earlier: &BackupName, later: &BackupName, retention: Retention,
     };
     let from = from.max(earlier.created().as_second());
     SignedDuration::from_secs((later.created().as_second() - from).max(0))
+}
+
+/// Both numbers, the later one first, where it is less than half of the earlier one.
+#[must_use]
+pub fn fell_by_half(before: Option<u64>, now: Option<u64>) -> Option<(u64, u64)> {
+    let (before, now) = (before?, now?);
+    (now.saturating_mul(2) < before).then_some((now, before))
 }
 
 #[cfg(test)]

@@ -7,12 +7,25 @@
 //! no more then never expire.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use runbook_kit::model::kubernetes::masterlease::FOLDER;
+use runbook_kit::ports::KeyValue;
 
-/// How often a living API server rewrites its key.
-pub const REWRITE_INTERVAL: Duration = Duration::from_secs(10);
+use super::evidence::Evidence;
+use super::verdict::Judgement;
+
+/// One masterlease and what we think of it.
+#[derive(Clone, Debug)]
+pub struct Masterlease {
+    /// The address, as its key spells it.
+    pub name: String,
+    /// The key and its value as last seen.
+    pub stored: KeyValue,
+    /// What was seen.
+    pub evidence: Evidence,
+    /// What that means.
+    pub judgement: Judgement,
+}
 
 /// What the last segment of a masterlease's key says: the address as text, and as an address where it is one.
 #[must_use]

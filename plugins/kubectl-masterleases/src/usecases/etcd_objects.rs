@@ -10,16 +10,7 @@ use runbook_kit::model::kubernetes::service_addresses::{self, Endpoints};
 use runbook_kit::model::kubernetes::value::{Value, ValueError};
 use runbook_kit::ports::{EtcdError, EtcdKv};
 
-/// What `default/kubernetes` publishes, by either object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// The addresses in the Endpoints object, sorted.
-    pub endpoints: Observed<Vec<IpAddr>>,
-    /// The addresses in the EndpointSlice object, sorted.
-    pub slice: Observed<Vec<IpAddr>>,
-    /// The API servers' port, where the Endpoints tell.
-    pub port: Option<u16>,
-}
+use crate::rules::endpoints::Published;
 
 /// Reads what `default/kubernetes` publishes.
 ///
