@@ -11,7 +11,7 @@ use runbook_kit::usecases::choose::Chosen;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::usecases::open::{self, ReadError};
+use crate::usecases::open;
 use runbook_kit::cli::Wanted;
 
 /// Compare two backups: objects gone, new, changed
@@ -134,8 +134,7 @@ async fn compare(
 ) -> Result<Compared, AnyFailure> {
     let from = open::open(context, from).await?;
     let to = open::open(context, to).await?;
-    let diff =
-        Diff::between(from.snapshot(), to.snapshot(), options).map_err(|problem| ReadError::new(&to, problem))?;
+    let diff = Diff::between(from.snapshot(), to.snapshot(), options).map_err(|problem| to.unreadable(problem))?;
     Ok(Compared {
         cluster: from.cluster,
         etcd: from.etcd,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, CommandError, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::units;
 
 use crate::context::{self, Context};
@@ -28,24 +28,6 @@ pub struct Args {
     force: bool,
 }
 
-/// The backup is no good as a file.
-#[derive(Debug, thiserror::Error)]
-#[error("backup {name} does not verify, nothing was written: {}", problems.join("; "))]
-struct Damaged {
-    name: String,
-    problems: Vec<String>,
-}
-
-impl Failure for Damaged {
-    fn exit(&self) -> Exit {
-        Exit::Found
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("another backup may be whole: see `verify --all`; to have this one as it is, pass --raw".to_owned())
-    }
-}
-
 /// Runs `download`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if args.file.exists() && !args.force {
@@ -67,11 +49,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             .read_into(&folder_of(&args.file), body, &follow)
             .await?;
         if !read.problems.is_empty() {
-            let problems = read.problems.iter().map(ToString::to_string).collect();
-            return Err(Damaged {
-                name: backup.name.to_string(),
-                problems,
-            }
+            let problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
+            return Err(CommandError::found(format!(
+                "backup {} is damaged, nothing was written: {}",
+                backup.name,
+                problems.join("; ")
+            ))
+            .hint("another backup may be intact: run `verify --all`; to save this one as it is, pass --raw")
             .into());
         }
         let Some(file) = read.db else {

@@ -11,7 +11,7 @@ use runbook_kit::model::units;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::usecases::open::{self, Opened, ReadError};
+use crate::usecases::open::{self, Opened};
 use runbook_kit::cli::Wanted;
 
 /// Inspect what a restore of a backup brings: objects, nodes, masterleases, leases, encryption
@@ -48,7 +48,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             context.ui.result(&names(&opened))?;
             continue;
         }
-        let contents = Contents::of(opened.snapshot()).map_err(|problem| ReadError::new(&opened, problem))?;
+        let contents = Contents::of(opened.snapshot()).map_err(|problem| opened.unreadable(problem))?;
         inspected.push(Inspected {
             cluster: opened.cluster,
             etcd: opened.etcd,

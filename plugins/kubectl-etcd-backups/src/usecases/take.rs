@@ -5,8 +5,7 @@
 use jiff::Timestamp;
 
 use runbook_kit::consent::Consent;
-use runbook_kit::exit::Exit;
-use runbook_kit::failure::Failure;
+use runbook_kit::failure::{AnyFailure, CommandError, Failure};
 use runbook_kit::model::backup::goodness::{Facts, Lineage, MAIN, Verdict};
 use runbook_kit::model::backup::meta::BackupMeta;
 use runbook_kit::model::backup::name::BackupName;
@@ -14,8 +13,7 @@ use runbook_kit::model::etcd_manager::control::ClusterSpec;
 use runbook_kit::model::etcd_manager::layout;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::{
-    EtcdError, EtcdKv, ObjectStore, PackFailure, PutMode, ReadFailure, ReadSnapshot, SnapshotPacker, SnapshotReader,
-    StoreError, StoreErrorKind,
+    EtcdKv, ObjectStore, PackFailure, PutMode, ReadSnapshot, SnapshotPacker, SnapshotReader, StoreErrorKind,
 };
 use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::choose::{Judge, Known, Looking};
@@ -25,6 +23,9 @@ use runbook_kit::usecases::examine::{self, lineage};
 const CONTROL_LIMIT: u64 = 64 * 1024;
 /// At this revision nothing was ever written.
 const NEVER_WRITTEN: i64 = 1;
+
+/// What to do about data without a meta.
+const HINT_INCOMPLETE: &str = "repeat the command; etcd-manager ignores data without meta, and you may delete it";
 
 /// What taking a backup works with.
 #[derive(Clone, Copy)]
@@ -74,104 +75,11 @@ pub struct Taken {
 /// A meta of etcd-manager has a hundred bytes.
 const META_LIMIT: u64 = 64 * 1024;
 
-/// No backup was taken.
-#[derive(Debug, thiserror::Error)]
-pub enum TakeError {
-    /// etcd did not answer.
-    #[error(transparent)]
-    Etcd(#[from] EtcdError),
-    /// The store refused before anything was written.
-    #[error(transparent)]
-    Store(StoreError),
-    /// The snapshot did not arrive whole.
-    #[error(transparent)]
-    Pack(#[from] PackFailure),
-    /// It could not be read back.
-    #[error("reading back what was packed")]
-    ReadBack(#[source] ReadFailure),
-    /// It arrived and is damaged.
-    #[error("the snapshot is damaged, nothing was uploaded: {}", .0.join("; "))]
-    Damaged(Vec<String>),
-    /// Nothing was ever written to that etcd.
-    #[error("this etcd is empty: nothing was ever written to it, and a backup of it would restore nothing")]
-    Empty,
-    /// Another cluster's etcd.
-    #[error(
-        "this etcd is of another cluster than the store's backups: kube-system is {found}, and {} in {newest}", .wanted.join(" or ")
-    )]
-    OtherCluster {
-        /// A backup of the cluster that the store is of.
-        newest: BackupName,
-        /// The etcd's UID of `kube-system`, or that there is none.
-        found: String,
-        /// Those of the backups.
-        wanted: Vec<String>,
-    },
-    /// Nothing is left of the cluster that the store's backups are of, or it was never there.
-    #[error(
-        "this etcd holds only what an API server and its controllers create by themselves, and {newest} holds more: a backup of it would be passed over"
-    )]
-    Bare {
-        /// A backup of the cluster that the store is of.
-        newest: BackupName,
-    },
-    /// The data is there, and the meta that would make it a backup is not.
-    #[error("{at} was written and is no backup yet: its meta is missing")]
-    Half {
-        /// The data.
-        at: StoreUrl,
-        /// Why.
-        #[source]
-        source: Box<StoreError>,
-    },
-    /// The store has another size than was sent.
-    #[error("{at} has {found} bytes in the store and not {wanted}: no meta was written, so it is no backup")]
-    Different {
-        /// The data.
-        at: StoreUrl,
-        /// Its size in the store.
-        found: u64,
-        /// The size that it should have.
-        wanted: u64,
-    },
-}
-
-impl Failure for TakeError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Half { .. } | Self::Different { .. } => Exit::FailedAfterChange,
-            Self::Store(error) => Failure::exit(error),
-            Self::Empty | Self::OtherCluster { .. } | Self::Bare { .. } => Exit::Refused,
-            _ => Exit::Failed,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Etcd(error) => error.hint(),
-            Self::Store(error) if error.kind == StoreErrorKind::AlreadyExists => {
-                Some("etcd-manager took one in the same second: repeat the command".to_owned())
-            }
-            Self::Store(error) => Failure::hint(error),
-            Self::Pack(error) => error.hint(),
-            Self::ReadBack(error) => Failure::hint(error),
-            Self::Damaged(_) => Some("repeat the command, or take it from another member".to_owned()),
-            Self::Empty => Some("check --endpoints, --host or --context: is it the right etcd?".to_owned()),
-            Self::OtherCluster { .. } | Self::Bare { .. } => Some(
-                "check --endpoints, --host and --context; pass --other-lineage if the store changed hands".to_owned(),
-            ),
-            Self::Half { .. } | Self::Different { .. } => {
-                Some("repeat the command; etcd-manager ignores data without meta, and you may delete it".to_owned())
-            }
-        }
-    }
-}
-
 /// Asks etcd and the store what a backup taken at `now` would be.
 ///
 /// # Errors
 /// Where one of them does not answer.
-pub async fn plan(taking: Taking<'_>, catalog: &Catalog, now: Timestamp) -> Result<TakePlan, TakeError> {
+pub async fn plan(taking: Taking<'_>, catalog: &Catalog, now: Timestamp) -> Result<TakePlan, AnyFailure> {
     let status = taking.etcd.status().await?;
     let mut notes = Vec::new();
     let spec_at = catalog
@@ -180,11 +88,7 @@ pub async fn plan(taking: Taking<'_>, catalog: &Catalog, now: Timestamp) -> Resu
         .join(layout::CONTROL_FOLDER)
         .join(layout::CLUSTER_SPEC_FILE);
     let spec = if catalog.listing.has_cluster_spec {
-        let file = taking
-            .objects
-            .get(&spec_at, CONTROL_LIMIT)
-            .await
-            .map_err(TakeError::Store)?;
+        let file = taking.objects.get(&spec_at, CONTROL_LIMIT).await?;
         ClusterSpec::parse(&file)
             .map_err(|error| notes.push(format!("{spec_at}: {error}; the meta says what etcd says of itself")))
             .ok()
@@ -217,24 +121,26 @@ pub async fn plan(taking: Taking<'_>, catalog: &Catalog, now: Timestamp) -> Resu
 /// told the bytes that came from etcd.
 ///
 /// # Errors
-/// [`TakeError`]; before the upload began nothing was changed.
+/// Before the upload nothing was changed.
 pub async fn take(
     taking: Taking<'_>,
     plan: &TakePlan,
     expected: Option<&Expected>,
     progress: &(dyn Fn(u64) + Send + Sync),
     _consent: &Consent,
-) -> Result<Taken, TakeError> {
+) -> Result<Taken, AnyFailure> {
     let stream = taking.etcd.snapshot().await?;
     let packed = taking.packer.pack(stream, progress).await?;
-    let body = packed.open().await.map_err(|source| {
-        TakeError::Pack(PackFailure::Temporary {
-            action: "reading",
-            folder: packed.path().to_owned(),
-            source,
-        })
+    let body = packed.open().await.map_err(|source| PackFailure::Temporary {
+        action: "reading",
+        folder: packed.path().to_owned(),
+        source,
     })?;
-    let read = taking.reader.read(body, &|_| {}).await.map_err(TakeError::ReadBack)?;
+    let read = taking.reader.read(body, &|_| {}).await.map_err(|error| {
+        CommandError::failed("reading the packed snapshot back")
+            .hint_if(Failure::hint(&error))
+            .source(error)
+    })?;
     let taken = judge(&read, packed.size(), expected)?;
     drop(read);
 
@@ -243,21 +149,27 @@ pub async fn take(
     if let Err(error) = uploaded
         && !(error.kind == StoreErrorKind::AlreadyExists && is_there(taking, &plan.folder, &taken).await)
     {
-        return Err(TakeError::Store(error));
+        return Err(match error.kind {
+            StoreErrorKind::AlreadyExists => CommandError::failed(error.to_string())
+                .exit(error.exit())
+                .hint("etcd-manager took a backup in the same second: repeat the command")
+                .source(error)
+                .into(),
+            _ => error.into(),
+        });
     }
-    let half = |source: StoreError| TakeError::Half {
-        at: data.clone(),
-        source: Box::new(source),
-    };
+    let incomplete = |message: String| CommandError::after_change(message).hint(HINT_INCOMPLETE);
+    let half =
+        |source| incomplete(format!("{data} was written and is no backup yet: its meta is missing")).source(source);
     let listed = taking.objects.list(&plan.folder).await.map_err(half)?;
     let found = listed.iter().find(|object| object.path == layout::DATA_FILE);
     let found = found.map(|object| object.size).unwrap_or_default();
     if found != taken.size {
-        return Err(TakeError::Different {
-            at: data,
-            found,
-            wanted: taken.size,
-        });
+        let wanted = taken.size;
+        return Err(incomplete(format!(
+            "{data} has {found} bytes in the store and not {wanted}: no meta was written, so it is no backup"
+        ))
+        .into());
     }
     let meta = plan.folder.join(layout::META_FILE);
     let content = plan.meta.to_file().into_bytes();
@@ -270,7 +182,7 @@ pub async fn take(
                     .await
                     .is_ok_and(|found| found == content) =>
         {
-            Err(half(error))
+            Err(half(error).into())
         }
         Ok(()) | Err(_) => Ok(taken),
     }
@@ -291,17 +203,23 @@ async fn is_there(taking: Taking<'_>, folder: &StoreUrl, taken: &Taken) -> bool 
     read.is_ok_and(|read| judge(&read, taken.size, None).is_ok_and(|found| found == *taken))
 }
 
-fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<Taken, TakeError> {
+fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<Taken, CommandError> {
     let mut problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
     if read.trailer.is_none() && problems.is_empty() {
         problems.push("it ends without its SHA-256".to_owned());
     }
     let content = match &read.content {
         Some(content) if problems.is_empty() => content,
-        _ => return Err(TakeError::Damaged(problems)),
+        _ => {
+            let message = format!("the snapshot is damaged, nothing was uploaded: {}", problems.join("; "));
+            return Err(CommandError::failed(message).hint("repeat the command, or use another member"));
+        }
     };
     if content.revision <= NEVER_WRITTEN {
-        return Err(TakeError::Empty);
+        return Err(CommandError::refused(
+            "this etcd is empty: nothing was ever written to it, a backup would restore nothing",
+        )
+        .hint("check --endpoints, --host or --context"));
     }
     let lineage = lineage(read);
     if let Some(expected) = expected {
@@ -329,7 +247,12 @@ pub struct Expected {
 
 impl Expected {
     /// Whether an etcd of this lineage may be backed up here. Where a UID cannot be read, nothing but its being bare speaks against it.
-    fn fits(&self, found: &Lineage, bare: bool) -> Result<(), TakeError> {
+    fn fits(&self, found: &Lineage, bare: bool) -> Result<(), CommandError> {
+        let newest = &self.newest;
+        let refused = |message| {
+            CommandError::refused(message)
+                .hint("check --endpoints, --host and --context; if the store changed hands, pass --other-lineage")
+        };
         let all_known = self.lineages.iter().all(|wanted| wanted.uid().is_some());
         let other = match found {
             Lineage::Known(_) => all_known && !self.lineages.contains(found),
@@ -338,17 +261,19 @@ impl Expected {
         };
         if other {
             let shown = |lineage: &Lineage| lineage.uid().unwrap_or_else(|| lineage.short()).to_owned();
-            return Err(TakeError::OtherCluster {
-                newest: self.newest.clone(),
-                found: shown(found),
-                wanted: self.lineages.iter().map(shown).collect(),
-            });
+            let wanted: Vec<String> = self.lineages.iter().map(shown).collect();
+            return Err(refused(format!(
+                "this etcd is of another cluster than the store's backups: kube-system is {}, and {} in {newest}",
+                shown(found),
+                wanted.join(" or ")
+            )));
         }
         let proven = found.uid().is_some() && self.lineages.contains(found);
         if bare && !self.bare && !proven {
-            return Err(TakeError::Bare {
-                newest: self.newest.clone(),
-            });
+            return Err(refused(format!(
+                "this etcd holds only what an API server and its controllers create by themselves, and {newest} holds more: \
+                 a backup of it would be rejected"
+            )));
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let etcd = context.etcd(&args.look.access).await?;
     let survey = observe::look(&args.look, etcd.as_ref(), context).await?;
-    if let Some(none) = observe::none(&survey) {
+    if let Some(none) = observe::no_leases(&survey) {
         return Err(none.into());
     }
     let rows = rows::rows(&survey.leases);

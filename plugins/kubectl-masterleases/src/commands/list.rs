@@ -32,9 +32,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         &rows::rows(&survey.leases),
         "No masterleases found",
     )?;
-    if let Some(none) = observe::none(&survey) {
+    if let Some(none) = observe::no_leases(&survey) {
         context.ui.warn(&none.to_string());
-        context.ui.note(&none.hint().unwrap_or_default());
+        context.ui.note(&Failure::hint(&none).unwrap_or_default());
     }
     let stale = survey
         .leases

@@ -14,8 +14,7 @@ use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column};
 use runbook_kit::cli::ui;
 use runbook_kit::cli::values;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure};
-use runbook_kit::ports::EtcdError;
+use runbook_kit::failure::{AnyFailure, CommandError};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -127,7 +126,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let etcd = context.etcd(&args.look.access).await?;
     let etcd = etcd.as_ref();
     let survey = observe::look(&args.look, etcd, context).await?;
-    if let Some(none) = observe::none(&survey) {
+    if let Some(none) = observe::no_leases(&survey) {
         return Err(none.into());
     }
     let plan = plan::plan(&survey.leases, &args.ips)?;
@@ -167,6 +166,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         .await
         .map_err(|stopped| *stopped)?;
     tell(&outcome, context)?;
+    let deleted = || format!("deleted {}", outcome.deleted.join(", "));
+    let undo_command = format!(
+        "`kubectl masterleases undo {}`",
+        quoted(&undo_file.display().to_string())
+    );
     let settled = if args.wait.is_zero() || !plan.needs_a_live_one || outcome.deleted.is_empty() {
         None
     } else {
@@ -174,10 +178,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             "waiting up to {} s until default/kubernetes lists live masters only",
             args.wait.as_secs()
         ));
-        Some(settle(etcd, prefix, args.wait).await.map_err(|source| NotWatched {
-            deleted: outcome.deleted.join(", "),
-            undo_file: undo_file.clone(),
-            source,
+        Some(settle(etcd, prefix, args.wait).await.map_err(|source| {
+            CommandError::after_change(format!(
+                "{}; whether the endpoint was corrected is not known",
+                deleted()
+            ))
+            .hint(format!(
+                "run `kubectl masterleases list` again; {undo_command} restores the keys"
+            ))
+            .source(source)
         })?)
     };
     report.applied = true;
@@ -203,11 +212,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let exit = finish(&report, context)?;
     match settled {
-        Some(settled) if settled.listing == Listing::Wrong => Err(NotRight {
-            deleted: outcome.deleted.join(", "),
-            waited: args.wait.as_secs(),
-            undo_file,
-        }
+        Some(settled) if settled.listing == Listing::Wrong => Err(CommandError::after_change(format!(
+            "{}; after {} s default/kubernetes still lists other addresses than those of live API servers",
+            deleted(),
+            args.wait.as_secs()
+        ))
+        .hint(format!(
+            "an API server corrects it every 10 s: check that one runs and can write; {undo_command} restores the keys"
+        ))
         .into()),
         _ => Ok(exit),
     }
@@ -262,7 +274,9 @@ fn undo(plan: &Plan, survey: &Survey, context: &Context) -> Result<String, AnyFa
         cluster_uid: survey.cluster_uid.clone(),
         keys: keys.collect(),
     };
-    Ok(undo.to_json().map_err(|error| NoUndo(error.to_string()))?)
+    Ok(undo
+        .to_json()
+        .map_err(|error| CommandError::failed("writing the undo file").source(error))?)
 }
 
 fn tell(outcome: &Outcome, context: &Context) -> Result<(), AnyFailure> {
@@ -318,56 +332,5 @@ fn shown(list: &Observed<Vec<IpAddr>>) -> String {
         Observed::Known(list) if list.is_empty() => "nobody".to_owned(),
         Observed::Known(list) => list.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" "),
         Observed::Unknown(why) => format!("not known: {why}"),
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("writing down what is to be deleted: {0}")]
-struct NoUndo(String);
-
-impl Failure for NoUndo {}
-
-/// Deleted, and then etcd did not answer any more.
-#[derive(Debug, thiserror::Error)]
-#[error("deleted {deleted}; whether the endpoint became right could not be watched")]
-struct NotWatched {
-    deleted: String,
-    undo_file: PathBuf,
-    source: EtcdError,
-}
-
-impl Failure for NotWatched {
-    fn exit(&self) -> Exit {
-        Exit::FailedAfterChange
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(format!(
-            "look again with `kubectl masterleases list`; `kubectl masterleases undo {}` puts them back",
-            quoted(&self.undo_file.display().to_string())
-        ))
-    }
-}
-
-/// Deleted, and the API servers do not publish it.
-#[derive(Debug, thiserror::Error)]
-#[error("deleted {deleted}; after {waited} s default/kubernetes still does not list live masters only")]
-struct NotRight {
-    deleted: String,
-    waited: u64,
-    undo_file: PathBuf,
-}
-
-impl Failure for NotRight {
-    fn exit(&self) -> Exit {
-        Exit::FailedAfterChange
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(format!(
-            "an API server corrects it every 10 s: check that one runs and can write; `kubectl masterleases undo {}` puts \
-             the keys back",
-            quoted(&self.undo_file.display().to_string())
-        ))
     }
 }

@@ -8,9 +8,9 @@ use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Row, column};
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::etcd_access::EtcdAccess;
-use runbook_kit::ports::{EtcdError, EtcdKv};
+use runbook_kit::ports::EtcdKv;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -66,11 +66,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if let (Some(here), Some(there)) = (&here, &undo.cluster_uid)
         && here != there
     {
-        return Err(OtherCluster {
-            file: args.file,
-            here: here.clone(),
-            there: there.clone(),
-        }
+        let file = args.file.display();
+        return Err(CommandError::refused(format!(
+            "{file} was written for another cluster: there kube-system has UID {there}, here {here}"
+        ))
         .into());
     }
     let mut present = Vec::new();
@@ -98,95 +97,39 @@ fn row(deleted: &Deleted, action: &'static str) -> UndoRow {
     }
 }
 
-async fn apply(keys: &[Deleted], etcd: &dyn EtcdKv, _consent: &Consent) -> Result<Vec<UndoRow>, Stopped> {
+async fn apply(keys: &[Deleted], etcd: &dyn EtcdKv, _consent: &Consent) -> Result<Vec<UndoRow>, CommandError> {
     let mut rows: Vec<UndoRow> = Vec::new();
     for deleted in keys {
         match etcd.put_if_absent(&deleted.key, &deleted.value).await {
             Ok(written) => rows.push(row(deleted, if written { "restored" } else { "keep" })),
             Err(source) => {
                 let restored = rows.iter().filter(|row| row.action == "restored");
-                return Err(Stopped {
-                    restored: restored.map(|row| row.key.as_str()).collect::<Vec<_>>().join(", "),
-                    at: deleted.key.escape_ascii().to_string(),
-                    source,
-                });
+                let restored: Vec<&str> = restored.map(|row| row.key.as_str()).collect();
+                let restored = if restored.is_empty() {
+                    "none".to_owned()
+                } else {
+                    restored.join(", ")
+                };
+                return Err(CommandError::after_change(format!(
+                    "stopped at {}, which may or may not have been restored; restored before: {restored}",
+                    deleted.key.escape_ascii()
+                ))
+                .hint("repeat the command: it resumes where it stopped")
+                .source(source));
             }
         }
     }
     Ok(rows)
 }
 
-fn read(file: &Path, prefix: &str, context: &Context) -> Result<Undo, AnyFailure> {
-    let shown = || file.display().to_string();
-    let content = context
-        .read(file)
-        .map_err(|source| FileError { file: shown(), source })?;
-    Ok(Undo::parse(&content, prefix).map_err(|source| FormatError { file: shown(), source })?)
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("reading {file}")]
-struct FileError {
-    file: String,
-    source: std::io::Error,
-}
-
-impl Failure for FileError {}
-
-#[derive(Debug, thiserror::Error)]
-#[error("reading {file}")]
-struct FormatError {
-    file: String,
-    source: UndoError,
-}
-
-impl Failure for FormatError {
-    fn exit(&self) -> Exit {
-        match self.source {
-            UndoError::Foreign { .. } => Exit::Refused,
-            UndoError::NotOurs(_) | UndoError::Format(_) | UndoError::Damaged { .. } => Exit::Failed,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        let foreign = matches!(self.source, UndoError::Foreign { .. });
-        foreign.then(|| {
-            "take the file that `prune` itself wrote; where the API servers have another --etcd-prefix, pass it"
-                .to_owned()
-        })
-    }
-}
-
-/// The keys were another cluster's.
-#[derive(Debug, thiserror::Error)]
-#[error("{} was written for another cluster: there kube-system has UID {there}, here {here}", file.display())]
-struct OtherCluster {
-    file: PathBuf,
-    here: String,
-    there: String,
-}
-
-impl Failure for OtherCluster {
-    fn exit(&self) -> Exit {
-        Exit::Refused
-    }
-}
-
-/// It ended in the middle.
-#[derive(Debug, thiserror::Error)]
-#[error("stopped at {at}, which may be restored or not; restored before: {}", if restored.is_empty() { "none" } else { restored })]
-struct Stopped {
-    restored: String,
-    at: String,
-    source: EtcdError,
-}
-
-impl Failure for Stopped {
-    fn exit(&self) -> Exit {
-        Exit::FailedAfterChange
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("repeat the command: it goes on where it stopped".to_owned())
-    }
+fn read(file: &Path, prefix: &str, context: &Context) -> Result<Undo, CommandError> {
+    let failed = || CommandError::failed(format!("reading {}", file.display()));
+    let content = context.read(file).map_err(|error| failed().source(error))?;
+    Undo::parse(&content, prefix).map_err(|error| match error {
+        UndoError::Foreign { .. } => failed()
+            .exit(Exit::Refused)
+            .hint("use the file that `prune` wrote; if the API servers have another --etcd-prefix, pass it")
+            .source(error),
+        error => failed().source(error),
+    })
 }

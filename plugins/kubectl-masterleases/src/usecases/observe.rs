@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::usecases::survey::{Options, Survey, survey};
 use clap::Args;
 use runbook_kit::cli::values;
-use runbook_kit::failure::{AnyFailure, CommandError, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::ports::EtcdKv;
 
@@ -77,46 +77,27 @@ pub async fn look(args: &LookArgs, etcd: &dyn EtcdKv, context: &Context) -> Resu
     Ok(found)
 }
 
-/// There is no masterlease, and this is why, as far as can be seen.
-#[derive(Debug, thiserror::Error)]
-pub enum NoLeases {
-    /// Nothing was ever written.
-    #[error("this etcd is empty")]
-    Empty,
-    /// An etcd of something else.
-    #[error("this is no etcd `main` of a cluster: it holds no namespace kube-system and no masterlease")]
-    NotMain,
-    /// A cluster without API servers.
-    #[error("no API server has announced itself in this etcd")]
-    NoServer,
-}
-
-impl Failure for NoLeases {
-    fn hint(&self) -> Option<String> {
-        Some(
-            match self {
-                Self::Empty => "wait for the restore, or look whether it is the right etcd",
-                Self::NotMain => {
-                    "masterleases are in `main`, which kops has on port 4001 (`events` is on 4002); or the API servers have \
-                     another --etcd-prefix"
-                }
-                Self::NoServer => "start an API server; it announces itself within 10 s",
-            }
-            .to_owned(),
-        )
-    }
-}
-
-/// Why there is none, where there is none.
-pub fn none(survey: &Survey) -> Option<NoLeases> {
+/// Why there is no masterlease, if there is none.
+pub fn no_leases(survey: &Survey) -> Option<CommandError> {
     if !survey.leases.is_empty() {
         return None;
     }
-    Some(match survey.cluster_uid {
-        Some(_) => NoLeases::NoServer,
-        None if survey.revision <= 1 => NoLeases::Empty,
-        None => NoLeases::NotMain,
-    })
+    let (message, hint) = match survey.cluster_uid {
+        Some(_) => (
+            "no API server has announced itself in this etcd",
+            "start an API server: it announces itself within 10 s",
+        ),
+        None if survey.revision <= 1 => (
+            "this etcd is empty",
+            "wait for the restore, or check --endpoints, --host or --context",
+        ),
+        None => (
+            "this is no etcd `main` of a cluster: it has no namespace kube-system and no masterlease",
+            "masterleases are in `main`, with kops on port 4001 (`events` is on 4002); if the API servers have another \
+             --etcd-prefix, pass it",
+        ),
+    };
+    Some(CommandError::failed(message).hint(hint))
 }
 
 fn read_ca(file: &Path, context: &Context) -> Result<String, CommandError> {
