@@ -1,4 +1,4 @@
-//! `undo`: puts back what `prune` deleted.
+//! `undo`: restores the keys that `prune` deleted.
 
 use std::path::{Path, PathBuf};
 
@@ -16,10 +16,10 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::usecases::observe::KeyArgs;
 
-/// Put back what `prune` deleted
+/// Restore the keys that `prune` deleted
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The same bytes, without a lease, and only where the key is still absent.\n\nExample:\n  \
+    after_help = "Writes the same values, without a lease, and only keys that do not exist.\n\nExample:\n  \
     kubectl masterleases undo masterleases-undo-20261122T151801Z.json --yes --host 10.0.0.7"
 )]
 pub struct Args {
@@ -34,12 +34,12 @@ pub struct Args {
     access: EtcdAccess,
 }
 
-/// What happens to one key.
+/// The action for one key.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct UndoRow {
     key: String,
-    /// `restore`, `restored`, or `keep` for one that is there.
+    /// `restore`, `restored`, or `keep` for a key that exists.
     action: &'static str,
 }
 
@@ -83,7 +83,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             undo.keys.iter().zip(present).map(row).collect()
         }
     };
-    output::rows(&context.ui, context.format, &rows, "The file holds no keys")?;
+    output::rows(&context.ui, context.format, &rows, "The file has no keys")?;
     if !args.consent.yes {
         context.ui.note("nothing was changed; pass --yes to do it");
     }

@@ -4,49 +4,48 @@ use std::net::IpAddr;
 
 use runbook_kit::model::observed::Observed;
 
-/// What `default/kubernetes` publishes, by either object.
+/// The addresses that `default/kubernetes` publishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The addresses in the Endpoints object, sorted.
     pub endpoints: Observed<Vec<IpAddr>>,
     /// The addresses in the EndpointSlice object, sorted.
     pub slice: Observed<Vec<IpAddr>>,
-    /// The API servers' port, where the Endpoints tell.
+    /// The API servers' port, if the Endpoints have it.
     pub port: Option<u16>,
 }
 
-/// What could be seen of `default/kubernetes`.
+/// Whether `default/kubernetes` agrees with the masterleases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listing {
-    /// It lists nobody but who is announced, and somebody.
-    Right,
-    /// It lists somebody else, or nobody.
+pub enum EndpointState {
+    /// It lists announced addresses only, and at least one.
+    Correct,
+    /// It lists an address that is not announced, or none.
     Wrong,
-    /// What it lists is not known.
-    NotKnown,
+    /// An object is missing or cannot be read.
+    Unknown,
 }
 
-/// What `published` shows, given who is announced. Of Endpoints and EndpointSlice the one that is known to be wrong counts; where one is not
-/// there, or cannot be read, nothing is known of the whole.
-pub fn listing(published: &Published, announced: &[IpAddr]) -> Listing {
-    if !is_right(published, announced) {
-        return Listing::Wrong;
+/// Compares what is published with the announced addresses. One object that is wrong is enough; else, if one is missing or cannot be read, the
+/// state is unknown.
+pub fn endpoint_state(published: &Published, announced: &[IpAddr]) -> EndpointState {
+    if is_wrong(published, announced) {
+        return EndpointState::Wrong;
     }
     let known = |list: &Observed<Vec<IpAddr>>| matches!(list, Observed::Known(_));
     match known(&published.endpoints) && known(&published.slice) {
-        true => Listing::Right,
-        false => Listing::NotKnown,
+        true => EndpointState::Correct,
+        false => EndpointState::Unknown,
     }
 }
 
-/// Whether nothing of `default/kubernetes` is known to be wrong.
-fn is_right(published: &Published, announced: &[IpAddr]) -> bool {
-    let right = |list: &Observed<Vec<IpAddr>>| match list {
-        Observed::Known(list) => !list.is_empty() && list.iter().all(|ip| announced.contains(ip)),
-        // What is not there lists nobody who is gone.
-        Observed::Unknown(_) => true,
+/// Whether an object lists an address that is not announced, or none.
+fn is_wrong(published: &Published, announced: &[IpAddr]) -> bool {
+    let wrong = |list: &Observed<Vec<IpAddr>>| {
+        list.known()
+            .is_some_and(|list| list.is_empty() || list.iter().any(|ip| !announced.contains(ip)))
     };
-    right(&published.endpoints) && right(&published.slice)
+    wrong(&published.endpoints) || wrong(&published.slice)
 }
 
 #[cfg(test)]
@@ -54,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_right_endpoint_lists_somebody_and_only_the_announced() {
+    fn a_wrong_endpoint_lists_other_addresses_or_none() {
         let ips = |texts: &[&str]| -> Vec<IpAddr> { texts.iter().map(|text| text.parse().unwrap()).collect() };
         let published = |endpoints: &[&str], slice: &[&str]| Published {
             endpoints: Observed::Known(ips(endpoints)),
@@ -63,9 +62,12 @@ mod tests {
         };
         let live = ips(&["10.0.0.1", "2001:db8::1"]);
         // A slice holds one family only.
-        assert!(is_right(&published(&["10.0.0.1", "2001:db8::1"], &["10.0.0.1"]), &live));
-        assert!(!is_right(&published(&["10.0.0.1", "10.0.0.9"], &["10.0.0.1"]), &live));
-        assert!(!is_right(&published(&["10.0.0.1"], &["10.0.0.9"]), &live));
-        assert!(!is_right(&published(&[], &[]), &live));
+        assert!(!is_wrong(
+            &published(&["10.0.0.1", "2001:db8::1"], &["10.0.0.1"]),
+            &live
+        ));
+        assert!(is_wrong(&published(&["10.0.0.1", "10.0.0.9"], &["10.0.0.1"]), &live));
+        assert!(is_wrong(&published(&["10.0.0.1"], &["10.0.0.9"]), &live));
+        assert!(is_wrong(&published(&[], &[]), &live));
     }
 }

@@ -1,10 +1,10 @@
-//! Which of the API servers' announcements still have an API server behind them.
+//! A masterlease: the key by which an API server announces its address.
 //!
 //! Each API server keeps `<prefix>/masterleases/<its IP>` in etcd, with a lease of 15 s, and rewrites it every 10 s
 //! (kubernetes/kubernetes, `pkg/controlplane/reconcilers/lease.go` and `pkg/controlplane/instance.go`,
 //! `DefaultEndpointReconcilerInterval` and `DefaultEndpointReconcilerTTL`); all of them publish what they find there as the
-//! addresses of `default/kubernetes`. A restore by etcd-manager copies keys without their leases: those of masters that are
-//! no more then never expire.
+//! addresses of `default/kubernetes`. A restore by etcd-manager copies keys without their leases: those of API servers that no
+//! longer exist then never expire.
 
 use std::net::IpAddr;
 
@@ -14,20 +14,20 @@ use runbook_kit::ports::KeyValue;
 use super::evidence::Evidence;
 use super::verdict::Judgement;
 
-/// One masterlease and what we think of it.
+/// One masterlease and its verdict.
 #[derive(Clone, Debug)]
 pub struct Masterlease {
-    /// The address, as its key spells it.
+    /// The address, as written in its key.
     pub name: String,
-    /// The key and its value as last seen.
+    /// The key and its value at the end of the survey.
     pub stored: KeyValue,
-    /// What was seen.
+    /// What is known of it.
     pub evidence: Evidence,
-    /// What that means.
+    /// The verdict.
     pub judgement: Judgement,
 }
 
-/// What the last segment of a masterlease's key says: the address as text, and as an address where it is one.
+/// The last segment of a masterlease's key: as text, and as an address if it is one.
 #[must_use]
 pub fn name_of(key: &[u8], prefix: &str) -> (String, Option<IpAddr>) {
     let folder = [prefix.as_bytes(), FOLDER.as_bytes()].concat();
@@ -40,8 +40,7 @@ pub fn name_of(key: &[u8], prefix: &str) -> (String, Option<IpAddr>) {
     (text, ip)
 }
 
-/// Whether a key lies directly below the folder of masterleases: API servers write no other, and no other is ever touched. etcd knows no
-/// folders, so `..` is only a name there, but none of an API server's.
+/// Whether a key lies directly below the folder of masterleases. Only such keys are API servers' own, and only they are ever deleted or written.
 #[must_use]
 pub fn is_directly_below(key: &[u8], prefix: &str) -> bool {
     let folder = [prefix.as_bytes(), FOLDER.as_bytes()].concat();

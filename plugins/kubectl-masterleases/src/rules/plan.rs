@@ -1,4 +1,4 @@
-//! What `prune` would delete, and what it leaves, with the reason for each. Pure.
+//! What `prune` will delete and keep, with the reasons.
 
 use std::net::IpAddr;
 
@@ -8,32 +8,32 @@ use runbook_kit::exit::Exit;
 use runbook_kit::failure::Failure;
 use runbook_kit::model::kubernetes::masterlease::FOLDER;
 
-/// What is to be done.
+/// What `prune` will do.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// These are deleted, each only if nobody writes it before.
+    /// To be deleted, each only if it is not rewritten before.
     pub delete: Vec<Masterlease>,
-    /// These are left.
+    /// To be kept, and why.
     pub keep: Vec<(Masterlease, &'static str)>,
-    /// These were named and are not there.
+    /// Named, but they do not exist.
     pub absent: Vec<String>,
-    /// Whether a living one has to be there all the time. Only who names each address may do without.
-    pub needs_a_live_one: bool,
+    /// Whether a live masterlease must exist all the time: always, unless each address is named.
+    pub requires_live: bool,
 }
 
 /// Why nothing may be deleted.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanRefused {
-    /// The key of a living server was named.
+    /// A live masterlease was named.
     #[error("{name} is live: {reason}")]
     Live {
         /// Which one.
         name: String,
-        /// How we know.
+        /// Why it is live.
         reason: String,
     },
-    /// Nothing would be left that is known to live.
-    #[error("none of {total} masterleases is live: without them the `kubernetes` endpoint would be nobody's")]
+    /// No live masterlease would be left.
+    #[error("none of {total} masterleases is live: without them the `kubernetes` endpoint would have no addresses")]
     NoneLive {
         /// How many there are.
         total: usize,
@@ -48,17 +48,17 @@ impl Failure for PlanRefused {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Live { .. } => {
-                "its API server would write it again; stop that server, and it expires within 15 s".to_owned()
+                "its API server would write it again; stop that API server, and the key expires within 15 s".to_owned()
             }
             Self::NoneLive { .. } => {
-                "start an API server first; or name the addresses to prune: `kubectl masterleases prune IP… --yes`"
+                "start an API server first, or name the addresses to delete: `kubectl masterleases prune IP… --yes`"
                     .to_owned()
             }
         })
     }
 }
 
-/// Plans to delete the stale ones; where addresses are named, only those, and of them also what is unknown.
+/// Plans to delete the stale ones. With names: only those, also if they are `unknown`.
 ///
 /// # Errors
 /// [`PlanRefused`].
@@ -67,9 +67,9 @@ pub fn plan(leases: &[Masterlease], named: &[String]) -> Result<Plan, PlanRefuse
     for lease in leases {
         let is_named = named.iter().any(|name| names(name, lease));
         let verdict = lease.judgement.verdict;
-        // Not even by name: `undo` could not put it back.
-        if !can_be_put_back(&lease.name) {
-            keep.push((lease.clone(), "no API server writes such a key"));
+        // Not even by name: `undo` could not restore it.
+        if !can_be_restored(&lease.name) {
+            keep.push((lease.clone(), "not the key of an API server"));
             continue;
         }
         match (verdict, is_named) {
@@ -94,18 +94,18 @@ pub fn plan(leases: &[Masterlease], named: &[String]) -> Result<Plan, PlanRefuse
         .filter(|name| !leases.iter().any(|lease| names(name, lease)));
     Ok(Plan {
         absent: absent.cloned().collect(),
-        needs_a_live_one: any_live,
+        requires_live: any_live,
         delete,
         keep,
     })
 }
 
-/// Whether it is the name of a key directly below the folder.
-fn can_be_put_back(name: &str) -> bool {
+/// Whether the key lies directly below the folder.
+fn can_be_restored(name: &str) -> bool {
     is_directly_below(format!("{FOLDER}{name}").as_bytes(), "")
 }
 
-/// `2001:DB8::1` names `2001:db8::1`; what is no address is named as it is spelt.
+/// Addresses are compared as addresses (`2001:DB8::1`, `2001:db8::1`), other names as text.
 fn names(name: &str, lease: &Masterlease) -> bool {
     match (name.parse::<IpAddr>(), lease.evidence.ip) {
         (Ok(name), Some(ip)) => name == ip,

@@ -1,4 +1,4 @@
-//! Use cases of masterleases over ports: what is there, and is it alive.
+//! What the subcommands do, over ports.
 
 pub mod apply;
 pub mod etcd_objects;

@@ -1,4 +1,4 @@
-//! The look that `list`, `check` and `prune` take.
+//! The survey of `list`, `check` and `prune`: its flags, and what it prints.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,20 +8,22 @@ use clap::Args;
 use runbook_kit::cli::values;
 use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::etcd_access::EtcdAccess;
+use runbook_kit::model::units;
 use runbook_kit::ports::EtcdKv;
 
 use crate::context::Context;
 
-/// How to look.
+/// The flags of a survey.
 #[derive(Clone, Debug, Args)]
-pub struct LookArgs {
-    /// How long to watch keys without a lease; over 10s are needed to call one stale. 0 takes one look and asks no address
+pub struct SurveyArgs {
+    /// How long to watch keys without a lease; more than 10s is needed to call one stale. 0 reads the keys once and
+    /// connects to no API server
     #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = values::wait)]
     pub observe: Duration,
-    /// CA to verify API servers by, PEM [default: the cluster's own, as it stands in etcd]
+    /// CA certificate of the API servers, PEM [default: read from etcd]
     #[arg(long, value_name = "FILE")]
     pub cluster_ca: Option<PathBuf>,
-    /// Port of the API servers [default: as the Endpoints say, else 443]
+    /// Port of the API servers [default: from the Endpoints, else 443]
     #[arg(long, value_name = "PORT")]
     pub api_port: Option<u16>,
     #[command(flatten)]
@@ -30,7 +32,7 @@ pub struct LookArgs {
     pub access: EtcdAccess,
 }
 
-/// Where the keys are.
+/// Where API servers keep their keys.
 #[derive(Clone, Debug, Args)]
 pub struct KeyArgs {
     /// The API servers' --etcd-prefix
@@ -38,8 +40,8 @@ pub struct KeyArgs {
     pub etcd_prefix: String,
 }
 
-/// Looks, and says on the way what is waited for and what could not be asked.
-pub async fn look(args: &LookArgs, etcd: &dyn EtcdKv, context: &Context) -> Result<Survey, AnyFailure> {
+/// Surveys the masterleases; prints what it waits for and what could not be checked.
+pub async fn observe(args: &SurveyArgs, etcd: &dyn EtcdKv, context: &Context) -> Result<Survey, AnyFailure> {
     let ui = &context.ui;
     let options = Options {
         prefix: args.keys.etcd_prefix.clone(),
@@ -52,12 +54,12 @@ pub async fn look(args: &LookArgs, etcd: &dyn EtcdKv, context: &Context) -> Resu
             .transpose()?,
     };
     let seconds = args.observe.as_secs();
-    let progress = ui.count_progress("watching for a rewrite", seconds);
+    let progress = ui.count_progress("watching for rewrites", seconds);
     let waiting = |keys: usize, waited: Duration| {
         if waited < Duration::from_millis(100) {
             ui.note(&format!(
-                "{keys} {} without a lease: watching for {seconds} s whether an API server rewrites {}",
-                if keys == 1 { "key" } else { "keys" },
+                "{} without a lease: watching for {seconds} s whether an API server rewrites {}",
+                units::counted(keys as u64, "key"),
                 if keys == 1 { "it" } else { "one" },
             ));
         }
@@ -65,11 +67,11 @@ pub async fn look(args: &LookArgs, etcd: &dyn EtcdKv, context: &Context) -> Resu
     };
     let found = survey(etcd, context.probe(), &options, &waiting).await?;
     drop(progress);
-    for why in &found.unasked {
-        ui.note(&format!("could not be asked: {why}"));
+    for what in &found.not_checked {
+        ui.note(&format!("not checked: {what}"));
     }
-    for name in &found.gone {
-        ui.note(&format!("{name} went while we looked"));
+    for name in &found.deleted {
+        ui.note(&format!("{name} was deleted or expired during the check"));
     }
     if let Some(note) = found.peers.note(&args.keys.etcd_prefix) {
         ui.note(&note);

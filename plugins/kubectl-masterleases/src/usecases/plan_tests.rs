@@ -1,4 +1,4 @@
-//! What is planned after a survey of an etcd in memory, in virtual time.
+//! Plans from surveys of an etcd in memory, in virtual time.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::survey::{Options, survey};
 use crate::rules::masterlease::Masterlease;
 use crate::rules::plan::{PlanRefused, plan};
 
-/// What a survey of `etcd` finds; with `observe`, without waiting for real.
+/// The masterleases that a survey of `etcd` finds.
 pub async fn leases(etcd: &MemoryEtcd, observe: u64) -> Vec<Masterlease> {
     let options = Options {
         prefix: "/registry".into(),
@@ -42,7 +42,7 @@ fn etcd() -> MemoryEtcd {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_stale_ones_go_and_nothing_else() {
+async fn only_stale_ones_are_deleted() {
     let leases = leases(&etcd(), 12).await;
     let plan = plan(&leases, &[]).unwrap();
     assert_eq!(names_of(&plan.delete), ["10.0.0.1", "2001:db8::1"]);
@@ -52,11 +52,11 @@ async fn the_stale_ones_go_and_nothing_else() {
         .map(|(lease, why)| (lease.name.as_str(), *why))
         .collect();
     assert_eq!(kept, [("10.0.0.2", "name it to delete it"), ("10.0.0.57", "not stale")]);
-    assert!(plan.needs_a_live_one);
+    assert!(plan.requires_live);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_put_back_stays_even_if_it_is_named() {
+async fn a_key_that_undo_could_not_restore_is_kept_even_if_named() {
     let etcd = etcd();
     etcd.masterlease("10.0.0.1/x", 0);
     let plan = plan(&leases(&etcd, 12).await, &named(&["10.0.0.1/x", "10.0.0.1"])).unwrap();
@@ -64,12 +64,12 @@ async fn what_could_not_be_put_back_stays_even_if_it_is_named() {
     assert!(
         plan.keep
             .iter()
-            .any(|(lease, why)| lease.name == "10.0.0.1/x" && why.contains("no API server"))
+            .any(|(lease, why)| lease.name == "10.0.0.1/x" && why.contains("not the key of an API server"))
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn naming_narrows_and_dares_more() {
+async fn names_restrict_the_plan_and_allow_unknown_ones() {
     let leases = leases(&etcd(), 12).await;
     let chosen = plan(&leases, &named(&["2001:DB8::1", "10.0.0.2", "10.9.9.9"])).unwrap();
     assert_eq!(names_of(&chosen.delete), ["10.0.0.2", "2001:db8::1"]);
@@ -80,21 +80,18 @@ async fn naming_narrows_and_dares_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_live_one_only_what_is_named_goes() {
+async fn without_a_live_one_only_named_ones_are_deleted() {
     let etcd = MemoryEtcd::default();
     etcd.masterlease("10.0.0.1", 0);
     etcd.masterlease("10.0.0.2", 0);
     let leases = leases(&etcd, 12).await;
     assert_eq!(plan(&leases, &[]).unwrap_err(), PlanRefused::NoneLive { total: 2 });
     let plan = plan(&leases, &named(&["10.0.0.1"])).unwrap();
-    assert_eq!(
-        (names_of(&plan.delete), plan.needs_a_live_one),
-        (vec!["10.0.0.1"], false)
-    );
+    assert_eq!((names_of(&plan.delete), plan.requires_live), (vec!["10.0.0.1"], false));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_glance_plans_nothing() {
+async fn without_watching_nothing_is_stale() {
     let plan = plan(&leases(&etcd(), 0).await, &[]).unwrap();
     assert!(plan.delete.is_empty());
 }
