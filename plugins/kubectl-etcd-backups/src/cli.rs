@@ -11,7 +11,7 @@ use runbook_kit::failure::AnyFailure;
 use crate::commands::{check, diff, download, export, inspect, list, pin, show, take, timeline, unpin, verify};
 use crate::context::Context;
 
-/// Find, verify, look into and compare the backups that etcd-manager keeps
+/// Find, verify, inspect and compare the etcd backups of etcd-manager
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
@@ -86,13 +86,13 @@ impl Command {
 
 const EXAMPLES: &str = "\
 Examples:
-  # Which backups are there, and how long will they be kept?
+  # List the backups, and how long they will be kept
   kubectl etcd-backups list --state s3://kops-state --name k8s.example.com
 
-  # Is the newest one whole, and is it of this cluster?
+  # Verify the newest good one
   kubectl etcd-backups verify latest-good
 
-  # What would a restore of it bring?
+  # Show what a restore of it would bring back
   kubectl etcd-backups inspect latest-good
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 failed after a change, 5 a backup is bad, 130 interrupted";

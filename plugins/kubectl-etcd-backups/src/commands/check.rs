@@ -1,4 +1,4 @@
-//! `check`: for cron and alerting: do backups still arrive, and is the newest one good?
+//! `check`: whether new backups arrive and the newest one is good, for cron and alerting.
 
 use futures::future::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -15,24 +15,24 @@ use crate::rules::judged::Judged;
 use crate::rules::prometheus;
 use crate::usecases::judge::CatalogJudge;
 
-/// Check that backups still arrive and that the newest one is good, for cron and alerting
+/// Check that new backups arrive and that the newest one is good, for cron and alerting
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Is the newest complete backup of each etcd cluster younger than --max-age, is it at least half as large as the one before, and would `latest-good` take it? For the last it is read whole, and one or two to compare it with; --age-only looks at listings only. Exits with 5 where one is not.\n\nExamples:\n  kubectl etcd-backups check --max-age 45m\n  kubectl etcd-backups check --max-age 45m --all-clusters --age-only\n  kubectl etcd-backups check -o prometheus > backups.prom"
+    after_help = "The newest complete backup of each etcd cluster must be younger than --max-age, at least half as large as the one before, and good, as for `latest-good`. To judge this, it is read completely, and one or two others to compare it with; with --age-only only the listing is read. Exits with 5 if a check fails.\n\nExamples:\n  kubectl etcd-backups check --max-age 45m\n  kubectl etcd-backups check --max-age 45m --all-clusters --age-only\n  kubectl etcd-backups check -o prometheus > backups.prom"
 )]
 pub struct Args {
-    /// How old the newest backup may be [default: 30m, or twice the interval of the cluster's spec if that is longer]
+    /// Maximum age of the newest backup [default: 30m, or twice the interval of the cluster's spec if that is longer]
     #[arg(long, value_name = "AGE", value_parser = duration::parse)]
     max_age: Option<SignedDuration>,
-    /// Every cluster of the state store
+    /// Check every cluster of the state store
     #[arg(long)]
     all_clusters: bool,
-    /// Read no backup: only ages and sizes
+    /// Check only ages and sizes, read no backup
     #[arg(long)]
     age_only: bool,
 }
 
-/// Etcd clusters whose newest backup is judged at once.
+/// Etcd clusters that are checked at the same time.
 const AT_ONCE: usize = 4;
 
 /// Runs `check`.
@@ -61,7 +61,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
                 _ => Ok(Judged::default()),
             };
             let judged = match judged {
-                // One that cannot be read does not hide the others.
+                // A backup that cannot be read does not hide the other rows.
                 Err(error) if args.all_clusters => Judged::not_judged(&error),
                 judged => judged?,
             };
@@ -82,7 +82,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     })
 }
 
-/// Its etcd clusters; or one row that says why they are not known.
+/// Its etcd clusters; or one row with the error.
 fn etcds_of(cluster: &ClusterCatalogs) -> Vec<Result<&Catalog, Box<CheckRow>>> {
     match &cluster.catalogs {
         Ok(catalogs) => catalogs.iter().map(Ok).collect(),

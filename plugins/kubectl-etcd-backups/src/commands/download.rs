@@ -1,4 +1,4 @@
-//! `download`: a backup as a file that `etcdutl snapshot restore` takes.
+//! `download`: saves a backup as a file for `etcdutl snapshot restore`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use runbook_kit::model::units;
 use crate::context::{self, Context};
 use runbook_kit::cli::Wanted;
 
-/// Download a backup, decompressed and verified, as `etcdutl snapshot restore` takes it
+/// Download a backup, decompressed and verified, for `etcdutl snapshot restore`
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The file appears whole or not at all, readable for you only: it holds the cluster's Secrets.\n\nExample:\n  kubectl etcd-backups download main=latest-good main.db"
+    after_help = "The file is written completely or not at all, and only you can read it: it contains the cluster's Secrets.\n\nExample:\n  kubectl etcd-backups download main=latest-good main.db"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -20,7 +20,7 @@ pub struct Args {
     /// The file to write
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// As it is in the store: compressed, and not verified
+    /// Save the file of the store: compressed, not verified
     #[arg(long)]
     raw: bool,
     /// Replace the file if it exists
@@ -66,7 +66,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     drop(progress);
     context.ui.note(&format!(
-        "{} of backup {} in {}",
+        "saved {} of backup {} in {}",
         units::bytes(written),
         backup.name,
         args.file.display()

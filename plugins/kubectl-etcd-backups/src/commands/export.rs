@@ -1,4 +1,4 @@
-//! `export`: one object out of a backup.
+//! `export`: writes one object of a backup.
 
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::exit::Exit;
@@ -14,13 +14,13 @@ use runbook_kit::cli::Wanted;
 /// Export one object of a backup
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "What is stored as JSON (custom resources) is written whole. What is stored as protobuf (built-in resources) or is encrypted is refused: half an object is none. --raw writes the stored bytes of any object.\n\nExamples:\n  kubectl etcd-backups export latest-good cert-manager.io/certificates/shop/web\n  kubectl etcd-backups export main=latest /registry/secrets/billing/s1 --raw > s1.bin"
+    after_help = "Objects that are stored as JSON (custom resources) are exported. Objects that are stored as protobuf (built-in resources) or encrypted are refused. --raw writes the stored bytes of any object.\n\nExamples:\n  kubectl etcd-backups export latest-good cert-manager.io/certificates/shop/web\n  kubectl etcd-backups export main=latest /registry/secrets/billing/s1 --raw > s1.bin"
 )]
 pub struct Args {
     #[command(flatten)]
     wanted: Wanted,
-    /// The object: resources as kubectl knows them, in the plural, singular or short; RESOURCE/NAME without namespace;
-    /// [GROUP/]RESOURCE for custom ones; or a key of etcd
+    /// The object: RESOURCE as in kubectl (plural, singular or short name), RESOURCE/NAME without a namespace,
+    /// [GROUP/]RESOURCE for custom resources; or an etcd key
     #[arg(value_name = "RESOURCE/NAMESPACE/NAME", value_parser = object)]
     object: ObjectRef,
     /// Write the stored bytes

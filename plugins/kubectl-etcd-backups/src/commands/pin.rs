@@ -1,4 +1,4 @@
-//! `pin`: a copy of a backup where etcd-manager's clean-up never comes.
+//! `pin`: copies a backup to where etcd-manager does not delete it.
 
 use runbook_kit::cli::confirm;
 use runbook_kit::exit::Exit;
@@ -8,15 +8,15 @@ use runbook_kit::usecases::pin::{self, PinError};
 use crate::context::Context;
 use runbook_kit::cli::Wanted;
 
-/// Copy a backup to where etcd-manager's clean-up never comes
+/// Copy a backup to where etcd-manager does not delete it
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A pinned backup is listed and can be used like any other. It goes to <cluster>/backups/recovery/<etcd>/ in the state store, copied by the store itself.\n\nExample:\n  kubectl etcd-backups pin latest-good --yes"
+    after_help = "A pinned backup is listed and can be used like any other. The copy is made inside of the store, to <cluster>/backups/recovery/<etcd>/ of the state store.\n\nExample:\n  kubectl etcd-backups pin latest-good --yes"
 )]
 pub struct Args {
     #[command(flatten)]
     wanted: Wanted,
-    /// Do it; without it the plan is only shown
+    /// Apply the plan; without this flag it is only shown
     #[arg(long)]
     yes: bool,
 }
@@ -32,7 +32,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     for one in chosen.iter().filter(|one| one.backup.pinned.is_some()) {
         context.ui.note(&format!(
-            "{} {} is pinned already",
+            "{} {} is already pinned",
             one.catalog.store.etcd, one.backup.name
         ));
     }
@@ -41,7 +41,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         for plan in &plans {
             context
                 .ui
-                .result(&format!("would copy {}\n        to {}\n", plan.from, plan.to))?;
+                .result(&format!("will copy {}\n       to {}\n", plan.from, plan.to))?;
         }
         context.ui.note(if plans.is_empty() {
             "nothing to do"
@@ -53,15 +53,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let mut done: Vec<String> = Vec::new();
     for plan in &plans {
         let pinned = pin::pin(context.objects(), plan, &consent).await;
-        pinned.map_err(|error| so_far(error, "pinned", &done))?;
+        pinned.map_err(|error| after_others(error, "pinned", &done))?;
         done.push(plan.name.to_string());
         context.ui.result(&format!("pinned {} at {}\n", plan.name, plan.to))?;
     }
     Ok(Exit::Done)
 }
 
-/// The error of one, after others that went well.
-pub(super) fn so_far(error: PinError, what: &str, done: &[String]) -> PinError {
+/// The error of one backup, with those that were done before.
+pub(super) fn after_others(error: PinError, what: &str, done: &[String]) -> PinError {
     match done.is_empty() {
         true => error,
         false => error.after(format!("{what} {}", done.join(" and "))),

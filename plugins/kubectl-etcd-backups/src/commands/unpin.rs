@@ -9,14 +9,14 @@ use runbook_kit::model::units;
 use runbook_kit::usecases::catalog::{Backup, Catalog};
 use runbook_kit::usecases::pin;
 
-use super::pin::so_far;
+use super::pin::after_others;
 use crate::context::Context;
 
 /// Delete the pinned copy of a backup
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  kubectl etcd-backups unpin main=2026-11-22T15:18 --yes")]
 pub struct Args {
-    /// A name or the beginning of one, with `ETCD=` before it for one etcd cluster
+    /// A name or a prefix of one; ETCD=BACKUP for one etcd cluster
     #[arg(value_name = "BACKUP")]
     backup: BackupRef,
     #[command(flatten)]
@@ -37,18 +37,19 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     for (catalog, backup) in &pinned {
         let size = units::bytes(backup.data_size.unwrap_or_default());
-        let fate = if backup.pinned.is_none() {
-            "what is left of a copy that was broken off"
+        let consequence = if backup.pinned.is_none() {
+            "an incomplete copy"
         } else if backup.in_store {
-            "the store's own copy stays"
+            "the backup in the store is kept"
         } else {
-            "THE ONLY COPY: nothing is left of it"
+            "THE ONLY COPY of this backup"
         };
         let at = backup.pinned.as_ref().or(backup.half_pinned.as_ref());
         let at = at.map(ToString::to_string).unwrap_or_default();
-        context
-            .ui
-            .result(&format!("would delete {at} ({} {size}): {fate}\n", catalog.store.etcd))?;
+        context.ui.result(&format!(
+            "will delete {at} ({} {size}): {consequence}\n",
+            catalog.store.etcd
+        ))?;
     }
     let last_copies = pinned
         .iter()
@@ -70,7 +71,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let mut done: Vec<String> = Vec::new();
     for (_, backup) in &pinned {
         let unpinned = pin::unpin(context.objects(), backup, &consent).await;
-        unpinned.map_err(|error| so_far(error, "unpinned", &done))?;
+        unpinned.map_err(|error| after_others(error, "unpinned", &done))?;
         done.push(backup.name.to_string());
         context.ui.result(&format!("unpinned {}\n", backup.name))?;
     }

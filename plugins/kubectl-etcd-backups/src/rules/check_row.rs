@@ -1,4 +1,4 @@
-//! What `check` finds of one etcd cluster's backups.
+//! A row of `check`: the state of one etcd cluster's backups.
 
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::cli::output::{Cell, Column, Row, column};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::rules::history::fell_by_half;
 use crate::rules::judged::{Judged, good_cell};
 
-/// What one etcd cluster's backups are like.
+/// The state of one etcd cluster's backups.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckRow {
@@ -19,9 +19,9 @@ pub struct CheckRow {
     pub etcd: Option<String>,
     pub ok: bool,
     pub reasons: Vec<String>,
-    /// Whether `latest-good` would take the newest one; `null` where it was not judged.
+    /// Whether the newest one is good; `null` if it was not judged.
     pub good: Option<bool>,
-    /// Why it would not, or why it was not judged.
+    /// Why it is not good, or was not judged.
     pub reason: Option<String>,
     pub newest: Option<String>,
     pub created: Option<Timestamp>,
@@ -32,7 +32,7 @@ pub struct CheckRow {
 }
 
 impl CheckRow {
-    /// What the listing and the judgement of the newest backup show.
+    /// From the listing, and the judgement of the newest backup.
     pub fn new(catalog: &Catalog, max_age: Option<SignedDuration>, now: Timestamp, judged: Judged) -> Self {
         let max_age = max_age.unwrap_or_else(|| allowed_age(catalog));
         let mut newest_first = newest_in_store(catalog);
@@ -59,7 +59,7 @@ impl CheckRow {
         }
     }
 
-    /// A cluster whose etcd clusters are not known.
+    /// For a cluster whose backups cannot be listed.
     pub fn unreadable(cluster: &str, error: &dyn Failure) -> Self {
         Self {
             cluster: cluster.to_owned(),
@@ -120,12 +120,12 @@ impl Row for CheckRow {
     }
 }
 
-/// The complete ones of the store itself, newest first: a pinned copy says nothing about whether backups still arrive.
+/// The complete backups in the store, newest first. Pinned copies do not count: they do not show that new backups arrive.
 pub fn newest_in_store(catalog: &Catalog) -> impl Iterator<Item = &Backup> {
     catalog.complete().filter(|backup| backup.in_store).rev()
 }
 
-/// Twice the interval, as an etcd-manager that is just busy may be late once.
+/// Twice the interval, as a busy etcd-manager may be late once.
 fn allowed_age(catalog: &Catalog) -> SignedDuration {
     SignedDuration::from_mins(30).max(catalog.store.interval.saturating_add(catalog.store.interval))
 }
@@ -141,7 +141,7 @@ fn reasons(newest: Option<&Backup>, before: Option<&Backup>, max_age: SignedDura
     }
     if let Some((now, before)) = fell_by_half(before.and_then(|backup| backup.data_size), newest.data_size) {
         reasons.push(format!(
-            "the newest backup has {}, the one before {}",
+            "the newest backup has {}, the one before has {}",
             units::bytes(now),
             units::bytes(before)
         ));

@@ -1,4 +1,4 @@
-//! Whether `latest-good` would take a backup, as the tables and the JSON show it.
+//! Whether a backup is good, as in tables and JSON.
 
 use runbook_kit::cli::output::Cell;
 use runbook_kit::cli::ui::Verdict;
@@ -8,16 +8,16 @@ use runbook_kit::model::backup::goodness::{Rejection, Warning};
 /// Whether a backup is good.
 #[derive(Clone, Debug, Default)]
 pub struct Judged {
-    /// `None` where it was not judged.
+    /// `None` if it was not judged.
     pub good: Option<bool>,
-    /// Why it is not good, or could not be judged.
+    /// Why it is not good, or was not judged.
     pub reason: Option<String>,
-    /// What should be known of a good one.
+    /// Warnings about a good one.
     pub warnings: Vec<Warning>,
 }
 
 impl Judged {
-    /// From what speaks against it.
+    /// Good if there are no rejections.
     pub fn of(rejections: &[Rejection], warnings: Vec<Warning>) -> Self {
         let reasons: Vec<String> = rejections.iter().map(ToString::to_string).collect();
         Self {
@@ -27,7 +27,7 @@ impl Judged {
         }
     }
 
-    /// One that could not be looked at, or could not be compared.
+    /// If it could not be read or compared.
     pub fn not_judged(error: &dyn Failure) -> Self {
         Self {
             good: None,
@@ -37,7 +37,7 @@ impl Judged {
     }
 }
 
-/// `yes`, `no`, or `-` where it was not judged.
+/// `yes`, `no`, or `-` if it was not judged.
 pub fn good_cell(good: Option<bool>) -> Cell {
     match good {
         Some(true) => Cell::verdict(Verdict::Good, "yes"),

@@ -1,4 +1,4 @@
-//! What `latest-good` goes by, for the commands that show it beside each backup.
+//! Judges backups as `latest-good` does.
 
 use std::collections::HashMap;
 
@@ -14,40 +14,40 @@ use crate::rules::judged::Judged;
 pub struct CatalogJudge<'a, 'l>(Judge<'a, 'l>);
 
 impl<'a, 'l> CatalogJudge<'a, 'l> {
-    /// For one catalog.
+    /// Of one catalog.
     pub fn new(looking: Looking<'l>, catalog: &'a Catalog) -> Self {
         Self(Judge::new(looking, catalog))
     }
 
-    /// Takes what was read already.
+    /// Adds facts of a backup that was read before.
     pub fn learn(&mut self, facts: Facts) {
         self.0.learn(facts);
     }
 
-    /// Judges one backup. Fails where it cannot be looked at, or one that it has to be compared with.
+    /// Judges one backup. Fails if it, or one to compare it with, cannot be read.
     pub async fn judge(&mut self, backup: &Backup) -> Result<Judged, ExamineError> {
         let assessed = self.0.assess(backup).await?;
         Ok(Judged::of(&assessed.rejections, assessed.warnings))
     }
 
-    /// Judges from the newest backup down to the first good one; the others are not judged.
+    /// Judges from the newest backup down to the first good one, and no others.
     pub async fn newest(mut self) -> Result<HashMap<BackupName, Judged>, ChooseError> {
         let mut judged = HashMap::new();
-        let mut note = |rejected: &[Rejected]| {
+        let mut reject = |rejected: &[Rejected]| {
             for one in rejected {
                 judged.insert(one.name.clone(), Judged::of(&one.reasons, Vec::new()));
             }
         };
         match self.0.latest_good(None).await {
             Ok(chosen) => {
-                note(&chosen.rejected);
+                reject(&chosen.rejected);
                 judged.insert(chosen.backup.name.clone(), Judged::of(&[], chosen.warnings));
             }
-            Err(ChooseError::NoneGood { rejected, .. }) => note(&rejected),
+            Err(ChooseError::NoneGood { rejected, .. }) => reject(&rejected),
             Err(ChooseError::Undecided {
                 newer, older, rejected, ..
             }) => {
-                note(&rejected);
+                reject(&rejected);
                 let undecided = Rejection::Undecided {
                     newer: newer.lineage.clone(),
                     older: older.lineage.clone(),

@@ -1,4 +1,4 @@
-//! What subcommands do, over ports.
+//! What the subcommands do, over ports.
 
 pub mod judge;
 pub mod open;

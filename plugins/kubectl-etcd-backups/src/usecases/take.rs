@@ -1,6 +1,6 @@
-//! Takes a backup of a living etcd into its store, as etcd-manager would have written it.
+//! Takes a backup of a running etcd into its store, in the format of etcd-manager.
 //!
-//! Order and names: kubernetes-sigs/etcd-manager `pkg/backup`: the data first, then the meta, which makes it a backup.
+//! Order and names: kubernetes-sigs/etcd-manager `pkg/backup`: first the data, then the meta, without which it is no backup.
 
 use jiff::Timestamp;
 
@@ -21,39 +21,38 @@ use runbook_kit::usecases::examine::{self, lineage};
 
 /// A control file is small.
 const CONTROL_LIMIT: u64 = 64 * 1024;
-/// At this revision nothing was ever written.
+/// The revision of an etcd to which nothing was ever written.
 const NEVER_WRITTEN: i64 = 1;
 
-/// What to do about data without a meta.
-const HINT_INCOMPLETE: &str = "repeat the command; etcd-manager ignores data without meta, and you may delete it";
+const HINT_INCOMPLETE: &str = "repeat the command; etcd-manager ignores data without a meta, and you may delete it";
 
-/// What taking a backup works with.
+/// The ports that taking a backup uses.
 #[derive(Clone, Copy)]
-pub struct Taking<'a> {
-    /// Where it goes.
+pub struct TakePorts<'a> {
+    /// The store.
     pub objects: &'a dyn ObjectStore,
-    /// Packs it.
+    /// Compresses the snapshot.
     pub packer: &'a dyn SnapshotPacker,
-    /// Reads it back.
+    /// Reads the compressed snapshot back.
     pub reader: &'a dyn SnapshotReader,
-    /// The living etcd.
+    /// The running etcd.
     pub etcd: &'a dyn EtcdKv,
 }
 
-/// A backup that is to be taken.
+/// A planned backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakePlan {
     /// Its name.
     pub name: BackupName,
-    /// The folder that it gets.
+    /// Its folder.
     pub folder: StoreUrl,
-    /// What will stand in its meta.
+    /// Its meta.
     pub meta: BackupMeta,
     /// The size of etcd's database file in bytes.
     pub db_size: u64,
-    /// The store's revision now.
+    /// etcd's current revision.
     pub revision: i64,
-    /// What the user should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
 }
 
@@ -75,12 +74,12 @@ pub struct Taken {
 /// A meta of etcd-manager has a hundred bytes.
 const META_LIMIT: u64 = 64 * 1024;
 
-/// Asks etcd and the store what a backup taken at `now` would be.
+/// Plans a backup at `now`, from the state of etcd and of the store.
 ///
 /// # Errors
-/// Where one of them does not answer.
-pub async fn plan(taking: Taking<'_>, catalog: &Catalog, now: Timestamp) -> Result<TakePlan, AnyFailure> {
-    let status = taking.etcd.status().await?;
+/// If one of them does not respond.
+pub async fn plan(ports: TakePorts<'_>, catalog: &Catalog, now: Timestamp) -> Result<TakePlan, AnyFailure> {
+    let status = ports.etcd.status().await?;
     let mut notes = Vec::new();
     let spec_at = catalog
         .store
@@ -88,9 +87,9 @@ pub async fn plan(taking: Taking<'_>, catalog: &Catalog, now: Timestamp) -> Resu
         .join(layout::CONTROL_FOLDER)
         .join(layout::CLUSTER_SPEC_FILE);
     let spec = if catalog.listing.has_cluster_spec {
-        let file = taking.objects.get(&spec_at, CONTROL_LIMIT).await?;
+        let file = ports.objects.get(&spec_at, CONTROL_LIMIT).await?;
         ClusterSpec::parse(&file)
-            .map_err(|error| notes.push(format!("{spec_at}: {error}; the meta says what etcd says of itself")))
+            .map_err(|error| notes.push(format!("{spec_at}: {error}; the meta gets what etcd reports")))
             .ok()
     } else {
         None
@@ -98,7 +97,7 @@ pub async fn plan(taking: Taking<'_>, catalog: &Catalog, now: Timestamp) -> Resu
     let spec = match spec {
         Some(spec) => spec,
         None => ClusterSpec {
-            member_count: i64::try_from(taking.etcd.voters().await?).unwrap_or(i64::MAX),
+            member_count: i64::try_from(ports.etcd.voters().await?).unwrap_or(i64::MAX),
             etcd_version: status.version.clone(),
         },
     };
@@ -117,27 +116,27 @@ pub async fn plan(taking: Taking<'_>, catalog: &Catalog, now: Timestamp) -> Resu
     })
 }
 
-/// Takes it: packs the snapshot, reads it back whole, uploads it, and at last makes it a backup by its meta. `progress` is
-/// told the bytes that came from etcd.
+/// Compresses the snapshot, reads it back, uploads it, and writes the meta last. `progress` is called with the bytes that
+/// came from etcd.
 ///
 /// # Errors
 /// Before the upload nothing was changed.
 pub async fn take(
-    taking: Taking<'_>,
+    ports: TakePorts<'_>,
     plan: &TakePlan,
     expected: Option<&Expected>,
     progress: &(dyn Fn(u64) + Send + Sync),
     _consent: &Consent,
 ) -> Result<Taken, AnyFailure> {
-    let stream = taking.etcd.snapshot().await?;
-    let packed = taking.packer.pack(stream, progress).await?;
+    let stream = ports.etcd.snapshot().await?;
+    let packed = ports.packer.pack(stream, progress).await?;
     let body = packed.open().await.map_err(|source| PackFailure::Temporary {
         action: "reading",
         folder: packed.path().to_owned(),
         source,
     })?;
-    let read = taking.reader.read(body, &|_| {}).await.map_err(|error| {
-        CommandError::failed("reading the packed snapshot back")
+    let read = ports.reader.read(body, &|_| {}).await.map_err(|error| {
+        CommandError::failed("reading the compressed snapshot back")
             .hint_if(Failure::hint(&error))
             .source(error)
     })?;
@@ -145,9 +144,9 @@ pub async fn take(
     drop(read);
 
     let data = plan.folder.join(layout::DATA_FILE);
-    let uploaded = taking.objects.put_file(&data, packed.path(), PutMode::Create).await;
+    let uploaded = ports.objects.put_file(&data, packed.path(), PutMode::Create).await;
     if let Err(error) = uploaded
-        && !(error.kind == StoreErrorKind::AlreadyExists && is_there(taking, &plan.folder, &taken).await)
+        && !(error.kind == StoreErrorKind::AlreadyExists && has_own_data(ports, &plan.folder, &taken).await)
     {
         return Err(match error.kind {
             StoreErrorKind::AlreadyExists => CommandError::failed(error.to_string())
@@ -161,7 +160,7 @@ pub async fn take(
     let incomplete = |message: String| CommandError::after_change(message).hint(HINT_INCOMPLETE);
     let half =
         |source| incomplete(format!("{data} was written and is no backup yet: its meta is missing")).source(source);
-    let listed = taking.objects.list(&plan.folder).await.map_err(half)?;
+    let listed = ports.objects.list(&plan.folder).await.map_err(half)?;
     let found = listed.iter().find(|object| object.path == layout::DATA_FILE);
     let found = found.map(|object| object.size).unwrap_or_default();
     if found != taken.size {
@@ -173,10 +172,10 @@ pub async fn take(
     }
     let meta = plan.folder.join(layout::META_FILE);
     let content = plan.meta.to_file().into_bytes();
-    match taking.objects.put(&meta, content.clone(), PutMode::Create).await {
+    match ports.objects.put(&meta, content.clone(), PutMode::Create).await {
         Err(error)
             if error.kind != StoreErrorKind::AlreadyExists
-                || !taking
+                || !ports
                     .objects
                     .get(&meta, META_LIMIT)
                     .await
@@ -188,25 +187,24 @@ pub async fn take(
     }
 }
 
-/// Whether the data of this very backup lies there, and is no backup yet: a request that was tried again may have met its own first
-/// attempt.
-async fn is_there(taking: Taking<'_>, folder: &StoreUrl, taken: &Taken) -> bool {
-    let listed = taking.objects.list(folder).await.unwrap_or_default();
+/// Whether the folder has only the data of this backup: a repeated request may find what its first attempt has written.
+async fn has_own_data(ports: TakePorts<'_>, folder: &StoreUrl, taken: &Taken) -> bool {
+    let listed = ports.objects.list(folder).await.unwrap_or_default();
     let is_data = matches!(listed.as_slice(), [only] if only.path == layout::DATA_FILE && only.size == taken.size);
     if !is_data {
         return false;
     }
-    let Ok(body) = taking.objects.open(&folder.join(layout::DATA_FILE)).await else {
+    let Ok(body) = ports.objects.open(&folder.join(layout::DATA_FILE)).await else {
         return false;
     };
-    let read = taking.reader.read(body, &|_| {}).await;
+    let read = ports.reader.read(body, &|_| {}).await;
     read.is_ok_and(|read| judge(&read, taken.size, None).is_ok_and(|found| found == *taken))
 }
 
 fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<Taken, CommandError> {
     let mut problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
     if read.trailer.is_none() && problems.is_empty() {
-        problems.push("it ends without its SHA-256".to_owned());
+        problems.push("the SHA-256 at its end is missing".to_owned());
     }
     let content = match &read.content {
         Some(content) if problems.is_empty() => content,
@@ -223,7 +221,7 @@ fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<
     }
     let lineage = lineage(read);
     if let Some(expected) = expected {
-        expected.fits(&lineage, examine::evidence(content).bare())?;
+        expected.check(&lineage, examine::evidence(content).bare())?;
     }
     Ok(Taken {
         size,
@@ -234,20 +232,20 @@ fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<
     })
 }
 
-/// Of which cluster the backups of a store are, by the rule that `latest-good` goes by.
+/// The cluster of a store's backups, by the rules of `latest-good`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// A backup that says so.
+    /// A backup of this cluster.
     pub newest: BackupName,
-    /// The lineage that lives; two where nobody can know which does.
+    /// Its lineage; two if it cannot be decided which one is the current cluster.
     pub lineages: Vec<Lineage>,
-    /// Whether that backup holds nothing but what an API server and its controllers create by themselves.
+    /// Whether that backup has only what an API server and its controllers create by themselves.
     pub bare: bool,
 }
 
 impl Expected {
-    /// Whether an etcd of this lineage may be backed up here. Where a UID cannot be read, nothing but its being bare speaks against it.
-    fn fits(&self, found: &Lineage, bare: bool) -> Result<(), CommandError> {
+    /// Whether an etcd of this lineage may be backed up here. If the UID cannot be read, only a bare etcd is refused.
+    fn check(&self, found: &Lineage, bare: bool) -> Result<(), CommandError> {
         let newest = &self.newest;
         let refused = |message| {
             CommandError::refused(message)
@@ -279,18 +277,18 @@ impl Expected {
     }
 }
 
-/// Asks the backups of a store of which cluster they are; `None` where they do not tell.
+/// The cluster of a store's backups; `None` if they do not show it.
 ///
 /// # Errors
-/// Where one cannot be looked at.
-pub async fn expected(taking: Taking<'_>, catalog: &Catalog) -> Result<Option<Expected>, examine::ExamineError> {
+/// If one cannot be read.
+pub async fn expected(ports: TakePorts<'_>, catalog: &Catalog) -> Result<Option<Expected>, examine::ExamineError> {
     if catalog.store.etcd != MAIN {
         return Ok(None);
     }
     let known = Known::default();
     let looking = Looking {
-        objects: taking.objects,
-        reader: taking.reader,
+        objects: ports.objects,
+        reader: ports.reader,
         lineage: None,
         known: &known,
     };
@@ -310,7 +308,7 @@ pub async fn expected(taking: Taking<'_>, catalog: &Catalog) -> Result<Option<Ex
             lineages: vec![newer.lineage, older.lineage],
             bare: false,
         }),
-        // All are bare: of which cluster the newest is, is all that is known.
+        // All are bare: the newest one decides.
         Verdict::Nothing => catalog
             .complete()
             .rev()
