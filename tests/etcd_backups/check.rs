@@ -111,7 +111,7 @@ fn metrics_are_prometheus_text() {
     # HELP etcd_backup_ok Whether the etcd cluster's backups pass the check.
     # TYPE etcd_backup_ok gauge
     etcd_backup_ok{cluster="super.k8s.local",etcd="main"} 1
-    # HELP etcd_backup_newest_good Whether latest-good would take the newest complete backup; absent where it was not judged.
+    # HELP etcd_backup_newest_good Whether the newest complete backup is good; absent if it was not judged.
     # TYPE etcd_backup_newest_good gauge
     etcd_backup_newest_good{cluster="super.k8s.local",etcd="main"} 1
     # HELP etcd_backup_newest_timestamp_seconds When the newest complete backup was taken.
@@ -120,7 +120,7 @@ fn metrics_are_prometheus_text() {
     # HELP etcd_backup_newest_size_bytes Compressed size of the newest complete backup.
     # TYPE etcd_backup_newest_size_bytes gauge
     etcd_backup_newest_size_bytes{cluster="super.k8s.local",etcd="main"} 27762
-    # HELP etcd_backup_max_age_seconds How old the newest backup may be.
+    # HELP etcd_backup_max_age_seconds Maximum age of the newest backup.
     # TYPE etcd_backup_max_age_seconds gauge
     etcd_backup_max_age_seconds{cluster="super.k8s.local",etcd="main"} 1800
     # HELP etcd_backup_count Complete backups in the store.

@@ -225,7 +225,7 @@ fn backups_are_judged_from_the_newest_down_to_the_first_good_one() {
 
     let wide = list(&["-o", "wide"])
         .stdout_has("GOOD")
-        .stderr_has("`-` was not judged");
+        .stderr_has("`-` is not judged");
     assert!(wide.stdout.contains("another cluster"), "{}", wide.stdout);
     // By default no backup is read.
     for file in ["16:25:57Z-000002", "15:20:36Z-000001"] {

@@ -83,7 +83,7 @@ fn pinning_twice_changes_nothing() {
     };
     let _ = pin();
     let before = tree(env.root());
-    let _ = pin().stderr_has("pinned already");
+    let _ = pin().stderr_has("already pinned");
     assert_eq!(tree(env.root()), before);
 }
 

@@ -2,6 +2,7 @@
 //! wrong room fails here, by its name and line.
 
 mod laws;
+mod map;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
