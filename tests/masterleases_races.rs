@@ -1,4 +1,4 @@
-//! A thousand times a server writes its key at the very moment of the deletion, through the real adapter, on a real etcd.
+//! A thousand times a key is rewritten at the moment of its deletion, through the real adapter, on a real etcd.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -33,7 +33,7 @@ async fn adapter(etcd: &Etcd) -> Box<dyn EtcdKv> {
     connect(&ways).await.unwrap().kv
 }
 
-/// No time at all where the number is below zero.
+/// Zero for a negative number.
 fn microseconds(number: i64) -> Duration {
     Duration::from_micros(u64::try_from(number).unwrap_or(0))
 }
@@ -44,13 +44,13 @@ async fn a_thousand_races_at_the_moment_of_deletion() {
     let kv = adapter(&etcd).await;
     let lease = etcd.grant_lease(600).unwrap();
     let (mut deletions, mut rewrites) = (0, 0);
-    // How long the deletion waits for the writer, in microseconds (below zero the writer waits): moved after every race
-    // towards the one that lost it, so that on any machine both win about as often.
+    // How long the deletion waits for the writer, in microseconds (negative: the writer waits). Adjusted after every race, so
+    // that on any machine both win about as often.
     let mut head_start: i64 = 0;
     for race in 0..1000 {
         etcd.put(&[Put::new(KEY, "restored")]).unwrap();
         let seen = kv.get(KEY.as_bytes()).await.unwrap().unwrap();
-        let value = format!("living {race}");
+        let value = format!("rewritten {race}");
         let writer = {
             let (etcd, value) = (etcd.clone(), value.clone());
             tokio::task::spawn_blocking(move || {
@@ -75,9 +75,9 @@ async fn a_thousand_races_at_the_moment_of_deletion() {
             rewrites += 1;
             head_start -= 100;
         }
-        // Whether it wrote before or after: what the living server wrote is there.
+        // In both cases the key is there, as the writer wrote it.
         let stored = etcd.get(KEY.as_bytes()).unwrap();
-        let stored = stored.unwrap_or_else(|| panic!("race {race}: a living server's key was deleted"));
+        let stored = stored.unwrap_or_else(|| panic!("race {race}: a rewritten key was deleted"));
         assert_eq!((stored.value, stored.lease), (value.into_bytes(), lease), "race {race}");
     }
     assert!(

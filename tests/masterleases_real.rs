@@ -1,12 +1,11 @@
-//! The whole cure against real programs: etcd with TLS and client certificates, and kube-apiservers on it. Only etcd-manager is
-//! a stand-in.
+//! The whole procedure with real programs: etcd with TLS and client certificates, and kube-apiservers. Only etcd-manager is simulated.
 #![allow(
     unused_must_use,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "these are tests: the checks panic by themselves, and what they give is for chaining"
+    reason = "these are tests: the checks panic, and their results are for chaining"
 )]
 
 use std::collections::BTreeSet;
@@ -74,7 +73,7 @@ impl Cluster {
             .current_dir(self.folder.path())
     }
 
-    /// What kube-controller-manager does, which does not play here.
+    /// As kube-controller-manager does, which does not run here.
     fn publish_root_ca(&self, master: &KubeApiServer) {
         let map = json!({
             "metadata": { "name": "kube-root-ca.crt" },
@@ -117,21 +116,21 @@ fn verdicts(rows: &Value) -> Vec<(String, String, bool)> {
         .collect()
 }
 
-/// Until `stop`: what the endpoint listed, asked 20 times a second, each distinct answer once, and how often it was asked.
+/// Until `stop`: the distinct lists of the endpoint, read 20 times a second, and the number of reads.
 fn watch_endpoint(master: &KubeApiServer, stop: &AtomicBool) -> (BTreeSet<Vec<String>>, usize) {
-    let (mut seen, mut asked) = (BTreeSet::new(), 0);
+    let (mut seen, mut reads) = (BTreeSet::new(), 0);
     let begun = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         seen.insert(master.endpoints().unwrap());
         seen.insert(master.endpoint_slice().unwrap());
-        asked += 1;
-        let next = Duration::from_millis(50 * asked);
+        reads += 1;
+        let next = Duration::from_millis(50 * reads);
         thread::sleep(next.saturating_sub(begun.elapsed()));
     }
-    (seen, usize::try_from(asked).unwrap())
+    (seen, usize::try_from(reads).unwrap())
 }
 
-fn the_cure(version: EtcdVersion) {
+fn prune_fixes_the_endpoint(version: EtcdVersion) {
     let cluster = Cluster::new();
     let manager = EtcdManagerStandIn::new(cluster.path("backups"));
 
@@ -166,11 +165,11 @@ fn the_cure(version: EtcdVersion) {
         .unwrap()
         .code(5)
         .stdout_has("no lease, and not rewritten in 12 s");
-    // Deleting the Endpoints object is no cure, so it is the keys.
+    // Deleting the Endpoints object would not help: the keys are still there.
     assert_eq!(keys(&etcd), keys_of(&both()));
 
     let stop = AtomicBool::new(false);
-    let (ended, (seen, asked)) = thread::scope(|scope| {
+    let (ended, (seen, reads)) = thread::scope(|scope| {
         let watching = scope.spawn(|| watch_endpoint(&masters[0], &stop));
         let ended = cluster.cmd(&etcd, "prune --yes --undo-file undo.json -o json").run();
         stop.store(true, Ordering::Relaxed);
@@ -182,7 +181,7 @@ fn the_cure(version: EtcdVersion) {
     assert_eq!(report["before"]["endpoints"], json!(both()));
     assert_eq!(report["after"], json!({ "endpoints": NEW, "endpointSlice": NEW }));
     assert_eq!(report["right"], true);
-    assert!(asked > 100, "asked only {asked} times");
+    assert!(reads > 100, "only {reads} reads");
     assert!(seen.iter().all(|list| !list.is_empty()), "{seen:?}");
     assert!(
         seen.iter()
@@ -195,7 +194,7 @@ fn the_cure(version: EtcdVersion) {
     );
     assert_eq!(keys(&etcd), keys_of(&NEW));
 
-    // Back to the byte, and published again; then pruned again.
+    // The same values again, published again; then pruned again.
     cluster.cmd(&etcd, "undo undo.json --yes").run().unwrap().success();
     let back = etcd.keys(b"/registry/masterleases/10.245.21.").unwrap();
     for (first, now) in restored.iter().zip(&back) {
@@ -207,17 +206,17 @@ fn the_cure(version: EtcdVersion) {
     wait_for("six addresses again", || masters[0].endpoints().unwrap() == both());
     let text = cluster.cmd(&etcd, "prune --yes").run().unwrap().success();
     assert!(
-        text.stdout.contains("default/kubernetes lists live masters only"),
+        text.stdout.contains("default/kubernetes lists live API servers only"),
         "{}",
         text.stdout
     );
 
-    whoever_answers_is_not_pruned(&cluster, &etcd, &masters[0]);
+    a_responding_address_is_not_pruned(&cluster, &etcd, &masters[0]);
     while_the_api_is_down(&cluster, &etcd, masters);
 }
 
-/// A key without a lease whose address answers as an API server of this cluster: sources contradict each other.
-fn whoever_answers_is_not_pruned(cluster: &Cluster, etcd: &Etcd, master: &KubeApiServer) {
+/// A key without a lease whose address responds as an API server of this cluster: the sources contradict each other.
+fn a_responding_address_is_not_pruned(cluster: &Cluster, etcd: &Etcd, master: &KubeApiServer) {
     let value = br#"{"kind":"Endpoints","apiVersion":"v1","metadata":{"name":""},"subsets":[{"addresses":[{"ip":"127.0.0.1"}]}]}"#;
     etcd.put(&[Put::new("/registry/masterleases/127.0.0.1", &value[..])])
         .unwrap();
@@ -233,14 +232,14 @@ fn whoever_answers_is_not_pruned(cluster: &Cluster, etcd: &Etcd, master: &KubeAp
         row["reason"]
             .as_str()
             .unwrap()
-            .contains("an API server of this cluster answers there (401)"),
+            .contains("an API server of this cluster responds there (401)"),
         "{row}"
     );
     assert_eq!(report["deleted"], json!([]));
     etcd.delete(b"/registry/masterleases/127.0.0.1").unwrap();
 }
 
-/// Everything is read from etcd, so nothing is missing. Keys of servers that are gone die by themselves, as they have leases.
+/// All is read from etcd. Keys of stopped API servers expire, as they have leases.
 fn while_the_api_is_down(cluster: &Cluster, etcd: &Etcd, masters: Vec<KubeApiServer>) {
     drop(masters);
     let rows = cluster.cmd(etcd, "list -o json").run().unwrap().success().json();
@@ -259,11 +258,11 @@ fn while_the_api_is_down(cluster: &Cluster, etcd: &Etcd, masters: Vec<KubeApiSer
 }
 
 #[test]
-fn three_masters_are_lost_and_the_endpoint_is_cured_on_etcd_3_5() {
-    the_cure(EtcdVersion::V3_5);
+fn the_endpoint_is_fixed_after_a_restore_on_etcd_3_5() {
+    prune_fixes_the_endpoint(EtcdVersion::V3_5);
 }
 
 #[test]
-fn three_masters_are_lost_and_the_endpoint_is_cured_on_etcd_3_6() {
-    the_cure(EtcdVersion::V3_6);
+fn the_endpoint_is_fixed_after_a_restore_on_etcd_3_6() {
+    prune_fixes_the_endpoint(EtcdVersion::V3_6);
 }

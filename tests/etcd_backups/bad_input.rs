@@ -1,4 +1,4 @@
-//! What is wrong, partial or hostile: each a clear error with a hint, and nothing half-done.
+//! Wrong, incomplete and malicious input: a clear error with a hint, and no partial output.
 
 use std::process::Stdio;
 
@@ -49,7 +49,7 @@ fn an_unknown_cluster_suggests_near_names() {
 }
 
 #[test]
-fn stores_that_are_none() {
+fn invalid_stores_are_usage_errors() {
     let list = |store: &str| backups(&["list", "--store", store]).run().unwrap();
     let _ = list("gs://bucket/x").code(2).stderr_has("s3://");
     let _ = list("file:///nowhere/main").code(1).stderr_has("/nowhere/main");
@@ -62,7 +62,7 @@ fn stores_that_are_none() {
 }
 
 #[test]
-fn names_that_are_none() {
+fn unknown_and_ambiguous_backup_names() {
     let env = Env::new(RESTORED);
     let show = |name: &str| env.backups(&["show", name]).run().unwrap();
     let _ = show("../x").code(2).stderr_has("is no backup");
@@ -111,7 +111,7 @@ fn a_state_store_without_backups_and_one_without_clusters() {
 }
 
 #[test]
-fn a_lost_spec_is_no_obstacle() {
+fn a_missing_spec_is_no_error() {
     let env = Env::new(RESTORED);
     for spec in ["cluster-completed.spec", "config"] {
         std::fs::remove_file(env.root().join("super.k8s.local").join(spec)).unwrap();
@@ -122,7 +122,7 @@ fn a_lost_spec_is_no_obstacle() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_closed_pipe_is_no_error() {
     let env = Env::new(RESTORED);
     let mut command = std::process::Command::new("sh");
     command
@@ -148,7 +148,7 @@ fn a_clock_that_cannot_be_read_is_a_usage_error() {
 }
 
 #[test]
-fn a_stopped_clock_is_said_each_time_even_if_quiet() {
+fn a_fixed_clock_is_a_warning_even_with_quiet() {
     let env = Env::new(RESTORED);
     let list = || env.backups(&["list", "-q"]).now("2026-11-22T15:20:00Z");
     let warning = list().run().unwrap().success().clock_warning.unwrap();

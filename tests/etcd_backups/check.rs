@@ -17,7 +17,7 @@ fn young_backups_pass() {
 }
 
 #[test]
-fn old_ones_missing_ones_and_a_collapse_are_found() {
+fn old_missing_and_much_smaller_backups_fail() {
     let env = Env::new(RESTORED);
     let reasons = |env: &Env, now: &str, more: &[&str]| {
         let ended = env
@@ -34,7 +34,7 @@ fn old_ones_missing_ones_and_a_collapse_are_found() {
 
     let empty = fs_read(&env, "2026-11-22T15:16:00Z-000001");
     env.write("main", "2026-11-22T15:20:36Z-000001", "etcd.backup.gz", &empty);
-    assert!(reasons(&env, "2026-11-22T15:21:36Z", &[]).contains("has 791 B, the one before 29.5 KiB"));
+    assert!(reasons(&env, "2026-11-22T15:21:36Z", &[]).contains("has 791 B, the one before has 29.5 KiB"));
 
     std::fs::remove_dir_all(env.base("main")).unwrap();
     assert!(reasons(&env, "2026-11-22T15:21:36Z", &[]).contains("no complete backup"));
@@ -45,7 +45,7 @@ fn fs_read(env: &Env, name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn every_cluster_of_the_store_is_checked_and_an_unreadable_one_is_bad() {
+fn every_cluster_of_the_store_is_checked_and_an_unreadable_one_fails() {
     let env = Env::new(RESEEDED);
     let broken = env.root().join("broken.example.com");
     std::fs::create_dir(&broken).unwrap();
@@ -74,7 +74,7 @@ fn every_cluster_of_the_store_is_checked_and_an_unreadable_one_is_bad() {
 }
 
 #[test]
-fn a_newest_backup_that_is_worthless_is_found_however_young() {
+fn a_newest_backup_that_is_not_good_fails_however_young() {
     let env = Env::new(RESEEDED);
     let check = |arguments: &[&str]| env.backups(&["check"]).args(arguments).now(LATER).run().unwrap();
     let ended = check(&["-o", "json"]).code(5);
@@ -86,7 +86,7 @@ fn a_newest_backup_that_is_worthless_is_found_however_young() {
         rows[0]["reasons"][0],
         format!("the newest backup is not good: {reason}")
     );
-    // Of the others only soundness is asked.
+    // Those of other etcds only have to be intact.
     assert_eq!((&rows[1]["ok"], &rows[1]["good"]), (&true.into(), &true.into()));
 
     let ages = check(&["--age-only", "-o", "json"]).success().json();
@@ -94,7 +94,7 @@ fn a_newest_backup_that_is_worthless_is_found_however_young() {
         (&ages[0]["ok"], &ages[0]["good"]),
         (&true.into(), &serde_json::Value::Null)
     );
-    // A newest one that cannot be unpacked is no good one either.
+    // A newest one that cannot be decompressed is not good either.
     env.write("main", "2026-11-22T16:25:57Z-000002", "etcd.backup.gz", &[7; 30_000]);
     let ended = check(&["-o", "json"]).code(5);
     assert!(ended.json()[0]["reason"].as_str().unwrap().contains("damaged"));
@@ -111,7 +111,7 @@ fn metrics_are_prometheus_text() {
     # HELP etcd_backup_ok Whether the etcd cluster's backups pass the check.
     # TYPE etcd_backup_ok gauge
     etcd_backup_ok{cluster="super.k8s.local",etcd="main"} 1
-    # HELP etcd_backup_newest_good Whether latest-good would take the newest complete backup; absent where it was not judged.
+    # HELP etcd_backup_newest_good Whether the newest complete backup is good; absent if it was not judged.
     # TYPE etcd_backup_newest_good gauge
     etcd_backup_newest_good{cluster="super.k8s.local",etcd="main"} 1
     # HELP etcd_backup_newest_timestamp_seconds When the newest complete backup was taken.
@@ -120,7 +120,7 @@ fn metrics_are_prometheus_text() {
     # HELP etcd_backup_newest_size_bytes Compressed size of the newest complete backup.
     # TYPE etcd_backup_newest_size_bytes gauge
     etcd_backup_newest_size_bytes{cluster="super.k8s.local",etcd="main"} 27762
-    # HELP etcd_backup_max_age_seconds How old the newest backup may be.
+    # HELP etcd_backup_max_age_seconds Maximum age of the newest backup.
     # TYPE etcd_backup_max_age_seconds gauge
     etcd_backup_max_age_seconds{cluster="super.k8s.local",etcd="main"} 1800
     # HELP etcd_backup_count Complete backups in the store.

@@ -1,4 +1,4 @@
-//! Colour: verdicts only, on a terminal only, and never where the user wants none. `script` (util-linux) plays the terminal.
+//! Colour: of verdicts only, on a terminal only, and never if it is switched off. `script` (util-linux) provides the terminal.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use harness::store::CLUSTER;
 
 use crate::env::{Env, LATER, RESEEDED};
 
-/// What `verify --all` prints on a terminal of its own.
+/// The output of `verify --all` on a terminal.
 fn on_terminal(env: &Env, flags: &str, variable: Option<(&str, &str)>) -> String {
     let line = format!(
         "{} verify --all {flags} --state {} --name {CLUSTER} 2>/dev/null",
@@ -29,7 +29,7 @@ fn on_terminal(env: &Env, flags: &str, variable: Option<(&str, &str)>) -> String
     String::from_utf8(ended.stdout).unwrap().replace("\r\n", "\n")
 }
 
-/// The words that are painted, and the text without any paint.
+/// The coloured words, and the text without colours.
 fn taken_apart(screen: &str) -> (Vec<&str>, String) {
     let mut parts = screen.split("\x1b[");
     let mut plain = parts.next().unwrap().to_owned();

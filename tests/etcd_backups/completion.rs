@@ -39,7 +39,7 @@ fn a_script_for_each_shell_and_one_that_kubectl_finds() {
     let _ = install().success().stderr_has("kubectl etcd-backups now completes");
     let _ = install().success();
 
-    // As kubectl calls it: the script, beside the link that krew makes.
+    // As kubectl calls it: the script, in the folder of krew's link.
     let link = folder.path().join("kubectl-etcd_backups");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kubectl-etcd-backups"), link).unwrap();
     let script = folder.path().join("kubectl_complete-etcd_backups");

@@ -1,4 +1,4 @@
-//! `kubectl etcd-backups inspect`, `diff` and `export`, as an operator sees them on 80 columns.
+//! `kubectl etcd-backups inspect`, `diff` and `export`, on 80 columns.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -121,7 +121,7 @@ fn diff_compares_backups_of_one_etcd_only() {
 }
 
 #[test]
-fn export_refuses_half_an_object() {
+fn export_refuses_protobuf_objects() {
     for arguments in [
         &["deploy/shop/web"][..],
         &["secret/billing/s1"],
@@ -132,7 +132,7 @@ fn export_refuses_half_an_object() {
         let ended = ended.stderr_has("is stored as protobuf").stderr_has("--raw");
         assert_eq!(ended.stdout, "", "{arguments:?}");
     }
-    // The name alone is whole.
+    // -o name needs no value.
     let name = run(&["export", HEALTHY, "secret/billing/s1", "-o", "name"]).success();
     assert_eq!(name.stdout, "secrets/billing/s1\n");
     let raw = run(&["export", HEALTHY, "deploy/shop/web", "--raw"]).success();
@@ -156,7 +156,7 @@ fn export_finds_the_etcd_that_has_the_object() {
 }
 
 #[test]
-fn export_says_what_is_near() {
+fn export_suggests_similar_names() {
     insta::assert_snapshot!(run(&["export", HEALTHY, "secrets/s1"]).code(1).stderr);
     insta::assert_snapshot!(run(&["export", HEALTHY, "widgets/a/b"]).code(1).stderr);
     insta::assert_snapshot!(run(&["export", HEALTHY, "secrets"]).code(2).stderr);

@@ -7,7 +7,7 @@ use crate::env::{Env, RESTORED};
 const NAME: &str = "2026-11-22T15:18:01Z-000001";
 
 #[test]
-fn gives_the_snapshot_decompressed_with_its_checksum() {
+fn saves_the_decompressed_snapshot_with_its_checksum() {
     use std::io::Read;
 
     let env = Env::new(RESTORED);
@@ -35,7 +35,7 @@ fn gives_the_snapshot_decompressed_with_its_checksum() {
 }
 
 #[test]
-fn raw_is_the_object_as_it_is() {
+fn raw_saves_the_file_of_the_store() {
     let env = Env::new(RESTORED);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("main.gz");
@@ -86,7 +86,7 @@ fn a_file_that_exists_is_not_replaced_unless_told() {
 }
 
 #[test]
-fn a_name_of_two_etcd_clusters_must_be_told_apart() {
+fn a_name_of_two_etcd_clusters_is_ambiguous() {
     let ended = Env::new(RESTORED)
         .backups(&["download", "latest", "x.db"])
         .run()
@@ -96,7 +96,7 @@ fn a_name_of_two_etcd_clusters_must_be_told_apart() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_named() {
+fn a_missing_folder_is_reported() {
     let ended = Env::new(RESTORED)
         .backups(&["download", "main=latest", "/nowhere/x.db"])
         .run()

@@ -1,4 +1,4 @@
-//! A state store in a folder of its own, and the command to be tried on it.
+//! A state store in a temporary folder, and the command to run on it.
 
 use std::fs;
 use std::ops::Deref;
@@ -28,14 +28,14 @@ impl Deref for Env {
 }
 
 impl Env {
-    /// What kops built, with the backups of one fixture.
+    /// The state store of kops, with the backups of one fixture.
     pub fn new(backups: &str) -> Self {
         Self {
             store: StateStore::new(backups).unwrap(),
         }
     }
 
-    /// The healthy history and what came after the accident, in one store: as it is before retention has run.
+    /// The backups of before and after the accident in one store, as before retention has run.
     pub fn merged() -> Self {
         let env = Self::new(RESTORED);
         store::copy_folder(&paths::fixture(RESEEDED), env.root()).unwrap();
@@ -53,13 +53,13 @@ impl Env {
         fs::write(path, content).unwrap();
     }
 
-    /// `kubectl etcd-backups` on this store, at a time at which its backups are young.
+    /// `kubectl etcd-backups` on this store, soon after its last backup.
     pub fn backups(&self, arguments: &[&str]) -> Cmd {
         backups(arguments).args(["--state", &self.url(), "--name", CLUSTER])
     }
 }
 
-/// `kubectl etcd-backups` on no store yet.
+/// `kubectl etcd-backups` without a store.
 pub fn backups(arguments: &[&str]) -> Cmd {
     Cmd::new(env!("CARGO_BIN_EXE_kubectl-etcd-backups"))
         .unwrap()
@@ -67,7 +67,7 @@ pub fn backups(arguments: &[&str]) -> Cmd {
         .args(arguments)
 }
 
-/// Every file below a folder with its content: to show that nothing was touched.
+/// Every file below a folder with its content, to show that nothing was changed.
 pub fn tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     store::tree(folder).unwrap()
 }

@@ -1,4 +1,4 @@
-//! `verify` against etcdutl, on databases that real etcds of each version make.
+//! `verify` against etcdutl, on databases of real etcds of each version.
 
 use std::fs;
 use std::io::Write;
@@ -95,7 +95,7 @@ fn a_life_of_a_database(version: EtcdVersion) {
     );
 }
 
-/// Takes a snapshot, has both look at it, and gives our row.
+/// Takes a snapshot, compares the results of both, and returns our row.
 fn agrees(etcd: &Etcd, when: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let snapshot = folder.path().join("snapshot");

@@ -1,11 +1,11 @@
-//! `latest-good`: the newest backup that can be trusted, and why not a younger one.
+//! `latest-good`: the newest good backup, and why younger ones are passed over.
 
 use crate::env::{Env, LATER, RESEEDED, RESTORED};
 
 const GOOD: &str = "2026-11-22T15:20:36Z-000001";
 
 #[test]
-fn after_an_accident_it_is_the_newest_of_the_healthy_lineage_and_says_why() {
+fn after_an_accident_the_newest_of_the_healthy_lineage_is_chosen_with_reasons() {
     let ended = Env::merged()
         .backups(&["show", "main=latest-good", "-o", "json"])
         .now(LATER)
@@ -47,7 +47,7 @@ fn after_an_accident_it_is_the_newest_of_the_healthy_lineage_and_says_why() {
 }
 
 #[test]
-fn in_a_store_that_was_re_seeded_there_is_none() {
+fn a_re_seeded_store_has_no_good_backup() {
     let ended = Env::new(RESEEDED)
         .backups(&["verify", "main=latest-good"])
         .now(LATER)
@@ -62,7 +62,7 @@ fn in_a_store_that_was_re_seeded_there_is_none() {
 }
 
 #[test]
-fn the_others_than_main_only_have_to_be_sound() {
+fn backups_of_other_etcds_than_main_only_have_to_be_intact() {
     let ended = Env::new(RESEEDED)
         .backups(&["show", "events=latest-good", "-o", "name"])
         .now(LATER)
@@ -72,7 +72,7 @@ fn the_others_than_main_only_have_to_be_sound() {
 }
 
 #[test]
-fn at_a_time_it_is_the_newest_good_one_not_after_it() {
+fn with_at_the_newest_good_one_not_after_that_time_is_chosen() {
     let env = Env::merged();
     let name = |at: &str| {
         let ended = env

@@ -1,4 +1,4 @@
-//! Help: the command line's reference, beside the plugin as its reference.
+//! Help, and the reference that is written from it.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use harness::reference;
 use crate::env::backups;
 
 #[test]
-fn of_every_command_is_in_the_reference() {
+fn reference_has_the_help_of_every_command() {
     let pages = reference::pages(
         Path::new(env!("CARGO_BIN_EXE_kubectl-etcd-backups")),
         "kubectl etcd-backups",
@@ -18,7 +18,7 @@ fn of_every_command_is_in_the_reference() {
 }
 
 #[test]
-fn usage_errors_say_what_would_be_right_and_exit_with_two() {
+fn usage_errors_suggest_a_correction_and_exit_with_two() {
     let _ = backups(&["lst"])
         .run()
         .unwrap()

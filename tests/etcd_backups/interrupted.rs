@@ -1,4 +1,4 @@
-//! Ctrl-C and a full disk: nothing half-done stays.
+//! Ctrl-C and a full disk: no partial file is left.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -42,9 +42,9 @@ fn an_interrupted_download_leaves_no_file() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// A limit on the size of files stands in for a full disk, which only root could mount.
+/// A limit on file sizes simulates a full disk, which only root could mount.
 #[test]
-fn a_file_that_may_not_grow_is_a_failure_and_leaves_nothing() {
+fn a_file_size_limit_is_a_failure_and_leaves_no_file() {
     let env = Env::new(RESTORED);
     let folder = tempfile::tempdir().unwrap();
     let script =

@@ -1,4 +1,4 @@
-//! Which lineage lives: stores that real etcds wrote, read by the commands.
+//! Which lineage is current, in stores with backups of real etcds.
 
 use std::sync::LazyLock;
 
@@ -15,10 +15,10 @@ const B: &str = "bbbbbbbb-2222-4222-8222-222222222222";
 const ENCRYPTED: &[u8] = b"k8s:enc:aescbc:v1:key1:\x13\x37\xca\xfe";
 const ONLY_API_SERVER: &str = "it holds only what an API server creates by itself";
 
-/// CaMatch cluster, or `None` where namespaces are encrypted at rest; how many Nodes and namespaces of users.
+/// The UID of the cluster, or `None` if namespaces are encrypted at rest; the number of Nodes and of user namespaces.
 type Shape = (Option<&'static str>, usize, usize);
 
-/// What a real API server of 1.34 writes by itself, by its keys.
+/// The keys that an API server of 1.34 creates by itself.
 static BOOTSTRAP: LazyLock<Vec<String>> = LazyLock::new(|| {
     let expected = harness::store::expected().unwrap();
     let keys = &expected["state-store-reseeded"]["main/2026-11-22T16:25:57Z-000002"]["keys"];
@@ -44,7 +44,7 @@ fn keys_of((uid, nodes, namespaces): Shape) -> Vec<Put> {
     keys.map(|key| Put::new(key.clone(), value(&key))).collect()
 }
 
-/// A store whose backups of main are these: the time, and what etcd held then.
+/// A store with these backups of main: their times, and the contents of etcd.
 fn store(backups: &[(&str, Shape)]) -> Env {
     let env = Env::new(RESTORED);
     std::fs::remove_dir_all(env.base("main")).unwrap();
@@ -79,7 +79,7 @@ const NOON: &str = "2026-11-22T12:00:00Z";
 const NEWEST: &str = "2026-11-22T15:15:00Z";
 
 #[test]
-fn a_user_s_namespace_and_thirty_config_maps_without_a_node_are_good() {
+fn a_cluster_with_user_namespaces_but_without_nodes_is_good() {
     let env = store(&[(NEWEST, (Some(A), 0, 1))]);
     let ended = env
         .backups(&["verify", "main=latest", "-o", "json"])
@@ -95,7 +95,7 @@ fn a_user_s_namespace_and_thirty_config_maps_without_a_node_are_good() {
 }
 
 #[test]
-fn namespaces_encrypted_at_rest_are_judged_by_their_keys() {
+fn encrypted_namespaces_are_judged_by_their_keys() {
     let env = store(&[(YESTERDAY, (None, 5, 2)), (NEWEST, (None, 5, 2))]);
     let ended = env
         .backups(&["verify", "main=latest", "-o", "json"])
@@ -110,7 +110,7 @@ fn namespaces_encrypted_at_rest_are_judged_by_their_keys() {
     );
     assert!(!ended.stderr.contains("no API server"), "{}", ended.stderr);
 
-    // Seeded anew since: the UID of neither can be read, and nobody says that no API server was there.
+    // Seeded anew since: neither UID can be read.
     let env = store(&[(YESTERDAY, (None, 5, 2)), (NOON, (None, 0, 0)), (NEWEST, (None, 0, 0))]);
     assert_eq!(chosen(&env, &[]), format!("{YESTERDAY}-000001"));
     let ended = env.backups(&["verify", "main=latest"]).run().unwrap().code(5);
@@ -125,16 +125,16 @@ fn namespaces_encrypted_at_rest_are_judged_by_their_keys() {
 }
 
 #[test]
-fn fewer_nodes_are_told_with_their_numbers_and_no_more() {
+fn fewer_nodes_are_only_a_warning() {
     let env = store(&[(YESTERDAY, (Some(A), 9, 1)), (NEWEST, (Some(A), 2, 1))]);
     let ended = env.backups(&["verify", "main=latest-good"]).run().unwrap().success();
     let _ = ended.stdout_has(NEWEST).stderr_has("2 Nodes, 9 at 2026-11-21 14:00");
-    // In one lineage nothing is rejected for holding less.
+    // Within one lineage fewer objects do not reject a backup.
     assert_eq!(chosen(&env, &[]), format!("{NEWEST}-000001"));
 }
 
 #[test]
-fn months_after_a_re_seed_that_was_accepted_the_living_cluster_is_meant() {
+fn months_after_an_accepted_re_seed_the_new_cluster_is_chosen() {
     let old = (LAST_WEEK, (Some(A), 9, 3));
     let env = store(&[old, (YESTERDAY, (Some(B), 2, 1)), (NEWEST, (Some(B), 2, 1))]);
     assert_eq!(chosen(&env, &[]), format!("{NEWEST}-000001"));
@@ -148,7 +148,7 @@ fn months_after_a_re_seed_that_was_accepted_the_living_cluster_is_meant() {
 }
 
 #[test]
-fn where_nobody_can_know_both_are_shown_and_the_operator_chooses() {
+fn if_undecided_both_lineages_are_shown_and_the_operator_chooses() {
     let env = store(&[
         (LAST_WEEK, (Some(A), 9, 3)),
         (YESTERDAY, (Some(A), 9, 3)),
@@ -185,13 +185,13 @@ fn where_nobody_can_know_both_are_shown_and_the_operator_chooses() {
         .run()
         .unwrap()
         .code(2);
-    // What is named needs no judgement.
+    // A backup that is named is not judged.
     let named = env
         .backups(&["show", "main=2026-11-22T12", "-o", "name"])
         .run()
         .unwrap();
     assert_eq!(named.success().stdout, format!("{NOON}-000001\n"));
-    // Before the other cluster came there was nothing to ask.
+    // Before the other cluster existed there was nothing to decide.
     assert_eq!(chosen(&env, &["--at", THIS_MORNING]), format!("{YESTERDAY}-000001"));
     let check = env
         .backups(&["check", "--etcd", "main", "-o", "json"])
@@ -202,7 +202,7 @@ fn where_nobody_can_know_both_are_shown_and_the_operator_chooses() {
 }
 
 #[test]
-fn where_only_a_pin_is_left_of_the_old_cluster_a_bare_one_does_not_win() {
+fn a_bare_cluster_is_not_chosen_if_only_a_pin_of_the_old_one_exists() {
     let env = store(&[(YESTERDAY, (Some(A), 9, 1)), (NEWEST, (Some(B), 0, 0))]);
     let folder = env.base("main").join(format!("{YESTERDAY}-000001"));
     let pinned = env
@@ -214,7 +214,7 @@ fn where_only_a_pin_is_left_of_the_old_cluster_a_bare_one_does_not_win() {
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(chosen(&env, &[]), format!("{YESTERDAY}-000001"));
 
-    // And of a cluster that is not bare it is no measure, however rich.
+    // A pin is not compared with a cluster that is not bare.
     let env = store(&[(LAST_WEEK, (Some(A), 9, 1)), (NEWEST, (Some(B), 1, 0))]);
     let folder = env.base("main").join(format!("{LAST_WEEK}-000001"));
     let pinned = env
@@ -229,8 +229,8 @@ fn where_only_a_pin_is_left_of_the_old_cluster_a_bare_one_does_not_win() {
 }
 
 #[test]
-fn a_backup_is_taken_of_the_cluster_that_lives() {
-    // The store was seeded anew by accident, and here is the etcd that it was of.
+fn take_refuses_an_etcd_of_another_cluster() {
+    // The store was seeded anew by accident; this is the etcd of the cluster before.
     let env = store(&[(YESTERDAY, (Some(A), 9, 1)), (NOON, (Some(B), 0, 0))]);
     let take = |etcd: &Etcd| {
         env.backups(&["take", "--etcd", "main", "--endpoints", etcd.endpoint(), "--yes"])
@@ -245,7 +245,7 @@ fn a_backup_is_taken_of_the_cluster_that_lives() {
     };
     let other = take(&with((Some(B), 0, 0))).code(3);
     let _ = other.stderr_has("of another cluster").stderr_has("--other-lineage");
-    // Encrypted and bare: it cannot be told whose it is, and nothing is in it.
+    // Encrypted and bare: its cluster is unknown, and it has no user objects.
     let _ = take(&with((None, 0, 0))).code(3).stderr_has("--other-lineage");
     let _ = take(&with((Some(A), 9, 1))).success();
 }

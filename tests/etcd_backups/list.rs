@@ -36,7 +36,7 @@ fn shows_every_backup_newest_first_as_the_contract_says() {
 }
 
 #[test]
-fn agrees_with_what_the_store_held_when_it_was_made() {
+fn agrees_with_the_listing_recorded_with_the_fixture() {
     for store in [RESTORED, RESEEDED] {
         let rows = Env::new(store)
             .backups(&["list", "-o", "json"])
@@ -65,7 +65,7 @@ fn agrees_with_what_the_store_held_when_it_was_made() {
 }
 
 #[test]
-fn is_a_table_of_eighty_columns_for_people() {
+fn the_table_fits_into_eighty_columns() {
     let table = Env::new(RESTORED)
         .backups(&["list", "--etcd", "main", "--limit", "2"])
         .run()
@@ -86,8 +86,8 @@ fn is_a_table_of_eighty_columns_for_people() {
 }
 
 #[test]
-fn retention_is_the_specs_own() {
-    // kops wrote 90 days; the earliest of hour and day lives that long, the others until they are an hour old.
+fn retention_is_read_from_the_spec() {
+    // 90 days by the spec for the earliest of an hour and day; one hour for the others.
     let rows = Env::new(RESTORED)
         .backups(&["list", "--etcd", "main", "-o", "json"])
         .run()
@@ -127,7 +127,7 @@ fn selects_by_time_count_and_etcd() {
 }
 
 #[test]
-fn of_nothing_is_an_empty_list() {
+fn an_empty_store_gives_an_empty_list() {
     let env = Env::new(RESTORED);
     std::fs::remove_dir_all(env.base("main")).unwrap();
     std::fs::remove_dir_all(env.base("events")).unwrap();
@@ -143,7 +143,7 @@ fn of_nothing_is_an_empty_list() {
 }
 
 #[test]
-fn halves_of_backups_are_shown_as_such() {
+fn incomplete_backups_are_marked() {
     let env = Env::new(RESTORED);
     std::fs::remove_file(env.file("main", "2026-11-22T15:20:36Z-000001", "_etcd_backup.meta")).unwrap();
     std::fs::remove_file(env.file("main", "2026-11-22T15:19:01Z-000002", "etcd.backup.gz")).unwrap();
@@ -161,7 +161,7 @@ fn halves_of_backups_are_shown_as_such() {
 }
 
 #[test]
-fn all_clusters_are_listed_and_a_broken_one_does_not_hide_the_others() {
+fn all_clusters_are_listed_even_if_one_cannot_be_read() {
     let env = Env::new(RESTORED);
     let broken = env.root().join("broken.example.com");
     std::fs::create_dir(&broken).unwrap();
@@ -193,7 +193,7 @@ fn a_store_can_be_named_directly() {
 }
 
 #[test]
-fn what_is_good_is_judged_from_the_newest_down_to_the_first_good_one() {
+fn backups_are_judged_from_the_newest_down_to_the_first_good_one() {
     let env = Env::merged();
     let list = |arguments: &[&str]| {
         let list = env
@@ -223,11 +223,9 @@ fn what_is_good_is_judged_from_the_newest_down_to_the_first_good_one() {
     assert_eq!(rows[3], (&json!(true), &Value::Null));
     assert!(rows[4..].iter().all(|row| *row == (&Value::Null, &Value::Null)));
 
-    let wide = list(&["-o", "wide"])
-        .stdout_has("GOOD")
-        .stderr_has("`-` was not judged");
+    let wide = list(&["-o", "wide"]).stdout_has("GOOD").stderr_has("`-` is not judged");
     assert!(wide.stdout.contains("another cluster"), "{}", wide.stdout);
-    // Where it is not asked for, no backup is read.
+    // By default no backup is read.
     for file in ["16:25:57Z-000002", "15:20:36Z-000001"] {
         env.write("main", &format!("2026-11-22T{file}"), "etcd.backup.gz", b"x");
     }

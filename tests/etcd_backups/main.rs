@@ -1,4 +1,4 @@
-//! `kubectl etcd-backups` as an operator calls it: every subcommand over real stores.
+//! Every subcommand of `kubectl etcd-backups` on real stores.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -18,14 +18,14 @@ fn without_yes_nothing_changes() {
     let before = tree(env.root());
     let ended = env.backups(&["pin", &format!("main={NAME}")]).run().unwrap().success();
     let _ = ended
-        .stdout_has("would copy")
+        .stdout_has("will copy")
         .stdout_has("backups/recovery/main")
         .stderr_has("--yes");
     assert_eq!(tree(env.root()), before);
 }
 
 #[test]
-fn a_pinned_backup_outlives_the_stores_own() {
+fn a_pinned_backup_is_usable_without_the_one_in_the_store() {
     let env = Env::new(RESTORED);
     let original = fs::read(env.file("main", NAME, "etcd.backup.gz")).unwrap();
     let _ = env
@@ -53,7 +53,7 @@ fn a_pinned_backup_outlives_the_stores_own() {
         (&true.into(), &"recent".into())
     );
 
-    // etcd-manager's clean-up takes the original; the backup is still listed, verified, and the latest good one of its time.
+    // etcd-manager deletes the original; the backup is still listed, verified, and chosen as latest-good.
     fs::remove_dir_all(env.base("main").join(NAME)).unwrap();
     let left = row(&env);
     assert_eq!(
@@ -83,12 +83,12 @@ fn pinning_twice_changes_nothing() {
     };
     let _ = pin();
     let before = tree(env.root());
-    let _ = pin().stderr_has("pinned already");
+    let _ = pin().stderr_has("already pinned");
     assert_eq!(tree(env.root()), before);
 }
 
 #[test]
-fn a_pin_that_broke_off_is_no_backup_and_is_completed_by_the_next() {
+fn an_incomplete_pin_is_no_backup_and_is_completed_by_the_next() {
     let env = Env::new(RESTORED);
     fs::create_dir_all(pins(&env)).unwrap();
     fs::write(pins(&env).join("etcd.backup.gz"), b"half").unwrap();
@@ -122,7 +122,7 @@ fn an_incomplete_backup_is_not_pinned() {
 }
 
 #[test]
-fn unpinning_leaves_the_stores_own_alone() {
+fn unpinning_keeps_the_backup_in_the_store() {
     let env = Env::new(RESTORED);
     let before = tree(env.root());
     let _ = env
@@ -136,7 +136,7 @@ fn unpinning_leaves_the_stores_own_alone() {
         .run()
         .unwrap()
         .success()
-        .stdout_has("would delete");
+        .stdout_has("will delete");
     assert_eq!(tree(env.root()), pinned);
     let _ = env
         .backups(&["unpin", &format!("main={NAME}"), "--yes"])
@@ -153,7 +153,7 @@ fn unpinning_leaves_the_stores_own_alone() {
 }
 
 #[test]
-fn the_only_copy_wants_the_clusters_name() {
+fn unpinning_the_only_copy_requires_the_cluster_name() {
     let env = Env::new(RESTORED);
     let _ = env
         .backups(&["pin", &format!("main={NAME}"), "--yes"])

@@ -16,8 +16,8 @@ fn on(server: &impl S3, arguments: &[&str]) -> Cmd {
         .now(NOW)
 }
 
-/// What an operator would do, from listing to a pinned copy, on any S3 server.
-fn walk(server: &impl S3) {
+/// From listing to a pinned copy.
+fn every_subcommand(server: &impl S3) {
     fill(server);
     let rows = on(server, &["list", "-o", "json"]).run().unwrap().success().json();
     assert_eq!(
@@ -50,13 +50,13 @@ fn walk(server: &impl S3) {
 }
 
 #[test]
-fn the_whole_walk_on_moto() {
-    walk(&Moto::start().unwrap());
+fn every_subcommand_works_on_moto() {
+    every_subcommand(&Moto::start().unwrap());
 }
 
 #[test]
-fn the_whole_walk_on_seaweedfs() {
-    walk(&SeaweedFs::start().unwrap());
+fn every_subcommand_works_on_seaweedfs() {
+    every_subcommand(&SeaweedFs::start().unwrap());
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_thousand_backups_take_no_more_listings_than_pages_and_no_meta_unless_shown(
 }
 
 #[test]
-fn what_s3_refuses_is_named_with_a_hint() {
+fn errors_of_s3_have_hints() {
     let moto = Moto::start().unwrap();
     fill(&moto);
     let proxy = Proxy::start(&moto).unwrap();
@@ -147,9 +147,9 @@ fn a_bucket_that_is_not_there_and_no_credentials() {
     );
 }
 
-/// What it costs to know that the newest one is good: itself, the oldest one to compare it with, and an empty one before that.
+/// To judge the newest one it is read, and the oldest one to compare it with, and an empty one before that.
 #[test]
-fn few_backups_are_read_to_be_judged_and_none_twice() {
+fn few_backups_are_read_for_judging_and_none_twice() {
     let moto = Moto::start().unwrap();
     fill(&moto);
     let proxy = Proxy::start(&moto).unwrap();
@@ -163,7 +163,7 @@ fn few_backups_are_read_to_be_judged_and_none_twice() {
     assert_eq!(reads(&["list", "--etcd", "main", "-o", "wide"]), 3);
     assert_eq!(reads(&["list", "--etcd", "main", "-o", "json"]), 0);
     assert_eq!(reads(&["verify", "main=latest"]), 3);
-    // One of the store is read once more, for what is shown of it and no judgement needs.
+    // One backup is read again, for columns that judging does not need.
     assert_eq!(reads(&["verify", "main=latest-good"]), 4);
     assert_eq!(reads(&["show", "main=latest-good"]), 3);
     assert_eq!(reads(&["show", "main=latest"]), 0);

@@ -3,7 +3,7 @@
 use crate::env::{Env, RESTORED};
 
 #[test]
-fn tells_all_that_the_store_knows() {
+fn shows_all_details() {
     let ended = Env::new(RESTORED)
         .backups(&["show", "main=2026-11-22T15:18"])
         .run()
@@ -29,7 +29,7 @@ fn tells_all_that_the_store_knows() {
 }
 
 #[test]
-fn a_queued_restore_of_it_is_told() {
+fn a_queued_restore_is_shown() {
     let env = Env::new(RESTORED);
     harness::store::copy_folder(&harness::paths::fixture("state-store-restore-pending"), env.root()).unwrap();
     let rows = env
@@ -45,7 +45,7 @@ fn a_queued_restore_of_it_is_told() {
 }
 
 #[test]
-fn broken_control_files_are_told() {
+fn broken_control_files_are_shown() {
     let env = Env::new(RESTORED);
     std::fs::write(env.base("main").join("control/etcd-cluster-created"), "").unwrap();
     std::fs::remove_file(env.base("main").join("control/etcd-cluster-spec")).unwrap();

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::env::{Env, RESTORED, backups, tree};
 
-/// The second at which the fixed clock stands.
+/// The time of the fixed clock.
 const NAME: &str = "2026-11-22T15:21:36Z-000001";
 const HEALTHY: &str = "2026-11-22T15:18:01Z-000001";
 
@@ -35,7 +35,7 @@ impl Living {
         Self::on(env, data, Some(data_dir))
     }
 
-    /// One that has nothing to do with it.
+    /// An etcd of no cluster.
     fn fresh() -> Self {
         Self::on(Env::new(RESTORED), tempfile::tempdir().unwrap(), None)
     }
@@ -72,7 +72,7 @@ impl Living {
     }
 }
 
-/// Every key that etcd's own tools bring back, and its value; they keep leases, so those too.
+/// Every key with its value and lease, as etcd's own tools restore them.
 fn keys_after_restore(archive: &Path) -> Vec<(Vec<u8>, Vec<u8>, i64)> {
     comparable(backup::keys(archive).unwrap())
 }
@@ -86,7 +86,7 @@ fn comparable(stored: Vec<Stored>) -> Vec<(Vec<u8>, Vec<u8>, i64)> {
 }
 
 #[test]
-fn what_it_takes_is_a_backup_to_verify_and_to_etcd() {
+fn a_taken_backup_is_accepted_by_verify_and_by_etcd() {
     let living = Living::of_the_cluster();
     let many: Vec<Put> = (0..2_000)
         .map(|n| Put::new(format!("/registry/configmaps/shop/c{n}"), "v".repeat(500)))
@@ -145,7 +145,7 @@ fn what_it_takes_is_a_backup_to_verify_and_to_etcd() {
         serde_json::from_slice(&fs::read(living.env.file("main", NAME, "_etcd_backup.meta")).unwrap()).unwrap();
     assert!(meta["etcdVersion"].as_str().unwrap().starts_with("3.6."), "{meta}");
     assert_eq!(meta["timestamp"], "1795360896");
-    // As control/etcd-cluster-spec has it, whatever runs now.
+    // From control/etcd-cluster-spec, not from the running etcd.
     let spec = fs::read(living.env.base("main").join("control/etcd-cluster-spec")).unwrap();
     assert_eq!(
         meta["clusterSpec"],
@@ -164,7 +164,7 @@ fn what_it_takes_is_a_backup_to_verify_and_to_etcd() {
 }
 
 #[test]
-fn it_is_never_written_over_another() {
+fn an_existing_backup_is_never_overwritten() {
     let living = Living::of_the_cluster();
     let _ = living.direct(&["--yes"]).run().unwrap().success();
     let before = tree(living.env.root());
@@ -175,7 +175,7 @@ fn it_is_never_written_over_another() {
         .code(1)
         .stderr_has("it exists already");
     assert_eq!(tree(living.env.root()), before);
-    // Also not where only the other's data has come so far.
+    // Also if only the data of the other backup exists.
     fs::remove_file(living.env.file("main", NAME, "_etcd_backup.meta")).unwrap();
     let before = tree(living.env.root());
     let _ = living
@@ -215,7 +215,7 @@ fn an_empty_etcd_and_one_of_another_cluster_are_refused() {
 }
 
 #[test]
-fn one_endpoint_is_not_two_etcds() {
+fn one_endpoint_for_two_etcds_is_refused() {
     let env = Env::new(RESTORED);
     let take = || env.backups(&["take"]);
     let _ = take()
@@ -298,7 +298,7 @@ fn into_s3_and_from_etcd_3_5_without_a_cluster_spec() {
     };
     let take = ["take", "--endpoints", etcd.endpoint(), "--yes"];
     let _ = run(&take).success().stderr_has("plain HTTP");
-    // Whole, and no cluster of Kubernetes.
+    // Intact, but not of a Kubernetes cluster.
     let verified = run(&["verify", "-o", "json"])
         .code(5)
         .stderr_has("no namespace kube-system")

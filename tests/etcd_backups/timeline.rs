@@ -3,7 +3,7 @@
 use crate::env::{Env, LATER, RESTORED};
 
 #[test]
-fn draws_sizes_and_marks_what_is_odd() {
+fn draws_sizes_and_marks_anomalies() {
     let ended = Env::merged()
         .backups(&["timeline", "--etcd", "main"])
         .now(LATER)
@@ -29,7 +29,7 @@ fn draws_sizes_and_marks_what_is_odd() {
 }
 
 #[test]
-fn with_keys_it_tells_a_change_of_lineage() {
+fn with_keys_a_change_of_lineage_is_marked() {
     let ended = Env::merged()
         .backups(&["timeline", "--keys", "--etcd", "main", "-o", "json"])
         .now(LATER)
@@ -59,7 +59,7 @@ fn with_keys_it_tells_a_change_of_lineage() {
 }
 
 #[test]
-fn silence_since_the_newest_is_told() {
+fn an_overdue_backup_is_noted() {
     let ended = Env::new(RESTORED)
         .backups(&["timeline"])
         .now("2026-11-22T17:00:00Z")

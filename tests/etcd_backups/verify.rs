@@ -52,7 +52,7 @@ fn only_a_good_backup_of_every_etcd_cluster_exits_with_zero() {
     );
 }
 
-/// Green on these until they were judged: young, complete, whole, and worthless.
+/// These are young, complete and intact, but not good.
 #[test]
 fn the_newest_of_main_has_to_be_good_and_not_only_intact() {
     let said = "intact, but fails sanity checks: no Nodes, namespaces of users or workloads: it holds only what an API server creates by itself";
@@ -88,7 +88,7 @@ fn the_newest_of_main_has_to_be_good_and_not_only_intact() {
         (&true.into(), &false.into(), &false.into())
     );
     assert!(said.ends_with(row["reason"].as_str().unwrap()), "{row}");
-    // Who names it asks whether it is whole, and is told all the same.
+    // If it is named, it is still reported, but not a failure.
     let named = env
         .backups(&["verify", "main=2026-11-22T16:25:57"])
         .now(LATER)
@@ -96,7 +96,7 @@ fn the_newest_of_main_has_to_be_good_and_not_only_intact() {
         .unwrap()
         .success();
     let _ = named.stderr_has(said);
-    // Events of that store are sound.
+    // Events of that store are intact.
     let _ = env
         .backups(&["verify", "events=latest"])
         .now(LATER)
@@ -106,7 +106,7 @@ fn the_newest_of_main_has_to_be_good_and_not_only_intact() {
 }
 
 #[test]
-fn the_lineage_tells_the_two_clusters_apart() {
+fn the_lineage_distinguishes_the_two_clusters() {
     let uids = |store: &str, backup: &str| {
         let rows = Env::new(store)
             .backups(&["verify", backup, "--etcd", "main", "-o", "json"])
@@ -121,9 +121,9 @@ fn the_lineage_tells_the_two_clusters_apart() {
     );
 }
 
-/// Damage of each kind: what is said, and that it exits with 5.
+/// Each kind of damage, its message, and exit code 5.
 #[test]
-fn damage_is_named() {
+fn damage_is_reported() {
     let name = "2026-11-22T15:20:36Z-000001";
     let original = std::fs::read(Env::new(RESTORED).file("main", name, "etcd.backup.gz")).unwrap();
     let mut flipped = original.clone();
@@ -184,7 +184,7 @@ fn a_meta_that_etcd_manager_could_not_use_is_a_problem() {
 }
 
 #[test]
-fn half_a_backup_is_never_verified_as_one() {
+fn an_incomplete_backup_does_not_verify() {
     let env = Env::new(RESTORED);
     let name = "2026-11-22T15:20:36Z-000001";
     std::fs::remove_file(env.file("main", name, "_etcd_backup.meta")).unwrap();
@@ -194,7 +194,7 @@ fn half_a_backup_is_never_verified_as_one() {
         .unwrap()
         .code(5)
         .stderr_has("meta is missing");
-    // `latest` passes over it.
+    // `latest` skips it.
     let rows = env
         .backups(&["verify", "main=latest", "-o", "json"])
         .run()
@@ -205,7 +205,7 @@ fn half_a_backup_is_never_verified_as_one() {
 }
 
 #[test]
-fn a_bomb_is_stopped_at_the_given_size() {
+fn decompression_stops_at_the_given_size() {
     let ended = Env::new(RESTORED)
         .backups(&["verify", "main=latest", "--max-db-size", "100KiB"])
         .run()
@@ -214,7 +214,7 @@ fn a_bomb_is_stopped_at_the_given_size() {
 }
 
 #[test]
-fn a_folder_for_unpacking_that_is_not_there_is_a_failure_and_no_verdict() {
+fn a_missing_folder_for_unpacking_is_a_failure() {
     let ended = Env::new(RESTORED)
         .backups(&["verify", "main=latest", "--temp-dir", "/nowhere"])
         .run()

@@ -3,6 +3,7 @@
 
 mod consent;
 mod laws;
+mod map;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};

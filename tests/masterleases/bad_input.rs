@@ -1,11 +1,11 @@
-//! Certificates that do not fit, and etcds that are not the one.
+//! Certificates that are not accepted, and etcds without masterleases.
 
 use harness::{Ca, EtcdVersion, KeyKind, Usage};
 
 use crate::env::{Env, plugin};
 
 #[test]
-fn each_certificate_problem_has_its_own_words() {
+fn each_certificate_problem_has_its_own_message() {
     let env = Env::of_a_cluster("uid-1");
     let stranger = Ca::new("another", KeyKind::Ec).unwrap();
     harness::pki::write(env.folder.path(), "other-ca.crt", stranger.certificate()).unwrap();
@@ -98,13 +98,13 @@ fn an_etcd_without_masterleases_is_explained() {
 }
 
 #[test]
-fn nobody_there_is_said_at_once() {
+fn an_unreachable_etcd_is_reported_at_once() {
     let ended = plugin("list --endpoints http://127.0.0.1:1").run().unwrap().code(1);
     ended.stderr_has("cannot be reached").stderr_has("hint:");
 }
 
 #[test]
-fn a_stopped_clock_is_said_each_time_even_if_quiet() {
+fn a_fixed_clock_is_a_warning_even_with_quiet() {
     let env = Env::of_a_cluster("uid-1");
     let list = || env.cmd("list --observe 0 -q").now("2026-11-22T15:20:00Z");
     let warning = list().run().unwrap().clock_warning.unwrap();

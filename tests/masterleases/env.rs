@@ -1,4 +1,4 @@
-//! An etcd as kops' are reached: TLS, and a client certificate demanded.
+//! An etcd as with kops: TLS with client certificates.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 pub struct Env {
     pub ca: Ca,
-    /// Its files: etcd reads them anew for each connection.
+    /// etcd reads these files for each connection.
     _tls: ServerTls,
     pub etcd: Etcd,
     pub folder: TempDir,
@@ -33,7 +33,7 @@ impl Env {
         }
     }
 
-    /// The etcd of a cluster: it has a namespace kube-system.
+    /// The etcd of a cluster: with a namespace kube-system.
     pub fn of_a_cluster(uid: &str) -> Self {
         let env = Self::empty(EtcdVersion::V3_6);
         let namespace = format!(r#"{{"kind":"Namespace","metadata":{{"name":"kube-system","uid":"{uid}"}}}}"#);
@@ -49,12 +49,12 @@ impl Env {
         self.etcd.put(&[put]).unwrap();
     }
 
-    /// A masterlease as a restore leaves it.
+    /// A masterlease after a restore: without a lease.
     pub fn restored(&self, ip: &str) {
         self.put(&key(ip), &endpoints(&[ip]), 0);
     }
 
-    /// A masterlease that lives for the whole test.
+    /// A masterlease that is live during the whole test.
     pub fn live(&self, ip: &str) {
         let lease = self.etcd.grant_lease(600).unwrap();
         self.put(&key(ip), &endpoints(&[ip]), lease);
@@ -64,7 +64,7 @@ impl Env {
         self.folder.path().join(name)
     }
 
-    /// The plugin, with a certificate that this etcd likes, in this stand's folder.
+    /// The plugin, with a certificate for this etcd, in this folder.
     pub fn cmd(&self, arguments: &str) -> Cmd {
         plugin(arguments)
             .env("ETCDCTL_ENDPOINTS", self.etcd.tls_endpoint().unwrap())

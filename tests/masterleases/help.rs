@@ -1,4 +1,4 @@
-//! What the program says of itself.
+//! Help, completion and the manual page.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use harness::reference;
 use crate::env::plugin;
 
 #[test]
-fn of_every_command_is_in_the_reference() {
+fn reference_has_the_help_of_every_command() {
     let pages = reference::pages(
         Path::new(env!("CARGO_BIN_EXE_kubectl-masterleases")),
         "kubectl masterleases",
@@ -18,7 +18,7 @@ fn of_every_command_is_in_the_reference() {
 }
 
 #[test]
-fn completion_and_manual_page_are_there() {
+fn completion_and_manual_page_are_printed() {
     for shell in ["bash", "zsh", "fish"] {
         plugin(&format!("completion {shell}"))
             .run()
@@ -34,7 +34,7 @@ fn completion_and_manual_page_are_there() {
 }
 
 #[test]
-fn what_makes_no_sense_is_a_usage_error() {
+fn invalid_arguments_are_usage_errors() {
     for arguments in [
         "",
         "prune --observe soon",
@@ -45,7 +45,7 @@ fn what_makes_no_sense_is_a_usage_error() {
         let ended = plugin(arguments).run().unwrap().code(2);
         assert!(ended.stdout.is_empty());
     }
-    // Nothing tells where etcd is.
+    // No flag or variable names an etcd.
     plugin("list")
         .run()
         .unwrap()

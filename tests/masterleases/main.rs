@@ -5,13 +5,13 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "these are tests: the checks panic by themselves, and what they give is for chaining"
+    reason = "these are tests: the checks panic, and their results are for chaining"
 )]
 
 mod bad_input;
 mod env;
 mod help;
-mod judge;
-mod midway;
+mod interrupted;
+mod list;
+mod prune;
 mod races;
-mod undo;

@@ -1,4 +1,4 @@
-//! A server that lives never loses its key, whenever it writes.
+//! A running API server never loses its key, whenever it writes.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,11 +7,10 @@ use harness::Put;
 
 use crate::env::{Env, endpoints, key};
 
-/// 1,000 keys, and writers that do as API servers: each rewrites its key, once, with a lease, while `prune` deletes them.
-/// Whoever wrote before the deletion must keep the key, whoever wrote after it has made it anew: so in the end every key is
-/// there, with a lease.
+/// While `prune` deletes 1,000 keys, each is rewritten once with a lease, as by an API server. A key that is rewritten before its deletion is kept,
+/// and one that is rewritten after it is created again: so in the end all keys exist, with a lease.
 #[test]
-fn a_thousand_servers_write_while_their_keys_are_pruned() {
+fn keys_that_are_rewritten_while_pruning_exist_afterwards() {
     const WRITERS: usize = 4;
     let env = Env::of_a_cluster("uid-1");
     env.live("10.1.0.1");

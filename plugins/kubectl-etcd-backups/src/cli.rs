@@ -8,10 +8,10 @@ use runbook_kit::connect::Flags;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 
-use crate::commands::{check, diff, download, export, inspect, list, pin, show, take, timeline, verify};
+use crate::commands::{check, diff, download, export, inspect, list, pin, show, take, timeline, unpin, verify};
 use crate::context::Context;
 
-/// Find, verify, look into and compare the backups that etcd-manager keeps
+/// Find, verify, inspect and compare the etcd backups of etcd-manager
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
@@ -53,8 +53,8 @@ pub enum Command {
     Inspect(inspect::Args),
     Diff(diff::Args),
     Export(export::Args),
-    Pin(pin::PinArgs),
-    Unpin(pin::UnpinArgs),
+    Pin(pin::Args),
+    Unpin(unpin::Args),
     Download(download::Args),
     Timeline(timeline::Args),
     Check(check::Args),
@@ -73,8 +73,8 @@ impl Command {
             Self::Inspect(args) => inspect::run(args, context).await,
             Self::Diff(args) => diff::run(args, context).await,
             Self::Export(args) => export::run(args, context).await,
-            Self::Pin(args) => pin::pin(args, context).await,
-            Self::Unpin(args) => pin::unpin(args, context).await,
+            Self::Pin(args) => pin::run(args, context).await,
+            Self::Unpin(args) => unpin::run(args, context).await,
             Self::Download(args) => download::run(args, context).await,
             Self::Timeline(args) => timeline::run(args, context).await,
             Self::Check(args) => check::run(args, context).await,
@@ -86,13 +86,13 @@ impl Command {
 
 const EXAMPLES: &str = "\
 Examples:
-  # Which backups are there, and how long will they be kept?
+  # List the backups, and how long they will be kept
   kubectl etcd-backups list --state s3://kops-state --name k8s.example.com
 
-  # Is the newest one whole, and is it of this cluster?
+  # Verify the newest good one
   kubectl etcd-backups verify latest-good
 
-  # What would a restore of it bring?
+  # Show what a restore of it would bring back
   kubectl etcd-backups inspect latest-good
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 failed after a change, 5 a backup is bad, 130 interrupted";

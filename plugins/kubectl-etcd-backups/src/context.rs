@@ -1,4 +1,4 @@
-//! What every subcommand works with, and the only place where adapters are named.
+//! What every subcommand uses. The only place that names adapters.
 
 use std::path::Path;
 
@@ -10,18 +10,18 @@ use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::ports::{EtcdKv, ObjectBody};
 pub use runbook_kit::session::{ClusterCatalogs, Session as Context};
 
-/// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
+/// Connects the adapters as the flags and the environment say. Makes no request yet.
 pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
     connect::connect(flags, ui)
 }
 
-/// An etcd by the way that the flags want or allow, and that way in words.
+/// Connects to an etcd as the flags say; also returns how, as text.
 pub async fn etcd(context: &Context, access: &EtcdAccess, etcd: &str) -> Result<(Box<dyn EtcdKv>, String), AnyFailure> {
     let connected = connect::etcd::etcd(context, access, etcd).await?;
     Ok((connected.kv, connected.way))
 }
 
-/// Saves an object as it is into a file that appears whole or not at all. Returns the bytes written.
+/// Saves an object in a file, completely or not at all. Returns the bytes written.
 pub async fn save(body: ObjectBody, file: &Path, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<u64, AnyFailure> {
     Ok(save::save(body, file, progress).await?)
 }

@@ -1,4 +1,4 @@
-//! `kubectl etcd-backups`: find, verify, look into and compare the backups that etcd-manager keeps.
+//! `kubectl etcd-backups`: find, verify, inspect and compare the backups of etcd-manager.
 
 mod cli;
 mod commands;

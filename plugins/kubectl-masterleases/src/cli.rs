@@ -11,7 +11,7 @@ use runbook_kit::failure::AnyFailure;
 use crate::commands::{check, list, prune, undo};
 use crate::context::Context;
 
-/// Find and prune the masterleases that a restore of etcd made immortal
+/// Find and delete the masterleases of API servers that no longer exist
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
@@ -61,18 +61,18 @@ impl Command {
 }
 
 const EXAMPLES: &str = "\
-After a restore through etcd-manager the `kubernetes` endpoint keeps sending pods to masters that are no more: \
-    each API server announces itself in etcd under /registry/masterleases/ with a lease, and a restore drops the \
-    leases. All that is needed is etcd: this works while the Kubernetes API is down.
+Each API server announces its address in etcd under /registry/masterleases/, in a key with a lease. \
+    A restore by etcd-manager drops the leases, so these keys never expire and the `kubernetes` endpoint keeps listing \
+    API servers that no longer exist. Only etcd is needed: this works while the Kubernetes API is down.
 
 Examples:
-  # Which masters does etcd know, and which of them are gone?
+  # List the API servers that are announced in etcd, and which of them no longer exist
   kubectl masterleases list --state s3://kops-state --name k8s.example.com
 
-  # The same while the API is down, over your own ssh
+  # The same while the API is down, over ssh
   kubectl masterleases list --host 10.0.0.7 --ssh-jump bastion.example.com
 
-  # Delete those that are gone
+  # Delete the stale ones
   kubectl masterleases prune --yes --host 10.0.0.7
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 failed after a change, 5 a lease is stale, 130 interrupted";
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 failed after a change, 5 a masterlease is stale, 130 interrupted";

@@ -1,5 +1,6 @@
-//! What every subcommand works with, and the only place where adapters are named.
+//! What every subcommand uses. The only place that names adapters.
 
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -13,10 +14,10 @@ use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::ports::{ApiProbe, EtcdKv};
 use runbook_kit::session::Session;
 
-/// Masterleases are kept there, never in `events` or another one.
+/// Masterleases are always in `main`.
 const ETCD: &str = "main";
 
-/// The world, and how to talk of it.
+/// The session, and how to probe API servers.
 pub struct Context {
     pub ui: Ui,
     pub format: Format,
@@ -24,7 +25,7 @@ pub struct Context {
     probe: TlsProbe,
 }
 
-/// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
+/// Connects the adapters as the flags and the environment say. Makes no request yet.
 pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
     Ok(Context {
         ui,
@@ -43,13 +44,18 @@ impl Context {
         &self.probe
     }
 
-    /// Connects to etcd `main` by the way that the flags want or allow, and says which one it is.
+    /// Connects to etcd `main` as the flags say, and prints how.
     pub async fn etcd(&self, access: &EtcdAccess) -> Result<Box<dyn EtcdKv>, AnyFailure> {
         Ok(connect::etcd::etcd(&self.session, access, ETCD).await?.kv)
     }
 
-    /// Writes a file that must not be there yet, readable for its owner only.
+    /// Writes a new file, readable by its owner only. Fails if it exists.
     pub fn save_new(&self, file: &Path, content: &[u8]) -> Result<(), AnyFailure> {
         Ok(save::create_private(file, content)?)
+    }
+
+    /// Reads a file that the user named.
+    pub fn read(&self, file: &Path) -> io::Result<Vec<u8>> {
+        save::read(file)
     }
 }

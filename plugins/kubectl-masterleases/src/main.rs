@@ -1,4 +1,4 @@
-//! `kubectl masterleases`: find and prune the masterleases that a restore of etcd made immortal.
+//! `kubectl masterleases`: find and delete the masterleases that never expire after a restore of etcd.
 
 mod cli;
 mod commands;

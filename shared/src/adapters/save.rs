@@ -104,6 +104,14 @@ pub fn create_private(file: &Path, content: &[u8]) -> Result<(), SaveError> {
         .map_err(failed)
 }
 
+/// Reads a file that the user named.
+///
+/// # Errors
+/// The system's error.
+pub fn read(file: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(file)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: what a release is made of.
+//! `cargo xtask dist`: the files of a release.
 
 mod archive;
 mod install;
@@ -20,17 +20,17 @@ use crate::{Outcome, plugins, say, target_folder};
 /// Build the release archives and the krew manifests into `dist/`
 ///
 /// Builds for every platform that this machine can build for: on Linux both architectures, against an old glibc; on macOS both. Each archive
-/// that can run here is then installed as krew does it, and tried with kubectl. A manifest names the platforms whose archives of this version
-/// are in `dist/`: a release collects them from several machines and then calls this with --no-build.
+/// that runs here is then installed as krew does it, and tested with kubectl. A manifest has the platforms whose archives of this version are
+/// in `dist/`: a release collects them from several machines and then calls this with --no-build.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Rust target to build for; by default all that this machine can build for
+    /// Rust target to build for [default: all that this machine can build for]
     #[arg(long, value_name = "TRIPLE")]
     target: Vec<String>,
-    /// Only try and list the archives that are there
+    /// Only test and list the archives in `dist/`
     #[arg(long, conflicts_with = "target")]
     no_build: bool,
-    /// Where the releases are, on GitHub
+    /// GitHub repository of the releases
     #[arg(
         long,
         value_name = "OWNER/NAME",
@@ -40,7 +40,7 @@ pub struct Args {
     repository: String,
 }
 
-/// Builds, packs, tries and writes; prints the files.
+/// Builds, packs and tests the archives, writes the manifests, and prints the files.
 pub fn run(args: &Args) -> Outcome {
     let folder = paths::root().join("dist");
     fs::create_dir_all(&folder)?;
@@ -70,11 +70,11 @@ pub fn run(args: &Args) -> Outcome {
             } else if target.runs_on(&host) {
                 let tried = install::try_out(plugin, &archive)?;
                 say::line(&format!(
-                    "{}\tinstalled as krew does, and tried: {tried}",
+                    "{}\tinstalled as krew does it, and tested: {tried}",
                     archive.display()
                 ));
             } else {
-                say::line(&format!("{}\tnot for this machine: not tried", archive.display()));
+                say::line(&format!("{}\tnot for this machine: not tested", archive.display()));
             }
         }
     }
@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> Outcome {
     }
     if !missing.is_empty() {
         say::note(&format!(
-            "only a machine of that platform, or the release workflow, builds {}",
+            "not built here, only on a machine of that platform or by the release workflow: {}",
             missing.join(", ")
         ));
     }
@@ -99,9 +99,9 @@ fn build(targets: &[Target], host: &Target, folder: &Path) -> Result<(), Box<dyn
             Ok((target, target.build(host)?))
         })
         .collect::<Result<Vec<_>, Box<dyn Error>>>()?;
-    // Manuals and completions are the same everywhere, and only a binary of this machine can be asked for them.
+    // Manuals and completions are the same on all platforms; a binary that runs here prints them.
     let own = built.iter().find(|(target, _)| target.runs_on(host));
-    let asked = match own {
+    let runnable = match own {
         Some((_, binaries)) => binaries.clone(),
         None => {
             plugins::build(&[])?;
@@ -113,16 +113,21 @@ fn build(targets: &[Target], host: &Target, folder: &Path) -> Result<(), Box<dyn
             let path = folder.join(target.archive_name(plugin));
             fs::write(
                 &path,
-                pack(plugin, &binaries.join(plugin), &asked.join(plugin), Compression::best())?,
+                pack(
+                    plugin,
+                    &binaries.join(plugin),
+                    &runnable.join(plugin),
+                    Compression::best(),
+                )?,
             )?;
         }
     }
     Ok(())
 }
 
-/// The bytes of the archive: binary, licence, manual and completions. The program `asked` tells the last two.
-fn pack(plugin: &str, binary: &Path, asked: &Path, level: Compression) -> Result<Vec<u8>, Box<dyn Error>> {
-    let ask = |arguments: &[&str]| run::run(std::process::Command::new(asked).args(arguments));
+/// The bytes of the archive: binary, licence, manual and completions. `runnable` is the same program for this machine.
+fn pack(plugin: &str, binary: &Path, runnable: &Path, level: Compression) -> Result<Vec<u8>, Box<dyn Error>> {
+    let ask = |arguments: &[&str]| run::run(std::process::Command::new(runnable).args(arguments));
     let mut files = archive::Archive::new(level);
     files.add(plugin, 0o755, &fs::read(binary)?)?;
     files.add("LICENSE", 0o644, &fs::read(paths::root().join("LICENSE"))?)?;

@@ -1,104 +1,39 @@
-//! `check`: for cron and alerting: do backups still arrive, and is the newest one good?
+//! `check`: whether new backups arrive and the newest one is good, for cron and alerting.
 
 use futures::future::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use jiff::{SignedDuration, Timestamp};
-use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column};
-use runbook_kit::cli::ui::Verdict;
+use jiff::SignedDuration;
+use runbook_kit::cli::output::{self, Format};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
-use runbook_kit::failure::chain;
 use runbook_kit::model::kops::duration;
-use runbook_kit::model::units;
-use runbook_kit::usecases::catalog::{Backup, Catalog};
-use serde::Serialize;
+use runbook_kit::usecases::catalog::Catalog;
 
-use crate::commands::timeline::fell_by_half;
 use crate::context::{ClusterCatalogs, Context};
+use crate::rules::check_row::{CheckRow, newest_in_store};
+use crate::rules::judged::Judged;
 use crate::rules::prometheus;
-use crate::usecases::quality::{Goods, Judged, good_cell};
+use crate::usecases::judge::CatalogJudge;
 
-/// Check that backups still arrive and that the newest one is good, for cron and alerting
+/// Check that new backups arrive and that the newest one is good, for cron and alerting
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Is the newest complete backup of each etcd cluster younger than --max-age, is it at least half as large as the one before, and would `latest-good` take it? For the last it is read whole, and one or two to compare it with; --age-only looks at listings only. Exits with 5 where one is not.\n\nExamples:\n  kubectl etcd-backups check --max-age 45m\n  kubectl etcd-backups check --max-age 45m --all-clusters --age-only\n  kubectl etcd-backups check -o prometheus > backups.prom"
+    after_help = "The newest complete backup of each etcd cluster must be younger than --max-age, at least half as large as the one before, and good, as for `latest-good`. To judge this, it is read completely, and one or two others to compare it with; with --age-only only the listing is read. Exits with 5 if a check fails.\n\nExamples:\n  kubectl etcd-backups check --max-age 45m\n  kubectl etcd-backups check --max-age 45m --all-clusters --age-only\n  kubectl etcd-backups check -o prometheus > backups.prom"
 )]
 pub struct Args {
-    /// How old the newest backup may be [default: 30m, or twice the interval of the cluster's spec if that is longer]
+    /// Maximum age of the newest backup [default: 30m, or twice the interval of the cluster's spec if that is longer]
     #[arg(long, value_name = "AGE", value_parser = duration::parse)]
     max_age: Option<SignedDuration>,
-    /// Every cluster of the state store
+    /// Check every cluster of the state store
     #[arg(long)]
     all_clusters: bool,
-    /// Read no backup: only ages and sizes
+    /// Check only ages and sizes, read no backup
     #[arg(long)]
     age_only: bool,
 }
 
-/// Etcd clusters whose newest backup is judged at once.
+/// Etcd clusters that are checked at the same time.
 const AT_ONCE: usize = 4;
-
-/// What one etcd cluster's backups are like.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CheckRow {
-    pub cluster: String,
-    pub etcd: Option<String>,
-    pub ok: bool,
-    pub reasons: Vec<String>,
-    /// Whether `latest-good` would take the newest one; `null` where it was not judged.
-    pub good: Option<bool>,
-    /// Why it would not, or why it was not judged.
-    pub reason: Option<String>,
-    pub newest: Option<String>,
-    pub created: Option<Timestamp>,
-    pub age_seconds: Option<i64>,
-    pub max_age_seconds: Option<i64>,
-    pub size_bytes: Option<u64>,
-    pub backups: usize,
-}
-
-impl Row for CheckRow {
-    fn columns() -> Vec<Column> {
-        vec![
-            column("CLUSTER"),
-            column("ETCD"),
-            column("VERDICT"),
-            column("GOOD"),
-            column("NEWEST"),
-            column("AGE"),
-            column("SIZE"),
-            column("BACKUPS"),
-            column("REASON"),
-        ]
-    }
-
-    fn cells(&self) -> Vec<Cell> {
-        let verdict = if self.ok {
-            Cell::verdict(Verdict::Good, "ok")
-        } else {
-            Cell::verdict(Verdict::Bad, "BAD")
-        };
-        vec![
-            Cell::text(&self.cluster),
-            Cell::text_or_dash(self.etcd.clone()),
-            verdict,
-            good_cell(self.good),
-            Cell::text_or_dash(self.newest.clone()),
-            Cell::number_or_dash(self.age_seconds.map(|age| units::age(SignedDuration::from_secs(age)))),
-            Cell::number_or_dash(self.size_bytes.map(units::bytes)),
-            Cell::number(self.backups),
-            Cell::text(self.reasons.join("; ")),
-        ]
-    }
-
-    fn name(&self) -> String {
-        match &self.etcd {
-            Some(etcd) => format!("{}/{etcd}", self.cluster),
-            None => self.cluster.clone(),
-        }
-    }
-}
 
 /// Runs `check`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
@@ -121,16 +56,16 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
                 Ok(catalog) => catalog,
                 Err(unreadable) => return Ok(*unreadable),
             };
-            let judged = match arrived(catalog).next() {
-                Some(newest) if !args.age_only => Goods::new(context.looking(), catalog).judge(newest).await,
+            let judged = match newest_in_store(catalog).next() {
+                Some(newest) if !args.age_only => CatalogJudge::new(context.looking(), catalog).judge(newest).await,
                 _ => Ok(Judged::default()),
             };
             let judged = match judged {
-                // One that cannot be read does not hide the others.
+                // A backup that cannot be read does not hide the other rows.
                 Err(error) if args.all_clusters => Judged::not_judged(&error),
                 judged => judged?,
             };
-            Ok::<_, AnyFailure>(row_of(catalog, args.max_age, now, judged))
+            Ok::<_, AnyFailure>(CheckRow::new(catalog, args.max_age, now, judged))
         })
         .buffered(AT_ONCE)
         .try_collect::<Vec<CheckRow>>()
@@ -147,78 +82,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     })
 }
 
-/// Its etcd clusters; or one row that says why they are not known.
+/// Its etcd clusters; or one row with the error.
 fn etcds_of(cluster: &ClusterCatalogs) -> Vec<Result<&Catalog, Box<CheckRow>>> {
     match &cluster.catalogs {
         Ok(catalogs) => catalogs.iter().map(Ok).collect(),
-        Err(error) => vec![Err(Box::new(CheckRow {
-            cluster: cluster.cluster.clone(),
-            etcd: None,
-            ok: false,
-            reasons: vec![chain(error.as_ref())],
-            good: None,
-            reason: None,
-            newest: None,
-            created: None,
-            age_seconds: None,
-            max_age_seconds: None,
-            size_bytes: None,
-            backups: 0,
-        }))],
+        Err(error) => vec![Err(Box::new(CheckRow::unreadable(&cluster.cluster, error.as_ref())))],
     }
-}
-
-/// The complete ones of the store itself, newest first: a pinned copy says nothing about whether backups still arrive.
-fn arrived(catalog: &Catalog) -> impl Iterator<Item = &Backup> {
-    catalog.complete().filter(|backup| backup.in_store).rev()
-}
-
-/// Twice the interval, as an etcd-manager that is just busy may be late once.
-fn allowed_age(catalog: &Catalog) -> SignedDuration {
-    SignedDuration::from_mins(30).max(catalog.store.interval.saturating_add(catalog.store.interval))
-}
-
-fn row_of(catalog: &Catalog, max_age: Option<SignedDuration>, now: Timestamp, judged: Judged) -> CheckRow {
-    let max_age = max_age.unwrap_or_else(|| allowed_age(catalog));
-    let mut arrived = arrived(catalog);
-    let (newest, before) = (arrived.next(), arrived.next());
-    let mut reasons = reasons(newest, before, max_age, now);
-    match (judged.good, &judged.reason) {
-        (Some(false), Some(reason)) => reasons.push(format!("the newest backup is not good: {reason}")),
-        (None, Some(reason)) => reasons.push(format!("the newest backup was {reason}")),
-        _ => {}
-    }
-    CheckRow {
-        cluster: catalog.store.cluster.clone(),
-        etcd: Some(catalog.store.etcd.clone()),
-        ok: reasons.is_empty(),
-        reasons,
-        good: judged.good,
-        reason: judged.reason,
-        newest: newest.map(|backup| backup.name.to_string()),
-        created: newest.map(|backup| backup.name.created()),
-        age_seconds: newest.map(|backup| backup.age(now).as_secs()),
-        max_age_seconds: Some(max_age.as_secs()),
-        size_bytes: newest.and_then(|backup| backup.data_size),
-        backups: catalog.complete().count(),
-    }
-}
-
-fn reasons(newest: Option<&Backup>, before: Option<&Backup>, max_age: SignedDuration, now: Timestamp) -> Vec<String> {
-    let Some(newest) = newest else {
-        return vec!["no complete backup".to_owned()];
-    };
-    let mut reasons = Vec::new();
-    if newest.age(now) > max_age {
-        let age = units::age(newest.age(now));
-        reasons.push(format!("the newest backup is {age} old, over {}", units::age(max_age)));
-    }
-    if let Some((now, before)) = fell_by_half(before.and_then(|backup| backup.data_size), newest.data_size) {
-        reasons.push(format!(
-            "the newest backup has {}, the one before {}",
-            units::bytes(now),
-            units::bytes(before)
-        ));
-    }
-    reasons
 }

@@ -1,4 +1,4 @@
-//! `diff`: what happened between two backups.
+//! `diff`: compares two backups.
 
 use runbook_kit::cli::output::{self, Cell, Format, column};
 use runbook_kit::cli::ui::Verdict;
@@ -7,30 +7,30 @@ use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::backup::contents::diff::{Diff, DiffOptions, HeartbeatCount, ObjectName};
 use runbook_kit::model::backup::reference::BackupRef;
 use runbook_kit::model::kubernetes::builtin;
+use runbook_kit::model::units;
 use runbook_kit::usecases::choose::Chosen;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::usecases::open::{self, ReadError};
+use crate::usecases::open;
 use runbook_kit::cli::Wanted;
 
-/// Compare two backups: objects gone, new, changed
+/// Compare two backups: deleted, new and changed objects
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "An object is changed when its stored value is another one. Events, leases, masterleases and the status of Nodes change all the time: they are summed up, unless --heartbeats asks for them.\n\nExamples:\n  kubectl etcd-backups diff latest-good latest\n  kubectl etcd-backups diff main=2026-11-22T15:18 main=2026-11-22T15:19 --summary"
+    after_help = "An object is changed if its stored value differs. Events, leases, masterleases and the status of Nodes change all the time: they are only counted, unless --heartbeats is given.\n\nExamples:\n  kubectl etcd-backups diff latest-good latest\n  kubectl etcd-backups diff main=2026-11-22T15:18 main=2026-11-22T15:19 --summary"
 )]
 pub struct Args {
-    /// The earlier backup: a name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd
-    /// cluster
+    /// The earlier backup: a name, a prefix of one, `latest` or `latest-good`; ETCD=BACKUP for one etcd cluster
     #[arg(value_name = "A")]
     from: BackupRef,
-    /// The later one
+    /// The later backup
     #[arg(value_name = "B")]
     to: BackupRef,
-    /// List events, leases, masterleases and the status of Nodes as any other object
+    /// List events, leases, masterleases and the status of Nodes like other objects
     #[arg(long)]
     heartbeats: bool,
-    /// Count the objects and do not list them
+    /// Only count the objects
     #[arg(long)]
     summary: bool,
 }
@@ -65,8 +65,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     match context.format {
         Format::Table | Format::Wide => {
-            let sheets: Vec<String> = compared.iter().map(|one| sheet(one, args.summary)).collect();
-            context.ui.result(&sheets.join("\n"))?;
+            let details: Vec<String> = compared.iter().map(|one| details(one, args.summary)).collect();
+            context.ui.result(&details.join("\n"))?;
         }
         Format::Name => {
             let lists = compared
@@ -85,7 +85,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     Ok(Exit::Done)
 }
 
-/// The backups that belong together: of the same etcd cluster.
+/// The pairs of backups of the same etcd cluster.
 fn pairs<'c, 'a>(
     args: &Args,
     context: &Context,
@@ -105,13 +105,13 @@ fn pairs<'c, 'a>(
                 .join(", ")
         };
         let message = format!(
-            "{} is of etcd {}, {} of etcd {}: there is nothing to compare",
+            "{} is a backup of etcd {}, {} of etcd {}: they cannot be compared",
             args.from,
             etcds(from),
             args.to,
             etcds(to)
         );
-        return Err(CommandError::usage(message).hint("name two backups of one etcd cluster, as `list` shows them"));
+        return Err(CommandError::usage(message).hint("name two backups of the same etcd cluster: `list` shows them"));
     }
     for alone in from
         .iter()
@@ -119,7 +119,7 @@ fn pairs<'c, 'a>(
         .filter(|one| !pairs.iter().any(|(a, b)| same(a, one) || same(b, one)))
     {
         context.ui.note(&format!(
-            "etcd {}: only one of the two backups is there",
+            "etcd {}: skipped, only one of the two backups exists",
             alone.catalog.store.etcd
         ));
     }
@@ -134,8 +134,7 @@ async fn compare(
 ) -> Result<Compared, AnyFailure> {
     let from = open::open(context, from).await?;
     let to = open::open(context, to).await?;
-    let diff =
-        Diff::between(from.snapshot(), to.snapshot(), options).map_err(|problem| ReadError::new(&to, problem))?;
+    let diff = Diff::between(from.snapshot(), to.snapshot(), options).map_err(|problem| to.unreadable(problem))?;
     Ok(Compared {
         cluster: from.cluster,
         etcd: from.etcd,
@@ -145,22 +144,26 @@ async fn compare(
     })
 }
 
-fn sheet(compared: &Compared, summary: bool) -> String {
+fn details(compared: &Compared, summary: bool) -> String {
     let diff = &compared.diff;
     let mut lines = vec![
         ("Etcd", format!("{} of {}", compared.etcd, compared.cluster)),
         (
             "From",
             format!(
-                "{}: {} keys, revision {}",
-                compared.from_backup, diff.from.keys, diff.from.revision
+                "{}: {}, revision {}",
+                compared.from_backup,
+                units::counted(diff.from.keys, "key"),
+                diff.from.revision
             ),
         ),
         (
             "To",
             format!(
-                "{}: {} keys, revision {}",
-                compared.to_backup, diff.to.keys, diff.to.revision
+                "{}: {}, revision {}",
+                compared.to_backup,
+                units::counted(diff.to.keys, "key"),
+                diff.to.revision
             ),
         ),
     ];
@@ -175,7 +178,7 @@ fn sheet(compared: &Compared, summary: bool) -> String {
     if diff.leases_lost > 0 {
         lines.push((
             "Leases lost",
-            format!("{}, as a restore does: these keys never expire", diff.leases_lost),
+            format!("{}, as by a restore: these keys never expire", diff.leases_lost),
         ));
     }
     if diff.leases_gained > 0 {
@@ -189,7 +192,7 @@ fn sheet(compared: &Compared, summary: bool) -> String {
         .map(|(label, value)| format!("{label:<13} {value}\n"))
         .collect();
     if diff.is_empty() {
-        return text + "No object differs.\n";
+        return text + "No differences.\n";
     }
     text.push('\n');
     text.push_str(&counts(diff));

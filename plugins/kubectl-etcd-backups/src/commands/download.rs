@@ -1,18 +1,18 @@
-//! `download`: a backup as a file that `etcdutl snapshot restore` takes.
+//! `download`: saves a backup as a file for `etcdutl snapshot restore`.
 
 use std::path::{Path, PathBuf};
 
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, CommandError, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::units;
 
 use crate::context::{self, Context};
 use runbook_kit::cli::Wanted;
 
-/// Download a backup, decompressed and verified, as `etcdutl snapshot restore` takes it
+/// Download a backup, decompressed and verified, for `etcdutl snapshot restore`
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The file appears whole or not at all, readable for you only: it holds the cluster's Secrets.\n\nExample:\n  kubectl etcd-backups download main=latest-good main.db"
+    after_help = "The file is written completely or not at all, and only you can read it: it contains the cluster's Secrets.\n\nExample:\n  kubectl etcd-backups download main=latest-good main.db"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -20,30 +20,12 @@ pub struct Args {
     /// The file to write
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// As it is in the store: compressed, and not verified
+    /// Save the file of the store: compressed, not verified
     #[arg(long)]
     raw: bool,
     /// Replace the file if it exists
     #[arg(long)]
     force: bool,
-}
-
-/// The backup is no good as a file.
-#[derive(Debug, thiserror::Error)]
-#[error("backup {name} does not verify, nothing was written: {}", problems.join("; "))]
-struct Damaged {
-    name: String,
-    problems: Vec<String>,
-}
-
-impl Failure for Damaged {
-    fn exit(&self) -> Exit {
-        Exit::Found
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("another backup may be whole: see `verify --all`; to have this one as it is, pass --raw".to_owned())
-    }
 }
 
 /// Runs `download`.
@@ -67,11 +49,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             .read_into(&folder_of(&args.file), body, &follow)
             .await?;
         if !read.problems.is_empty() {
-            let problems = read.problems.iter().map(ToString::to_string).collect();
-            return Err(Damaged {
-                name: backup.name.to_string(),
-                problems,
-            }
+            let problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
+            return Err(CommandError::found(format!(
+                "backup {} is damaged, nothing was written: {}",
+                backup.name,
+                problems.join("; ")
+            ))
+            .hint("another backup may be intact: run `verify --all`; to save this one as it is, pass --raw")
             .into());
         }
         let Some(file) = read.db else {
@@ -82,7 +66,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     drop(progress);
     context.ui.note(&format!(
-        "{} of backup {} in {}",
+        "saved {} of backup {} in {}",
         units::bytes(written),
         backup.name,
         args.file.display()

@@ -1,10 +1,11 @@
-//! `export`: one object out of a backup.
+//! `export`: writes one object of a backup.
 
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, CommandError, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::backup::contents::export::{self, ExportError};
 use runbook_kit::model::kubernetes::object_ref::{ObjectRef, ObjectRefError};
+use runbook_kit::model::snapshot::LiveKey;
 
 use crate::context::Context;
 use crate::usecases::open::{self, Opened};
@@ -13,13 +14,13 @@ use runbook_kit::cli::Wanted;
 /// Export one object of a backup
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "What is stored as JSON (custom resources) is written whole. What is stored as protobuf (built-in resources) or is encrypted is refused: half an object is none. --raw writes the stored bytes of any object.\n\nExamples:\n  kubectl etcd-backups export latest-good cert-manager.io/certificates/shop/web\n  kubectl etcd-backups export main=latest /registry/secrets/billing/s1 --raw > s1.bin"
+    after_help = "Objects that are stored as JSON (custom resources) are exported. Objects that are stored as protobuf (built-in resources) or encrypted are refused. --raw writes the stored bytes of any object.\n\nExamples:\n  kubectl etcd-backups export latest-good cert-manager.io/certificates/shop/web\n  kubectl etcd-backups export main=latest /registry/secrets/billing/s1 --raw > s1.bin"
 )]
 pub struct Args {
     #[command(flatten)]
     wanted: Wanted,
-    /// The object: resources as kubectl knows them, in the plural, singular or short; RESOURCE/NAME without namespace;
-    /// [GROUP/]RESOURCE for custom ones; or a key of etcd
+    /// The object: RESOURCE as in kubectl (plural, singular or short name), RESOURCE/NAME without a namespace,
+    /// [GROUP/]RESOURCE for custom resources; or an etcd key
     #[arg(value_name = "RESOURCE/NAMESPACE/NAME", value_parser = object)]
     object: ObjectRef,
     /// Write the stored bytes
@@ -31,98 +32,67 @@ fn object(text: &str) -> Result<ObjectRef, ObjectRefError> {
     ObjectRef::parse(text)
 }
 
-/// Nothing was exported.
-#[derive(Debug, thiserror::Error)]
-#[error("{error} (etcd {etcd}, {backup})")]
-struct NotExported {
-    error: ExportError,
-    etcd: String,
-    backup: String,
-}
-
-impl NotExported {
-    fn new(opened: &Opened, error: ExportError) -> Self {
-        Self {
-            error,
-            etcd: opened.etcd.clone(),
-            backup: opened.name.clone(),
-        }
-    }
-}
-
-impl Failure for NotExported {
-    fn exit(&self) -> Exit {
-        match self.error {
-            ExportError::Ambiguous { .. } => Exit::Usage,
-            ExportError::NotWhole { .. } | ExportError::Encrypted { .. } => Exit::Refused,
-            _ => Exit::Failed,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        self.error.hint()
-    }
-}
-
 /// Runs `export`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
-    let mut missing: Option<NotExported> = None;
-    // Events live in an etcd of their own: an object may be in any of those that the backup's name stands for.
+    let mut missing: Option<(bool, CommandError)> = None;
+    // Events have their own etcd cluster: the object may be in any of the backups that the name matches.
     for chosen in context.choose(&catalogs, &args.wanted).await? {
         context.tell_chosen(&chosen);
         let opened = open::open(context, &chosen).await?;
-        match write(&args, context, &opened) {
-            Err(Unwritten::Export(error @ ExportError::NotFound { .. })) => {
-                let suggests =
-                    |error: &ExportError| matches!(error, ExportError::NotFound { near, .. } if !near.is_empty());
-                if missing
-                    .as_ref()
-                    .is_none_or(|first| !suggests(&first.error) && suggests(&error))
-                {
-                    missing = Some(NotExported::new(&opened, error));
+        match export::find(opened.snapshot(), &args.object) {
+            Ok(live) => {
+                write(&args, context, &opened, live)?;
+                return Ok(Exit::Done);
+            }
+            Err(error @ ExportError::NotFound { .. }) => {
+                let suggests = matches!(&error, ExportError::NotFound { near, .. } if !near.is_empty());
+                if missing.as_ref().is_none_or(|(suggested, _)| !suggested && suggests) {
+                    missing = Some((suggests, not_exported(&opened, error)));
                 }
             }
-            Err(Unwritten::Export(error)) => return Err(NotExported::new(&opened, error).into()),
-            Err(Unwritten::Other(error)) => return Err(error),
-            Ok(()) => return Ok(Exit::Done),
+            Err(error) => return Err(not_exported(&opened, error).into()),
         }
     }
-    Err(missing.map_or_else(
-        || CommandError::usage("no backup to export from").into(),
-        AnyFailure::from,
-    ))
+    Err(missing
+        .map_or_else(|| CommandError::usage("no backup to export from"), |(_, error)| error)
+        .into())
 }
 
-enum Unwritten {
-    Export(ExportError),
-    Other(AnyFailure),
+fn not_exported(opened: &Opened, error: ExportError) -> CommandError {
+    let exit = match error {
+        ExportError::Ambiguous { .. } => Exit::Usage,
+        ExportError::NotWhole { .. } | ExportError::Encrypted { .. } => Exit::Refused,
+        _ => Exit::Failed,
+    };
+    CommandError::failed(format!("{error} (etcd {}, {})", opened.etcd, opened.name))
+        .exit(exit)
+        .hint_if(error.hint())
+        .source(error)
 }
 
-fn write(args: &Args, context: &Context, opened: &Opened) -> Result<(), Unwritten> {
-    let snapshot = opened.snapshot();
-    let live = export::find(snapshot, &args.object).map_err(Unwritten::Export)?;
+fn write(args: &Args, context: &Context, opened: &Opened, live: &LiveKey) -> Result<(), AnyFailure> {
+    let (snapshot, failed) = (opened.snapshot(), |error| not_exported(opened, error));
     if args.raw {
-        let bytes = export::raw(snapshot, live).map_err(Unwritten::Export)?;
+        let bytes = export::raw(snapshot, live).map_err(failed)?;
         if context.ui.result_is_seen() && bytes.iter().any(|byte| byte.is_ascii_control() && *byte != b'\n') {
-            let refused = CommandError::usage("the stored bytes are no text, a terminal cannot show them");
-            return Err(Unwritten::Other(refused.hint("redirect the output to a file").into()));
+            return Err(
+                CommandError::usage("the stored bytes are binary: not written to a terminal")
+                    .hint("redirect the output to a file")
+                    .into(),
+            );
         }
-        return context.ui.raw(&bytes).map_err(|error| Unwritten::Other(error.into()));
+        return Ok(context.ui.raw(&bytes)?);
     }
     match context.format {
         Format::Json => {
-            let object = export::whole(snapshot, live).map_err(Unwritten::Export)?;
-            output::structured(&context.ui, Format::Json, &object).map_err(Unwritten::Other)
+            let object = export::whole(snapshot, live).map_err(failed)?;
+            output::structured(&context.ui, Format::Json, &object)
         }
-        Format::Name => context
-            .ui
-            .result(&format!("{}\n", export::name(live)))
-            .map_err(|error| Unwritten::Other(error.into())),
-        Format::Prometheus => Err(Unwritten::Other(output::no_metrics().into())),
+        Format::Name => Ok(context.ui.result(&format!("{}\n", export::name(live)))?),
+        Format::Prometheus => Err(output::no_metrics().into()),
         Format::Table | Format::Wide | Format::Yaml => {
-            let text = export::yaml(snapshot, live).map_err(Unwritten::Export)?;
-            context.ui.result(&text).map_err(|error| Unwritten::Other(error.into()))
+            Ok(context.ui.result(&export::yaml(snapshot, live).map_err(failed)?)?)
         }
     }
 }

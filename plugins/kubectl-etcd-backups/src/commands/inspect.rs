@@ -1,4 +1,4 @@
-//! `inspect`: what a restore of a backup brings.
+//! `inspect`: shows what a restore of a backup would bring back.
 
 use runbook_kit::cli::output::{self, Cell, Format, column, wide};
 use runbook_kit::cli::ui::Verdict;
@@ -11,13 +11,13 @@ use runbook_kit::model::units;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::usecases::open::{self, Opened, ReadError};
+use crate::usecases::open::{self, Opened};
 use runbook_kit::cli::Wanted;
 
-/// Inspect what a restore of a backup brings: objects, nodes, masterleases, leases, encryption
+/// Show what a restore of a backup would bring back: objects, Nodes, masterleases, leases, encryption
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "`-o wide` counts each namespace in a row of its own; `-o name` lists every object as `export` takes it.\n\nExamples:\n  kubectl etcd-backups inspect latest-good\n  kubectl etcd-backups inspect main=latest -o name | grep secrets/billing/"
+    after_help = "`-o wide` counts the objects per namespace; `-o name` lists every object, as for `export`.\n\nExamples:\n  kubectl etcd-backups inspect latest-good\n  kubectl etcd-backups inspect main=latest -o name | grep secrets/billing/"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             context.ui.result(&names(&opened))?;
             continue;
         }
-        let contents = Contents::of(opened.snapshot()).map_err(|problem| ReadError::new(&opened, problem))?;
+        let contents = Contents::of(opened.snapshot()).map_err(|problem| opened.unreadable(problem))?;
         inspected.push(Inspected {
             cluster: opened.cluster,
             etcd: opened.etcd,
@@ -60,8 +60,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         Format::Name | Format::Prometheus => {}
         Format::Table | Format::Wide => {
             let wide = context.format == Format::Wide;
-            let sheets: Vec<String> = inspected.iter().map(|one| sheet(one, wide)).collect();
-            context.ui.result(&sheets.join("\n"))?;
+            let details: Vec<String> = inspected.iter().map(|one| details(one, wide)).collect();
+            context.ui.result(&details.join("\n"))?;
         }
         Format::Json | Format::Yaml => output::structured(&context.ui, context.format, &inspected)?,
     }
@@ -77,14 +77,14 @@ fn names(opened: &Opened) -> String {
         .collect()
 }
 
-fn sheet(inspected: &Inspected, wide: bool) -> String {
+fn details(inspected: &Inspected, wide: bool) -> String {
     let contents = &inspected.contents;
     let mut text: String = facts(inspected)
         .iter()
         .map(|(label, value)| format!("{label:<13} {value}\n"))
         .collect();
     if contents.keys == 0 {
-        return text + "Nothing is in it.\n";
+        return text + "The backup is empty.\n";
     }
     let parts = [nodes(contents, wide), masterleases(contents), resources(contents, wide)];
     for part in parts.into_iter().flatten() {
@@ -235,9 +235,9 @@ fn in_namespaces(row: &ResourceCount) -> String {
     }
 }
 
-/// The namespaces with the most objects, as many as fit beside the other columns on 80.
+/// The namespaces with the most objects, as many as fit into 80 columns.
 fn shortened(row: &ResourceCount) -> String {
-    const ROOM: usize = 28;
+    const WIDTH: usize = 28;
     let mut sorted: Vec<_> = row.namespaces.iter().collect();
     sorted.sort_by_key(|found| std::cmp::Reverse(found.objects));
     let mut text = String::new();
@@ -248,7 +248,7 @@ fn shortened(row: &ResourceCount) -> String {
             found.namespace,
             found.objects
         );
-        if index > 0 && text.len() + next.len() > ROOM {
+        if index > 0 && text.len() + next.len() > WIDTH {
             return format!("{text}, +{}", sorted.len() - index);
         }
         text.push_str(&next);
@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_namespaces_are_cut_to_the_largest() {
+    fn many_namespaces_are_shortened_to_the_largest() {
         let row = |namespaces: &[(&str, u64)]| ResourceCount {
             resource: "secrets".to_owned(),
             group: String::new(),

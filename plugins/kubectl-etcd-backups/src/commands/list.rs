@@ -1,4 +1,4 @@
-//! `list`: which backups there are, and how long etcd-manager will keep them.
+//! `list`: the backups, and how long etcd-manager will keep them.
 
 use std::collections::HashMap;
 
@@ -18,32 +18,33 @@ use runbook_kit::usecases::examine;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::usecases::quality::{Goods, Judged, good_cell};
+use crate::rules::judged::{Judged, good_cell};
+use crate::usecases::judge::CatalogJudge;
 
-/// List the backups, newest first, and how long each will be kept
+/// List the backups, newest first, and how long they will be kept
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "`keep` replays etcd-manager's clean-up with the cluster's own retention: `recent` (under an hour old), `hourly` and `daily` (the earliest of its hour, of its day), `expiring` (the next clean-up removes it).\n\nWith -o wide, and in json and yaml with --good, `good` says whether `latest-good` would take it: backups are read and judged from the newest down to the first good one, the others show `-` (null).\n\nExample:\n  kubectl etcd-backups list --etcd main --since 6h"
+    after_help = "`keep` is computed from the cluster's retention as etcd-manager does it: `recent` (less than an hour old), `hourly` and `daily` (the earliest of its hour or day), `expiring` (will be deleted by the next clean-up).\n\nWith -o wide, and in json and yaml with --good, `good` shows whether a backup is good: backups are read and judged from the newest down to the first good one, the others show `-` (null).\n\nExample:\n  kubectl etcd-backups list --etcd main --since 6h"
 )]
 pub struct Args {
-    /// Only those taken since then: a time, or an age like 6h or 2d
+    /// Only backups taken since this time, or at most this long ago (6h, 2d)
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Only those taken until then
+    /// Only backups taken until this time
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Only the newest so many of each etcd cluster
+    /// At most N backups of each etcd cluster, the newest
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Those of every cluster of the state store
+    /// List every cluster of the state store
     #[arg(long)]
     all_clusters: bool,
-    /// Judge them, from the newest down to the first good one, by reading them; -o wide does so without
+    /// Read and judge the backups, from the newest down to the first good one; the default with -o wide
     #[arg(long, conflicts_with = "all_clusters")]
     good: bool,
 }
 
-/// Metas read at once.
+/// Metas read at the same time.
 const AT_ONCE: usize = 64;
 
 #[derive(Debug, Serialize)]
@@ -59,7 +60,7 @@ struct ListRow {
     member_count: Option<i64>,
     keep: Option<Keep>,
     pinned: bool,
-    /// What `latest-good` goes by; `null` where it was not judged.
+    /// Whether it is good; `null` if it was not judged.
     good: Option<bool>,
     /// Why it is not good.
     reason: Option<String>,
@@ -156,7 +157,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         })
         .collect();
 
-    // Only these formats show what is in a meta.
+    // Only these formats show fields of the meta.
     let with_metas = matches!(context.format, Format::Wide | Format::Json | Format::Yaml);
     let metas: Vec<Option<BackupMeta>> = stream::iter(&chosen)
         .map(|(_, backup)| async move {
@@ -170,15 +171,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         .try_collect()
         .await?;
 
-    let mut goods = HashMap::new();
+    let mut judgements = HashMap::new();
     if args.good || (context.format == Format::Wide && !args.all_clusters) {
         for catalog in &catalogs {
-            let found = Goods::new(context.looking(), catalog).newest().await?;
-            goods.insert(catalog.store.etcd.clone(), found);
+            let found = CatalogJudge::new(context.looking(), catalog).newest().await?;
+            judgements.insert(catalog.store.etcd.clone(), found);
         }
     }
     let judged = |catalog: &Catalog, name: &BackupName| -> Judged {
-        let found = goods.get(&catalog.store.etcd).and_then(|found| found.get(name));
+        let found = judgements.get(&catalog.store.etcd).and_then(|found| found.get(name));
         found.cloned().unwrap_or_default()
     };
 
@@ -206,15 +207,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     output::rows(&context.ui, context.format, &rows, "No backups found")?;
     if context.format == Format::Wide && rows.iter().any(|row| row.good.is_none()) {
         context.ui.note(if args.all_clusters {
-            "note: GOOD is not judged with --all-clusters: name one cluster, or see `check --all-clusters`"
+            "note: GOOD is not judged with --all-clusters: name one cluster, or run `check --all-clusters`"
         } else {
-            "note: GOOD is judged from the newest backup down to the first good one; `-` was not judged: `verify --all` judges all"
+            "note: GOOD is judged from the newest backup down to the first good one; `-` is not judged: `verify --all` judges all"
         });
     }
     Ok(exit)
 }
 
-/// What can be listed is listed, what cannot is named, and then the command has failed.
+/// All clusters that can be listed. Others are reported, and the command fails.
 async fn all_clusters(context: &Context) -> Result<(Vec<Catalog>, Exit), AnyFailure> {
     let (mut catalogs, mut exit) = (Vec::new(), Exit::Done);
     for cluster in context.every_cluster().await? {
@@ -229,7 +230,7 @@ async fn all_clusters(context: &Context) -> Result<(Vec<Catalog>, Exit), AnyFail
     Ok((catalogs, exit))
 }
 
-/// A damaged meta is `verify`'s to report: here the columns stay empty.
+/// The columns stay empty if the meta is damaged; `verify` reports that.
 async fn read_meta(objects: &dyn ObjectStore, backup: &Backup) -> Result<Option<BackupMeta>, StoreError> {
     if backup.has_meta {
         Ok(examine::meta(objects, backup).await?.ok())

@@ -10,4 +10,5 @@ pub mod pin;
 pub mod show;
 pub mod take;
 pub mod timeline;
+pub mod unpin;
 pub mod verify;

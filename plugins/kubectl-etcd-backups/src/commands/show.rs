@@ -1,4 +1,4 @@
-//! `show`: all that the store knows of a backup, without reading its data.
+//! `show`: details of a backup, without reading its data.
 
 use jiff::Timestamp;
 use runbook_kit::cli::output::{self, Format};
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::context::Context;
 use runbook_kit::cli::Wanted;
 
-/// Show all that the store knows of a backup, without reading its data
+/// Show details of a backup, without reading its data
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kubectl etcd-backups show latest\n  kubectl etcd-backups show main=2026-11-22T15:18"
@@ -59,13 +59,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let chosen = context.choose(&catalogs, &args.wanted).await?;
     let mut shown = Vec::new();
     for one in &chosen {
-        shown.push(look_up(one, context).await?);
+        shown.push(read(one, context).await?);
     }
     match context.format {
         Format::Table | Format::Wide => {
             let text = shown
                 .iter()
-                .map(|one| sheet(one, context.now()))
+                .map(|one| details(one, context.now()))
                 .collect::<Vec<_>>()
                 .join("\n");
             context.ui.result(&text)?;
@@ -81,7 +81,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     Ok(Exit::Done)
 }
 
-async fn look_up(chosen: &Chosen<'_>, context: &Context) -> Result<Shown, AnyFailure> {
+async fn read(chosen: &Chosen<'_>, context: &Context) -> Result<Shown, AnyFailure> {
     let (catalog, backup) = (chosen.catalog, chosen.backup);
     let meta = if backup.has_meta {
         Some(examine::meta(context.objects(), backup).await?)
@@ -134,7 +134,7 @@ async fn look_up(chosen: &Chosen<'_>, context: &Context) -> Result<Shown, AnyFai
     })
 }
 
-fn sheet(shown: &Shown, now: Timestamp) -> String {
+fn details(shown: &Shown, now: Timestamp) -> String {
     let mut lines = vec![
         ("Backup", shown.name.clone()),
         ("Etcd", format!("{} of {}", shown.etcd, shown.cluster)),
@@ -176,11 +176,11 @@ fn sheet(shown: &Shown, now: Timestamp) -> String {
     }
     match (&shown.pinned_location, shown.in_store) {
         (Some(at), true) => lines.push(("Pinned", at.clone())),
-        (Some(_), false) => lines.push(("Pinned", "yes, and this is the only copy".to_owned())),
+        (Some(_), false) => lines.push(("Pinned", "yes, this is the only copy".to_owned())),
         (None, _) => lines.push(("Pinned", "no".to_owned())),
     }
     for path in &shown.queued_by {
-        lines.push(("Queued", format!("{path} restores it")));
+        lines.push(("Queued", format!("{path} will restore it")));
     }
     for (label, file) in [("Spec", &shown.cluster_spec), ("Created", &shown.cluster_created)] {
         lines.push((

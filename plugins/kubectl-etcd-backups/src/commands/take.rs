@@ -1,6 +1,6 @@
-//! `take`: a backup of a living etcd, as etcd-manager would have written it.
+//! `take`: takes a backup of a running etcd, in the format of etcd-manager.
 
-use crate::usecases::take::{self, Expected, TakePlan, Taken, Taking};
+use crate::usecases::take::{self, Expected, TakePlan, TakePorts, Taken};
 use runbook_kit::cli::confirm;
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
@@ -13,11 +13,11 @@ use serde::Serialize;
 
 use crate::context::{self, Context};
 
-/// Take a backup of a living etcd into its store, as etcd-manager would have written it
+/// Take a backup of a running etcd into its store, in the format of etcd-manager
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The snapshot is packed, read back and verified before anything is uploaded, and the meta that \
-    makes it a backup is written last. An etcd that is empty, or of another cluster than the store's good backups, \
+    after_help = "The snapshot is compressed, read back and verified before it is uploaded; the meta file, without \
+    which it is no backup, is written last. An etcd that is empty, or of another cluster than the store's good backups, \
     is refused.\n\nExamples:\n  \
     # Before an upgrade, through the Kubernetes API\n  \
     kubectl etcd-backups take --state s3://kops-state --name k8s.example.com --yes\n\n  \
@@ -25,10 +25,10 @@ use crate::context::{self, Context};
     kubectl etcd-backups take --etcd main --via ssh --host 10.0.1.7 --yes"
 )]
 pub struct Args {
-    /// Do it; without it the plan is only shown
+    /// Apply the plan; without this flag it is only shown
     #[arg(long)]
     yes: bool,
-    /// Take it although the store's good backups are of another cluster
+    /// Take the backup even if the store's good backups are of another cluster
     #[arg(long)]
     other_lineage: bool,
     #[command(flatten)]
@@ -121,13 +121,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let mut rows = Vec::new();
     for catalog in &catalogs {
         let (etcd, way) = context::etcd(context, &args.access, &catalog.store.etcd).await?;
-        let taking = Taking {
+        let ports = TakePorts {
             objects: context.objects(),
             packer: context.packer(),
             reader: context.reader(),
             etcd: etcd.as_ref(),
         };
-        let plan = take::plan(taking, catalog, context.now()).await?;
+        let plan = take::plan(ports, catalog, context.now()).await?;
         for note in &plan.notes {
             context.ui.note(&format!("note: {note}"));
         }
@@ -137,12 +137,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
                 let expected = if args.other_lineage {
                     None
                 } else {
-                    expected(taking, catalog, context).await
+                    expected(ports, catalog, context).await
                 };
                 let label = format!("taking {}", catalog.store.etcd);
                 let progress = context.ui.bytes_progress(&label, plan.db_size);
-                let taken = take::take(taking, &plan, expected.as_ref(), &|at| progress.set(at), consent).await;
-                // Those before it are taken: what was done is shown also when the next one fails.
+                let taken = take::take(ports, &plan, expected.as_ref(), &|at| progress.set(at), consent).await;
+                // Show the backups that were taken before the failure.
                 if taken.is_err() && !rows.is_empty() {
                     output::rows(&context.ui, context.format, &rows, "")?;
                 }
@@ -163,30 +163,30 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     Ok(Exit::Done)
 }
 
-/// An endpoint is of one etcd cluster: its snapshot must not become the backup of two.
+/// An endpoint belongs to one etcd cluster: its snapshot must not be stored as the backup of two.
 fn one_etcd_per_endpoint(access: &EtcdAccess, catalogs: &[Catalog]) -> Result<(), CommandError> {
     let by_endpoint = access.via == Via::Direct || (access.via == Via::Auto && !access.endpoints.is_empty());
     let several = catalogs.len() > 1;
     if several && (by_endpoint || access.etcd_port.is_some()) {
         let etcds: Vec<&str> = catalogs.iter().map(|catalog| catalog.store.etcd.as_str()).collect();
         return Err(CommandError::usage(format!(
-            "the endpoint is of one etcd, and {} are asked for",
+            "the endpoint belongs to one etcd cluster, but {} are selected",
             etcds.join(" and ")
         ))
-        .hint("pass --etcd with the one that answers there, such as --etcd main"));
+        .hint("select the etcd cluster of the endpoint, for example --etcd main"));
     }
     Ok(())
 }
 
-/// A store whose backups cannot be looked at is no reason not to take another.
-async fn expected(taking: Taking<'_>, catalog: &Catalog, context: &Context) -> Option<Expected> {
-    match take::expected(taking, catalog).await {
+/// A store whose backups cannot be read does not prevent a new backup.
+async fn expected(ports: TakePorts<'_>, catalog: &Catalog, context: &Context) -> Option<Expected> {
+    match take::expected(ports, catalog).await {
         Ok(expected) => expected,
         Err(error) => {
             let chain = runbook_kit::failure::chain(&error);
-            context.ui.warn(&format!(
-                "the store's backups were not compared with this etcd: {chain}"
-            ));
+            context
+                .ui
+                .warn(&format!("this etcd was not compared with the store's backups: {chain}"));
             None
         }
     }

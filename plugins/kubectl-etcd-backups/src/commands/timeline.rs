@@ -1,6 +1,5 @@
-//! `timeline`: sizes and gaps over time, drawn in the terminal.
+//! `timeline`: sizes and gaps over time, as a chart.
 
-use crate::rules::gaps::known_gap;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
@@ -14,32 +13,33 @@ use runbook_kit::usecases::examine::{ExamineError, examine};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::rules::history::{fell_by_half, known_gap};
 
-/// Draw sizes and gaps over time, oldest first, and mark what is odd
+/// Draw the sizes of backups over time, oldest first, and mark gaps and anomalies
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Marks: `cliff` (less than half the size, or with --keys less than half the keys, of the backup before), `gap` (over three backup intervals in which none was kept or taken), `empty` (nothing was ever written to this etcd), `lineage` (with --keys: another cluster than before), `incomplete`.\n\nExamples:\n  kubectl etcd-backups timeline --since 2d\n  kubectl etcd-backups timeline --keys --etcd main"
+    after_help = "Marks: `cliff` (less than half the size of the backup before; with --keys also less than half the keys), `gap` (no backup for more than three intervals), `empty` (nothing was ever written to this etcd), `lineage` (with --keys: another cluster than before), `damaged`, `incomplete`.\n\nExamples:\n  kubectl etcd-backups timeline --since 2d\n  kubectl etcd-backups timeline --keys --etcd main"
 )]
 pub struct Args {
-    /// Read every backup whole, to count keys and Nodes and to see whether it is the same cluster
+    /// Read every backup to count keys and Nodes, and to detect another cluster
     #[arg(long)]
     keys: bool,
-    /// Only those taken since then: a time, or an age like 6h or 2d
+    /// Only backups taken since this time, or at most this long ago (6h, 2d)
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Only those taken until then
+    /// Only backups taken until this time
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
 }
 
-/// A snapshot of an empty etcd has under 1 KiB; what is this small is looked into also without `--keys`.
+/// Backups up to this size are read even without `--keys`: a snapshot of an empty etcd has less than 1 KiB.
 const SMALL: u64 = 8 * 1024;
-/// Backups read at once.
+/// Backups read at the same time.
 const AT_ONCE: usize = 2;
 /// Width of the longest bar.
 const BAR: usize = 20;
 
-/// What is odd about a backup.
+/// An anomaly of a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Mark {
@@ -137,16 +137,16 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             .filter(|backup| until.is_none_or(|until| backup.name.created() <= until))
             .collect();
         let facts = facts(&shown, args.keys, context).await?;
-        rows.extend(draw(catalog, &shown, &facts, context.now()));
+        rows.extend(timeline(catalog, &shown, &facts, context.now()));
     }
     output::rows(&context.ui, context.format, &rows, "No backups found")?;
     for catalog in &catalogs {
-        tell_silence(catalog, context);
+        note_overdue(catalog, context);
     }
     Ok(Exit::Done)
 }
 
-/// What is in the backups that are looked into; `None` for the others.
+/// The facts of the backups that are read; `None` for the others.
 async fn facts(shown: &[&Backup], all: bool, context: &Context) -> Result<Vec<Option<Facts>>, AnyFailure> {
     let wanted = |backup: &Backup| backup.complete() && (all || backup.data_size.is_some_and(|size| size <= SMALL));
     let progress = context
@@ -170,7 +170,7 @@ async fn facts(shown: &[&Backup], all: bool, context: &Context) -> Result<Vec<Op
     Ok(facts)
 }
 
-fn draw(catalog: &Catalog, shown: &[&Backup], facts: &[Option<Facts>], now: Timestamp) -> Vec<TimelineRow> {
+fn timeline(catalog: &Catalog, shown: &[&Backup], facts: &[Option<Facts>], now: Timestamp) -> Vec<TimelineRow> {
     let largest = shown
         .iter()
         .filter_map(|backup| backup.data_size)
@@ -243,23 +243,17 @@ fn marks(
     marks
 }
 
-/// Both numbers, where the second is less than half the first.
-pub fn fell_by_half(before: Option<u64>, now: Option<u64>) -> Option<(u64, u64)> {
-    let (before, now) = (before?, now?);
-    (now.saturating_mul(2) < before).then_some((now, before))
-}
-
 fn bar(size: u64, largest: u64) -> usize {
     let steps = (size.saturating_mul(BAR as u64)).div_ceil(largest.max(1));
     usize::try_from(steps).unwrap_or(BAR).min(BAR)
 }
 
-/// Says how long none has come, where that is too long.
-fn tell_silence(catalog: &Catalog, context: &Context) {
+/// Prints a note if no backup has arrived for too long.
+fn note_overdue(catalog: &Catalog, context: &Context) {
     let Some(newest) = catalog.latest() else { return };
-    let silence = newest.age(context.now());
-    if silence.as_secs() > 3 * catalog.store.interval.as_secs() {
-        let (age, interval) = (units::age(silence), units::age(catalog.store.interval));
+    let since_newest = newest.age(context.now());
+    if since_newest.as_secs() > 3 * catalog.store.interval.as_secs() {
+        let (age, interval) = (units::age(since_newest), units::age(catalog.store.interval));
         let etcd = &catalog.store.etcd;
         context.ui.note(&format!(
             "etcd {etcd}: no backup for {age}, one is due every {interval}"

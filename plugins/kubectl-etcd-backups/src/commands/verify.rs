@@ -1,4 +1,4 @@
-//! `verify`: is a backup whole, is anything in it, of which cluster is it, and is it good?
+//! `verify`: whether backups are intact, empty, and good, and of which cluster they are.
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
@@ -13,28 +13,28 @@ use runbook_kit::usecases::examine::{ExamineError, Examined, examine};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::usecases::quality::{Goods, good_cell};
+use crate::rules::judged::good_cell;
+use crate::usecases::judge::CatalogJudge;
 use runbook_kit::cli::Wanted;
 
-/// Verify backups down to the last key: checksums, pages, records, whether anything was ever in it, and whether it is good
+/// Verify backups: checksums, pages and records, whether they are empty, and whether they are good
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Reads each backup whole. `hash`, `revision` and `keys` are the numbers that `etcdutl snapshot status` prints. Good is what `latest-good` would take: of main also of the cluster that lives, and not only what an API server creates by itself. Exits with 5 where a backup is bad or empty, and where the newest one of main is not good and was not asked for by its name.\n\nExamples:\n  kubectl etcd-backups verify latest-good\n  kubectl etcd-backups verify --all --etcd main"
+    after_help = "Reads each backup completely. `hash`, `revision` and `keys` are the numbers that `etcdutl snapshot status` prints. A backup is good if `latest-good` accepts it: those of main must also belong to the current cluster, and have more than what an API server creates by itself. Exits with 5 if a backup is bad or empty, or if the newest one of main is not good (unless it was selected by its name).\n\nExamples:\n  kubectl etcd-backups verify latest-good\n  kubectl etcd-backups verify --all --etcd main"
 )]
 pub struct Args {
-    /// Names, beginnings of names, `latest` or `latest-good`, each with `ETCD=` before it for one etcd cluster
-    /// [default: latest]
+    /// Names, prefixes of names, `latest` or `latest-good`; ETCD=BACKUP for one etcd cluster [default: latest]
     #[arg(value_name = "BACKUP", conflicts_with = "all")]
     backups: Vec<BackupRef>,
-    /// Every backup
+    /// Verify every backup
     #[arg(long)]
     all: bool,
-    /// With latest and latest-good: not after this time
+    /// For latest and latest-good: the newest backup not after this time
     #[arg(long, value_name = "TIME", conflicts_with = "all")]
     at: Option<String>,
 }
 
-/// Backups read at once. Each takes two threads and a temporary file.
+/// Backups read at the same time. Each needs two threads and a temporary file.
 const AT_ONCE: usize = 2;
 
 #[derive(Debug, Serialize)]
@@ -46,7 +46,7 @@ struct VerifyRow {
     ok: bool,
     problems: Vec<String>,
     empty: bool,
-    /// What `latest-good` goes by.
+    /// Whether it is good.
     good: Option<bool>,
     /// Why it is not good.
     reason: Option<String>,
@@ -60,7 +60,7 @@ struct VerifyRow {
     snapshot_bytes: Option<u64>,
     sha256: Option<String>,
     storage_version: Option<String>,
-    /// Whether it was chosen as the newest one, and so has to be good.
+    /// Whether it was selected as the newest one, and so must be good.
     #[serde(skip)]
     newest: bool,
 }
@@ -110,8 +110,8 @@ impl VerifyRow {
         }
     }
 
-    /// Intact, and something else speaks against it.
-    fn poor(&self) -> bool {
+    /// Intact and not empty, but not good.
+    fn not_good(&self) -> bool {
         self.ok && !self.empty && self.good == Some(false)
     }
 }
@@ -154,11 +154,11 @@ impl Row for VerifyRow {
     }
 }
 
-/// A backup that is to be verified.
+/// A backup to verify.
 struct ToVerify<'a> {
     catalog: &'a Catalog,
     backup: &'a Backup,
-    /// Whether it was asked for as the newest one.
+    /// Whether it was selected as the newest one.
     newest: bool,
 }
 
@@ -186,7 +186,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             async move {
                 let examined = examine(context.objects(), context.reader(), one.backup, &|_| {}).await?;
                 progress.step(one.backup.name.as_str());
-                // Not the snapshot itself: unpacked it is a large file, and there may be hundreds.
+                // Drops the snapshot: it is a large file, and there may be hundreds.
                 Ok::<_, ExamineError>((VerifyRow::new(one, &examined), examined.facts))
             }
         })
@@ -196,13 +196,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     drop(progress);
 
     for catalog in &catalogs {
-        let mut goods = Goods::new(context.looking(), catalog);
-        let of_it = |one: &ToVerify<'_>| std::ptr::eq(one.catalog, catalog);
-        for (_, (_, facts)) in chosen.iter().zip(&verified).filter(|(one, _)| of_it(one)) {
-            goods.learn(facts.clone());
+        let mut judge = CatalogJudge::new(context.looking(), catalog);
+        let of_catalog = |one: &ToVerify<'_>| std::ptr::eq(one.catalog, catalog);
+        for (_, (_, facts)) in chosen.iter().zip(&verified).filter(|(one, _)| of_catalog(one)) {
+            judge.learn(facts.clone());
         }
-        for (one, (row, _)) in chosen.iter().zip(&mut verified).filter(|(one, _)| of_it(one)) {
-            let judged = goods.judge(one.backup).await?;
+        for (one, (row, _)) in chosen.iter().zip(&mut verified).filter(|(one, _)| of_catalog(one)) {
+            let judged = judge.judge(one.backup).await?;
             for warning in judged.warnings.iter().filter(|_| one.newest) {
                 context.ui.warn(&format!("{} {}: {warning}", row.etcd, row.name));
             }
@@ -220,10 +220,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         if row.ok && row.empty {
             context
                 .ui
-                .warn(&format!("{etcd} {name}: empty, nothing was ever written to this etcd"));
+                .warn(&format!("{etcd} {name}: empty: nothing was ever written to this etcd"));
         }
         match &row.reason {
-            Some(reason) if row.poor() => {
+            Some(reason) if row.not_good() => {
                 context
                     .ui
                     .warn(&format!("{etcd} {name}: intact, but fails sanity checks: {reason}"));
@@ -231,7 +231,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             _ => {}
         }
     }
-    let bad = |row: &VerifyRow| !row.ok || row.empty || (row.newest && row.poor());
+    let bad = |row: &VerifyRow| !row.ok || row.empty || (row.newest && row.not_good());
     Ok(if rows.iter().any(bad) { Exit::Found } else { Exit::Done })
 }
 

@@ -1,4 +1,6 @@
 //! What only this plugin decides. Pure: no clock, environment, file or network.
 
-pub mod gaps;
+pub mod check_row;
+pub mod history;
+pub mod judged;
 pub mod prometheus;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::commands::check::CheckRow;
+use crate::rules::check_row::CheckRow;
 
-/// Prints all rows, one block a metric.
+/// All rows, one block per metric.
 pub fn metrics(rows: &[CheckRow]) -> String {
     let mut text = String::new();
     block(
@@ -18,7 +18,7 @@ pub fn metrics(rows: &[CheckRow]) -> String {
         &mut text,
         rows,
         "etcd_backup_newest_good",
-        "Whether latest-good would take the newest complete backup; absent where it was not judged.",
+        "Whether the newest complete backup is good; absent if it was not judged.",
         |row| row.good.map(i64::from),
     );
     block(
@@ -39,7 +39,7 @@ pub fn metrics(rows: &[CheckRow]) -> String {
         &mut text,
         rows,
         "etcd_backup_max_age_seconds",
-        "How old the newest backup may be.",
+        "Maximum age of the newest backup.",
         |row| row.max_age_seconds,
     );
     block(

@@ -1,5 +1,5 @@
-//! What subcommands do, over ports.
+//! What the subcommands do, over ports.
 
+pub mod judge;
 pub mod open;
-pub mod quality;
 pub mod take;

@@ -1,7 +1,6 @@
-//! From a backup that was chosen to its contents, for the commands that look inside.
+//! Reads and decodes a chosen backup, for the commands that show its contents.
 
-use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::backup::contents::Snapshot;
 use runbook_kit::model::snapshot::{Content, Problem};
 use runbook_kit::ports::ReadSnapshot;
@@ -11,7 +10,7 @@ use runbook_kit::usecases::examine::examine;
 
 use crate::context::Context;
 
-/// A backup that was read, decoded, and can be looked into.
+/// A backup, read and decoded.
 pub struct Opened {
     /// The Kubernetes cluster.
     pub cluster: String,
@@ -29,52 +28,18 @@ impl Opened {
         Snapshot::new(&self.content, self.db.as_ref())
     }
 
-    /// The live keys and more.
+    /// The decoded database.
     pub const fn content(&self) -> &Content {
         &self.content
     }
-}
 
-/// A backup that cannot be looked into.
-#[derive(Debug, thiserror::Error)]
-#[error("backup {name} of etcd {etcd} cannot be decoded: {}", problems.join("; "))]
-struct Undecodable {
-    etcd: String,
-    name: String,
-    problems: Vec<String>,
-}
-
-impl Failure for Undecodable {
-    fn exit(&self) -> Exit {
-        Exit::Found
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("another backup may be whole: see `verify --all`".to_owned())
+    /// The database failed to be read after it had been decoded.
+    pub fn unreadable(&self, problem: Problem) -> CommandError {
+        CommandError::failed(format!("reading backup {}", self.name)).source(problem)
     }
 }
 
-/// The database failed to be read, after it had been decoded.
-#[derive(Debug, thiserror::Error)]
-#[error("reading backup {name}")]
-pub struct ReadError {
-    name: String,
-    source: Problem,
-}
-
-impl Failure for ReadError {}
-
-impl ReadError {
-    /// Of this backup.
-    pub fn new(opened: &Opened, source: Problem) -> Self {
-        Self {
-            name: opened.name.clone(),
-            source,
-        }
-    }
-}
-
-/// Reads a backup whole. Damage that still lets it be decoded is told and is no failure.
+/// Reads a backup whole. Damage that still lets it be decoded is a warning.
 pub async fn open(context: &Context, chosen: &Chosen<'_>) -> Result<Opened, AnyFailure> {
     let (store, backup) = (&chosen.catalog.store, chosen.backup);
     let name = backup.name.to_string();
@@ -101,11 +66,12 @@ pub async fn open(context: &Context, chosen: &Chosen<'_>) -> Result<Opened, AnyF
                 db,
             })
         }
-        _ => Err(Undecodable {
-            etcd: store.etcd.clone(),
-            name,
-            problems,
-        }
+        _ => Err(CommandError::found(format!(
+            "backup {name} of etcd {} cannot be decoded: {}",
+            store.etcd,
+            problems.join("; ")
+        ))
+        .hint("another backup may be intact: run `verify --all`")
         .into()),
     }
 }

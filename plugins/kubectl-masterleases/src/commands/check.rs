@@ -1,4 +1,4 @@
-//! `check`: for scripts and alerting: is any masterlease stale?
+//! `check`: whether any masterlease is stale, for scripts and alerting.
 
 use crate::rules::verdict::Verdict;
 use runbook_kit::cli::output::{self, Format};
@@ -7,25 +7,25 @@ use runbook_kit::failure::AnyFailure;
 
 use crate::context::Context;
 use crate::rules::rows::{self, LeaseRow};
-use crate::usecases::observe::{self, LookArgs};
+use crate::usecases::observe::{self, SurveyArgs};
 
 /// Check whether any masterlease is stale, for scripts and alerting
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exits with 5 where one is. `-o name` prints the stale ones only.\n\nExample:\n  kubectl \
+    after_help = "Exits with 5 if one is stale. `-o name` prints the stale ones only.\n\nExample:\n  kubectl \
     masterleases check -o prometheus --host 10.0.0.7 > masterleases.prom"
 )]
 pub struct Args {
     #[command(flatten)]
-    look: LookArgs,
+    survey: SurveyArgs,
 }
 
 /// Runs `check`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
-    let etcd = context.etcd(&args.look.access).await?;
-    let survey = observe::look(&args.look, etcd.as_ref(), context).await?;
-    if let Some(none) = observe::none(&survey) {
-        return Err(none.into());
+    let etcd = context.etcd(&args.survey.access).await?;
+    let survey = observe::observe(&args.survey, etcd.as_ref(), context).await?;
+    if let Some(why) = observe::no_leases(&survey) {
+        return Err(why.into());
     }
     let rows = rows::rows(&survey.leases);
     if context.format == Format::Prometheus {

@@ -1,4 +1,4 @@
-//! `prune`: deletes the stale masterleases and waits until the endpoint is right.
+//! `prune`: deletes the stale masterleases and waits until the endpoint is correct.
 
 use runbook_kit::model::observed::Observed;
 use runbook_kit::model::shell::quoted;
@@ -8,46 +8,45 @@ use std::time::Duration;
 
 use crate::rules::peers::Peers;
 use crate::rules::undo_file::{Deleted, Undo};
-use crate::usecases::reading::Published;
 use crate::usecases::survey::Survey;
 use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column};
 use runbook_kit::cli::ui;
 use runbook_kit::cli::values;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure};
-use runbook_kit::ports::EtcdError;
+use runbook_kit::failure::{AnyFailure, CommandError};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::rules::plan::{self, Listing, Plan};
+use crate::rules::endpoints::{EndpointState, Published};
+use crate::rules::plan::{self, Plan};
 use crate::rules::rows::{LeaseRow, verdict_cell};
 use crate::usecases::apply::{self, Outcome};
-use crate::usecases::observe::{self, LookArgs};
-use crate::usecases::wait_for_endpoints::{Settled, settle};
+use crate::usecases::observe::{self, SurveyArgs};
+use crate::usecases::wait_for_endpoints::{EndpointsAfter, wait_for_endpoints};
 
-/// Delete the stale masterleases and wait until the endpoint is right
+/// Delete the stale masterleases and wait until the endpoint is correct
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Each key is deleted only if nobody has written it since it was looked at, so a living API \
-    server never loses its own. The values are saved first, for `undo`. What is unknown is deleted only if it is \
-    named; what is live, never.\n\nExamples:\n  kubectl masterleases prune --host 10.0.0.7\n  \
+    after_help = "A key is deleted only if it was not written since it was read, so a running API server never \
+    loses its own. The values are saved first, for `undo`. A key with the verdict `unknown` is deleted only if it is \
+    named; a live one never.\n\nExamples:\n  kubectl masterleases prune --host 10.0.0.7\n  \
     kubectl masterleases prune 10.0.0.21 10.0.0.22 --yes --host 10.0.0.7"
 )]
 pub struct Args {
-    /// Only these addresses; of them also what is unknown
+    /// Only these addresses, also if their verdict is `unknown`
     #[arg(value_name = "IP")]
     ips: Vec<String>,
     #[command(flatten)]
     consent: ConsentArgs,
-    /// Where to save what is deleted [default: masterleases-undo-TIME.json in this folder]
+    /// File to save the deleted keys in [default: masterleases-undo-TIME.json in the current folder]
     #[arg(long, value_name = "FILE")]
     undo_file: Option<PathBuf>,
-    /// How long to wait for the API servers to publish what is left; 0 does not wait
+    /// How long to wait until the API servers have corrected the endpoint; 0 does not wait
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::wait)]
     wait: Duration,
     #[command(flatten)]
-    look: LookArgs,
+    survey: SurveyArgs,
 }
 
 /// One line of the plan.
@@ -84,25 +83,27 @@ impl Row for PlanRow {
     }
 }
 
-/// The whole, for programs.
+/// The output in JSON and YAML.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
     plan: Vec<PlanRow>,
-    /// Whether the plan was carried out.
+    /// Whether the plan was applied.
     applied: bool,
     deleted: Vec<String>,
-    /// Written by somebody in between, and left.
-    left: Vec<String>,
+    /// Rewritten or deleted by others meanwhile, and left as they are.
+    #[serde(rename = "left")]
+    skipped: Vec<String>,
     undo_file: Option<PathBuf>,
     before: Lists,
     after: Option<Lists>,
-    /// Whether `after` lists nobody but who is announced; `null` where it was not waited for, or could not be checked.
-    right: Option<bool>,
+    /// Whether `after` lists announced addresses only; `null` without a wait, or if it could not be checked.
+    #[serde(rename = "right")]
+    correct: Option<bool>,
     peer_server_leases: Peers,
 }
 
-/// The addresses of `default/kubernetes`; `null` where an object is not there or cannot be read.
+/// The addresses of `default/kubernetes`; `null` if an object does not exist or cannot be read.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Lists {
@@ -124,11 +125,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if context.format == Format::Prometheus {
         return Err(output::no_metrics().into());
     }
-    let etcd = context.etcd(&args.look.access).await?;
+    let etcd = context.etcd(&args.survey.access).await?;
     let etcd = etcd.as_ref();
-    let survey = observe::look(&args.look, etcd, context).await?;
-    if let Some(none) = observe::none(&survey) {
-        return Err(none.into());
+    let survey = observe::observe(&args.survey, etcd, context).await?;
+    if let Some(why) = observe::no_leases(&survey) {
+        return Err(why.into());
     }
     let plan = plan::plan(&survey.leases, &args.ips)?;
     for name in &plan.absent {
@@ -138,11 +139,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         plan: plan_rows(&plan),
         applied: false,
         deleted: Vec::new(),
-        left: Vec::new(),
+        skipped: Vec::new(),
         undo_file: None,
         before: Lists::of(&survey.published),
         after: None,
-        right: None,
+        correct: None,
         peer_server_leases: survey.peers,
     };
     if is_text(context) {
@@ -157,57 +158,69 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         return finish(&report, context);
     };
 
-    let prefix = &args.look.keys.etcd_prefix;
+    let prefix = &args.survey.keys.etcd_prefix;
     let undo_file = args.undo_file.clone().unwrap_or_else(|| default_undo_file(context));
     context.save_new(&undo_file, undo(&plan, &survey, context)?.as_bytes())?;
-    context
-        .ui
-        .note(&format!("saved what is deleted in {}", undo_file.display()));
+    context.ui.note(&format!("saved the keys in {}", undo_file.display()));
     let outcome = apply::apply(&plan, etcd, prefix, undo_file.clone(), &consent)
         .await
         .map_err(|stopped| *stopped)?;
-    tell(&outcome, context)?;
-    let settled = if args.wait.is_zero() || !plan.needs_a_live_one || outcome.deleted.is_empty() {
+    print_outcome(&outcome, context)?;
+    let deleted = || format!("deleted {}", outcome.deleted.join(", "));
+    let undo_command = format!(
+        "`kubectl masterleases undo {}`",
+        quoted(&undo_file.display().to_string())
+    );
+    let endpoints = if args.wait.is_zero() || !plan.requires_live || outcome.deleted.is_empty() {
         None
     } else {
         context.ui.note(&format!(
-            "waiting up to {} s until default/kubernetes lists live masters only",
+            "waiting up to {} s until default/kubernetes lists live API servers only",
             args.wait.as_secs()
         ));
-        Some(settle(etcd, prefix, args.wait).await.map_err(|source| NotWatched {
-            deleted: outcome.deleted.join(", "),
-            undo_file: undo_file.clone(),
-            source,
+        Some(wait_for_endpoints(etcd, prefix, args.wait).await.map_err(|source| {
+            CommandError::after_change(format!(
+                "{}; whether the endpoint was corrected is not known",
+                deleted()
+            ))
+            .hint(format!(
+                "run `kubectl masterleases list` again; {undo_command} restores the keys"
+            ))
+            .source(source)
         })?)
     };
     report.applied = true;
     report.deleted.clone_from(&outcome.deleted);
-    report.left.clone_from(&outcome.left);
+    report.skipped.clone_from(&outcome.skipped);
     report.undo_file = Some(undo_file.clone());
-    report.after = settled.as_ref().map(|settled| Lists::of(&settled.after));
-    report.right = settled.as_ref().and_then(|settled| match settled.listing {
-        Listing::Right => Some(true),
-        Listing::Wrong => Some(false),
-        Listing::NotKnown => None,
+    report.after = endpoints.as_ref().map(|endpoints| Lists::of(&endpoints.published));
+    report.correct = endpoints.as_ref().and_then(|endpoints| match endpoints.state {
+        EndpointState::Correct => Some(true),
+        EndpointState::Wrong => Some(false),
+        EndpointState::Unknown => None,
     });
     if is_text(context) {
-        show_lists(&survey.published, settled.as_ref(), context)?;
+        print_endpoints(&survey.published, endpoints.as_ref(), context)?;
     }
-    if !plan.needs_a_live_one {
+    if !plan.requires_live {
         context
             .ui
-            .note("no API server is live: the first one that starts corrects the endpoint");
+            .note("no API server is live: the first one that starts will correct the endpoint");
     }
-    if let Some(unknown) = settled.as_ref().filter(|settled| settled.listing == Listing::NotKnown) {
-        context.ui.warn(&not_checked(&unknown.after));
+    let state = endpoints.as_ref().map(|endpoints| endpoints.state);
+    if let (Some(endpoints), Some(EndpointState::Unknown)) = (&endpoints, state) {
+        context.ui.warn(&not_checked(&endpoints.published));
     }
     let exit = finish(&report, context)?;
-    match settled {
-        Some(settled) if settled.listing == Listing::Wrong => Err(NotRight {
-            deleted: outcome.deleted.join(", "),
-            waited: args.wait.as_secs(),
-            undo_file,
-        }
+    match state {
+        Some(EndpointState::Wrong) => Err(CommandError::after_change(format!(
+            "{}; after {} s default/kubernetes still lists other addresses than those of live API servers",
+            deleted(),
+            args.wait.as_secs()
+        ))
+        .hint(format!(
+            "an API server corrects it every 10 s: check that one runs and can write; {undo_command} restores the keys"
+        ))
         .into()),
         _ => Ok(exit),
     }
@@ -217,7 +230,7 @@ fn is_text(context: &Context) -> bool {
     matches!(context.format, Format::Table | Format::Wide)
 }
 
-/// For programs everything at once, at the end.
+/// Prints the formats for programs.
 fn finish(report: &Report, context: &Context) -> Result<Exit, AnyFailure> {
     match context.format {
         Format::Table | Format::Wide | Format::Prometheus => {}
@@ -262,13 +275,15 @@ fn undo(plan: &Plan, survey: &Survey, context: &Context) -> Result<String, AnyFa
         cluster_uid: survey.cluster_uid.clone(),
         keys: keys.collect(),
     };
-    Ok(undo.to_json().map_err(|error| NoUndo(error.to_string()))?)
+    Ok(undo
+        .to_json()
+        .map_err(|error| CommandError::failed("writing the undo file").source(error))?)
 }
 
-fn tell(outcome: &Outcome, context: &Context) -> Result<(), AnyFailure> {
-    for name in &outcome.left {
+fn print_outcome(outcome: &Outcome, context: &Context) -> Result<(), AnyFailure> {
+    for name in &outcome.skipped {
         context.ui.note(&format!(
-            "{name} was written or deleted by somebody else meanwhile, and is left to them"
+            "{name} was rewritten or deleted meanwhile, and is left as it is"
         ));
     }
     if is_text(context) && !outcome.deleted.is_empty() {
@@ -279,28 +294,28 @@ fn tell(outcome: &Outcome, context: &Context) -> Result<(), AnyFailure> {
     Ok(())
 }
 
-fn show_lists(before: &Published, settled: Option<&Settled>, context: &Context) -> Result<(), AnyFailure> {
-    let Some(settled) = settled else { return Ok(()) };
+fn print_endpoints(before: &Published, after: Option<&EndpointsAfter>, context: &Context) -> Result<(), AnyFailure> {
+    let Some(after) = after else { return Ok(()) };
     let lists = [
-        ("Endpoints", &before.endpoints, &settled.after.endpoints),
-        ("EndpointSlice", &before.slice, &settled.after.slice),
+        ("Endpoints", &before.endpoints, &after.published.endpoints),
+        ("EndpointSlice", &before.slice, &after.published.slice),
     ];
-    for (name, before, after) in lists {
-        let (before, after) = (shown(before), shown(after));
+    for (name, before, now) in lists {
+        let (before, now) = (shown(before), shown(now));
         context
             .ui
-            .result(&format!("{name} before: {before}\n{name} after:  {after}\n"))?;
+            .result(&format!("{name} before: {before}\n{name} after:  {now}\n"))?;
     }
-    if settled.listing == Listing::Right {
+    if after.state == EndpointState::Correct {
         context.ui.result(&format!(
             "{}\n",
-            ui::Verdict::Good.paint("default/kubernetes lists live masters only")
+            ui::Verdict::Good.paint("default/kubernetes lists live API servers only")
         ))?;
     }
     Ok(())
 }
 
-/// What stands in the way of saying that all is right.
+/// Why the endpoint could not be checked.
 fn not_checked(after: &Published) -> String {
     let unknown = [("Endpoints", &after.endpoints), ("EndpointSlice", &after.slice)];
     let why = unknown.into_iter().filter_map(|(name, list)| match list {
@@ -308,66 +323,15 @@ fn not_checked(after: &Published) -> String {
         Observed::Known(_) => None,
     });
     format!(
-        "whether default/kubernetes lists live masters only could not be checked: {}",
+        "default/kubernetes could not be checked: {}",
         why.collect::<Vec<_>>().join("; ")
     )
 }
 
 fn shown(list: &Observed<Vec<IpAddr>>) -> String {
     match list {
-        Observed::Known(list) if list.is_empty() => "nobody".to_owned(),
+        Observed::Known(list) if list.is_empty() => "none".to_owned(),
         Observed::Known(list) => list.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" "),
-        Observed::Unknown(why) => format!("not known: {why}"),
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("writing down what is to be deleted: {0}")]
-struct NoUndo(String);
-
-impl Failure for NoUndo {}
-
-/// Deleted, and then etcd did not answer any more.
-#[derive(Debug, thiserror::Error)]
-#[error("deleted {deleted}; whether the endpoint became right could not be watched")]
-struct NotWatched {
-    deleted: String,
-    undo_file: PathBuf,
-    source: EtcdError,
-}
-
-impl Failure for NotWatched {
-    fn exit(&self) -> Exit {
-        Exit::FailedAfterChange
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(format!(
-            "look again with `kubectl masterleases list`; `kubectl masterleases undo {}` puts them back",
-            quoted(&self.undo_file.display().to_string())
-        ))
-    }
-}
-
-/// Deleted, and the API servers do not publish it.
-#[derive(Debug, thiserror::Error)]
-#[error("deleted {deleted}; after {waited} s default/kubernetes still does not list live masters only")]
-struct NotRight {
-    deleted: String,
-    waited: u64,
-    undo_file: PathBuf,
-}
-
-impl Failure for NotRight {
-    fn exit(&self) -> Exit {
-        Exit::FailedAfterChange
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(format!(
-            "an API server corrects it every 10 s: check that one runs and can write; `kubectl masterleases undo {}` puts \
-             the keys back",
-            quoted(&self.undo_file.display().to_string())
-        ))
+        Observed::Unknown(why) => format!("unknown: {why}"),
     }
 }

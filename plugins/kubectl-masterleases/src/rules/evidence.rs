@@ -1,4 +1,4 @@
-//! What was seen of one masterlease, by each source that could be asked.
+//! What is known of one masterlease, by source.
 
 use runbook_kit::model::observed::Observed;
 use std::net::IpAddr;
@@ -7,31 +7,31 @@ use std::time::Duration;
 use runbook_kit::model::kubernetes::masterlease::Probe;
 use runbook_kit::model::kubernetes::value::ValueError;
 
-/// A key as it was at one moment.
+/// The state of a key at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct KeyState {
     /// The lease's id; 0 for none.
     pub lease: i64,
     /// The revision of the last write.
     pub mod_revision: i64,
 }
 
-/// The Node that has the address.
+/// The Node with the address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeSeen {
+pub struct NodeState {
     /// Its name.
     pub name: String,
-    /// `control-plane`, `api-server`, `node`; `None` where no label tells.
+    /// `control-plane`, `api-server`, `node`; `None` without such a label.
     pub role: Option<String>,
-    /// Whether its kubelet renewed the Node's lease while we looked; `None` where that lease is not in this etcd, or we did
-    /// not look for long enough.
+    /// Whether its kubelet renewed the Node's lease during the survey; `None` if the lease is not in this etcd, or the
+    /// survey was too short.
     pub renewed: Option<bool>,
 }
 
-impl NodeSeen {
-    /// Whether an API server may run there: another Node that got the address later says nothing for it.
+impl NodeState {
+    /// Whether an API server may run there. A worker may have got the address later.
     #[must_use]
-    pub fn may_be_master(&self) -> bool {
+    pub fn may_run_api_server(&self) -> bool {
         !matches!(self.role.as_deref(), Some("node" | "worker" | "bastion"))
     }
 }
@@ -43,18 +43,18 @@ pub struct Evidence {
     pub ip: Option<IpAddr>,
     /// The addresses that the value publishes.
     pub published: Result<Vec<IpAddr>, ValueError>,
-    /// The key when we began to look; `None` where it appeared later.
-    pub first: Option<Seen>,
-    /// The key when we ended.
-    pub last: Seen,
-    /// The time between both.
+    /// The key at the beginning; `None` if it appeared later.
+    pub first: Option<KeyState>,
+    /// The key at the end.
+    pub last: KeyState,
+    /// The time between these.
     pub observed: Duration,
-    /// What is left of the lease, in seconds.
+    /// The remaining time of the lease, in seconds.
     pub ttl_seconds: Option<u64>,
-    /// What the address itself says.
+    /// The response of the address.
     pub probe: Probe,
-    /// The Node of that address, if there is one.
-    pub node: Observed<Option<NodeSeen>>,
+    /// The Node with the address, if there is one.
+    pub node: Observed<Option<NodeState>>,
     /// Whether the Endpoints `default/kubernetes` list it.
     pub in_endpoints: Observed<bool>,
     /// Whether the EndpointSlice `default/kubernetes` lists it.

@@ -1,7 +1,8 @@
 //! What only this plugin decides. Pure: no clock, environment, file or network.
 
+pub mod endpoints;
 pub mod evidence;
-pub mod masterleases;
+pub mod masterlease;
 pub mod peers;
 pub mod plan;
 pub mod rows;

@@ -1,15 +1,16 @@
-//! `<prefix>/peerserverleases/<server id>`: where an API server tells its peers how to proxy to it.
+//! `<prefix>/peerserverleases/<server id>`: how the other API servers can proxy to one.
 //!
 //! Written with the same lease as a masterlease (kubernetes/kubernetes, `pkg/controlplane/apiserver/peer.go` and
-//! `staging/src/k8s.io/apiserver/pkg/reconcilers/peer_endpoint_lease.go`), but named by the server's id: which host that was is not told. They
-//! send no pod astray, so they are counted and left alone.
+//! `staging/src/k8s.io/apiserver/pkg/reconcilers/peer_endpoint_lease.go`), but named by the server's id, which does not show the host. Pods do
+//! not use them, so they are counted and left as they are.
 
+use runbook_kit::model::units;
 use serde::Serialize;
 
 /// Below kube-apiserver's prefix.
 pub const FOLDER: &str = "/peerserverleases/";
 
-/// What is there.
+/// The counts of these keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Peers {
@@ -29,13 +30,14 @@ impl Peers {
         })
     }
 
-    /// What to tell an operator, where something is to be told.
+    /// A note for the operator, if some never expire.
     #[must_use]
     pub fn note(&self, prefix: &str) -> Option<String> {
         (self.immortal > 0).then(|| {
             format!(
-                "{} of {} keys under {prefix}{FOLDER} have no lease and never expire; they send no pod astray and are left alone",
-                self.immortal, self.total
+                "{} of {} under {prefix}{FOLDER} have no lease and never expire; pods do not use them, they are left as they are",
+                self.immortal,
+                units::counted(self.total as u64, "key")
             )
         })
     }

@@ -1,27 +1,26 @@
-//! A masterlease as a row of the result.
+//! A masterlease as a row of the output.
 
+use crate::rules::masterlease::Masterlease;
 use crate::rules::verdict::{Source, Verdict};
-use crate::usecases::survey::Masterlease;
 use runbook_kit::cli::output::{Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui;
 use runbook_kit::model::kubernetes::masterlease::Probe;
-use runbook_kit::model::observed::Observed;
 use serde::Serialize;
 
-/// One row. What is `null` was not asked, or did not answer.
+/// One row. `null` is not checked, or unknown.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeaseRow {
     pub ip: String,
-    /// The lease's id, decimal; "0" for none. A string: as a number it has more digits than jq and JavaScript keep.
+    /// The lease's id, decimal; "0" for none. A string, because jq and JavaScript would round the number.
     pub lease: String,
     pub ttl_seconds: Option<u64>,
     pub mod_revision: i64,
-    /// Whether an API server of this cluster answers at the address.
+    /// Whether an API server of this cluster responds at the address.
     pub alive: Option<bool>,
     pub in_endpoints: Option<bool>,
     pub in_endpoint_slice: Option<bool>,
-    /// The Node that has the address.
+    /// The Node with the address.
     pub node: Option<String>,
     pub verdict: Verdict,
     pub reason: String,
@@ -29,7 +28,7 @@ pub struct LeaseRow {
 }
 
 impl LeaseRow {
-    /// The row of a masterlease.
+    /// The row of one masterlease.
     pub fn of(lease: &Masterlease) -> Self {
         let evidence = &lease.evidence;
         let node = evidence.node.known().and_then(Option::as_ref);
@@ -43,8 +42,8 @@ impl LeaseRow {
                 Probe::NoApiServer(_) => Some(false),
                 Probe::Silent | Probe::NotAsked(_) => None,
             },
-            in_endpoints: told(&evidence.in_endpoints),
-            in_endpoint_slice: told(&evidence.in_slice),
+            in_endpoints: evidence.in_endpoints.known().copied(),
+            in_endpoint_slice: evidence.in_slice.known().copied(),
             node: node.map(|node| node.name.clone()),
             verdict: lease.judgement.verdict,
             reason: lease.judgement.reason.clone(),
@@ -53,13 +52,9 @@ impl LeaseRow {
     }
 }
 
-/// The rows of all.
+/// The rows of all masterleases.
 pub fn rows(leases: &[Masterlease]) -> Vec<LeaseRow> {
     leases.iter().map(LeaseRow::of).collect()
-}
-
-fn told(asked: &Observed<bool>) -> Option<bool> {
-    asked.known().copied()
 }
 
 /// A verdict in its colour.
@@ -72,8 +67,8 @@ pub fn verdict_cell(verdict: Verdict) -> Cell {
     Cell::verdict(colour, verdict.word())
 }
 
-fn yes_no(answer: Option<bool>) -> Cell {
-    Cell::text(answer.map_or("?", |yes| if yes { "yes" } else { "no" }))
+fn yes_no(value: Option<bool>) -> Cell {
+    Cell::text(value.map_or("?", |yes| if yes { "yes" } else { "no" }))
 }
 
 impl Row for LeaseRow {
@@ -93,7 +88,7 @@ impl Row for LeaseRow {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        // As etcdctl writes it.
+        // Hexadecimal, as in etcdctl.
         let lease = match self.lease.parse() {
             Ok(0_i64) => "none".to_owned(),
             Ok(id) => format!("{id:x}"),

@@ -1,19 +1,19 @@
-//! The file from which deleted masterleases can be put back: JSON, our own format.
+//! The file that `prune` writes and `undo` reads. JSON, our own format.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What the format calls itself.
+/// The name of the format.
 const FORMAT: &str = "kubectl-masterleases/undo/v1";
 
-/// What was deleted, or was to be.
+/// The keys that were to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undo {
-    /// When it was written.
+    /// When the file was written.
     pub taken: Timestamp,
-    /// The UID of namespace `kube-system`: which cluster this was. `None` where it could not be read.
+    /// The UID of namespace `kube-system`; `None` if it could not be read.
     pub cluster_uid: Option<String>,
     /// The keys with their values.
     pub keys: Vec<Deleted>,
@@ -24,37 +24,37 @@ pub struct Undo {
 pub struct Deleted {
     /// The key.
     pub key: Vec<u8>,
-    /// Its value, to the byte.
+    /// Its value.
     pub value: Vec<u8>,
-    /// The revision at which it was seen.
+    /// The revision of its last write.
     pub mod_revision: i64,
 }
 
-/// Why a file is none to undo from.
+/// Why a file cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UndoError {
-    /// No JSON of ours.
-    #[error("it is no undo file of masterleases: {0}")]
+    /// Another format.
+    #[error("not an undo file of masterleases: {0}")]
     NotOurs(String),
-    /// Made by a newer version.
-    #[error("its format is `{0}`, which this version does not know")]
+    /// Written by a newer version.
+    #[error("unknown format `{0}`")]
     Format(String),
-    /// A key is no masterlease.
-    #[error("entry {index}, {key}, does not lie directly below {folder}: nothing of this file is written")]
+    /// A key that is not a masterlease.
+    #[error("entry {index}, {key}, does not lie directly below {folder}: the whole file is refused")]
     Foreign {
         /// Which entry, from 1.
         index: usize,
         /// Its key, escaped.
         key: String,
-        /// Where masterleases lie.
+        /// The folder of masterleases.
         folder: String,
     },
-    /// A key or a value is damaged.
+    /// A key or a value that cannot be decoded.
     #[error("entry {index} is damaged: {why}")]
     Damaged {
         /// Which entry, from 1.
         index: usize,
-        /// What is wrong with it.
+        /// Why.
         why: String,
     },
 }
@@ -68,7 +68,7 @@ struct File {
     keys: Vec<Entry>,
 }
 
-/// Bytes are base64; `name` repeats the key for people.
+/// Keys and values in base64; `name` is the key as text.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {
@@ -80,10 +80,10 @@ struct Entry {
 }
 
 impl Undo {
-    /// The file's text.
+    /// The content of the file.
     ///
     /// # Errors
-    /// When the time cannot be written.
+    /// If it cannot be encoded.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         let entry = |deleted: &Deleted| Entry {
             name: String::from_utf8_lossy(&deleted.key).into_owned(),
@@ -100,8 +100,8 @@ impl Undo {
         Ok(serde_json::to_string_pretty(&file)? + "\n")
     }
 
-    /// Reads a file. Where one key does not lie directly below the masterleases of `prefix` the whole file is refused: this format is for
-    /// nothing else, and who wrote it may not be who wrote down what was deleted.
+    /// Reads a file. It is refused whole if one key does not lie directly below the masterleases of `prefix`: such a file was not written by
+    /// `prune`.
     ///
     /// # Errors
     /// [`UndoError`].
@@ -121,7 +121,7 @@ impl Undo {
             let damaged = |why: String| UndoError::Damaged { index: at + 1, why };
             let bytes = |text: &str| BASE64.decode(text).map_err(|error| damaged(error.to_string()));
             let key = bytes(&entry.key)?;
-            if !crate::rules::masterleases::is_directly_below(&key, prefix) {
+            if !crate::rules::masterlease::is_directly_below(&key, prefix) {
                 return Err(UndoError::Foreign {
                     index: at + 1,
                     key: key.escape_ascii().to_string(),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_did_not_write() {
+    fn other_files_are_refused() {
         let parse = |text: &str| Undo::parse(text.as_bytes(), "/registry").unwrap_err();
         assert!(matches!(parse("x"), UndoError::NotOurs(_)));
         assert!(matches!(parse("{}"), UndoError::NotOurs(_)));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_lies_directly_below_the_masterleases_is_taken() {
+    fn a_file_with_any_other_key_is_refused() {
         let text = undo(vec![1]).to_json().unwrap();
         let key = BASE64.encode("/registry/masterleases/10.0.0.1");
         let parse = |other: &str| Undo::parse(text.replace(&key, &BASE64.encode(other)).as_bytes(), "/registry");
@@ -206,7 +206,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_value_comes_back(value: Vec<u8>) {
+        fn every_value_survives_the_round_trip(value: Vec<u8>) {
             let written = undo(value);
             prop_assert_eq!(Undo::parse(written.to_json().unwrap().as_bytes(), "/registry"), Ok(written));
         }

@@ -1,29 +1,32 @@
-//! The judgement: deduced from what etcd does with a living server's key, and held against what others say.
+//! The verdict on a masterlease: from its lease and its revisions in etcd, checked against the other sources.
 
 use runbook_kit::model::observed::Observed;
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::evidence::Evidence;
-use crate::rules::masterleases::REWRITE_INTERVAL;
 use runbook_kit::model::kubernetes::masterlease::Probe;
 
-/// What a masterlease is.
+/// How often an API server rewrites its key.
+const REWRITE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// An API server keeps it alive, or it dies by itself within seconds.
+    /// An API server renews it, or it expires within seconds.
     Live,
-    /// It never expires and nobody rewrites it.
+    /// It never expires and is not rewritten.
     Stale,
-    /// The sources contradict each other, or not enough of them could be asked.
+    /// The sources contradict each other, or are not enough.
     Unknown,
 }
 
 impl Verdict {
-    /// As JSON has it.
+    /// As in JSON.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -40,7 +43,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Who said something that the reason repeats.
+/// A source of the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
@@ -61,56 +64,56 @@ pub enum Source {
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// The reason in words: the deciding fact first, then what corroborates or contradicts it.
+    /// The reason: the deciding fact first, then what supports or contradicts it.
     pub reason: String,
-    /// Who was heard, sorted.
+    /// The sources, sorted.
     pub sources: Vec<Source>,
 }
 
 /// Judges one masterlease.
 #[must_use]
 pub fn judge(evidence: &Evidence) -> Judgement {
-    let mut said = Said::default();
-    let verdict = by_etcd(evidence, &mut said);
-    let alive = by_others(evidence, &mut said);
-    // A lease is renewed by nobody but its API server; whether we can reach that is another question.
+    let mut reasons = Reasons::default();
+    let verdict = by_etcd(evidence, &mut reasons);
+    let alive = by_other_sources(evidence, &mut reasons);
+    // Only an API server renews a lease, whether its address can be reached from here or not.
     let verdict = if verdict == Verdict::Stale && alive {
         Verdict::Unknown
     } else {
         verdict
     };
-    said.sources.sort_unstable();
-    said.sources.dedup();
+    reasons.sources.sort_unstable();
+    reasons.sources.dedup();
     Judgement {
         verdict,
-        reason: said.words.join("; "),
-        sources: said.sources,
+        reason: reasons.words.join("; "),
+        sources: reasons.sources,
     }
 }
 
 #[derive(Default)]
-struct Said {
+struct Reasons {
     words: Vec<String>,
     sources: Vec<Source>,
 }
 
-impl Said {
-    fn say(&mut self, source: Source, words: impl Into<String>) {
+impl Reasons {
+    fn add(&mut self, source: Source, words: impl Into<String>) {
         self.words.push(words.into());
         self.sources.push(source);
     }
 }
 
-fn by_etcd(evidence: &Evidence, said: &mut Said) -> Verdict {
+fn by_etcd(evidence: &Evidence, reasons: &mut Reasons) -> Verdict {
     let observed = format!("{} s", evidence.observed.as_secs());
     if evidence.last.lease != 0 {
         let words = match evidence.ttl_seconds {
             Some(left) => format!("has a lease, {left} s left"),
-            None => "had a lease, which has just expired".to_owned(),
+            None => "had a lease that has just expired".to_owned(),
         };
-        said.say(Source::Etcd, words);
-        if let Some(oddity) = oddity(evidence) {
-            said.say(Source::Etcd, oddity);
+        reasons.add(Source::Etcd, words);
+        if let Some(anomaly) = anomaly(evidence) {
+            reasons.add(Source::Etcd, anomaly);
         }
         return Verdict::Live;
     }
@@ -119,35 +122,35 @@ fn by_etcd(evidence: &Evidence, said: &mut Said) -> Verdict {
         .is_some_and(|first| first.mod_revision != evidence.last.mod_revision);
     if rewritten || evidence.first.is_none() {
         let words =
-            format!("no lease, but written within the last {observed}: by no API server, which would give it one");
-        said.say(Source::Etcd, words);
+            format!("no lease, but written within the last {observed}, and not by an API server: it would set a lease");
+        reasons.add(Source::Etcd, words);
         return Verdict::Unknown;
     }
     let verdict = if evidence.observed > REWRITE_INTERVAL {
-        said.say(Source::Etcd, format!("no lease, and not rewritten in {observed}"));
+        reasons.add(Source::Etcd, format!("no lease, and not rewritten in {observed}"));
         Verdict::Stale
     } else {
-        said.say(
+        reasons.add(
             Source::Etcd,
-            "no lease; whether it is rewritten was not watched for longer than 10 s",
+            "no lease; not watched for more than 10 s, so it may still be rewritten",
         );
         Verdict::Unknown
     };
-    if let Some(oddity) = oddity(evidence) {
-        said.say(Source::Etcd, oddity);
+    if let Some(anomaly) = anomaly(evidence) {
+        reasons.add(Source::Etcd, anomaly);
         return Verdict::Unknown;
     }
     verdict
 }
 
-/// Why a key is none that an API server of this cluster would write.
-fn oddity(evidence: &Evidence) -> Option<String> {
+/// Why the key was not written by an API server of this cluster.
+fn anomaly(evidence: &Evidence) -> Option<String> {
     match (&evidence.published, evidence.ip) {
-        // kube-apiserver lists them all or none: one that it cannot read stops all corrections (seen with 1.34).
+        // kube-apiserver decodes all of them or none: one that it cannot decode stops all updates (seen with 1.34).
         (Err(error), _) => Some(format!(
-            "its {error}, and while it is there no API server can correct the endpoint"
+            "its {error}, and while it exists no API server can update the endpoint"
         )),
-        (Ok(_), None) => Some("its name is no IP address".to_owned()),
+        (Ok(_), None) => Some("its name is not an IP address".to_owned()),
         (Ok(published), Some(ip)) if !published.contains(&ip) => {
             let others: Vec<String> = published.iter().map(IpAddr::to_string).collect();
             Some(if others.is_empty() {
@@ -160,44 +163,47 @@ fn oddity(evidence: &Evidence) -> Option<String> {
     }
 }
 
-/// Whether somebody else says that the API server lives.
-fn by_others(evidence: &Evidence, said: &mut Said) -> bool {
+/// Whether another source shows that the API server runs.
+fn by_other_sources(evidence: &Evidence, reasons: &mut Reasons) -> bool {
     let mut alive = false;
     let leased = evidence.last.lease != 0;
     match &evidence.probe {
         Probe::Answers { status } => {
-            said.say(
+            reasons.add(
                 Source::Tls,
-                format!("an API server of this cluster answers there ({status})"),
+                format!("an API server of this cluster responds there ({status})"),
             );
             alive = true;
         }
-        // Against a lease it says nothing: from here the network may not lead there.
-        Probe::NoApiServer(_) | Probe::Silent if leased => said.sources.push(Source::Tls),
-        Probe::NoApiServer(what) => said.say(Source::Tls, format!("no API server there: {what}")),
-        Probe::Silent => said.say(Source::Tls, "no answer from there"),
+        // No evidence against a lease: the address may not be reachable from here.
+        Probe::NoApiServer(_) | Probe::Silent if leased => reasons.sources.push(Source::Tls),
+        Probe::NoApiServer(what) => reasons.add(Source::Tls, format!("no API server there: {what}")),
+        Probe::Silent => reasons.add(Source::Tls, "no response from there"),
         Probe::NotAsked(_) => {}
     }
     match &evidence.node {
-        Observed::Known(Some(node)) if !node.may_be_master() => {
-            said.say(Source::Nodes, format!("the address is worker {} by now", node.name));
+        Observed::Known(Some(node)) if !node.may_run_api_server() => {
+            reasons.add(
+                Source::Nodes,
+                format!("the address now belongs to worker {}", node.name),
+            );
         }
         Observed::Known(Some(node)) => match node.renewed {
             Some(true) => {
-                said.say(
+                reasons.add(
                     Source::Nodes,
-                    format!("Node {} has it, and its kubelet lives", node.name),
+                    format!("Node {} has it, and its kubelet is running", node.name),
                 );
                 alive = true;
             }
-            Some(false) => said.say(
+            Some(false) => reasons.add(
                 Source::Nodes,
-                format!("Node {} has it, whose kubelet is silent", node.name),
+                format!("Node {} has it, and its kubelet is silent", node.name),
             ),
-            None => said.say(Source::Nodes, format!("Node {} has it", node.name)),
+            None => reasons.add(Source::Nodes, format!("Node {} has it", node.name)),
         },
-        Observed::Known(None) if leased => said.sources.push(Source::Nodes),
-        Observed::Known(None) => said.say(Source::Nodes, "no Node has it"),
+        Observed::Known(None) if leased => reasons.sources.push(Source::Nodes),
+        Observed::Known(None) => reasons.add(Source::Nodes, "no Node has it"),
         Observed::Unknown(_) => {}
     }
     let lists = [
@@ -207,14 +213,14 @@ fn by_others(evidence: &Evidence, said: &mut Said) -> bool {
     let mut listed = Vec::new();
     for (source, list, name) in lists {
         if let Observed::Known(is_listed) = list {
-            said.sources.push(source);
+            reasons.sources.push(source);
             if *is_listed {
                 listed.push(name);
             }
         }
     }
     if !leased && !listed.is_empty() {
-        said.words.push(format!("listed in {}", listed.join(" and ")));
+        reasons.words.push(format!("listed in {}", listed.join(" and ")));
     }
     alive
 }

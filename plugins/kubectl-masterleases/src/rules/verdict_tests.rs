@@ -1,11 +1,11 @@
-//! Every way in which the sources can agree and contradict.
+//! Verdicts for sources that agree and that contradict each other.
 
 use runbook_kit::model::observed::Observed;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::evidence::{Evidence, NodeSeen, Seen};
+use super::evidence::{Evidence, KeyState, NodeState};
 use super::verdict::{Source, Verdict, judge};
 use runbook_kit::model::kubernetes::masterlease::Probe;
 use runbook_kit::model::kubernetes::value::ValueError;
@@ -14,9 +14,9 @@ fn ip() -> std::net::IpAddr {
     "10.0.0.1".parse().unwrap()
 }
 
-/// What a restore leaves of a master that is gone.
+/// A masterlease after a restore, of an API server that no longer exists.
 fn restored() -> Evidence {
-    let seen = Seen {
+    let seen = KeyState {
         lease: 0,
         mod_revision: 7,
     };
@@ -36,11 +36,11 @@ fn restored() -> Evidence {
 
 fn leased() -> Evidence {
     Evidence {
-        first: Some(Seen {
+        first: Some(KeyState {
             lease: 5,
             mod_revision: 7,
         }),
-        last: Seen {
+        last: KeyState {
             lease: 6,
             mod_revision: 9,
         },
@@ -49,8 +49,8 @@ fn leased() -> Evidence {
     }
 }
 
-fn node(role: &str, renewed: Option<bool>) -> Observed<Option<NodeSeen>> {
-    Observed::Known(Some(NodeSeen {
+fn node(role: &str, renewed: Option<bool>) -> Observed<Option<NodeState>> {
+    Observed::Known(Some(NodeState {
         name: "i-1".into(),
         role: Some(role.into()),
         renewed,
@@ -58,12 +58,12 @@ fn node(role: &str, renewed: Option<bool>) -> Observed<Option<NodeSeen>> {
 }
 
 #[test]
-fn what_never_expires_and_is_never_rewritten_is_stale() {
+fn a_key_without_lease_that_is_not_rewritten_is_stale() {
     let judged = judge(&restored());
     assert_eq!(judged.verdict, Verdict::Stale);
     assert_eq!(
         judged.reason,
-        "no lease, and not rewritten in 12 s; no answer from there; no Node has it; \
+        "no lease, and not rewritten in 12 s; no response from there; no Node has it; \
          listed in Endpoints and EndpointSlice"
     );
     assert_eq!(
@@ -79,7 +79,7 @@ fn what_never_expires_and_is_never_rewritten_is_stale() {
 }
 
 #[test]
-fn nothing_but_etcd_is_needed() {
+fn etcd_alone_is_enough() {
     let judged = judge(&Evidence {
         probe: Probe::NotAsked("no CA".into()),
         node: Observed::Unknown("encrypted".into()),
@@ -91,13 +91,13 @@ fn nothing_but_etcd_is_needed() {
 }
 
 #[test]
-fn a_lease_is_life_whatever_can_be_reached() {
+fn a_key_with_a_lease_is_live_even_if_the_address_is_unreachable() {
     for probe in [Probe::Silent, Probe::NoApiServer("connection refused".into())] {
         let judged = judge(&Evidence { probe, ..leased() });
         assert_eq!(judged.verdict, Verdict::Live);
         assert!(judged.reason == "has a lease, 11 s left", "{}", judged.reason);
     }
-    // A new server's key, seen at the second look only; and one whose value we cannot read.
+    // A key that appeared later; and one whose value cannot be decoded.
     assert_eq!(
         judge(&Evidence {
             first: None,
@@ -115,7 +115,7 @@ fn a_lease_is_life_whatever_can_be_reached() {
 }
 
 #[test]
-fn one_interval_is_not_enough() {
+fn watching_for_one_interval_is_not_enough() {
     for seconds in [0, 9, 10] {
         let observed = Duration::from_secs(seconds);
         assert_eq!(
@@ -140,7 +140,7 @@ fn contradictions_are_unknown() {
             ..restored()
         },
         Evidence {
-            first: Some(Seen {
+            first: Some(KeyState {
                 lease: 0,
                 mod_revision: 6,
             }),
@@ -183,14 +183,14 @@ fn a_dead_node_or_a_later_worker_does_not_contradict() {
 }
 
 proptest! {
-    /// The one mistake that must not be made.
+    /// The most dangerous mistake.
     #[test]
-    fn what_has_a_lease_or_answers_or_was_rewritten_is_never_stale(
+    fn a_leased_responding_or_rewritten_one_is_never_stale(
         lease: i64, first: Option<(i64, i64)>, revision in 1_i64..5, seconds in 0_u64..100, status in 200_u16..600, answers: bool,
     ) {
         let evidence = Evidence {
-            first: first.map(|(lease, mod_revision)| Seen { lease, mod_revision }),
-            last: Seen { lease, mod_revision: revision },
+            first: first.map(|(lease, mod_revision)| KeyState { lease, mod_revision }),
+            last: KeyState { lease, mod_revision: revision },
             observed: Duration::from_secs(seconds),
             probe: if answers { Probe::Answers { status } } else { Probe::Silent },
             ..restored()

@@ -1,4 +1,4 @@
-//! Carries the plan out: one transaction a key, which a server that lives wins.
+//! Deletes what the plan says: one transaction per key, which fails if an API server has rewritten the key.
 
 use runbook_kit::model::shell::quoted;
 use std::path::PathBuf;
@@ -15,36 +15,36 @@ use crate::rules::plan::Plan;
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// These are gone, by our hand.
+    /// Deleted by this command.
     pub deleted: Vec<String>,
-    /// These were written or deleted by somebody else in between, and left to them.
-    pub left: Vec<String>,
+    /// Rewritten or deleted by others since they were read, and left as they are.
+    pub skipped: Vec<String>,
 }
 
-/// It ended in the middle.
+/// It stopped before the end.
 #[derive(Debug, thiserror::Error)]
 #[error("pruning stopped at {at}: {}{reason}", what_was_done(.outcome, .in_doubt))]
 pub struct Stopped {
-    /// What was done until then.
+    /// What was deleted until then.
     pub outcome: Outcome,
-    /// At which key.
+    /// The key at which it stopped.
     pub at: String,
-    /// Whether this one may have been deleted, or not.
+    /// Whether this key may have been deleted.
     pub in_doubt: bool,
-    /// Where the values are.
+    /// The file with the deleted values.
     pub undo_file: PathBuf,
     /// Why.
     pub reason: Reason,
 }
 
-/// Why it ended.
+/// Why it stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Reason {
-    /// etcd did not answer, or refused.
+    /// etcd did not respond, or refused.
     #[error(transparent)]
     Etcd(#[from] EtcdError),
-    /// The last living server's key went meanwhile.
-    #[error("no masterlease is live any more")]
+    /// The last live key was deleted or expired meanwhile.
+    #[error("no masterlease is live any longer")]
     NoneLive,
 }
 
@@ -55,7 +55,7 @@ fn what_was_done(outcome: &Outcome, in_doubt: &bool) -> String {
         format!("deleted {}", outcome.deleted.join(", "))
     };
     if *in_doubt {
-        format!("{deleted}, and perhaps this one; ")
+        format!("{deleted}, and this one may or may not have been deleted; ")
     } else {
         format!("{deleted}; ")
     }
@@ -75,20 +75,20 @@ impl Failure for Stopped {
             let file = self.undo_file.display().to_string();
             let file = quoted(&file);
             return Some(format!(
-                "repeat the command to go on, or `kubectl masterleases undo {file}` to put back what was deleted"
+                "repeat the command to delete the rest, or run `kubectl masterleases undo {file}` to restore the deleted keys"
             ));
         }
         match &self.reason {
             Reason::Etcd(error) => error.hint(),
-            Reason::NoneLive => Some("look again: `kubectl masterleases list`".to_owned()),
+            Reason::NoneLive => Some("run `kubectl masterleases list`".to_owned()),
         }
     }
 }
 
-/// Deletes what the plan says, in its order. The values must have been saved in `undo_file` before.
+/// Deletes what the plan says, in its order. The values must have been saved in `undo_file`.
 ///
 /// # Errors
-/// [`Stopped`], with what was done until then.
+/// [`Stopped`], with what was deleted until then.
 pub async fn apply(
     plan: &Plan,
     etcd: &dyn EtcdKv,
@@ -107,7 +107,7 @@ pub async fn apply(
                 reason,
             })
         };
-        if plan.needs_a_live_one {
+        if plan.requires_live {
             match any_live(plan, etcd, prefix).await {
                 Ok(true) => {}
                 Ok(false) => return Err(stopped(&outcome, false, Reason::NoneLive)),
@@ -119,14 +119,14 @@ pub async fn apply(
             .await
         {
             Ok(true) => outcome.deleted.push(lease.name.clone()),
-            Ok(false) => outcome.left.push(lease.name.clone()),
+            Ok(false) => outcome.skipped.push(lease.name.clone()),
             Err(error) => return Err(stopped(&outcome, may_have_happened(&error.kind), error.into())),
         }
     }
     Ok(outcome)
 }
 
-/// One of those that lived when we looked, else any: with a lease it was written by a server within the last 15 s.
+/// Whether a key that was live still has a lease, or else any key: an API server has written it within the last 15 s.
 async fn any_live(plan: &Plan, etcd: &dyn EtcdKv, prefix: &str) -> Result<bool, EtcdError> {
     let known = plan
         .keep
@@ -141,7 +141,7 @@ async fn any_live(plan: &Plan, etcd: &dyn EtcdKv, prefix: &str) -> Result<bool, 
     Ok(range.keys.iter().any(|key| key.lease != 0))
 }
 
-/// Whether etcd may have carried out a request that ended so.
+/// Whether etcd may have applied a request that failed with this error.
 const fn may_have_happened(kind: &EtcdErrorKind) -> bool {
     matches!(
         kind,
@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
     use crate::rules::plan::plan;
-    use crate::rules::plan::tests::leases;
+    use crate::usecases::plan_tests::leases;
 
     fn etcd() -> MemoryEtcd {
         let etcd = MemoryEtcd::default();
@@ -186,16 +186,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_rewrites_its_key_keeps_it() {
+    async fn a_rewritten_key_is_kept() {
         let etcd = etcd();
         etcd.before_deletes([Interference::None, Interference::Rewrite(key("10.0.0.2"))]);
         let outcome = prune(&etcd).await.unwrap();
-        assert_eq!((outcome.deleted.len(), outcome.left), (2, vec!["10.0.0.2".to_owned()]));
+        assert_eq!(
+            (outcome.deleted.len(), outcome.skipped),
+            (2, vec!["10.0.0.2".to_owned()])
+        );
         assert_eq!(etcd.keys(), [key("10.0.0.2"), key("10.0.0.57")]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_stops_where_the_last_live_one_goes() {
+    async fn stops_when_the_last_live_key_expires() {
         let etcd = etcd();
         etcd.before_deletes([Interference::Expire(vec![key("10.0.0.57")])]);
         let stopped = prune(&etcd).await.unwrap_err();
@@ -208,21 +211,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lost_connection_tells_what_was_deleted() {
+    async fn a_lost_connection_reports_what_was_deleted() {
         let etcd = etcd();
         etcd.before_deletes([Interference::None, Interference::LoseAnswer]);
         let stopped = prune(&etcd).await.unwrap_err();
         assert_eq!(stopped.exit(), Exit::FailedAfterChange);
         let text = stopped.to_string();
         assert!(
-            text.contains("stopped at 10.0.0.2: deleted 10.0.0.1, and perhaps this one"),
+            text.contains("stopped at 10.0.0.2: deleted 10.0.0.1, and this one may or may not have been deleted"),
             "{text}"
         );
         assert!(stopped.hint().unwrap().contains("undo undo.json"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refusal_before_anything_is_an_ordinary_failure() {
+    async fn a_refused_first_deletion_is_an_ordinary_failure() {
         let etcd = etcd();
         etcd.before_deletes([Interference::Fail(EtcdErrorKind::Denied("no".into()))]);
         let stopped = prune(&etcd).await.unwrap_err();

@@ -1,10 +1,12 @@
-//! Use cases of masterleases over ports: what is there, and is it alive.
+//! What the subcommands do, over ports.
 
 pub mod apply;
+pub mod etcd_objects;
 pub mod observe;
-pub mod reading;
 pub mod survey;
 pub mod wait_for_endpoints;
 
+#[cfg(test)]
+mod plan_tests;
 #[cfg(test)]
 mod survey_tests;

@@ -1,27 +1,29 @@
-//! The look that `list`, `check` and `prune` take.
+//! The survey of `list`, `check` and `prune`: its flags, and what it prints.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::usecases::survey::{Options, Survey, survey};
 use clap::Args;
 use runbook_kit::cli::values;
-use runbook_kit::failure::{AnyFailure, CommandError, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::etcd_access::EtcdAccess;
+use runbook_kit::model::units;
 use runbook_kit::ports::EtcdKv;
 
 use crate::context::Context;
 
-/// How to look.
+/// The flags of a survey.
 #[derive(Clone, Debug, Args)]
-pub struct LookArgs {
-    /// How long to watch keys without a lease; over 10s are needed to call one stale. 0 takes one look and asks no address
+pub struct SurveyArgs {
+    /// How long to watch keys without a lease; more than 10s is needed to call one stale. 0 reads the keys once and
+    /// connects to no API server
     #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = values::wait)]
     pub observe: Duration,
-    /// CA to verify API servers by, PEM [default: the cluster's own, as it stands in etcd]
+    /// CA certificate of the API servers, PEM [default: read from etcd]
     #[arg(long, value_name = "FILE")]
     pub cluster_ca: Option<PathBuf>,
-    /// Port of the API servers [default: as the Endpoints say, else 443]
+    /// Port of the API servers [default: from the Endpoints, else 443]
     #[arg(long, value_name = "PORT")]
     pub api_port: Option<u16>,
     #[command(flatten)]
@@ -30,7 +32,7 @@ pub struct LookArgs {
     pub access: EtcdAccess,
 }
 
-/// Where the keys are.
+/// Where API servers keep their keys.
 #[derive(Clone, Debug, Args)]
 pub struct KeyArgs {
     /// The API servers' --etcd-prefix
@@ -38,22 +40,26 @@ pub struct KeyArgs {
     pub etcd_prefix: String,
 }
 
-/// Looks, and says on the way what is waited for and what could not be asked.
-pub async fn look(args: &LookArgs, etcd: &dyn EtcdKv, context: &Context) -> Result<Survey, AnyFailure> {
+/// Surveys the masterleases; prints what it waits for and what could not be checked.
+pub async fn observe(args: &SurveyArgs, etcd: &dyn EtcdKv, context: &Context) -> Result<Survey, AnyFailure> {
     let ui = &context.ui;
     let options = Options {
         prefix: args.keys.etcd_prefix.clone(),
         observe: args.observe,
         port: args.api_port,
-        ca: args.cluster_ca.as_deref().map(read_ca).transpose()?,
+        ca: args
+            .cluster_ca
+            .as_deref()
+            .map(|file| read_ca(file, context))
+            .transpose()?,
     };
     let seconds = args.observe.as_secs();
-    let progress = ui.count_progress("watching for a rewrite", seconds);
+    let progress = ui.count_progress("watching for rewrites", seconds);
     let waiting = |keys: usize, waited: Duration| {
         if waited < Duration::from_millis(100) {
             ui.note(&format!(
-                "{keys} {} without a lease: watching for {seconds} s whether an API server rewrites {}",
-                if keys == 1 { "key" } else { "keys" },
+                "{} without a lease: watching for {seconds} s whether an API server rewrites {}",
+                units::counted(keys as u64, "key"),
                 if keys == 1 { "it" } else { "one" },
             ));
         }
@@ -61,11 +67,11 @@ pub async fn look(args: &LookArgs, etcd: &dyn EtcdKv, context: &Context) -> Resu
     };
     let found = survey(etcd, context.probe(), &options, &waiting).await?;
     drop(progress);
-    for why in &found.unasked {
-        ui.note(&format!("could not be asked: {why}"));
+    for what in &found.not_checked {
+        ui.note(&format!("not checked: {what}"));
     }
-    for name in &found.gone {
-        ui.note(&format!("{name} went while we looked"));
+    for name in &found.deleted {
+        ui.note(&format!("{name} was deleted or expired during the check"));
     }
     if let Some(note) = found.peers.note(&args.keys.etcd_prefix) {
         ui.note(&note);
@@ -73,49 +79,31 @@ pub async fn look(args: &LookArgs, etcd: &dyn EtcdKv, context: &Context) -> Resu
     Ok(found)
 }
 
-/// There is no masterlease, and this is why, as far as can be seen.
-#[derive(Debug, thiserror::Error)]
-pub enum NoLeases {
-    /// Nothing was ever written.
-    #[error("this etcd is empty")]
-    Empty,
-    /// An etcd of something else.
-    #[error("this is no etcd `main` of a cluster: it holds no namespace kube-system and no masterlease")]
-    NotMain,
-    /// A cluster without API servers.
-    #[error("no API server has announced itself in this etcd")]
-    NoServer,
-}
-
-impl Failure for NoLeases {
-    fn hint(&self) -> Option<String> {
-        Some(
-            match self {
-                Self::Empty => "wait for the restore, or look whether it is the right etcd",
-                Self::NotMain => {
-                    "masterleases are in `main`, which kops has on port 4001 (`events` is on 4002); or the API servers have \
-                     another --etcd-prefix"
-                }
-                Self::NoServer => "start an API server; it announces itself within 10 s",
-            }
-            .to_owned(),
-        )
-    }
-}
-
-/// Why there is none, where there is none.
-pub fn none(survey: &Survey) -> Option<NoLeases> {
+/// Why there is no masterlease, if there is none.
+pub fn no_leases(survey: &Survey) -> Option<CommandError> {
     if !survey.leases.is_empty() {
         return None;
     }
-    Some(match survey.cluster_uid {
-        Some(_) => NoLeases::NoServer,
-        None if survey.revision <= 1 => NoLeases::Empty,
-        None => NoLeases::NotMain,
-    })
+    let (message, hint) = match survey.cluster_uid {
+        Some(_) => (
+            "no API server has announced itself in this etcd",
+            "start an API server: it announces itself within 10 s",
+        ),
+        None if survey.revision <= 1 => (
+            "this etcd is empty",
+            "wait for the restore, or check --endpoints, --host or --context",
+        ),
+        None => (
+            "this is no etcd `main` of a cluster: it has no namespace kube-system and no masterlease",
+            "masterleases are in `main`, with kops on port 4001 (`events` is on 4002); if the API servers have another \
+             --etcd-prefix, pass it",
+        ),
+    };
+    Some(CommandError::failed(message).hint(hint))
 }
 
-fn read_ca(file: &std::path::Path) -> Result<String, CommandError> {
-    std::fs::read_to_string(file)
-        .map_err(|error| CommandError::usage(format!("--cluster-ca {}: {error}", file.display())))
+fn read_ca(file: &Path, context: &Context) -> Result<String, CommandError> {
+    let unusable = |why: String| CommandError::usage(format!("--cluster-ca {}: {why}", file.display()));
+    let bytes = context.read(file).map_err(|error| unusable(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| unusable(error.to_string()))
 }

@@ -1,5 +1,5 @@
-//! Looks at every masterlease twice, longer apart than a living API server waits between two writes, and meanwhile asks
-//! whoever else can be asked.
+//! Reads every masterlease twice, further apart than two writes of a running API server, and meanwhile checks Nodes, Endpoints and the API
+//! servers' addresses.
 
 mod nodes;
 
@@ -11,68 +11,56 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use super::reading::{self, Published};
-use crate::rules::evidence::{Evidence, Seen};
-use crate::rules::masterleases;
+use super::etcd_objects;
+use crate::rules::endpoints::Published;
+use crate::rules::evidence::{Evidence, KeyState};
+use crate::rules::masterlease::{self as leases, Masterlease};
 use crate::rules::peers::{self, Peers};
-use crate::rules::verdict::{Judgement, judge};
+use crate::rules::verdict::judge;
 use nodes::Nodes;
 use runbook_kit::model::kubernetes::masterlease;
 use runbook_kit::model::kubernetes::masterlease::{FOLDER, Probe};
 use runbook_kit::ports::{ApiProbe, EtcdError, EtcdKv, KeyValue};
 
-/// What to look at, and for how long.
+/// How to survey.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// kube-apiserver's `--etcd-prefix`, `/registry`.
     pub prefix: String,
-    /// How long to watch keys without lease. Zero takes one look and asks no address.
+    /// How long to watch keys without lease. Zero reads the keys once and connects to no address.
     pub observe: Duration,
-    /// The API servers' port, where it is not to be taken from the Endpoints.
+    /// The API servers' port, if it is not to be read from the Endpoints.
     pub port: Option<u16>,
-    /// The API servers' CA (PEM), where it is not to be taken from etcd.
+    /// The API servers' CA (PEM), if it is not to be read from etcd.
     pub ca: Option<String>,
 }
 
-/// One masterlease and what we think of it.
-#[derive(Clone, Debug)]
-pub struct Masterlease {
-    /// The address, as its key spells it.
-    pub name: String,
-    /// The key and its value as last seen.
-    pub stored: KeyValue,
-    /// What was seen.
-    pub evidence: Evidence,
-    /// What that means.
-    pub judgement: Judgement,
-}
-
-/// All that was found.
+/// The result of a survey.
 #[derive(Clone, Debug)]
 pub struct Survey {
     /// The masterleases, IPv4 first, by address.
     pub leases: Vec<Masterlease>,
-    /// The names of those that went while we looked.
-    pub gone: Vec<String>,
-    /// What `default/kubernetes` published when we began.
+    /// The names of those that were deleted or expired between the two reads.
+    pub deleted: Vec<String>,
+    /// What `default/kubernetes` published at the beginning.
     pub published: Published,
     /// The API servers' leases for their peers.
     pub peers: Peers,
     /// The UID of namespace `kube-system`.
     pub cluster_uid: Option<String>,
-    /// etcd's revision when we ended.
+    /// etcd's revision at the end.
     pub revision: i64,
-    /// What could not be asked, and why.
-    pub unasked: Vec<String>,
+    /// What could not be checked, and why.
+    pub not_checked: Vec<String>,
 }
 
-/// The API servers' port with kops, where nothing tells it.
+/// The API servers' port with kops, unless the Endpoints have another one.
 const DEFAULT_PORT: u16 = 443;
 
-/// Looks. `waiting` is told the number of keys that are watched, once, before the wait, and then the time waited, each second.
+/// Surveys. `waiting` is called with the number of watched keys and the time waited, each second.
 ///
 /// # Errors
-/// Where etcd does not answer.
+/// If etcd does not respond.
 pub async fn survey(
     etcd: &dyn EtcdKv,
     probe: &dyn ApiProbe,
@@ -85,27 +73,27 @@ pub async fn survey(
     let (first, peer_keys, published, cluster_uid) = tokio::try_join!(
         etcd.range(folder.as_bytes()),
         etcd.range(peers_folder.as_bytes()),
-        reading::published(etcd, prefix),
-        reading::cluster_uid(etcd, prefix),
+        etcd_objects::published(etcd, prefix),
+        etcd_objects::cluster_uid(etcd, prefix),
     )?;
     let begun = Instant::now();
-    let immortal = first.keys.iter().filter(|key| key.lease == 0).count();
-    let watch = immortal > 0 && !options.observe.is_zero();
+    let without_lease = first.keys.iter().filter(|key| key.lease == 0).count();
+    let watch = without_lease > 0 && !options.observe.is_zero();
 
     let wait = async {
         if watch {
-            wait(begun, options.observe, |waited| waiting(immortal, waited)).await;
+            wait(begun, options.observe, |waited| waiting(without_lease, waited)).await;
         }
     };
     let ips: Vec<IpAddr> = first
         .keys
         .iter()
-        .filter_map(|key| masterleases::name_of(&key.key, prefix).1)
+        .filter_map(|key| leases::name_of(&key.key, prefix).1)
         .collect();
     let port = options.port.or(published.port).unwrap_or(DEFAULT_PORT);
     let probing = probe_all(etcd, probe, options, &ips, port);
     let nodes = async {
-        if immortal > 0 {
+        if without_lease > 0 {
             Nodes::read(etcd, prefix, &ips).await
         } else {
             Nodes::not_needed()
@@ -114,21 +102,21 @@ pub async fn survey(
     let ((), probes, mut nodes) = tokio::join!(wait, probing, nodes);
 
     let observed = begun.elapsed();
-    // Without a wait there is nothing new to see.
+    // Without a wait nothing has changed.
     let last = if watch {
         etcd.range(folder.as_bytes()).await?
     } else {
         first.clone()
     };
     if watch {
-        nodes.look_again(etcd).await;
+        nodes.read_leases_again(etcd).await;
     }
-    let (probes, no_probe) = probes;
-    let firsts: BTreeMap<&[u8], Seen> = first.keys.iter().map(|key| (key.key.as_slice(), seen(key))).collect();
+    let (probes, probes_not_made) = probes;
+    let firsts: BTreeMap<&[u8], KeyState> = first.keys.iter().map(|key| (key.key.as_slice(), seen(key))).collect();
     let ttls = join_all(last.keys.iter().map(|key| ttl(etcd, key))).await;
     let mut leases = Vec::new();
     for (stored, ttl_seconds) in last.keys.iter().zip(ttls) {
-        let (name, ip) = masterleases::name_of(&stored.key, prefix);
+        let (name, ip) = leases::name_of(&stored.key, prefix);
         let listed = |list: &Observed<Vec<IpAddr>>| match (list, ip) {
             (Observed::Known(list), Some(ip)) => Observed::Known(list.contains(&ip)),
             (Observed::Known(_), None) => Observed::Known(false),
@@ -143,7 +131,7 @@ pub async fn survey(
             ttl_seconds: ttl_seconds?,
             probe: ip
                 .and_then(|ip| probes.get(&ip).cloned())
-                .unwrap_or_else(|| Probe::NotAsked(no_probe.clone().unwrap_or_default())),
+                .unwrap_or_else(|| Probe::NotAsked(probes_not_made.clone().unwrap_or_default())),
             node: nodes.of(ip),
             in_endpoints: listed(&published.endpoints),
             in_slice: listed(&published.slice),
@@ -156,22 +144,22 @@ pub async fn survey(
         });
     }
     leases.sort_by(|a, b| order(a).cmp(&order(b)));
-    let gone = first
+    let deleted = first
         .keys
         .iter()
         .filter(|key| last.keys.iter().all(|other| other.key != key.key))
-        .map(|key| masterleases::name_of(&key.key, prefix).0)
+        .map(|key| leases::name_of(&key.key, prefix).0)
         .collect();
     let lists = [&published.endpoints, &published.slice];
-    let unasked = lists
+    let not_checked = lists
         .into_iter()
-        .filter_map(why_not)
-        .chain(no_probe)
-        .chain(nodes.why_not());
+        .filter_map(unknown)
+        .chain(probes_not_made)
+        .chain(nodes.not_read());
     Ok(Survey {
-        unasked: unasked.collect(),
+        not_checked: not_checked.collect(),
         leases,
-        gone,
+        deleted,
         published,
         peers: Peers::of_leases(peer_keys.keys.iter().map(|key| key.lease)),
         cluster_uid,
@@ -179,20 +167,20 @@ pub async fn survey(
     })
 }
 
-/// Keys whose name is no address come last.
+/// Keys whose name is not an address come last.
 fn order(lease: &Masterlease) -> (bool, Option<IpAddr>, &str) {
     (lease.evidence.ip.is_none(), lease.evidence.ip, &lease.name)
 }
 
-const fn seen(key: &KeyValue) -> Seen {
-    Seen {
+const fn seen(key: &KeyValue) -> KeyState {
+    KeyState {
         lease: key.lease,
         mod_revision: key.mod_revision,
     }
 }
 
-fn why_not<T>(asked: &Observed<T>) -> Option<String> {
-    match asked {
+fn unknown<T>(observed: &Observed<T>) -> Option<String> {
+    match observed {
         Observed::Known(_) => None,
         Observed::Unknown(why) => Some(why.clone()),
     }
@@ -214,7 +202,7 @@ async fn ttl(etcd: &dyn EtcdKv, key: &KeyValue) -> Result<Option<u64>, EtcdError
     }
 }
 
-/// What each address said; or why none was asked.
+/// The response of each address; or why none was probed.
 async fn probe_all(
     etcd: &dyn EtcdKv,
     probe: &dyn ApiProbe,
@@ -228,14 +216,14 @@ async fn probe_all(
     }
     let ca = match &options.ca {
         Some(given) => given.clone(),
-        None => match reading::root_ca(etcd, &options.prefix).await {
+        None => match etcd_objects::root_ca(etcd, &options.prefix).await {
             Ok(Observed::Known(pem)) => pem,
             Ok(Observed::Unknown(why)) => {
-                return nothing(Some(format!("the addresses themselves: {why}; see --cluster-ca")));
+                return nothing(Some(format!("API servers: {why}; pass --cluster-ca")));
             }
-            Err(error) => return nothing(Some(format!("the addresses themselves: {error}"))),
+            Err(error) => return nothing(Some(format!("API servers: {error}"))),
         },
     };
-    let answers = join_all(ips.iter().map(|ip| probe.livez(*ip, port, &ca))).await;
-    (ips.iter().copied().zip(answers).collect(), None)
+    let responses = join_all(ips.iter().map(|ip| probe.livez(*ip, port, &ca))).await;
+    (ips.iter().copied().zip(responses).collect(), None)
 }

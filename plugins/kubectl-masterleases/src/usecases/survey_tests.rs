@@ -1,4 +1,4 @@
-//! A survey of an etcd in memory, in virtual time.
+//! Surveys of an etcd in memory, in virtual time.
 
 use std::net::IpAddr;
 use std::sync::Mutex;
@@ -17,12 +17,12 @@ fn options(observe: u64) -> Options {
     }
 }
 
-async fn look(etcd: &MemoryEtcd, probe: &FakeProbe, observe: u64) -> Survey {
+async fn run(etcd: &MemoryEtcd, probe: &FakeProbe, observe: u64) -> Survey {
     survey(etcd, probe, &options(observe), &|_, _| {}).await.unwrap()
 }
 
 fn verdicts(survey: &Survey) -> Vec<(&str, Verdict)> {
-    let verdict = |lease: &'_ super::survey::Masterlease| lease.judgement.verdict;
+    let verdict = |lease: &'_ crate::rules::masterlease::Masterlease| lease.judgement.verdict;
     survey
         .leases
         .iter()
@@ -38,7 +38,7 @@ fn node(ip: &str, role: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Three masters of a backup, three that live.
+/// Three API servers of the backup, three that run.
 fn after_a_restore() -> MemoryEtcd {
     let etcd = MemoryEtcd::default();
     for ip in ["10.0.0.9", "10.0.0.10", "2001:db8::1"] {
@@ -55,7 +55,7 @@ fn after_a_restore() -> MemoryEtcd {
 }
 
 #[tokio::test(start_paused = true)]
-async fn six_masters_three_of_them_gone() {
+async fn stale_and_live_masterleases() {
     let etcd = after_a_restore();
     let waited = Mutex::new(Vec::new());
     let survey = survey(&etcd, &FakeProbe::default(), &options(12), &|keys, time| {
@@ -85,13 +85,13 @@ async fn six_masters_three_of_them_gone() {
         .collect();
     assert_eq!(listed[..3], [Some(&true), Some(&false), Some(&true)]);
     assert_eq!((survey.peers.total, survey.peers.immortal), (2, 1));
-    assert_eq!(survey.unasked, ["EndpointSlice default/kubernetes is not there"]);
+    assert_eq!(survey.not_checked, ["EndpointSlice default/kubernetes does not exist"]);
     assert_eq!(survey.cluster_uid, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_look_judges_nobody() {
-    let survey = look(&after_a_restore(), &FakeProbe::default(), 0).await;
+async fn without_watching_keys_without_lease_are_unknown() {
+    let survey = run(&after_a_restore(), &FakeProbe::default(), 0).await;
     let unknown = survey
         .leases
         .iter()
@@ -100,20 +100,20 @@ async fn one_look_judges_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_where_all_have_leases() {
+async fn no_wait_if_all_have_leases() {
     let etcd = MemoryEtcd::default();
     etcd.masterlease("10.0.0.1", 5);
     let begun = tokio::time::Instant::now();
-    let survey = look(&etcd, &FakeProbe::default(), 12).await;
+    let survey = run(&etcd, &FakeProbe::default(), 12).await;
     assert_eq!(verdicts(&survey), [("10.0.0.1", Verdict::Live)]);
     assert!(begun.elapsed() < Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_comes_back_while_we_look_is_live() {
+async fn an_api_server_that_starts_meanwhile_is_live() {
     let etcd = after_a_restore();
     let probe = FakeProbe::default();
-    let (survey, ()) = tokio::join!(look(&etcd, &probe, 12), async {
+    let (survey, ()) = tokio::join!(run(&etcd, &probe, 12), async {
         tokio::time::sleep(Duration::from_secs(9)).await;
         etcd.masterlease("10.0.0.9", 70);
         etcd.masterlease("10.0.0.77", 71);
@@ -125,7 +125,7 @@ async fn a_server_that_comes_back_while_we_look_is_live() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_answers_or_whose_kubelet_lives_is_not_stale() {
+async fn a_responding_address_or_a_running_kubelet_is_not_stale() {
     let etcd = after_a_restore();
     let alive: IpAddr = "10.0.0.9".parse().unwrap();
     let probe = FakeProbe {
@@ -135,7 +135,7 @@ async fn whoever_answers_or_whose_kubelet_lives_is_not_stale() {
         etcd.put(&format!("/registry/minions/i-{ip}"), &node(ip, role), 0);
         etcd.put(&format!("/registry/leases/kube-node-lease/i-{ip}"), b"{}", 0);
     }
-    let (survey, ()) = tokio::join!(look(&etcd, &probe, 12), async {
+    let (survey, ()) = tokio::join!(run(&etcd, &probe, 12), async {
         tokio::time::sleep(Duration::from_secs(5)).await;
         etcd.put("/registry/leases/kube-node-lease/i-10.0.0.10", b"{}", 0);
     });
@@ -151,21 +151,21 @@ async fn whoever_answers_or_whose_kubelet_lives_is_not_stale() {
             .any(|(found, reason)| *found == verdict && reason.contains(words))
     };
     assert!(
-        has(Verdict::Unknown, "an API server of this cluster answers there (401)"),
+        has(Verdict::Unknown, "an API server of this cluster responds there (401)"),
         "{reasons:?}"
     );
     assert!(
-        has(Verdict::Unknown, "Node i-10.0.0.10 has it, and its kubelet lives"),
+        has(Verdict::Unknown, "Node i-10.0.0.10 has it, and its kubelet is running"),
         "{reasons:?}"
     );
     assert!(
-        has(Verdict::Stale, "Node i-2001:db8::1 has it, whose kubelet is silent"),
+        has(Verdict::Stale, "Node i-2001:db8::1 has it, and its kubelet is silent"),
         "{reasons:?}"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_ca_no_address_is_asked_and_it_says_so() {
+async fn without_a_ca_the_api_servers_are_not_checked() {
     let etcd = after_a_restore();
     let options = Options {
         ca: None,
@@ -176,11 +176,11 @@ async fn without_a_ca_no_address_is_asked_and_it_says_so() {
         .unwrap();
     assert!(
         survey
-            .unasked
+            .not_checked
             .iter()
-            .any(|why| why.contains("kube-root-ca.crt is not there; see --cluster-ca")),
+            .any(|why| why.contains("kube-root-ca.crt does not exist; pass --cluster-ca")),
         "{:?}",
-        survey.unasked
+        survey.not_checked
     );
     assert_eq!(survey.leases[0].judgement.verdict, Verdict::Stale);
 }

@@ -1,30 +1,29 @@
-//! After pruning: waits until the API servers publish what is left.
+//! After pruning: waits until the API servers have updated `default/kubernetes`.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::rules::masterleases::name_of;
-use crate::usecases::reading::{Published, published};
+use crate::rules::endpoints::{EndpointState, Published, endpoint_state};
+use crate::rules::masterlease::name_of;
+use crate::usecases::etcd_objects::published;
 use runbook_kit::model::kubernetes::masterlease::FOLDER;
 use runbook_kit::ports::{EtcdError, EtcdKv};
 use tokio::time::{Instant, sleep};
 
-use crate::rules::plan::{Listing, listing};
-
-/// What `default/kubernetes` came to.
+/// What `default/kubernetes` lists at the end of the wait.
 #[derive(Clone, Debug)]
-pub struct Settled {
-    /// What it lists at the end.
-    pub after: Published,
-    /// Whether that is nobody but who is announced in etcd.
-    pub listing: Listing,
+pub struct EndpointsAfter {
+    /// Its addresses.
+    pub published: Published,
+    /// Whether they agree with the masterleases.
+    pub state: EndpointState,
 }
 
-/// Looks once a second until it is right or `limit` has passed. What is not known may be known a moment later.
+/// Reads once a second until the state is correct or `limit` has passed.
 ///
 /// # Errors
-/// Where etcd does not answer.
-pub async fn settle(etcd: &dyn EtcdKv, prefix: &str, limit: Duration) -> Result<Settled, EtcdError> {
+/// If etcd does not respond.
+pub async fn wait_for_endpoints(etcd: &dyn EtcdKv, prefix: &str, limit: Duration) -> Result<EndpointsAfter, EtcdError> {
     let begun = Instant::now();
     loop {
         let range = etcd.range(format!("{prefix}{FOLDER}").as_bytes()).await?;
@@ -33,10 +32,10 @@ pub async fn settle(etcd: &dyn EtcdKv, prefix: &str, limit: Duration) -> Result<
             .iter()
             .filter_map(|key| name_of(&key.key, prefix).1)
             .collect();
-        let after = published(etcd, prefix).await?;
-        let listing = listing(&after, &announced);
-        if listing == Listing::Right || begun.elapsed() >= limit {
-            return Ok(Settled { after, listing });
+        let published = published(etcd, prefix).await?;
+        let state = endpoint_state(&published, &announced);
+        if state == EndpointState::Correct || begun.elapsed() >= limit {
+            return Ok(EndpointsAfter { published, state });
         }
         sleep(Duration::from_secs(1)).await;
     }
@@ -52,37 +51,39 @@ mod tests {
     const SLICE: &str = "/registry/endpointslices/default/kubernetes";
 
     #[tokio::test(start_paused = true)]
-    async fn waits_for_an_api_server_to_publish_and_not_for_ever() {
+    async fn waits_for_an_api_server_to_publish_until_the_limit() {
         let etcd = MemoryEtcd::default();
         etcd.masterlease("10.0.0.57", 7);
         etcd.put(ENDPOINTS, &endpoints(&["10.0.0.1", "10.0.0.57"]), 0);
         etcd.put(SLICE, &slice("10.0.0.57"), 0);
-        let settled = settle(&etcd, "/registry", Duration::from_secs(30)).await.unwrap();
-        assert_eq!(settled.listing, Listing::Wrong);
-        let (settled, ()) = tokio::join!(settle(&etcd, "/registry", Duration::from_secs(30)), async {
+        let after = wait_for_endpoints(&etcd, "/registry", Duration::from_secs(30))
+            .await
+            .unwrap();
+        assert_eq!(after.state, EndpointState::Wrong);
+        let (after, ()) = tokio::join!(wait_for_endpoints(&etcd, "/registry", Duration::from_secs(30)), async {
             sleep(Duration::from_secs(9)).await;
             etcd.put(ENDPOINTS, &endpoints(&["10.0.0.57"]), 0);
         });
-        assert_eq!(settled.unwrap().listing, Listing::Right);
+        assert_eq!(after.unwrap().state, EndpointState::Correct);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_there_or_cannot_be_read_is_not_right() {
+    async fn missing_or_unreadable_objects_are_unknown() {
         let etcd = MemoryEtcd::default();
         etcd.masterlease("10.0.0.57", 7);
-        let listing = async || {
-            settle(&etcd, "/registry", Duration::from_secs(30))
+        let state = async || {
+            wait_for_endpoints(&etcd, "/registry", Duration::from_secs(30))
                 .await
                 .unwrap()
-                .listing
+                .state
         };
-        assert_eq!(listing().await, Listing::NotKnown);
+        assert_eq!(state().await, EndpointState::Unknown);
         etcd.put(ENDPOINTS, &endpoints(&["10.0.0.57"]), 0);
-        assert_eq!(listing().await, Listing::NotKnown);
+        assert_eq!(state().await, EndpointState::Unknown);
         etcd.put(SLICE, b"damaged", 0);
-        assert_eq!(listing().await, Listing::NotKnown);
+        assert_eq!(state().await, EndpointState::Unknown);
         etcd.put(SLICE, &slice("10.0.0.57"), 0);
-        assert_eq!(listing().await, Listing::Right);
+        assert_eq!(state().await, EndpointState::Correct);
     }
 
     fn slice(ip: &str) -> Vec<u8> {

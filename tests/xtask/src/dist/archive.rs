@@ -1,11 +1,11 @@
-//! A `.tar.gz` that depends on nothing but its content: no times, no owners.
+//! A reproducible `.tar.gz`: without times and owners.
 
 use std::io;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// An archive in the making.
+/// An archive that is being written.
 pub(super) struct Archive {
     tar: tar::Builder<GzEncoder<Vec<u8>>>,
 }
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn holds_what_was_added_and_is_the_same_each_time() {
+    fn holds_the_added_files_and_is_reproducible() {
         let bytes = sample();
         let mut read = tar::Archive::new(GzDecoder::new(bytes.as_slice()));
         let mut found = Vec::new();

@@ -1,5 +1,5 @@
 //! Installs an archive as krew does it (kubernetes-sigs/krew, internal/installation: unpack, copy the files that the manifest names, link the
-//! binary with underscores) and tries it with kubectl, in homes that are not there or cannot be written.
+//! binary with underscores) and runs it with kubectl, also without a home and with a read-only one.
 
 use std::error::Error;
 use std::fs::{self, File, Permissions};
@@ -11,10 +11,10 @@ use harness::plugins::krew_name;
 use harness::store::{CLUSTER, StateStore};
 use harness::{Cmd, Etcd, EtcdVersion, components};
 
-/// Where the operator's home may be.
+/// The homes to test with.
 const HOMES: [&str; 3] = ["a home", "no home", "a read-only home"];
 
-/// Gives what was run.
+/// Returns the command that was run.
 pub(super) fn try_out(plugin: &str, archive: &Path) -> Result<String, Box<dyn Error>> {
     let folder = tempfile::Builder::new().prefix("krew with spaces ").tempdir()?;
     let path = install(plugin, archive, folder.path())?;
@@ -58,7 +58,7 @@ fn arguments(plugin: &str) -> &'static [&'static str] {
     }
 }
 
-/// Unpacks, copies and links; gives the `PATH` of a user of krew.
+/// Unpacks, copies and links; returns the folder to add to `PATH`.
 fn install(plugin: &str, archive: &Path, folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let unpacked = folder.join("unpacked");
     tar::Archive::new(GzDecoder::new(File::open(archive)?)).unpack(&unpacked)?;
@@ -76,7 +76,7 @@ fn install(plugin: &str, archive: &Path, folder: &Path) -> Result<PathBuf, Box<d
     Ok(bin)
 }
 
-/// An etcd that a master has announced itself in.
+/// An etcd with the masterlease of one API server.
 fn masterlease() -> Result<Etcd, Box<dyn Error>> {
     let etcd = Etcd::start(EtcdVersion::V3_6)?;
     etcd.announce("10.245.21.57")?;

@@ -1,19 +1,19 @@
-//! How long no backup was taken, as far as a thinned-out store can tell.
+//! Gaps between backups, and sudden drops in size.
 
 use jiff::{SignedDuration, Timestamp};
 
 use runbook_kit::model::backup::name::BackupName;
 use runbook_kit::model::backup::retention::Retention;
 
-/// The time between two backups that follow one another in a store in which certainly none was taken.
+/// How long certainly no backup was taken between two consecutive ones.
 ///
-/// The clean-up leaves the earliest of each hour, later of each day: those that came after `earlier` in its hour or day
-/// may have been taken and removed, so the time counts only from the end of that hour or day.
+/// Retention keeps the earliest backup of each hour, later of each day: others of the hour or day of `earlier` may have been deleted, so the
+/// gap begins at the end of that hour or day.
 #[must_use]
 pub fn known_gap(earlier: &BackupName, later: &BackupName, retention: Retention, now: Timestamp) -> SignedDuration {
     let hour = SignedDuration::from_hours(1);
     let age = now.duration_since(earlier.created());
-    // The end of the bucket, as far as the clean-up had come: what is younger than its bound is still there.
+    // The end of the hour or day, or the time up to which retention has deleted backups, if that is earlier.
     let thinned = |seconds: i64, bound: SignedDuration| {
         let end = (earlier.created().as_second().div_euclid(seconds) + 1) * seconds;
         end.min(now.as_second() - bound.as_secs())
@@ -27,6 +27,13 @@ pub fn known_gap(earlier: &BackupName, later: &BackupName, retention: Retention,
     };
     let from = from.max(earlier.created().as_second());
     SignedDuration::from_secs((later.created().as_second() - from).max(0))
+}
+
+/// Both numbers, the later one first, where it is less than half of the earlier one.
+#[must_use]
+pub fn fell_by_half(before: Option<u64>, now: Option<u64>) -> Option<(u64, u64)> {
+    let (before, now) = (before?, now?);
+    (now.saturating_mul(2) < before).then_some((now, before))
 }
 
 #[cfg(test)]
@@ -43,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn young_backups_are_all_there() {
+    fn within_an_hour_no_backup_is_deleted() {
         assert_eq!(
             minutes("2026-11-22T15:10:00Z", "2026-11-22T15:55:00Z", "2026-11-22T16:00:00Z"),
             45
@@ -51,11 +58,11 @@ mod tests {
     }
 
     #[test]
-    fn within_a_thinned_hour_nothing_is_known() {
+    fn in_an_hour_that_was_cleaned_up_there_is_no_gap() {
         let now = "2026-11-22T20:00:00Z";
         assert_eq!(minutes("2026-11-22T15:00:00Z", "2026-11-22T16:00:00Z", now), 0);
         assert_eq!(minutes("2026-11-22T15:00:00Z", "2026-11-22T17:00:00Z", now), 60);
-        // What came after 15:30 is younger than an hour and would still be there.
+        // Backups after 15:30 are younger than an hour and would not be deleted yet.
         assert_eq!(
             minutes("2026-11-22T15:01:00Z", "2026-11-22T16:20:00Z", "2026-11-22T16:30:00Z"),
             50

@@ -1,4 +1,4 @@
-//! etcd goes while keys are being deleted.
+//! etcd stops while keys are deleted.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::env::Env;
 
 #[test]
-fn a_connection_lost_midway_tells_what_was_deleted_and_how_to_go_on() {
+fn a_lost_connection_reports_what_was_deleted_and_what_to_do() {
     let env = Env::of_a_cluster("uid-1");
     env.live("10.1.0.1");
     let stale: Vec<String> = (0..2000)

@@ -25,7 +25,7 @@ fn after_a_restore() -> Env {
 }
 
 #[test]
-fn rows_tell_the_living_from_the_stale_and_why() {
+fn list_shows_live_and_stale_ones_with_the_reason() {
     let env = after_a_restore();
     let ended = env.cmd("list -o json").run().unwrap().success();
     let rows = ended.json();
@@ -82,13 +82,13 @@ fn rows_tell_the_living_from_the_stale_and_why() {
 
     ended
         .stderr_has("4 keys without a lease: watching for 12 s")
-        .stderr_has("1 of 1 keys under /registry/peerserverleases/ have no lease")
-        .stderr_has("could not be asked: the addresses themselves: ConfigMap kube-system/kube-root-ca.crt is not there")
+        .stderr_has("1 of 1 key under /registry/peerserverleases/ have no lease")
+        .stderr_has("not checked: API servers: ConfigMap kube-system/kube-root-ca.crt does not exist")
         .stderr_has("etcd main: direct to https://127.0.0.1:");
 }
 
 #[test]
-fn check_finds_stale_ones_only() {
+fn check_fails_for_stale_ones_only() {
     let env = after_a_restore();
     let ended = env.cmd("check -o prometheus").run().unwrap().code(5);
     assert!(
@@ -99,7 +99,7 @@ fn check_finds_stale_ones_only() {
 
     let healthy = Env::of_a_cluster("uid-2");
     healthy.live("10.245.21.57");
-    // All have leases: nobody has to wait.
+    // All have leases: no wait.
     let begun = std::time::Instant::now();
     let ended = healthy.cmd("check").run().unwrap().success();
     assert!(ended.stdout.contains("has a lease, "), "{}", ended.stdout);
@@ -107,7 +107,7 @@ fn check_finds_stale_ones_only() {
 }
 
 #[test]
-fn another_prefix_and_a_glance() {
+fn another_prefix_and_no_watching() {
     let env = Env::empty(harness::EtcdVersion::V3_5);
     env.put("/kubernetes.io/masterleases/10.0.0.1", &endpoints(&["10.0.0.1"]), 0);
     let ended = env

@@ -1,4 +1,4 @@
-//! `prune` and `undo` on keys, without API servers: the real ones play in `masterleases_real`.
+//! `prune` and `undo` on keys, without API servers: those are in `masterleases_real`.
 
 use harness::{components, run};
 use serde_json::json;
@@ -30,7 +30,7 @@ fn a_plan_changes_nothing() {
 }
 
 #[test]
-fn pruned_keys_come_back_to_the_byte_and_without_a_lease() {
+fn undo_restores_the_pruned_values_without_a_lease() {
     let env = new_env();
     let before = env.etcd.keys(b"/registry/masterleases/").unwrap();
     let ended = env
@@ -42,18 +42,18 @@ fn pruned_keys_come_back_to_the_byte_and_without_a_lease() {
     assert_eq!(report["deleted"], json!(["10.245.21.9", "2001:db8::1"]));
     assert_eq!((&report["applied"], &report["right"]), (&json!(true), &json!(null)));
     assert_eq!(etcdctl_keys(&env), [key("10.245.21.11"), key("10.245.21.57")]);
-    // Values of a cluster are nobody else's business.
+    // Only the owner may read a cluster's values.
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(env.path("undo.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    // Again: nothing is left to do, and the file is not asked for.
+    // Again: nothing is left to do, and the file is not written.
     env.cmd("prune --yes --undo-file undo.json")
         .run()
         .unwrap()
         .success()
         .stderr_has("nothing to delete");
 
-    // One of them is somebody's again meanwhile.
+    // One of them was written by an API server meanwhile.
     env.live("2001:db8::1");
     let plan = env
         .cmd("undo undo.json")
@@ -77,7 +77,7 @@ fn pruned_keys_come_back_to_the_byte_and_without_a_lease() {
     assert_ne!(env.etcd.get(key("2001:db8::1").as_bytes()).unwrap().unwrap().lease, 0);
 }
 
-/// What etcd's own tool sees.
+/// The keys as etcd's own tool lists them.
 fn etcdctl_keys(env: &Env) -> Vec<String> {
     let mut etcdctl = std::process::Command::new(components::etcdctl().unwrap());
     etcdctl.args([
@@ -88,15 +88,16 @@ fn etcdctl_keys(env: &Env) -> Vec<String> {
         "--keys-only",
         "/registry/masterleases/",
     ]);
-    let said = run::run(&mut etcdctl).unwrap();
-    said.lines()
+    let listed = run::run(&mut etcdctl).unwrap();
+    listed
+        .lines()
         .filter(|line| !line.is_empty())
         .map(str::to_owned)
         .collect()
 }
 
 #[test]
-fn who_is_named_and_who_is_not() {
+fn live_ones_cannot_be_named_and_missing_ones_are_reported() {
     let env = new_env();
     env.cmd("prune 10.245.21.57 --yes")
         .run()
@@ -113,7 +114,7 @@ fn who_is_named_and_who_is_not() {
 }
 
 #[test]
-fn without_a_living_master_nothing_is_pruned_unasked() {
+fn without_a_live_one_only_named_ones_are_pruned() {
     let env = Env::of_a_cluster("uid-1");
     env.restored("10.0.0.1");
     env.restored("10.0.0.2");
@@ -133,7 +134,7 @@ fn without_a_living_master_nothing_is_pruned_unasked() {
 }
 
 #[test]
-fn an_undo_file_must_be_ours_and_of_this_cluster() {
+fn undo_refuses_files_of_others_and_of_another_cluster() {
     let env = new_env();
     env.cmd("prune --yes --wait 0 --undo-file undo.json")
         .run()
@@ -153,7 +154,7 @@ fn an_undo_file_must_be_ours_and_of_this_cluster() {
         .run()
         .unwrap()
         .code(1)
-        .stderr_has("no undo file");
+        .stderr_has("not an undo file");
     env.cmd("undo absent.json")
         .run()
         .unwrap()
@@ -170,7 +171,7 @@ fn an_undo_file_must_be_ours_and_of_this_cluster() {
 }
 
 #[test]
-fn a_hostile_undo_file_is_refused_whole() {
+fn a_manipulated_undo_file_is_refused_whole() {
     use base64::Engine as _;
     let env = new_env();
     env.cmd("prune --yes --wait 0 --undo-file undo.json")
@@ -186,7 +187,7 @@ fn a_hostile_undo_file_is_refused_whole() {
         "/registry/masterleases/a/b",
         "/registry/masterleases/",
     ] {
-        // The other key of the file is a good one.
+        // The other key of the file is a masterlease.
         let changed = text.replace(&encoded(&key("10.245.21.9")), &encoded(hostile));
         assert_ne!(changed, text);
         std::fs::write(env.path("hostile.json"), changed).unwrap();
@@ -203,12 +204,16 @@ fn a_hostile_undo_file_is_refused_whole() {
 }
 
 #[test]
-fn what_could_not_be_read_is_not_called_right() {
+fn an_endpoint_that_cannot_be_read_is_not_called_correct() {
     let env = new_env();
     env.put(ENDPOINTS, b"damaged", 0);
     let ended = env.cmd("prune --yes --wait 2s").run().unwrap().success();
-    assert!(ended.stdout.contains("Endpoints after:  not known"), "{}", ended.stdout);
-    assert!(!ended.stdout.contains("lists live masters only"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("Endpoints after:  unknown"), "{}", ended.stdout);
+    assert!(
+        !ended.stdout.contains("lists live API servers only"),
+        "{}",
+        ended.stdout
+    );
     ended.stderr_has("could not be checked: Endpoints: ");
     env.restored("10.245.21.9");
     let ended = env.cmd("prune --yes --wait 2s -o json").run().unwrap().success();

@@ -1,20 +1,33 @@
-//! Which of the API servers' announcements still have an API server behind them.
+//! A masterlease: the key by which an API server announces its address.
 //!
 //! Each API server keeps `<prefix>/masterleases/<its IP>` in etcd, with a lease of 15 s, and rewrites it every 10 s
 //! (kubernetes/kubernetes, `pkg/controlplane/reconcilers/lease.go` and `pkg/controlplane/instance.go`,
 //! `DefaultEndpointReconcilerInterval` and `DefaultEndpointReconcilerTTL`); all of them publish what they find there as the
-//! addresses of `default/kubernetes`. A restore by etcd-manager copies keys without their leases: those of masters that are
-//! no more then never expire.
+//! addresses of `default/kubernetes`. A restore by etcd-manager copies keys without their leases: those of API servers that no
+//! longer exist then never expire.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use runbook_kit::model::kubernetes::masterlease::FOLDER;
+use runbook_kit::ports::KeyValue;
 
-/// How often a living API server rewrites its key.
-pub const REWRITE_INTERVAL: Duration = Duration::from_secs(10);
+use super::evidence::Evidence;
+use super::verdict::Judgement;
 
-/// What the last segment of a masterlease's key says: the address as text, and as an address where it is one.
+/// One masterlease and its verdict.
+#[derive(Clone, Debug)]
+pub struct Masterlease {
+    /// The address, as written in its key.
+    pub name: String,
+    /// The key and its value at the end of the survey.
+    pub stored: KeyValue,
+    /// What is known of it.
+    pub evidence: Evidence,
+    /// The verdict.
+    pub judgement: Judgement,
+}
+
+/// The last segment of a masterlease's key: as text, and as an address if it is one.
 #[must_use]
 pub fn name_of(key: &[u8], prefix: &str) -> (String, Option<IpAddr>) {
     let folder = [prefix.as_bytes(), FOLDER.as_bytes()].concat();
@@ -27,8 +40,7 @@ pub fn name_of(key: &[u8], prefix: &str) -> (String, Option<IpAddr>) {
     (text, ip)
 }
 
-/// Whether a key lies directly below the folder of masterleases: API servers write no other, and no other is ever touched. etcd knows no
-/// folders, so `..` is only a name there, but none of an API server's.
+/// Whether a key lies directly below the folder of masterleases. Only such keys are API servers' own, and only they are ever deleted or written.
 #[must_use]
 pub fn is_directly_below(key: &[u8], prefix: &str) -> bool {
     let folder = [prefix.as_bytes(), FOLDER.as_bytes()].concat();

@@ -1,5 +1,5 @@
-//! What Kubernetes keeps in etcd beside the masterleases themselves and tells of them: it is all read from there, so that it can
-//! be had while no API server runs, and is never another cluster's.
+//! Kubernetes objects that say something about masterleases. They are read from etcd, so that they are available while no API server runs,
+//! and never come from another cluster.
 
 use runbook_kit::model::observed::Observed;
 use std::net::IpAddr;
@@ -10,21 +10,12 @@ use runbook_kit::model::kubernetes::service_addresses::{self, Endpoints};
 use runbook_kit::model::kubernetes::value::{Value, ValueError};
 use runbook_kit::ports::{EtcdError, EtcdKv};
 
-/// What `default/kubernetes` publishes, by either object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// The addresses in the Endpoints object, sorted.
-    pub endpoints: Observed<Vec<IpAddr>>,
-    /// The addresses in the EndpointSlice object, sorted.
-    pub slice: Observed<Vec<IpAddr>>,
-    /// The API servers' port, where the Endpoints tell.
-    pub port: Option<u16>,
-}
+use crate::rules::endpoints::Published;
 
 /// Reads what `default/kubernetes` publishes.
 ///
 /// # Errors
-/// Where etcd does not answer. An object that is absent or cannot be read is not known, and no error.
+/// If etcd does not respond. An object that is missing or cannot be decoded is `Unknown`, not an error.
 pub async fn published(etcd: &dyn EtcdKv, prefix: &str) -> Result<Published, EtcdError> {
     let (endpoints, slice) = tokio::try_join!(
         value(etcd, prefix, service_addresses::KUBERNETES_ENDPOINTS),
@@ -49,27 +40,27 @@ pub async fn published(etcd: &dyn EtcdKv, prefix: &str) -> Result<Published, Etc
     })
 }
 
-/// The UID of namespace `kube-system`, which tells one cluster from another; `None` where this etcd holds none.
+/// The UID of namespace `kube-system`, which tells one cluster from another; `None` if this etcd has none.
 ///
 /// # Errors
-/// Where etcd does not answer.
+/// If etcd does not respond.
 pub async fn cluster_uid(etcd: &dyn EtcdKv, prefix: &str) -> Result<Option<String>, EtcdError> {
     let stored = value(etcd, prefix, "/namespaces/kube-system").await?;
     let uid = stored.and_then(|value| Some(ObjectMeta::of_value(&Value::decode(&value).ok()?).ok()?.uid));
     Ok(uid.filter(|uid| !uid.is_empty()))
 }
 
-/// The CA of the API servers, as pods get it: PEM.
+/// The CA of the API servers (PEM), as pods get it.
 ///
 /// # Errors
-/// Where etcd does not answer.
+/// If etcd does not respond.
 pub async fn root_ca(etcd: &dyn EtcdKv, prefix: &str) -> Result<Observed<String>, EtcdError> {
     let what = "ConfigMap kube-system/kube-root-ca.crt";
     let stored = value(etcd, prefix, config_map::ROOT_CA).await?;
     Ok(
         match decoded(stored, what, |value| config_map::text(value, config_map::ROOT_CA_KEY)) {
             Observed::Known(Some(pem)) => Observed::Known(pem),
-            Observed::Known(None) => Observed::Unknown(format!("{what} holds no {}", config_map::ROOT_CA_KEY)),
+            Observed::Known(None) => Observed::Unknown(format!("{what} has no {}", config_map::ROOT_CA_KEY)),
             Observed::Unknown(why) => Observed::Unknown(why),
         },
     )
@@ -82,7 +73,7 @@ async fn value(etcd: &dyn EtcdKv, prefix: &str, path: &str) -> Result<Option<Vec
 
 fn decoded<T>(stored: Option<Vec<u8>>, what: &str, decode: impl FnOnce(&[u8]) -> Result<T, ValueError>) -> Observed<T> {
     let Some(stored) = stored else {
-        return Observed::Unknown(format!("{what} is not there"));
+        return Observed::Unknown(format!("{what} does not exist"));
     };
     match decode(&stored) {
         Ok(found) => Observed::Known(found),
