@@ -223,9 +223,7 @@ fn backups_are_judged_from_the_newest_down_to_the_first_good_one() {
     assert_eq!(rows[3], (&json!(true), &Value::Null));
     assert!(rows[4..].iter().all(|row| *row == (&Value::Null, &Value::Null)));
 
-    let wide = list(&["-o", "wide"])
-        .stdout_has("GOOD")
-        .stderr_has("`-` is not judged");
+    let wide = list(&["-o", "wide"]).stdout_has("GOOD").stderr_has("`-` is not judged");
     assert!(wide.stdout.contains("another cluster"), "{}", wide.stdout);
     // By default no backup is read.
     for file in ["16:25:57Z-000002", "15:20:36Z-000001"] {

@@ -40,7 +40,11 @@ fn what_the_map_names_exists() {
         for plugin in plugins::ALL {
             let path = path.replace("<binary>", plugin);
             let found = paths::root().join(path.trim_end_matches('/'));
-            let right = if path.ends_with('/') { found.is_dir() } else { found.is_file() };
+            let right = if path.ends_with('/') {
+                found.is_dir()
+            } else {
+                found.is_file()
+            };
             assert!(right, "CONTRIBUTING.md names {path}");
         }
     }
