@@ -46,7 +46,6 @@ struct Compared {
     diff: Diff,
 }
 
-/// Runs `diff`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if context.format == Format::Prometheus {
         return Err(output::no_metrics().into());
