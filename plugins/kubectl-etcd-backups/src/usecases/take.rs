@@ -229,7 +229,7 @@ impl Expected {
         let newest = &self.newest;
         let refused = |message| {
             CommandError::refused(message)
-                .hint("check --endpoints, --host and --context; if the store changed hands, pass --other-lineage")
+                .hint("check --endpoints, --host and --context; if the store now belongs to another cluster, pass --other-lineage")
         };
         let all_known = self.lineages.iter().all(|wanted| wanted.uid().is_some());
         let other = match found {
