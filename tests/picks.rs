@@ -1,4 +1,4 @@
-//! Which backup of each etcd cluster a cluster comes back from, over stores that etcd-manager wrote.
+//! Which backup of each etcd cluster is chosen for a restore, in stores of etcd-manager.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use harness::paths;
@@ -14,7 +14,7 @@ use runbook_kit::usecases::discover;
 const MAIN: &str = "2026-11-22T15:20:36Z-000001";
 const EVENTS: &str = "2026-11-22T15:20:35Z-000001";
 
-/// The healthy history and what came after the accident, before retention has run.
+/// The backups of before and after the accident, before retention has run.
 fn merged() -> StateStore {
     let store = StateStore::new("state-store-restored").unwrap();
     store::copy_folder(&paths::fixture("state-store-reseeded"), store.root()).unwrap();
@@ -56,11 +56,11 @@ fn remove(store: &StateStore, etcd: &str, but: &[&str]) {
 }
 
 #[tokio::test]
-async fn the_others_follow_main_to_its_time() {
+async fn other_etcds_are_chosen_near_the_time_of_main() {
     let unpacker = Unpacker::default();
     let store = merged();
     let found = catalogs(&store).await;
-    // The newest events are sound, and of the cluster that came after the accident.
+    // The newest backup of events is intact, but of the cluster after the accident.
     let picks = pick_all(looking(&unpacker, &Known::default()), &found, None).await;
     assert_eq!(
         picks.iter().map(words).collect::<Vec<_>>(),
@@ -71,7 +71,7 @@ async fn the_others_follow_main_to_its_time() {
     assert_eq!(main.facts.as_ref().unwrap().nodes(), 5);
     assert!(picks.iter().all(|pick| pick.note.is_none()));
 
-    // With a time, that of main does not matter.
+    // With a time, that of main is not used.
     let at = "2026-11-22T15:18:30Z".parse().unwrap();
     let picks = pick_all(looking(&unpacker, &Known::default()), &found, Some(at)).await;
     assert_eq!(
@@ -82,7 +82,7 @@ async fn the_others_follow_main_to_its_time() {
         ]
     );
 
-    // No events from main's time: the newest good ones, and it is said.
+    // No backup of events near main's time: the newest good one, with a note.
     remove(&store, "events", &["2026-11-22T15:15", "2026-11-22T16"]);
     let found = catalogs(&store).await;
     let picks = pick_all(looking(&unpacker, &Known::default()), &found, None).await;
@@ -95,17 +95,17 @@ async fn the_others_follow_main_to_its_time() {
             .contains("from before 2026-11-22T15:35:36Z")
     );
 
-    // Main named by the user is the measure for the others, too.
+    // Also if the user named the backup of main.
     let time = "2026-11-22T15:16:00Z".parse().unwrap();
     let events = pick(looking(&unpacker, &Known::default()), &found[1], None, Some(time)).await;
     assert_eq!(words(&events), "events: good 2026-11-22T16:26:06Z-000001");
 }
 
 #[tokio::test]
-async fn no_etcd_cluster_but_main_needs_a_good_one() {
+async fn only_main_needs_a_good_backup() {
     let unpacker = Unpacker::default();
     let store = merged();
-    // Nobody had ever written to events.
+    // Nothing was ever written to events.
     remove(&store, "events", &["2026-11-22T15:15", "2026-11-22T16:24"]);
     let found = catalogs(&store).await;
     let picks = pick_all(looking(&unpacker, &Known::default()), &found, None).await;
@@ -118,7 +118,7 @@ async fn no_etcd_cluster_but_main_needs_a_good_one() {
             .contains("the newest that verifies is taken")
     );
 
-    // One that does not verify is none.
+    // One that does not verify is not chosen.
     std::fs::write(
         store.base("events").join("2026-11-22T16:24:46Z-000001/etcd.backup.gz"),
         b"x",

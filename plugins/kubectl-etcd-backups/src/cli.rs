@@ -11,7 +11,6 @@ use runbook_kit::failure::AnyFailure;
 use crate::commands::{check, diff, download, export, inspect, list, pin, show, take, timeline, unpin, verify};
 use crate::context::Context;
 
-/// Find, verify, inspect and compare the etcd backups of etcd-manager
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
@@ -32,7 +31,6 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The flags of every subcommand.
     pub fn flags(&self) -> Flags {
         Flags {
             cluster: self.cluster.clone(),
@@ -64,7 +62,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs it.
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
         match self {
             Self::List(args) => list::run(args, context).await,

@@ -11,7 +11,6 @@ use runbook_kit::failure::AnyFailure;
 use crate::commands::{check, list, prune, undo};
 use crate::context::Context;
 
-/// Find and delete the masterleases of API servers that no longer exist
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
@@ -26,7 +25,6 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The flags of every subcommand.
     pub fn flags(&self) -> Flags {
         Flags {
             cluster: self.cluster.clone(),
@@ -48,7 +46,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs it.
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
         match self {
             Self::List(args) => list::run(*args, context).await,

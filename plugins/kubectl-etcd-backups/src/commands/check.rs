@@ -35,7 +35,6 @@ pub struct Args {
 /// Etcd clusters that are checked at the same time.
 const AT_ONCE: usize = 4;
 
-/// Runs `check`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let now = context.now();
     let clusters = if args.all_clusters {

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::usecases::open;
 use runbook_kit::cli::Wanted;
 
-/// Compare two backups: deleted, new and changed objects
+/// Compare two backups: gone, new and changed objects
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "An object is changed if its stored value differs. Events, leases, masterleases and the status of Nodes change all the time: they are only counted, unless --heartbeats is given.\n\nExamples:\n  kubectl etcd-backups diff latest-good latest\n  kubectl etcd-backups diff main=2026-11-22T15:18 main=2026-11-22T15:19 --summary"
@@ -46,7 +46,6 @@ struct Compared {
     diff: Diff,
 }
 
-/// Runs `diff`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if context.format == Format::Prometheus {
         return Err(output::no_metrics().into());

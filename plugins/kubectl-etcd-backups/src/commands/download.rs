@@ -28,7 +28,6 @@ pub struct Args {
     force: bool,
 }
 
-/// Runs `download`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if args.file.exists() && !args.force {
         return Err(CommandError::usage(format!("{} exists already", args.file.display()))

@@ -32,7 +32,6 @@ fn object(text: &str) -> Result<ObjectRef, ObjectRefError> {
     ObjectRef::parse(text)
 }
 
-/// Runs `export`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     let mut missing: Option<(bool, CommandError)> = None;

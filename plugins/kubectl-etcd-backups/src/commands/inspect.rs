@@ -34,7 +34,6 @@ struct Inspected {
     contents: Contents,
 }
 
-/// Runs `inspect`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if context.format == Format::Prometheus {
         return Err(output::no_metrics().into());

@@ -62,7 +62,6 @@ struct ListRow {
     pinned: bool,
     /// Whether it is good; `null` if it was not judged.
     good: Option<bool>,
-    /// Why it is not good.
     reason: Option<String>,
     #[serde(skip)]
     now: Timestamp,
@@ -132,7 +131,6 @@ fn state_cell(complete: bool, pinned: bool) -> Cell {
     }
 }
 
-/// Runs `list`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let now = context.now();
     let since = context.moment(args.since.as_deref(), "--since")?;

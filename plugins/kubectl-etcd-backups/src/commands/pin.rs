@@ -21,7 +21,6 @@ pub struct Args {
     yes: bool,
 }
 
-/// Runs `pin`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     let chosen = context.choose(&catalogs, &args.wanted).await?;

@@ -53,7 +53,6 @@ struct Rejection {
     reasons: Vec<String>,
 }
 
-/// Runs `show`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     let chosen = context.choose(&catalogs, &args.wanted).await?;

@@ -112,7 +112,6 @@ impl Row for TakeRow {
     }
 }
 
-/// Runs `take`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     one_etcd_per_endpoint(&args.access, &catalogs)?;

@@ -123,7 +123,6 @@ impl Row for TimelineRow {
     }
 }
 
-/// Runs `timeline`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let since = context.moment(args.since.as_deref(), "--since")?;
     let until = context.moment(args.until.as_deref(), "--until")?;

@@ -23,7 +23,6 @@ pub struct Args {
     consent: StrongConsentArgs,
 }
 
-/// Runs `unpin`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     let chosen = context.choose(&catalogs, &Wanted::from(args.backup.clone())).await?;

@@ -46,9 +46,7 @@ struct VerifyRow {
     ok: bool,
     problems: Vec<String>,
     empty: bool,
-    /// Whether it is good.
     good: Option<bool>,
-    /// Why it is not good.
     reason: Option<String>,
     revision: Option<i64>,
     keys: Option<u64>,
@@ -154,7 +152,6 @@ impl Row for VerifyRow {
     }
 }
 
-/// A backup to verify.
 struct ToVerify<'a> {
     catalog: &'a Catalog,
     backup: &'a Backup,
@@ -162,7 +159,6 @@ struct ToVerify<'a> {
     newest: bool,
 }
 
-/// Runs `verify`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     let chosen = if args.all {

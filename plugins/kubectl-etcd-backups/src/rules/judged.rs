@@ -5,14 +5,12 @@ use runbook_kit::cli::ui::Verdict;
 use runbook_kit::failure::{Failure, chain};
 use runbook_kit::model::backup::goodness::{Rejection, Warning};
 
-/// Whether a backup is good.
 #[derive(Clone, Debug, Default)]
 pub struct Judged {
     /// `None` if it was not judged.
     pub good: Option<bool>,
     /// Why it is not good, or was not judged.
     pub reason: Option<String>,
-    /// Warnings about a good one.
     pub warnings: Vec<Warning>,
 }
 

@@ -10,11 +10,9 @@ use runbook_kit::usecases::examine::ExamineError;
 
 use crate::rules::judged::Judged;
 
-/// Judges the backups of one catalog.
 pub struct CatalogJudge<'a, 'l>(Judge<'a, 'l>);
 
 impl<'a, 'l> CatalogJudge<'a, 'l> {
-    /// Of one catalog.
     pub fn new(looking: Looking<'l>, catalog: &'a Catalog) -> Self {
         Self(Judge::new(looking, catalog))
     }

@@ -12,23 +12,18 @@ use crate::context::Context;
 
 /// A backup, read and decoded.
 pub struct Opened {
-    /// The Kubernetes cluster.
     pub cluster: String,
-    /// The etcd cluster.
     pub etcd: String,
-    /// The backup.
     pub name: String,
     content: Content,
     db: Box<dyn SnapshotFile>,
 }
 
 impl Opened {
-    /// What the reports read.
     pub fn snapshot(&self) -> Snapshot<'_> {
         Snapshot::new(&self.content, self.db.as_ref())
     }
 
-    /// The decoded database.
     pub const fn content(&self) -> &Content {
         &self.content
     }

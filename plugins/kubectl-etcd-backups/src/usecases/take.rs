@@ -29,45 +29,31 @@ const HINT_INCOMPLETE: &str = "repeat the command; etcd-manager ignores data wit
 /// The ports that taking a backup uses.
 #[derive(Clone, Copy)]
 pub struct TakePorts<'a> {
-    /// The store.
     pub objects: &'a dyn ObjectStore,
-    /// Compresses the snapshot.
     pub packer: &'a dyn SnapshotPacker,
-    /// Reads the compressed snapshot back.
     pub reader: &'a dyn SnapshotReader,
-    /// The running etcd.
     pub etcd: &'a dyn EtcdKv,
 }
 
-/// A planned backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakePlan {
-    /// Its name.
     pub name: BackupName,
-    /// Its folder.
     pub folder: StoreUrl,
-    /// Its meta.
     pub meta: BackupMeta,
     /// The size of etcd's database file in bytes.
     pub db_size: u64,
-    /// etcd's current revision.
     pub revision: i64,
-    /// Notes for the user.
     pub notes: Vec<String>,
 }
 
-/// A backup that was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// The size of `etcd.backup.gz` in bytes.
     pub size: u64,
-    /// The revision of the snapshot.
     pub revision: i64,
-    /// Its live keys.
     pub keys: u64,
     /// The number that `etcdutl snapshot status` prints.
     pub hash: u32,
-    /// The UID of namespace `kube-system`.
     pub lineage: Lineage,
 }
 
@@ -75,9 +61,6 @@ pub struct Taken {
 const META_LIMIT: u64 = 64 * 1024;
 
 /// Plans a backup at `now`, from the state of etcd and of the store.
-///
-/// # Errors
-/// If one of them does not respond.
 pub async fn plan(ports: TakePorts<'_>, catalog: &Catalog, now: Timestamp) -> Result<TakePlan, AnyFailure> {
     let status = ports.etcd.status().await?;
     let mut notes = Vec::new();
@@ -118,9 +101,6 @@ pub async fn plan(ports: TakePorts<'_>, catalog: &Catalog, now: Timestamp) -> Re
 
 /// Compresses the snapshot, reads it back, uploads it, and writes the meta last. `progress` is called with the bytes that
 /// came from etcd.
-///
-/// # Errors
-/// Before the upload nothing was changed.
 pub async fn take(
     ports: TakePorts<'_>,
     plan: &TakePlan,
@@ -256,7 +236,7 @@ impl Expected {
         let newest = &self.newest;
         let refused = |message| {
             CommandError::refused(message)
-                .hint("check --endpoints, --host and --context; if the store changed hands, pass --other-lineage")
+                .hint("check --endpoints, --host and --context; if the store now belongs to another cluster, pass --other-lineage")
         };
         let all_known = self.lineages.iter().all(|wanted| wanted.uid().is_some());
         let other = match found {
@@ -285,9 +265,6 @@ impl Expected {
 }
 
 /// The cluster of a store's backups; `None` if they do not show it.
-///
-/// # Errors
-/// If one cannot be read.
 pub async fn expected(ports: TakePorts<'_>, catalog: &Catalog) -> Result<Option<Expected>, examine::ExamineError> {
     if catalog.store.etcd != MAIN {
         return Ok(None);

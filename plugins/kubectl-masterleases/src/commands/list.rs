@@ -22,7 +22,6 @@ pub struct Args {
     survey: SurveyArgs,
 }
 
-/// Runs `list`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let etcd = context.etcd(&args.survey.access).await?;
     let survey = observe::observe(&args.survey, etcd.as_ref(), context).await?;

@@ -49,7 +49,6 @@ pub struct Args {
     survey: SurveyArgs,
 }
 
-/// One line of the plan.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PlanRow {
@@ -120,7 +119,6 @@ impl Lists {
     }
 }
 
-/// Runs `prune`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if context.format == Format::Prometheus {
         return Err(output::no_metrics().into());

@@ -34,7 +34,6 @@ pub struct Args {
     access: EtcdAccess,
 }
 
-/// The action for one key.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct UndoRow {
@@ -57,7 +56,6 @@ impl Row for UndoRow {
     }
 }
 
-/// Runs `undo`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let undo = read(&args.file, &args.keys.etcd_prefix, context)?;
     let etcd = context.etcd(&args.access).await?;

@@ -19,7 +19,6 @@ pub struct KeyState {
 /// The Node with the address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeState {
-    /// Its name.
     pub name: String,
     /// `control-plane`, `api-server`, `node`; `None` without such a label.
     pub role: Option<String>,

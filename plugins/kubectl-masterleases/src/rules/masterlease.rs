@@ -21,9 +21,7 @@ pub struct Masterlease {
     pub name: String,
     /// The key and its value at the end of the survey.
     pub stored: KeyValue,
-    /// What is known of it.
     pub evidence: Evidence,
-    /// The verdict.
     pub judgement: Judgement,
 }
 

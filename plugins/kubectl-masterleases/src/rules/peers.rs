@@ -14,7 +14,6 @@ pub const FOLDER: &str = "/peerserverleases/";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Peers {
-    /// All keys.
     pub total: usize,
     /// Those without a lease, which never expire.
     pub immortal: usize,

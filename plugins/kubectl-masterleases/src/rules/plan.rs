@@ -8,7 +8,6 @@ use runbook_kit::exit::Exit;
 use runbook_kit::failure::Failure;
 use runbook_kit::model::kubernetes::masterlease::FOLDER;
 
-/// What `prune` will do.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// To be deleted, each only if it is not rewritten before.
@@ -26,18 +25,10 @@ pub struct Plan {
 pub enum PlanRefused {
     /// A live masterlease was named.
     #[error("{name} is live: {reason}")]
-    Live {
-        /// Which one.
-        name: String,
-        /// Why it is live.
-        reason: String,
-    },
+    Live { name: String, reason: String },
     /// No live masterlease would be left.
     #[error("none of {total} masterleases is live: without them the `kubernetes` endpoint would have no addresses")]
-    NoneLive {
-        /// How many there are.
-        total: usize,
-    },
+    NoneLive { total: usize },
 }
 
 impl Failure for PlanRefused {
@@ -59,9 +50,6 @@ impl Failure for PlanRefused {
 }
 
 /// Plans to delete the stale ones. With names: only those, also if they are `unknown`.
-///
-/// # Errors
-/// [`PlanRefused`].
 pub fn plan(leases: &[Masterlease], named: &[String]) -> Result<Plan, PlanRefused> {
     let (mut delete, mut keep) = (Vec::new(), Vec::new());
     for lease in leases {

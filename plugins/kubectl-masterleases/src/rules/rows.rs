@@ -28,7 +28,6 @@ pub struct LeaseRow {
 }
 
 impl LeaseRow {
-    /// The row of one masterlease.
     pub fn of(lease: &Masterlease) -> Self {
         let evidence = &lease.evidence;
         let node = evidence.node.known().and_then(Option::as_ref);
@@ -52,12 +51,10 @@ impl LeaseRow {
     }
 }
 
-/// The rows of all masterleases.
 pub fn rows(leases: &[Masterlease]) -> Vec<LeaseRow> {
     leases.iter().map(LeaseRow::of).collect()
 }
 
-/// A verdict in its colour.
 pub fn verdict_cell(verdict: Verdict) -> Cell {
     let colour = match verdict {
         Verdict::Live => ui::Verdict::Good,

@@ -5,26 +5,20 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The name of the format.
 const FORMAT: &str = "kubectl-masterleases/undo/v1";
 
 /// The keys that were to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undo {
-    /// When the file was written.
     pub taken: Timestamp,
     /// The UID of namespace `kube-system`; `None` if it could not be read.
     pub cluster_uid: Option<String>,
-    /// The keys with their values.
     pub keys: Vec<Deleted>,
 }
 
-/// One key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deleted {
-    /// The key.
     pub key: Vec<u8>,
-    /// Its value.
     pub value: Vec<u8>,
     /// The revision of its last write.
     pub mod_revision: i64,
@@ -44,9 +38,7 @@ pub enum UndoError {
     Foreign {
         /// Which entry, from 1.
         index: usize,
-        /// Its key, escaped.
         key: String,
-        /// The folder of masterleases.
         folder: String,
     },
     /// A key or a value that cannot be decoded.
@@ -54,7 +46,6 @@ pub enum UndoError {
     Damaged {
         /// Which entry, from 1.
         index: usize,
-        /// Why.
         why: String,
     },
 }
@@ -80,10 +71,6 @@ struct Entry {
 }
 
 impl Undo {
-    /// The content of the file.
-    ///
-    /// # Errors
-    /// If it cannot be encoded.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         let entry = |deleted: &Deleted| Entry {
             name: String::from_utf8_lossy(&deleted.key).into_owned(),
@@ -102,9 +89,6 @@ impl Undo {
 
     /// Reads a file. It is refused whole if one key does not lie directly below the masterleases of `prefix`: such a file was not written by
     /// `prune`.
-    ///
-    /// # Errors
-    /// [`UndoError`].
     pub fn parse(text: &[u8], prefix: &str) -> Result<Self, UndoError> {
         #[derive(Deserialize)]
         struct Head {

@@ -13,7 +13,6 @@ use runbook_kit::model::kubernetes::masterlease::Probe;
 /// How often an API server rewrites its key.
 const REWRITE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -47,30 +46,22 @@ impl fmt::Display for Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// etcd: lease, revisions, value.
     Etcd,
     /// A TLS connection to the address.
     Tls,
-    /// The Node objects.
     Nodes,
-    /// The Endpoints object.
     Endpoints,
-    /// The EndpointSlice object.
     EndpointSlice,
 }
 
-/// The verdict, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// The verdict.
     pub verdict: Verdict,
     /// The reason: the deciding fact first, then what supports or contradicts it.
     pub reason: String,
-    /// The sources, sorted.
     pub sources: Vec<Source>,
 }
 
-/// Judges one masterlease.
 #[must_use]
 pub fn judge(evidence: &Evidence) -> Judgement {
     let mut reasons = Reasons::default();

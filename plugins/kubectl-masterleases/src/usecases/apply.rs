@@ -12,7 +12,6 @@ use runbook_kit::ports::{EtcdError, EtcdErrorKind, EtcdKv};
 
 use crate::rules::plan::Plan;
 
-/// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Deleted by this command.
@@ -33,11 +32,9 @@ pub struct Stopped {
     pub in_doubt: bool,
     /// The file with the deleted values.
     pub undo_file: PathBuf,
-    /// Why.
     pub reason: Reason,
 }
 
-/// Why it stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Reason {
     /// etcd did not respond, or refused.

@@ -13,9 +13,6 @@ use runbook_kit::ports::{EtcdError, EtcdKv};
 use crate::rules::endpoints::Published;
 
 /// Reads what `default/kubernetes` publishes.
-///
-/// # Errors
-/// If etcd does not respond. An object that is missing or cannot be decoded is `Unknown`, not an error.
 pub async fn published(etcd: &dyn EtcdKv, prefix: &str) -> Result<Published, EtcdError> {
     let (endpoints, slice) = tokio::try_join!(
         value(etcd, prefix, service_addresses::KUBERNETES_ENDPOINTS),
@@ -41,9 +38,6 @@ pub async fn published(etcd: &dyn EtcdKv, prefix: &str) -> Result<Published, Etc
 }
 
 /// The UID of namespace `kube-system`, which tells one cluster from another; `None` if this etcd has none.
-///
-/// # Errors
-/// If etcd does not respond.
 pub async fn cluster_uid(etcd: &dyn EtcdKv, prefix: &str) -> Result<Option<String>, EtcdError> {
     let stored = value(etcd, prefix, "/namespaces/kube-system").await?;
     let uid = stored.and_then(|value| Some(ObjectMeta::of_value(&Value::decode(&value).ok()?).ok()?.uid));
@@ -51,9 +45,6 @@ pub async fn cluster_uid(etcd: &dyn EtcdKv, prefix: &str) -> Result<Option<Strin
 }
 
 /// The CA of the API servers (PEM), as pods get it.
-///
-/// # Errors
-/// If etcd does not respond.
 pub async fn root_ca(etcd: &dyn EtcdKv, prefix: &str) -> Result<Observed<String>, EtcdError> {
     let what = "ConfigMap kube-system/kube-root-ca.crt";
     let stored = value(etcd, prefix, config_map::ROOT_CA).await?;

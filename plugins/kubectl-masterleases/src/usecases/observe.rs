@@ -13,7 +13,6 @@ use runbook_kit::ports::EtcdKv;
 
 use crate::context::Context;
 
-/// The flags of a survey.
 #[derive(Clone, Debug, Args)]
 pub struct SurveyArgs {
     /// How long to watch keys without a lease; more than 10s is needed to call one stale. 0 reads the keys once and

@@ -22,7 +22,6 @@ use runbook_kit::model::kubernetes::masterlease;
 use runbook_kit::model::kubernetes::masterlease::{FOLDER, Probe};
 use runbook_kit::ports::{ApiProbe, EtcdError, EtcdKv, KeyValue};
 
-/// How to survey.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// kube-apiserver's `--etcd-prefix`, `/registry`.
@@ -35,10 +34,8 @@ pub struct Options {
     pub ca: Option<String>,
 }
 
-/// The result of a survey.
 #[derive(Clone, Debug)]
 pub struct Survey {
-    /// The masterleases, IPv4 first, by address.
     pub leases: Vec<Masterlease>,
     /// The names of those that were deleted or expired between the two reads.
     pub deleted: Vec<String>,
@@ -46,7 +43,6 @@ pub struct Survey {
     pub published: Published,
     /// The API servers' leases for their peers.
     pub peers: Peers,
-    /// The UID of namespace `kube-system`.
     pub cluster_uid: Option<String>,
     /// etcd's revision at the end.
     pub revision: i64,
@@ -58,9 +54,6 @@ pub struct Survey {
 const DEFAULT_PORT: u16 = 443;
 
 /// Surveys. `waiting` is called with the number of watched keys and the time waited, each second.
-///
-/// # Errors
-/// If etcd does not respond.
 pub async fn survey(
     etcd: &dyn EtcdKv,
     probe: &dyn ApiProbe,

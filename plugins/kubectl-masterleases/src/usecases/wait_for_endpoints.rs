@@ -13,16 +13,12 @@ use tokio::time::{Instant, sleep};
 /// What `default/kubernetes` lists at the end of the wait.
 #[derive(Clone, Debug)]
 pub struct EndpointsAfter {
-    /// Its addresses.
     pub published: Published,
     /// Whether they agree with the masterleases.
     pub state: EndpointState,
 }
 
 /// Reads once a second until the state is correct or `limit` has passed.
-///
-/// # Errors
-/// If etcd does not respond.
 pub async fn wait_for_endpoints(etcd: &dyn EtcdKv, prefix: &str, limit: Duration) -> Result<EndpointsAfter, EtcdError> {
     let begun = Instant::now();
     loop {

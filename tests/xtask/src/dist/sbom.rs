@@ -27,7 +27,7 @@ pub(super) fn write(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     for plugin in plugins::ALL {
         let path = folder.join(format!("{plugin}_{VERSION}.cdx.json"));
         let made = root.join("plugins").join(plugin).join(&file);
-        fs::write(&path, without_place(&fs::read_to_string(&made)?, &root))?;
+        fs::write(&path, without_checkout_path(&fs::read_to_string(&made)?, &root))?;
         fs::remove_file(made)?;
         written.push(path);
     }
@@ -37,8 +37,8 @@ pub(super) fn write(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     Ok(written)
 }
 
-/// Where it was built is nobody's business, and another thing on each machine.
-fn without_place(text: &str, root: &Path) -> String {
+/// Without the path of the checkout, which differs between machines.
+fn without_checkout_path(text: &str, root: &Path) -> String {
     text.replace(&format!("file://{}", root.display()), "file://.")
 }
 
@@ -47,10 +47,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_place_of_the_build_is_left_out() {
+    fn the_path_of_the_checkout_is_removed() {
         let text = r#""bom-ref": "path+file:///home/me/kops/plugins/x#0.1.0", "url": "https://x/home/me""#;
         assert_eq!(
-            without_place(text, Path::new("/home/me/kops")),
+            without_checkout_path(text, Path::new("/home/me/kops")),
             r#""bom-ref": "path+file://./plugins/x#0.1.0", "url": "https://x/home/me""#
         );
     }
