@@ -8,8 +8,7 @@ use runbook_kit::cli::confirm;
 use runbook_kit::cli::output;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::chain;
-use runbook_kit::failure::{AnyFailure, CommandError, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError, chain};
 use runbook_kit::ports::{PutMode, StoreError};
 use runbook_kit::usecases::catalog::Catalog;
 
@@ -64,31 +63,17 @@ impl FromStr for CommandRef {
     }
 }
 
-/// There is no such command.
-#[derive(Debug, thiserror::Error)]
-#[error("no command{} is queued{}", called(.name.as_deref()), in_etcd(.etcd.as_deref()))]
-struct NotQueued {
-    name: Option<String>,
-    etcd: Option<String>,
-    queued: Vec<String>,
-}
-
-fn called(name: Option<&str>) -> String {
-    name.map(|name| format!(" `{name}`")).unwrap_or_default()
-}
-
-fn in_etcd(etcd: Option<&str>) -> String {
-    etcd.map(|etcd| format!(" for etcd {etcd}")).unwrap_or_default()
-}
-
-impl Failure for NotQueued {
-    fn hint(&self) -> Option<String> {
-        Some(if self.queued.is_empty() {
-            "nothing is queued; etcd-manager removes a command when it has carried it out: `kubectl etcd-restore status`".to_owned()
-        } else {
-            format!("queued are {}", self.queued.join(", "))
-        })
-    }
+/// No such command is queued. `queued` are those that are.
+fn not_queued(wanted: Option<&CommandRef>, queued: &[String]) -> CommandError {
+    let name = wanted.map(|wanted| format!(" `{}`", wanted.name)).unwrap_or_default();
+    let etcd = wanted.and_then(|wanted| wanted.etcd.as_ref());
+    let etcd = etcd.map(|etcd| format!(" for etcd {etcd}")).unwrap_or_default();
+    CommandError::failed(format!("no command{name} is queued{etcd}")).hint(if queued.is_empty() {
+        "the queue is empty; etcd-manager removes a command once the restore is done: `kubectl etcd-restore status`"
+            .to_owned()
+    } else {
+        format!("queued commands: {}", queued.join(", "))
+    })
 }
 
 /// Runs `cancel`.
@@ -115,23 +100,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     let missing = |wanted: &&CommandRef| !queued.iter().any(|(catalog, found)| wanted.means(catalog, found));
     if let Some(missing) = args.commands.iter().find(missing) {
-        return Err(NotQueued {
-            name: Some(missing.name.clone()),
-            etcd: missing.etcd.clone(),
-            queued: names(&queued),
-        }
-        .into());
+        return Err(not_queued(Some(missing), &names(&queued)).into());
     }
     if args.commands.is_empty() {
         match queued.as_slice() {
-            [] => {
-                return Err(NotQueued {
-                    name: None,
-                    etcd: None,
-                    queued: Vec::new(),
-                }
-                .into());
-            }
+            [] => return Err(not_queued(None, &[]).into()),
             [_] => {}
             several => {
                 let message = format!("{} commands are queued: say which are meant", several.len());
@@ -172,7 +145,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if gone.is_empty() {
         Ok(Exit::Done)
     } else {
-        Err(TooLate(gone.join(", ")).into())
+        let message = format!(
+            "{} no longer queued: etcd-manager took it, or another user removed it",
+            gone.join(", ")
+        );
+        Err(CommandError::failed(message)
+            .hint("check the restore: `kubectl etcd-restore status`")
+            .into())
     }
 }
 
@@ -200,16 +179,5 @@ async fn forget(catalog: &Catalog, found: &Found, context: &Context, consent: &C
             "{}; begin the next run with --anew, else it takes this command for carried out",
             chain(&error)
         ));
-    }
-}
-
-/// It went while we were about to remove it.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} went meanwhile: etcd-manager carried it out, or somebody else removed it")]
-struct TooLate(String);
-
-impl Failure for TooLate {
-    fn hint(&self) -> Option<String> {
-        Some("look what became of it: `kubectl etcd-restore status`".to_owned())
     }
 }

@@ -6,13 +6,13 @@ use runbook_kit::cli::Wanted;
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::chain;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError, chain};
 use runbook_kit::model::backup::contents::Snapshot;
 use runbook_kit::model::backup::contents::report::Contents;
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::backup::reference::{BackupRef, Which};
 use runbook_kit::model::etcd_manager::EtcdVersion;
+use runbook_kit::model::snapshot::Content;
 use runbook_kit::model::units;
 use runbook_kit::ports::drill::{DrillGround, SnapshotStatus, Tools};
 use runbook_kit::ports::{ReadSnapshot, SnapshotFile};
@@ -22,8 +22,7 @@ use runbook_kit::usecases::examine::{Examined, examine};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::rules::compare_snapshots;
-use crate::rules::compare_snapshots::Compared;
+use crate::rules::compare_snapshots::{self, Compared};
 
 /// Restore a backup into a throwaway etcd on this machine, and compare what comes back
 ///
@@ -179,7 +178,7 @@ async fn drill(
     check_versions(written, &tools, &name)?;
     let (content, db) = whole(examined, &name)?;
     let snapshot = Snapshot::new(&content, db.as_ref());
-    let contents = Contents::of(snapshot).map_err(|problem| damaged(&name, vec![problem.to_string()]))?;
+    let contents = Contents::of(snapshot).map_err(|problem| damaged(&name, &[problem.to_string()]))?;
 
     let file = save(backup, ground, context).await?;
     let status = ground.status(&file).await?;
@@ -191,11 +190,11 @@ async fn drill(
     let body = packed
         .open()
         .await
-        .map_err(|error| damaged(&name, vec![error.to_string()]))?;
+        .map_err(|error| damaged(&name, &[error.to_string()]))?;
     let served = session.reader().read(body, &|_| {}).await?;
     let (served_content, served_db) = whole_snapshot(served, "the throwaway etcd's own snapshot")?;
     let compared = compare_snapshots::compare(snapshot, Snapshot::new(&served_content, served_db.as_ref()))
-        .map_err(|problem| damaged(&name, vec![problem.to_string()]))?;
+        .map_err(|problem| damaged(&name, &[problem.to_string()]))?;
     drop(throwaway);
 
     let ours = Numbers {
@@ -236,39 +235,39 @@ async fn save(backup: &Backup, ground: &dyn DrillGround, context: &Context) -> R
     let problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
     match read.db {
         Some(db) if problems.is_empty() => db.save_as(&file)?,
-        _ => return Err(damaged(&name, problems).into()),
+        _ => return Err(damaged(&name, &problems).into()),
     }
     Ok(file)
 }
 
-fn whole(
-    examined: Examined,
-    name: &str,
-) -> Result<(runbook_kit::model::snapshot::Content, Box<dyn SnapshotFile>), Damaged> {
+fn whole(examined: Examined, name: &str) -> Result<(Content, Box<dyn SnapshotFile>), CommandError> {
     let problems = examined.facts.problems;
     match examined.snapshot {
         Some(snapshot) if problems.is_empty() => whole_snapshot(snapshot, name),
-        _ => Err(damaged(name, problems)),
+        _ => Err(damaged(name, &problems)),
     }
 }
 
-fn whole_snapshot(
-    read: ReadSnapshot,
-    name: &str,
-) -> Result<(runbook_kit::model::snapshot::Content, Box<dyn SnapshotFile>), Damaged> {
+fn whole_snapshot(read: ReadSnapshot, name: &str) -> Result<(Content, Box<dyn SnapshotFile>), CommandError> {
     match (read.content, read.db) {
         (Some(content), Some(db)) if read.problems.is_empty() => Ok((content, db)),
-        _ => Err(damaged(name, read.problems.iter().map(ToString::to_string).collect())),
+        _ => {
+            let problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
+            Err(damaged(name, &problems))
+        }
     }
 }
 
 /// An etcd reads what its own minor release and the one before it wrote; both programs must be of one.
-fn check_versions(written: Option<EtcdVersion>, tools: &Tools, name: &str) -> Result<(), WrongTools> {
-    let wrong = |written: Option<EtcdVersion>| WrongTools {
-        name: name.to_owned(),
-        written: written.map_or_else(|| "an unknown version".to_owned(), |version| version.to_string()),
-        etcd: tools.etcd,
-        etcdutl: tools.etcdutl,
+fn check_versions(written: Option<EtcdVersion>, tools: &Tools, name: &str) -> Result<(), CommandError> {
+    let wrong = |written: Option<EtcdVersion>| {
+        CommandError::failed(format!(
+            "backup {name} was written by etcd {}; installed are etcd {} and etcdutl {}",
+            written.map_or_else(|| "of an unknown version".to_owned(), |version| version.to_string()),
+            tools.etcd,
+            tools.etcdutl
+        ))
+        .hint("put etcd and etcdutl of the backup's minor version, or of the next one, first on the PATH")
     };
     if !tools.etcd.same_minor(&tools.etcdutl) {
         return Err(wrong(written));
@@ -378,43 +377,9 @@ fn expired(count: u64) -> String {
     format!("; the leases of {count} ended while we looked")
 }
 
-/// It is no sound snapshot.
-#[derive(Debug, thiserror::Error)]
-#[error("backup {name} does not verify: {}", problems.join("; "))]
-struct Damaged {
-    name: String,
-    problems: Vec<String>,
-}
-
-fn damaged(name: &str, problems: Vec<String>) -> Damaged {
-    let name = name.to_owned();
-    Damaged { name, problems }
-}
-
-impl Failure for Damaged {
-    fn exit(&self) -> Exit {
-        Exit::Found
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("another backup may be whole: see `kubectl etcd-backups verify --all`".to_owned())
-    }
-}
-
-/// The programs cannot restore it.
-#[derive(Debug, thiserror::Error)]
-#[error("backup {name} was written by etcd {written}; here are etcd {etcd} and etcdutl {etcdutl}")]
-struct WrongTools {
-    name: String,
-    written: String,
-    etcd: EtcdVersion,
-    etcdutl: EtcdVersion,
-}
-
-impl Failure for WrongTools {
-    fn hint(&self) -> Option<String> {
-        Some("put etcd and etcdutl of the backup's minor version first on PATH, or both of the next one".to_owned())
-    }
+fn damaged(name: &str, problems: &[String]) -> CommandError {
+    CommandError::found(format!("backup {name} does not verify: {}", problems.join("; ")))
+        .hint("check the other backups: `kubectl etcd-backups verify --all`")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use runbook_kit::cli::output::Format;
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, CommandError, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::ports::hosts::{HostError, Hosts};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -129,11 +129,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     printing.await?;
     let failed = ended.iter().filter(|ended| ended.is_err()).count();
     if failed > 0 {
-        return Err(SomeSilent {
-            failed,
-            all: ended.len(),
-        }
-        .into());
+        return Err(CommandError::failed(format!("no logs from {failed} of {} hosts", ended.len())).into());
     }
     Ok(Exit::Done)
 }
@@ -193,16 +189,6 @@ fn file(whose: CaMatch, etcds: &[String]) -> Result<String, CommandError> {
         other => format!("/var/log/etcd-{other}.log"),
     })
 }
-
-/// Some hosts gave nothing, or not all.
-#[derive(Debug, thiserror::Error)]
-#[error("{failed} of {all} hosts did not give their logs")]
-struct SomeSilent {
-    failed: usize,
-    all: usize,
-}
-
-impl Failure for SomeSilent {}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use crate::rules::data_loss::Losses;
 use runbook_kit::cli::output::checks::{self, CheckRow};
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::observed::Observed;
 use serde::Serialize;
@@ -106,30 +106,16 @@ impl<'a> Planned<'a> {
     }
 }
 
-/// A check that refuses.
-#[derive(Debug, thiserror::Error)]
-#[error("refused, nothing was changed: {}", .0.join("; "))]
-pub struct Blocked(Vec<String>);
-
-impl Failure for Blocked {
-    fn exit(&self) -> Exit {
-        Exit::Refused
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("mend what is marked BLOCK, each with the cure beside it, then repeat the command".to_owned())
-    }
-}
-
-impl Blocked {
-    /// Where something refuses.
-    pub fn of(survey: &Survey<'_>) -> Option<Self> {
-        let blocking = survey.checks.iter().filter(|check| check.blocks());
-        let named: Vec<String> = blocking
-            .map(|check| format!("{}: {}", check.subject(), check.message))
-            .collect();
-        (!named.is_empty()).then_some(Self(named))
-    }
+/// The refusal, where a check blocks.
+pub fn blocked(survey: &Survey<'_>) -> Option<CommandError> {
+    let blocking = survey.checks.iter().filter(|check| check.blocks());
+    let named: Vec<String> = blocking
+        .map(|check| format!("{}: {}", check.subject(), check.message))
+        .collect();
+    (!named.is_empty()).then(|| {
+        CommandError::refused(format!("refused, nothing was changed: {}", named.join("; ")))
+            .hint("fix every check marked BLOCK as its cure says, then repeat the command")
+    })
 }
 
 /// Shows the checks as a table, with the cures beside it.
@@ -206,7 +192,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         Format::Json | Format::Yaml => output::structured(&session.ui, session.format, &Planned::of(&survey))?,
         _ => show(&survey, context)?,
     }
-    match Blocked::of(&survey) {
+    match blocked(&survey) {
         Some(blocked) => Err(blocked.into()),
         None => {
             if is_text(session.format) {

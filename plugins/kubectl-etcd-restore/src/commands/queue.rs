@@ -13,7 +13,7 @@ use runbook_kit::model::observed::Observed;
 use runbook_kit::model::shell::quoted;
 use serde::Serialize;
 
-use crate::commands::plan::{self, Blocked, is_text};
+use crate::commands::plan::{self, is_text};
 use crate::context::Context;
 use crate::usecases::ask_consent::ask_consent;
 use crate::usecases::choose::{Choice, WantedArgs};
@@ -130,7 +130,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if is_text(session.format) {
         plan::show(&survey, context)?;
     }
-    if let Some(blocked) = Blocked::of(&survey) {
+    if let Some(blocked) = plan::blocked(&survey) {
         return Err(blocked.into());
     }
     let Some(consent) = ask_consent(&args.consent, &survey, args.age.max_age, session.now())? else {

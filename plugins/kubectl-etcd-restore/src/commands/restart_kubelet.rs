@@ -11,8 +11,7 @@ use runbook_kit::cli::ui::{Ui, Verdict};
 use runbook_kit::cli::values;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::chain;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError, chain};
 use runbook_kit::ports::{HostError, Hosts};
 use serde::Serialize;
 
@@ -209,12 +208,17 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     if done < rows.len() {
         let blind = steps.iter().any(|step| step.skipped == Some(Skipped::NoRuntime));
-        return Err(Unfinished {
-            done,
-            all: rows.len(),
-            blind,
+        let message = format!("{done} of {} kubelets were restarted", rows.len());
+        let error = match done {
+            0 => CommandError::failed(message),
+            _ => CommandError::after_change(message),
+        };
+        let mut hint =
+            "fix what the rows show, then repeat the command, with --host for the hosts that are left".to_owned();
+        if blind {
+            hint.push_str("; --api-server never restarts only kubelet and leaves a running kube-apiserver as it is");
         }
-        .into());
+        return Err(error.hint(hint).into());
     }
     waited?;
     ui.note(if args.workers {
@@ -346,34 +350,6 @@ async fn wait_for_the_api(args: &Args, steps: &[Step], hosts: &dyn Hosts, contex
     let reached = steps.iter().filter(|step| step.skipped != Some(Skipped::Unreachable));
     api_log::show_last_lines(reached.map(|step| &step.machine), hosts, ui).await;
     Err(never.into())
-}
-
-/// Not every host was done.
-#[derive(Debug, thiserror::Error)]
-#[error("{done} of {all} kubelets were restarted")]
-struct Unfinished {
-    done: usize,
-    all: usize,
-    /// On some a kube-apiserver could not be looked for.
-    blind: bool,
-}
-
-impl Failure for Unfinished {
-    fn exit(&self) -> Exit {
-        match self.done {
-            0 => Exit::Failed,
-            _ => Exit::FailedAfterChange,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        let mut hint =
-            "mend what the rows tell, then repeat the command, with --host for those that are left".to_owned();
-        if self.blind {
-            hint.push_str("; --api-server never restarts kubelet alone, and leaves a kube-apiserver that kept running");
-        }
-        Some(hint)
-    }
 }
 
 #[cfg(test)]

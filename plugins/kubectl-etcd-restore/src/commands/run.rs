@@ -14,7 +14,7 @@ use runbook_kit::model::shell::quoted;
 use runbook_kit::model::units;
 use serde::Serialize;
 
-use crate::commands::plan::{self, Blocked, Planned, is_text};
+use crate::commands::plan::{self, Planned, is_text};
 use crate::context::Context;
 use crate::rules::preflight;
 use crate::usecases::ask_consent::ask_consent;
@@ -129,7 +129,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     // Where all is ordered already there is nothing left to refuse: looking on is safe.
     let all_ordered = survey.targets.iter().all(|target| target.ordered.is_some());
-    if let Some(blocked) = Blocked::of(&survey).filter(|_| !all_ordered) {
+    if let Some(blocked) = plan::blocked(&survey).filter(|_| !all_ordered) {
         return Err(blocked.into());
     }
     let Some(consent) = ask_consent(&args.consent, &survey, args.age.max_age, session.now())? else {

@@ -4,27 +4,13 @@ pub mod scripts;
 
 use futures::future::join_all;
 use runbook_kit::cli::ssh::{SshAddress, SshArgs};
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::ports::hosts::{Ended, HostError, HostErrorKind, Hosts, Script};
 use std::sync::{Mutex, PoisonError};
 
 use crate::context::Context;
 use crate::rules::host_facts::{self, HostFacts};
 use crate::rules::machines::{Machine, Public, Role, select};
-
-/// AWS has no machine to go to.
-#[derive(Debug, thiserror::Error)]
-#[error("AWS has no running {role} instance of {cluster} with an address")]
-pub struct NoMachines {
-    role: &'static str,
-    cluster: String,
-}
-
-impl Failure for NoMachines {
-    fn hint(&self) -> Option<String> {
-        Some("check --profile and --region, or name the hosts by --host".to_owned())
-    }
-}
 
 /// The hosts that the user names, else the cluster's running instances of these roles, from AWS.
 pub async fn find(args: &SshArgs, roles: &[Role], context: &Context) -> Result<Vec<Machine>, AnyFailure> {
@@ -42,7 +28,11 @@ pub async fn find(args: &SshArgs, roles: &[Role], context: &Context) -> Result<V
     let found = select(&instances, &volumes, roles, address(args));
     if found.is_empty() {
         let role = role.word();
-        return Err(NoMachines { role, cluster }.into());
+        return Err(CommandError::failed(format!(
+            "AWS has no running {role} instance of {cluster} with an address"
+        ))
+        .hint("check --profile and --region, or name the hosts with --host")
+        .into());
     }
     Ok(found)
 }

@@ -3,8 +3,7 @@
 use crate::usecases::queue::{self, Order, Queued};
 use jiff::Timestamp;
 use runbook_kit::consent::Consent;
-use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 
 use crate::context::Context;
 use crate::usecases::choose::Choice;
@@ -21,24 +20,6 @@ pub enum Done {
     MarkerRemoved,
     /// There was nothing to do.
     Nothing,
-}
-
-/// Another command came between the plan and the deed.
-#[derive(Debug, thiserror::Error)]
-#[error("{etcd}: command {name} was queued since the plan was shown")]
-struct Meanwhile {
-    etcd: String,
-    name: String,
-}
-
-impl Failure for Meanwhile {
-    fn exit(&self) -> Exit {
-        Exit::Refused
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("look at it, `kubectl etcd-restore commands`, then repeat the command".to_owned())
-    }
 }
 
 /// Orders what the target's choice says; `time` names the command, now where it is none. The preflight must have been shown, and nothing in it refuses.
@@ -73,11 +54,10 @@ pub async fn submit(
             bring_back(target, context, consent).await?;
             return Ok(Done::Adopted(found.name.clone()));
         }
-        return Err(Meanwhile {
-            etcd: etcd.clone(),
-            name: found.name.clone(),
-        }
-        .into());
+        let message = format!("{etcd}: command {} was queued after the plan was shown", found.name);
+        return Err(CommandError::refused(message)
+            .hint("check it with `kubectl etcd-restore commands`, then repeat the command")
+            .into());
     }
     match (&target.choice, &target.spec) {
         (Choice::Backup { backup, .. }, Some(spec)) => {

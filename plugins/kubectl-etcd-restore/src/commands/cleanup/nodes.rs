@@ -9,10 +9,10 @@ use runbook_kit::cli::ui::Verdict;
 use runbook_kit::cli::values;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError, Failure};
 use runbook_kit::model::kubernetes::cluster::{NodeDeletion, NodeReady};
 use runbook_kit::model::units;
-use runbook_kit::ports::cluster_api::{ClusterApi, KubeError};
+use runbook_kit::ports::cluster_api::ClusterApi;
 use serde::Serialize;
 use tokio::time::sleep;
 
@@ -152,11 +152,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         tell_of_masterleases(&plan, context);
         return Ok(Exit::Done);
     };
-    let done = apply(&plan, api.as_ref(), &consent).await;
-    let results = match &done {
-        Ok(results) => results.as_slice(),
-        Err(stopped) => stopped.results.as_slice(),
-    };
+    let (results, stopped) = apply(&plan, api.as_ref(), &consent).await;
     let mut results = results.iter();
     let row = |judged: &Judged| match judged.action {
         Action::Delete => NodeRow::of(judged, results.next().copied().unwrap_or("delete"), now),
@@ -164,7 +160,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     let rows: Vec<NodeRow> = plan.nodes.iter().map(row).collect();
     output::rows(ui, session.format, &rows, "The cluster has no Nodes")?;
-    done?;
+    if let Some(error) = stopped {
+        return Err(error.into());
+    }
     tell_of_masterleases(&plan, context);
     Ok(Exit::Done)
 }
@@ -219,7 +217,7 @@ fn tell_of_masterleases(plan: &Plan, context: &Context) {
 }
 
 /// Deletes what the plan says, each Node in the version that was judged. One word a deletion of the plan.
-async fn apply(plan: &Plan, api: &dyn ClusterApi, consent: &Consent) -> Result<Vec<&'static str>, Stopped> {
+async fn apply(plan: &Plan, api: &dyn ClusterApi, consent: &Consent) -> (Vec<&'static str>, Option<CommandError>) {
     let mut results = Vec::new();
     for judged in plan.deletions() {
         match api.delete_node(&judged.node, consent).await {
@@ -227,38 +225,19 @@ async fn apply(plan: &Plan, api: &dyn ClusterApi, consent: &Consent) -> Result<V
             Ok(NodeDeletion::Gone) => results.push("gone"),
             Ok(NodeDeletion::Changed) => results.push("changed"),
             Err(source) => {
-                return Err(Stopped {
-                    deleted: results.iter().filter(|result| **result == "deleted").count(),
-                    results,
-                    source,
-                });
+                let deleted = results.iter().filter(|result| **result == "deleted").count();
+                let message = format!("stopped after {deleted} of the Nodes were deleted");
+                let error = match deleted {
+                    0 => CommandError::failed(message),
+                    _ => CommandError::after_change(message),
+                };
+                let hint = source.hint();
+                let hint = hint.unwrap_or_else(|| "repeat the command: it resumes where it stopped".to_owned());
+                return (results, Some(error.hint(hint).source(source)));
             }
         }
     }
-    Ok(results)
-}
-
-/// It ended in the middle.
-#[derive(Debug, thiserror::Error)]
-#[error("{deleted} of the Nodes were deleted, then it stopped")]
-struct Stopped {
-    deleted: usize,
-    results: Vec<&'static str>,
-    source: KubeError,
-}
-
-impl Failure for Stopped {
-    fn exit(&self) -> Exit {
-        match self.deleted {
-            0 => Exit::Failed,
-            _ => Exit::FailedAfterChange,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        let hint = self.source.hint();
-        hint.or_else(|| Some("repeat the command: it goes on where it stopped".to_owned()))
-    }
+    (results, None)
 }
 
 impl Failure for Blocked {
@@ -323,12 +302,9 @@ mod tests {
         let plan = plan_of(&api).await;
         api.put_node(node("b"));
         let consent = confirm::plain(true).unwrap();
-        assert_eq!(
-            apply(&plan, &api, &consent).await.unwrap(),
-            ["deleted", "changed", "deleted"]
-        );
+        assert_eq!(apply(&plan, &api, &consent).await.0, ["deleted", "changed", "deleted"]);
         assert_eq!(api.node_names(), ["b"]);
-        assert_eq!(apply(&plan, &api, &consent).await.unwrap(), ["gone", "changed", "gone"]);
+        assert_eq!(apply(&plan, &api, &consent).await.0, ["gone", "changed", "gone"]);
     }
 
     #[tokio::test]
@@ -337,8 +313,9 @@ mod tests {
         api.put_node(node("a"));
         let plan = plan_of(&api).await;
         api.refuse(KubeErrorKind::Forbidden);
-        let stopped = apply(&plan, &api, &confirm::plain(true).unwrap()).await.unwrap_err();
-        assert_eq!(stopped.exit(), Exit::Failed);
+        let consent = confirm::plain(true).unwrap();
+        let stopped = apply(&plan, &api, &consent).await.1.unwrap();
+        assert_eq!(Failure::exit(&stopped), Exit::Failed);
         assert_eq!(
             Failure::hint(&stopped).unwrap(),
             "grant the user of this context to delete node a"
