@@ -55,7 +55,7 @@ pub enum NoEtcd {
     /// The way there is open, and nobody answers.
     Silent(String),
     /// There is no way there, or it does not let us in.
-    OutOfSight(String),
+    NotChecked(String),
 }
 
 impl Context {
@@ -129,7 +129,7 @@ impl Context {
             Err(error) if nobody_answers(&error) && !(args.endpoints.is_empty() && args.host.is_empty()) => {
                 Err(NoEtcd::Silent(chain(&error)))
             }
-            Err(error) => Err(NoEtcd::OutOfSight(chain(&error))),
+            Err(error) => Err(NoEtcd::NotChecked(chain(&error))),
         }
     }
 }

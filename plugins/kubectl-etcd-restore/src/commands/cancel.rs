@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::usecases::queue::{self, Found};
+use crate::usecases::queue::{self, QueuedCommand};
 use crate::usecases::run_record;
 use runbook_kit::cli::confirm;
 use runbook_kit::cli::output;
@@ -40,7 +40,7 @@ struct CommandRef {
 }
 
 impl CommandRef {
-    fn means(&self, catalog: &Catalog, found: &Found) -> bool {
+    fn means(&self, catalog: &Catalog, found: &QueuedCommand) -> bool {
         self.name == found.name && self.etcd.as_ref().is_none_or(|etcd| catalog.store.etcd == *etcd)
     }
 }
@@ -87,12 +87,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             return Err(CommandError::usage(format!("there is no etcd cluster `{etcd}` here")).into());
         }
     }
-    let mut queued: Vec<(&Catalog, Found)> = Vec::new();
+    let mut queued: Vec<(&Catalog, QueuedCommand)> = Vec::new();
     for catalog in &catalogs {
         let found = queue::commands(session.objects(), catalog).await?;
         queued.extend(found.into_iter().map(|found| (catalog, found)));
     }
-    let names = |queued: &[(&Catalog, Found)]| -> Vec<String> {
+    let names = |queued: &[(&Catalog, QueuedCommand)]| -> Vec<String> {
         let names = queued.iter();
         names
             .map(|(catalog, found)| format!("{}={}", catalog.store.etcd, found.name))
@@ -112,9 +112,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             }
         }
     }
-    let meant = |catalog: &Catalog, found: &Found| args.commands.iter().any(|wanted| wanted.means(catalog, found));
+    let meant =
+        |catalog: &Catalog, found: &QueuedCommand| args.commands.iter().any(|wanted| wanted.means(catalog, found));
     let all = args.commands.is_empty();
-    let wanted: Vec<(&Catalog, Found)> = queued
+    let wanted: Vec<(&Catalog, QueuedCommand)> = queued
         .into_iter()
         .filter(|(catalog, found)| all || meant(catalog, found))
         .collect();
@@ -156,7 +157,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 }
 
 /// A run that ordered this must not take it for carried out. Where that cannot be noted the user has to tell it.
-async fn forget(catalog: &Catalog, found: &Found, context: &Context, consent: &Consent) {
+async fn forget(catalog: &Catalog, found: &QueuedCommand, context: &Context, consent: &Consent) {
     let objects = context.session.objects();
     let Some(at) = catalog.store.recovery.as_ref().and_then(run_record::place) else {
         return;
@@ -168,7 +169,7 @@ async fn forget(catalog: &Catalog, found: &Found, context: &Context, consent: &C
         if !record.forget(&catalog.store.etcd, &found.name) {
             return Ok(());
         }
-        if record.orders.is_empty() {
+        if record.entries.is_empty() {
             run_record::remove(objects, &at, consent).await
         } else {
             run_record::write(objects, &at, &record, PutMode::Replace, consent).await

@@ -1,6 +1,6 @@
 //! `commands`: the queue.
 
-use crate::usecases::queue::{self, Found};
+use crate::usecases::queue::{self, QueuedCommand};
 use jiff::Timestamp;
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
@@ -40,7 +40,7 @@ pub struct CommandRow {
 }
 
 impl CommandRow {
-    pub fn new(catalog: &Catalog, found: &Found, now: Timestamp) -> Self {
+    pub fn new(catalog: &Catalog, found: &QueuedCommand, now: Timestamp) -> Self {
         let order = found
             .command
             .as_ref()

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::rules::next_command::pasted;
-use crate::rules::stage::{Stage, Statement, standing, statements};
+use crate::rules::stage::{Stage, Statement, recovery_stage, statements};
 use crate::usecases::observe::overview;
 
 /// What is printed for programs.
@@ -45,8 +45,8 @@ pub async fn run(access: EtcdAccess, context: &Context) -> Result<Exit, AnyFailu
         .first()
         .map(|catalog| catalog.store.cluster.clone())
         .unwrap_or_default();
-    let facts = overview::look(&catalogs, &access, context).await?;
-    let (verdict, statements) = (standing(&facts), statements(&facts));
+    let facts = overview::observe(&catalogs, &access, context).await?;
+    let (verdict, statements) = (recovery_stage(&facts), statements(&facts));
     let given = context.given(&cluster);
     let report = Report {
         stage: verdict.stage,

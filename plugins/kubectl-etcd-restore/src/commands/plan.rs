@@ -1,6 +1,6 @@
 //! `plan`: what a restore would do, and what stands in its way.
 
-use crate::rules::data_loss::Losses;
+use crate::rules::data_loss::DataLoss;
 use runbook_kit::cli::output::checks::{self, CheckRow};
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::exit::Exit;
@@ -12,8 +12,8 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::usecases::choose::{Choice, WantedArgs};
 use crate::usecases::observe::age::{self, AgeArgs};
-use crate::usecases::observe::left_out::Beside;
-use crate::usecases::observe::survey::{Survey, Wish, survey};
+use crate::usecases::observe::left_out::OtherEtcds;
+use crate::usecases::observe::survey::{Survey, SurveyRequest, survey};
 
 /// Show what would be restored, and what stands in the way
 ///
@@ -67,7 +67,7 @@ struct PlannedRestore<'a> {
     /// What says so.
     evidence: &'a str,
     /// What the living etcd would lose; `null` where none was seen to live, or it could not be asked.
-    losses: Option<&'a Losses>,
+    losses: Option<&'a DataLoss>,
 }
 
 impl<'a> Planned<'a> {
@@ -75,7 +75,7 @@ impl<'a> Planned<'a> {
         let restores = survey.targets.iter().zip(&survey.facts.etcds).map(|(target, facts)| {
             let (action, backup, why) = match &target.choice {
                 Choice::Backup { backup, why, .. } => ("restore", Some(backup.name.to_string()), why.as_slice()),
-                Choice::Gone(name) => ("restore", Some(name.clone()), &[][..]),
+                Choice::Deleted(name) => ("restore", Some(name.clone()), &[][..]),
                 Choice::Fresh(why) => ("seed-anew", None, why.as_slice()),
                 Choice::Leave(why) => ("leave", None, why.as_slice()),
                 Choice::Nothing(why) => ("nothing", None, why.as_slice()),
@@ -88,9 +88,9 @@ impl<'a> Planned<'a> {
                 queued: target.queued.as_ref().map(|found| found.name.as_str()),
                 age_seconds: age::of(target, survey.now).map(|(_, age)| age.as_secs()),
                 passed_over: age::passed_over_by(target),
-                liveness: facts.life.word(),
-                evidence: facts.life.why(),
-                losses: match &facts.losses {
+                liveness: facts.liveness.word(),
+                evidence: facts.liveness.why(),
+                losses: match &facts.data_loss {
                     Some(Observed::Known(losses)) => Some(losses),
                     _ => None,
                 },
@@ -127,7 +127,7 @@ pub fn show(survey: &Survey<'_>, context: &Context) -> Result<(), AnyFailure> {
         let (passed_over, why) = match &target.choice {
             Choice::Backup { passed_over, why, .. } => (passed_over.as_slice(), why.as_slice()),
             Choice::Fresh(why) | Choice::Leave(why) => (&[][..], why.as_slice()),
-            Choice::Gone(_) | Choice::Nothing(_) => continue,
+            Choice::Deleted(_) | Choice::Nothing(_) => continue,
         };
         let etcd = &target.catalog.store.etcd;
         for one in why {
@@ -177,17 +177,17 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         return Err(output::no_metrics().into());
     }
     let catalogs = session.catalogs().await?;
-    let beside = Beside::find(context).await?;
-    let wish = Wish {
+    let others = OtherEtcds::find(context).await?;
+    let request = SurveyRequest {
         wanted: &args.wanted,
         fresh: &args.fresh,
         access: &args.access,
         max_age: args.age.max_age,
         resume: true,
         one_by_one: false,
-        beside: &beside,
+        others: &others,
     };
-    let survey = survey(&wish, &catalogs, context).await?;
+    let survey = survey(&request, &catalogs, context).await?;
     match session.format {
         Format::Json | Format::Yaml => output::structured(&session.ui, session.format, &Planned::of(&survey))?,
         _ => show(&survey, context)?,

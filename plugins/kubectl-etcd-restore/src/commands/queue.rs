@@ -18,8 +18,8 @@ use crate::context::Context;
 use crate::usecases::ask_consent::ask_consent;
 use crate::usecases::choose::{Choice, WantedArgs};
 use crate::usecases::observe::age::AgeArgs;
-use crate::usecases::observe::left_out::Beside;
-use crate::usecases::observe::survey::{Survey, Wish, survey};
+use crate::usecases::observe::left_out::OtherEtcds;
+use crate::usecases::observe::survey::{Survey, SurveyRequest, survey};
 use crate::usecases::submit::{Done, submit};
 use crate::usecases::target::Target;
 
@@ -103,30 +103,30 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let mut catalogs = session.catalogs().await?;
     session.require_own_place(args.consent.yes)?;
-    let mut beside = Beside::find(context).await?;
+    let mut others = OtherEtcds::find(context).await?;
     // Named for one etcd cluster it is no matter of the others, but they are told where they wait, too.
     if let Some(etcd) = &args.backup.etcd
         && catalogs.iter().any(|catalog| catalog.store.etcd == *etcd)
     {
-        let (asked, others) = catalogs.into_iter().partition(|catalog| catalog.store.etcd == *etcd);
+        let (asked, rest) = catalogs.into_iter().partition(|catalog| catalog.store.etcd == *etcd);
         catalogs = asked;
-        beside.catalogs.extend::<Vec<_>>(others);
+        others.catalogs.extend::<Vec<_>>(rest);
     }
     let wanted = WantedArgs {
         backup: vec![args.backup.clone()],
         at: args.at.clone(),
         even_if_poor: args.even_if_poor,
     };
-    let wish = Wish {
+    let request = SurveyRequest {
         wanted: &wanted,
         fresh: &[],
         access: &args.access,
         max_age: args.age.max_age,
         resume: false,
         one_by_one: true,
-        beside: &beside,
+        others: &others,
     };
-    let survey = survey(&wish, &catalogs, context).await?;
+    let survey = survey(&request, &catalogs, context).await?;
     if is_text(session.format) {
         plan::show(&survey, context)?;
     }
@@ -198,7 +198,7 @@ fn say_next(target: &Target<'_>, survey: &Survey<'_>, context: &Context) {
     let ui = &context.session.ui;
     let at_risk = survey.at_risk().into_iter().find(|facts| facts.etcd == *etcd);
     if let Some(facts) = at_risk {
-        let is = if facts.life.is_alive() {
+        let is = if facts.liveness.is_alive() {
             "is alive"
         } else {
             "may be alive"

@@ -125,7 +125,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let hosts = context.hosts(&args.ssh)?;
     let (queues, known) = apply::queues(context).await;
     let machines = hosts::find(&args.ssh, &[Role::Master], context).await?;
-    let seen = hosts::look(&machines, hosts.as_ref()).await;
+    let seen = hosts::inspect(&machines, hosts.as_ref()).await;
     for error in seen.iter().filter_map(|seen| seen.as_ref().err()) {
         ui.warn(&chain(error));
         if let Some(hint) = error.hint() {
@@ -198,7 +198,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         }
     }
     output::rows(ui, session.format, &done, "There are no hosts")?;
-    outcome.judged(plans.iter().any(Plan::misses_a_lower_one))?;
+    outcome.judged(plans.iter().any(Plan::may_miss_leader))?;
     ui.note("next: `kubectl etcd-restore status --watch`, or `kubectl etcd-restore logs etcd`");
     Ok(Exit::Done)
 }

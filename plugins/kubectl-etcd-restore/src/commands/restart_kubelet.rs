@@ -154,7 +154,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         &[Role::Master, Role::ApiServer]
     };
     let machines = hosts::find(&args.ssh, roles, context).await?;
-    let seen = hosts::look(&machines, hosts.as_ref()).await;
+    let seen = hosts::inspect(&machines, hosts.as_ref()).await;
     for error in seen.iter().filter_map(|seen| seen.as_ref().err()) {
         ui.warn(&chain(error));
         if let Some(hint) = error.hint() {

@@ -19,13 +19,13 @@ use crate::context::Context;
 use crate::rules::preflight;
 use crate::usecases::ask_consent::ask_consent;
 use crate::usecases::choose::WantedArgs;
-use crate::usecases::follow::{Followable, Followed, Hands, Limits, follow};
+use crate::usecases::follow::{FollowRequest, Followed, HostAccess, Limits, follow};
 use crate::usecases::observe::age::AgeArgs;
 use crate::usecases::observe::kubelets::{self, Kubelets};
-use crate::usecases::observe::left_out::Beside;
+use crate::usecases::observe::left_out::OtherEtcds;
 use crate::usecases::observe::observer::Observer;
-use crate::usecases::observe::survey::{Survey, Wish, survey};
-use crate::usecases::queued_commands::{Armed, Command};
+use crate::usecases::observe::survey::{Survey, SurveyRequest, survey};
+use crate::usecases::queued_commands::{Command, QueuedCommands};
 use crate::usecases::run::{begin, carry_out, half_done, pin_backup};
 use crate::usecases::run_record;
 use crate::usecases::stop_run::Aftermath;
@@ -98,17 +98,17 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let catalogs = session.catalogs().await?;
     session.require_own_place(args.consent.yes)?;
-    let beside = Beside::find(context).await?;
-    let wish = Wish {
+    let others = OtherEtcds::find(context).await?;
+    let request = SurveyRequest {
         wanted: &args.wanted,
         fresh: &args.fresh,
         access: &args.access,
         max_age: args.age.max_age,
         resume: !args.anew,
         one_by_one: false,
-        beside: &beside,
+        others: &others,
     };
-    let survey = survey(&wish, &catalogs, context).await?;
+    let survey = survey(&request, &catalogs, context).await?;
     if is_text(session.format) {
         plan::show(&survey, context)?;
     }
@@ -128,7 +128,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             .note(&format!("going on with the run that began at {:.0}", record.started));
     }
     // Where all is ordered already there is nothing left to refuse: looking on is safe.
-    let all_ordered = survey.targets.iter().all(|target| target.ordered.is_some());
+    let all_ordered = survey.targets.iter().all(|target| target.submitted.is_some());
     if let Some(blocked) = plan::blocked(&survey).filter(|_| !all_ordered) {
         return Err(blocked.into());
     }
@@ -139,23 +139,23 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
 
     let mut record = begin(&survey, args.anew, context, &consent).await?;
-    let armed = Armed::new(context, &survey.facts.cluster);
+    let queued_commands = QueuedCommands::new(context, &survey.facts.cluster);
     let mut pinned = Vec::new();
     for target in &survey.targets {
         pinned.extend(pin_backup(target, &survey, context, &consent).await);
     }
     for target in &survey.targets {
-        let ordered = carry_out(target, &mut record, &survey, context, &consent).await;
-        if let Some(order) = record.of(&target.catalog.store.etcd).filter(|order| order.ordered)
-            && let (Some(name), Some(backup), None) = (&order.command, &order.backup, &target.ordered)
+        let submitted = carry_out(target, &mut record, &survey, context, &consent).await;
+        if let Some(order) = record.of(&target.catalog.store.etcd).filter(|order| order.submitted)
+            && let (Some(name), Some(backup), None) = (&order.command, &order.backup, &target.submitted)
         {
-            armed.queued(Command {
+            queued_commands.add(Command {
                 etcd: order.etcd.clone(),
                 name: name.clone(),
                 backup: backup.clone(),
             });
         }
-        if let Err(error) = ordered {
+        if let Err(error) = submitted {
             let (noted, etcd) = (survey.record_at.is_some(), &target.catalog.store.etcd);
             return Err(half_done(&record, noted, &pinned, etcd, error));
         }
@@ -164,7 +164,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     session.ui.note(&format!(
         "$ {status}   (Ctrl-C is safe: a restore goes on by itself, and what is still queued is told)"
     ));
-    let observer = Observer::open(context, &catalogs, &beside.catalogs, &args.access).await;
+    let observer = Observer::open(context, &catalogs, &others.catalogs, &args.access).await;
     // A way to the hosts that was given is used; none is looked for: most restores need no hand on a master.
     let ssh = SshArgs {
         host: args.access.host.clone(),
@@ -172,7 +172,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         ssh_jump: args.access.ssh_jump.clone(),
         ..SshArgs::default()
     };
-    let what = Followable {
+    let what = FollowRequest {
         targets: &survey.targets,
         facts: &survey.facts,
         record: &record,
@@ -181,19 +181,19 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             restore: args.restore_timeout,
             api: args.api_timeout,
         },
-        hands: (!ssh.host.is_empty()).then(|| Hands {
+        host_access: (!ssh.host.is_empty()).then(|| HostAccess {
             ssh: &ssh,
             consent: &consent,
             alive: survey.alive().into_iter().map(str::to_owned).collect(),
         }),
-        armed: &armed,
+        queued_commands: &queued_commands,
     };
     let followed = match follow(&observer, &what, context).await {
         Ok(followed) => followed,
         Err(stopped) => {
             let aftermath = Aftermath {
                 survey: &survey,
-                armed: &armed,
+                queued_commands: &queued_commands,
                 leave_queued: args.leave_queued,
                 context,
                 consent: &consent,
@@ -202,7 +202,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             return Err(stopped.why.into());
         }
     };
-    drop(armed.disarm());
+    drop(queued_commands.take());
     let workers = kubelets::wait(&observer, args.workers_timeout, context).await;
     if let Some(at) = &survey.record_at
         && let Err(error) = run_record::remove(session.objects(), at, &consent).await

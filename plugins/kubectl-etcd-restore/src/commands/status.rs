@@ -80,7 +80,7 @@ impl StatusRow {
             etcd: catalog.store.etcd.clone(),
             state: follow.state,
             cause: follow.cause.as_ref().map(|cause| cause.cause),
-            way_out: follow.cause.as_ref().map(|cause| cause.cause.way_out().to_owned()),
+            way_out: follow.cause.as_ref().map(|cause| cause.cause.fix().to_owned()),
             command: queued.map(|command| command.name.clone()),
             backup: queued.and_then(|command| command.backup.clone().ok()),
             newest_backup: store.and_then(|store| store.newest.clone()),
@@ -169,8 +169,8 @@ pub fn remarks(row: &StatusRow, follow: &Follow) -> Vec<String> {
         said.push(format!(
             "{} LOOPS: {}{line}; {}",
             row.etcd,
-            cause.cause.says(),
-            cause.cause.way_out()
+            cause.cause.describe(),
+            cause.cause.fix()
         ));
     }
     if let Some(problem) = &row.problem {
@@ -198,30 +198,30 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = session.catalogs().await?;
     let observer = Observer::open(context, &catalogs, &[], &args.access).await;
     let now = session.now();
-    let look = observer.look().await;
-    let mut follows: Vec<Follow> = look
+    let observation = observer.observe().await;
+    let mut follows: Vec<Follow> = observation
         .etcds
         .iter()
         .map(|seen| Follow::default().step(seen, now))
         .collect();
-    show(&look, &follows, &catalogs, context)?;
+    show(&observation, &follows, &catalogs, context)?;
     if !args.watch {
         let loops = follows.iter().any(|follow| follow.state == State::Looping);
         return Ok(if loops { Exit::Found } else { Exit::Done });
     }
     session.ui.note("looking on until Ctrl-C");
-    let mut api = look.api.clone();
+    let mut api = observation.api.clone();
     let failed = observer
-        .watch(|look| {
+        .watch(|observation| {
             let now = session.now();
-            let mut changed = look.api.name() != api.name();
-            for (follow, seen) in follows.iter_mut().zip(&look.etcds) {
+            let mut changed = observation.api.name() != api.name();
+            for (follow, seen) in follows.iter_mut().zip(&observation.etcds) {
                 let next = follow.step(seen, now);
                 changed |= next.state != follow.state || next.cause != follow.cause || next.problem != follow.problem;
                 *follow = next;
             }
-            api = look.api.clone();
-            if changed && let Err(error) = tell(look, &follows, &catalogs, context, now) {
+            api = observation.api.clone();
+            if changed && let Err(error) = tell(observation, &follows, &catalogs, context, now) {
                 return ControlFlow::Break(error);
             }
             ControlFlow::Continue(())
@@ -230,25 +230,30 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     Err(failed)
 }
 
-fn rows(look: &Observation, follows: &[Follow], catalogs: &[Catalog]) -> Vec<StatusRow> {
-    let seen = look.etcds.iter().zip(follows).zip(catalogs);
-    seen.map(|((seen, follow), catalog)| StatusRow::new(catalog, follow, seen, &look.api))
+fn rows(observation: &Observation, follows: &[Follow], catalogs: &[Catalog]) -> Vec<StatusRow> {
+    let seen = observation.etcds.iter().zip(follows).zip(catalogs);
+    seen.map(|((seen, follow), catalog)| StatusRow::new(catalog, follow, seen, &observation.api))
         .collect()
 }
 
-fn show(look: &Observation, follows: &[Follow], catalogs: &[Catalog], context: &Context) -> Result<(), AnyFailure> {
+fn show(
+    observation: &Observation,
+    follows: &[Follow],
+    catalogs: &[Catalog],
+    context: &Context,
+) -> Result<(), AnyFailure> {
     let session = &context.session;
-    let rows = rows(look, follows, catalogs);
+    let rows = rows(observation, follows, catalogs);
     output::rows(&session.ui, session.format, &rows, "No etcd cluster found")?;
     if is_text(session.format) {
-        session.ui.result(&format!("API: {}\n", look.api.says()))?;
+        session.ui.result(&format!("API: {}\n", observation.api.describe()))?;
     }
     for (row, follow) in rows.iter().zip(follows) {
         for remark in remarks(row, follow) {
             session.ui.note(&remark);
         }
     }
-    for unseen in look.unseen(catalogs) {
+    for unseen in observation.unseen(catalogs) {
         session.ui.note(&format!("out of sight: {unseen}"));
     }
     Ok(())
@@ -256,7 +261,7 @@ fn show(look: &Observation, follows: &[Follow], catalogs: &[Catalog], context: &
 
 /// A change, with its time.
 fn tell(
-    look: &Observation,
+    observation: &Observation,
     follows: &[Follow],
     catalogs: &[Catalog],
     context: &Context,
@@ -264,16 +269,16 @@ fn tell(
 ) -> Result<(), AnyFailure> {
     let session = &context.session;
     if !is_text(session.format) {
-        return show(look, follows, catalogs, context);
+        return show(observation, follows, catalogs, context);
     }
     let states: Vec<String> = catalogs
         .iter()
         .zip(follows)
         .map(|(catalog, follow)| format!("{} {}", catalog.store.etcd, follow.state.name()))
         .collect();
-    let line = format!("{now:.0}  {}, API {}\n", states.join(", "), look.api.name());
+    let line = format!("{now:.0}  {}, API {}\n", states.join(", "), observation.api.name());
     session.ui.result(&line)?;
-    for (row, follow) in rows(look, follows, catalogs).iter().zip(follows) {
+    for (row, follow) in rows(observation, follows, catalogs).iter().zip(follows) {
         for remark in remarks(row, follow) {
             session.ui.note(&remark);
         }

@@ -48,7 +48,7 @@ pub enum LoopCause {
 impl LoopCause {
     /// What went wrong, in words.
     #[must_use]
-    pub const fn says(self) -> &'static str {
+    pub const fn describe(self) -> &'static str {
         match self {
             Self::BackupUnreadable => {
                 "etcd-manager cannot read the backup: it is not in the store, or its meta is broken"
@@ -67,7 +67,7 @@ impl LoopCause {
 
     /// The way out.
     #[must_use]
-    pub const fn way_out(self) -> &'static str {
+    pub const fn fix(self) -> &'static str {
         match self {
             Self::BackupUnreadable | Self::RestoreFailed | Self::Unknown => {
                 "if the backup went from the store, repeat `kubectl etcd-restore run`: it copies back the one that it has pinned; else cancel \
@@ -91,7 +91,7 @@ impl LoopCause {
 
     /// How often it may be said before it is a loop. One look that finds no peer is normal after a wipe.
     #[must_use]
-    pub const fn patience(self) -> u32 {
+    pub const fn max_repeats(self) -> u32 {
         match self {
             Self::TooFewPeers => 3,
             _ => 2,

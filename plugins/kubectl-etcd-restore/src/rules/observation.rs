@@ -34,7 +34,7 @@ impl ApiSeen {
     }
 
     /// In words.
-    pub fn says(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::NotAsked(why) => format!("not asked: {why}"),
             Self::Silent(why) => format!("nobody answers: {why}"),
@@ -50,7 +50,7 @@ impl ApiSeen {
     pub fn unseen(&self) -> Option<String> {
         match self {
             Self::NotAsked(why) => Some(format!("the API: {why}")),
-            Self::Alive(_) => Some(format!("the API: {}", self.says())),
+            Self::Alive(_) => Some(format!("the API: {}", self.describe())),
             _ => None,
         }
     }

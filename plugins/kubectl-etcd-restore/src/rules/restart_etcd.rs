@@ -167,10 +167,10 @@ impl Plan {
             )),
             Queue::Commands(_) => {}
         }
-        for step in self.blind() {
+        for step in self.without_runtime() {
             lines.push(format!("{}: {}", step.machine.label(), step.reason));
         }
-        if self.misses_a_lower_one() {
+        if self.may_miss_leader() {
             lines.push(format!(
                 "a member of etcd {} with a lower id could not be looked at: if its etcd-manager runs, it goes on leading, \
                  and no command is read",
@@ -181,7 +181,7 @@ impl Plan {
     }
 
     /// Whether the real leader may be one that ssh did not reach.
-    pub fn misses_a_lower_one(&self) -> bool {
+    pub fn may_miss_leader(&self) -> bool {
         let stop = self.steps.iter().position(|step| step.action == Action::Stop);
         let Some(stop) = stop else {
             return false;
@@ -191,12 +191,12 @@ impl Plan {
     }
 
     /// The hosts that answer, and where nothing tells which containers run.
-    pub fn blind(&self) -> impl Iterator<Item = &Step> {
+    pub fn without_runtime(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| step.action == Action::NoRuntime)
     }
 
     /// Whether it lives, as far as its hosts tell: by their ports, over ssh.
-    fn life(&self) -> String {
+    fn liveness(&self) -> String {
         if let Some(step) = self.steps.iter().find(|step| step.serves == Some(true)) {
             return format!("IS ALIVE: its port is listened on at {}", step.machine.label());
         }
@@ -231,7 +231,7 @@ impl Plan {
             Queue::Commands(backups) if !backups.is_empty() => {
                 return Some(format!(
                     "etcd {etcd} {}. The restart starts what is queued: its present data is moved aside and replaced by {}{}.",
-                    self.life(),
+                    self.liveness(),
                     backups.join(", then by "),
                     self.lost(backups)
                 ));
@@ -239,7 +239,7 @@ impl Plan {
             Queue::NotAsked(_) => {
                 return Some(format!(
                     "etcd {etcd} {}. If a restore is queued, the restart starts it, and the present data is replaced.",
-                    self.life()
+                    self.liveness()
                 ));
             }
             Queue::Commands(_) => {}

@@ -16,7 +16,7 @@ const LAST_LINES: u32 = 5;
 pub async fn show_last_lines(machines: impl Iterator<Item = &Machine>, hosts: &dyn Hosts, ui: &Ui) {
     for machine in machines {
         let script = scripts::tail(FILE, LAST_LINES);
-        match hosts::heard(hosts, &machine.host, &script).await {
+        match hosts::read_lines(hosts, &machine.host, &script).await {
             Ok((lines, ended)) if ended.code == 0 => {
                 for line in lines {
                     ui.note(&format!("{}  {line}", machine.label()));

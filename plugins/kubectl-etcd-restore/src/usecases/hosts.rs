@@ -48,14 +48,14 @@ fn address(args: &SshArgs) -> Public {
 }
 
 /// Looks at all hosts at once.
-pub async fn look(machines: &[Machine], hosts: &dyn Hosts) -> Vec<Result<HostFacts, HostError>> {
-    join_all(machines.iter().map(|machine| look_at(machine, hosts))).await
+pub async fn inspect(machines: &[Machine], hosts: &dyn Hosts) -> Vec<Result<HostFacts, HostError>> {
+    join_all(machines.iter().map(|machine| inspect_one(machine, hosts))).await
 }
 
 /// Looks at one.
-pub async fn look_at(machine: &Machine, hosts: &dyn Hosts) -> Result<HostFacts, HostError> {
-    let script = scripts::look();
-    let (lines, ended) = heard(hosts, &machine.host, &script).await?;
+pub async fn inspect_one(machine: &Machine, hosts: &dyn Hosts) -> Result<HostFacts, HostError> {
+    let script = scripts::inspect();
+    let (lines, ended) = read_lines(hosts, &machine.host, &script).await?;
     if ended.code != 0 {
         return Err(failed(machine, &script, &ended));
     }
@@ -63,7 +63,7 @@ pub async fn look_at(machine: &Machine, hosts: &dyn Hosts) -> Result<HostFacts, 
 }
 
 /// All lines of a script that changes nothing.
-pub async fn heard(hosts: &dyn Hosts, host: &str, script: &Script) -> Result<(Vec<String>, Ended), HostError> {
+pub async fn read_lines(hosts: &dyn Hosts, host: &str, script: &Script) -> Result<(Vec<String>, Ended), HostError> {
     let lines = Mutex::new(Vec::new());
     let keep = |line: &str| {
         lines

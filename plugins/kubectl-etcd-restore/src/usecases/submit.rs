@@ -1,6 +1,6 @@
 //! Carries out what was planned and agreed to: queues the commands, or forgets a created marker.
 
-use crate::usecases::queue::{self, Order, Queued};
+use crate::usecases::queue::{self, Queued, RestoreRequest};
 use jiff::Timestamp;
 use runbook_kit::consent::Consent;
 use runbook_kit::failure::{AnyFailure, CommandError};
@@ -36,7 +36,7 @@ pub async fn submit(
             "{etcd}: command {} orders this already: going on with it",
             queued.name
         ));
-        bring_back(target, context, consent).await?;
+        copy_back(target, context, consent).await?;
         return Ok(Done::Adopted(queued.name.clone()));
     }
     // The plan was shown a while ago: somebody else may have ordered something meanwhile.
@@ -51,7 +51,7 @@ pub async fn submit(
                 "{etcd}: somebody else has just queued the same ({}): going on with it",
                 found.name
             ));
-            bring_back(target, context, consent).await?;
+            copy_back(target, context, consent).await?;
             return Ok(Done::Adopted(found.name.clone()));
         }
         let message = format!("{etcd}: command {} was queued after the plan was shown", found.name);
@@ -61,7 +61,7 @@ pub async fn submit(
     }
     match (&target.choice, &target.spec) {
         (Choice::Backup { backup, .. }, Some(spec)) => {
-            let order = Order {
+            let request = RestoreRequest {
                 catalog: target.catalog,
                 backup,
                 spec: spec.clone(),
@@ -72,14 +72,14 @@ pub async fn submit(
                     "{etcd}: another command is named {name}: waiting for the next second"
                 ));
             };
-            let queued = queue::queue(session.objects(), session.clock.as_ref(), &order, consent, &waiting).await?;
+            let queued = queue::queue(session.objects(), session.clock.as_ref(), &request, consent, &waiting).await?;
             session
                 .ui
                 .note(&format!("{etcd}: queued {} to restore {}", queued.name, backup.name));
             Ok(Done::Queued(queued))
         }
         (Choice::Fresh(_), _) => {
-            queue::forget_created(session.objects(), target.catalog, consent).await?;
+            queue::remove_created_marker(session.objects(), target.catalog, consent).await?;
             session.ui.note(&format!(
                 "{etcd}: removed etcd-cluster-created: etcd-manager seeds it anew"
             ));
@@ -90,12 +90,12 @@ pub async fn submit(
 }
 
 /// A backup that retention has taken from under its command is copied back from where it is pinned.
-async fn bring_back(target: &Target<'_>, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
+async fn copy_back(target: &Target<'_>, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
     let session = &context.session;
     let Choice::Backup { backup, .. } = &target.choice else {
         return Ok(());
     };
-    if queue::bring_back(session.objects(), target.catalog, backup, consent).await? {
+    if queue::copy_back(session.objects(), target.catalog, backup, consent).await? {
         session.ui.note(&format!(
             "{}: copied {} back from where it is pinned",
             target.catalog.store.etcd, backup.name

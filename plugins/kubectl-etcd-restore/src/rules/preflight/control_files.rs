@@ -21,7 +21,7 @@ pub(super) fn spec(etcd: &EtcdFacts, cluster: &str) -> Check {
             format!("etcd-cluster-spec: {why}: etcd-manager is blocked"),
         )
         .cure(cure),
-        ControlFact::Says(spec) => {
+        ControlFact::Valid(spec) => {
             let says = format!("{} members of etcd {}", spec.member_count, spec.etcd_version);
             if spec.member_count < 1 || spec.etcd_version.is_empty() {
                 return Check::found(
@@ -70,7 +70,7 @@ pub(super) fn created(etcd: &EtcdFacts) -> Option<Check> {
             )
             .cure(cure),
         ),
-        (ControlFact::Says(()), _) => Some(Check::passed(NAME, "is there")),
+        (ControlFact::Valid(()), _) => Some(Check::passed(NAME, "is there")),
     }
 }
 

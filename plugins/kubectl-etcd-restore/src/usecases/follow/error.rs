@@ -6,7 +6,7 @@ use runbook_kit::model::shell::quoted;
 
 /// It did not come to its end.
 #[derive(Debug, thiserror::Error)]
-pub enum NotDone {
+pub enum FollowError {
     /// etcd-manager tries it for ever.
     #[error("{etcd} loops: {says}{line}")]
     Loops {
@@ -51,7 +51,7 @@ fn each(by: &[String]) -> String {
     by.iter().map(|one| format!("; {one}")).collect()
 }
 
-impl NotDone {
+impl FollowError {
     /// Whether its command was removed: what the run has noted of it holds no more.
     pub fn removed(&self) -> Option<&str> {
         match self {
@@ -66,7 +66,7 @@ impl NotDone {
     }
 }
 
-impl Failure for NotDone {
+impl Failure for FollowError {
     fn exit(&self) -> Exit {
         Exit::FailedAfterChange
     }

@@ -6,11 +6,11 @@ use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::liveness::Life;
 use runbook_kit::model::observed::Observed;
 
-pub(super) fn alive(etcd: &EtcdFacts) -> Check {
+pub(super) fn etcd(etcd: &EtcdFacts) -> Check {
     const NAME: &str = "etcd";
     const SURE: &str = "make sure that you mean this cluster; `kubectl etcd-backups take` keeps what it holds now";
     let lost = since(etcd);
-    match (&etcd.life, &etcd.alive) {
+    match (&etcd.liveness, &etcd.observed) {
         (Life::Alive { .. }, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Fresh => {
             Check::found(NAME, Severity::Block, "it serves: there is nothing to seed anew")
                 .cure("leave out --fresh for it")
@@ -53,13 +53,13 @@ pub fn since(etcd: &EtcdFacts) -> String {
 }
 
 /// The same counted, where it could be.
-pub(super) fn losses(etcd: &EtcdFacts) -> Option<Check> {
+pub(super) fn data_loss(etcd: &EtcdFacts) -> Option<Check> {
     const NAME: &str = "losses";
-    Some(match etcd.losses.as_ref()? {
-        Observed::Known(losses) if losses.is_empty() && losses.same_history && losses.complete => {
-            Check::passed(NAME, losses.says())
+    Some(match etcd.data_loss.as_ref()? {
+        Observed::Known(loss) if loss.is_empty() && loss.same_history && loss.complete => {
+            Check::passed(NAME, loss.describe())
         }
-        Observed::Known(losses) => Check::found(NAME, Severity::Warn, losses.says())
+        Observed::Known(loss) => Check::found(NAME, Severity::Warn, loss.describe())
             .cure("`kubectl etcd-backups take`, then `kubectl etcd-backups diff` names each of them"),
         Observed::Unknown(why) => Check::found(
             NAME,
@@ -72,9 +72,9 @@ pub(super) fn losses(etcd: &EtcdFacts) -> Option<Check> {
 /// What a restore takes away, as far as it is known: for the question that wants the cluster's name.
 #[must_use]
 pub fn lost(etcd: &EtcdFacts) -> String {
-    let verb = if etcd.life.is_alive() { "is" } else { "would be" };
-    match &etcd.losses {
-        Some(Observed::Known(losses)) => format!("{} {verb} lost: {}", since(etcd), losses.says()),
+    let verb = if etcd.liveness.is_alive() { "is" } else { "would be" };
+    match &etcd.data_loss {
+        Some(Observed::Known(loss)) => format!("{} {verb} lost: {}", since(etcd), loss.describe()),
         _ => format!("{} {verb} lost", since(etcd)),
     }
 }

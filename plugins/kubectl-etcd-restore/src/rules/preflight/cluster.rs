@@ -18,7 +18,7 @@ pub(super) fn masters(facts: &ClusterFacts) -> Check {
         .etcds
         .iter()
         .filter_map(|etcd| match &etcd.spec {
-            ControlFact::Says(spec) => usize::try_from(spec.member_count).ok(),
+            ControlFact::Valid(spec) => usize::try_from(spec.member_count).ok(),
             _ => None,
         })
         .max()
