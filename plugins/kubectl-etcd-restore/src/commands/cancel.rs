@@ -1,4 +1,4 @@
-//! `cancel`: takes a command back that was not carried out yet.
+//! `cancel`: removes queued commands.
 
 use std::str::FromStr;
 
@@ -18,16 +18,16 @@ use crate::context::Context;
 
 /// Remove commands that etcd-manager has not carried out yet
 ///
-/// Without a name it is the only one that is queued. A command is removed only if it is still the one that was shown. One that is being carried out is not stopped by this, but a loop
-/// ends with it.
+/// Without a name, the only queued command is removed. A command is removed only if it has not changed since it was shown. A restore that is
+/// already running is not stopped, but it is not repeated.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kubectl etcd-restore cancel --etcd main --yes\n  \
     kubectl etcd-restore cancel main=2026-11-22T15:20:06Z-000000 events=2026-11-22T15:20:06Z-000000 --yes")]
 pub struct Args {
-    /// Its name as `commands` shows it, with ETCD= before it for one etcd cluster; repeatable
+    /// Command name as shown by `commands`, with ETCD= in front for one etcd cluster; repeatable
     #[arg(value_name = "[ETCD=]NAME")]
     commands: Vec<CommandRef>,
-    /// Do it; without it the plan is only shown
+    /// Apply the changes; without it only the plan is shown
     #[arg(long)]
     yes: bool,
 }
@@ -40,7 +40,7 @@ struct CommandRef {
 }
 
 impl CommandRef {
-    fn means(&self, catalog: &Catalog, found: &QueuedCommand) -> bool {
+    fn matches(&self, catalog: &Catalog, found: &QueuedCommand) -> bool {
         self.name == found.name && self.etcd.as_ref().is_none_or(|etcd| catalog.store.etcd == *etcd)
     }
 }
@@ -54,7 +54,9 @@ impl FromStr for CommandRef {
             None => (None, text),
         };
         if name.is_empty() || etcd.as_deref() == Some("") {
-            return Err(format!("`{text}` is no command: give its name as `commands` shows it"));
+            return Err(format!(
+                "`{text}` is not a command name: use the name shown by `commands`"
+            ));
         }
         Ok(Self {
             etcd,
@@ -84,7 +86,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         if let Some(etcd) = &wanted.etcd
             && !catalogs.iter().any(|catalog| catalog.store.etcd == *etcd)
         {
-            return Err(CommandError::usage(format!("there is no etcd cluster `{etcd}` here")).into());
+            return Err(CommandError::usage(format!("no such etcd cluster: `{etcd}`")).into());
         }
     }
     let mut queued: Vec<(&Catalog, QueuedCommand)> = Vec::new();
@@ -98,7 +100,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             .map(|(catalog, found)| format!("{}={}", catalog.store.etcd, found.name))
             .collect()
     };
-    let missing = |wanted: &&CommandRef| !queued.iter().any(|(catalog, found)| wanted.means(catalog, found));
+    let missing = |wanted: &&CommandRef| !queued.iter().any(|(catalog, found)| wanted.matches(catalog, found));
     if let Some(missing) = args.commands.iter().find(missing) {
         return Err(not_queued(Some(missing), &names(&queued)).into());
     }
@@ -107,13 +109,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             [] => return Err(not_queued(None, &[]).into()),
             [_] => {}
             several => {
-                let message = format!("{} commands are queued: say which are meant", several.len());
+                let message = format!("{} commands are queued: name the ones to remove", several.len());
                 return Err(CommandError::usage(message).hint(names(several).join(" ")).into());
             }
         }
     }
     let meant =
-        |catalog: &Catalog, found: &QueuedCommand| args.commands.iter().any(|wanted| wanted.means(catalog, found));
+        |catalog: &Catalog, found: &QueuedCommand| args.commands.iter().any(|wanted| wanted.matches(catalog, found));
     let all = args.commands.is_empty();
     let wanted: Vec<(&Catalog, QueuedCommand)> = queued
         .into_iter()
@@ -156,7 +158,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
 }
 
-/// A run that ordered this must not take it for carried out. Where that cannot be noted the user has to tell it.
+/// Removes it from the record of the run that queued it: that run would take it for done. Where that fails the user has to pass --anew.
 async fn forget(catalog: &Catalog, found: &QueuedCommand, context: &Context, consent: &Consent) {
     let objects = context.session.objects();
     let Some(at) = catalog.store.recovery.as_ref().and_then(run_record::place) else {
@@ -177,7 +179,7 @@ async fn forget(catalog: &Catalog, found: &QueuedCommand, context: &Context, con
     };
     if let Err(error) = noted.await {
         context.session.ui.warn(&format!(
-            "{}; begin the next run with --anew, else it takes this command for carried out",
+            "{}; start the next run with --anew; otherwise it treats this command as done",
             chain(&error)
         ));
     }

@@ -1,4 +1,4 @@
-//! `plan`: what a restore would do, and what stands in its way.
+//! `plan`: what a restore will do, and the checks that block it.
 
 use crate::rules::data_loss::DataLoss;
 use runbook_kit::cli::output::checks::{self, CheckRow};
@@ -15,10 +15,10 @@ use crate::usecases::observe::age::{self, AgeArgs};
 use crate::usecases::observe::left_out::OtherEtcds;
 use crate::usecases::observe::survey::{Survey, SurveyRequest, survey};
 
-/// Show what would be restored, and what stands in the way
+/// Show what will be restored, and the checks that block it
 ///
-/// Reads the chosen backups whole, the control files, the queue, etcd-manager's manifests, and asks etcd, AWS and the API as
-/// far as they can be reached. Exits with 3 where a check refuses.
+/// Reads the chosen backups, the control files, the queue and the etcd-manager manifests, and checks etcd, AWS and the API where they can be
+/// reached. Exit code 3 if a check blocks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kubectl etcd-restore plan\n  \
     kubectl etcd-restore plan --backup main=2026-11-22T15:18 --fresh events")]
@@ -27,23 +27,23 @@ pub struct Args {
     wanted: WantedArgs,
     #[command(flatten)]
     age: AgeArgs,
-    /// Etcd cluster to seed anew, empty, instead of restoring it, such as events
+    /// Etcd cluster to seed anew (empty) instead of restoring it, such as events
     #[arg(long, value_delimiter = ',', value_name = "ETCD,…")]
     fresh: Vec<String>,
     #[command(flatten)]
     access: EtcdAccess,
 }
 
-/// The whole, for programs.
+/// JSON and YAML output.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Planned<'a> {
     cluster: &'a str,
     restores: Vec<PlannedRestore<'a>>,
     checks: Vec<CheckRow<'a>>,
-    /// Whether nothing refuses.
+    /// Whether no check blocks.
     ok: bool,
-    /// What could not be looked at.
+    /// What was not checked.
     unseen: &'a [String],
 }
 
@@ -53,20 +53,20 @@ struct PlannedRestore<'a> {
     etcd: &'a str,
     /// `restore`, `seed-anew`, `leave` (it serves, and nothing can be restored) or `nothing`.
     action: &'static str,
-    /// Why no good backup is restored, where none is and nobody has named one.
+    /// Why no good backup is restored, where none was named.
     why: &'a [String],
     backup: Option<String>,
-    /// The command that orders it already.
+    /// The command that is already queued for it.
     queued: Option<&'a str>,
     /// How old that backup is.
     age_seconds: Option<i64>,
-    /// Every younger one that is whole, with the reason where there is one.
+    /// The newer complete backups, each with the reason why it is skipped.
     passed_over: Vec<String>,
     /// `alive`, `dead` or `unknown`.
     liveness: &'static str,
-    /// What says so.
+    /// The evidence for it.
     evidence: &'a str,
-    /// What the living etcd would lose; `null` where none was seen to live, or it could not be asked.
+    /// What the etcd will lose; `null` where it is not alive or was not checked.
     losses: Option<&'a DataLoss>,
 }
 
@@ -118,11 +118,11 @@ pub fn blocked(survey: &Survey<'_>) -> Option<CommandError> {
     })
 }
 
-/// Shows the checks as a table, with the cures beside it.
+/// Shows the checks as a table, and the cures.
 pub fn show(survey: &Survey<'_>, context: &Context) -> Result<(), AnyFailure> {
     let session = &context.session;
     let rows: Vec<CheckRow<'_>> = survey.checks.iter().map(CheckRow).collect();
-    output::rows(&session.ui, session.format, &rows, "Nothing to look at")?;
+    output::rows(&session.ui, session.format, &rows, "No checks")?;
     for target in &survey.targets {
         let (passed_over, why) = match &target.choice {
             Choice::Backup { passed_over, why, .. } => (passed_over.as_slice(), why.as_slice()),
@@ -134,12 +134,12 @@ pub fn show(survey: &Survey<'_>, context: &Context) -> Result<(), AnyFailure> {
             session.ui.note(&format!("{etcd}: not good: {one}"));
         }
         for one in passed_over {
-            session.ui.note(&format!("{etcd}: passed over {one}"));
+            session.ui.note(&format!("{etcd}: skipped {one}"));
         }
     }
     if let Some((record, why)) = &survey.void {
         session.ui.note(&format!(
-            "the record of a run begun at {:.0} is not gone by: {why}",
+            "the record of the run started at {:.0} is ignored: {why}",
             record.started
         ));
     }
@@ -149,20 +149,20 @@ pub fn show(survey: &Survey<'_>, context: &Context) -> Result<(), AnyFailure> {
     Ok(())
 }
 
-/// Whether the result is read by a person as it comes.
+/// Whether the output is text for a person.
 pub fn is_text(format: Format) -> bool {
     matches!(format, Format::Table | Format::Wide)
 }
 
-/// What comes next where nothing refuses.
+/// The next step where no check blocks.
 fn next(survey: &Survey<'_>) -> String {
     const RUN: &str = "kubectl etcd-restore run --yes";
     let at_risk: Vec<&str> = survey.at_risk().iter().map(|etcd| etcd.etcd.as_str()).collect();
     if at_risk.is_empty() {
-        return format!("nothing refuses; next: {RUN}");
+        return format!("no check blocks; next: {RUN}");
     }
     format!(
-        "nothing refuses; etcd {} not proven dead: {RUN} asks for the cluster's name",
+        "no check blocks; etcd {} not proven dead: {RUN} asks for the cluster's name",
         match at_risk.as_slice() {
             [one] => format!("{one} is"),
             several => format!("{} are", several.join(" and ")),

@@ -1,4 +1,4 @@
-//! `status`: where each etcd cluster stands.
+//! `status`: the state of each restore.
 
 use runbook_kit::model::shell::quoted;
 use std::ops::ControlFlow;
@@ -19,15 +19,15 @@ use crate::context::Context;
 use crate::rules::observation::{ApiSeen, Observation};
 use crate::usecases::observe::observer::Observer;
 
-/// Show where the restore of each etcd cluster stands
+/// Show the state of the restore of each etcd cluster
 ///
-/// Put together from the store, etcd and the API, as far as each can be reached: waiting (no members), queued, restoring, restored, serving;
-/// looping with its cause; idle where nothing is queued and nothing more can be seen. Exits with 5 where one loops.
+/// The state is derived from the store, etcd and the API, where they can be reached: waiting (no members), queued, restoring, restored, serving,
+/// looping (the restore keeps failing) or idle (nothing is queued). Exit code 5 if a restore is looping.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kubectl etcd-restore status\n  \
     kubectl etcd-restore status --watch --endpoints main=https://10.0.0.7:4001,events=https://10.0.0.7:4002")]
 pub struct Args {
-    /// Go on looking until Ctrl-C, and tell each change
+    /// Watch until Ctrl-C, and print each change
     #[arg(short, long)]
     watch: bool,
     #[command(flatten)]
@@ -43,19 +43,19 @@ pub struct StatusRow {
     pub state: State,
     /// Why it loops.
     pub cause: Option<LoopCause>,
-    /// What can be done about it.
+    /// How to fix it.
     pub way_out: Option<String>,
     pub command: Option<String>,
     pub backup: Option<String>,
     /// The newest backup in the store.
     newest_backup: Option<String>,
-    /// What etcd said, in words.
+    /// The answer of etcd.
     etcd_says: String,
     revision: Option<i64>,
-    /// Whether somebody has to restart etcd-manager so that the command is taken; `null` where that cannot be seen.
+    /// Whether etcd-manager has to be restarted so that it takes the command; `null` where that is not known.
     restart_needed: Option<bool>,
     waits_for: &'static str,
-    /// What stands in the way.
+    /// What blocks the restore.
     problem: Option<String>,
     /// Of the whole cluster: `ready`, `answers`, `elsewhere` (by a master's address only), `silent` or `not-asked`.
     api: &'static str,
@@ -64,8 +64,8 @@ pub struct StatusRow {
 impl StatusRow {
     pub fn new(catalog: &Catalog, follow: &Follow, seen: &Seen, api: &ApiSeen) -> Self {
         let (etcd_says, revision) = match &seen.etcd {
-            EtcdSeen::NotAsked(why) => (format!("not asked: {why}"), None),
-            EtcdSeen::Silent(why) => (format!("nobody answers: {why}"), None),
+            EtcdSeen::NotAsked(why) => (format!("not checked: {why}"), None),
+            EtcdSeen::Silent(why) => (format!("unreachable: {why}"), None),
             EtcdSeen::Quarantined(answer) => ("answers in quarantine".to_owned(), Some(answer.revision)),
             EtcdSeen::Serving(answer) if !answer.leader => (
                 "answers, and has no leader: too few members are up".to_owned(),
@@ -98,8 +98,7 @@ impl StatusRow {
     }
 }
 
-/// What the follower found, and what the store alone tells: a command for a backup that is not there loops as soon as it is
-/// taken.
+/// A problem that was observed, or a queued command for a backup that is missing: that restore will keep failing.
 fn problem(catalog: &Catalog, follow: &Follow) -> Option<String> {
     let missing = || {
         let wanted = follow.backup.as_ref().filter(|_| follow.state != State::Serving)?;
@@ -115,7 +114,7 @@ fn problem(catalog: &Catalog, follow: &Follow) -> Option<String> {
         });
         (queued && !whole.is_some_and(|backup| backup.in_store)).then(|| {
             format!(
-                "{wanted} is not whole in the store: etcd-manager tries for ever what it cannot read{}",
+                "{wanted} is not complete in the store: etcd-manager retries it forever{}",
                 cure.unwrap_or_default()
             )
         })
@@ -130,10 +129,10 @@ impl Row for StatusRow {
             column("STATE"),
             column("COMMAND"),
             column("RESTORES"),
-            column("WAITS FOR"),
+            column("WAITING FOR"),
             wide("REVISION"),
             wide("NEWEST BACKUP"),
-            wide("ETCD SAYS"),
+            wide("ETCD"),
         ]
     }
 
@@ -161,13 +160,13 @@ impl Row for StatusRow {
     }
 }
 
-/// Says what a table has no room for.
+/// Notes below the table.
 pub fn remarks(row: &StatusRow, follow: &Follow) -> Vec<String> {
     let mut said = Vec::new();
     if let Some(cause) = &follow.cause {
         let line = cause.line.as_ref().map(|line| format!(" ({line})")).unwrap_or_default();
         said.push(format!(
-            "{} LOOPS: {}{line}; {}",
+            "{} is looping: {}{line}; {}",
             row.etcd,
             cause.cause.describe(),
             cause.cause.fix()
@@ -209,7 +208,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         let loops = follows.iter().any(|follow| follow.state == State::Looping);
         return Ok(if loops { Exit::Found } else { Exit::Done });
     }
-    session.ui.note("looking on until Ctrl-C");
+    session.ui.note("watching until Ctrl-C");
     let mut api = observation.api.clone();
     let failed = observer
         .watch(|observation| {
@@ -254,12 +253,12 @@ fn show(
         }
     }
     for unseen in observation.unseen(catalogs) {
-        session.ui.note(&format!("out of sight: {unseen}"));
+        session.ui.note(&format!("not checked: {unseen}"));
     }
     Ok(())
 }
 
-/// A change, with its time.
+/// Prints a change, with its time.
 fn tell(
     observation: &Observation,
     follows: &[Follow],

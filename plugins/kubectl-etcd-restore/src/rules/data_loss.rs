@@ -79,22 +79,22 @@ impl DataLoss {
                 parts.push(format!("{at_least}{number} {objects} {fate}{}", self.most(of)));
             }
         };
-        say(self.total.new, "made since go", |count| count.new);
+        say(self.total.new, "created since then are lost", |count| count.new);
         say(
             self.total.changed.unwrap_or_default(),
-            "changed since fall back",
+            "changed since then are reverted",
             |count| count.changed.unwrap_or_default(),
         );
-        say(self.total.gone, "deleted since come back", |count| count.gone);
+        say(self.total.gone, "deleted since then reappear", |count| count.gone);
         if parts.is_empty() {
             parts.push(if self.complete {
-                "no object was made or deleted since".to_owned()
+                "no object was created or deleted since then".to_owned()
             } else {
-                "of the keys that were read none was made or deleted since".to_owned()
+                "none of the keys read was created or deleted since then".to_owned()
             });
         }
         if !self.same_history {
-            parts.push("what was changed cannot be told, since it was restored or seeded after this backup".to_owned());
+            parts.push("changes are unknown: etcd was restored or seeded after this backup".to_owned());
         }
         parts.join(", ")
     }

@@ -82,7 +82,7 @@ fn what_went_on_from_the_backup_is_compared_by_names_and_revisions() {
     assert_eq!(
         losses.describe(),
         "2 objects made since go (1 secrets, 1 tls.certificates.example.com), 1 object changed since fall back (1 secrets), \
-         1 object deleted since come back (1 secrets)"
+         1 object deleted since then reappear (1 secrets)"
     );
 }
 

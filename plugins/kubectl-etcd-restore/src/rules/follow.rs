@@ -150,7 +150,7 @@ impl RestoreProof {
             Self::AnotherEtcd => "it serves under another cluster id than before",
             Self::QuarantineLifted => "it left its quarantine",
             Self::ServesAnew => "it had no members, and serves",
-            Self::Log => "etcd-manager's log says so",
+            Self::Log => "etcd-manager's log shows it",
             Self::NewBackup => "a first backup was taken after the command",
         }
     }
@@ -296,11 +296,11 @@ impl Follow {
             State::Idle => "nothing: no command is queued",
             State::Waiting => "a command",
             State::Queued => "etcd-manager to take the command",
-            State::Restoring => "etcd-manager to carry the command out and delete it",
-            State::Gone => "a sign that etcd is restored: the command is gone",
+            State::Restoring => "etcd-manager to complete the restore and delete the command",
+            State::Gone => "proof of the restore: the command is gone",
             State::Restored => "etcd to serve",
             State::Serving => "nothing: etcd serves",
-            State::Looping => "somebody to break the loop",
+            State::Looping => "manual action",
         }
     }
 
@@ -442,7 +442,7 @@ impl Follow {
                 if !filled(answer) {
                     // Also one that nothing was restored into is let out of quarantine once no command is left.
                     self.restored = None;
-                    self.problem = Some("it serves, and is empty: nothing was restored into it".to_owned());
+                    self.problem = Some("it serves but is empty: nothing was restored".to_owned());
                     return;
                 }
                 if quarantined {

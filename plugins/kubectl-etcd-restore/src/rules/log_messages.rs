@@ -39,7 +39,7 @@ pub enum LoopCause {
     RestoreFailed,
     /// Fewer masters than the command's spec asks for.
     TooFewPeers,
-    /// The command is carried out and stays: the masters may not delete it.
+    /// The command is carried out and stays: the masters are not allowed to delete it.
     CommandStays,
     /// etcd comes up empty and is stopped again, and nobody tells why.
     Unknown,
@@ -55,12 +55,12 @@ impl LoopCause {
             }
             Self::UnknownVersion => "this etcd-manager does not have the etcd version that the backup needs",
             Self::RestoreFailed => "etcd-manager found the backup and could not restore it",
-            Self::TooFewPeers => "etcd-manager finds fewer masters than the cluster's spec asks for",
+            Self::TooFewPeers => "etcd-manager finds fewer masters than the cluster spec requires",
             Self::Unknown => {
                 "etcd comes up empty and is stopped again and again: etcd-manager cannot restore this backup"
             }
             Self::CommandStays => {
-                "the restore was carried out and the command is still there: the masters may not delete it"
+                "the restore is complete but the command is still queued: the masters are not allowed to delete it"
             }
         }
     }

@@ -36,11 +36,11 @@ impl ApiSeen {
     /// In words.
     pub fn describe(&self) -> String {
         match self {
-            Self::NotAsked(why) => format!("not asked: {why}"),
-            Self::Silent(why) => format!("nobody answers: {why}"),
+            Self::NotAsked(why) => format!("not checked: {why}"),
+            Self::Silent(why) => format!("unreachable: {why}"),
             Self::Answers(what) | Self::Elsewhere(what) => what.clone(),
             Self::Alive(what) => format!(
-                "{what}, and tells nobody whom it does not know whether it is ready: `kops export kubeconfig --admin`"
+                "{what}; its readiness is not checked without valid credentials: run `kops export kubeconfig --admin`"
             ),
             Self::Ready => "ready".to_owned(),
         }

@@ -198,7 +198,7 @@ pub fn checks(facts: &ClusterFacts, now: Timestamp) -> Vec<Check> {
         found.push(Check::found(
             "api",
             Severity::Info,
-            format!("the API was not asked: {why}"),
+            format!("the API was not checked: {why}"),
         ));
     }
     found
@@ -217,7 +217,7 @@ fn of_etcd(etcd: &EtcdFacts, facts: &ClusterFacts, now: Timestamp) -> Vec<Check>
         .map(|newest| newest.duration_since(now))
         .filter(|ahead| *ahead > SKEW)
     {
-        let message = format!("the newest backup is named {} in the future", units::age(ahead));
+        let message = format!("the name of the newest backup is {} in the future", units::age(ahead));
         found.push(
             Check::found("clock", Severity::Warn, message).cure("check the clocks of the masters and of this machine"),
         );

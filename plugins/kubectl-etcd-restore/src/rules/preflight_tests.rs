@@ -111,7 +111,7 @@ fn every_refusal_comes_with_a_cure() {
     type Change = fn(&mut ClusterFacts);
     let changes: [(&str, Change); 16] = [
         ("events backup", |facts| {
-            facts.etcds[1].wanted = Wanted::Nothing(vec!["there is none".to_owned()])
+            facts.etcds[1].wanted = Wanted::Nothing(vec!["no backup found".to_owned()])
         }),
         ("cilium left-out", |facts| {
             facts.left_out = vec![LeftOut {
@@ -355,7 +355,7 @@ fn another_etcd_than_main_gets_the_newest_sound_backup_and_else_is_seeded_anew()
     facts.etcds[1].wanted = Wanted::Fresh;
     facts.etcds[1].why = vec!["damaged".to_owned()];
     assert!(
-        said(&facts).contains("no sound backup (damaged): is not restored"),
+        said(&facts).contains("no intact backup (damaged): is not restored"),
         "{}",
         said(&facts)
     );
@@ -423,7 +423,7 @@ fn a_living_etcd_is_named_and_so_is_what_is_lost() {
     facts.etcds[0].data_loss = Some(Observed::Known(losses));
     assert_eq!(
         lost(&facts.etcds[0]),
-        "everything after 2026-11-22T15:18:01Z is lost: 3 objects made since go (3 secrets)"
+        "everything after 2026-11-22T15:18:01Z is lost: 3 objects created since then are lost (3 secrets)"
     );
     facts.etcds[0].data_loss = Some(Observed::Unknown("no answer".to_owned()));
     let found = checks(&facts, now());

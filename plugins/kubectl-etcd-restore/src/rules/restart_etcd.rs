@@ -105,7 +105,10 @@ pub fn plan(
         (step.action, step.reason) = match (all, first, unknown.is_some()) {
             (_, _, true) => (Action::Leave, "which member is the leader is not known".to_owned()),
             (true, ..) => (Action::Stop, "every member is restarted".to_owned()),
-            (false, true, _) => (Action::Stop, "the lowest id of those that answer: it leads".to_owned()),
+            (false, true, _) => (
+                Action::Stop,
+                "the lowest id of the responding members: the leader".to_owned(),
+            ),
             (false, false, _) => (Action::Leave, "restarting the leader is enough".to_owned()),
         };
         first = false;
@@ -157,7 +160,7 @@ impl Plan {
         let mut lines = Vec::new();
         match &self.queue {
             Queue::NotAsked(why) => lines.push(format!(
-                "whether a restore of etcd {} is queued could not be asked: {why}",
+                "not checked whether a restore of etcd {} is queued: {why}",
                 self.etcd
             )),
             Queue::Commands(backups) if backups.len() > 1 => lines.push(format!(
@@ -172,7 +175,7 @@ impl Plan {
         }
         if self.may_miss_leader() {
             lines.push(format!(
-                "a member of etcd {} with a lower id could not be looked at: if its etcd-manager runs, it goes on leading, \
+                "a member of etcd {} with a lower id could not be looked at: if its etcd-manager runs, it stays the leader, \
                  and no command is read",
                 self.etcd
             ));
@@ -205,9 +208,9 @@ impl Plan {
         let by_aws = self.steps.iter().all(|step| step.machine.instance.is_some());
         let all = silent == self.steps.len() && (by_aws || (self.members > 0 && silent >= self.members));
         match all {
-            true => format!("is dead: nobody listens on its port on any of {silent} hosts"),
+            true => format!("is dead: its port is closed on all {silent} hosts"),
             false => format!(
-                "MAY BE ALIVE: of {} hosts, {silent} say that nobody listens on its port",
+                "MAY BE ALIVE: its port is closed on only {silent} of {} hosts",
                 self.steps.len()
             ),
         }
@@ -230,7 +233,7 @@ impl Plan {
         match &self.queue {
             Queue::Commands(backups) if !backups.is_empty() => {
                 return Some(format!(
-                    "etcd {etcd} {}. The restart starts what is queued: its present data is moved aside and replaced by {}{}.",
+                    "etcd {etcd} {}. The restart starts the queued restore: the current data is moved aside and replaced by {}{}.",
                     self.liveness(),
                     backups.join(", then by "),
                     self.lost(backups)
@@ -238,14 +241,14 @@ impl Plan {
             }
             Queue::NotAsked(_) => {
                 return Some(format!(
-                    "etcd {etcd} {}. If a restore is queued, the restart starts it, and the present data is replaced.",
+                    "etcd {etcd} {}. If a restore is queued, the restart starts it, and the current data is replaced.",
                     self.liveness()
                 ));
             }
             Queue::Commands(_) => {}
         }
         let silent = self.steps.iter().all(|step| step.serves == Some(false));
-        (!silent).then(|| format!("etcd {etcd} serves, or may do so: the restart interrupts it."))
+        (!silent).then(|| format!("etcd {etcd} serves or may serve: the restart interrupts it."))
     }
 }
 

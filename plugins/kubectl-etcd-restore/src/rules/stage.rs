@@ -370,7 +370,7 @@ fn rebuild(facts: &Facts, why: String) -> RecoveryStage {
         (None, Observed::Known(_)) => RecoveryStage::new(Stage::Wiped, why, REBUILD),
         (None, Observed::Unknown(doubt)) => RecoveryStage::new(
             Stage::Wiped,
-            format!("{why}; whether a wipe is unfinished is not known: {doubt}"),
+            format!("{why}; not checked whether a wipe is unfinished: {doubt}"),
             PREVIEW,
         ),
     }

@@ -356,7 +356,7 @@ enum Terraform {
 enum Noted {
     No,
     Fresh,
-    /// AWS could not be asked for which masters, when it was made.
+    /// AWS was not available when it was recorded.
     Blind,
     Old,
 }

@@ -23,10 +23,7 @@ pub async fn show_last_lines(machines: impl Iterator<Item = &Machine>, hosts: &d
                 }
             }
             Ok((_, ended)) if ended.code == scripts::NO_FILE => {
-                ui.note(&format!(
-                    "{}  there is no {FILE}: kube-apiserver never started",
-                    machine.label()
-                ));
+                ui.note(&format!("{}  no {FILE}: kube-apiserver never started", machine.label()));
             }
             Ok((_, ended)) => warn(ui, &hosts::failed(machine, &script, &ended)),
             Err(error) => warn(ui, &error),

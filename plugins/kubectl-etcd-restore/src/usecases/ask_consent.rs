@@ -26,7 +26,7 @@ pub fn ask_consent(
     if survey.facts.cluster.is_empty() {
         return Err(
             CommandError::usage(format!("{} No cluster is named", reasons.join(" ")))
-                .hint("pass --name, so that the name can be asked for")
+                .hint("pass --name to confirm the cluster")
                 .into(),
         );
     }

@@ -200,7 +200,7 @@ fn of_chosen(chosen: Vec<Chosen<'_>>) -> Choice<'_> {
             why: Vec::new(),
             warnings: words(&one.warnings),
         },
-        None => Choice::Nothing(vec!["there is none".to_owned()]),
+        None => Choice::Nothing(vec!["no backup found".to_owned()]),
     }
 }
 

@@ -60,18 +60,18 @@ impl Followed {
         for one in &self.etcds {
             let from = match (&one.backup, one.seen_by) {
                 (Some(backup), Some(_)) => format!("restored from {backup}"),
-                (Some(backup), None) => format!("not seen to be restored from {backup}"),
+                (Some(backup), None) => format!("not confirmed to be restored from {backup}"),
                 (None, _) => "seeded anew".to_owned(),
             };
             let state = match one.state {
                 State::Serving => "it serves".to_owned(),
-                _ => "whether it serves could not be seen".to_owned(),
+                _ => "not checked whether it serves".to_owned(),
             };
             text.push_str(&format!("{}: {from}, {state}\n", one.etcd));
         }
         text.push_str(&format!("API: {}\n", self.api));
         for unseen in &self.unseen {
-            text.push_str(&format!("out of sight: {unseen}\n"));
+            text.push_str(&format!("not checked: {unseen}\n"));
         }
         text
     }
@@ -185,7 +185,7 @@ async fn follow_all(
                 };
                 if held_up != held_up_before {
                     for one in &held_up {
-                        ui.warn(&format!("the API waits: {one}"));
+                        ui.warn(&format!("kube-apiserver waits: {one}"));
                     }
                     held_up_before.clone_from(&held_up);
                 }

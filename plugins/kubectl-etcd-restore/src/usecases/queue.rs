@@ -51,7 +51,7 @@ pub enum QueueError {
     #[error("copying the pinned backup back")]
     CopyBack(#[source] pin::PinError),
     /// Somebody else ordered another restore in the very same second.
-    #[error("{at} orders the restore of {backup} since a moment ago: nothing was queued")]
+    #[error("{at} was just queued and restores {backup}; nothing was queued")]
     Another {
         /// Their command.
         at: StoreUrl,
@@ -59,13 +59,13 @@ pub enum QueueError {
         backup: String,
     },
     /// Somebody else queues commands all the time.
-    #[error("{0}: every second of the last few was taken by another command")]
+    #[error("{0}: other commands keep being queued at the same time")]
     Crowded(StoreUrl),
     /// What was written is not what is read back.
-    #[error("{0} was written and does not read back as it was written")]
+    #[error("{0} was written but reads back differently")]
     NotTheSame(StoreUrl),
     /// It was written, and then the store did not answer.
-    #[error("{at} was written and could not be read back")]
+    #[error("{at} was written but could not be read back")]
     NotReadBack {
         /// The command.
         at: StoreUrl,
@@ -91,10 +91,10 @@ impl Failure for QueueError {
             Self::Store(error) => Failure::hint(error),
             Self::CopyBack(error) => error.hint(),
             Self::Another { .. } | Self::Crowded(_) => {
-                Some("look who does: `kubectl etcd-restore commands`".to_owned())
+                Some("check the queue: `kubectl etcd-restore commands`".to_owned())
             }
             Self::NotTheSame(_) | Self::NotReadBack { .. } => Some(
-                "look with `kubectl etcd-restore commands`; `kubectl etcd-restore cancel NAME` takes it back"
+                "check it with `kubectl etcd-restore commands`; `kubectl etcd-restore cancel NAME` removes it"
                     .to_owned(),
             ),
         }
@@ -215,7 +215,7 @@ impl QueuedCommand {
     pub fn backup(&self) -> Result<&str, String> {
         let command = self.command.as_ref().map_err(Clone::clone)?;
         match &command.restore_backup {
-            None => Err("it orders nothing that is known".to_owned()),
+            None => Err("it contains no known action".to_owned()),
             Some(request) if request.cluster_spec.is_none() => Err("it has no clusterSpec".to_owned()),
             Some(request) if request.backup.is_empty() => Err("it names no backup".to_owned()),
             Some(request) => Ok(&request.backup),

@@ -30,7 +30,7 @@ pub async fn begin(
         context
             .session
             .ui
-            .note("no state store is named: a run that is interrupted cannot be gone on with, follow it by `status`");
+            .note("no state store is named: an interrupted run cannot be resumed; follow it with `status`");
         return Ok(record);
     };
     if let Some((void, _)) = &survey.void {
@@ -98,7 +98,7 @@ pub async fn carry_out(
     if let Some(submitted) = &target.submitted {
         let what = submitted.command.as_deref().unwrap_or("its seeding");
         session.ui.note(&format!(
-            "{etcd}: {what} is ordered already and is queued no more: looking on"
+            "{etcd}: {what} was already queued and has left the queue; following it"
         ));
         return Ok(());
     }
@@ -116,7 +116,7 @@ pub async fn carry_out(
             quoted(etcd),
             quoted(&survey.facts.cluster)
         )),
-        None => session.ui.note(&format!("{etcd} is to be seeded anew")),
+        None => session.ui.note(&format!("{etcd} will be seeded anew")),
     }
     let time = record.started;
     let mut noted = RecordEntry {

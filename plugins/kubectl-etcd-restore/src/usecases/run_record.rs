@@ -126,9 +126,7 @@ impl RunRecord {
     #[must_use]
     pub fn validity(&self, now: &Present<'_>) -> Validity {
         if self.version < VERSION {
-            return Validity::Void(
-                "it was written by an older version, which did not note for which masters".to_owned(),
-            );
+            return Validity::Void("it was written by an older version, without its masters".to_owned());
         }
         match &now.wiped {
             Observed::Known(Some(wiped)) if *wiped > self.started => {
@@ -153,26 +151,23 @@ impl RunRecord {
             (Some(then), Observed::Known(masters)) => {
                 let new: Vec<&str> = masters.difference(then).map(String::as_str).collect();
                 if !new.is_empty() {
-                    return Validity::Void(format!(
-                        "it is of other masters than run now; new since: {}",
-                        new.join(", ")
-                    ));
+                    return Validity::Void(format!("it is for other masters than run now; new: {}", new.join(", ")));
                 }
                 if masters.is_empty() {
-                    return Validity::Void("none of its masters runs any more".to_owned());
+                    return Validity::Void("none of its masters is running".to_owned());
                 }
             }
             (None, _) => {
-                return Validity::Doubtful("AWS could not be asked for which masters, when it was made".to_owned());
+                return Validity::Doubtful("AWS was not available when it was recorded".to_owned());
             }
             (_, Observed::Unknown(why)) => {
-                return Validity::Doubtful(format!("whether its masters still run could not be asked: {why}"));
+                return Validity::Doubtful(format!("not checked whether its masters still run: {why}"));
             }
         }
         match &now.wiped {
             Observed::Known(_) => Validity::Holds,
             Observed::Unknown(why) => {
-                Validity::Doubtful(format!("whether the masters were wiped since could not be read: {why}"))
+                Validity::Doubtful(format!("not checked whether the masters were wiped since: {why}"))
             }
         }
     }

@@ -47,14 +47,14 @@ impl Aftermath<'_> {
                     Ok(true) => {
                         record.forget(&command.etcd, &command.name);
                         ui.warn(&format!(
-                            "{}: removed command {}: a leader that comes later would have wiped etcd unasked; the same command orders it anew",
+                            "{}: removed command {}: a later leader would have wiped etcd; repeat the command to queue it again",
                             command.etcd, command.name
                         ));
                         continue;
                     }
                     Ok(false) => {
                         ui.warn(&format!(
-                            "{}: command {} went while it was about to be removed: look what became of it by `kubectl etcd-restore status`",
+                            "{}: command {} was gone before it could be removed: check `kubectl etcd-restore status`",
                             command.etcd, command.name
                         ));
                         continue;
@@ -81,7 +81,7 @@ impl Aftermath<'_> {
             && let Err(error) = self.note(at, &record).await
         {
             ui.warn(&format!(
-                "{}; begin the next run with --anew, else it takes what was removed for carried out",
+                "{}; start the next run with --anew; otherwise it treats the removed command as done",
                 chain(&error)
             ));
         }

@@ -32,10 +32,9 @@ pub async fn submit(
     let session = &context.session;
     let etcd = &target.catalog.store.etcd;
     if let Some(queued) = &target.queued {
-        session.ui.note(&format!(
-            "{etcd}: command {} orders this already: going on with it",
-            queued.name
-        ));
+        session
+            .ui
+            .note(&format!("{etcd}: command {} is already queued; resuming", queued.name));
         copy_back(target, context, consent).await?;
         return Ok(Done::Adopted(queued.name.clone()));
     }
@@ -48,7 +47,7 @@ pub async fn submit(
         };
         if meanwhile.len() == 1 && wanted.is_some() && found.backup().ok() == wanted {
             session.ui.note(&format!(
-                "{etcd}: somebody else has just queued the same ({}): going on with it",
+                "{etcd}: the same restore was just queued ({}); resuming",
                 found.name
             ));
             copy_back(target, context, consent).await?;

@@ -1,4 +1,4 @@
-//! `cleanup nodes`: Node objects whose machine is gone.
+//! `cleanup nodes`: deletes Node objects whose instance is gone.
 
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ use crate::rules::dead_nodes::{self, Action, Blocked, Judged, Plan, Seen};
 
 /// Delete the Nodes whose EC2 instance is gone
 ///
-/// Every Node's instance is asked for by its own id. A Node is deleted only if AWS has no such instance (or has it as
-/// terminated), its kubelet is silent for longer than the node controller's grace of 50 s, and nobody has written the Node
-/// since it was looked at. Nothing is deleted where AWS, kubeconfig and cluster do not fit together.
+/// A Node is deleted only if its instance does not exist in AWS or is terminated, its kubelet has not renewed its Lease for longer than the node
+/// controller's grace period of 50 s, and the Node has not changed since it was read. Nothing is deleted if AWS account, kubeconfig and cluster do
+/// not match.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kubectl etcd-restore cleanup nodes --name k8s.example.com\n  \
@@ -32,10 +32,10 @@ use crate::rules::dead_nodes::{self, Action, Blocked, Judged, Plan, Seen};
 pub struct Args {
     #[command(flatten)]
     consent: ConsentArgs,
-    /// How long to watch for a kubelet that renews its Lease, which it does every 10 s
+    /// How long to watch for Lease renewals; kubelets renew every 10 s
     #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = values::duration_or_zero)]
     observe: Duration,
-    /// Limit of each request to the Kubernetes API
+    /// Timeout for each Kubernetes API request
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
     api_timeout: Duration,
 }
@@ -47,12 +47,12 @@ struct NodeRow {
     name: String,
     role: Option<String>,
     instance: Option<String>,
-    /// AWS' word; `null` where AWS has no such instance.
+    /// State in AWS; `null` where AWS has no such instance.
     instance_state: Option<&'static str>,
     ready: NodeReady,
     /// When its kubelet renewed its Lease last.
     renewed: Option<Timestamp>,
-    /// `keep`, `wait` or `delete`; after the deed `deleted`, `gone` (by somebody else) or `changed` (and left).
+    /// `keep`, `wait` or `delete`; with --yes `deleted`, `gone` (deleted by another user) or `changed` (and kept).
     action: &'static str,
     reason: String,
     #[serde(skip)]
@@ -146,10 +146,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         let rows: Vec<NodeRow> = plan.nodes.iter().map(planned).collect();
         output::rows(ui, session.format, &rows, "The cluster has no Nodes")?;
         match deletions {
-            0 => ui.note("no Node is to be deleted"),
-            _ => ui.note(&format!("{deletions} would be deleted; pass --yes to do it")),
+            0 => ui.note("no Node to delete"),
+            _ => ui.note(&format!("{deletions} will be deleted; pass --yes to do it")),
         }
-        tell_of_masterleases(&plan, context);
+        note_masterleases(&plan, context);
         return Ok(Exit::Done);
     };
     let (results, stopped) = apply(&plan, api.as_ref(), &consent).await;
@@ -163,7 +163,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if let Some(error) = stopped {
         return Err(error.into());
     }
-    tell_of_masterleases(&plan, context);
+    note_masterleases(&plan, context);
     Ok(Exit::Done)
 }
 
@@ -185,8 +185,7 @@ async fn look(
     }
     let after = api.node_leases().await?;
     let nodes = api.nodes().await?;
-    // Asked last: what is not there now was not there when its Node was read, but for one that was started in this moment,
-    // and that one has no Node yet.
+    // Asked last: an instance that is missing now was missing when its Node was read. One that starts just now has no Node yet.
     let instances = context.fleet().instances(&dead_nodes::wanted(&nodes)).await?;
     Ok(dead_nodes::plan(&Seen {
         cluster,
@@ -207,16 +206,16 @@ const fn action_word(action: Action) -> &'static str {
     }
 }
 
-fn tell_of_masterleases(plan: &Plan, context: &Context) {
+fn note_masterleases(plan: &Plan, context: &Context) {
     if plan.deletions().any(|judged| judged.node.node.is_control_plane()) {
         context
             .session
             .ui
-            .note("old masters may still be in the `kubernetes` endpoint: see `kubectl masterleases list`");
+            .note("old masters may still be in the `kubernetes` endpoint: check `kubectl masterleases list`");
     }
 }
 
-/// Deletes what the plan says, each Node in the version that was judged. One word a deletion of the plan.
+/// Deletes the Nodes of the plan, each only in the version that was checked. Gives one result for each deletion.
 async fn apply(plan: &Plan, api: &dyn ClusterApi, consent: &Consent) -> (Vec<&'static str>, Option<CommandError>) {
     let mut results = Vec::new();
     for judged in plan.deletions() {
@@ -249,8 +248,8 @@ impl Failure for Blocked {
         Some(
             match self {
                 Self::NoneFound(..) | Self::AliveAndUnknown(_) => {
-                    "check --profile and --region; no Node was deleted. If every machine of the cluster is really gone, \
-                     build new masters first"
+                    "check --profile and --region; no Node was deleted. If all instances of the cluster are really gone, \
+                     build a new control plane first"
                 }
                 Self::OtherCluster { .. } => "check --name, --context and --kubeconfig; no Node was deleted",
             }

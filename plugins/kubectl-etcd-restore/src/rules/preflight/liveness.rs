@@ -8,12 +8,12 @@ use runbook_kit::model::observed::Observed;
 
 pub(super) fn etcd(etcd: &EtcdFacts) -> Check {
     const NAME: &str = "etcd";
-    const SURE: &str = "make sure that you mean this cluster; `kubectl etcd-backups take` keeps what it holds now";
+    const SURE: &str = "check that this is the right cluster; `kubectl etcd-backups take` saves its current data";
     let lost = since(etcd);
     match (&etcd.liveness, &etcd.observed) {
         (Life::Alive { .. }, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Fresh => {
             Check::found(NAME, Severity::Block, "it serves: there is nothing to seed anew")
-                .cure("leave out --fresh for it")
+                .cure("omit --fresh for it")
         }
         (_, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Leave => {
             Check::passed(NAME, "it serves, and is left as it is")
@@ -31,7 +31,7 @@ pub(super) fn etcd(etcd: &EtcdFacts) -> Check {
             Check::found(NAME, Severity::Warn, format!("IT IS ALIVE: {why}: {lost} is lost")).cure(SURE)
         }
         (Life::Dead(why), EtcdSeen::Quarantined(_)) => Check::found(NAME, Severity::Warn, why.clone()).cure(
-            "follow it: `kubectl etcd-restore status --watch`; a leader goes on with a command that was cancelled, until it is restarted",
+            "follow it: `kubectl etcd-restore status --watch`; a leader still carries out a cancelled command until it is restarted",
         ),
         (Life::Dead(why), _) => Check::passed(NAME, format!("dead: {why}")),
         (Life::Unknown { why, cure }, _) => Check::found(
@@ -60,12 +60,8 @@ pub(super) fn data_loss(etcd: &EtcdFacts) -> Option<Check> {
             Check::passed(NAME, loss.describe())
         }
         Observed::Known(loss) => Check::found(NAME, Severity::Warn, loss.describe())
-            .cure("`kubectl etcd-backups take`, then `kubectl etcd-backups diff` names each of them"),
-        Observed::Unknown(why) => Check::found(
-            NAME,
-            Severity::Info,
-            format!("how much it would lose could not be asked: {why}"),
-        ),
+            .cure("`kubectl etcd-backups take`, then `kubectl etcd-backups diff` lists each object"),
+        Observed::Unknown(why) => Check::found(NAME, Severity::Info, format!("data loss not checked: {why}")),
     })
 }
 

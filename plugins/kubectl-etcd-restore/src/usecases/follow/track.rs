@@ -75,7 +75,7 @@ impl Track {
             let what = from.map(|backup| format!(" ({backup})")).unwrap_or_default();
             let unsure = next.state == State::Serving && next.command.is_some() && next.restored.is_none();
             let waits = if unsure {
-                "; not seen to be restored yet".to_owned()
+                "; restore not confirmed yet".to_owned()
             } else if next.state == State::Serving {
                 String::new()
             } else {
@@ -85,7 +85,7 @@ impl Track {
         }
         if let (Some(sign), false) = (next.restored, self.told_sign) {
             self.told_sign = true;
-            said.push(format!("{}: it is restored: {}", self.etcd, sign.describe()));
+            said.push(format!("{}: restore confirmed: {}", self.etcd, sign.describe()));
         }
         if next.problem != self.follow.problem
             && let Some(problem) = &next.problem
@@ -161,7 +161,7 @@ impl Track {
         let (limit, hint) = match self.follow.state {
             State::Queued if self.follow.restart(seen) == Restart::Leader => (
                 limits.take,
-                format!("restart etcd-manager's leader: `kubectl etcd-restore restart-etcd --etcd {}`; then the same `run` again", quoted(&etcd)),
+                format!("restart etcd-manager's leader: `kubectl etcd-restore restart-etcd --etcd {}`; then repeat `run`", quoted(&etcd)),
             ),
             State::Queued => (
                 limits.take,
@@ -172,7 +172,7 @@ impl Track {
             State::Restoring => (
                 limits.restore,
                 "look into the log (`kubectl etcd-restore logs`): a backup that cannot be restored is tried for ever; a command that stays \
-                 after the restore means that the masters may not delete it (s3:DeleteObject on control/)"
+                 after the restore means that the masters are not allowed to delete it (s3:DeleteObject on control/)"
                     .to_owned(),
             ),
             State::Restored => (

@@ -217,26 +217,26 @@ impl ServersFound {
     fn resolves(&self) -> String {
         let host = &self.place.host;
         let addresses = match &self.place.addresses {
-            Err(why) => return format!("{host} leads nowhere ({why})"),
+            Err(why) => return format!("{host} does not resolve ({why})"),
             Ok(addresses) => addresses,
         };
         let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let listed = listed.join(", ");
         let resolves = match host.parse::<IpAddr>() {
-            Ok(_) => format!("the kubeconfig leads to {host}"),
-            Err(_) => format!("{host} still leads to {listed}"),
+            Ok(_) => format!("the kubeconfig points to {host}"),
+            Err(_) => format!("{host} still resolves to {listed}"),
         };
         let known = |address: &IpAddr| self.servers.iter().any(|server| server.address == *address);
         if addresses.iter().any(known) {
             resolves
         } else {
-            format!("{resolves}, where none of the masters that run is")
+            format!("{resolves}, not a running master")
         }
     }
 
     fn who_updates_it(&self) -> &'static str {
         if self.place.host.ends_with(".elb.amazonaws.com") {
-            "the load balancer takes a new master in once its health checks pass"
+            "the load balancer adds a new master once its health checks pass"
         } else if self.place.host.parse::<IpAddr>().is_ok() {
             "`kops export kubeconfig --admin` writes the API's name into it"
         } else {
@@ -295,7 +295,7 @@ mod tests {
         assert!(old.serves());
         assert_eq!(
             old.describe(),
-            "api.example.com still leads to 10.0.1.5, where none of the masters that run is; master i-0new (10.0.1.9) serves; \
+            "api.example.com still resolves to 10.0.1.5, not a running master; master i-0new (10.0.1.9) serves; \
              kops' dns-controller, which runs on the masters, updates the record within minutes; until then: kubectl --server \
              https://10.0.1.9:443 --tls-server-name kubernetes.default.svc"
         );
@@ -307,18 +307,18 @@ mod tests {
         assert!(
             nowhere
                 .describe()
-                .starts_with("api.example.com leads nowhere (no such name)")
+                .starts_with("api.example.com does not resolve (no such name)")
         );
         let balanced = found(
             "api-x.eu-west-1.elb.amazonaws.com",
             Ok(&["10.0.9.9"]),
             &[("10.0.1.9", Readiness::Ready)],
         );
-        assert!(balanced.describe().contains("the load balancer takes a new master in"));
+        assert!(balanced.describe().contains("the load balancer adds a new master"));
         // One of two has gone: what has come up is not where the name leads alone.
         let both = Ok(&["10.0.1.5", "10.0.1.9"][..]);
         let half = found("api.example.com", both, &[("10.0.1.9", Readiness::Ready)]);
-        assert!(!half.describe().contains("none of the masters") && !half.is_where_the_name_leads());
+        assert!(!half.describe().contains("not a running master") && !half.is_where_the_name_leads());
         let same = found("api.example.com", Ok(&["10.0.1.9"]), &[("10.0.1.9", Readiness::Ready)]);
         assert!(same.is_where_the_name_leads());
         assert!(!old.is_where_the_name_leads() && !nowhere.is_where_the_name_leads());
@@ -326,7 +326,7 @@ mod tests {
         assert!(
             by_number
                 .describe()
-                .starts_with("the kubeconfig leads to 10.0.1.5, where none")
+                .starts_with("the kubeconfig points to 10.0.1.5, not a running")
         );
     }
 

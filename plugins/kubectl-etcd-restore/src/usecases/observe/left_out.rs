@@ -52,7 +52,7 @@ pub fn facts(others: &OtherEtcds, seen: &[Seen], wipe: &Observed<Option<Entry>>)
             created: seen.store.as_ref().map_or(true, |store| store.created),
             seen: seen.etcd.clone(),
             no_members: match says_so {
-                true => Some("etcd-manager's log says so".to_owned()),
+                true => Some("etcd-manager's log shows it".to_owned()),
                 false => wiped::no_restore_since(wipe, catalog),
             },
         });

@@ -56,7 +56,7 @@ impl LogWatch {
                 context
                     .session
                     .ui
-                    .note(&format!("the logs are out of sight: {}", chain(&error)));
+                    .note(&format!("the logs cannot be read: {}", chain(&error)));
                 None
             }
         }
@@ -74,7 +74,7 @@ impl LogWatch {
                     context
                         .session
                         .ui
-                        .note(&format!("a log is out of sight: {}", chain(&error)));
+                        .note(&format!("a log cannot be read: {}", chain(&error)));
                 }
                 sleep(RETRY_AFTER).await;
             }

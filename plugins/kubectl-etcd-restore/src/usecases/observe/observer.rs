@@ -271,7 +271,7 @@ impl EtcdObserver<'_> {
                 EtcdSeen::Serving(answer)
             }
             Err(NoEtcd::NotChecked(why)) => EtcdSeen::NotAsked(why),
-            Err(NoEtcd::Silent(why)) => {
+            Err(NoEtcd::Unreachable(why)) => {
                 let Some(quarantine) = &self.quarantine else {
                     return EtcdSeen::Silent(why);
                 };
@@ -286,7 +286,7 @@ impl EtcdObserver<'_> {
     async fn connect(&self, access: &EtcdAccess) -> Result<(Box<dyn EtcdKv>, Answer), NoEtcd> {
         let etcd = &self.catalog.store.etcd;
         let kv = self.context.etcd(access, etcd, self.key_store.as_ref()).await?;
-        let answer = answer(kv.as_ref()).await.map_err(NoEtcd::Silent)?;
+        let answer = answer(kv.as_ref()).await.map_err(NoEtcd::Unreachable)?;
         Ok((kv, answer))
     }
 }

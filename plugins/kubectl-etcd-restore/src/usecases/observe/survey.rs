@@ -235,12 +235,13 @@ pub async fn survey<'a>(
     let (record, void) = match (known.record, validity) {
         (Some(record), Validity::Void(why)) => (None, Some((record, why))),
         // Nothing of it can be seen: a new run is noted, with the masters of now.
-        (Some(record), Validity::Doubtful(why)) if !targets.iter().any(|target| target.is_of(&record)) => {
-            (None, Some((record, format!("{why}, and nothing of it can be seen"))))
-        }
+        (Some(record), Validity::Doubtful(why)) if !targets.iter().any(|target| target.is_of(&record)) => (
+            None,
+            Some((record, format!("{why}, and nothing of it can be verified"))),
+        ),
         (Some(record), Validity::Doubtful(why)) => {
             context.session.ui.warn(&format!(
-                "of the run begun at {:.0} only what can be seen counts: {why}",
+                "the record of the run started at {:.0} is used only where it can be verified: {why}",
                 record.started
             ));
             (Some(record), None)

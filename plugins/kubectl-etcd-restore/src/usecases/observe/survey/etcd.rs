@@ -37,7 +37,10 @@ pub async fn of_etcd(
         Choice::Fresh(_) => (Wanted::Fresh, Vec::new()),
         Choice::Leave(_) => (Wanted::Leave, Vec::new()),
         Choice::Nothing(reasons) => (Wanted::Nothing(reasons.clone()), Vec::new()),
-        Choice::Deleted(name) => (Wanted::Nothing(vec![format!("{name} is gone")]), Vec::new()),
+        Choice::Deleted(name) => (
+            Wanted::Nothing(vec![format!("{name} is no longer in the store")]),
+            Vec::new(),
+        ),
         Choice::Backup {
             backup,
             passed_over,

@@ -70,7 +70,7 @@ impl Known {
                     context
                         .session
                         .ui
-                        .warn(&format!("{at} cannot be read and is passed over: {why}"));
+                        .warn(&format!("{at} cannot be read and is ignored: {why}"));
                     None
                 }
             },
