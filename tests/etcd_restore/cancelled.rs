@@ -21,7 +21,7 @@ fn removed_meanwhile(env: &Env, run: &str) -> Ended {
 fn not_called_restored(ended: &Ended) {
     for said in [&ended.stdout, &ended.stderr] {
         assert!(
-            !said.contains("restored;") && !said.contains("restored from 2") && !said.contains("it is restored"),
+            !said.contains("restored;") && !said.contains("restored from 2") && !said.contains("restore confirmed"),
             "{said}"
         );
     }

@@ -91,7 +91,7 @@ fn a_loop_over_a_backup_that_went_ends_when_the_same_run_is_repeated() {
     });
     looping
         .code(4)
-        .stderr_has("main loops")
+        .stderr_has("main is looping")
         .stderr_has("it copies back the one that it has pinned");
     let again = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
@@ -119,7 +119,7 @@ fn one_that_was_restored_and_went_is_not_restored_again_nor_another_in_its_place
             .unwrap()
             .success();
         again
-            .stderr_has("is ordered already and is queued no more: looking on")
+            .stderr_has("was already queued and has left the queue; following it")
             .stdout_has(&format!("main: restored from {MAIN}, it serves"));
         assert_eq!((count(&manager), manager.trashed()), (1, 0));
     }
@@ -139,7 +139,7 @@ fn a_command_whose_backup_is_nowhere_refuses_with_the_way_out() {
         .unwrap()
         .code(3);
     refused
-        .stderr_has("which is neither in the store nor pinned: it is tried for ever")
+        .stderr_has("which is neither in the store nor pinned: etcd-manager retries it forever")
         .stderr_has(&format!("kubectl etcd-restore cancel main={queued}"));
     // The way out works: another backup is chosen.
     let cancel = format!("cancel main={queued} --yes");

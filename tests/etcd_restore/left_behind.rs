@@ -46,7 +46,7 @@ fn events_with_only_empty_backups_are_restored_all_the_same() {
         .unwrap()
         .success();
     ended
-        .stdout_has("none is good, and this is the newest sound one")
+        .stdout_has("none is good; this is the newest intact one")
         .stdout_has(&format!("main: restored from {MAIN}, it serves"))
         .stdout_has(&format!("events: restored from {EMPTY}, it serves"));
     assert!(main.serving() && events.serving());
@@ -64,7 +64,7 @@ fn events_without_a_sound_backup_are_seeded_anew() {
         .unwrap()
         .success();
     ended
-        .stdout_has("no sound backup")
+        .stdout_has("no intact backup")
         .stdout_has("main: restored from")
         .stdout_has("events: seeded anew, it serves");
     assert!(main.serving() && events.serving());
@@ -155,7 +155,7 @@ fn one_that_is_left_out_and_has_no_members_and_no_command_refuses() {
         ended
             .stderr_has("events left-out: is left out, and has no members and no command")
             .stderr_has("kube-apiserver does not start without it")
-            .stderr_has("leave out --etcd");
+            .stderr_has("omit --etcd");
     }
     assert_eq!(tree(env.root()), before);
     // A wipe that is not over proves nothing yet.

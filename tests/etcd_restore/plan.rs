@@ -17,8 +17,8 @@ fn a_healthy_store_after_a_wipe_has_nothing_in_the_way() {
         .stdout_has("verified, good, 226 keys")
         .stdout_has("running etcd 3.5.30")
         .stdout_has("not known to be dead, may be alive")
-        .stdout_has("60s old; none is younger")
-        .stderr_has("nothing refuses; etcd main and events are not proven dead: kubectl etcd-restore run --yes asks for the cluster's name");
+        .stdout_has("60s old; no newer backup")
+        .stderr_has("no check blocks; etcd main and events are not proven dead: kubectl etcd-restore run --yes asks for the cluster's name");
     assert!(!ended.stdout.contains("BLOCK"), "{}", ended.stdout);
     let plan = env.restore("plan -o json").run().unwrap().success().json();
     assert_eq!(plan["ok"], true);

@@ -83,8 +83,8 @@ fn with_nothing_in_sight_but_the_store_it_follows_to_the_end_and_says_what_it_di
         .unwrap()
         .success();
     ended
-        .stdout_has("whether it serves could not be seen")
-        .stdout_has("out of sight: etcd main")
+        .stdout_has("not checked whether it serves")
+        .stdout_has("not checked: etcd main")
         .stdout_has("Next:");
     assert!(env.queued("main").is_empty());
 }
@@ -170,7 +170,7 @@ fn a_backup_that_etcd_manager_cannot_read_is_told_as_the_loop_it_is() {
     });
     ended
         .code(4)
-        .stderr_has("main loops: etcd comes up empty and is stopped again and again")
+        .stderr_has("main is looping: etcd comes up empty and is stopped again and again")
         .stderr_has("kubectl etcd-restore cancel");
     // The way out works.
     let name = env.queued("main").remove(0);
@@ -204,7 +204,7 @@ fn masters_that_may_not_delete_their_command_are_found_out() {
         .run()
         .unwrap()
         .code(4)
-        .stderr_has("the masters may not delete it")
+        .stderr_has("the masters are not allowed to delete it")
         .stderr_has("s3:DeleteObject");
 }
 
@@ -330,14 +330,14 @@ fn an_api_that_never_gets_ready_ends_the_wait_with_its_last_answer() {
         .run()
         .unwrap()
         .code(4)
-        .stderr_has("every etcd is restored, and the API was not ready within 2 s: nobody answers")
+        .stderr_has("every etcd is restored, and the API was not ready within 2 s: unreachable")
         .stderr_has("kubectl etcd-restore restart-kubelet");
     assert!(env.queued("main").is_empty());
     // A context of another name is another cluster's, unless it was named for this.
     let other = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .env("KUBECONFIG", &kubeconfig);
-    other.run().unwrap().success().stdout_has("out of sight: the API");
+    other.run().unwrap().success().stdout_has("not checked: the API");
 }
 
 #[test]

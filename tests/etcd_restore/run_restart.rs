@@ -76,7 +76,7 @@ fn the_log_on_the_master_tells_why_it_loops() {
     });
     ended
         .code(4)
-        .stderr_has("main loops: etcd-manager cannot read the backup")
+        .stderr_has("main is looping: etcd-manager cannot read the backup")
         .stderr_has("error reading backup info in");
 }
 

@@ -31,7 +31,7 @@ fn killed_at(hold: HoldAt, signal: &str, until: impl Fn(&Env, &str) -> bool) {
         .run()
         .unwrap()
         .success();
-    ended.stderr_has("going on with the run that began at");
+    ended.stderr_has("resuming the run started at");
     assert!(env.queued("main").is_empty());
     assert_eq!(
         manager.log().matches("got restore-backup command:").count(),

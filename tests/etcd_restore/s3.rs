@@ -202,11 +202,7 @@ fn two_operators_in_one_second_never_queue_twice() {
     let (codes, ended) = both("2026-11-22T15:18", "2026-11-22T15:19");
     assert_eq!(codes, [0, 3], "{}\n{}", ended[0].stderr, ended[1].stderr);
     let refused = ended.iter().find(|ended| ended.exit_code() == Some(3)).unwrap();
-    assert!(
-        refused.stderr.contains("since a moment ago: nothing was queued"),
-        "{}",
-        refused.stderr
-    );
+    assert!(refused.stderr.contains("; nothing was queued"), "{}", refused.stderr);
     assert!(
         refused.stderr.contains("kubectl etcd-restore commands"),
         "{}",

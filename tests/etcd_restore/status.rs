@@ -21,8 +21,8 @@ fn with_a_store_alone_it_is_idle_or_queued_and_says_what_is_out_of_sight() {
     let ended = env.restore("status -o json").run().unwrap().success();
     assert_eq!(states(&ended.json()), ["main idle", "events idle"]);
     ended
-        .stderr_has("out of sight: etcd main")
-        .stderr_has("out of sight: the API");
+        .stderr_has("not checked: etcd main")
+        .stderr_has("not checked: the API");
     let rows = Env::pending().restore("status -o json").run().unwrap().success().json();
     assert_eq!(states(&rows), ["main queued", "events queued"]);
     assert_eq!(rows[0]["backup"], "2026-11-22T15:18:01Z-000001");
@@ -41,7 +41,7 @@ fn a_queued_backup_that_is_not_in_the_store_is_told_beforehand() {
         rows[0]["problem"]
             .as_str()
             .unwrap()
-            .contains("is not whole in the store"),
+            .contains("is not complete in the store"),
         "{rows}"
     );
     assert_eq!(rows[1]["problem"], Value::Null);
@@ -59,7 +59,7 @@ fn a_queued_backup_that_is_pinned_only_is_told_with_the_command_that_copies_it_b
         .run()
         .unwrap()
         .success()
-        .stderr_has("is not whole in the store")
+        .stderr_has("is not complete in the store")
         .stderr_has(&format!("`kubectl etcd-restore {cure}` copies it back"));
     let rows = env
         .restore(&format!("{cure} --confirm super.k8s.local -o json"))

@@ -51,7 +51,7 @@ fn each_change_is_told_with_its_time_until_ctrl_c() {
     let said = lines(&mut child);
     // The table first, then a line for each change.
     wait_for_line(&said, "waiting");
-    wait_for_line(&said, "API: not asked");
+    wait_for_line(&said, "API: not checked");
     env.restore("queue main=latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()

@@ -82,9 +82,7 @@ fn a_name_that_leads_to_an_old_master_is_told_from_an_api_that_is_down() {
     let ended = world.seeing("status", OLD).run().unwrap().success();
     ended
         .stdout_has("Connection refused")
-        .stdout_has(&format!(
-            "the kubeconfig leads to {OLD}, where none of the masters that run is"
-        ))
+        .stdout_has(&format!("the kubeconfig points to {OLD}, not a running master"))
         .stdout_has("master 127.0.0.1 serves")
         .stdout_has(&format!(
             "kubectl --server https://127.0.0.1:{} --tls-server-name kubernetes.default.svc",

@@ -82,7 +82,7 @@ fn what_is_served_is_what_was_saved() {
         .run()
         .unwrap()
         .success();
-    text.stdout_has("it restores: what is served is what was saved")
+    text.stdout_has("it restores: the restored data matches the backup")
         .stdout_has("control-plane")
         .stdout_has("secrets");
     assert_eq!(ground.left(), 0);
@@ -154,7 +154,7 @@ fn an_etcd_that_brings_back_something_else_is_found_out() {
         .unwrap()
         .code(5);
     let ended = ended
-        .stdout_has("it does NOT restore as it was saved")
+        .stdout_has("the restored data does NOT match the backup")
         .stdout_has("keys not served");
     ended.stdout_has("after-accident");
     assert_eq!(ground.left(), 0);

@@ -124,7 +124,7 @@ fn all_gone_but_the_living(version: EtcdVersion) {
         .run()
         .unwrap()
         .success()
-        .stderr_has("no event is without a lease");
+        .stderr_has("every event has a lease");
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn events_with_only_empty_backups_after_a_wipe_are_restored_and_the_api_serves()
     let (ended, api) = wiped.run_to_the_end();
     ended
         .success()
-        .stdout_has("none is good, and this is the newest sound one")
+        .stdout_has("none is good; this is the newest intact one")
         .stdout_has(&format!("events: restored from {EMPTY}, it serves"))
         .stdout_has("main: restored from 2026-11-22T15:20:36Z-000001, it serves")
         .stdout_has("API: ready");

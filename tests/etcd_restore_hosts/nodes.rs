@@ -188,7 +188,7 @@ fn nodes_without_an_instance_go_and_no_other() {
         .run()
         .unwrap()
         .success()
-        .stderr_has("no Node is to be deleted");
+        .stderr_has("no Node to delete");
 }
 
 #[test]

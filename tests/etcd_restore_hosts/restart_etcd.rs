@@ -65,7 +65,7 @@ fn a_host_without_a_tool_is_an_error_that_says_so() {
         rows.as_array()
             .unwrap()
             .iter()
-            .all(|row| row["action"] == "no-runtime" && row["reason"] == "none of crictl, ctr and docker answers there"),
+            .all(|row| row["action"] == "no-runtime" && row["reason"] == "none of crictl, ctr and docker works there"),
         "{rows}"
     );
 }

@@ -83,7 +83,7 @@ fn an_api_server_that_could_not_be_looked_for_is_not_said_to_be_absent() {
             (&row["kubelet"], &row["apiServer"]),
             (&"no-runtime".into(), &"unknown".into())
         );
-        assert_eq!(row["reason"], "none of crictl, ctr and docker answers there");
+        assert_eq!(row["reason"], "none of crictl, ctr and docker works there");
     }
     assert!((0..3).all(|at| env.calls(at).is_empty()));
     restart("--api-server never").success();

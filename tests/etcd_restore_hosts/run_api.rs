@@ -69,5 +69,5 @@ fn an_api_that_does_not_know_us_any_more_is_alive_and_ends_the_wait() {
     ended
         .stdout_has("main: restored from")
         .stdout_has("API: answers")
-        .stdout_has("out of sight: the API: an API server answers (401)");
+        .stdout_has("not checked: the API: an API server answers (401)");
 }

@@ -14,9 +14,9 @@ use crate::commands::{
 };
 use crate::context::Context;
 
-/// Restore the etcd clusters from their backups, until the Kubernetes API serves
+/// Restore the etcd clusters of a kops cluster from backups, until the Kubernetes API serves
 ///
-/// Without a subcommand it tells where the cluster stands in the whole recovery, and the one command that comes next.
+/// Without a subcommand, show the state of the recovery and the next command.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
@@ -70,7 +70,7 @@ impl Cli {
         }
     }
 
-    /// Runs what was asked for.
+    /// Runs the subcommand.
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
         let Some(command) = self.command else {
             return overview::run(self.access, context).await;
@@ -97,13 +97,13 @@ impl Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  # Where does this cluster stand, and what comes next?
+  # Show the state of the recovery and the next command
   kubectl etcd-restore --state s3://kops-state --name k8s.example.com
 
-  # What would be restored, and what stands in the way?
+  # Show what will be restored, and the checks that block it
   kubectl etcd-restore plan
 
-  # Restore every etcd cluster from its newest good backup, and follow until the API serves
+  # Restore every etcd cluster from its newest good backup, and wait until the API serves
   kubectl etcd-restore run --yes
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 failed after a change, 5 something was found, 130 interrupted";

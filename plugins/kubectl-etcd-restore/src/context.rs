@@ -21,16 +21,16 @@ use runbook_kit::session::Session;
 
 use crate::rules::next_command::Given;
 
-/// The world, and how to talk of it.
+/// The session, and access to AWS.
 pub struct Context {
     pub session: Session,
     fleet: AwsFleet,
-    /// The flags that say where and as whom AWS is asked, as they were given.
+    /// The AWS flags as they were given.
     aws_flags: Vec<(&'static str, String)>,
     temp_dir: Option<PathBuf>,
 }
 
-/// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
+/// Connects the adapters as the flags and the environment say. It sends no request.
 pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
     let aws = flags.aws.clone();
     let temp_dir = flags.unpack.temp_dir.clone();
@@ -50,16 +50,16 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
     })
 }
 
-/// Why no etcd could be asked.
+/// Why etcd did not respond.
 pub enum NoEtcd {
-    /// The way there is open, and nobody answers.
-    Silent(String),
-    /// There is no way there, or it does not let us in.
-    OutOfSight(String),
+    /// Its endpoints do not respond.
+    Unreachable(String),
+    /// No endpoint is known, or access is denied.
+    NotChecked(String),
 }
 
 impl Context {
-    /// A command of this plugin as it can be pasted: for this cluster, wherever it is named, and no other.
+    /// A command of this plugin for this cluster, as it can be pasted.
     pub fn command(&self, words: &[&str], cluster: &str) -> ShellCommand {
         let mut command = ShellCommand::new("kubectl")
             .arg("etcd-restore")
@@ -84,7 +84,7 @@ impl Context {
         flags.fold(command, |command, (flag, value)| command.option(flag, value))
     }
 
-    /// What was given, as far as a command that comes next has to be given it too.
+    /// The flags that a suggested command needs as well.
     pub fn given(&self, cluster: &str) -> Given {
         Given {
             cluster: cluster.to_owned(),
@@ -94,18 +94,18 @@ impl Context {
         }
     }
 
-    /// AWS' machines.
+    /// The instances, groups and volumes in AWS.
     pub fn fleet(&self) -> &dyn Fleet {
         &self.fleet
     }
 
-    /// The API of `cluster`, or why there is no way to it, in words.
+    /// The API of `cluster`, or why it cannot be reached.
     pub async fn api(&self, cluster: &str, timeout: Duration) -> Result<Box<dyn ClusterApi>, String> {
         let found = self.cluster_api(cluster, timeout).await;
         found.map_err(|error| format!("{}; pass --context or --kubeconfig", chain(&error)))
     }
 
-    /// An etcd by the way that the flags want or allow.
+    /// An etcd, reached as the flags say.
     pub async fn etcd(
         &self,
         args: &EtcdAccess,
@@ -125,22 +125,22 @@ impl Context {
         };
         match access::connect(&ways).await {
             Ok(Connected { kv, .. }) => Ok(kv),
-            // Where the Kubernetes API is the way, its silence tells nothing of etcd.
-            Err(error) if nobody_answers(&error) && !(args.endpoints.is_empty() && args.host.is_empty()) => {
-                Err(NoEtcd::Silent(chain(&error)))
+            // Through the Kubernetes API: when the API does not respond, nothing is known about etcd.
+            Err(error) if unreachable(&error) && !(args.endpoints.is_empty() && args.host.is_empty()) => {
+                Err(NoEtcd::Unreachable(chain(&error)))
             }
-            Err(error) => Err(NoEtcd::OutOfSight(chain(&error))),
+            Err(error) => Err(NoEtcd::NotChecked(chain(&error))),
         }
     }
 }
 
-fn nobody_answers(error: &AccessError) -> bool {
+fn unreachable(error: &AccessError) -> bool {
     match error {
         AccessError::Etcd(error) => matches!(
             error.kind,
             EtcdErrorKind::Unreachable | EtcdErrorKind::Timeout { .. } | EtcdErrorKind::Lost
         ),
-        AccessError::Several(several) => several.iter().any(nobody_answers),
+        AccessError::Several(several) => several.iter().any(unreachable),
         _ => false,
     }
 }

@@ -1,4 +1,4 @@
-//! `kubectl etcd-restore`: restore the etcd clusters from their backups, until the API serves.
+//! `kubectl etcd-restore`: restores the etcd clusters from backups, until the API serves.
 
 mod cli;
 mod commands;

@@ -1,15 +1,14 @@
-//! `cancel`: takes a command back that was not carried out yet.
+//! `cancel`: removes queued commands.
 
 use std::str::FromStr;
 
-use crate::usecases::queue::{self, Found};
+use crate::usecases::queue::{self, QueuedCommand};
 use crate::usecases::run_record;
 use runbook_kit::cli::confirm;
 use runbook_kit::cli::output;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::chain;
-use runbook_kit::failure::{AnyFailure, CommandError, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError, chain};
 use runbook_kit::ports::{PutMode, StoreError};
 use runbook_kit::usecases::catalog::Catalog;
 
@@ -19,16 +18,16 @@ use crate::context::Context;
 
 /// Remove commands that etcd-manager has not carried out yet
 ///
-/// Without a name it is the only one that is queued. A command is removed only if it is still the one that was shown. One that is being carried out is not stopped by this, but a loop
-/// ends with it.
+/// Without a name, the only queued command is removed. A command is removed only if it has not changed since it was shown. A restore that is
+/// already running is not stopped, but it is not repeated.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kubectl etcd-restore cancel --etcd main --yes\n  \
     kubectl etcd-restore cancel main=2026-11-22T15:20:06Z-000000 events=2026-11-22T15:20:06Z-000000 --yes")]
 pub struct Args {
-    /// Its name as `commands` shows it, with ETCD= before it for one etcd cluster; repeatable
+    /// Command name as shown by `commands`, with ETCD= in front for one etcd cluster; repeatable
     #[arg(value_name = "[ETCD=]NAME")]
     commands: Vec<CommandRef>,
-    /// Do it; without it the plan is only shown
+    /// Apply the changes; without it only the plan is shown
     #[arg(long)]
     yes: bool,
 }
@@ -41,7 +40,7 @@ struct CommandRef {
 }
 
 impl CommandRef {
-    fn means(&self, catalog: &Catalog, found: &Found) -> bool {
+    fn matches(&self, catalog: &Catalog, found: &QueuedCommand) -> bool {
         self.name == found.name && self.etcd.as_ref().is_none_or(|etcd| catalog.store.etcd == *etcd)
     }
 }
@@ -55,7 +54,9 @@ impl FromStr for CommandRef {
             None => (None, text),
         };
         if name.is_empty() || etcd.as_deref() == Some("") {
-            return Err(format!("`{text}` is no command: give its name as `commands` shows it"));
+            return Err(format!(
+                "`{text}` is not a command name: use the name shown by `commands`"
+            ));
         }
         Ok(Self {
             etcd,
@@ -64,31 +65,17 @@ impl FromStr for CommandRef {
     }
 }
 
-/// There is no such command.
-#[derive(Debug, thiserror::Error)]
-#[error("no command{} is queued{}", called(.name.as_deref()), in_etcd(.etcd.as_deref()))]
-struct NotQueued {
-    name: Option<String>,
-    etcd: Option<String>,
-    queued: Vec<String>,
-}
-
-fn called(name: Option<&str>) -> String {
-    name.map(|name| format!(" `{name}`")).unwrap_or_default()
-}
-
-fn in_etcd(etcd: Option<&str>) -> String {
-    etcd.map(|etcd| format!(" for etcd {etcd}")).unwrap_or_default()
-}
-
-impl Failure for NotQueued {
-    fn hint(&self) -> Option<String> {
-        Some(if self.queued.is_empty() {
-            "nothing is queued; etcd-manager removes a command when it has carried it out: `kubectl etcd-restore status`".to_owned()
-        } else {
-            format!("queued are {}", self.queued.join(", "))
-        })
-    }
+/// No such command is queued. `queued` are those that are.
+fn not_queued(wanted: Option<&CommandRef>, queued: &[String]) -> CommandError {
+    let name = wanted.map(|wanted| format!(" `{}`", wanted.name)).unwrap_or_default();
+    let etcd = wanted.and_then(|wanted| wanted.etcd.as_ref());
+    let etcd = etcd.map(|etcd| format!(" for etcd {etcd}")).unwrap_or_default();
+    CommandError::failed(format!("no command{name} is queued{etcd}")).hint(if queued.is_empty() {
+        "the queue is empty; etcd-manager removes a command once the restore is done: `kubectl etcd-restore status`"
+            .to_owned()
+    } else {
+        format!("queued commands: {}", queued.join(", "))
+    })
 }
 
 /// Runs `cancel`.
@@ -99,49 +86,38 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         if let Some(etcd) = &wanted.etcd
             && !catalogs.iter().any(|catalog| catalog.store.etcd == *etcd)
         {
-            return Err(CommandError::usage(format!("there is no etcd cluster `{etcd}` here")).into());
+            return Err(CommandError::usage(format!("no such etcd cluster: `{etcd}`")).into());
         }
     }
-    let mut queued: Vec<(&Catalog, Found)> = Vec::new();
+    let mut queued: Vec<(&Catalog, QueuedCommand)> = Vec::new();
     for catalog in &catalogs {
         let found = queue::commands(session.objects(), catalog).await?;
         queued.extend(found.into_iter().map(|found| (catalog, found)));
     }
-    let names = |queued: &[(&Catalog, Found)]| -> Vec<String> {
+    let names = |queued: &[(&Catalog, QueuedCommand)]| -> Vec<String> {
         let names = queued.iter();
         names
             .map(|(catalog, found)| format!("{}={}", catalog.store.etcd, found.name))
             .collect()
     };
-    let missing = |wanted: &&CommandRef| !queued.iter().any(|(catalog, found)| wanted.means(catalog, found));
+    let missing = |wanted: &&CommandRef| !queued.iter().any(|(catalog, found)| wanted.matches(catalog, found));
     if let Some(missing) = args.commands.iter().find(missing) {
-        return Err(NotQueued {
-            name: Some(missing.name.clone()),
-            etcd: missing.etcd.clone(),
-            queued: names(&queued),
-        }
-        .into());
+        return Err(not_queued(Some(missing), &names(&queued)).into());
     }
     if args.commands.is_empty() {
         match queued.as_slice() {
-            [] => {
-                return Err(NotQueued {
-                    name: None,
-                    etcd: None,
-                    queued: Vec::new(),
-                }
-                .into());
-            }
+            [] => return Err(not_queued(None, &[]).into()),
             [_] => {}
             several => {
-                let message = format!("{} commands are queued: say which are meant", several.len());
+                let message = format!("{} commands are queued: name the ones to remove", several.len());
                 return Err(CommandError::usage(message).hint(names(several).join(" ")).into());
             }
         }
     }
-    let meant = |catalog: &Catalog, found: &Found| args.commands.iter().any(|wanted| wanted.means(catalog, found));
+    let meant =
+        |catalog: &Catalog, found: &QueuedCommand| args.commands.iter().any(|wanted| wanted.matches(catalog, found));
     let all = args.commands.is_empty();
-    let wanted: Vec<(&Catalog, Found)> = queued
+    let wanted: Vec<(&Catalog, QueuedCommand)> = queued
         .into_iter()
         .filter(|(catalog, found)| all || meant(catalog, found))
         .collect();
@@ -172,12 +148,18 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if gone.is_empty() {
         Ok(Exit::Done)
     } else {
-        Err(TooLate(gone.join(", ")).into())
+        let message = format!(
+            "{} no longer queued: etcd-manager took it, or another user removed it",
+            gone.join(", ")
+        );
+        Err(CommandError::failed(message)
+            .hint("check the restore: `kubectl etcd-restore status`")
+            .into())
     }
 }
 
-/// A run that ordered this must not take it for carried out. Where that cannot be noted the user has to tell it.
-async fn forget(catalog: &Catalog, found: &Found, context: &Context, consent: &Consent) {
+/// Removes it from the record of the run that queued it: that run would take it for done. Where that fails the user has to pass --anew.
+async fn forget(catalog: &Catalog, found: &QueuedCommand, context: &Context, consent: &Consent) {
     let objects = context.session.objects();
     let Some(at) = catalog.store.recovery.as_ref().and_then(run_record::place) else {
         return;
@@ -189,7 +171,7 @@ async fn forget(catalog: &Catalog, found: &Found, context: &Context, consent: &C
         if !record.forget(&catalog.store.etcd, &found.name) {
             return Ok(());
         }
-        if record.orders.is_empty() {
+        if record.entries.is_empty() {
             run_record::remove(objects, &at, consent).await
         } else {
             run_record::write(objects, &at, &record, PutMode::Replace, consent).await
@@ -197,19 +179,8 @@ async fn forget(catalog: &Catalog, found: &Found, context: &Context, consent: &C
     };
     if let Err(error) = noted.await {
         context.session.ui.warn(&format!(
-            "{}; begin the next run with --anew, else it takes this command for carried out",
+            "{}; start the next run with --anew; otherwise it treats this command as done",
             chain(&error)
         ));
-    }
-}
-
-/// It went while we were about to remove it.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} went meanwhile: etcd-manager carried it out, or somebody else removed it")]
-struct TooLate(String);
-
-impl Failure for TooLate {
-    fn hint(&self) -> Option<String> {
-        Some("look what became of it: `kubectl etcd-restore status`".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! `cleanup`: what a restore leaves behind.
+//! `cleanup`: removes what a restore leaves behind.
 
 mod events;
 mod nodes;
@@ -9,9 +9,9 @@ use runbook_kit::failure::AnyFailure;
 
 use crate::context::Context;
 
-/// Clear away what a restore leaves behind: Nodes without an instance, events that never expire
+/// Remove what a restore leaves behind: Nodes without an instance, events that never expire
 ///
-/// Stale masterleases are the business of `kubectl masterleases`.
+/// For stale masterleases use `kubectl masterleases`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

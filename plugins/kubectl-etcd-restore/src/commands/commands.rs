@@ -1,6 +1,6 @@
-//! `commands`: the queue.
+//! `commands`: lists the queue.
 
-use crate::usecases::queue::{self, Found};
+use crate::usecases::queue::{self, QueuedCommand};
 use jiff::Timestamp;
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
@@ -16,8 +16,8 @@ use crate::context::Context;
 /// List the commands that are queued for etcd-manager
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "All of them are run, in the order shown, each wiping etcd again. One that cannot be read blocks the leader: no other command \
-                  is run, and no backup is taken. Exits with 5 where one cannot be read.\n\nExample:\n  kubectl etcd-restore commands"
+    after_help = "All commands are run in the order shown, and each one wipes etcd again. A command that cannot be read blocks the leader: no other \
+                  command is run, and no backup is taken. Exit code 5 if a command cannot be read.\n\nExample:\n  kubectl etcd-restore commands"
 )]
 pub struct Args {}
 
@@ -40,7 +40,7 @@ pub struct CommandRow {
 }
 
 impl CommandRow {
-    pub fn new(catalog: &Catalog, found: &Found, now: Timestamp) -> Self {
+    pub fn new(catalog: &Catalog, found: &QueuedCommand, now: Timestamp) -> Self {
         let order = found
             .command
             .as_ref()

@@ -1,4 +1,4 @@
-//! `drill`: proof before the deed, in a throwaway etcd on this machine.
+//! `drill`: restores a backup into a throwaway etcd on this machine.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,13 @@ use runbook_kit::cli::Wanted;
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::chain;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError, chain};
 use runbook_kit::model::backup::contents::Snapshot;
 use runbook_kit::model::backup::contents::report::Contents;
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::backup::reference::{BackupRef, Which};
 use runbook_kit::model::etcd_manager::EtcdVersion;
+use runbook_kit::model::snapshot::Content;
 use runbook_kit::model::units;
 use runbook_kit::ports::drill::{DrillGround, SnapshotStatus, Tools};
 use runbook_kit::ports::{ReadSnapshot, SnapshotFile};
@@ -22,45 +22,44 @@ use runbook_kit::usecases::examine::{Examined, examine};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::rules::compare_snapshots;
-use crate::rules::compare_snapshots::Compared;
+use crate::rules::compare_snapshots::{self, Compared};
 
-/// Restore a backup into a throwaway etcd on this machine, and compare what comes back
+/// Restore a backup into a throwaway etcd on this machine, and compare the result with the backup
 ///
-/// Your own etcd and etcdutl restore the verified snapshot; the etcd listens on 127.0.0.1 for this process only. What it
-/// serves is compared with the backup, key by key. Everything is removed at the end, also after Ctrl-C.
+/// The installed etcd and etcdutl restore the verified snapshot; the etcd listens on 127.0.0.1 for this process only. Its keys are compared with
+/// the backup one by one. All files are removed at the end, also after Ctrl-C.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kubectl etcd-restore drill --name k8s.example.com --etcd main\n  \
     kubectl etcd-restore drill --backup main=2026-11-22T15:18 --state s3://kops-state --name k8s.example.com"
 )]
 pub struct Args {
-    /// A name, the beginning of one, latest or latest-good, with ETCD= before it for one etcd cluster; repeatable
+    /// Backup name, unique prefix, latest or latest-good, with ETCD= in front for one etcd cluster; repeatable
     #[arg(long, value_name = "[ETCD=]BACKUP", default_value = "latest-good")]
     backup: Vec<BackupRef>,
-    /// With latest and latest-good: not after this time
+    /// With latest and latest-good: newest backup not after this time
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 }
 
-/// What came of one backup.
+/// The result for one backup.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Drilled {
     cluster: String,
     etcd: String,
     name: String,
-    /// Whether everything fits.
+    /// Whether everything matches.
     ok: bool,
     problems: Vec<String>,
     tools: ToolsRow,
-    /// What our reader says of the snapshot.
+    /// The snapshot as this plugin reads it.
     snapshot: Numbers,
-    /// What etcdutl says of it.
+    /// The snapshot as etcdutl reads it.
     etcdutl: Numbers,
     /// Keys that the restored etcd serves.
     served_keys: u64,
-    /// Keys whose lease ended while we looked, as it would have in the cluster.
+    /// Keys whose lease expired during the drill, as it would in the cluster.
     expired_keys: u64,
     contents: Contents,
 }
@@ -88,7 +87,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let chosen = choose(&args, &catalogs, context).await?;
     let mut drilled = Vec::new();
     for (catalog, backup) in chosen {
-        // One ground each: the folder of one that is done is gone before the next one needs the room.
+        // One directory each: it is removed before the next backup needs the space.
         let ground = context.drill_ground()?;
         let tools = ground.tools().await?;
         ui.note(&format!(
@@ -112,7 +111,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     })
 }
 
-/// At most one backup of each etcd cluster. A poor one of another etcd cluster than main is passed over, unless it is named.
+/// The backups to drill. Where none is named, an etcd cluster other than main without a good backup is skipped.
 async fn choose<'a>(
     args: &Args,
     catalogs: &'a [Catalog],
@@ -179,7 +178,7 @@ async fn drill(
     check_versions(written, &tools, &name)?;
     let (content, db) = whole(examined, &name)?;
     let snapshot = Snapshot::new(&content, db.as_ref());
-    let contents = Contents::of(snapshot).map_err(|problem| damaged(&name, vec![problem.to_string()]))?;
+    let contents = Contents::of(snapshot).map_err(|problem| damaged(&name, &[problem.to_string()]))?;
 
     let file = save(backup, ground, context).await?;
     let status = ground.status(&file).await?;
@@ -191,11 +190,11 @@ async fn drill(
     let body = packed
         .open()
         .await
-        .map_err(|error| damaged(&name, vec![error.to_string()]))?;
+        .map_err(|error| damaged(&name, &[error.to_string()]))?;
     let served = session.reader().read(body, &|_| {}).await?;
     let (served_content, served_db) = whole_snapshot(served, "the throwaway etcd's own snapshot")?;
     let compared = compare_snapshots::compare(snapshot, Snapshot::new(&served_content, served_db.as_ref()))
-        .map_err(|problem| damaged(&name, vec![problem.to_string()]))?;
+        .map_err(|problem| damaged(&name, &[problem.to_string()]))?;
     drop(throwaway);
 
     let ours = Numbers {
@@ -236,39 +235,39 @@ async fn save(backup: &Backup, ground: &dyn DrillGround, context: &Context) -> R
     let problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
     match read.db {
         Some(db) if problems.is_empty() => db.save_as(&file)?,
-        _ => return Err(damaged(&name, problems).into()),
+        _ => return Err(damaged(&name, &problems).into()),
     }
     Ok(file)
 }
 
-fn whole(
-    examined: Examined,
-    name: &str,
-) -> Result<(runbook_kit::model::snapshot::Content, Box<dyn SnapshotFile>), Damaged> {
+fn whole(examined: Examined, name: &str) -> Result<(Content, Box<dyn SnapshotFile>), CommandError> {
     let problems = examined.facts.problems;
     match examined.snapshot {
         Some(snapshot) if problems.is_empty() => whole_snapshot(snapshot, name),
-        _ => Err(damaged(name, problems)),
+        _ => Err(damaged(name, &problems)),
     }
 }
 
-fn whole_snapshot(
-    read: ReadSnapshot,
-    name: &str,
-) -> Result<(runbook_kit::model::snapshot::Content, Box<dyn SnapshotFile>), Damaged> {
+fn whole_snapshot(read: ReadSnapshot, name: &str) -> Result<(Content, Box<dyn SnapshotFile>), CommandError> {
     match (read.content, read.db) {
         (Some(content), Some(db)) if read.problems.is_empty() => Ok((content, db)),
-        _ => Err(damaged(name, read.problems.iter().map(ToString::to_string).collect())),
+        _ => {
+            let problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
+            Err(damaged(name, &problems))
+        }
     }
 }
 
-/// An etcd reads what its own minor release and the one before it wrote; both programs must be of one.
-fn check_versions(written: Option<EtcdVersion>, tools: &Tools, name: &str) -> Result<(), WrongTools> {
-    let wrong = |written: Option<EtcdVersion>| WrongTools {
-        name: name.to_owned(),
-        written: written.map_or_else(|| "an unknown version".to_owned(), |version| version.to_string()),
-        etcd: tools.etcd,
-        etcdutl: tools.etcdutl,
+/// An etcd reads data of its own minor release and of the one before; both programs must be of the same minor release.
+fn check_versions(written: Option<EtcdVersion>, tools: &Tools, name: &str) -> Result<(), CommandError> {
+    let wrong = |written: Option<EtcdVersion>| {
+        CommandError::failed(format!(
+            "backup {name} was written by etcd {}; installed are etcd {} and etcdutl {}",
+            written.map_or_else(|| "of an unknown version".to_owned(), |version| version.to_string()),
+            tools.etcd,
+            tools.etcdutl
+        ))
+        .hint("put etcd and etcdutl of the backup's minor version, or of the next one, first on the PATH")
     };
     if !tools.etcd.same_minor(&tools.etcdutl) {
         return Err(wrong(written));
@@ -286,11 +285,11 @@ fn problems(ours: &Numbers, theirs: SnapshotStatus, tools: &Tools, compared: &Co
     let mut found = Vec::new();
     let mut differ = |what: &str, ours: String, theirs: String| {
         if ours != theirs {
-            found.push(format!("{what}: {ours} by our reader, {theirs} by etcdutl"));
+            found.push(format!("{what}: {ours} by this plugin, {theirs} by etcdutl"));
         }
     };
     differ("revision", ours.revision.to_string(), theirs.revision.to_string());
-    // Older ones hash otherwise, and count the records of all buckets.
+    // Older releases hash differently, and count the records of all buckets.
     if tools.etcdutl >= EtcdVersion::new(3, 6, 6) {
         differ("keys", ours.keys.to_string(), theirs.total_keys.to_string());
         differ("hash", ours.hash.to_string(), theirs.hash.to_string());
@@ -310,9 +309,9 @@ fn problems(ours: &Numbers, theirs: SnapshotStatus, tools: &Tools, compared: &Co
 fn sheet(one: &Drilled) -> String {
     let contents = &one.contents;
     let verdict = if one.ok {
-        Verdict::Good.paint("it restores: what is served is what was saved")
+        Verdict::Good.paint("it restores: the restored data matches the backup")
     } else {
-        Verdict::Bad.paint("it does NOT restore as it was saved")
+        Verdict::Bad.paint("the restored data does NOT match the backup")
     };
     let masters = contents.nodes.iter().filter(|node| node.is_control_plane()).count();
     let mut lines = vec![
@@ -375,46 +374,12 @@ fn expired(count: u64) -> String {
     if count == 0 {
         return String::new();
     }
-    format!("; the leases of {count} ended while we looked")
+    format!("; the leases of {count} expired during the drill")
 }
 
-/// It is no sound snapshot.
-#[derive(Debug, thiserror::Error)]
-#[error("backup {name} does not verify: {}", problems.join("; "))]
-struct Damaged {
-    name: String,
-    problems: Vec<String>,
-}
-
-fn damaged(name: &str, problems: Vec<String>) -> Damaged {
-    let name = name.to_owned();
-    Damaged { name, problems }
-}
-
-impl Failure for Damaged {
-    fn exit(&self) -> Exit {
-        Exit::Found
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("another backup may be whole: see `kubectl etcd-backups verify --all`".to_owned())
-    }
-}
-
-/// The programs cannot restore it.
-#[derive(Debug, thiserror::Error)]
-#[error("backup {name} was written by etcd {written}; here are etcd {etcd} and etcdutl {etcdutl}")]
-struct WrongTools {
-    name: String,
-    written: String,
-    etcd: EtcdVersion,
-    etcdutl: EtcdVersion,
-}
-
-impl Failure for WrongTools {
-    fn hint(&self) -> Option<String> {
-        Some("put etcd and etcdutl of the backup's minor version first on PATH, or both of the next one".to_owned())
-    }
+fn damaged(name: &str, problems: &[String]) -> CommandError {
+    CommandError::found(format!("backup {name} does not verify: {}", problems.join("; ")))
+        .hint("check the other backups: `kubectl etcd-backups verify --all`")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `logs`: the masters' logs as one.
+//! `logs`: the merged logs of the control plane.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use futures::future::join_all;
 use runbook_kit::cli::output::Format;
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, CommandError, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::ports::hosts::{HostError, Hosts};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -18,11 +18,11 @@ use crate::rules::merge_logs::{Line, Merger};
 use crate::usecases::api_log;
 use crate::usecases::hosts::{self, scripts};
 
-/// How long lines wait for older ones of other hosts.
+/// How long a line is held back for older lines of other hosts.
 const WINDOW: Duration = Duration::from_millis(500);
-/// Follow the logs of etcd or kube-apiserver of all masters, merged
+/// Follow the logs of etcd or kube-apiserver of the whole control plane, merged by time
 ///
-/// Each line begins with its host. A host that does not answer is named, and the others go on.
+/// Each line starts with its host. A host that does not respond is reported, and the others continue.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kubectl etcd-restore logs etcd --name k8s.example.com\n  \
@@ -30,13 +30,13 @@ const WINDOW: Duration = Duration::from_millis(500);
     kubectl etcd-restore logs kube-apiserver --name k8s.example.com --ssh-user ubuntu"
 )]
 pub struct Args {
-    /// CaMatch logs
-    #[arg(value_enum, value_name = "WHOSE", default_value_t)]
-    whose: CaMatch,
-    /// Lines of each host to begin with
+    /// Component whose logs are shown
+    #[arg(value_enum, value_name = "COMPONENT", default_value_t)]
+    component: Component,
+    /// Number of recent lines to show for each host
     #[arg(long, value_name = "N", default_value = "20")]
     tail: u32,
-    /// End with the last line instead of waiting for more
+    /// Exit after the last line instead of waiting for more
     #[arg(long)]
     no_follow: bool,
     #[command(flatten)]
@@ -44,8 +44,8 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum CaMatch {
-    /// etcd-manager and etcd: main, or the one that --etcd names
+enum Component {
+    /// etcd-manager and etcd: main, or the etcd cluster named by --etcd
     #[default]
     Etcd,
     /// The API server
@@ -63,15 +63,15 @@ struct JsonLine<'a> {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (ui, format) = (&context.session.ui, context.session.format);
     if !matches!(format, Format::Table | Format::Wide | Format::Json) {
-        return Err(CommandError::usage("lines of logs are plain or JSON")
-            .hint("leave out -o, or pass -o json")
+        return Err(CommandError::usage("logs are printed as text or JSON")
+            .hint("omit -o, or pass -o json")
             .into());
     }
-    let file = file(args.whose, &context.session.etcds)?;
+    let file = file(args.component, &context.session.etcds)?;
     let hosts = context.hosts(&args.ssh)?;
-    let roles: &[Role] = match args.whose {
-        CaMatch::Etcd => &[Role::Master],
-        CaMatch::KubeApiserver => &[Role::Master, Role::ApiServer],
+    let roles: &[Role] = match args.component {
+        Component::Etcd => &[Role::Master],
+        Component::KubeApiserver => &[Role::Master, Role::ApiServer],
     };
     let machines = hosts::find(&args.ssh, roles, context).await?;
     ui.note(&format!("{file} of {} hosts", machines.len()));
@@ -82,7 +82,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             let (hosts, file, args) = (hosts.as_ref(), file.as_str(), &args);
             async move {
                 let on_line = |line: &str| {
-                    // Nobody listens any more only when all of this ends.
+                    // The receiver is closed only at the end.
                     let _ = sender.send((at, line.to_owned()));
                 };
                 let read = read(args, machine, file, hosts, &on_line).await;
@@ -115,25 +115,21 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
                     Some((host, text)) => merger.push(host, text),
                     None => return print(merger.take()),
                 },
-                // Without following everything is there at the end, and only then in its order.
+                // Without following, lines are sorted once all are read.
                 _ = tick.tick(), if !args.no_follow => print(merger.take())?,
             }
         }
     };
     tokio::pin!(reading, printing);
     let ended = tokio::select! {
-        // A reader of ours that has seen enough.
+        // The reader closed the pipe.
         printed = &mut printing => { printed?; return Ok(Exit::Done) }
         ended = &mut reading => ended,
     };
     printing.await?;
     let failed = ended.iter().filter(|ended| ended.is_err()).count();
     if failed > 0 {
-        return Err(SomeSilent {
-            failed,
-            all: ended.len(),
-        }
-        .into());
+        return Err(CommandError::failed(format!("no logs from {failed} of {} hosts", ended.len())).into());
     }
     Ok(Exit::Done)
 }
@@ -170,8 +166,8 @@ fn shown(host: &str, width: usize, line: &str, format: Format) -> String {
 }
 
 /// Where it is on a host. Source: kubernetes/kops `pkg/model/components/etcdmanager/model.go`.
-fn file(whose: CaMatch, etcds: &[String]) -> Result<String, CommandError> {
-    if whose == CaMatch::KubeApiserver {
+fn file(component: Component, etcds: &[String]) -> Result<String, CommandError> {
+    if component == Component::KubeApiserver {
         return Ok(api_log::FILE.to_owned());
     }
     let etcd = match etcds {
@@ -179,30 +175,22 @@ fn file(whose: CaMatch, etcds: &[String]) -> Result<String, CommandError> {
         [one] => one,
         several => {
             return Err(
-                CommandError::usage(format!("each etcd has a log of its own: {}", several.join(" and ")))
-                    .hint("pass one --etcd, by default main"),
+                CommandError::usage(format!("each etcd cluster has its own log: {}", several.join(" and ")))
+                    .hint("pass a single --etcd; the default is main"),
             );
         }
     };
-    // It becomes a part of a path in a shell's script.
+    // It becomes part of a path in a shell script.
     if !etcd.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(CommandError::usage(format!("`{etcd}` is no name of an etcd cluster")));
+        return Err(CommandError::usage(format!(
+            "`{etcd}` is not the name of an etcd cluster"
+        )));
     }
     Ok(match etcd {
         "main" => "/var/log/etcd.log".to_owned(),
         other => format!("/var/log/etcd-{other}.log"),
     })
 }
-
-/// Some hosts gave nothing, or not all.
-#[derive(Debug, thiserror::Error)]
-#[error("{failed} of {all} hosts did not give their logs")]
-struct SomeSilent {
-    failed: usize,
-    all: usize,
-}
-
-impl Failure for SomeSilent {}
 
 #[cfg(test)]
 mod tests {
@@ -212,14 +200,14 @@ mod tests {
     fn each_etcd_has_its_file_and_a_hostile_name_has_none() {
         let of = |etcds: &[&str]| {
             let etcds: Vec<String> = etcds.iter().map(|etcd| (*etcd).to_owned()).collect();
-            file(CaMatch::Etcd, &etcds)
+            file(Component::Etcd, &etcds)
         };
         assert_eq!(of(&[]).unwrap(), "/var/log/etcd.log");
         assert_eq!(of(&["events"]).unwrap(), "/var/log/etcd-events.log");
         assert!(of(&["main", "events"]).is_err());
         assert!(of(&["x; reboot"]).is_err());
         assert_eq!(
-            file(CaMatch::KubeApiserver, &[]).unwrap(),
+            file(Component::KubeApiserver, &[]).unwrap(),
             "/var/log/kube-apiserver.log"
         );
     }

@@ -1,4 +1,4 @@
-//! Without a subcommand: where the cluster stands in the whole recovery, and the one command that comes next.
+//! Without a subcommand: the state of the recovery, and the next command.
 
 use runbook_kit::cli::output::{self, Cell, Column, Format, column, paragraph, table};
 use runbook_kit::cli::ui::Verdict;
@@ -9,19 +9,19 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::rules::next_command::pasted;
-use crate::rules::stage::{Stage, Statement, standing, statements};
+use crate::rules::stage::{Stage, Statement, recovery_stage, statements};
 use crate::usecases::observe::overview;
 
-/// What is printed for programs.
+/// JSON and YAML output.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
     cluster: String,
     stage: Stage,
     why: String,
-    /// The command to type; `null` where there is nothing to do.
+    /// The next command; `null` where there is nothing to do.
     next: Option<String>,
-    /// What is known of each thing, and by what.
+    /// What is known, with its evidence.
     statements: Vec<Statement>,
     findings: Vec<Finding>,
     /// What was not checked.
@@ -34,7 +34,7 @@ struct Finding {
     says: String,
 }
 
-/// Runs it.
+/// Shows the overview.
 pub async fn run(access: EtcdAccess, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
     if session.format == Format::Prometheus {
@@ -45,8 +45,8 @@ pub async fn run(access: EtcdAccess, context: &Context) -> Result<Exit, AnyFailu
         .first()
         .map(|catalog| catalog.store.cluster.clone())
         .unwrap_or_default();
-    let facts = overview::look(&catalogs, &access, context).await?;
-    let (verdict, statements) = (standing(&facts), statements(&facts));
+    let facts = overview::observe(&catalogs, &access, context).await?;
+    let (verdict, statements) = (recovery_stage(&facts), statements(&facts));
     let given = context.given(&cluster);
     let report = Report {
         stage: verdict.stage,
@@ -97,7 +97,7 @@ fn show(report: &Report, context: &Context) -> Result<(), AnyFailure> {
     text.push_str(&format!("\n{}", paragraph(&report.why)));
     match &report.next {
         Some(next) => text.push_str(&format!("\nNext:\n  {next}\n")),
-        None => text.push_str("\nNothing comes next.\n"),
+        None => text.push_str("\nNothing to do.\n"),
     }
     session.ui.result(&text)?;
     Ok(())

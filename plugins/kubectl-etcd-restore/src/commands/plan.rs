@@ -1,10 +1,10 @@
-//! `plan`: what a restore would do, and what stands in its way.
+//! `plan`: what a restore will do, and the checks that block it.
 
-use crate::rules::data_loss::Losses;
+use crate::rules::data_loss::DataLoss;
 use runbook_kit::cli::output::checks::{self, CheckRow};
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::observed::Observed;
 use serde::Serialize;
@@ -12,13 +12,13 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::usecases::choose::{Choice, WantedArgs};
 use crate::usecases::observe::age::{self, AgeArgs};
-use crate::usecases::observe::left_out::Beside;
-use crate::usecases::observe::survey::{Survey, Wish, survey};
+use crate::usecases::observe::left_out::OtherEtcds;
+use crate::usecases::observe::survey::{Survey, SurveyRequest, survey};
 
-/// Show what would be restored, and what stands in the way
+/// Show what will be restored, and the checks that block it
 ///
-/// Reads the chosen backups whole, the control files, the queue, etcd-manager's manifests, and asks etcd, AWS and the API as
-/// far as they can be reached. Exits with 3 where a check refuses.
+/// Reads the chosen backups, the control files, the queue and the etcd-manager manifests, and checks etcd, AWS and the API where they can be
+/// reached. Exit code 3 if a check blocks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kubectl etcd-restore plan\n  \
     kubectl etcd-restore plan --backup main=2026-11-22T15:18 --fresh events")]
@@ -27,23 +27,23 @@ pub struct Args {
     wanted: WantedArgs,
     #[command(flatten)]
     age: AgeArgs,
-    /// Etcd cluster to seed anew, empty, instead of restoring it, such as events
+    /// Etcd cluster to seed anew (empty) instead of restoring it, such as events
     #[arg(long, value_delimiter = ',', value_name = "ETCD,…")]
     fresh: Vec<String>,
     #[command(flatten)]
     access: EtcdAccess,
 }
 
-/// The whole, for programs.
+/// JSON and YAML output.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Planned<'a> {
     cluster: &'a str,
     restores: Vec<PlannedRestore<'a>>,
     checks: Vec<CheckRow<'a>>,
-    /// Whether nothing refuses.
+    /// Whether no check blocks.
     ok: bool,
-    /// What could not be looked at.
+    /// What was not checked.
     unseen: &'a [String],
 }
 
@@ -53,21 +53,21 @@ struct PlannedRestore<'a> {
     etcd: &'a str,
     /// `restore`, `seed-anew`, `leave` (it serves, and nothing can be restored) or `nothing`.
     action: &'static str,
-    /// Why no good backup is restored, where none is and nobody has named one.
+    /// Why no good backup is restored, where none was named.
     why: &'a [String],
     backup: Option<String>,
-    /// The command that orders it already.
+    /// The command that is already queued for it.
     queued: Option<&'a str>,
     /// How old that backup is.
     age_seconds: Option<i64>,
-    /// Every younger one that is whole, with the reason where there is one.
+    /// The newer complete backups, each with the reason why it is skipped.
     passed_over: Vec<String>,
     /// `alive`, `dead` or `unknown`.
     liveness: &'static str,
-    /// What says so.
+    /// The evidence for it.
     evidence: &'a str,
-    /// What the living etcd would lose; `null` where none was seen to live, or it could not be asked.
-    losses: Option<&'a Losses>,
+    /// What the etcd will lose; `null` where it is not alive or was not checked.
+    losses: Option<&'a DataLoss>,
 }
 
 impl<'a> Planned<'a> {
@@ -75,7 +75,7 @@ impl<'a> Planned<'a> {
         let restores = survey.targets.iter().zip(&survey.facts.etcds).map(|(target, facts)| {
             let (action, backup, why) = match &target.choice {
                 Choice::Backup { backup, why, .. } => ("restore", Some(backup.name.to_string()), why.as_slice()),
-                Choice::Gone(name) => ("restore", Some(name.clone()), &[][..]),
+                Choice::Deleted(name) => ("restore", Some(name.clone()), &[][..]),
                 Choice::Fresh(why) => ("seed-anew", None, why.as_slice()),
                 Choice::Leave(why) => ("leave", None, why.as_slice()),
                 Choice::Nothing(why) => ("nothing", None, why.as_slice()),
@@ -88,9 +88,9 @@ impl<'a> Planned<'a> {
                 queued: target.queued.as_ref().map(|found| found.name.as_str()),
                 age_seconds: age::of(target, survey.now).map(|(_, age)| age.as_secs()),
                 passed_over: age::passed_over_by(target),
-                liveness: facts.life.word(),
-                evidence: facts.life.why(),
-                losses: match &facts.losses {
+                liveness: facts.liveness.word(),
+                evidence: facts.liveness.why(),
+                losses: match &facts.data_loss {
                     Some(Observed::Known(losses)) => Some(losses),
                     _ => None,
                 },
@@ -106,54 +106,40 @@ impl<'a> Planned<'a> {
     }
 }
 
-/// A check that refuses.
-#[derive(Debug, thiserror::Error)]
-#[error("refused, nothing was changed: {}", .0.join("; "))]
-pub struct Blocked(Vec<String>);
-
-impl Failure for Blocked {
-    fn exit(&self) -> Exit {
-        Exit::Refused
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("mend what is marked BLOCK, each with the cure beside it, then repeat the command".to_owned())
-    }
+/// The refusal, where a check blocks.
+pub fn blocked(survey: &Survey<'_>) -> Option<CommandError> {
+    let blocking = survey.checks.iter().filter(|check| check.blocks());
+    let named: Vec<String> = blocking
+        .map(|check| format!("{}: {}", check.subject(), check.message))
+        .collect();
+    (!named.is_empty()).then(|| {
+        CommandError::refused(format!("refused, nothing was changed: {}", named.join("; ")))
+            .hint("fix every check marked BLOCK as its cure says, then repeat the command")
+    })
 }
 
-impl Blocked {
-    /// Where something refuses.
-    pub fn of(survey: &Survey<'_>) -> Option<Self> {
-        let blocking = survey.checks.iter().filter(|check| check.blocks());
-        let named: Vec<String> = blocking
-            .map(|check| format!("{}: {}", check.subject(), check.message))
-            .collect();
-        (!named.is_empty()).then_some(Self(named))
-    }
-}
-
-/// Shows the checks as a table, with the cures beside it.
+/// Shows the checks as a table, and the cures.
 pub fn show(survey: &Survey<'_>, context: &Context) -> Result<(), AnyFailure> {
     let session = &context.session;
     let rows: Vec<CheckRow<'_>> = survey.checks.iter().map(CheckRow).collect();
-    output::rows(&session.ui, session.format, &rows, "Nothing to look at")?;
+    output::rows(&session.ui, session.format, &rows, "No checks")?;
     for target in &survey.targets {
         let (passed_over, why) = match &target.choice {
             Choice::Backup { passed_over, why, .. } => (passed_over.as_slice(), why.as_slice()),
             Choice::Fresh(why) | Choice::Leave(why) => (&[][..], why.as_slice()),
-            Choice::Gone(_) | Choice::Nothing(_) => continue,
+            Choice::Deleted(_) | Choice::Nothing(_) => continue,
         };
         let etcd = &target.catalog.store.etcd;
         for one in why {
             session.ui.note(&format!("{etcd}: not good: {one}"));
         }
         for one in passed_over {
-            session.ui.note(&format!("{etcd}: passed over {one}"));
+            session.ui.note(&format!("{etcd}: skipped {one}"));
         }
     }
     if let Some((record, why)) = &survey.void {
         session.ui.note(&format!(
-            "the record of a run begun at {:.0} is not gone by: {why}",
+            "the record of the run started at {:.0} is ignored: {why}",
             record.started
         ));
     }
@@ -163,20 +149,20 @@ pub fn show(survey: &Survey<'_>, context: &Context) -> Result<(), AnyFailure> {
     Ok(())
 }
 
-/// Whether the result is read by a person as it comes.
+/// Whether the output is text for a person.
 pub fn is_text(format: Format) -> bool {
     matches!(format, Format::Table | Format::Wide)
 }
 
-/// What comes next where nothing refuses.
+/// The next step where no check blocks.
 fn next(survey: &Survey<'_>) -> String {
     const RUN: &str = "kubectl etcd-restore run --yes";
     let at_risk: Vec<&str> = survey.at_risk().iter().map(|etcd| etcd.etcd.as_str()).collect();
     if at_risk.is_empty() {
-        return format!("nothing refuses; next: {RUN}");
+        return format!("no check blocks; next: {RUN}");
     }
     format!(
-        "nothing refuses; etcd {} not proven dead: {RUN} asks for the cluster's name",
+        "no check blocks; etcd {} not proven dead: {RUN} asks for the cluster's name",
         match at_risk.as_slice() {
             [one] => format!("{one} is"),
             several => format!("{} are", several.join(" and ")),
@@ -191,22 +177,22 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         return Err(output::no_metrics().into());
     }
     let catalogs = session.catalogs().await?;
-    let beside = Beside::find(context).await?;
-    let wish = Wish {
+    let others = OtherEtcds::find(context).await?;
+    let request = SurveyRequest {
         wanted: &args.wanted,
         fresh: &args.fresh,
         access: &args.access,
         max_age: args.age.max_age,
         resume: true,
         one_by_one: false,
-        beside: &beside,
+        others: &others,
     };
-    let survey = survey(&wish, &catalogs, context).await?;
+    let survey = survey(&request, &catalogs, context).await?;
     match session.format {
         Format::Json | Format::Yaml => output::structured(&session.ui, session.format, &Planned::of(&survey))?,
         _ => show(&survey, context)?,
     }
-    match Blocked::of(&survey) {
+    match blocked(&survey) {
         Some(blocked) => Err(blocked.into()),
         None => {
             if is_text(session.format) {

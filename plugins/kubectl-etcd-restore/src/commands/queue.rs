@@ -1,4 +1,4 @@
-//! `queue`: orders a restore and does no more.
+//! `queue`: queues a restore.
 
 use crate::rules::preflight::LeftOut;
 use runbook_kit::cli::confirm::StrongConsentArgs;
@@ -13,32 +13,32 @@ use runbook_kit::model::observed::Observed;
 use runbook_kit::model::shell::quoted;
 use serde::Serialize;
 
-use crate::commands::plan::{self, Blocked, is_text};
+use crate::commands::plan::{self, is_text};
 use crate::context::Context;
 use crate::usecases::ask_consent::ask_consent;
 use crate::usecases::choose::{Choice, WantedArgs};
 use crate::usecases::observe::age::AgeArgs;
-use crate::usecases::observe::left_out::Beside;
-use crate::usecases::observe::survey::{Survey, Wish, survey};
+use crate::usecases::observe::left_out::OtherEtcds;
+use crate::usecases::observe::survey::{Survey, SurveyRequest, survey};
 use crate::usecases::submit::{Done, submit};
 use crate::usecases::target::Target;
 
-/// Queue the command that makes etcd-manager restore a backup, and do no more
+/// Queue the restore of a backup for etcd-manager, without waiting for it
 ///
-/// Writes what etcd-manager-ctl's restore-backup writes, after the checks of `plan`. Where etcd has no members the leader takes
-/// it within half a minute; where it has some, when the leader is restarted. An etcd that is not proven dead, or a backup older than --max-age,
-/// wants the cluster's name.
+/// Runs the checks of `plan`, then writes the same command as `etcd-manager-ctl restore-backup`. If etcd has no members, the leader takes it within
+/// half a minute; otherwise after a restart of the leader. The cluster's name has to be confirmed if etcd is not proven dead, or if the backup is
+/// older than --max-age.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kubectl etcd-restore queue main=latest-good --yes\n  \
     kubectl etcd-restore queue 2026-11-22T15:18 --etcd main --yes")]
 pub struct Args {
-    /// A name, the beginning of one, latest or latest-good, with ETCD= before it for one etcd cluster
+    /// Backup name, unique prefix, latest or latest-good, with ETCD= in front for one etcd cluster
     #[arg(value_name = "[ETCD=]BACKUP")]
     backup: BackupRef,
-    /// With latest and latest-good: not after this time
+    /// With latest and latest-good: newest backup not after this time
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Take a backup of main that is sound and not good: empty, bare, or of another cluster
+    /// Accept a backup of main that is intact, but fails sanity checks: empty, without workloads, or of another cluster
     #[arg(long)]
     even_if_poor: bool,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub struct Args {
     access: EtcdAccess,
 }
 
-/// What was, or would be, queued.
+/// What was or will be queued.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct QueueRow {
@@ -103,34 +103,34 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let mut catalogs = session.catalogs().await?;
     session.require_own_place(args.consent.yes)?;
-    let mut beside = Beside::find(context).await?;
-    // Named for one etcd cluster it is no matter of the others, but they are told where they wait, too.
+    let mut others = OtherEtcds::find(context).await?;
+    // Where one etcd cluster is named, the others are not changed, but reported if they wait for a restore.
     if let Some(etcd) = &args.backup.etcd
         && catalogs.iter().any(|catalog| catalog.store.etcd == *etcd)
     {
-        let (asked, others) = catalogs.into_iter().partition(|catalog| catalog.store.etcd == *etcd);
+        let (asked, rest) = catalogs.into_iter().partition(|catalog| catalog.store.etcd == *etcd);
         catalogs = asked;
-        beside.catalogs.extend::<Vec<_>>(others);
+        others.catalogs.extend::<Vec<_>>(rest);
     }
     let wanted = WantedArgs {
         backup: vec![args.backup.clone()],
         at: args.at.clone(),
         even_if_poor: args.even_if_poor,
     };
-    let wish = Wish {
+    let request = SurveyRequest {
         wanted: &wanted,
         fresh: &[],
         access: &args.access,
         max_age: args.age.max_age,
         resume: false,
         one_by_one: true,
-        beside: &beside,
+        others: &others,
     };
-    let survey = survey(&wish, &catalogs, context).await?;
+    let survey = survey(&request, &catalogs, context).await?;
     if is_text(session.format) {
         plan::show(&survey, context)?;
     }
-    if let Some(blocked) = Blocked::of(&survey) {
+    if let Some(blocked) = plan::blocked(&survey) {
         return Err(blocked.into());
     }
     let Some(consent) = ask_consent(&args.consent, &survey, args.age.max_age, session.now())? else {
@@ -158,10 +158,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     finish(&rows, context)?;
     for target in &survey.targets {
-        say_next(target, &survey, context);
+        report_next(target, &survey, context);
     }
     for one in &survey.facts.left_out {
-        say_left_out(one, &survey, context);
+        report_left_out(one, &survey, context);
     }
     Ok(Exit::Done)
 }
@@ -193,19 +193,19 @@ fn row(target: &Target<'_>, done: Option<Done>, survey: &Survey<'_>) -> QueueRow
     }
 }
 
-fn say_next(target: &Target<'_>, survey: &Survey<'_>, context: &Context) {
+fn report_next(target: &Target<'_>, survey: &Survey<'_>, context: &Context) {
     let etcd = &target.catalog.store.etcd;
     let ui = &context.session.ui;
     let at_risk = survey.at_risk().into_iter().find(|facts| facts.etcd == *etcd);
     if let Some(facts) = at_risk {
-        let is = if facts.life.is_alive() {
+        let is = if facts.liveness.is_alive() {
             "is alive"
         } else {
             "may be alive"
         };
         ui.warn(&format!(
-            "{etcd} {is}: then the command lies there until etcd-manager's leader is restarted (`kubectl etcd-restore restart-etcd --etcd {}`), \
-             and then wipes it; `kubectl etcd-restore cancel` takes it back",
+            "{etcd} {is}: the command stays queued until etcd-manager's leader is restarted (`kubectl etcd-restore restart-etcd --etcd {}`), \
+             and then wipes it; `kubectl etcd-restore cancel` removes it",
             quoted(etcd)
         ));
     } else {
@@ -213,8 +213,8 @@ fn say_next(target: &Target<'_>, survey: &Survey<'_>, context: &Context) {
     }
 }
 
-/// An etcd that is left behind keeps the API down.
-fn say_left_out(one: &LeftOut, survey: &Survey<'_>, context: &Context) {
+/// Reports an etcd cluster that still waits for a restore: the API does not start without it.
+fn report_left_out(one: &LeftOut, survey: &Survey<'_>, context: &Context) {
     let ui = &context.session.ui;
     let (etcd, needed) = (&one.etcd, one.needed_by());
     let wanted = format!("{etcd}=latest-good");

@@ -1,4 +1,4 @@
-//! `restart-etcd`: stops etcd-manager's containers, so that commands are read.
+//! `restart-etcd`: restarts etcd-manager, so that it reads the queue.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::usecases::restart_etcd as apply;
 ///
 /// A running etcd-manager reads commands when the leader changes. The leader is the healthy peer with the lowest id, so
 /// stopping that one's container is enough; kubelet starts it again. With a command queued this starts a wipe of etcd and its
-/// restore, and over an etcd that serves it interrupts it: then the cluster's name is wanted, too.
+/// restore, and over an etcd that serves it interrupts it: then the cluster's name is required, too.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kubectl etcd-restore restart-etcd --etcd main --name k8s.example.com\n  \
@@ -31,10 +31,10 @@ use crate::usecases::restart_etcd as apply;
 pub struct Args {
     #[command(flatten)]
     consent: StrongConsentArgs,
-    /// Restart every member, lowest id first, each when the one before is back; not only the leader
+    /// Restart every member instead of only the leader, one by one, lowest id first
     #[arg(long)]
     all: bool,
-    /// How long to wait until kubelet has started a container again
+    /// Timeout for kubelet to start a container again
     #[arg(long, value_name = "DURATION", default_value = "90s", value_parser = values::duration)]
     timeout: Duration,
     #[command(flatten)]
@@ -54,7 +54,7 @@ struct StepRow {
     container: Option<String>,
     /// Whether etcd's client port is listened on there.
     serves: Option<bool>,
-    /// `stop`, `leave`, `missing`, `no-runtime` or `unreachable`; after the deed `restarted`, `stopped` (and not back in time) or `failed`.
+    /// `stop`, `leave`, `missing`, `no-runtime` or `unreachable`; with --yes `restarted`, `stopped` (not started again in time) or `failed`.
     action: &'static str,
     reason: String,
 }
@@ -98,7 +98,7 @@ impl Row for StepRow {
             _ => Verdict::Plain,
         };
         let serves = self.serves.map_or("?", |serves| if serves { "yes" } else { "no" });
-        // As the runtimes' own tools show it.
+        // As long as the runtimes' own tools show it.
         let short = |id: &String| id.chars().take(13).collect::<String>();
         vec![
             Cell::text(&self.etcd),
@@ -125,7 +125,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let hosts = context.hosts(&args.ssh)?;
     let (queues, known) = apply::queues(context).await;
     let machines = hosts::find(&args.ssh, &[Role::Master], context).await?;
-    let seen = hosts::look(&machines, hosts.as_ref()).await;
+    let seen = hosts::inspect(&machines, hosts.as_ref()).await;
     for error in seen.iter().filter_map(|seen| seen.as_ref().err()) {
         ui.warn(&chain(error));
         if let Some(hint) = error.hint() {
@@ -175,7 +175,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         }
     };
     let Some(consent) = consent else {
-        output::rows(ui, session.format, &rows(&plans), "There are no hosts")?;
+        output::rows(ui, session.format, &rows(&plans), "No hosts")?;
         if let Some(unknown) = blocked {
             return Err(apply::unknown_leader(&unknown).into());
         }
@@ -197,8 +197,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             }
         }
     }
-    output::rows(ui, session.format, &done, "There are no hosts")?;
-    outcome.judged(plans.iter().any(Plan::misses_a_lower_one))?;
+    output::rows(ui, session.format, &done, "No hosts")?;
+    outcome.judged(plans.iter().any(Plan::may_miss_leader))?;
     ui.note("next: `kubectl etcd-restore status --watch`, or `kubectl etcd-restore logs etcd`");
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! `restart-kubelet`: kubelets, and API servers that kept running through a restore.
+//! `restart-kubelet`: restarts kubelet, and API servers that kept running through a restore.
 
 use std::time::Duration;
 
@@ -11,8 +11,7 @@ use runbook_kit::cli::ui::{Ui, Verdict};
 use runbook_kit::cli::values;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::chain;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError, chain};
 use runbook_kit::ports::{HostError, Hosts};
 use serde::Serialize;
 
@@ -23,14 +22,13 @@ use crate::usecases::api_log;
 use crate::usecases::hosts::{self, scripts};
 use crate::usecases::observe::ready;
 
-/// Workers that are restarted at once; masters are restarted one after the other.
+/// Workers that are restarted in parallel; the control plane is restarted one by one.
 const WORKERS_AT_ONCE: usize = 8;
 
-/// Restart kubelet on the masters, and kube-apiserver where it kept running through a restore
+/// Restart kubelet on the control plane, and kube-apiserver where it kept running through a restore
 ///
-/// Revisions start again with a restore: what kept running holds versions from the future. Restarting kubelet does not
-/// restart a running API server, so its container is stopped where it is older than the etcd beside it. Then the API is
-/// waited for.
+/// A restore resets etcd's revisions, so processes that kept running have stale caches. Restarting kubelet does not restart a running API server;
+/// its container is stopped if it is older than the etcd on the same host. Then wait until the API is ready.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kubectl etcd-restore restart-kubelet --name k8s.example.com --yes\n  \
@@ -39,10 +37,10 @@ const WORKERS_AT_ONCE: usize = 8;
 pub struct Args {
     #[command(flatten)]
     consent: ConsentArgs,
-    /// The workers' kubelets instead of the masters'
+    /// Restart kubelet on the workers instead of the control plane
     #[arg(long)]
     workers: bool,
-    /// Whether to restart kube-apiserver: auto (where it is older than etcd beside it), always or never
+    /// When to restart kube-apiserver: auto (if it is older than the etcd on its host), always or never
     #[arg(
         long,
         value_enum,
@@ -52,10 +50,10 @@ pub struct Args {
         conflicts_with = "workers"
     )]
     api_server: ApiServerWhen,
-    /// How many times in a row the API must be ready
+    /// How often in a row the API must be ready
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..))]
     ready_times: u32,
-    /// How long to wait for that; 0 does not wait
+    /// Timeout for the API to become ready; 0 does not wait
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::duration_or_zero)]
     ready_timeout: Duration,
     #[command(flatten)]
@@ -85,7 +83,7 @@ struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Skipped {
     Unreachable,
-    /// A kube-apiserver that kept running could not be found.
+    /// No tool there shows whether a kube-apiserver kept running.
     NoRuntime,
 }
 
@@ -105,9 +103,9 @@ struct StepRow {
     host: String,
     instance: Option<String>,
     role: &'static str,
-    /// `restart`, `unreachable` or `no-runtime`; after the deed `restarted` or `failed`.
+    /// `restart`, `unreachable` or `no-runtime`; with --yes `restarted` or `failed`.
     kubelet: &'static str,
-    /// `restart`, `leave`, `none`, or `unknown` where it could not be looked for; after the deed `restarted`.
+    /// `restart`, `leave`, `none` or `unknown`; with --yes `restarted`.
     api_server: &'static str,
     reason: String,
 }
@@ -155,7 +153,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         &[Role::Master, Role::ApiServer]
     };
     let machines = hosts::find(&args.ssh, roles, context).await?;
-    let seen = hosts::look(&machines, hosts.as_ref()).await;
+    let seen = hosts::inspect(&machines, hosts.as_ref()).await;
     for error in seen.iter().filter_map(|seen| seen.as_ref().err()) {
         ui.warn(&chain(error));
         if let Some(hint) = error.hint() {
@@ -170,7 +168,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let planned = |step: &Step| row(step, step.skipped.map_or("restart", Skipped::word), step.api_word);
     let Some(consent) = confirm::plain(args.consent.yes) else {
         let rows: Vec<StepRow> = steps.iter().map(planned).collect();
-        output::rows(ui, session.format, &rows, "There are no hosts")?;
+        output::rows(ui, session.format, &rows, "No hosts")?;
         ui.note("nothing was changed; pass --yes to do it");
         return Ok(Exit::Done);
     };
@@ -200,7 +198,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             },
         })
         .collect();
-    output::rows(ui, session.format, &rows, "There are no hosts")?;
+    output::rows(ui, session.format, &rows, "No hosts")?;
     let done = rows.iter().filter(|row| row.kubelet == "restarted").count();
     let waited = if done == 0 || args.workers || args.ready_timeout.is_zero() {
         Ok(())
@@ -209,16 +207,21 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     if done < rows.len() {
         let blind = steps.iter().any(|step| step.skipped == Some(Skipped::NoRuntime));
-        return Err(Unfinished {
-            done,
-            all: rows.len(),
-            blind,
+        let message = format!("{done} of {} kubelets were restarted", rows.len());
+        let error = match done {
+            0 => CommandError::failed(message),
+            _ => CommandError::after_change(message),
+        };
+        let mut hint =
+            "fix what the rows show, then repeat the command, with --host for the hosts that are left".to_owned();
+        if blind {
+            hint.push_str("; --api-server never restarts only kubelet and leaves a running kube-apiserver as it is");
         }
-        .into());
+        return Err(error.hint(hint).into());
     }
     waited?;
     ui.note(if args.workers {
-        "next: `kubectl etcd-restore cleanup workers` tells which kubelets renew their Lease"
+        "next: `kubectl etcd-restore cleanup workers` shows which kubelets renew their Lease"
     } else {
         "next: `kubectl etcd-restore cleanup workers`, then `kubectl masterleases list`"
     });
@@ -236,7 +239,7 @@ fn row(step: &Step, kubelet: &'static str, api_server: &'static str) -> StepRow 
     }
 }
 
-/// Pure: what to do on a host that showed this.
+/// What to do on a host.
 fn plan(machine: &Machine, seen: &Result<HostFacts, HostError>, when: ApiServerWhen) -> Step {
     let mut step = Step {
         machine: machine.clone(),
@@ -261,7 +264,7 @@ fn plan(machine: &Machine, seen: &Result<HostFacts, HostError>, when: ApiServerW
         let blind = match facts.runtime {
             None => Some(NO_RUNTIME.to_owned()),
             Some(runtime) if !facts.api_server_ages.is_empty() => Some(format!(
-                "a kube-apiserver runs there, and {} shows no container of it",
+                "kube-apiserver runs there, but {} shows no container of it",
                 runtime.program()
             )),
             Some(_) => None,
@@ -270,7 +273,7 @@ fn plan(machine: &Machine, seen: &Result<HostFacts, HostError>, when: ApiServerW
             None => step.reason = "no kube-apiserver runs there yet".to_owned(),
             Some(why) => {
                 step.api_word = "unknown";
-                // An API server that outlives its etcd is what this command is for: without it nothing would be mended.
+                // Restarting only kubelet does not help an API server that kept running.
                 step.skipped = wanted.then_some(Skipped::NoRuntime);
                 step.reason = why;
             }
@@ -279,16 +282,18 @@ fn plan(machine: &Machine, seen: &Result<HostFacts, HostError>, when: ApiServerW
     };
     let (restart, reason) = match (when, facts.api_server_outlived_etcd()) {
         _ if machine.role == Role::Worker => (false, ""),
-        (ApiServerWhen::Always, _) => (true, "asked for"),
-        (ApiServerWhen::Never, _) => (false, "not asked for"),
+        (ApiServerWhen::Always, _) => (true, "requested"),
+        (ApiServerWhen::Never, _) => (false, "not requested"),
         (ApiServerWhen::Auto, Some(true)) => (
             true,
-            "it is older than etcd beside it: it kept running through a restore",
+            "it is older than the etcd on this host: it kept running through a restore",
         ),
-        (ApiServerWhen::Auto, Some(false)) => (false, "it is younger than etcd beside it"),
+        (ApiServerWhen::Auto, Some(false)) => (false, "it is younger than the etcd on this host"),
         // No etcd runs beside an API server of a group of its own.
-        (ApiServerWhen::Auto, None) if machine.role == Role::ApiServer => (true, "no etcd beside it tells its age"),
-        (ApiServerWhen::Auto, None) => (true, "whether it kept running through a restore cannot be told"),
+        (ApiServerWhen::Auto, None) if machine.role == Role::ApiServer => {
+            (true, "there is no etcd on this host to compare its age with")
+        }
+        (ApiServerWhen::Auto, None) => (true, "not known whether it kept running through a restore"),
     };
     step.reason = reason.to_owned();
     step.api_word = if restart { "restart" } else { "leave" };
@@ -325,10 +330,7 @@ async fn wait_for_the_api(args: &Args, steps: &[Step], hosts: &dyn Hosts, contex
     let api = match context.cluster_api(&name, Duration::from_secs(5)).await {
         Ok(api) => api,
         Err(error) => {
-            ui.warn(&format!(
-                "the API could not be asked whether it is ready: {}",
-                chain(&error)
-            ));
+            ui.warn(&format!("the API was not checked: {}", chain(&error)));
             return Ok(());
         }
     };
@@ -346,34 +348,6 @@ async fn wait_for_the_api(args: &Args, steps: &[Step], hosts: &dyn Hosts, contex
     let reached = steps.iter().filter(|step| step.skipped != Some(Skipped::Unreachable));
     api_log::show_last_lines(reached.map(|step| &step.machine), hosts, ui).await;
     Err(never.into())
-}
-
-/// Not every host was done.
-#[derive(Debug, thiserror::Error)]
-#[error("{done} of {all} kubelets were restarted")]
-struct Unfinished {
-    done: usize,
-    all: usize,
-    /// On some a kube-apiserver could not be looked for.
-    blind: bool,
-}
-
-impl Failure for Unfinished {
-    fn exit(&self) -> Exit {
-        match self.done {
-            0 => Exit::Failed,
-            _ => Exit::FailedAfterChange,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        let mut hint =
-            "mend what the rows tell, then repeat the command, with --host for those that are left".to_owned();
-        if self.blind {
-            hint.push_str("; --api-server never restarts kubelet alone, and leaves a kube-apiserver that kept running");
-        }
-        Some(hint)
-    }
 }
 
 #[cfg(test)]
@@ -425,13 +399,13 @@ mod tests {
         for text in ["", OLD, "@crictl\nnot set up"] {
             let (word, skipped, reason) = planned(Role::Master, text, Auto);
             assert_eq!((word, skipped), ("unknown", Some(Skipped::NoRuntime)), "{text}");
-            assert_eq!(reason, "none of crictl, ctr and docker answers there");
+            assert_eq!(reason, "none of crictl, ctr and docker works there");
             assert_eq!(planned(Role::ApiServer, text, Never).1, None);
             assert_eq!(planned(Role::Worker, text, Auto).1, None);
         }
         let (word, skipped, reason) = planned(Role::Master, &format!("@ctr\n\n{OLD}"), Auto);
         assert_eq!((word, skipped), ("unknown", Some(Skipped::NoRuntime)));
-        assert_eq!(reason, "a kube-apiserver runs there, and ctr shows no container of it");
+        assert_eq!(reason, "kube-apiserver runs there, but ctr shows no container of it");
         let (word, skipped, reason) = planned(Role::Master, "@ctr\n", Auto);
         assert_eq!((word, skipped), ("none", None));
         assert_eq!(reason, "no kube-apiserver runs there yet");

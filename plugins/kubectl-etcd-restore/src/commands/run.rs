@@ -14,28 +14,30 @@ use runbook_kit::model::shell::quoted;
 use runbook_kit::model::units;
 use serde::Serialize;
 
-use crate::commands::plan::{self, Blocked, Planned, is_text};
+use crate::commands::plan::{self, Planned, is_text};
 use crate::context::Context;
 use crate::rules::preflight;
 use crate::usecases::ask_consent::ask_consent;
 use crate::usecases::choose::WantedArgs;
-use crate::usecases::follow::{Followable, Followed, Hands, Limits, follow};
+use crate::usecases::follow::{FollowRequest, Followed, HostAccess, Limits, follow};
 use crate::usecases::observe::age::AgeArgs;
 use crate::usecases::observe::kubelets::{self, Kubelets};
-use crate::usecases::observe::left_out::Beside;
+use crate::usecases::observe::left_out::OtherEtcds;
 use crate::usecases::observe::observer::Observer;
-use crate::usecases::observe::survey::{Survey, Wish, survey};
-use crate::usecases::queued_commands::{Armed, Command};
+use crate::usecases::observe::survey::{Survey, SurveyRequest, survey};
+use crate::usecases::queued_commands::{Command, QueuedCommands};
 use crate::usecases::run::{begin, carry_out, half_done, pin_backup};
 use crate::usecases::run_record;
 use crate::usecases::stop_run::Aftermath;
 
-/// Restore every etcd cluster from its newest good backup, and follow until the API serves
+/// Restore every etcd cluster from its newest good backup, and wait until the API serves
 ///
-/// Checks everything first and shows the plan; pins the backups that it restores. main must have a good backup; of any other etcd cluster the newest sound one is taken where none is good, and where
-/// none is sound it is seeded anew: kube-apiserver does not start while one is missing. Interrupt it at any time: what is queued then is told with the command that removes it, a restore goes on by itself,
-/// and the same command looks on where it stands. An etcd that is not proven dead is restored over only when the cluster's name is typed, or given by --confirm; so is
-/// a backup restored that is older than --max-age.
+/// Runs all checks and shows the plan first, and pins the backups that it restores. main needs a good backup. Any other etcd cluster gets its newest
+/// good backup, else its newest intact one, else it is seeded anew: kube-apiserver does not start while an etcd is missing.
+///
+/// It can be interrupted at any time: queued commands are listed with the command that removes them, a running restore continues, and the same
+/// command resumes. The cluster's name has to be confirmed, by typing it or with --confirm, if an etcd is not proven dead, or if a backup is older
+/// than --max-age.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kubectl etcd-restore run --yes\n  \
     kubectl etcd-restore run --backup main=2026-11-22T15:18 --fresh events --yes")]
@@ -44,40 +46,40 @@ pub struct Args {
     wanted: WantedArgs,
     #[command(flatten)]
     age: AgeArgs,
-    /// Etcd cluster to seed anew, empty, instead of restoring it, such as events
+    /// Etcd cluster to seed anew (empty) instead of restoring it, such as events
     #[arg(long, value_delimiter = ',', value_name = "ETCD,…")]
     fresh: Vec<String>,
     #[command(flatten)]
     consent: StrongConsentArgs,
-    /// Forget a run that is under way, and order everything anew
+    /// Discard an unfinished run, and queue everything again
     #[arg(long)]
     anew: bool,
-    /// Leave the command queued where etcd-manager has not taken it in time
+    /// Keep a command queued if etcd-manager does not take it in time
     #[arg(long)]
     leave_queued: bool,
-    /// How long etcd-manager may leave a command untouched; then it is removed, unless etcd is proven to have no members
+    /// Timeout for etcd-manager to take a command; then it is removed, unless etcd is proven to have no members
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = values::wait)]
     take_timeout: Duration,
-    /// How long one restore may take
+    /// Timeout for each restore
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = values::wait)]
     restore_timeout: Duration,
-    /// How long the API may take until it is ready
+    /// Timeout for the API to become ready
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = values::wait)]
     api_timeout: Duration,
-    /// How long to wait for kubelets to renew their Leases; 0 does not wait
+    /// Timeout for kubelets to renew their Leases; 0 does not wait
     #[arg(long, value_name = "DURATION", default_value = "45s", value_parser = values::wait)]
     workers_timeout: Duration,
     #[command(flatten)]
     access: EtcdAccess,
 }
 
-/// The whole, for programs.
+/// JSON and YAML output.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<'a> {
     #[serde(flatten)]
     planned: Planned<'a>,
-    /// Whether the plan was carried out.
+    /// Whether the plan was applied.
     applied: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     followed: Option<&'a Followed>,
@@ -98,17 +100,17 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let catalogs = session.catalogs().await?;
     session.require_own_place(args.consent.yes)?;
-    let beside = Beside::find(context).await?;
-    let wish = Wish {
+    let others = OtherEtcds::find(context).await?;
+    let request = SurveyRequest {
         wanted: &args.wanted,
         fresh: &args.fresh,
         access: &args.access,
         max_age: args.age.max_age,
         resume: !args.anew,
         one_by_one: false,
-        beside: &beside,
+        others: &others,
     };
-    let survey = survey(&wish, &catalogs, context).await?;
+    let survey = survey(&request, &catalogs, context).await?;
     if is_text(session.format) {
         plan::show(&survey, context)?;
     }
@@ -125,11 +127,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         }
         session
             .ui
-            .note(&format!("going on with the run that began at {:.0}", record.started));
+            .note(&format!("resuming the run started at {:.0}", record.started));
     }
-    // Where all is ordered already there is nothing left to refuse: looking on is safe.
-    let all_ordered = survey.targets.iter().all(|target| target.ordered.is_some());
-    if let Some(blocked) = Blocked::of(&survey).filter(|_| !all_ordered) {
+    // Where everything is queued already, no check can block: following changes nothing.
+    let all_ordered = survey.targets.iter().all(|target| target.submitted.is_some());
+    if let Some(blocked) = plan::blocked(&survey).filter(|_| !all_ordered) {
         return Err(blocked.into());
     }
     let Some(consent) = ask_consent(&args.consent, &survey, args.age.max_age, session.now())? else {
@@ -139,40 +141,40 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
 
     let mut record = begin(&survey, args.anew, context, &consent).await?;
-    let armed = Armed::new(context, &survey.facts.cluster);
+    let queued_commands = QueuedCommands::new(context, &survey.facts.cluster);
     let mut pinned = Vec::new();
     for target in &survey.targets {
         pinned.extend(pin_backup(target, &survey, context, &consent).await);
     }
     for target in &survey.targets {
-        let ordered = carry_out(target, &mut record, &survey, context, &consent).await;
-        if let Some(order) = record.of(&target.catalog.store.etcd).filter(|order| order.ordered)
-            && let (Some(name), Some(backup), None) = (&order.command, &order.backup, &target.ordered)
+        let submitted = carry_out(target, &mut record, &survey, context, &consent).await;
+        if let Some(order) = record.of(&target.catalog.store.etcd).filter(|order| order.submitted)
+            && let (Some(name), Some(backup), None) = (&order.command, &order.backup, &target.submitted)
         {
-            armed.queued(Command {
+            queued_commands.add(Command {
                 etcd: order.etcd.clone(),
                 name: name.clone(),
                 backup: backup.clone(),
             });
         }
-        if let Err(error) = ordered {
+        if let Err(error) = submitted {
             let (noted, etcd) = (survey.record_at.is_some(), &target.catalog.store.etcd);
             return Err(half_done(&record, noted, &pinned, etcd, error));
         }
     }
     let status = context.command(&["status", "--watch"], &survey.facts.cluster);
     session.ui.note(&format!(
-        "$ {status}   (Ctrl-C is safe: a restore goes on by itself, and what is still queued is told)"
+        "$ {status}   (Ctrl-C is safe: a restore continues by itself, and queued commands are listed)"
     ));
-    let observer = Observer::open(context, &catalogs, &beside.catalogs, &args.access).await;
-    // A way to the hosts that was given is used; none is looked for: most restores need no hand on a master.
+    let observer = Observer::open(context, &catalogs, &others.catalogs, &args.access).await;
+    // ssh is used only where hosts are given: most restores do not need it.
     let ssh = SshArgs {
         host: args.access.host.clone(),
         ssh_user: args.access.ssh_user.clone(),
         ssh_jump: args.access.ssh_jump.clone(),
         ..SshArgs::default()
     };
-    let what = Followable {
+    let what = FollowRequest {
         targets: &survey.targets,
         facts: &survey.facts,
         record: &record,
@@ -181,19 +183,19 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             restore: args.restore_timeout,
             api: args.api_timeout,
         },
-        hands: (!ssh.host.is_empty()).then(|| Hands {
+        host_access: (!ssh.host.is_empty()).then(|| HostAccess {
             ssh: &ssh,
             consent: &consent,
             alive: survey.alive().into_iter().map(str::to_owned).collect(),
         }),
-        armed: &armed,
+        queued_commands: &queued_commands,
     };
     let followed = match follow(&observer, &what, context).await {
         Ok(followed) => followed,
         Err(stopped) => {
             let aftermath = Aftermath {
                 survey: &survey,
-                armed: &armed,
+                queued_commands: &queued_commands,
                 leave_queued: args.leave_queued,
                 context,
                 consent: &consent,
@@ -202,15 +204,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             return Err(stopped.why.into());
         }
     };
-    drop(armed.disarm());
+    drop(queued_commands.take());
     let workers = kubelets::wait(&observer, args.workers_timeout, context).await;
     if let Some(at) = &survey.record_at
         && let Err(error) = run_record::remove(session.objects(), at, &consent).await
     {
-        // All is restored: that is no failure, but somebody should know why this run seems to go on.
+        // Everything is restored, so this is a warning only: the next run will find the record.
         session
             .ui
-            .warn(&format!("the note of this run stays: {}", chain(&error)));
+            .warn(&format!("the record of this run was not removed: {}", chain(&error)));
     }
     let report = Report {
         next: next_steps(&survey, workers.as_ref()),
@@ -241,7 +243,7 @@ fn next_steps(survey: &Survey<'_>, workers: Option<&Kubelets>) -> Vec<Step> {
     if !survey.facts.alive().is_empty() {
         next.push(
             Step::new(format!("kubectl etcd-restore restart-kubelet --name {name}"))
-                .when("API servers that kept running remember what is no more"),
+                .when("API servers that kept running have stale caches"),
         );
     }
     next.extend([

@@ -1,4 +1,4 @@
-//! `runbook`: the whole recovery as Markdown, with this cluster's own names.
+//! `runbook`: the recovery procedure of this cluster as Markdown.
 
 use runbook_kit::cli::output::Format;
 use runbook_kit::cli::ssh::SshArgs;
@@ -16,10 +16,10 @@ use crate::rules::runbook::facts::{EtcdFacts, Facts, Master};
 use crate::rules::runbook::text;
 use crate::usecases::hosts;
 
-/// Print the whole recovery as Markdown for this cluster, with the manual way beside each step
+/// Print the recovery procedure of this cluster as Markdown, with the manual commands for each step
 ///
-/// Print it while all is well, and keep it where it can be read when nothing else works. Nothing is changed; what cannot be
-/// asked now stands as a placeholder in capitals.
+/// Print it while the cluster is healthy, and keep it where it can be read when the cluster is down. It changes nothing. Unknown values are printed
+/// as placeholders in capitals.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  kubectl etcd-restore runbook --state s3://kops-state --name k8s.example.com > runbook.md"
@@ -33,9 +33,7 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (session, ui) = (&context.session, &context.session.ui);
     if !matches!(session.format, Format::Table | Format::Wide) {
-        return Err(CommandError::usage("the runbook is Markdown")
-            .hint("leave out -o")
-            .into());
+        return Err(CommandError::usage("the runbook is Markdown").hint("omit -o").into());
     }
     let catalogs = session.catalogs().await?;
     let cluster = catalogs.first().map(|catalog| catalog.store.cluster.clone());
@@ -68,14 +66,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             })
             .collect(),
         Err(error) => {
-            ui.note(&format!("the masters of now are left out: {}", chain(error.as_ref())));
+            ui.note(&format!("the current masters are omitted: {}", chain(error.as_ref())));
             Vec::new()
         }
     };
     let caller = match context.fleet().caller().await {
         Ok(caller) => Some(caller),
         Err(error) => {
-            ui.note(&format!("the account stands as a placeholder: {}", chain(&error)));
+            ui.note(&format!("the account is a placeholder: {}", chain(&error)));
             None
         }
     };
@@ -88,7 +86,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         cluster,
         state: state.map(|state| state.to_string()),
         account: caller.as_ref().map(|caller| caller.account.clone()),
-        // The cluster's own counts, not that of the shell.
+        // The cluster's own region, not that of the shell.
         region: of_spec.or_else(|| caller.map(|caller| caller.region)),
         etcds,
         masters,
@@ -100,7 +98,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     Ok(Exit::Done)
 }
 
-/// Whether its etcd-manager is known to replace an empty member by itself; what cannot be read is not known.
+/// Whether its etcd-manager is known to replace an empty member by itself.
 async fn replaces(catalog: &Catalog, context: &Context) -> bool {
     let session = &context.session;
     let (Ok(Some(state)), Ok(found)) = (session.state(), session.discover().await) else {
@@ -113,7 +111,7 @@ async fn replaces(catalog: &Catalog, context: &Context) -> bool {
     managers.is_ok_and(|managers| managers.replace_empty_members(catalog.store.members.len()))
 }
 
-/// What kops wrote of itself when it last updated the cluster.
+/// The version of the kops that last updated the cluster.
 async fn kops_version(folder: &StoreUrl, context: &Context) -> Option<String> {
     const LIMIT: u64 = 1024;
     let content = context
@@ -123,7 +121,7 @@ async fn kops_version(folder: &StoreUrl, context: &Context) -> Option<String> {
         .await
         .ok()?;
     let text = String::from_utf8(content).ok()?.trim().to_owned();
-    // It goes into a text that is pasted.
+    // It becomes part of text that users paste.
     let is_version = |text: &String| {
         !text.is_empty()
             && text

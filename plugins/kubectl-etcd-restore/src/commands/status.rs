@@ -1,4 +1,4 @@
-//! `status`: where each etcd cluster stands.
+//! `status`: the state of each restore.
 
 use runbook_kit::model::shell::quoted;
 use std::ops::ControlFlow;
@@ -19,15 +19,15 @@ use crate::context::Context;
 use crate::rules::observation::{ApiSeen, Observation};
 use crate::usecases::observe::observer::Observer;
 
-/// Show where the restore of each etcd cluster stands
+/// Show the state of the restore of each etcd cluster
 ///
-/// Put together from the store, etcd and the API, as far as each can be reached: waiting (no members), queued, restoring, restored, serving;
-/// looping with its cause; idle where nothing is queued and nothing more can be seen. Exits with 5 where one loops.
+/// The state is derived from the store, etcd and the API, where they can be reached: waiting (no members), queued, restoring, restored, serving,
+/// looping (the restore keeps failing) or idle (nothing is queued). Exit code 5 if a restore is looping.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  kubectl etcd-restore status\n  \
     kubectl etcd-restore status --watch --endpoints main=https://10.0.0.7:4001,events=https://10.0.0.7:4002")]
 pub struct Args {
-    /// Go on looking until Ctrl-C, and tell each change
+    /// Watch until Ctrl-C, and print each change
     #[arg(short, long)]
     watch: bool,
     #[command(flatten)]
@@ -43,19 +43,19 @@ pub struct StatusRow {
     pub state: State,
     /// Why it loops.
     pub cause: Option<LoopCause>,
-    /// What can be done about it.
+    /// How to fix it.
     pub way_out: Option<String>,
     pub command: Option<String>,
     pub backup: Option<String>,
     /// The newest backup in the store.
     newest_backup: Option<String>,
-    /// What etcd said, in words.
+    /// The answer of etcd.
     etcd_says: String,
     revision: Option<i64>,
-    /// Whether somebody has to restart etcd-manager so that the command is taken; `null` where that cannot be seen.
+    /// Whether etcd-manager has to be restarted so that it takes the command; `null` where that is not known.
     restart_needed: Option<bool>,
     waits_for: &'static str,
-    /// What stands in the way.
+    /// What blocks the restore.
     problem: Option<String>,
     /// Of the whole cluster: `ready`, `answers`, `elsewhere` (by a master's address only), `silent` or `not-asked`.
     api: &'static str,
@@ -64,8 +64,8 @@ pub struct StatusRow {
 impl StatusRow {
     pub fn new(catalog: &Catalog, follow: &Follow, seen: &Seen, api: &ApiSeen) -> Self {
         let (etcd_says, revision) = match &seen.etcd {
-            EtcdSeen::NotAsked(why) => (format!("not asked: {why}"), None),
-            EtcdSeen::Silent(why) => (format!("nobody answers: {why}"), None),
+            EtcdSeen::NotAsked(why) => (format!("not checked: {why}"), None),
+            EtcdSeen::Silent(why) => (format!("unreachable: {why}"), None),
             EtcdSeen::Quarantined(answer) => ("answers in quarantine".to_owned(), Some(answer.revision)),
             EtcdSeen::Serving(answer) if !answer.leader => (
                 "answers, and has no leader: too few members are up".to_owned(),
@@ -80,7 +80,7 @@ impl StatusRow {
             etcd: catalog.store.etcd.clone(),
             state: follow.state,
             cause: follow.cause.as_ref().map(|cause| cause.cause),
-            way_out: follow.cause.as_ref().map(|cause| cause.cause.way_out().to_owned()),
+            way_out: follow.cause.as_ref().map(|cause| cause.cause.fix().to_owned()),
             command: queued.map(|command| command.name.clone()),
             backup: queued.and_then(|command| command.backup.clone().ok()),
             newest_backup: store.and_then(|store| store.newest.clone()),
@@ -98,8 +98,7 @@ impl StatusRow {
     }
 }
 
-/// What the follower found, and what the store alone tells: a command for a backup that is not there loops as soon as it is
-/// taken.
+/// A problem that was observed, or a queued command for a backup that is missing: that restore will keep failing.
 fn problem(catalog: &Catalog, follow: &Follow) -> Option<String> {
     let missing = || {
         let wanted = follow.backup.as_ref().filter(|_| follow.state != State::Serving)?;
@@ -115,7 +114,7 @@ fn problem(catalog: &Catalog, follow: &Follow) -> Option<String> {
         });
         (queued && !whole.is_some_and(|backup| backup.in_store)).then(|| {
             format!(
-                "{wanted} is not whole in the store: etcd-manager tries for ever what it cannot read{}",
+                "{wanted} is not complete in the store: etcd-manager retries it forever{}",
                 cure.unwrap_or_default()
             )
         })
@@ -130,10 +129,10 @@ impl Row for StatusRow {
             column("STATE"),
             column("COMMAND"),
             column("RESTORES"),
-            column("WAITS FOR"),
+            column("WAITING FOR"),
             wide("REVISION"),
             wide("NEWEST BACKUP"),
-            wide("ETCD SAYS"),
+            wide("ETCD"),
         ]
     }
 
@@ -161,16 +160,16 @@ impl Row for StatusRow {
     }
 }
 
-/// Says what a table has no room for.
+/// Notes below the table.
 pub fn remarks(row: &StatusRow, follow: &Follow) -> Vec<String> {
     let mut said = Vec::new();
     if let Some(cause) = &follow.cause {
         let line = cause.line.as_ref().map(|line| format!(" ({line})")).unwrap_or_default();
         said.push(format!(
-            "{} LOOPS: {}{line}; {}",
+            "{} is looping: {}{line}; {}",
             row.etcd,
-            cause.cause.says(),
-            cause.cause.way_out()
+            cause.cause.describe(),
+            cause.cause.fix()
         ));
     }
     if let Some(problem) = &row.problem {
@@ -198,30 +197,30 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = session.catalogs().await?;
     let observer = Observer::open(context, &catalogs, &[], &args.access).await;
     let now = session.now();
-    let look = observer.look().await;
-    let mut follows: Vec<Follow> = look
+    let observation = observer.observe().await;
+    let mut follows: Vec<Follow> = observation
         .etcds
         .iter()
         .map(|seen| Follow::default().step(seen, now))
         .collect();
-    show(&look, &follows, &catalogs, context)?;
+    show(&observation, &follows, &catalogs, context)?;
     if !args.watch {
         let loops = follows.iter().any(|follow| follow.state == State::Looping);
         return Ok(if loops { Exit::Found } else { Exit::Done });
     }
-    session.ui.note("looking on until Ctrl-C");
-    let mut api = look.api.clone();
+    session.ui.note("watching until Ctrl-C");
+    let mut api = observation.api.clone();
     let failed = observer
-        .watch(|look| {
+        .watch(|observation| {
             let now = session.now();
-            let mut changed = look.api.name() != api.name();
-            for (follow, seen) in follows.iter_mut().zip(&look.etcds) {
+            let mut changed = observation.api.name() != api.name();
+            for (follow, seen) in follows.iter_mut().zip(&observation.etcds) {
                 let next = follow.step(seen, now);
                 changed |= next.state != follow.state || next.cause != follow.cause || next.problem != follow.problem;
                 *follow = next;
             }
-            api = look.api.clone();
-            if changed && let Err(error) = tell(look, &follows, &catalogs, context, now) {
+            api = observation.api.clone();
+            if changed && let Err(error) = tell(observation, &follows, &catalogs, context, now) {
                 return ControlFlow::Break(error);
             }
             ControlFlow::Continue(())
@@ -230,33 +229,38 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     Err(failed)
 }
 
-fn rows(look: &Observation, follows: &[Follow], catalogs: &[Catalog]) -> Vec<StatusRow> {
-    let seen = look.etcds.iter().zip(follows).zip(catalogs);
-    seen.map(|((seen, follow), catalog)| StatusRow::new(catalog, follow, seen, &look.api))
+fn rows(observation: &Observation, follows: &[Follow], catalogs: &[Catalog]) -> Vec<StatusRow> {
+    let seen = observation.etcds.iter().zip(follows).zip(catalogs);
+    seen.map(|((seen, follow), catalog)| StatusRow::new(catalog, follow, seen, &observation.api))
         .collect()
 }
 
-fn show(look: &Observation, follows: &[Follow], catalogs: &[Catalog], context: &Context) -> Result<(), AnyFailure> {
+fn show(
+    observation: &Observation,
+    follows: &[Follow],
+    catalogs: &[Catalog],
+    context: &Context,
+) -> Result<(), AnyFailure> {
     let session = &context.session;
-    let rows = rows(look, follows, catalogs);
+    let rows = rows(observation, follows, catalogs);
     output::rows(&session.ui, session.format, &rows, "No etcd cluster found")?;
     if is_text(session.format) {
-        session.ui.result(&format!("API: {}\n", look.api.says()))?;
+        session.ui.result(&format!("API: {}\n", observation.api.describe()))?;
     }
     for (row, follow) in rows.iter().zip(follows) {
         for remark in remarks(row, follow) {
             session.ui.note(&remark);
         }
     }
-    for unseen in look.unseen(catalogs) {
-        session.ui.note(&format!("out of sight: {unseen}"));
+    for unseen in observation.unseen(catalogs) {
+        session.ui.note(&format!("not checked: {unseen}"));
     }
     Ok(())
 }
 
-/// A change, with its time.
+/// Prints a change, with its time.
 fn tell(
-    look: &Observation,
+    observation: &Observation,
     follows: &[Follow],
     catalogs: &[Catalog],
     context: &Context,
@@ -264,16 +268,16 @@ fn tell(
 ) -> Result<(), AnyFailure> {
     let session = &context.session;
     if !is_text(session.format) {
-        return show(look, follows, catalogs, context);
+        return show(observation, follows, catalogs, context);
     }
     let states: Vec<String> = catalogs
         .iter()
         .zip(follows)
         .map(|(catalog, follow)| format!("{} {}", catalog.store.etcd, follow.state.name()))
         .collect();
-    let line = format!("{now:.0}  {}, API {}\n", states.join(", "), look.api.name());
+    let line = format!("{now:.0}  {}, API {}\n", states.join(", "), observation.api.name());
     session.ui.result(&line)?;
-    for (row, follow) in rows(look, follows, catalogs).iter().zip(follows) {
+    for (row, follow) in rows(observation, follows, catalogs).iter().zip(follows) {
         for remark in remarks(row, follow) {
             session.ui.note(&remark);
         }

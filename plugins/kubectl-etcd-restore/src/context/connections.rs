@@ -1,4 +1,4 @@
-//! Ways to change something: the Kubernetes API as kubectl reaches it, a living etcd, the hosts over ssh.
+//! Connections to the Kubernetes API, to etcd, and to the hosts over ssh.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,13 +21,13 @@ use runbook_kit::usecases::liveness::{Evidence, Machines};
 use super::Context;
 
 impl Context {
-    /// The cluster's name, said by the user: what changes something does not go by a kubectl context.
+    /// The cluster's name as given by the user. Commands that change something do not take it from a kubectl context.
     pub fn explicit_name(&self) -> Result<String, AnyFailure> {
         match self.session.name()? {
             Some(name) if !matches!(name.origin, Origin::KubectlContext(_)) => Ok(name.value),
             Some(name) => Err(CommandError::usage("no cluster is named")
                 .hint(format!(
-                    "pass --name or set KOPS_CLUSTER_NAME: kubectl's context ({}) is too easily a wrong one for this",
+                    "pass --name or set KOPS_CLUSTER_NAME: the current kubectl context ({}) is not used for changes",
                     name.value
                 ))
                 .into()),
@@ -45,14 +45,14 @@ impl Context {
         Ok(())
     }
 
-    /// The API of `cluster`: of the context that `--context` names, else of the one that has the cluster's name, as kops names
-    /// it. The current one may be another cluster's, and is taken only from a kubeconfig that was named for this.
+    /// The API of `cluster`: of the context that `--context` names, else of the context with the cluster's name. The current context is used
+    /// only from a kubeconfig given by flag, since it may be another cluster's.
     pub async fn cluster_api(&self, cluster: &str, timeout: Duration) -> Result<Box<dyn ClusterApi>, KubeError> {
         let connect = async |options: KubeOptions| KubeClient::connect(&options).await;
         Ok(Box::new(self.of_context(cluster, timeout, connect).await?))
     }
 
-    /// Where that API is to be found.
+    /// The address of that API.
     pub async fn api_place(&self, cluster: &str, timeout: Duration) -> Result<ApiPlace, KubeError> {
         let place = async |options: KubeOptions| KubeClient::place(&options).await;
         self.of_context(cluster, timeout, place).await
@@ -92,12 +92,12 @@ impl Context {
         }
     }
 
-    /// What the API of `cluster` answers; an answer counts where it is proven to be this cluster's.
+    /// The answer of the API of `cluster`; it counts only where the API is proven to be this cluster's.
     pub async fn api_heard(&self, cluster: &str, timeout: Duration) -> Heard {
         connect::kube::api_heard(&self.session, cluster, timeout).await
     }
 
-    /// What proves whether the control plane lives. Hosts are asked over ssh only where the user names them.
+    /// Evidence whether the control plane is alive. Hosts are asked over ssh only where the user names them.
     pub async fn evidence(
         &self,
         machines: Machines,
@@ -108,7 +108,7 @@ impl Context {
         evidence::gather(machines, wiped, etcds, access).await
     }
 
-    /// An etcd by the way that the flags want or allow; the way is told.
+    /// An etcd, reached as the flags say; the connection is logged.
     pub async fn living_etcd(&self, access: &EtcdAccess, etcd: &str) -> Result<Box<dyn EtcdKv>, AnyFailure> {
         Ok(connect::etcd::etcd(&self.session, access, etcd).await?.kv)
     }
@@ -130,7 +130,7 @@ impl Context {
         }
     }
 
-    /// A place on this machine to restore a snapshot for a look.
+    /// A temporary directory and the etcd tools for a drill.
     pub fn drill_ground(&self) -> Result<Box<dyn DrillGround>, DrillError> {
         Ok(Box::new(LocalGround::new(self.temp_dir.as_deref())?))
     }

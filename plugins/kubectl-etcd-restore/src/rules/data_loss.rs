@@ -20,7 +20,7 @@ const NAMED: usize = 4;
 /// What differs between a backup and the living etcd, seen from the backup as `etcd-backups diff` sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Losses {
+pub struct DataLoss {
     /// The backup's revision.
     pub backup_revision: i64,
     /// The living etcd's revision when it was read.
@@ -33,9 +33,9 @@ pub struct Losses {
     #[serde(flatten)]
     pub total: LossCount,
     /// The same by resource, sorted.
-    pub resources: Vec<ResourceLosses>,
+    pub resources: Vec<ResourceLoss>,
     /// What changes all the time by itself: events, leases, Nodes (whose status is rewritten every few minutes), …
-    pub heartbeats: Vec<ResourceLosses>,
+    pub heartbeats: Vec<ResourceLoss>,
 }
 
 /// How many objects.
@@ -53,7 +53,7 @@ pub struct LossCount {
 /// How many objects of one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ResourceLosses {
+pub struct ResourceLoss {
     /// As an operator types it: `deployments`, `certificates.cert-manager.io`.
     pub resource: String,
     /// How many.
@@ -61,7 +61,7 @@ pub struct ResourceLosses {
     pub count: LossCount,
 }
 
-impl Losses {
+impl DataLoss {
     /// Whether nothing but heartbeats differs, as far as can be told.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -70,7 +70,7 @@ impl Losses {
 
     /// In words.
     #[must_use]
-    pub fn says(&self) -> String {
+    pub fn describe(&self) -> String {
         let at_least = if self.complete { "" } else { "at least " };
         let mut parts = Vec::new();
         let mut say = |number: u64, fate: &str, of: fn(&LossCount) -> u64| {
@@ -79,22 +79,22 @@ impl Losses {
                 parts.push(format!("{at_least}{number} {objects} {fate}{}", self.most(of)));
             }
         };
-        say(self.total.new, "made since go", |count| count.new);
+        say(self.total.new, "created since then are lost", |count| count.new);
         say(
             self.total.changed.unwrap_or_default(),
-            "changed since fall back",
+            "changed since then are reverted",
             |count| count.changed.unwrap_or_default(),
         );
-        say(self.total.gone, "deleted since come back", |count| count.gone);
+        say(self.total.gone, "deleted since then reappear", |count| count.gone);
         if parts.is_empty() {
             parts.push(if self.complete {
-                "no object was made or deleted since".to_owned()
+                "no object was created or deleted since then".to_owned()
             } else {
-                "of the keys that were read none was made or deleted since".to_owned()
+                "none of the keys read was created or deleted since then".to_owned()
             });
         }
         if !self.same_history {
-            parts.push("what was changed cannot be told, since it was restored or seeded after this backup".to_owned());
+            parts.push("changes are unknown: etcd was restored or seeded after this backup".to_owned());
         }
         parts.join(", ")
     }
@@ -178,7 +178,7 @@ impl<'a> Comparing<'a> {
 
     /// All living keys were given.
     #[must_use]
-    pub fn all_read(mut self) -> Losses {
+    pub fn all_read(mut self) -> DataLoss {
         while let Some(gone) = self.backup.next() {
             self.take(&gone.key, Change::Gone);
         }
@@ -187,7 +187,7 @@ impl<'a> Comparing<'a> {
 
     /// Only the first of them were.
     #[must_use]
-    pub fn broken_off(self) -> Losses {
+    pub fn broken_off(self) -> DataLoss {
         self.result(false)
     }
 
@@ -208,15 +208,15 @@ impl<'a> Comparing<'a> {
         }
     }
 
-    fn result(self, complete: bool) -> Losses {
+    fn result(self, complete: bool) -> DataLoss {
         // Where every key of both was written since, it was all written anew.
         let same_history = !self.contradicted && (self.same > 0 || self.written == 0);
         let told = |mut count: LossCount| {
             count.changed = same_history.then(|| count.changed.unwrap_or_default());
             count
         };
-        let listed = |counts: BTreeMap<String, LossCount>| -> Vec<ResourceLosses> {
-            let rows = counts.into_iter().map(|(resource, count)| ResourceLosses {
+        let listed = |counts: BTreeMap<String, LossCount>| -> Vec<ResourceLoss> {
+            let rows = counts.into_iter().map(|(resource, count)| ResourceLoss {
                 resource,
                 count: told(count),
             });
@@ -225,12 +225,12 @@ impl<'a> Comparing<'a> {
         };
         let resources = listed(self.counts);
         let mut total = told(LossCount::default());
-        for ResourceLosses { count, .. } in &resources {
+        for ResourceLoss { count, .. } in &resources {
             total.gone += count.gone;
             total.new += count.new;
             total.changed = total.changed.zip(count.changed).map(|(sum, more)| sum + more);
         }
-        Losses {
+        DataLoss {
             backup_revision: self.backup_revision,
             living_revision: self.living_revision,
             complete,

@@ -22,7 +22,7 @@ fn backup(keys: &[(&str, i64)]) -> Content {
     }
 }
 
-fn compare(backup: &Content, living: &[(&str, i64)], revision: i64) -> Losses {
+fn compare(backup: &Content, living: &[(&str, i64)], revision: i64) -> DataLoss {
     let mut comparing = Comparing::new(backup, revision);
     for (key, mod_revision) in living {
         comparing.living(key.as_bytes(), *mod_revision);
@@ -80,9 +80,9 @@ fn what_went_on_from_the_backup_is_compared_by_names_and_revisions() {
         [("events", count(1, 1, Some(0))), ("nodes", count(0, 0, Some(1)))]
     );
     assert_eq!(
-        losses.says(),
+        losses.describe(),
         "2 objects made since go (1 secrets, 1 tls.certificates.example.com), 1 object changed since fall back (1 secrets), \
-         1 object deleted since come back (1 secrets)"
+         1 object deleted since then reappear (1 secrets)"
     );
 }
 
@@ -98,7 +98,7 @@ fn an_etcd_that_was_restored_since_is_compared_by_names_alone() {
     let losses = compare(&content, &anew, 7);
     assert!(!losses.same_history && losses.is_empty());
     assert_eq!(losses.total.changed, None);
-    assert!(losses.says().contains("cannot be told"), "{}", losses.says());
+    assert!(losses.describe().contains("cannot be told"), "{}", losses.describe());
     // Also when its revisions have passed the backup's since.
     let later: Vec<(&str, i64)> = KEYS.iter().map(|(key, revision)| (*key, revision + 1000)).collect();
     assert!(!compare(&content, &later, 2000).same_history);
@@ -115,9 +115,9 @@ fn what_was_not_read_is_never_taken_for_deleted() {
     let losses = comparing.broken_off();
     assert_eq!((losses.total.gone, losses.total.new), (0, 1));
     assert!(
-        losses.says().starts_with("at least 1 object made since go"),
+        losses.describe().starts_with("at least 1 object made since go"),
         "{}",
-        losses.says()
+        losses.describe()
     );
 }
 

@@ -58,19 +58,13 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
     /// Not one instance was found.
-    #[error(
-        "AWS has no instance of any of the {0} Nodes in {1}: this looks like another account or region than the cluster's"
-    )]
+    #[error("AWS has no instance of any of the {0} Nodes in {1}: check the account and region")]
     NoneFound(usize, String),
     /// A machine that AWS does not know is alive.
-    #[error(
-        "AWS does not know the instance of {0}, and its kubelet is alive: this looks like another account or region than the cluster's"
-    )]
+    #[error("AWS does not know the instance of {0}, and its kubelet is alive: check the account and region")]
     AliveAndUnknown(String),
     /// The instances are another cluster's.
-    #[error(
-        "instance {instance} of Node {node} is not of cluster {cluster}: this looks like another cluster's kubeconfig"
-    )]
+    #[error("instance {instance} of Node {node} is not of cluster {cluster}: check the kubeconfig")]
     OtherCluster {
         node: String,
         instance: String,
@@ -155,11 +149,12 @@ fn judge(node: &NodeState, instances: &BTreeMap<&str, &Instance>, seen: &Seen<'_
     let (action, reason) = match found {
         None => {
             let id = node.node.provider_id.as_deref().unwrap_or("no provider id");
-            (Action::Keep, format!("{id}: no EC2 instance to ask for"))
+            (Action::Keep, format!("{id}: not an EC2 instance"))
         }
-        Some((zone, _)) if !zone.starts_with(seen.region) => {
-            (Action::Keep, format!("it is in {zone}, and {} was asked", seen.region))
-        }
+        Some((zone, _)) if !zone.starts_with(seen.region) => (
+            Action::Keep,
+            format!("it is in {zone}; only {} was checked", seen.region),
+        ),
         Some((_, id)) => match state {
             None => gone(node, renewed, seen, &format!("AWS has no {id}")),
             Some(InstanceState::Terminated) => gone(node, renewed, seen, &format!("{id} is terminated")),
@@ -191,12 +186,12 @@ fn gone(node: &NodeState, renewed: Option<Timestamp>, seen: &Seen<'_>, why: &str
             let wait = (GRACE - silent_for(last)).as_secs().max(1);
             (
                 Action::Wait,
-                format!("{why}; its last sign of life is within the grace of 50 s: look again in {wait} s"),
+                format!("{why}; its last Lease renewal is within the grace period of 50 s: try again in {wait} s"),
             )
         }
         _ if node.ready == NodeReady::Ready && renewed.is_none() => (
             Action::Wait,
-            format!("{why}; it has no Lease and still looks ready: the node controller has not judged it yet"),
+            format!("{why}; it has no Lease and is still Ready: the node controller has not updated it yet"),
         ),
         _ => (Action::Delete, why.to_owned()),
     }
@@ -211,7 +206,7 @@ pub const fn word(state: InstanceState) -> &'static str {
         InstanceState::Terminated => "terminated",
         InstanceState::Stopping => "stopping",
         InstanceState::Stopped => "stopped",
-        InstanceState::Unknown => "in a state that we do not know",
+        InstanceState::Unknown => "in an unknown state",
     }
 }
 

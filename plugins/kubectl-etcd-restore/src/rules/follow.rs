@@ -126,7 +126,7 @@ pub struct Cause {
 /// By what a restore was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Sign {
+pub enum RestoreProof {
     /// It answers on its quarantine port, and the command is gone: its keys were copied.
     Quarantine,
     /// It serves as another etcd cluster than the one that served under the command.
@@ -141,16 +141,16 @@ pub enum Sign {
     NewBackup,
 }
 
-impl Sign {
+impl RestoreProof {
     /// In words.
     #[must_use]
-    pub const fn says(self) -> &'static str {
+    pub const fn describe(self) -> &'static str {
         match self {
             Self::Quarantine => "it answers on its quarantine port, and the command is gone",
             Self::AnotherEtcd => "it serves under another cluster id than before",
             Self::QuarantineLifted => "it left its quarantine",
             Self::ServesAnew => "it had no members, and serves",
-            Self::Log => "etcd-manager's log says so",
+            Self::Log => "etcd-manager's log shows it",
             Self::NewBackup => "a first backup was taken after the command",
         }
     }
@@ -158,7 +158,7 @@ impl Sign {
 
 /// What is known of an order before it is followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ordered<'a> {
+pub struct Submitted<'a> {
     /// The name of its command.
     pub command: &'a str,
     /// The backup that it restores.
@@ -193,7 +193,7 @@ pub struct Follow {
     /// The first backup after the command was seen; it confirms a restore where etcd is out of sight.
     pub new_backup: Option<String>,
     /// By what it was seen to be restored; nothing else makes it so.
-    pub restored: Option<Sign>,
+    pub restored: Option<RestoreProof>,
     served_before: Option<u64>,
     /// The id of the etcd cluster that served at the last look, which listed the command. The command may have gone before etcd
     /// answered: that it had not is proven by the next look that lists it.
@@ -227,14 +227,14 @@ pub enum Restart {
 impl Follow {
     /// Follows a command that was queued some time ago, and may be gone by now.
     #[must_use]
-    pub fn of_command(ordered: &Ordered<'_>) -> Self {
+    pub fn of_command(submitted: &Submitted<'_>) -> Self {
         Self {
-            command: Some(ordered.command.to_owned()),
-            backup: ordered.backup.map(str::to_owned),
-            served_before: ordered.served,
-            newest_before: ordered.newest.map(|newest| newest.map(str::to_owned)),
-            no_members: ordered.no_members,
-            empty: ordered.empty,
+            command: Some(submitted.command.to_owned()),
+            backup: submitted.backup.map(str::to_owned),
+            served_before: submitted.served,
+            newest_before: submitted.newest.map(|newest| newest.map(str::to_owned)),
+            no_members: submitted.no_members,
+            empty: submitted.empty,
             ..Self::default()
         }
     }
@@ -255,7 +255,7 @@ impl Follow {
     #[must_use]
     pub fn step(&self, seen: &Seen, now: Timestamp) -> Self {
         let mut next = self.clone();
-        next.listen(seen.log.as_deref().unwrap_or_default());
+        next.read_log(seen.log.as_deref().unwrap_or_default());
         next.problem = None;
         let store = match &seen.store {
             Ok(store) => store,
@@ -296,15 +296,15 @@ impl Follow {
             State::Idle => "nothing: no command is queued",
             State::Waiting => "a command",
             State::Queued => "etcd-manager to take the command",
-            State::Restoring => "etcd-manager to carry the command out and delete it",
-            State::Gone => "a sign that etcd is restored: the command is gone",
+            State::Restoring => "etcd-manager to complete the restore and delete the command",
+            State::Gone => "proof of the restore: the command is gone",
             State::Restored => "etcd to serve",
             State::Serving => "nothing: etcd serves",
-            State::Looping => "somebody to break the loop",
+            State::Looping => "manual action",
         }
     }
 
-    fn listen(&mut self, events: &[LogEvent]) {
+    fn read_log(&mut self, events: &[LogEvent]) {
         for event in events {
             match event {
                 LogEvent::TookCommand => {
@@ -405,30 +405,30 @@ impl Follow {
         }
         self.cause = None;
         if followed {
-            self.look_for_a_sign(seen);
+            self.find_proof(seen);
         }
-        let ordered = || match self.restored {
+        let submitted = || match self.restored {
             Some(_) => State::Restored,
             None => State::Gone,
         };
         match &seen.etcd {
             EtcdSeen::Serving(answer) if !answer.leader => {
                 self.problem = Some("etcd answers and has no leader: fewer than half of its members are up".to_owned());
-                if followed { ordered() } else { State::Idle }
+                if followed { submitted() } else { State::Idle }
             }
             EtcdSeen::Serving(_) => State::Serving,
-            EtcdSeen::Quarantined(_) | EtcdSeen::Silent(_) if followed => ordered(),
+            EtcdSeen::Quarantined(_) | EtcdSeen::Silent(_) if followed => submitted(),
             EtcdSeen::Quarantined(_) => State::Restored,
             EtcdSeen::Silent(_) => State::Waiting,
             EtcdSeen::NotAsked(_) if seen.api_ready == Some(true) => State::Serving,
-            EtcdSeen::NotAsked(_) if followed => ordered(),
+            EtcdSeen::NotAsked(_) if followed => submitted(),
             EtcdSeen::NotAsked(_) if self.waits => State::Waiting,
             EtcdSeen::NotAsked(_) => State::Idle,
         }
     }
 
     /// The command is gone. That tells nothing by itself: whoever may write to the store can have removed it.
-    fn look_for_a_sign(&mut self, seen: &Seen) {
+    fn find_proof(&mut self, seen: &Seen) {
         let filled = |answer: &Answer| answer.revision > NEVER_WRITTEN || self.empty;
         let sign = match &seen.etcd {
             EtcdSeen::Serving(answer) => {
@@ -442,15 +442,15 @@ impl Follow {
                 if !filled(answer) {
                     // Also one that nothing was restored into is let out of quarantine once no command is left.
                     self.restored = None;
-                    self.problem = Some("it serves, and is empty: nothing was restored into it".to_owned());
+                    self.problem = Some("it serves but is empty: nothing was restored".to_owned());
                     return;
                 }
                 if quarantined {
-                    Some(Sign::QuarantineLifted)
+                    Some(RestoreProof::QuarantineLifted)
                 } else if self.served_before.is_some() {
-                    Some(Sign::AnotherEtcd)
+                    Some(RestoreProof::AnotherEtcd)
                 } else {
-                    self.no_members.then_some(Sign::ServesAnew)
+                    self.no_members.then_some(RestoreProof::ServesAnew)
                 }
             }
             EtcdSeen::Quarantined(answer) => {
@@ -458,13 +458,13 @@ impl Follow {
                 let full = filled(answer);
                 let highest = self.passes.entry(answer.cluster).or_default();
                 *highest = answer.revision.max(*highest);
-                full.then_some(Sign::Quarantine)
+                full.then_some(RestoreProof::Quarantine)
             }
-            EtcdSeen::NotAsked(_) if seen.api_ready == Some(true) && self.no_members => Some(Sign::ServesAnew),
+            EtcdSeen::NotAsked(_) if seen.api_ready == Some(true) && self.no_members => Some(RestoreProof::ServesAnew),
             EtcdSeen::NotAsked(_) | EtcdSeen::Silent(_) => None,
         };
-        let sign = sign.or_else(|| self.lifted.then_some(Sign::Log));
-        let sign = sign.or_else(|| self.new_backup.is_some().then_some(Sign::NewBackup));
+        let sign = sign.or_else(|| self.lifted.then_some(RestoreProof::Log));
+        let sign = sign.or_else(|| self.new_backup.is_some().then_some(RestoreProof::NewBackup));
         if sign.is_some() {
             self.restored = sign;
         }
@@ -474,7 +474,7 @@ impl Follow {
         let said = self
             .failures
             .iter()
-            .find(|(cause, (times, _))| *times >= cause.patience());
+            .find(|(cause, (times, _))| *times >= cause.max_repeats());
         if let Some((cause, (_, line))) = said {
             return Some(Cause {
                 cause: *cause,

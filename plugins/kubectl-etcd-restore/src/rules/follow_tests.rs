@@ -41,11 +41,11 @@ fn silent() -> EtcdSeen {
     EtcdSeen::Silent("connection refused".to_owned())
 }
 
-fn ordered() -> Ordered<'static> {
-    Ordered {
+fn submitted() -> Submitted<'static> {
+    Submitted {
         command: COMMAND,
         backup: Some(BACKUP),
-        ..Ordered::default()
+        ..Submitted::default()
     }
 }
 
@@ -100,7 +100,7 @@ fn with_a_store_alone_it_says_no_more_than_it_knows() {
     ]);
     use State::{Gone, Idle, Queued, Restored};
     assert_eq!(states, [Idle, Queued, Gone, Restored]);
-    assert_eq!(follow.restored, Some(Sign::NewBackup));
+    assert_eq!(follow.restored, Some(RestoreProof::NewBackup));
     assert_eq!(follow.new_backup.as_deref(), Some("2026-11-22T15:25:00Z-000001"));
     assert_eq!(follow.restart(&seen(&[COMMAND], unseen())), Restart::NotNeeded);
 }
@@ -130,7 +130,7 @@ fn a_command_on_a_living_etcd_waits_for_a_new_leader() {
     assert_eq!(taken.restart(&seen(&[COMMAND], silent())), Restart::NotNeeded);
     let done = taken.step(&seen(&[], EtcdSeen::Serving(answer(4, 213))), now(19));
     assert_eq!((done.state, done.cancelled), (State::Serving, false));
-    assert_eq!(done.restored, Some(Sign::AnotherEtcd));
+    assert_eq!(done.restored, Some(RestoreProof::AnotherEtcd));
 }
 
 #[test]
@@ -148,14 +148,17 @@ fn an_etcd_that_served_in_the_only_look_at_a_command_may_be_the_restored_one() {
     assert_eq!((follow.state, follow.cancelled), (State::Serving, false));
     let mut backed_up = restored(&[]);
     backed_up.store.as_mut().unwrap().newest = Some("2026-11-22T15:21:01Z-000003".to_owned());
-    assert_eq!(follow.step(&backed_up, now(9)).restored, Some(Sign::NewBackup));
+    assert_eq!(follow.step(&backed_up, now(9)).restored, Some(RestoreProof::NewBackup));
     // Where another one is known to have served when it was ordered, it is restored.
-    let known = Follow::of_command(&Ordered {
+    let known = Follow::of_command(&Submitted {
         served: Some(3),
-        ..ordered()
+        ..submitted()
     });
     let done = known.step(&restored(&[COMMAND]), now(0)).step(&restored(&[]), now(1));
-    assert_eq!((done.restored, done.cancelled), (Some(Sign::AnotherEtcd), false));
+    assert_eq!(
+        (done.restored, done.cancelled),
+        (Some(RestoreProof::AnotherEtcd), false)
+    );
 }
 
 #[test]
@@ -199,7 +202,7 @@ fn new_etcds_coming_and_going_under_one_command_are_a_loop_whose_cause_their_dat
 
 #[test]
 fn a_run_that_was_left_is_followed_where_it_stands() {
-    let left = Follow::of_command(&ordered());
+    let left = Follow::of_command(&submitted());
     assert_eq!(left.step(&seen(&[COMMAND], silent()), now(0)).state, State::Queued);
     assert_eq!(left.step(&seen(&[], silent()), now(0)).state, State::Gone);
     assert_eq!(left.step(&seen(&[], unseen()), now(0)).state, State::Gone);
@@ -210,27 +213,27 @@ fn a_run_that_was_left_is_followed_where_it_stands() {
         (State::Serving, false, None)
     );
     // What was noted when it was ordered makes it a sign.
-    let noted = |ordered: Ordered<'_>| Follow::of_command(&ordered).step(&served(), now(0)).restored;
-    let of_another = Ordered {
+    let noted = |submitted: Submitted<'_>| Follow::of_command(&submitted).step(&served(), now(0)).restored;
+    let of_another = Submitted {
         served: Some(3),
-        ..ordered()
+        ..submitted()
     };
-    assert_eq!(noted(of_another), Some(Sign::AnotherEtcd));
-    let after_a_wipe = Ordered {
+    assert_eq!(noted(of_another), Some(RestoreProof::AnotherEtcd));
+    let after_a_wipe = Submitted {
         no_members: true,
-        ..ordered()
+        ..submitted()
     };
-    assert_eq!(noted(after_a_wipe), Some(Sign::ServesAnew));
-    let before_a_backup = Ordered {
+    assert_eq!(noted(after_a_wipe), Some(RestoreProof::ServesAnew));
+    let before_a_backup = Submitted {
         newest: Some(Some("2026-11-22T15:18:01Z-000001")),
-        ..ordered()
+        ..submitted()
     };
-    assert_eq!(noted(before_a_backup), Some(Sign::NewBackup));
-    let the_same = Ordered {
+    assert_eq!(noted(before_a_backup), Some(RestoreProof::NewBackup));
+    let the_same = Submitted {
         served: Some(4),
         newest: Some(None),
         no_members: true,
-        ..ordered()
+        ..submitted()
     };
     assert_eq!(noted(the_same), None);
 }
@@ -292,15 +295,15 @@ fn an_etcd_that_comes_out_of_quarantine_empty_was_not_restored() {
     assert_eq!(follow.restored, None);
     assert!(follow.problem.unwrap().contains("is empty"));
     // Of a backup that holds nothing that is all there is to see.
-    let empty = Ordered {
+    let empty = Submitted {
         empty: true,
-        ..ordered()
+        ..submitted()
     };
     let mut follow = Follow::of_command(&empty);
     for look in looks() {
         follow = follow.step(&look, now(0));
     }
-    assert_eq!(follow.restored, Some(Sign::QuarantineLifted));
+    assert_eq!(follow.restored, Some(RestoreProof::QuarantineLifted));
 }
 
 #[test]
@@ -314,7 +317,7 @@ fn a_log_that_says_so_is_a_sign_and_only_after_the_command_was_taken() {
         said(&[], &[LogEvent::Serves]),
     ]);
     assert_eq!(states, [State::Restoring, State::Restored]);
-    assert_eq!(follow.restored, Some(Sign::Log));
+    assert_eq!(follow.restored, Some(RestoreProof::Log));
     let (_, follow) = walk([said(&[COMMAND], &[LogEvent::Serves]), said(&[], &[])]);
     assert_eq!(follow.restored, None);
 }

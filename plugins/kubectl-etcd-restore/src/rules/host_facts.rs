@@ -28,7 +28,7 @@ impl Runtime {
 }
 
 /// What is said of a host without a tool that answers.
-pub const NO_RUNTIME: &str = "none of crictl, ctr and docker answers there";
+pub const NO_RUNTIME: &str = "none of crictl, ctr and docker works there";
 
 /// A running container of Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -39,7 +39,7 @@ pub enum LoopCause {
     RestoreFailed,
     /// Fewer masters than the command's spec asks for.
     TooFewPeers,
-    /// The command is carried out and stays: the masters may not delete it.
+    /// The command is carried out and stays: the masters are not allowed to delete it.
     CommandStays,
     /// etcd comes up empty and is stopped again, and nobody tells why.
     Unknown,
@@ -48,26 +48,26 @@ pub enum LoopCause {
 impl LoopCause {
     /// What went wrong, in words.
     #[must_use]
-    pub const fn says(self) -> &'static str {
+    pub const fn describe(self) -> &'static str {
         match self {
             Self::BackupUnreadable => {
                 "etcd-manager cannot read the backup: it is not in the store, or its meta is broken"
             }
             Self::UnknownVersion => "this etcd-manager does not have the etcd version that the backup needs",
             Self::RestoreFailed => "etcd-manager found the backup and could not restore it",
-            Self::TooFewPeers => "etcd-manager finds fewer masters than the cluster's spec asks for",
+            Self::TooFewPeers => "etcd-manager finds fewer masters than the cluster spec requires",
             Self::Unknown => {
                 "etcd comes up empty and is stopped again and again: etcd-manager cannot restore this backup"
             }
             Self::CommandStays => {
-                "the restore was carried out and the command is still there: the masters may not delete it"
+                "the restore is complete but the command is still queued: the masters are not allowed to delete it"
             }
         }
     }
 
     /// The way out.
     #[must_use]
-    pub const fn way_out(self) -> &'static str {
+    pub const fn fix(self) -> &'static str {
         match self {
             Self::BackupUnreadable | Self::RestoreFailed | Self::Unknown => {
                 "if the backup went from the store, repeat `kubectl etcd-restore run`: it copies back the one that it has pinned; else cancel \
@@ -91,7 +91,7 @@ impl LoopCause {
 
     /// How often it may be said before it is a loop. One look that finds no peer is normal after a wipe.
     #[must_use]
-    pub const fn patience(self) -> u32 {
+    pub const fn max_repeats(self) -> u32 {
         match self {
             Self::TooFewPeers => 3,
             _ => 2,

@@ -101,9 +101,9 @@ mod tests {
         ] {
             assert_eq!(pasted(&next(words), &given).to_string(), expected);
         }
-        let who = Next::Whole(ShellCommand::of("aws sts get-caller-identity"));
+        let caller_identity = Next::Whole(ShellCommand::of("aws sts get-caller-identity"));
         assert_eq!(
-            pasted(&who, &given).to_string(),
+            pasted(&caller_identity, &given).to_string(),
             "aws sts get-caller-identity --region eu-west-1 --profile 'prod; rm'"
         );
     }

@@ -34,13 +34,13 @@ impl ApiSeen {
     }
 
     /// In words.
-    pub fn says(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
-            Self::NotAsked(why) => format!("not asked: {why}"),
-            Self::Silent(why) => format!("nobody answers: {why}"),
+            Self::NotAsked(why) => format!("not checked: {why}"),
+            Self::Silent(why) => format!("unreachable: {why}"),
             Self::Answers(what) | Self::Elsewhere(what) => what.clone(),
             Self::Alive(what) => format!(
-                "{what}, and tells nobody whom it does not know whether it is ready: `kops export kubeconfig --admin`"
+                "{what}; its readiness is not checked without valid credentials: run `kops export kubeconfig --admin`"
             ),
             Self::Ready => "ready".to_owned(),
         }
@@ -50,7 +50,7 @@ impl ApiSeen {
     pub fn unseen(&self) -> Option<String> {
         match self {
             Self::NotAsked(why) => Some(format!("the API: {why}")),
-            Self::Alive(_) => Some(format!("the API: {}", self.says())),
+            Self::Alive(_) => Some(format!("the API: {}", self.describe())),
             _ => None,
         }
     }

@@ -4,18 +4,18 @@
 //! restore it tries for ever.
 
 mod backup;
+mod cluster;
 mod control_files;
 mod left_out;
-mod living;
-mod together;
+mod liveness;
 
 pub use left_out::LeftOut;
-pub use living::lost;
+pub use liveness::lost;
 
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::model::observed::Observed;
 
-use crate::rules::data_loss::Losses;
+use crate::rules::data_loss::DataLoss;
 use crate::rules::follow::EtcdSeen;
 use runbook_kit::model::backup::goodness::Rejection;
 use runbook_kit::model::backup::name::BackupName;
@@ -38,7 +38,7 @@ pub enum ControlFact<T> {
     /// etcd-manager cannot use it.
     Broken(String),
     /// What it says.
-    Says(T),
+    Valid(T),
 }
 
 /// The backup that is to be restored.
@@ -116,11 +116,11 @@ pub struct EtcdFacts {
     /// The queue.
     pub commands: Vec<QueuedFact>,
     /// What it showed when it was asked.
-    pub alive: EtcdSeen,
+    pub observed: EtcdSeen,
     /// Whether it is alive, dead, or nobody knows.
-    pub life: Life,
+    pub liveness: Life,
     /// What it would lose; `None` where none was seen to live, or nothing is restored.
-    pub losses: Option<Observed<Losses>>,
+    pub data_loss: Option<Observed<DataLoss>>,
     /// The newest complete backup's time.
     pub newest: Option<Timestamp>,
     /// What etcd-manager itself can restore; judged elsewhere.
@@ -165,7 +165,7 @@ impl EtcdFacts {
     /// Whether something is done to it that would throw away what it holds, and it is not proven to hold nothing.
     #[must_use]
     pub fn at_risk(&self) -> bool {
-        self.life.may_live() && !matches!(self.wanted, Wanted::Nothing(_) | Wanted::Leave)
+        self.liveness.may_live() && !matches!(self.wanted, Wanted::Nothing(_) | Wanted::Leave)
     }
 }
 
@@ -173,7 +173,7 @@ impl ClusterFacts {
     /// The etcd clusters that are proven alive.
     #[must_use]
     pub fn alive(&self) -> Vec<&str> {
-        let lives = |etcd: &&EtcdFacts| etcd.wanted != Wanted::Leave && etcd.life.is_alive();
+        let lives = |etcd: &&EtcdFacts| etcd.wanted != Wanted::Leave && etcd.liveness.is_alive();
         self.etcds.iter().filter(lives).map(|etcd| etcd.etcd.as_str()).collect()
     }
 }
@@ -191,14 +191,14 @@ pub fn checks(facts: &ClusterFacts, now: Timestamp) -> Vec<Check> {
     }
     let left_out = facts.left_out.iter();
     found.extend(left_out.map(|one| left_out::check(one, facts.one_by_one).of(one.etcd.clone())));
-    found.push(together::masters(facts));
-    found.extend(together::times(facts));
-    found.extend(together::encryption(facts));
+    found.push(cluster::masters(facts));
+    found.extend(cluster::times(facts));
+    found.extend(cluster::encryption(facts));
     if let Observed::Unknown(why) = &facts.api_ready {
         found.push(Check::found(
             "api",
             Severity::Info,
-            format!("the API was not asked: {why}"),
+            format!("the API was not checked: {why}"),
         ));
     }
     found
@@ -210,14 +210,14 @@ fn of_etcd(etcd: &EtcdFacts, facts: &ClusterFacts, now: Timestamp) -> Vec<Check>
     found.push(control_files::spec(etcd, &facts.cluster));
     found.extend(control_files::created(etcd));
     found.push(control_files::queue(etcd));
-    found.push(living::alive(etcd));
-    found.extend(living::losses(etcd));
+    found.push(liveness::etcd(etcd));
+    found.extend(liveness::data_loss(etcd));
     if let Some(ahead) = etcd
         .newest
         .map(|newest| newest.duration_since(now))
         .filter(|ahead| *ahead > SKEW)
     {
-        let message = format!("the newest backup is named {} in the future", units::age(ahead));
+        let message = format!("the name of the newest backup is {} in the future", units::age(ahead));
         found.push(
             Check::found("clock", Severity::Warn, message).cure("check the clocks of the masters and of this machine"),
         );

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rules::data_loss::{LossCount, ResourceLosses};
+use crate::rules::data_loss::{LossCount, ResourceLoss};
 use crate::rules::follow::Answer;
 use runbook_kit::model::observed::Observed;
 
@@ -25,28 +25,28 @@ fn etcd(etcd: &str) -> EtcdFacts {
             encrypted_by: Vec::new(),
         })),
         why: Vec::new(),
-        spec: ControlFact::Says(ClusterSpec {
+        spec: ControlFact::Valid(ClusterSpec {
             member_count: 3,
             etcd_version: "3.5.35".to_owned(),
         }),
-        created: ControlFact::Says(()),
+        created: ControlFact::Valid(()),
         spec_members: 3,
         commands: Vec::new(),
-        alive: EtcdSeen::Silent("refused".to_owned()),
-        life: Life::Dead("the masters were wiped".to_owned()),
-        losses: None,
+        observed: EtcdSeen::Silent("refused".to_owned()),
+        liveness: Life::Dead("the masters were wiped".to_owned()),
+        data_loss: None,
         newest: Some("2026-11-22T15:20:36Z".parse().unwrap()),
         manager: Vec::new(),
     }
 }
 
 fn serving(etcd: &mut EtcdFacts, revision: i64) {
-    etcd.alive = EtcdSeen::Serving(Answer {
+    etcd.observed = EtcdSeen::Serving(Answer {
         cluster: 1,
         revision,
         leader: true,
     });
-    etcd.life = Life::Alive {
+    etcd.liveness = Life::Alive {
         why: format!("it serves at revision {revision}"),
         serves: true,
     };
@@ -111,7 +111,7 @@ fn every_refusal_comes_with_a_cure() {
     type Change = fn(&mut ClusterFacts);
     let changes: [(&str, Change); 16] = [
         ("events backup", |facts| {
-            facts.etcds[1].wanted = Wanted::Nothing(vec!["there is none".to_owned()])
+            facts.etcds[1].wanted = Wanted::Nothing(vec!["no backup found".to_owned()])
         }),
         ("cilium left-out", |facts| {
             facts.left_out = vec![LeftOut {
@@ -145,7 +145,7 @@ fn every_refusal_comes_with_a_cure() {
             facts.etcds[1].spec = ControlFact::Broken("no JSON".to_owned())
         }),
         ("main cluster-spec", |facts| {
-            facts.etcds[0].spec = ControlFact::Says(ClusterSpec {
+            facts.etcds[0].spec = ControlFact::Valid(ClusterSpec {
                 member_count: 0,
                 etcd_version: String::new(),
             });
@@ -355,14 +355,14 @@ fn another_etcd_than_main_gets_the_newest_sound_backup_and_else_is_seeded_anew()
     facts.etcds[1].wanted = Wanted::Fresh;
     facts.etcds[1].why = vec!["damaged".to_owned()];
     assert!(
-        said(&facts).contains("no sound backup (damaged): is not restored"),
+        said(&facts).contains("no intact backup (damaged): is not restored"),
         "{}",
         said(&facts)
     );
     assert!(blocked(&facts).is_empty());
     // One that serves is not thrown away for that.
     facts.etcds[1].wanted = Wanted::Leave;
-    facts.etcds[1].alive = EtcdSeen::Serving(Answer {
+    facts.etcds[1].observed = EtcdSeen::Serving(Answer {
         cluster: 1,
         revision: 9,
         leader: true,
@@ -400,7 +400,7 @@ fn a_living_etcd_is_named_and_so_is_what_is_lost() {
         "{check:?}"
     );
     // As far as it could be compared.
-    let losses = Losses {
+    let losses = DataLoss {
         backup_revision: 400,
         living_revision: 900,
         complete: true,
@@ -410,7 +410,7 @@ fn a_living_etcd_is_named_and_so_is_what_is_lost() {
             new: 3,
             changed: Some(0),
         },
-        resources: vec![ResourceLosses {
+        resources: vec![ResourceLoss {
             resource: "secrets".to_owned(),
             count: LossCount {
                 gone: 0,
@@ -420,19 +420,19 @@ fn a_living_etcd_is_named_and_so_is_what_is_lost() {
         }],
         heartbeats: Vec::new(),
     };
-    facts.etcds[0].losses = Some(Observed::Known(losses));
+    facts.etcds[0].data_loss = Some(Observed::Known(losses));
     assert_eq!(
         lost(&facts.etcds[0]),
-        "everything after 2026-11-22T15:18:01Z is lost: 3 objects made since go (3 secrets)"
+        "everything after 2026-11-22T15:18:01Z is lost: 3 objects created since then are lost (3 secrets)"
     );
-    facts.etcds[0].losses = Some(Observed::Unknown("no answer".to_owned()));
+    facts.etcds[0].data_loss = Some(Observed::Unknown("no answer".to_owned()));
     let found = checks(&facts, now());
     let untold = found.iter().find(|check| check.name == "losses").unwrap();
     assert_eq!((untold.ok, untold.severity), (false, Severity::Info));
     assert!(untold.message.ends_with("could not be asked: no answer"), "{untold:?}");
     // Out of sight, and the API tells.
-    facts.etcds[0].alive = EtcdSeen::NotAsked("no way".to_owned());
-    facts.etcds[0].life = Life::Alive {
+    facts.etcds[0].observed = EtcdSeen::NotAsked("no way".to_owned());
+    facts.etcds[0].liveness = Life::Alive {
         why: "THE API SERVES".to_owned(),
         serves: true,
     };
@@ -451,7 +451,7 @@ fn a_living_etcd_is_named_and_so_is_what_is_lost() {
 fn what_was_not_proven_dead_is_said_to_be_so_and_is_at_risk() {
     let mut facts = facts();
     assert!(!facts.etcds[0].at_risk());
-    facts.etcds[0].life = Life::Unknown {
+    facts.etcds[0].liveness = Life::Unknown {
         why: "no answer (refused)".to_owned(),
         cure: "ask it".to_owned(),
     };
@@ -493,7 +493,7 @@ fn one_master_is_enough_for_a_cluster_of_one() {
     let mut facts = facts();
     facts.etcds.truncate(1);
     facts.etcds[0].spec_members = 1;
-    facts.etcds[0].spec = ControlFact::Says(ClusterSpec {
+    facts.etcds[0].spec = ControlFact::Valid(ClusterSpec {
         member_count: 1,
         etcd_version: "3.6.11".to_owned(),
     });

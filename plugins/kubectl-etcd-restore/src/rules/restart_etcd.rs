@@ -105,7 +105,10 @@ pub fn plan(
         (step.action, step.reason) = match (all, first, unknown.is_some()) {
             (_, _, true) => (Action::Leave, "which member is the leader is not known".to_owned()),
             (true, ..) => (Action::Stop, "every member is restarted".to_owned()),
-            (false, true, _) => (Action::Stop, "the lowest id of those that answer: it leads".to_owned()),
+            (false, true, _) => (
+                Action::Stop,
+                "the lowest id of the responding members: the leader".to_owned(),
+            ),
             (false, false, _) => (Action::Leave, "restarting the leader is enough".to_owned()),
         };
         first = false;
@@ -157,7 +160,7 @@ impl Plan {
         let mut lines = Vec::new();
         match &self.queue {
             Queue::NotAsked(why) => lines.push(format!(
-                "whether a restore of etcd {} is queued could not be asked: {why}",
+                "not checked whether a restore of etcd {} is queued: {why}",
                 self.etcd
             )),
             Queue::Commands(backups) if backups.len() > 1 => lines.push(format!(
@@ -167,12 +170,12 @@ impl Plan {
             )),
             Queue::Commands(_) => {}
         }
-        for step in self.blind() {
+        for step in self.without_runtime() {
             lines.push(format!("{}: {}", step.machine.label(), step.reason));
         }
-        if self.misses_a_lower_one() {
+        if self.may_miss_leader() {
             lines.push(format!(
-                "a member of etcd {} with a lower id could not be looked at: if its etcd-manager runs, it goes on leading, \
+                "a member of etcd {} with a lower id could not be looked at: if its etcd-manager runs, it stays the leader, \
                  and no command is read",
                 self.etcd
             ));
@@ -181,7 +184,7 @@ impl Plan {
     }
 
     /// Whether the real leader may be one that ssh did not reach.
-    pub fn misses_a_lower_one(&self) -> bool {
+    pub fn may_miss_leader(&self) -> bool {
         let stop = self.steps.iter().position(|step| step.action == Action::Stop);
         let Some(stop) = stop else {
             return false;
@@ -191,12 +194,12 @@ impl Plan {
     }
 
     /// The hosts that answer, and where nothing tells which containers run.
-    pub fn blind(&self) -> impl Iterator<Item = &Step> {
+    pub fn without_runtime(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| step.action == Action::NoRuntime)
     }
 
     /// Whether it lives, as far as its hosts tell: by their ports, over ssh.
-    fn life(&self) -> String {
+    fn liveness(&self) -> String {
         if let Some(step) = self.steps.iter().find(|step| step.serves == Some(true)) {
             return format!("IS ALIVE: its port is listened on at {}", step.machine.label());
         }
@@ -205,9 +208,9 @@ impl Plan {
         let by_aws = self.steps.iter().all(|step| step.machine.instance.is_some());
         let all = silent == self.steps.len() && (by_aws || (self.members > 0 && silent >= self.members));
         match all {
-            true => format!("is dead: nobody listens on its port on any of {silent} hosts"),
+            true => format!("is dead: its port is closed on all {silent} hosts"),
             false => format!(
-                "MAY BE ALIVE: of {} hosts, {silent} say that nobody listens on its port",
+                "MAY BE ALIVE: its port is closed on only {silent} of {} hosts",
                 self.steps.len()
             ),
         }
@@ -230,22 +233,22 @@ impl Plan {
         match &self.queue {
             Queue::Commands(backups) if !backups.is_empty() => {
                 return Some(format!(
-                    "etcd {etcd} {}. The restart starts what is queued: its present data is moved aside and replaced by {}{}.",
-                    self.life(),
+                    "etcd {etcd} {}. The restart starts the queued restore: the current data is moved aside and replaced by {}{}.",
+                    self.liveness(),
                     backups.join(", then by "),
                     self.lost(backups)
                 ));
             }
             Queue::NotAsked(_) => {
                 return Some(format!(
-                    "etcd {etcd} {}. If a restore is queued, the restart starts it, and the present data is replaced.",
-                    self.life()
+                    "etcd {etcd} {}. If a restore is queued, the restart starts it, and the current data is replaced.",
+                    self.liveness()
                 ));
             }
             Queue::Commands(_) => {}
         }
         let silent = self.steps.iter().all(|step| step.serves == Some(false));
-        (!silent).then(|| format!("etcd {etcd} serves, or may do so: the restart interrupts it."))
+        (!silent).then(|| format!("etcd {etcd} serves or may serve: the restart interrupts it."))
     }
 }
 

@@ -6,7 +6,7 @@
 mod facts;
 mod statements;
 
-pub use facts::{Api, Best, EtcdStanding, Facts, Masters, Next, Place, Quarantine, Run, Wipe};
+pub use facts::{AccountMatch, Api, BestBackup, EtcdFacts, Facts, Masters, Next, Quarantine, RunState, Wipe};
 pub use statements::{Statement, statements};
 
 use crate::rules::follow::State;
@@ -50,7 +50,7 @@ pub enum Stage {
 
 /// The verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct RecoveryStage {
     pub stage: Stage,
     /// Why, in words.
     pub why: String,
@@ -58,7 +58,7 @@ pub struct Standing {
     pub next: Option<Next>,
 }
 
-impl Standing {
+impl RecoveryStage {
     fn new(stage: Stage, why: impl Into<String>, next: &str) -> Self {
         Self::with(stage, why, Next::OfCluster(ShellCommand::of(next)))
     }
@@ -81,13 +81,13 @@ fn removes(leaving: usize) -> String {
 }
 
 /// Shows whose credentials these are, if there are any.
-pub fn who() -> Next {
+pub fn caller_identity() -> Next {
     Next::Whole(ShellCommand::of("aws sts get-caller-identity"))
 }
 
-const LOOK: &str = "kubectl etcd-restore";
+const OVERVIEW: &str = "kubectl etcd-restore";
 /// Without --yes it shows what it would do.
-const ANEW: &str = "kubectl etcd-restore run --anew";
+const RUN_ANEW: &str = "kubectl etcd-restore run --anew";
 const RUN: &str = "kubectl etcd-restore run --yes";
 const PLAN: &str = "kubectl etcd-restore plan";
 const AUDIT: &str = "kops-wipe-masters audit";
@@ -99,7 +99,7 @@ const FOR_TERRAFORM: &str = "kops update cluster --target=terraform --out=.";
 const VERIFY: &str = "kubectl etcd-backups verify --all";
 
 /// Decides.
-pub fn standing(facts: &Facts) -> Standing {
+pub fn recovery_stage(facts: &Facts) -> RecoveryStage {
     if let Some(stuck) = facts
         .etcds
         .iter()
@@ -110,10 +110,10 @@ pub fn standing(facts: &Facts) -> Standing {
             .clone()
             .unwrap_or_else(|| "the restore is tried over and over again".to_owned());
         let why = format!("{}: {why}", stuck.etcd);
-        return Standing::new(Stage::Stuck, why, "kubectl etcd-restore commands");
+        return RecoveryStage::new(Stage::Stuck, why, "kubectl etcd-restore commands");
     }
-    if let Place::Foreign { why, next } = &facts.place {
-        return Standing::with(Stage::Elsewhere, why, next.clone());
+    if let AccountMatch::Foreign { why, next } = &facts.account {
+        return RecoveryStage::with(Stage::Elsewhere, why, next.clone());
     }
     if let Some(restoring) = restoring(facts) {
         return restoring;
@@ -122,12 +122,12 @@ pub fn standing(facts: &Facts) -> Standing {
         return waits_beside_main(facts).unwrap_or_else(|| serving(facts));
     }
     // Behind an etcd that is proven dead there is no API: it is another cluster's.
-    if facts.api.ready == Some(true) && facts.etcds.iter().any(|etcd| etcd.life.may_live()) {
-        return Standing::new(
+    if facts.api.ready == Some(true) && facts.etcds.iter().any(|etcd| etcd.liveness.may_live()) {
+        return RecoveryStage::new(
             Stage::Unknown,
             format!(
                 "an API answers, and nothing proves that it is this cluster's: {}",
-                facts.api.says
+                facts.api.detail
             ),
             "kops export kubeconfig --admin",
         );
@@ -136,21 +136,21 @@ pub fn standing(facts: &Facts) -> Standing {
         && wipe.ended.is_none()
     {
         // Without --yes it only shows what is left of it.
-        return Standing::new(Stage::Wiping, &wipe.says, "kops-wipe-masters");
+        return RecoveryStage::new(Stage::Wiping, &wipe.detail, "kops-wipe-masters");
     }
-    let alive: Vec<&EtcdStanding> = facts.etcds.iter().filter(|etcd| etcd.life.is_alive()).collect();
+    let alive: Vec<&EtcdFacts> = facts.etcds.iter().filter(|etcd| etcd.liveness.is_alive()).collect();
     if alive.is_empty() {
         return down(facts);
     }
-    let serves = |etcd: &&EtcdStanding| matches!(etcd.life, Life::Alive { serves: true, .. });
+    let serves = |etcd: &&EtcdFacts| matches!(etcd.liveness, Life::Alive { serves: true, .. });
     if facts.etcds.iter().filter(serves).count() == facts.etcds.len() {
         return match facts.api.ready {
-            Some(_) => Standing::new(
+            Some(_) => RecoveryStage::new(
                 Stage::ApiDown,
                 format!("every etcd serves, and the API {}", says_of(&facts.api)),
                 "kubectl etcd-restore restart-kubelet",
             ),
-            None => Standing::new(
+            None => RecoveryStage::new(
                 Stage::Unknown,
                 "every etcd serves; the API was not checked",
                 "kubectl masterleases list",
@@ -160,9 +160,9 @@ pub fn standing(facts: &Facts) -> Standing {
     let told: Vec<String> = facts
         .etcds
         .iter()
-        .map(|etcd| format!("etcd {} is {}", etcd.etcd, in_a_word(etcd)))
+        .map(|etcd| format!("etcd {} is {}", etcd.etcd, liveness_word(etcd)))
         .collect();
-    Standing::new(Stage::Unknown, told.join("; "), PLAN)
+    RecoveryStage::new(Stage::Unknown, told.join("; "), PLAN)
 }
 
 fn says_of(api: &Api) -> &'static str {
@@ -173,8 +173,8 @@ fn says_of(api: &Api) -> &'static str {
     }
 }
 
-fn in_a_word(etcd: &EtcdStanding) -> &'static str {
-    match &etcd.life {
+fn liveness_word(etcd: &EtcdFacts) -> &'static str {
+    match &etcd.liveness {
         Life::Alive { serves: true, .. } => "alive",
         Life::Alive { serves: false, .. } => "alive without a leader",
         Life::Dead(_) => "dead",
@@ -182,7 +182,7 @@ fn in_a_word(etcd: &EtcdStanding) -> &'static str {
     }
 }
 
-fn restoring(facts: &Facts) -> Option<Standing> {
+fn restoring(facts: &Facts) -> Option<RecoveryStage> {
     let under_way: Vec<&str> = facts
         .etcds
         .iter()
@@ -194,7 +194,7 @@ fn restoring(facts: &Facts) -> Option<Standing> {
         })
         .map(|etcd| etcd.etcd.as_str())
         .collect();
-    let noted = matches!(facts.run, Run::Holds(_) | Run::Doubtful(_));
+    let noted = matches!(facts.run, RunState::Holds(_) | RunState::Doubtful(_));
     if under_way.is_empty() && !noted {
         return None;
     }
@@ -205,24 +205,24 @@ fn restoring(facts: &Facts) -> Option<Standing> {
     };
     // Going on with a run orders what it has not ordered yet: only with the masters that it was made for.
     let next = match facts.run {
-        Run::Holds(_) if has_its_place(facts) => RUN,
+        RunState::Holds(_) if in_own_account(facts) => RUN,
         _ => "kubectl etcd-restore status --watch",
     };
-    Some(Standing::new(Stage::Restoring, why, next))
+    Some(RecoveryStage::new(Stage::Restoring, why, next))
 }
 
 /// The API serves, so main does; another one may have no member all the same.
-fn waits_beside_main(facts: &Facts) -> Option<Standing> {
-    let waits = |etcd: &&EtcdStanding| matches!(etcd.life, Life::Dead(_)) && etcd.etcd != MAIN;
+fn waits_beside_main(facts: &Facts) -> Option<RecoveryStage> {
+    let waits = |etcd: &&EtcdFacts| matches!(etcd.liveness, Life::Dead(_)) && etcd.etcd != MAIN;
     let etcd = &facts.etcds.iter().find(waits)?.etcd;
     let why = format!("the API serves, and etcd {etcd} is dead");
     let next = ShellCommand::of(PLAN).option("--etcd", etcd);
-    Some(Standing::with(Stage::Waiting, why, Next::OfCluster(next)))
+    Some(RecoveryStage::with(Stage::Waiting, why, Next::OfCluster(next)))
 }
 
-fn serving(facts: &Facts) -> Standing {
+fn serving(facts: &Facts) -> RecoveryStage {
     match (facts.leaseless, facts.dead_nodes) {
-        (Some(leaseless), _) if leaseless > 0 => Standing::new(
+        (Some(leaseless), _) if leaseless > 0 => RecoveryStage::new(
             Stage::StaleLeases,
             format!(
                 "the API serves, and {} no lease: the `kubernetes` endpoint may list masters that are gone",
@@ -234,12 +234,12 @@ fn serving(facts: &Facts) -> Standing {
             ),
             "kubectl masterleases prune",
         ),
-        (_, Some(dead)) if dead > 0 => Standing::new(
+        (_, Some(dead)) if dead > 0 => RecoveryStage::new(
             Stage::DeadNodes,
             format!("the API serves, and {} without an instance", counted(dead, "Node")),
             "kubectl etcd-restore cleanup nodes",
         ),
-        _ => Standing {
+        _ => RecoveryStage {
             stage: Stage::Healthy,
             why: "the API serves".to_owned(),
             next: None,
@@ -248,13 +248,13 @@ fn serving(facts: &Facts) -> Standing {
 }
 
 /// Nothing was seen alive. That is not yet to say that it is dead.
-fn down(facts: &Facts) -> Standing {
+fn down(facts: &Facts) -> RecoveryStage {
     let Observed::Known(masters) = &facts.masters else {
-        return Standing::with(
+        return RecoveryStage::with(
             Stage::Unknown,
             "nothing was seen alive, and AWS could not be asked for the masters: whether they live is not known",
             // Without it nothing more can be known.
-            who(),
+            caller_identity(),
         );
     };
     if masters.running + masters.pending == 0 {
@@ -262,12 +262,12 @@ fn down(facts: &Facts) -> Standing {
     }
     if masters.running < facts.members {
         let why = format!("{} of {} masters run", masters.running, facts.members);
-        return Standing::new(Stage::Rebuilding, why, LOOK);
+        return RecoveryStage::new(Stage::Rebuilding, why, OVERVIEW);
     }
     let doubtful: Vec<&str> = facts
         .etcds
         .iter()
-        .filter(|etcd| etcd.life.may_live())
+        .filter(|etcd| etcd.liveness.may_live())
         .map(|etcd| etcd.etcd.as_str())
         .collect();
     if doubtful.is_empty() {
@@ -276,16 +276,18 @@ fn down(facts: &Facts) -> Standing {
             masters.running
         );
         return match best_of_main(facts) {
-            Some(Best::Is(_)) if matches!(facts.run, Run::Left(_)) => {
+            Some(BestBackup::Is(_)) if matches!(facts.run, RunState::Left(_)) => {
                 let why = format!("{why}; a run that was left behind is not gone on with");
-                Standing::new(Stage::Waiting, why, ANEW)
+                RecoveryStage::new(Stage::Waiting, why, RUN_ANEW)
             }
-            Some(Best::Is(_)) if has_its_place(facts) && knows_wipes(facts) && knows_run(facts) => {
-                Standing::new(Stage::Waiting, why, RUN)
+            Some(BestBackup::Is(_)) if in_own_account(facts) && wipes_known(facts) && run_known(facts) => {
+                RecoveryStage::new(Stage::Waiting, why, RUN)
             }
-            Some(Best::Is(_)) => Standing::new(Stage::Waiting, why, PLAN),
-            Some(Best::None(_)) => Standing::new(Stage::Waiting, format!("{why}; no backup of main is good"), VERIFY),
-            Some(Best::NotJudged(_)) | None => Standing::new(Stage::Waiting, why, PLAN),
+            Some(BestBackup::Is(_)) => RecoveryStage::new(Stage::Waiting, why, PLAN),
+            Some(BestBackup::None(_)) => {
+                RecoveryStage::new(Stage::Waiting, format!("{why}; no backup of main is good"), VERIFY)
+            }
+            Some(BestBackup::NotJudged(_)) | None => RecoveryStage::new(Stage::Waiting, why, PLAN),
         };
     }
     let looked = facts.api.ready.is_some() && facts.etcds.iter().all(|etcd| etcd.asked);
@@ -299,95 +301,97 @@ fn down(facts: &Facts) -> Standing {
         says_of(&facts.api)
     );
     let stage = if looked { Stage::Broken } else { Stage::Unknown };
-    Standing::new(stage, why, AUDIT)
+    RecoveryStage::new(stage, why, AUDIT)
 }
 
 /// None runs or starts. kops takes a group, an instance or a volume that is still being removed for one that exists: it must be gone first.
-fn without_masters(facts: &Facts, masters: &Masters) -> Standing {
+fn without_masters(facts: &Facts, masters: &Masters) -> RecoveryStage {
     if masters.stopped > 0 {
         let stopped = counted(masters.stopped, "master");
         let why = format!("no master runs, and AWS has {stopped} in another state");
-        return Standing::new(Stage::Broken, why, AUDIT);
+        return RecoveryStage::new(Stage::Broken, why, AUDIT);
     }
     if masters.groups > 0 {
         let groups = counted(masters.groups, "group");
         let why = format!("AWS has {groups} of the control plane and no master");
-        return Standing::new(Stage::Rebuilding, why, AUDIT);
+        return RecoveryStage::new(Stage::Rebuilding, why, AUDIT);
     }
     if masters.leaving > 0 {
         let why = format!(
             "no master is left, and {}: kops would take that for what exists, so wait until it is gone",
             removes(masters.leaving)
         );
-        return Standing::new(Stage::Wiping, why, LOOK);
+        return RecoveryStage::new(Stage::Wiping, why, OVERVIEW);
     }
     wiped(facts)
 }
 
 /// There is no master and no group of masters. New ones lose nothing, where it is this cluster's place and there is something to come back from.
-fn wiped(facts: &Facts) -> Standing {
+fn wiped(facts: &Facts) -> RecoveryStage {
     let why = match &facts.wipe {
-        Observed::Known(Some(Wipe { ended: Some(_), says })) => {
-            format!("there is no master and no group of masters: {says}")
+        Observed::Known(Some(Wipe { ended: Some(_), detail })) => {
+            format!("there is no master and no group of masters: {detail}")
         }
         _ => "there is no master and no group of masters".to_owned(),
     };
-    match (best_of_main(facts), &facts.place, &facts.quarantine) {
-        (Some(Best::Is(_)), Place::NotKnown(doubt), _) => Standing::new(
+    match (best_of_main(facts), &facts.account, &facts.quarantine) {
+        (Some(BestBackup::Is(_)), AccountMatch::NotKnown(doubt), _) => RecoveryStage::new(
             Stage::Wiped,
             format!("{why}; whether this is the cluster's own account is not known: {doubt}"),
             PREVIEW,
         ),
-        (Some(Best::Is(_)), ..) => rebuild(facts, why),
+        (Some(BestBackup::Is(_)), ..) => rebuild(facts, why),
         (
-            Some(Best::None(_)),
+            Some(BestBackup::None(_)),
             _,
             Observed::Known(Quarantine {
                 way_back: Some(back), ..
             }),
-        ) => Standing::with(
+        ) => RecoveryStage::with(
             Stage::Wiped,
             format!("{why}; no backup of main is good, and its volumes are in quarantine"),
             Next::Whole(back.clone()),
         ),
-        (Some(Best::None(_)), ..) => Standing::new(Stage::Wiped, format!("{why}; no backup of main is good"), VERIFY),
-        _ => Standing::new(Stage::Wiped, why, VERIFY),
+        (Some(BestBackup::None(_)), ..) => {
+            RecoveryStage::new(Stage::Wiped, format!("{why}; no backup of main is good"), VERIFY)
+        }
+        _ => RecoveryStage::new(Stage::Wiped, why, VERIFY),
     }
 }
 
 /// Whoever does not know of wipes knows neither whether one is unfinished, nor whether it saw Terraform at work.
-fn rebuild(facts: &Facts, why: String) -> Standing {
+fn rebuild(facts: &Facts, why: String) -> RecoveryStage {
     match (&facts.terraform, &facts.wipe) {
-        (Some(terraform), _) => Standing::new(
+        (Some(terraform), _) => RecoveryStage::new(
             Stage::Wiped,
             format!("{why}; {terraform}: in the folder of its configuration, and then `terraform apply`"),
             FOR_TERRAFORM,
         ),
-        (None, Observed::Known(_)) => Standing::new(Stage::Wiped, why, REBUILD),
-        (None, Observed::Unknown(doubt)) => Standing::new(
+        (None, Observed::Known(_)) => RecoveryStage::new(Stage::Wiped, why, REBUILD),
+        (None, Observed::Unknown(doubt)) => RecoveryStage::new(
             Stage::Wiped,
-            format!("{why}; whether a wipe is unfinished is not known: {doubt}"),
+            format!("{why}; not checked whether a wipe is unfinished: {doubt}"),
             PREVIEW,
         ),
     }
 }
 
 /// Whether the journals of wipes were read: none of them is unfinished then, or that is what is told.
-const fn knows_wipes(facts: &Facts) -> bool {
+const fn wipes_known(facts: &Facts) -> bool {
     matches!(facts.wipe, Observed::Known(_))
 }
 
 /// Whether the note of a run was read, or there is none.
-const fn knows_run(facts: &Facts) -> bool {
-    !matches!(facts.run, Run::NotKnown(_))
+const fn run_known(facts: &Facts) -> bool {
+    !matches!(facts.run, RunState::NotKnown(_))
 }
 
 /// Whether AWS was asked where the cluster is, as far as anything can tell.
-const fn has_its_place(facts: &Facts) -> bool {
-    matches!(facts.place, Place::Own(_) | Place::Unproven(_))
+const fn in_own_account(facts: &Facts) -> bool {
+    matches!(facts.account, AccountMatch::Own(_) | AccountMatch::Unproven(_))
 }
 
-fn best_of_main(facts: &Facts) -> Option<&Best> {
+fn best_of_main(facts: &Facts) -> Option<&BestBackup> {
     let main = facts.etcds.iter().find(|etcd| etcd.etcd == MAIN);
     main.map(|main| &main.best)
 }

@@ -131,13 +131,13 @@ fn life(word: &str) -> (Life, bool) {
     }
 }
 
-fn etcd(name: &str, word: &str, best: Best) -> EtcdStanding {
+fn etcd(name: &str, word: &str, best: BestBackup) -> EtcdFacts {
     let (seen, state) = match word {
         "queued" | "restoring" | "looping" | "blocked" => ("silent", word),
         word => word.split_once('+').unwrap_or((word, "")),
     };
-    let (life, asked) = life(seen);
-    EtcdStanding {
+    let (liveness, asked) = life(seen);
+    EtcdFacts {
         etcd: name.to_owned(),
         state: match state {
             "queued" => State::Queued,
@@ -145,7 +145,7 @@ fn etcd(name: &str, word: &str, best: Best) -> EtcdStanding {
             "looping" => State::Looping,
             _ => State::Idle,
         },
-        life,
+        liveness,
         asked,
         problem: (state == "blocked").then(|| "a command cannot be read".to_owned()),
         queued: Vec::new(),
@@ -153,19 +153,19 @@ fn etcd(name: &str, word: &str, best: Best) -> EtcdStanding {
     }
 }
 
-fn place(word: &str) -> Place {
+fn place(word: &str) -> AccountMatch {
     match word {
-        "own" => Place::Own("e".to_owned()),
-        "spec" => Place::Unproven("e".to_owned()),
-        "region" => Place::Foreign {
+        "own" => AccountMatch::Own("e".to_owned()),
+        "spec" => AccountMatch::Unproven("e".to_owned()),
+        "region" => AccountMatch::Foreign {
             why: "the cluster is in us-east-1, and eu-west-1 was asked".to_owned(),
             next: Next::OfCluster(ShellCommand::of("kubectl etcd-restore --region us-east-1")),
         },
-        "account" => Place::Foreign {
+        "account" => AccountMatch::Foreign {
             why: "nothing at all of this cluster is there".to_owned(),
-            next: who(),
+            next: caller_identity(),
         },
-        _ => Place::NotKnown("w".to_owned()),
+        _ => AccountMatch::NotKnown("w".to_owned()),
     }
 }
 
@@ -173,7 +173,7 @@ fn wipe(word: &str) -> Observed<Option<Wipe>> {
     let at = |ended| {
         Observed::Known(Some(Wipe {
             ended,
-            says: "the masters were wiped".to_owned(),
+            detail: "the masters were wiped".to_owned(),
         }))
     };
     match word {
@@ -187,16 +187,16 @@ fn wipe(word: &str) -> Observed<Option<Wipe>> {
 fn quarantine(count: usize) -> Observed<Quarantine> {
     Observed::Known(Quarantine {
         count,
-        says: "they are in quarantine".to_owned(),
+        detail: "they are in quarantine".to_owned(),
         way_back: (count > 0).then(|| ShellCommand::of("kops-wipe-masters restore-volumes")),
     })
 }
 
-fn best(word: &str) -> Best {
+fn best(word: &str) -> BestBackup {
     match word {
-        "good" => Best::Is("b".to_owned()),
-        "none" => Best::None("w".to_owned()),
-        _ => Best::NotJudged("w".to_owned()),
+        "good" => BestBackup::Is("b".to_owned()),
+        "none" => BestBackup::None("w".to_owned()),
+        _ => BestBackup::NotJudged("w".to_owned()),
     }
 }
 
@@ -212,7 +212,7 @@ fn api_of(word: &str) -> Api {
         ready,
         answers: word == "ready" || word == "anybody" || word == "starts",
         proven,
-        says: "s".to_owned(),
+        detail: "s".to_owned(),
     }
 }
 
@@ -235,7 +235,7 @@ fn facts(cells: &[&str]) -> Facts {
     let left: Vec<Option<usize>> = cells[8].split('/').map(|count| count.parse().ok()).collect();
     Facts {
         members: 3,
-        place: place(cells[0]),
+        account: place(cells[0]),
         quarantine: match masters {
             Observed::Known(_) => quarantine(held.parse().unwrap()),
             Observed::Unknown(_) => Observed::Unknown("w".to_owned()),
@@ -244,12 +244,12 @@ fn facts(cells: &[&str]) -> Facts {
         wipe: wipe(wiped),
         terraform: (wiped == "tf").then(|| "Terraform manages it".to_owned()),
         run: match cells[6] {
-            "holds" => Run::Holds("r".to_owned()),
-            "doubtful" => Run::Doubtful("r".to_owned()),
-            "void" => Run::Void("r".to_owned()),
-            "left" => Run::Left("r".to_owned()),
-            "?" => Run::NotKnown("w".to_owned()),
-            _ => Run::None,
+            "holds" => RunState::Holds("r".to_owned()),
+            "doubtful" => RunState::Doubtful("r".to_owned()),
+            "void" => RunState::Void("r".to_owned()),
+            "left" => RunState::Left("r".to_owned()),
+            "?" => RunState::NotKnown("w".to_owned()),
+            _ => RunState::None,
         },
         etcds: vec![
             etcd("main", cells[3], best(cells[7])),
@@ -273,7 +273,7 @@ fn every_situation_has_its_stage_and_what_comes_next() {
     let mut seen = 0;
     for line in SITUATIONS.lines().skip(2).filter(|line| !line.starts_with('#')) {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let verdict = standing(&facts(&cells));
+        let verdict = recovery_stage(&facts(&cells));
         let stage = serde_json::to_value(verdict.stage).unwrap();
         assert_eq!(
             (stage.as_str().unwrap(), text(&verdict.next).as_str()),
@@ -356,7 +356,7 @@ enum Terraform {
 enum Noted {
     No,
     Fresh,
-    /// AWS could not be asked for which masters, when it was made.
+    /// AWS was not available when it was recorded.
     Blind,
     Old,
 }
@@ -408,8 +408,8 @@ fn seen(world: &World, sight: Sight) -> Facts {
     let of = |name: &str, heard: &Heard| {
         // One that serves has backed itself up: etcd-manager does so before it lets anybody in.
         let api_serves = world.ready && world.proven && name == MAIN;
-        let lives = api_serves || matches!(heard, Heard::Answers(_) | Heard::NoLeader(_));
-        let newest = lives.then(|| liveness::Newest {
+        let verdicts = api_serves || matches!(heard, Heard::Answers(_) | Heard::NoLeader(_));
+        let newest = verdicts.then(|| liveness::Newest {
             etcd: name.to_owned(),
             name: BackupName::first_of(ended + SignedDuration::from_mins(10)),
             interval: SignedDuration::from_mins(15),
@@ -438,13 +438,13 @@ fn seen(world: &World, sight: Sight) -> Facts {
             },
             now,
         );
-        EtcdStanding {
+        EtcdFacts {
             etcd: name.to_owned(),
             state: match world.queued && name == MAIN {
                 true => State::Queued,
                 false => State::Idle,
             },
-            life,
+            liveness: life,
             asked,
             problem: None,
             queued: Vec::new(),
@@ -458,7 +458,7 @@ fn seen(world: &World, sight: Sight) -> Facts {
     let own = sight.spec && sight.aws;
     Facts {
         members: 3,
-        place: match (sight.aws, own, world.own_place) {
+        account: match (sight.aws, own, world.own_place) {
             (false, ..) => place("!"),
             (true, false, _) => place("?"),
             (true, true, true) => place("own"),
@@ -491,13 +491,13 @@ fn seen(world: &World, sight: Sight) -> Facts {
             false => Observed::Unknown("w".to_owned()),
         },
         run: match (world.noted, sight.aws && sight.journal) {
-            _ if !sight.record => Run::NotKnown("w".to_owned()),
-            (Noted::No, _) => Run::None,
+            _ if !sight.record => RunState::NotKnown("w".to_owned()),
+            (Noted::No, _) => RunState::None,
             // Whichever of both it is found to be.
-            (_, true) if world.wiped || world.running == 0 => Run::Void("r".to_owned()),
-            (Noted::Old, _) => Run::Left("r".to_owned()),
-            (Noted::Blind, _) | (Noted::Fresh, false) => Run::Doubtful("r".to_owned()),
-            (Noted::Fresh, true) => Run::Holds("r".to_owned()),
+            (_, true) if world.wiped || world.running == 0 => RunState::Void("r".to_owned()),
+            (Noted::Old, _) => RunState::Left("r".to_owned()),
+            (Noted::Blind, _) | (Noted::Fresh, false) => RunState::Doubtful("r".to_owned()),
+            (Noted::Fresh, true) => RunState::Holds("r".to_owned()),
         },
         etcds: vec![of(MAIN, &world.main), of("events", &world.events)],
         api: match sight.api {
@@ -506,7 +506,7 @@ fn seen(world: &World, sight: Sight) -> Facts {
                 ready: Some(world.ready),
                 answers: world.ready,
                 proven: world.proven,
-                says: "s".to_owned(),
+                detail: "s".to_owned(),
             },
         },
         leaseless: None,
@@ -605,13 +605,13 @@ fn possible(mut world: World) -> World {
     world
 }
 
-fn changes(standing: &Standing) -> bool {
-    text(&standing.next).contains("--yes")
+fn changes(recovery_stage: &RecoveryStage) -> bool {
+    text(&recovery_stage.next).contains("--yes")
 }
 
 /// Whether the command is asked for the cluster's name before it does anything, since nothing proves its etcd dead.
 fn is_asked(command: &str, facts: &Facts) -> bool {
-    command == RUN && facts.etcds.iter().any(|etcd| etcd.life.may_live())
+    command == RUN && facts.etcds.iter().any(|etcd| etcd.liveness.may_live())
 }
 
 proptest! {
@@ -624,7 +624,7 @@ proptest! {
         part in sight(),
     ) {
         let (less, all) = (seen(&world, part), seen(&world, ALL));
-        let (with_less, with_all) = (standing(&less), standing(&all));
+        let (with_less, with_all) = (recovery_stage(&less), recovery_stage(&all));
         if changes(&with_less) {
             let command = text(&with_less.next);
             let same = command == text(&with_all.next) && (is_asked(&command, &less) || !is_asked(&command, &all));

@@ -16,17 +16,14 @@ const LAST_LINES: u32 = 5;
 pub async fn show_last_lines(machines: impl Iterator<Item = &Machine>, hosts: &dyn Hosts, ui: &Ui) {
     for machine in machines {
         let script = scripts::tail(FILE, LAST_LINES);
-        match hosts::heard(hosts, &machine.host, &script).await {
+        match hosts::read_lines(hosts, &machine.host, &script).await {
             Ok((lines, ended)) if ended.code == 0 => {
                 for line in lines {
                     ui.note(&format!("{}  {line}", machine.label()));
                 }
             }
             Ok((_, ended)) if ended.code == scripts::NO_FILE => {
-                ui.note(&format!(
-                    "{}  there is no {FILE}: kube-apiserver never started",
-                    machine.label()
-                ));
+                ui.note(&format!("{}  no {FILE}: kube-apiserver never started", machine.label()));
             }
             Ok((_, ended)) => warn(ui, &hosts::failed(machine, &script, &ended)),
             Err(error) => warn(ui, &error),

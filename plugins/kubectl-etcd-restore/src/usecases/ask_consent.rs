@@ -18,7 +18,7 @@ pub fn ask_consent(
     now: Timestamp,
 ) -> Result<Option<Consent>, AnyFailure> {
     let mut reasons: Vec<String> = survey.at_risk().into_iter().map(at_risk).collect();
-    let targets = survey.targets.iter().filter(|target| target.ordered.is_none());
+    let targets = survey.targets.iter().filter(|target| target.submitted.is_none());
     reasons.extend(targets.filter_map(|target| age::too_old(target, max_age, now)));
     if reasons.is_empty() {
         return Ok(confirm::plain(args.yes));
@@ -26,7 +26,7 @@ pub fn ask_consent(
     if survey.facts.cluster.is_empty() {
         return Err(
             CommandError::usage(format!("{} No cluster is named", reasons.join(" ")))
-                .hint("pass --name, so that the name can be asked for")
+                .hint("pass --name to confirm the cluster")
                 .into(),
         );
     }
@@ -36,7 +36,7 @@ pub fn ask_consent(
 /// Which of both it is, why, and what goes.
 fn at_risk(etcd: &EtcdFacts) -> String {
     let (name, lost) = (&etcd.etcd, preflight::lost(etcd));
-    match &etcd.life {
+    match &etcd.liveness {
         Life::Alive { why, .. } => format!("etcd {name} IS ALIVE: {why}; {lost}."),
         Life::Dead(why) | Life::Unknown { why, .. } => format!("etcd {name} MAY BE ALIVE: {why}; {lost}."),
     }

@@ -1,6 +1,6 @@
 //! Which backup of each etcd cluster is meant.
 
-use crate::usecases::queue::Found;
+use crate::usecases::queue::QueuedCommand;
 use crate::usecases::run_record::RunRecord;
 use jiff::Timestamp;
 use runbook_kit::failure::{AnyFailure, CommandError};
@@ -41,7 +41,7 @@ pub enum Choice<'a> {
         warnings: Vec<String>,
     },
     /// A run under way has ordered this one, and etcd-manager has taken the command; the backup itself is in the store no more.
-    Gone(String),
+    Deleted(String),
     /// Seed it anew: the user says so, or, for these reasons, nothing can be restored.
     Fresh(Vec<String>),
     /// It serves, and for these reasons nothing can be restored: leave it as it is.
@@ -53,9 +53,9 @@ pub enum Choice<'a> {
 /// What is known before anything is chosen, for one etcd cluster.
 pub struct Before<'a, 'q> {
     pub catalog: &'a Catalog,
-    pub queue: &'q [Found],
+    pub queue: &'q [QueuedCommand],
     /// The one command in the queue, where it is ours or young enough to be gone on with.
-    pub adoptable: Option<&'q Found>,
+    pub adoptable: Option<&'q QueuedCommand>,
     /// A run under way, where what it says of this etcd cluster holds.
     pub record: Option<&'q RunRecord>,
 }
@@ -84,8 +84,8 @@ pub async fn choose<'a>(
         };
         let etcd = &one.catalog.store.etcd;
         let begun_fresh = || {
-            let ordered = one.record.and_then(|record| record.of(etcd));
-            ordered.is_some_and(|ordered| ordered.backup.is_none()) && named(args, etcd).is_none()
+            let submitted = one.record.and_then(|record| record.of(etcd));
+            submitted.is_some_and(|submitted| submitted.backup.is_none()) && named(args, etcd).is_none()
         };
         if fresh.contains(etcd) || begun_fresh() {
             *place = Some(Choice::Fresh(Vec::new()));
@@ -108,8 +108,10 @@ pub async fn choose<'a>(
                     *place = Some(choice);
                     continue;
                 }
-                Err(ChooseError::NotFound { text, .. }) if gone(one).is_some_and(|name| name.starts_with(&text)) => {
-                    *place = gone(one).map(Choice::Gone);
+                Err(ChooseError::NotFound { text, .. })
+                    if deleted_backup(one).is_some_and(|name| name.starts_with(&text)) =>
+                {
+                    *place = deleted_backup(one).map(Choice::Deleted);
                     continue;
                 }
                 // A name without `ETCD=` need not be a backup of each of them. But it is main's that is meant: taking another one of main
@@ -128,7 +130,7 @@ pub async fn choose<'a>(
                     continue;
                 }
             }
-        } else if let Some(backup) = ordered(one) {
+        } else if let Some(backup) = submitted(one) {
             let choice = Choice::Backup {
                 backup,
                 passed_over: Vec::new(),
@@ -139,8 +141,8 @@ pub async fn choose<'a>(
             note_time(&choice, etcd, &mut main_time);
             *place = Some(choice);
             continue;
-        } else if let Some(name) = gone(one) {
-            *place = Some(Choice::Gone(name));
+        } else if let Some(name) = deleted_backup(one) {
+            *place = Some(Choice::Deleted(name));
             continue;
         }
         let picked = choose::pick(looking, one.catalog, at, main_time).await;
@@ -198,7 +200,7 @@ fn of_chosen(chosen: Vec<Chosen<'_>>) -> Choice<'_> {
             why: Vec::new(),
             warnings: words(&one.warnings),
         },
-        None => Choice::Nothing(vec!["there is none".to_owned()]),
+        None => Choice::Nothing(vec!["no backup found".to_owned()]),
     }
 }
 
@@ -218,7 +220,7 @@ fn nothing(error: ChooseError) -> Result<Vec<String>, AnyFailure> {
 }
 
 /// What is ordered already: by the one command in the queue, else by a run that is under way.
-fn ordered<'a>(one: &Before<'a, '_>) -> Option<&'a Backup> {
+fn submitted<'a>(one: &Before<'a, '_>) -> Option<&'a Backup> {
     let by_queue = one.adoptable.and_then(|only| only.backup().ok()).map(str::to_owned);
     let etcd = &one.catalog.store.etcd;
     let by_record = || one.record?.of(etcd)?.backup.clone();
@@ -229,11 +231,14 @@ fn ordered<'a>(one: &Before<'a, '_>) -> Option<&'a Backup> {
 
 /// What a run under way has ordered and etcd-manager has taken, where retention has removed it since: there is nothing left to order, and
 /// another backup must not be restored in its place.
-fn gone(one: &Before<'_, '_>) -> Option<String> {
+fn deleted_backup(one: &Before<'_, '_>) -> Option<String> {
     if !one.queue.is_empty() {
         return None;
     }
-    let noted = one.record?.of(&one.catalog.store.etcd).filter(|noted| noted.ordered)?;
+    let noted = one
+        .record?
+        .of(&one.catalog.store.etcd)
+        .filter(|noted| noted.submitted)?;
     let name = noted.backup.clone()?;
     let mut backups = one.catalog.backups.iter();
     (!backups.any(|backup| backup.name.as_str() == name)).then_some(name)

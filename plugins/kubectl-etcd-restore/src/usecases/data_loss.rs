@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::rules::data_loss::{Comparing, Losses};
+use crate::rules::data_loss::{Comparing, DataLoss};
 use runbook_kit::model::snapshot::Content;
 use runbook_kit::ports::{EtcdError, EtcdErrorKind, EtcdKv, KeyPage};
 
@@ -33,7 +33,7 @@ impl Default for Limits {
 ///
 /// # Errors
 /// Where nothing at all could be read.
-pub async fn losses(etcd: &dyn EtcdKv, backup: &Content, limits: Limits) -> Result<Losses, EtcdError> {
+pub async fn data_loss(etcd: &dyn EtcdKv, backup: &Content, limits: Limits) -> Result<DataLoss, EtcdError> {
     let until = Instant::now() + limits.time;
     let page = async |after: Option<&[u8]>, at: Option<i64>| -> Result<KeyPage, EtcdError> {
         let asked = etcd.page(b"", after, PAGE, at);
@@ -99,9 +99,9 @@ mod tests {
             keys: 1000,
             ..Limits::default()
         };
-        let cut = losses(&etcd, &nothing(), few).await.unwrap();
+        let cut = data_loss(&etcd, &nothing(), few).await.unwrap();
         assert_eq!((cut.complete, cut.total.new), (false, 2000));
-        let whole = losses(&etcd, &nothing(), Limits::default()).await.unwrap();
+        let whole = data_loss(&etcd, &nothing(), Limits::default()).await.unwrap();
         assert_eq!((whole.complete, whole.total.new), (true, 5000));
     }
 }

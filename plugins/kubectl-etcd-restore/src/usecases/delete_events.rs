@@ -93,7 +93,7 @@ impl Failure for Stopped {
 
     fn hint(&self) -> Option<String> {
         if self.exit() == Exit::FailedAfterChange {
-            return Some("repeat the command: it goes on where it stopped".to_owned());
+            return Some("repeat the command: it resumes where it stopped".to_owned());
         }
         self.source.hint()
     }

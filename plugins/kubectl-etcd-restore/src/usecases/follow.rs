@@ -4,7 +4,7 @@ mod error;
 mod left_out;
 mod track;
 
-pub use error::NotDone;
+pub use error::FollowError;
 pub use track::Limits;
 
 use std::ops::ControlFlow;
@@ -17,12 +17,12 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::rules::follow::{EtcdSeen, Restart, Sign, State};
+use crate::rules::follow::{EtcdSeen, Restart, RestoreProof, State};
 use crate::rules::machines::Role;
 use crate::rules::observation::{ApiSeen, Observation};
 use crate::rules::preflight::{ClusterFacts, Wanted};
 use crate::usecases::observe::observer::Observer;
-use crate::usecases::queued_commands::Armed;
+use crate::usecases::queued_commands::QueuedCommands;
 use crate::usecases::run_record::RunRecord;
 use crate::usecases::target::Target;
 use crate::usecases::{api_log, hosts, restart_etcd};
@@ -50,7 +50,7 @@ pub struct FollowedEtcd {
     pub backup: Option<String>,
     pub new_backup: Option<String>,
     /// By what it was seen to be restored; `null` where it was seeded anew.
-    pub seen_by: Option<Sign>,
+    pub seen_by: Option<RestoreProof>,
 }
 
 impl Followed {
@@ -60,25 +60,25 @@ impl Followed {
         for one in &self.etcds {
             let from = match (&one.backup, one.seen_by) {
                 (Some(backup), Some(_)) => format!("restored from {backup}"),
-                (Some(backup), None) => format!("not seen to be restored from {backup}"),
+                (Some(backup), None) => format!("not confirmed to be restored from {backup}"),
                 (None, _) => "seeded anew".to_owned(),
             };
             let state = match one.state {
                 State::Serving => "it serves".to_owned(),
-                _ => "whether it serves could not be seen".to_owned(),
+                _ => "not checked whether it serves".to_owned(),
             };
             text.push_str(&format!("{}: {from}, {state}\n", one.etcd));
         }
         text.push_str(&format!("API: {}\n", self.api));
         for unseen in &self.unseen {
-            text.push_str(&format!("out of sight: {unseen}\n"));
+            text.push_str(&format!("not checked: {unseen}\n"));
         }
         text
     }
 }
 
 /// Restarts the leader of an etcd cluster, where the user has given a way to the hosts.
-pub struct Hands<'a> {
+pub struct HostAccess<'a> {
     pub ssh: &'a SshArgs,
     pub consent: &'a Consent,
     /// The etcd clusters that were alive when the user agreed: no other is touched.
@@ -87,25 +87,25 @@ pub struct Hands<'a> {
 
 /// It was stopped.
 pub struct Stopped {
-    pub why: NotDone,
+    pub why: FollowError,
     /// The etcd clusters of which etcd-manager said that they have no members.
     pub no_members: Vec<String>,
 }
 
 /// What is followed, and how.
-pub struct Followable<'a> {
+pub struct FollowRequest<'a> {
     pub targets: &'a [Target<'a>],
     pub facts: &'a ClusterFacts,
     pub record: &'a RunRecord,
     pub limits: Limits,
-    pub hands: Option<Hands<'a>>,
+    pub host_access: Option<HostAccess<'a>>,
     /// The commands that are queued: kept as they are at each look.
-    pub armed: &'a Armed<'a>,
+    pub queued_commands: &'a QueuedCommands<'a>,
 }
 
 /// Why the observer are closed for a moment.
 enum Pause {
-    Ended(Result<Followed, NotDone>),
+    Ended(Result<Followed, FollowError>),
     Restart(String),
 }
 
@@ -113,7 +113,7 @@ enum Pause {
 ///
 /// # Errors
 /// [`Stopped`], with what is known then.
-pub async fn follow(observer: &Observer<'_>, what: &Followable<'_>, context: &Context) -> Result<Followed, Stopped> {
+pub async fn follow(observer: &Observer<'_>, what: &FollowRequest<'_>, context: &Context) -> Result<Followed, Stopped> {
     let mut tracks = Vec::new();
     for (target, facts) in what.targets.iter().zip(&what.facts.etcds) {
         let empty = matches!(&facts.wanted, Wanted::Restore(backup) if backup.keys == 0);
@@ -133,10 +133,10 @@ pub async fn follow(observer: &Observer<'_>, what: &Followable<'_>, context: &Co
 async fn follow_all(
     observer: &Observer<'_>,
     tracks: &mut [Track],
-    what: &Followable<'_>,
+    what: &FollowRequest<'_>,
     context: &Context,
-) -> Result<Followed, NotDone> {
-    let (limits, hands) = (&what.limits, what.hands.as_ref());
+) -> Result<Followed, FollowError> {
+    let (limits, host_access) = (&what.limits, what.host_access.as_ref());
     let cluster = what.facts.cluster.clone();
     let ui = &context.session.ui;
     let mut ready_in_a_row = 0;
@@ -145,13 +145,13 @@ async fn follow_all(
     let mut held_up_before: Vec<String> = Vec::new();
     loop {
         let pause = observer
-            .watch(|look| {
+            .watch(|observation| {
                 let now = context.session.now();
-                for (track, seen) in tracks.iter_mut().zip(&look.etcds) {
+                for (track, seen) in tracks.iter_mut().zip(&observation.etcds) {
                     if let Ok(store) = &seen.store
                         && store.commands.is_empty()
                     {
-                        what.armed.gone(&track.etcd);
+                        what.queued_commands.remove(&track.etcd);
                     }
                     for said in track.step(seen, now) {
                         ui.note(&format!("{now:.0}  {said}"));
@@ -159,70 +159,72 @@ async fn follow_all(
                     if let Some(failed) = track.failed(seen, limits) {
                         return ControlFlow::Break(Pause::Ended(Err(failed)));
                     }
-                    let handy = hands.is_some_and(|hands| hands.alive.contains(&track.etcd));
+                    let handy = host_access.is_some_and(|host_access| host_access.alive.contains(&track.etcd));
                     if handy && !track.restarted && track.follow.restart(seen) == Restart::Leader {
                         track.restarted = true;
                         return ControlFlow::Break(Pause::Restart(track.etcd.clone()));
                     }
                 }
-                if api_before != Some(look.api.name()) {
-                    ui.note(&format!("{now:.0}  API: {}", look.api.says()));
-                    api_before = Some(look.api.name());
+                if api_before != Some(observation.api.name()) {
+                    ui.note(&format!("{now:.0}  API: {}", observation.api.describe()));
+                    api_before = Some(observation.api.name());
                 }
                 let all_done = tracks
                     .iter()
-                    .zip(&look.etcds)
-                    .all(|(track, seen)| track.done(seen, &look.api));
+                    .zip(&observation.etcds)
+                    .all(|(track, seen)| track.done(seen, &observation.api));
                 if !all_done {
                     ready_in_a_row = 0;
                     api_since = None;
                     return ControlFlow::Continue(());
                 }
-                let beside = look.etcds.get(tracks.len()..).unwrap_or_default();
-                let held_up = match look.api {
+                let others = observation.etcds.get(tracks.len()..).unwrap_or_default();
+                let held_up = match observation.api {
                     ApiSeen::Ready | ApiSeen::Alive(_) | ApiSeen::Elsewhere(_) => Vec::new(),
-                    _ => left_out::holding_up(&what.facts.left_out, beside),
+                    _ => left_out::holding_up(&what.facts.left_out, others),
                 };
                 if held_up != held_up_before {
                     for one in &held_up {
-                        ui.warn(&format!("the API waits: {one}"));
+                        ui.warn(&format!("kube-apiserver waits: {one}"));
                     }
                     held_up_before.clone_from(&held_up);
                 }
                 let since = *api_since.get_or_insert_with(Instant::now);
-                match &look.api {
+                match &observation.api {
                     ApiSeen::Ready | ApiSeen::Alive(_) => ready_in_a_row += 1,
-                    ApiSeen::NotAsked(_) => return ControlFlow::Break(Pause::Ended(Ok(end(tracks, look)))),
+                    ApiSeen::NotAsked(_) => return ControlFlow::Break(Pause::Ended(Ok(end(tracks, observation)))),
                     ApiSeen::Silent(_) | ApiSeen::Answers(_) | ApiSeen::Elsewhere(_) => ready_in_a_row = 0,
                 }
                 if ready_in_a_row >= IN_A_ROW {
-                    return ControlFlow::Break(Pause::Ended(Ok(end(tracks, look))));
+                    return ControlFlow::Break(Pause::Ended(Ok(end(tracks, observation))));
                 }
                 if since.elapsed() > limits.api {
-                    return ControlFlow::Break(Pause::Ended(Err(NotDone::ApiNotReady {
+                    return ControlFlow::Break(Pause::Ended(Err(FollowError::ApiNotReady {
                         cluster: cluster.clone(),
                         seconds: limits.api.as_secs(),
-                        last: look.api.says(),
+                        last: observation.api.describe(),
                         held_up,
                     })));
                 }
                 ControlFlow::Continue(())
             })
             .await;
-        match (pause, hands) {
-            (Pause::Ended(ended), hands) => {
-                if let (Err(NotDone::ApiNotReady { .. }), Some(hands)) = (&ended, hands) {
-                    last_lines(hands, context).await;
+        match (pause, host_access) {
+            (Pause::Ended(ended), host_access) => {
+                if let (Err(FollowError::ApiNotReady { .. }), Some(host_access)) = (&ended, host_access) {
+                    last_lines(host_access, context).await;
                 }
                 return ended;
             }
-            (Pause::Restart(etcd), Some(hands)) => {
+            (Pause::Restart(etcd), Some(host_access)) => {
                 ui.note(&format!(
                     "$ kubectl etcd-restore restart-etcd --etcd {} --yes",
                     quoted(&etcd)
                 ));
                 // What could not be restarted can be by hand: following goes on.
-                if let Err(error) = restart_etcd::restart_leader(&etcd, hands.ssh, context, hands.consent).await {
+                if let Err(error) =
+                    restart_etcd::restart_leader(&etcd, host_access.ssh, context, host_access.consent).await
+                {
                     ui.failure_of(&format!("restarting etcd-manager of {etcd}"), error.as_ref());
                 }
             }
@@ -232,24 +234,27 @@ async fn follow_all(
 }
 
 /// What the API servers said last, where the user has given a way to them. What cannot be read is told and does not matter.
-async fn last_lines(hands: &Hands<'_>, context: &Context) {
+async fn last_lines(host_access: &HostAccess<'_>, context: &Context) {
     let ui = &context.session.ui;
     let roles = [Role::Master, Role::ApiServer];
-    match (context.hosts(hands.ssh), hosts::find(hands.ssh, &roles, context).await) {
+    match (
+        context.hosts(host_access.ssh),
+        hosts::find(host_access.ssh, &roles, context).await,
+    ) {
         (Ok(hosts), Ok(machines)) => api_log::show_last_lines(machines.iter(), hosts.as_ref(), ui).await,
         (Err(error), _) => ui.warn(&chain(&error)),
         (_, Err(error)) => ui.warn(&chain(error.as_ref())),
     }
 }
 
-fn end(tracks: &[Track], look: &Observation) -> Followed {
+fn end(tracks: &[Track], observation: &Observation) -> Followed {
     let mut unseen: Vec<String> = Vec::new();
-    for (track, seen) in tracks.iter().zip(&look.etcds) {
+    for (track, seen) in tracks.iter().zip(&observation.etcds) {
         if let EtcdSeen::NotAsked(why) = &seen.etcd {
             unseen.push(format!("etcd {}: {why}", track.etcd));
         }
     }
-    unseen.extend(look.api.unseen());
+    unseen.extend(observation.api.unseen());
     Followed {
         etcds: tracks
             .iter()
@@ -262,7 +267,7 @@ fn end(tracks: &[Track], look: &Observation) -> Followed {
                 seen_by: track.follow.restored,
             })
             .collect(),
-        api: look.api.name(),
+        api: observation.api.name(),
         unseen,
     }
 }

@@ -4,27 +4,13 @@ pub mod scripts;
 
 use futures::future::join_all;
 use runbook_kit::cli::ssh::{SshAddress, SshArgs};
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::ports::hosts::{Ended, HostError, HostErrorKind, Hosts, Script};
 use std::sync::{Mutex, PoisonError};
 
 use crate::context::Context;
 use crate::rules::host_facts::{self, HostFacts};
 use crate::rules::machines::{Machine, Public, Role, select};
-
-/// AWS has no machine to go to.
-#[derive(Debug, thiserror::Error)]
-#[error("AWS has no running {role} instance of {cluster} with an address")]
-pub struct NoMachines {
-    role: &'static str,
-    cluster: String,
-}
-
-impl Failure for NoMachines {
-    fn hint(&self) -> Option<String> {
-        Some("check --profile and --region, or name the hosts by --host".to_owned())
-    }
-}
 
 /// The hosts that the user names, else the cluster's running instances of these roles, from AWS.
 pub async fn find(args: &SshArgs, roles: &[Role], context: &Context) -> Result<Vec<Machine>, AnyFailure> {
@@ -42,7 +28,11 @@ pub async fn find(args: &SshArgs, roles: &[Role], context: &Context) -> Result<V
     let found = select(&instances, &volumes, roles, address(args));
     if found.is_empty() {
         let role = role.word();
-        return Err(NoMachines { role, cluster }.into());
+        return Err(CommandError::failed(format!(
+            "AWS has no running {role} instance of {cluster} with an address"
+        ))
+        .hint("check --profile and --region, or name the hosts with --host")
+        .into());
     }
     Ok(found)
 }
@@ -58,14 +48,14 @@ fn address(args: &SshArgs) -> Public {
 }
 
 /// Looks at all hosts at once.
-pub async fn look(machines: &[Machine], hosts: &dyn Hosts) -> Vec<Result<HostFacts, HostError>> {
-    join_all(machines.iter().map(|machine| look_at(machine, hosts))).await
+pub async fn inspect(machines: &[Machine], hosts: &dyn Hosts) -> Vec<Result<HostFacts, HostError>> {
+    join_all(machines.iter().map(|machine| inspect_one(machine, hosts))).await
 }
 
 /// Looks at one.
-pub async fn look_at(machine: &Machine, hosts: &dyn Hosts) -> Result<HostFacts, HostError> {
-    let script = scripts::look();
-    let (lines, ended) = heard(hosts, &machine.host, &script).await?;
+pub async fn inspect_one(machine: &Machine, hosts: &dyn Hosts) -> Result<HostFacts, HostError> {
+    let script = scripts::inspect();
+    let (lines, ended) = read_lines(hosts, &machine.host, &script).await?;
     if ended.code != 0 {
         return Err(failed(machine, &script, &ended));
     }
@@ -73,7 +63,7 @@ pub async fn look_at(machine: &Machine, hosts: &dyn Hosts) -> Result<HostFacts, 
 }
 
 /// All lines of a script that changes nothing.
-pub async fn heard(hosts: &dyn Hosts, host: &str, script: &Script) -> Result<(Vec<String>, Ended), HostError> {
+pub async fn read_lines(hosts: &dyn Hosts, host: &str, script: &Script) -> Result<(Vec<String>, Ended), HostError> {
     let lines = Mutex::new(Vec::new());
     let keep = |line: &str| {
         lines

@@ -21,7 +21,7 @@ const LIMIT: u64 = 64 * 1024;
 
 /// A restore to be ordered.
 #[derive(Clone, Debug)]
-pub struct Order<'a> {
+pub struct RestoreRequest<'a> {
     /// Of which etcd cluster.
     pub catalog: &'a Catalog,
     /// Which backup.
@@ -51,7 +51,7 @@ pub enum QueueError {
     #[error("copying the pinned backup back")]
     CopyBack(#[source] pin::PinError),
     /// Somebody else ordered another restore in the very same second.
-    #[error("{at} orders the restore of {backup} since a moment ago: nothing was queued")]
+    #[error("{at} was just queued and restores {backup}; nothing was queued")]
     Another {
         /// Their command.
         at: StoreUrl,
@@ -59,13 +59,13 @@ pub enum QueueError {
         backup: String,
     },
     /// Somebody else queues commands all the time.
-    #[error("{0}: every second of the last few was taken by another command")]
+    #[error("{0}: other commands keep being queued at the same time")]
     Crowded(StoreUrl),
     /// What was written is not what is read back.
-    #[error("{0} was written and does not read back as it was written")]
+    #[error("{0} was written but reads back differently")]
     NotTheSame(StoreUrl),
     /// It was written, and then the store did not answer.
-    #[error("{at} was written and could not be read back")]
+    #[error("{at} was written but could not be read back")]
     NotReadBack {
         /// The command.
         at: StoreUrl,
@@ -91,10 +91,10 @@ impl Failure for QueueError {
             Self::Store(error) => Failure::hint(error),
             Self::CopyBack(error) => error.hint(),
             Self::Another { .. } | Self::Crowded(_) => {
-                Some("look who does: `kubectl etcd-restore commands`".to_owned())
+                Some("check the queue: `kubectl etcd-restore commands`".to_owned())
             }
             Self::NotTheSame(_) | Self::NotReadBack { .. } => Some(
-                "look with `kubectl etcd-restore commands`; `kubectl etcd-restore cancel NAME` takes it back"
+                "check it with `kubectl etcd-restore commands`; `kubectl etcd-restore cancel NAME` removes it"
                     .to_owned(),
             ),
         }
@@ -115,25 +115,22 @@ pub fn control_folder(catalog: &Catalog) -> StoreUrl {
 pub async fn queue(
     objects: &dyn ObjectStore,
     clock: &dyn Clock,
-    order: &Order<'_>,
+    request: &RestoreRequest<'_>,
     consent: &Consent,
     waiting: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Queued, QueueError> {
-    bring_back(objects, order.catalog, order.backup, consent).await?;
-    let mut now = order.time.unwrap_or_else(|| clock.now());
+    copy_back(objects, request.catalog, request.backup, consent).await?;
+    let mut now = request.time.unwrap_or_else(|| clock.now());
     for _ in 0..COLLISIONS {
         let name = command_name(now);
-        let at = control_folder(order.catalog).join(&name).join(layout::COMMAND_FILE);
-        let file = Command::restore(now, order.spec.clone(), order.backup.name.as_str()).to_file();
-        match objects
-            .put(&at, file.clone().into_bytes(), PutMode::Create, consent)
-            .await
-        {
+        let at = control_folder(request.catalog).join(&name).join(layout::COMMAND_FILE);
+        let file = Command::restore(now, request.spec.clone(), request.backup.name.as_str()).to_file();
+        match objects.put(&at, file.clone().into_bytes(), PutMode::Create, consent).await {
             Ok(()) => return read_back(objects, Queued { name, at }, file.as_bytes()).await,
             Err(error) if error.kind != StoreErrorKind::AlreadyExists => return Err(QueueError::Store(error)),
-            Err(_) => match ordered_by(objects, &at).await {
+            Err(_) => match restores(objects, &at).await {
                 // Somebody else ordered the same, or a retried request met its own first attempt.
-                Some(backup) if backup == order.backup.name.as_str() => return Ok(Queued { name, at }),
+                Some(backup) if backup == request.backup.name.as_str() => return Ok(Queued { name, at }),
                 // Every queued command is run, and each wipes again.
                 Some(backup) => return Err(QueueError::Another { at, backup }),
                 None => {
@@ -143,11 +140,11 @@ pub async fn queue(
             },
         }
     }
-    Err(QueueError::Crowded(control_folder(order.catalog)))
+    Err(QueueError::Crowded(control_folder(request.catalog)))
 }
 
 /// The backup that the command there restores, if it is one.
-async fn ordered_by(objects: &dyn ObjectStore, at: &StoreUrl) -> Option<String> {
+async fn restores(objects: &dyn ObjectStore, at: &StoreUrl) -> Option<String> {
     let content = objects.get(at, LIMIT).await.ok()?;
     Some(Command::parse(&content).ok()?.restore_backup?.backup)
 }
@@ -167,7 +164,7 @@ fn own_folder(catalog: &Catalog, name: &BackupName) -> StoreUrl {
 ///
 /// # Errors
 /// [`QueueError::CopyBack`].
-pub async fn bring_back(
+pub async fn copy_back(
     objects: &dyn ObjectStore,
     catalog: &Catalog,
     backup: &Backup,
@@ -194,7 +191,7 @@ async fn read_back(objects: &dyn ObjectStore, queued: Queued, written: &[u8]) ->
 
 /// A command as it stands in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct QueuedCommand {
     /// The name of its folder.
     pub name: String,
     /// Where it is.
@@ -205,7 +202,7 @@ pub struct Found {
     pub command: Result<Command, String>,
 }
 
-impl Found {
+impl QueuedCommand {
     /// When it was queued, where it says so.
     pub fn queued(&self) -> Option<Timestamp> {
         self.command.as_ref().ok()?.queued()
@@ -218,10 +215,10 @@ impl Found {
     pub fn backup(&self) -> Result<&str, String> {
         let command = self.command.as_ref().map_err(Clone::clone)?;
         match &command.restore_backup {
-            None => Err("it orders nothing that is known".to_owned()),
-            Some(order) if order.cluster_spec.is_none() => Err("it has no clusterSpec".to_owned()),
-            Some(order) if order.backup.is_empty() => Err("it names no backup".to_owned()),
-            Some(order) => Ok(&order.backup),
+            None => Err("it contains no known action".to_owned()),
+            Some(request) if request.cluster_spec.is_none() => Err("it has no clusterSpec".to_owned()),
+            Some(request) if request.backup.is_empty() => Err("it names no backup".to_owned()),
+            Some(request) => Ok(&request.backup),
         }
     }
 }
@@ -230,7 +227,7 @@ impl Found {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Control {
     /// The queue, in the order in which it is run: by the time in each command, broken ones first.
-    pub commands: Vec<Found>,
+    pub commands: Vec<QueuedCommand>,
     /// Whether `etcd-cluster-created` is there.
     pub created: bool,
 }
@@ -239,7 +236,7 @@ pub struct Control {
 ///
 /// # Errors
 /// Where the store does not list or give one. One that goes meanwhile was taken.
-pub async fn commands(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Vec<Found>, StoreError> {
+pub async fn commands(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Vec<QueuedCommand>, StoreError> {
     Ok(control(objects, catalog).await?.commands)
 }
 
@@ -268,7 +265,7 @@ pub async fn control(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Con
             Err(error) if error.kind == StoreErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        found.push(Found {
+        found.push(QueuedCommand {
             name: name.to_owned(),
             command: Command::parse(&content).map_err(|error| error.to_string()),
             at,
@@ -289,7 +286,7 @@ pub async fn control(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Con
 ///
 /// # Errors
 /// Where the store refuses.
-pub async fn cancel(objects: &dyn ObjectStore, found: &Found, consent: &Consent) -> Result<bool, StoreError> {
+pub async fn cancel(objects: &dyn ObjectStore, found: &QueuedCommand, consent: &Consent) -> Result<bool, StoreError> {
     objects.delete_if(&found.at, &found.content, consent).await
 }
 
@@ -297,7 +294,11 @@ pub async fn cancel(objects: &dyn ObjectStore, found: &Found, consent: &Consent)
 ///
 /// # Errors
 /// Where the store refuses.
-pub async fn forget_created(objects: &dyn ObjectStore, catalog: &Catalog, consent: &Consent) -> Result<(), StoreError> {
+pub async fn remove_created_marker(
+    objects: &dyn ObjectStore,
+    catalog: &Catalog,
+    consent: &Consent,
+) -> Result<(), StoreError> {
     objects
         .delete(&control_folder(catalog).join(layout::CLUSTER_CREATED_FILE), consent)
         .await

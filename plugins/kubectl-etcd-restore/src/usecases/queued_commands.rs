@@ -18,7 +18,7 @@ pub struct Command {
 
 impl Command {
     /// What it will do.
-    pub fn says(&self, stays: &str) -> String {
+    pub fn describe(&self, stays: &str) -> String {
         let Self { etcd, name, backup } = self;
         format!(
             "command {name} {stays} queued: at the next change of etcd-manager's leader etcd {etcd} is wiped and restored from {backup}"
@@ -37,14 +37,14 @@ pub fn cancel(context: &Context, cluster: &str, etcd: &str, name: &str) -> Shell
 }
 
 /// Those that are queued, by etcd cluster. Dropped before it is disarmed, as by Ctrl-C, it tells of each that was there at the last look.
-pub struct Armed<'a> {
+pub struct QueuedCommands<'a> {
     ui: &'a Ui,
     context: &'a Context,
     cluster: String,
     queued: RefCell<BTreeMap<String, Command>>,
 }
 
-impl<'a> Armed<'a> {
+impl<'a> QueuedCommands<'a> {
     pub fn new(context: &'a Context, cluster: &str) -> Self {
         Self {
             ui: &context.session.ui,
@@ -55,17 +55,17 @@ impl<'a> Armed<'a> {
     }
 
     /// It was queued.
-    pub fn queued(&self, command: Command) {
+    pub fn add(&self, command: Command) {
         self.queued.borrow_mut().insert(command.etcd.clone(), command);
     }
 
     /// It is in the queue no more.
-    pub fn gone(&self, etcd: &str) {
+    pub fn remove(&self, etcd: &str) {
         self.queued.borrow_mut().remove(etcd);
     }
 
     /// Nothing is to be said when it is dropped. Gives those that are queued.
-    pub fn disarm(&self) -> Vec<Command> {
+    pub fn take(&self) -> Vec<Command> {
         let queued = std::mem::take(&mut *self.queued.borrow_mut());
         queued.into_values().collect()
     }
@@ -76,20 +76,20 @@ impl<'a> Armed<'a> {
     }
 
     /// Tells of one of which nobody knows, since no answer came.
-    pub fn tell_maybe(&self, command: &Command) {
+    pub fn warn_may_stay(&self, command: &Command) {
         self.tell_that_it(command, "may still be");
     }
 
     fn tell_that_it(&self, command: &Command, stays: &str) {
         let cancel = command.cancel(self.context, &self.cluster);
         self.ui
-            .warn(&format!("{}; to remove it: {cancel}", command.says(stays)));
+            .warn(&format!("{}; to remove it: {cancel}", command.describe(stays)));
     }
 }
 
-impl Drop for Armed<'_> {
+impl Drop for QueuedCommands<'_> {
     fn drop(&mut self) {
-        for command in self.disarm() {
+        for command in self.take() {
             self.tell(&command);
         }
     }

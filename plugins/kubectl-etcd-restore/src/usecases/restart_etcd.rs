@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_secs(2);
 
 /// How one step ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stepped {
+pub enum StepResult {
     /// Stopped, and kubelet has started another one.
     Restarted,
     /// Stopped, and no other was seen in time.
@@ -31,7 +31,7 @@ pub enum Stepped {
     Failed(HostError),
 }
 
-impl Stepped {
+impl StepResult {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Restarted => "restarted",
@@ -59,12 +59,12 @@ pub struct Outcome {
 
 impl Outcome {
     /// Counts these, too.
-    pub fn add(&mut self, results: &[Option<Stepped>]) {
+    pub fn add(&mut self, results: &[Option<StepResult>]) {
         for result in results.iter().flatten() {
             match result {
-                Stepped::Restarted => self.restarted += 1,
-                Stepped::NotBack(_) => self.not_back += 1,
-                Stepped::Failed(_) => self.failed += 1,
+                StepResult::Restarted => self.restarted += 1,
+                StepResult::NotBack(_) => self.not_back += 1,
+                StepResult::Failed(_) => self.failed += 1,
             }
         }
     }
@@ -106,18 +106,18 @@ pub async fn apply(
     limit: Duration,
     ui: &Ui,
     consent: &Consent,
-) -> Vec<Option<Stepped>> {
+) -> Vec<Option<StepResult>> {
     let mut results = Vec::new();
     for step in &plan.steps {
         if step.action != Action::Stop {
             let blind = step.action == Action::NoRuntime;
-            results.push(blind.then(|| Stepped::Failed(hosts::no_runtime(&step.machine))));
+            results.push(blind.then(|| StepResult::Failed(hosts::no_runtime(&step.machine))));
             continue;
         }
         let label = step.machine.label();
         ui.note(&format!("{label}: stopping etcd-manager of {}", plan.etcd));
         let result = restart(&plan.etcd, step, known, hosts, limit, consent).await;
-        let result = result.unwrap_or_else(Stepped::Failed);
+        let result = result.unwrap_or_else(StepResult::Failed);
         ui.note(&format!("{label}: {}", result.reason()));
         results.push(Some(result));
     }
@@ -131,9 +131,9 @@ async fn restart(
     hosts: &dyn Hosts,
     limit: Duration,
     consent: &Consent,
-) -> Result<Stepped, HostError> {
+) -> Result<StepResult, HostError> {
     let (Some(container), Some(runtime)) = (&step.container, step.runtime) else {
-        return Ok(Stepped::NotBack(Duration::ZERO));
+        return Ok(StepResult::NotBack(Duration::ZERO));
     };
     let script = scripts::stop(container, runtime);
     let ended = hosts.change(&step.machine.host, &script, &|_| {}, consent).await?;
@@ -143,15 +143,15 @@ async fn restart(
     let begun = Instant::now();
     loop {
         // A host that is busy starting things may miss a question.
-        if let Ok(facts) = hosts::look_at(&step.machine, hosts).await
+        if let Ok(facts) = hosts::inspect_one(&step.machine, hosts).await
             && facts
                 .etcd_manager(etcd, known)
                 .is_some_and(|found| found.id != container.id)
         {
-            return Ok(Stepped::Restarted);
+            return Ok(StepResult::Restarted);
         }
         if begun.elapsed() >= limit {
-            return Ok(Stepped::NotBack(limit));
+            return Ok(StepResult::NotBack(limit));
         }
         sleep(TICK).await;
     }
@@ -223,7 +223,7 @@ pub async fn restart_leader(etcd: &str, ssh: &SshArgs, context: &Context, consen
         return Ok(());
     };
     let machines = hosts::find(ssh, &[Role::Master], context).await?;
-    let seen = hosts::look(&machines, hosts.as_ref()).await;
+    let seen = hosts::inspect(&machines, hosts.as_ref()).await;
     for error in seen.iter().filter_map(|seen| seen.as_ref().err()) {
         ui.warn(&chain(error));
     }
@@ -237,13 +237,13 @@ pub async fn restart_leader(etcd: &str, ssh: &SshArgs, context: &Context, consen
     let results = apply(&plan, &known, hosts.as_ref(), BACK, ui, consent).await;
     let mut outcome = Outcome::default();
     outcome.add(&results);
-    outcome.judged(plan.misses_a_lower_one())?;
+    outcome.judged(plan.may_miss_leader())?;
     Ok(())
 }
 
 /// Why there is nothing to stop: no container runs, or whether one runs is not known.
 pub fn nothing_to_stop<'p>(plans: impl IntoIterator<Item = &'p Plan>) -> CommandError {
-    let blind = plans.into_iter().flat_map(Plan::blind);
+    let blind = plans.into_iter().flat_map(Plan::without_runtime);
     let mut hosts: Vec<String> = blind.map(|step| step.machine.label().to_owned()).collect();
     hosts.sort();
     hosts.dedup();
@@ -319,7 +319,7 @@ mod tests {
         let ui = Ui::new(true, false, ColorWhen::Never);
         let consent = confirm::plain(true).unwrap();
         let results = apply(&plan, &known, &hosts, Duration::from_secs(90), &ui, &consent).await;
-        let words: Vec<&str> = results.iter().flatten().map(Stepped::word).collect();
+        let words: Vec<&str> = results.iter().flatten().map(StepResult::word).collect();
         assert_eq!(words, ["failed", "stopped", "restarted"]);
         let mut outcome = Outcome::default();
         outcome.add(&results);

@@ -11,7 +11,7 @@ use crate::rules::etcd_manager::command_name;
 use crate::rules::follow::EtcdSeen;
 use crate::usecases::choose::Choice;
 use crate::usecases::observe::survey::Survey;
-use crate::usecases::run_record::{self, Ordered, RunRecord};
+use crate::usecases::run_record::{self, RecordEntry, RunRecord};
 use crate::usecases::submit::{Done, submit};
 use crate::usecases::target::Target;
 
@@ -30,7 +30,7 @@ pub async fn begin(
         context
             .session
             .ui
-            .note("no state store is named: a run that is interrupted cannot be gone on with, follow it by `status`");
+            .note("no state store is named: an interrupted run cannot be resumed; follow it with `status`");
         return Ok(record);
     };
     if let Some((void, _)) = &survey.void {
@@ -61,7 +61,7 @@ pub async fn pin_backup(
     let Choice::Backup { backup, .. } = &target.choice else {
         return None;
     };
-    if target.ordered.is_some() {
+    if target.submitted.is_some() {
         return None;
     }
     let etcd = &target.catalog.store.etcd;
@@ -95,17 +95,17 @@ pub async fn carry_out(
 ) -> Result<(), AnyFailure> {
     let session = &context.session;
     let etcd = &target.catalog.store.etcd;
-    if let Some(ordered) = &target.ordered {
-        let what = ordered.command.as_deref().unwrap_or("its seeding");
+    if let Some(submitted) = &target.submitted {
+        let what = submitted.command.as_deref().unwrap_or("its seeding");
         session.ui.note(&format!(
-            "{etcd}: {what} is ordered already and is queued no more: looking on"
+            "{etcd}: {what} was already queued and has left the queue; following it"
         ));
         return Ok(());
     }
     let backup = match &target.choice {
         Choice::Backup { backup, .. } => Some(backup.name.to_string()),
         // Ordered already: it was told above.
-        Choice::Gone(_) => return Ok(()),
+        Choice::Deleted(_) => return Ok(()),
         Choice::Fresh(_) => None,
         // What blocks was told by the plan.
         Choice::Leave(_) | Choice::Nothing(_) => return Ok(()),
@@ -116,14 +116,14 @@ pub async fn carry_out(
             quoted(etcd),
             quoted(&survey.facts.cluster)
         )),
-        None => session.ui.note(&format!("{etcd} is to be seeded anew")),
+        None => session.ui.note(&format!("{etcd} will be seeded anew")),
     }
     let time = record.started;
-    let mut noted = Ordered {
+    let mut noted = RecordEntry {
         etcd: etcd.clone(),
         command: backup.is_some().then(|| command_name(time)),
         backup,
-        ordered: false,
+        submitted: false,
         own: true,
         created: target.created.clone(),
         served: match &target.seen {
@@ -152,18 +152,18 @@ pub async fn carry_out(
         }
         Done::MarkerRemoved | Done::Nothing => {}
     }
-    noted.ordered = true;
+    noted.submitted = true;
     note(record, noted, survey, context, consent).await
 }
 
 async fn note(
     record: &mut RunRecord,
-    ordered: Ordered,
+    submitted: RecordEntry,
     survey: &Survey<'_>,
     context: &Context,
     consent: &Consent,
 ) -> Result<(), AnyFailure> {
-    record.note(ordered);
+    record.note(submitted);
     if let Some(at) = &survey.record_at {
         run_record::write(context.session.objects(), at, record, PutMode::Replace, consent).await?;
     }
@@ -172,10 +172,10 @@ async fn note(
 
 /// What failed after something was changed: `pinned` were so just now. A failure before any change is returned as it is.
 pub fn half_done(record: &RunRecord, noted: bool, pinned: &[String], etcd: &str, error: AnyFailure) -> AnyFailure {
-    let ordered = record.orders.iter().filter(|order| order.ordered);
-    let ordered: Vec<&str> = ordered.map(|order| order.etcd.as_str()).collect();
-    let done = if !ordered.is_empty() {
-        format!("queued the restore of {}", ordered.join(" and "))
+    let submitted = record.entries.iter().filter(|entry| entry.submitted);
+    let submitted: Vec<&str> = submitted.map(|entry| entry.etcd.as_str()).collect();
+    let done = if !submitted.is_empty() {
+        format!("queued the restore of {}", submitted.join(" and "))
     } else if !pinned.is_empty() {
         format!("pinned {} and queued nothing", pinned.join(" and "))
     } else if noted {

@@ -36,13 +36,14 @@ pub struct RunRecord {
     #[serde(default)]
     pub masters: Option<BTreeSet<String>>,
     /// What it has ordered.
-    pub orders: Vec<Ordered>,
+    #[serde(rename = "orders")]
+    pub entries: Vec<RecordEntry>,
 }
 
 /// What was ordered of one etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Ordered {
+pub struct RecordEntry {
     /// `main`, `events`, …
     pub etcd: String,
     /// The backup; `None` where it is seeded anew.
@@ -50,7 +51,8 @@ pub struct Ordered {
     /// The command's name, where there is one.
     pub command: Option<String>,
     /// Whether it was ordered already: the command was queued, or the created marker removed.
-    pub ordered: bool,
+    #[serde(rename = "ordered")]
+    pub submitted: bool,
     /// Whether the command is this run's own; somebody else's that orders the same was gone on with.
     #[serde(default)]
     pub own: bool,
@@ -68,7 +70,7 @@ pub struct Ordered {
     pub no_members: bool,
 }
 
-impl Ordered {
+impl RecordEntry {
     /// The id of the etcd cluster that served when it was ordered.
     #[must_use]
     pub fn served(&self) -> Option<u64> {
@@ -101,8 +103,8 @@ pub struct Present<'a> {
 impl RunRecord {
     /// What it says of an etcd cluster.
     #[must_use]
-    pub fn of(&self, etcd: &str) -> Option<&Ordered> {
-        self.orders.iter().find(|order| order.etcd == etcd)
+    pub fn of(&self, etcd: &str) -> Option<&RecordEntry> {
+        self.entries.iter().find(|entry| entry.etcd == etcd)
     }
 
     /// A run that begins now.
@@ -115,7 +117,7 @@ impl RunRecord {
                 Observed::Known(masters) => Some(masters.clone()),
                 Observed::Unknown(_) => None,
             },
-            orders: Vec::new(),
+            entries: Vec::new(),
         }
     }
 
@@ -124,9 +126,7 @@ impl RunRecord {
     #[must_use]
     pub fn validity(&self, now: &Present<'_>) -> Validity {
         if self.version < VERSION {
-            return Validity::Void(
-                "it was written by an older version, which did not note for which masters".to_owned(),
-            );
+            return Validity::Void("it was written by an older version, without its masters".to_owned());
         }
         match &now.wiped {
             Observed::Known(Some(wiped)) if *wiped > self.started => {
@@ -134,43 +134,40 @@ impl RunRecord {
             }
             _ => {}
         }
-        for order in self
-            .orders
+        for entry in self
+            .entries
             .iter()
-            .filter(|order| order.ordered && order.backup.is_some())
+            .filter(|entry| entry.submitted && entry.backup.is_some())
         {
-            let now = now.created.iter().find(|(etcd, _)| *etcd == order.etcd);
+            let now = now.created.iter().find(|(etcd, _)| *etcd == entry.etcd);
             // One that is gone altogether is found by the preflight.
             if let Some((_, Some(created))) = now
-                && order.created.as_ref() != Some(created)
+                && entry.created.as_ref() != Some(created)
             {
-                return Validity::Void(format!("etcd {} was seeded anew since", order.etcd));
+                return Validity::Void(format!("etcd {} was seeded anew since", entry.etcd));
             }
         }
         match (&self.masters, now.masters) {
             (Some(then), Observed::Known(masters)) => {
                 let new: Vec<&str> = masters.difference(then).map(String::as_str).collect();
                 if !new.is_empty() {
-                    return Validity::Void(format!(
-                        "it is of other masters than run now; new since: {}",
-                        new.join(", ")
-                    ));
+                    return Validity::Void(format!("it is for other masters than run now; new: {}", new.join(", ")));
                 }
                 if masters.is_empty() {
-                    return Validity::Void("none of its masters runs any more".to_owned());
+                    return Validity::Void("none of its masters is running".to_owned());
                 }
             }
             (None, _) => {
-                return Validity::Doubtful("AWS could not be asked for which masters, when it was made".to_owned());
+                return Validity::Doubtful("AWS was not available when it was recorded".to_owned());
             }
             (_, Observed::Unknown(why)) => {
-                return Validity::Doubtful(format!("whether its masters still run could not be asked: {why}"));
+                return Validity::Doubtful(format!("not checked whether its masters still run: {why}"));
             }
         }
         match &now.wiped {
             Observed::Known(_) => Validity::Holds,
             Observed::Unknown(why) => {
-                Validity::Doubtful(format!("whether the masters were wiped since could not be read: {why}"))
+                Validity::Doubtful(format!("not checked whether the masters were wiped since: {why}"))
             }
         }
     }
@@ -179,22 +176,22 @@ impl RunRecord {
     #[must_use]
     pub fn has_command(&self, etcd: &str, command: &str) -> bool {
         self.of(etcd)
-            .is_some_and(|order| order.command.as_deref() == Some(command))
+            .is_some_and(|entry| entry.command.as_deref() == Some(command))
     }
 
     /// Forgets what was ordered by a command that was taken back. `false` where it was not of this run.
     pub fn forget(&mut self, etcd: &str, command: &str) -> bool {
-        let before = self.orders.len();
-        self.orders
-            .retain(|order| order.etcd != etcd || order.command.as_deref() != Some(command));
-        self.orders.len() != before
+        let before = self.entries.len();
+        self.entries
+            .retain(|entry| entry.etcd != etcd || entry.command.as_deref() != Some(command));
+        self.entries.len() != before
     }
 
     /// Notes something of an etcd cluster, in place of what was noted before.
-    pub fn note(&mut self, ordered: Ordered) {
-        self.orders.retain(|other| other.etcd != ordered.etcd);
-        self.orders.push(ordered);
-        self.orders.sort_by(|a, b| a.etcd.cmp(&b.etcd));
+    pub fn note(&mut self, submitted: RecordEntry) {
+        self.entries.retain(|other| other.etcd != submitted.etcd);
+        self.entries.push(submitted);
+        self.entries.sort_by(|a, b| a.etcd.cmp(&b.etcd));
     }
 }
 
@@ -275,12 +272,12 @@ pub async fn remove(objects: &dyn ObjectStore, at: &StoreUrl, consent: &Consent)
 mod tests {
     use super::*;
 
-    fn ordered(etcd: &str) -> Ordered {
-        Ordered {
+    fn submitted(etcd: &str) -> RecordEntry {
+        RecordEntry {
             etcd: etcd.to_owned(),
             backup: Some("b".to_owned()),
             command: Some("c".to_owned()),
-            ordered: true,
+            submitted: true,
             own: true,
             created: Some(r#"{"timestamp":1}"#.to_owned()),
             served: Some(format!("{:x}", u64::MAX)),
@@ -296,7 +293,7 @@ mod tests {
     fn record(ids: &[&str]) -> RunRecord {
         let started = "2026-11-22T15:20:06Z".parse().unwrap();
         let mut record = RunRecord::begin(started, &Observed::Known(masters(ids)));
-        record.note(ordered("main"));
+        record.note(submitted("main"));
         record
     }
 
@@ -363,11 +360,11 @@ mod tests {
     #[test]
     fn a_record_is_read_as_what_it_is_and_forgets_what_was_taken_back() {
         let mut record = record(&["i-1"]);
-        record.orders.clear();
-        record.note(ordered("main"));
-        record.note(ordered("events"));
-        record.note(ordered("main"));
-        assert_eq!(record.orders.len(), 2);
+        record.entries.clear();
+        record.note(submitted("main"));
+        record.note(submitted("events"));
+        record.note(submitted("main"));
+        assert_eq!(record.entries.len(), 2);
         let text = serde_json::to_vec(&record).unwrap();
         assert_eq!(serde_json::from_slice::<RunRecord>(&text).unwrap(), record);
         assert_eq!(record.of("main").unwrap().served(), Some(u64::MAX));

@@ -10,14 +10,14 @@ use crate::context::Context;
 use crate::usecases::follow::Stopped;
 use crate::usecases::observe::survey::Survey;
 use crate::usecases::queue::{cancel, commands};
-use crate::usecases::queued_commands::{Armed, Command};
+use crate::usecases::queued_commands::{Command, QueuedCommands};
 use crate::usecases::run_record::{self, RunRecord};
 use crate::usecases::target::Target;
 
 /// What is left to be done where following was stopped.
 pub struct Aftermath<'a> {
     pub survey: &'a Survey<'a>,
-    pub armed: &'a Armed<'a>,
+    pub queued_commands: &'a QueuedCommands<'a>,
     pub leave_queued: bool,
     pub context: &'a Context,
     pub consent: &'a Consent,
@@ -29,15 +29,17 @@ impl Aftermath<'_> {
     pub async fn of(&self, stopped: &Stopped, mut record: RunRecord) {
         let ui = &self.context.session.ui;
         let before = record.clone();
-        for command in self.armed.disarm() {
+        for command in self.queued_commands.take() {
             let target = self.survey.targets.iter();
             let target = target
                 .filter(|target| target.catalog.store.etcd == command.etcd)
                 .find(|_| record.has_command(&command.etcd, &command.name));
             let own = record.of(&command.etcd).is_some_and(|order| order.own);
             let mut facts = self.survey.facts.etcds.iter();
-            let life = facts.find(|facts| facts.etcd == command.etcd).map(|facts| &facts.life);
-            let dead = matches!(life, Some(Life::Dead(_))) || stopped.no_members.contains(&command.etcd);
+            let liveness = facts
+                .find(|facts| facts.etcd == command.etcd)
+                .map(|facts| &facts.liveness);
+            let dead = matches!(liveness, Some(Life::Dead(_))) || stopped.no_members.contains(&command.etcd);
             if let (Some(target), true, true, false, false) =
                 (target, stopped.why.untaken(), own, dead, self.leave_queued)
             {
@@ -45,14 +47,14 @@ impl Aftermath<'_> {
                     Ok(true) => {
                         record.forget(&command.etcd, &command.name);
                         ui.warn(&format!(
-                            "{}: removed command {}: a leader that comes later would have wiped etcd unasked; the same command orders it anew",
+                            "{}: removed command {}: a later leader would have wiped etcd; repeat the command to queue it again",
                             command.etcd, command.name
                         ));
                         continue;
                     }
                     Ok(false) => {
                         ui.warn(&format!(
-                            "{}: command {} went while it was about to be removed: look what became of it by `kubectl etcd-restore status`",
+                            "{}: command {} was gone before it could be removed: check `kubectl etcd-restore status`",
                             command.etcd, command.name
                         ));
                         continue;
@@ -61,13 +63,13 @@ impl Aftermath<'_> {
                         let (etcd, name) = (&command.etcd, &command.name);
                         ui.warn(&format!("{etcd}: removing {name}: {}", chain(&error)));
                         if error.may_have_happened() {
-                            self.armed.tell_maybe(&command);
+                            self.queued_commands.warn_may_stay(&command);
                             continue;
                         }
                     }
                 }
             }
-            self.armed.tell(&command);
+            self.queued_commands.tell(&command);
         }
         if let Some(etcd) = stopped.why.removed()
             && let Some(command) = record.of(etcd).and_then(|order| order.command.clone())
@@ -79,7 +81,7 @@ impl Aftermath<'_> {
             && let Err(error) = self.note(at, &record).await
         {
             ui.warn(&format!(
-                "{}; begin the next run with --anew, else it takes what was removed for carried out",
+                "{}; start the next run with --anew; otherwise it treats the removed command as done",
                 chain(&error)
             ));
         }
@@ -96,7 +98,7 @@ impl Aftermath<'_> {
 
     async fn note(&self, at: &StoreUrl, record: &RunRecord) -> Result<(), StoreError> {
         let objects = self.context.session.objects();
-        if record.orders.is_empty() {
+        if record.entries.is_empty() {
             run_record::remove(objects, at, self.consent).await
         } else {
             run_record::write(objects, at, record, PutMode::Replace, self.consent).await

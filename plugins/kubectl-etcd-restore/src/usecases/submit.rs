@@ -1,10 +1,9 @@
 //! Carries out what was planned and agreed to: queues the commands, or forgets a created marker.
 
-use crate::usecases::queue::{self, Order, Queued};
+use crate::usecases::queue::{self, Queued, RestoreRequest};
 use jiff::Timestamp;
 use runbook_kit::consent::Consent;
-use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError};
 
 use crate::context::Context;
 use crate::usecases::choose::Choice;
@@ -23,24 +22,6 @@ pub enum Done {
     Nothing,
 }
 
-/// Another command came between the plan and the deed.
-#[derive(Debug, thiserror::Error)]
-#[error("{etcd}: command {name} was queued since the plan was shown")]
-struct Meanwhile {
-    etcd: String,
-    name: String,
-}
-
-impl Failure for Meanwhile {
-    fn exit(&self) -> Exit {
-        Exit::Refused
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("look at it, `kubectl etcd-restore commands`, then repeat the command".to_owned())
-    }
-}
-
 /// Orders what the target's choice says; `time` names the command, now where it is none. The preflight must have been shown, and nothing in it refuses.
 pub async fn submit(
     target: &Target<'_>,
@@ -51,11 +32,10 @@ pub async fn submit(
     let session = &context.session;
     let etcd = &target.catalog.store.etcd;
     if let Some(queued) = &target.queued {
-        session.ui.note(&format!(
-            "{etcd}: command {} orders this already: going on with it",
-            queued.name
-        ));
-        bring_back(target, context, consent).await?;
+        session
+            .ui
+            .note(&format!("{etcd}: command {} is already queued; resuming", queued.name));
+        copy_back(target, context, consent).await?;
         return Ok(Done::Adopted(queued.name.clone()));
     }
     // The plan was shown a while ago: somebody else may have ordered something meanwhile.
@@ -67,21 +47,20 @@ pub async fn submit(
         };
         if meanwhile.len() == 1 && wanted.is_some() && found.backup().ok() == wanted {
             session.ui.note(&format!(
-                "{etcd}: somebody else has just queued the same ({}): going on with it",
+                "{etcd}: the same restore was just queued ({}); resuming",
                 found.name
             ));
-            bring_back(target, context, consent).await?;
+            copy_back(target, context, consent).await?;
             return Ok(Done::Adopted(found.name.clone()));
         }
-        return Err(Meanwhile {
-            etcd: etcd.clone(),
-            name: found.name.clone(),
-        }
-        .into());
+        let message = format!("{etcd}: command {} was queued after the plan was shown", found.name);
+        return Err(CommandError::refused(message)
+            .hint("check it with `kubectl etcd-restore commands`, then repeat the command")
+            .into());
     }
     match (&target.choice, &target.spec) {
         (Choice::Backup { backup, .. }, Some(spec)) => {
-            let order = Order {
+            let request = RestoreRequest {
                 catalog: target.catalog,
                 backup,
                 spec: spec.clone(),
@@ -92,14 +71,14 @@ pub async fn submit(
                     "{etcd}: another command is named {name}: waiting for the next second"
                 ));
             };
-            let queued = queue::queue(session.objects(), session.clock.as_ref(), &order, consent, &waiting).await?;
+            let queued = queue::queue(session.objects(), session.clock.as_ref(), &request, consent, &waiting).await?;
             session
                 .ui
                 .note(&format!("{etcd}: queued {} to restore {}", queued.name, backup.name));
             Ok(Done::Queued(queued))
         }
         (Choice::Fresh(_), _) => {
-            queue::forget_created(session.objects(), target.catalog, consent).await?;
+            queue::remove_created_marker(session.objects(), target.catalog, consent).await?;
             session.ui.note(&format!(
                 "{etcd}: removed etcd-cluster-created: etcd-manager seeds it anew"
             ));
@@ -110,12 +89,12 @@ pub async fn submit(
 }
 
 /// A backup that retention has taken from under its command is copied back from where it is pinned.
-async fn bring_back(target: &Target<'_>, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
+async fn copy_back(target: &Target<'_>, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
     let session = &context.session;
     let Choice::Backup { backup, .. } = &target.choice else {
         return Ok(());
     };
-    if queue::bring_back(session.objects(), target.catalog, backup, consent).await? {
+    if queue::copy_back(session.objects(), target.catalog, backup, consent).await? {
         session.ui.note(&format!(
             "{}: copied {} back from where it is pinned",
             target.catalog.store.etcd, backup.name

@@ -1,4 +1,4 @@
-//! `cleanup events`: events that a restore made immortal.
+//! `cleanup events`: deletes events that never expire after a restore.
 
 use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column};
@@ -11,10 +11,10 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::usecases::delete_events::{self, Counted, Outcome};
 
-/// Delete the events that a restore left without a lease: they would never expire
+/// Delete the events that have no lease after a restore and never expire
 ///
-/// What has a lease is never touched, nor is what was written after the count. Each transaction checks that anew and deletes
-/// a thousand keys at most, so etcd goes on answering.
+/// Events with a lease, or written after the count, are never deleted. Each transaction checks this again and deletes at most 1000 keys, so etcd
+/// stays responsive.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kubectl etcd-restore cleanup events --name k8s.example.com\n  \
@@ -23,7 +23,7 @@ use crate::usecases::delete_events::{self, Counted, Outcome};
 pub struct Args {
     #[command(flatten)]
     consent: ConsentArgs,
-    /// The API servers' --etcd-prefix
+    /// Value of kube-apiserver's --etcd-prefix
     #[arg(long, value_name = "PREFIX", default_value = "/registry", value_parser = values::prefix)]
     etcd_prefix: String,
     #[command(flatten)]
@@ -57,7 +57,7 @@ impl Row for NamespaceRow {
     }
 }
 
-/// What programs read.
+/// JSON and YAML output.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
@@ -68,7 +68,7 @@ struct Report {
     with_lease: u64,
     namespaces: Vec<NamespaceRow>,
     deleted: u64,
-    /// Written meanwhile, and therefore not deleted.
+    /// Written meanwhile, and not deleted.
     left: u64,
 }
 
@@ -97,7 +97,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             }
         }
     };
-    // Also what came to life between the count and its turn.
+    // Includes events that got a lease after the count.
     let left = match &stopped {
         None if args.consent.yes => total.without_lease.saturating_sub(outcome.deleted),
         _ => outcome.left,
@@ -108,22 +108,22 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         return Err((*stopped).into());
     }
     match (args.consent.yes, total.without_lease) {
-        (_, 0) => ui.note("no event is without a lease"),
-        (false, count) => ui.note(&format!("{count} would be deleted; pass --yes to do it")),
+        (_, 0) => ui.note("every event has a lease"),
+        (false, count) => ui.note(&format!("{count} will be deleted; pass --yes to do it")),
         (true, _) if outcome.left > 0 => ui.note(&format!(
-            "{} events were deleted; {} were written meanwhile and left",
+            "{} events were deleted; {} were written meanwhile and kept",
             outcome.deleted, outcome.left
         )),
         (true, _) => ui.note(&format!("{} events were deleted", outcome.deleted)),
     }
-    ui.note("masterleases are immortal after a restore, too: see `kubectl masterleases list`");
+    ui.note("masterleases also lose their lease in a restore: check `kubectl masterleases list`");
     Ok(Exit::Done)
 }
 
 fn tell(counted: &Counted, etcd: &str, context: &Context) {
     let (ui, total) = (&context.session.ui, counted.total());
     if total.without_lease + total.with_lease == 0 && etcd == "events" {
-        ui.note("this etcd holds no events; a cluster without an etcd `events` keeps them in main: pass --etcd main");
+        ui.note("this etcd holds no events; a cluster without an etcd cluster `events` stores them in main: pass --etcd main");
     }
     if total.without_lease > 0 && total.with_lease == 0 {
         ui.warn(
@@ -145,7 +145,7 @@ fn report(counted: &Counted, outcome: Outcome, etcd: &str, prefix: &str, context
         })
         .collect();
     if !matches!(format, Format::Json | Format::Yaml) {
-        return output::rows(ui, format, &namespaces, "There are no events");
+        return output::rows(ui, format, &namespaces, "No events");
     }
     let total = counted.total();
     let report = Report {
@@ -161,14 +161,15 @@ fn report(counted: &Counted, outcome: Outcome, etcd: &str, prefix: &str, context
     output::structured(ui, format, &report)
 }
 
-/// kops keeps events in an etcd of their own.
+/// kops stores events in their own etcd cluster.
 fn etcd_of(asked: &[String]) -> Result<String, CommandError> {
     match asked {
         [] => Ok("events".to_owned()),
         [one] => Ok(one.clone()),
-        several => Err(
-            CommandError::usage(format!("events are in one etcd, not in {}", several.join(" and ")))
-                .hint("pass one --etcd, by default events"),
-        ),
+        several => Err(CommandError::usage(format!(
+            "events are stored in one etcd cluster, not in {}",
+            several.join(" and ")
+        ))
+        .hint("pass a single --etcd; the default is events")),
     }
 }

@@ -1,4 +1,4 @@
-//! `cleanup nodes`: Node objects whose machine is gone.
+//! `cleanup nodes`: deletes Node objects whose instance is gone.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use runbook_kit::cli::ui::Verdict;
 use runbook_kit::cli::values;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, Failure};
+use runbook_kit::failure::{AnyFailure, CommandError, Failure};
 use runbook_kit::model::kubernetes::cluster::{NodeDeletion, NodeReady};
 use runbook_kit::model::units;
-use runbook_kit::ports::cluster_api::{ClusterApi, KubeError};
+use runbook_kit::ports::cluster_api::ClusterApi;
 use serde::Serialize;
 use tokio::time::sleep;
 
@@ -21,9 +21,9 @@ use crate::rules::dead_nodes::{self, Action, Blocked, Judged, Plan, Seen};
 
 /// Delete the Nodes whose EC2 instance is gone
 ///
-/// Every Node's instance is asked for by its own id. A Node is deleted only if AWS has no such instance (or has it as
-/// terminated), its kubelet is silent for longer than the node controller's grace of 50 s, and nobody has written the Node
-/// since it was looked at. Nothing is deleted where AWS, kubeconfig and cluster do not fit together.
+/// A Node is deleted only if its instance does not exist in AWS or is terminated, its kubelet has not renewed its Lease for longer than the node
+/// controller's grace period of 50 s, and the Node has not changed since it was read. Nothing is deleted if AWS account, kubeconfig and cluster do
+/// not match.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kubectl etcd-restore cleanup nodes --name k8s.example.com\n  \
@@ -32,10 +32,10 @@ use crate::rules::dead_nodes::{self, Action, Blocked, Judged, Plan, Seen};
 pub struct Args {
     #[command(flatten)]
     consent: ConsentArgs,
-    /// How long to watch for a kubelet that renews its Lease, which it does every 10 s
+    /// How long to watch for Lease renewals; kubelets renew every 10 s
     #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = values::duration_or_zero)]
     observe: Duration,
-    /// Limit of each request to the Kubernetes API
+    /// Timeout for each Kubernetes API request
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
     api_timeout: Duration,
 }
@@ -47,12 +47,12 @@ struct NodeRow {
     name: String,
     role: Option<String>,
     instance: Option<String>,
-    /// AWS' word; `null` where AWS has no such instance.
+    /// State in AWS; `null` where AWS has no such instance.
     instance_state: Option<&'static str>,
     ready: NodeReady,
     /// When its kubelet renewed its Lease last.
     renewed: Option<Timestamp>,
-    /// `keep`, `wait` or `delete`; after the deed `deleted`, `gone` (by somebody else) or `changed` (and left).
+    /// `keep`, `wait` or `delete`; with --yes `deleted`, `gone` (deleted by another user) or `changed` (and kept).
     action: &'static str,
     reason: String,
     #[serde(skip)]
@@ -146,17 +146,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         let rows: Vec<NodeRow> = plan.nodes.iter().map(planned).collect();
         output::rows(ui, session.format, &rows, "The cluster has no Nodes")?;
         match deletions {
-            0 => ui.note("no Node is to be deleted"),
-            _ => ui.note(&format!("{deletions} would be deleted; pass --yes to do it")),
+            0 => ui.note("no Node to delete"),
+            _ => ui.note(&format!("{deletions} will be deleted; pass --yes to do it")),
         }
-        tell_of_masterleases(&plan, context);
+        note_masterleases(&plan, context);
         return Ok(Exit::Done);
     };
-    let done = apply(&plan, api.as_ref(), &consent).await;
-    let results = match &done {
-        Ok(results) => results.as_slice(),
-        Err(stopped) => stopped.results.as_slice(),
-    };
+    let (results, stopped) = apply(&plan, api.as_ref(), &consent).await;
     let mut results = results.iter();
     let row = |judged: &Judged| match judged.action {
         Action::Delete => NodeRow::of(judged, results.next().copied().unwrap_or("delete"), now),
@@ -164,8 +160,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     let rows: Vec<NodeRow> = plan.nodes.iter().map(row).collect();
     output::rows(ui, session.format, &rows, "The cluster has no Nodes")?;
-    done?;
-    tell_of_masterleases(&plan, context);
+    if let Some(error) = stopped {
+        return Err(error.into());
+    }
+    note_masterleases(&plan, context);
     Ok(Exit::Done)
 }
 
@@ -187,8 +185,7 @@ async fn look(
     }
     let after = api.node_leases().await?;
     let nodes = api.nodes().await?;
-    // Asked last: what is not there now was not there when its Node was read, but for one that was started in this moment,
-    // and that one has no Node yet.
+    // Asked last: an instance that is missing now was missing when its Node was read. One that starts just now has no Node yet.
     let instances = context.fleet().instances(&dead_nodes::wanted(&nodes)).await?;
     Ok(dead_nodes::plan(&Seen {
         cluster,
@@ -209,17 +206,17 @@ const fn action_word(action: Action) -> &'static str {
     }
 }
 
-fn tell_of_masterleases(plan: &Plan, context: &Context) {
+fn note_masterleases(plan: &Plan, context: &Context) {
     if plan.deletions().any(|judged| judged.node.node.is_control_plane()) {
         context
             .session
             .ui
-            .note("old masters may still be in the `kubernetes` endpoint: see `kubectl masterleases list`");
+            .note("old masters may still be in the `kubernetes` endpoint: check `kubectl masterleases list`");
     }
 }
 
-/// Deletes what the plan says, each Node in the version that was judged. One word a deletion of the plan.
-async fn apply(plan: &Plan, api: &dyn ClusterApi, consent: &Consent) -> Result<Vec<&'static str>, Stopped> {
+/// Deletes the Nodes of the plan, each only in the version that was checked. Gives one result for each deletion.
+async fn apply(plan: &Plan, api: &dyn ClusterApi, consent: &Consent) -> (Vec<&'static str>, Option<CommandError>) {
     let mut results = Vec::new();
     for judged in plan.deletions() {
         match api.delete_node(&judged.node, consent).await {
@@ -227,38 +224,19 @@ async fn apply(plan: &Plan, api: &dyn ClusterApi, consent: &Consent) -> Result<V
             Ok(NodeDeletion::Gone) => results.push("gone"),
             Ok(NodeDeletion::Changed) => results.push("changed"),
             Err(source) => {
-                return Err(Stopped {
-                    deleted: results.iter().filter(|result| **result == "deleted").count(),
-                    results,
-                    source,
-                });
+                let deleted = results.iter().filter(|result| **result == "deleted").count();
+                let message = format!("stopped after {deleted} of the Nodes were deleted");
+                let error = match deleted {
+                    0 => CommandError::failed(message),
+                    _ => CommandError::after_change(message),
+                };
+                let hint = source.hint();
+                let hint = hint.unwrap_or_else(|| "repeat the command: it resumes where it stopped".to_owned());
+                return (results, Some(error.hint(hint).source(source)));
             }
         }
     }
-    Ok(results)
-}
-
-/// It ended in the middle.
-#[derive(Debug, thiserror::Error)]
-#[error("{deleted} of the Nodes were deleted, then it stopped")]
-struct Stopped {
-    deleted: usize,
-    results: Vec<&'static str>,
-    source: KubeError,
-}
-
-impl Failure for Stopped {
-    fn exit(&self) -> Exit {
-        match self.deleted {
-            0 => Exit::Failed,
-            _ => Exit::FailedAfterChange,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        let hint = self.source.hint();
-        hint.or_else(|| Some("repeat the command: it goes on where it stopped".to_owned()))
-    }
+    (results, None)
 }
 
 impl Failure for Blocked {
@@ -270,8 +248,8 @@ impl Failure for Blocked {
         Some(
             match self {
                 Self::NoneFound(..) | Self::AliveAndUnknown(_) => {
-                    "check --profile and --region; no Node was deleted. If every machine of the cluster is really gone, \
-                     build new masters first"
+                    "check --profile and --region; no Node was deleted. If all instances of the cluster are really gone, \
+                     build a new control plane first"
                 }
                 Self::OtherCluster { .. } => "check --name, --context and --kubeconfig; no Node was deleted",
             }
@@ -323,12 +301,9 @@ mod tests {
         let plan = plan_of(&api).await;
         api.put_node(node("b"));
         let consent = confirm::plain(true).unwrap();
-        assert_eq!(
-            apply(&plan, &api, &consent).await.unwrap(),
-            ["deleted", "changed", "deleted"]
-        );
+        assert_eq!(apply(&plan, &api, &consent).await.0, ["deleted", "changed", "deleted"]);
         assert_eq!(api.node_names(), ["b"]);
-        assert_eq!(apply(&plan, &api, &consent).await.unwrap(), ["gone", "changed", "gone"]);
+        assert_eq!(apply(&plan, &api, &consent).await.0, ["gone", "changed", "gone"]);
     }
 
     #[tokio::test]
@@ -337,8 +312,9 @@ mod tests {
         api.put_node(node("a"));
         let plan = plan_of(&api).await;
         api.refuse(KubeErrorKind::Forbidden);
-        let stopped = apply(&plan, &api, &confirm::plain(true).unwrap()).await.unwrap_err();
-        assert_eq!(stopped.exit(), Exit::Failed);
+        let consent = confirm::plain(true).unwrap();
+        let stopped = apply(&plan, &api, &consent).await.1.unwrap();
+        assert_eq!(Failure::exit(&stopped), Exit::Failed);
         assert_eq!(
             Failure::hint(&stopped).unwrap(),
             "grant the user of this context to delete node a"

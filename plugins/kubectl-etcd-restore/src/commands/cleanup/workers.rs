@@ -1,4 +1,4 @@
-//! `cleanup workers`: which kubelets live, and what helps those that do not.
+//! `cleanup workers`: shows which kubelets work after a restore.
 
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use tokio::time::sleep;
 use crate::context::Context;
 use crate::rules::workers;
 
-/// Show which kubelets renew their Lease, and what to do for those that do not
+/// Show which kubelets renew their Lease, and how to fix the others
 ///
-/// After a restore revisions start again, and kubelets that kept running may hold versions from the future.
+/// A restore resets etcd's revisions, so kubelets that kept running may have stale caches. Exit code 5 if a kubelet does not renew its Lease.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kubectl etcd-restore cleanup workers --name k8s.example.com\n  \
     kubectl etcd-restore cleanup workers --since 2026-11-22T15:20:00Z"
 )]
 pub struct Args {
-    /// Count those that renewed since this time, say that of the restore, instead of watching
+    /// Accept Leases renewed since this time, such as the time of the restore, instead of watching
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// How long to watch; kubelets renew every 10 s
     #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = values::duration)]
     observe: Duration,
-    /// Limit of each request to the Kubernetes API
+    /// Timeout for each Kubernetes API request
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
     api_timeout: Duration,
 }
 
-/// Runs `cleanup workers`. It changes nothing; 5 where a kubelet is silent.
+/// Runs `cleanup workers`. It changes nothing.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (session, ui) = (&context.session, &context.session.ui);
     let since: Option<Timestamp> = session.moment(args.since.as_deref(), "--since")?;

@@ -10,28 +10,26 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
     const NAME: &str = "backup";
     let backup = match &etcd.wanted {
         Wanted::Fresh => {
-            let message = "is not restored: etcd-manager seeds it anew, empty, when its created marker is gone";
+            let message = "not restored: etcd-manager seeds a new, empty cluster once the created marker is removed";
             if etcd.why.is_empty() {
                 return Check::passed(NAME, message);
             }
-            let message = format!("no sound backup ({}): {message}", etcd.why.join("; "));
-            return Check::found(NAME, Severity::Warn, message).cure(format!(
-                "to restore one all the same, name it: --backup {}=NAME",
-                etcd.etcd
-            ));
+            let message = format!("no intact backup ({}): {message}", etcd.why.join("; "));
+            return Check::found(NAME, Severity::Warn, message)
+                .cure(format!("to restore one anyway, name it: --backup {}=NAME", etcd.etcd));
         }
         Wanted::Leave => {
-            let message = format!("no sound backup ({}): none is needed, it serves", etcd.why.join("; "));
+            let message = format!("no intact backup ({}): none is needed, it serves", etcd.why.join("; "));
             return Check::passed(NAME, message);
         }
         Wanted::Nothing(reasons) => {
             let message = format!("no good backup: {}", reasons.join("; "));
             let cure = if etcd.etcd == MAIN {
-                "look at them all: `kubectl etcd-backups verify --all`; to take one that is sound and not good all the same, name it (main=NAME) and pass --even-if-poor".to_owned()
+                "check all: `kubectl etcd-backups verify --all`; to use one that is intact but fails sanity checks, name it (main=NAME) and pass --even-if-poor".to_owned()
             } else {
                 // Without it the API does not start, so it must not be left behind.
                 format!(
-                    "name another by --backup {0}=NAME, or have it seeded anew: --fresh {0}",
+                    "name another with --backup {0}=NAME, or seed it anew with --fresh {0}",
                     etcd.etcd
                 )
             };
@@ -47,22 +45,23 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
         .any(|rejection| matches!(rejection, Rejection::Incomplete | Rejection::Damaged(_)));
     if unsound {
         return Check::found(NAME, Severity::Block, format!("{name}: {}", reasons.join("; ")))
-            .cure("choose another: `kubectl etcd-backups verify --all`; etcd-manager would try this one for ever");
+            .cure("choose another: `kubectl etcd-backups verify --all`; etcd-manager would retry this one forever");
     }
     if !reasons.is_empty() && etcd.etcd == MAIN {
         let severity = if even_if_poor { Severity::Warn } else { Severity::Block };
-        return Check::found(NAME, severity, format!("{name}: {}", reasons.join("; ")))
-            .cure("choose another: `kubectl etcd-backups inspect NAME` shows what it holds; --even-if-poor takes it all the same");
+        return Check::found(NAME, severity, format!("{name}: {}", reasons.join("; "))).cure(
+            "choose another: `kubectl etcd-backups inspect NAME` shows what it holds; --even-if-poor uses it anyway",
+        );
     }
     if !reasons.is_empty() {
         let none_good = if etcd.why.is_empty() {
             ""
         } else {
-            "; none is good, and this is the newest sound one"
+            "; none is good; this is the newest intact one"
         };
         let message = format!("{name}: {}{none_good}", reasons.join("; "));
         return Check::found(NAME, Severity::Warn, message).cure(format!(
-            "name another by --backup {0}=NAME, or have it seeded anew: --fresh {0}",
+            "name another with --backup {0}=NAME, or seed it anew with --fresh {0}",
             etcd.etcd
         ));
     }
@@ -73,8 +72,8 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
     };
     let passed = match backup.passed_over.len() {
         0 => String::new(),
-        1 => "; 1 younger one is not good".to_owned(),
-        several => format!("; {several} younger ones are not good"),
+        1 => "; 1 newer one is not good".to_owned(),
+        several => format!("; {several} newer ones are not good"),
     };
     let good = if etcd.etcd == MAIN {
         "verified, good"
@@ -92,7 +91,7 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
         format!("{message}; {}", backup.warnings.join("; ")),
     )
     .cure(format!(
-        "look what it holds: `kubectl etcd-backups inspect {}={name}`",
+        "see its contents: `kubectl etcd-backups inspect {}={name}`",
         quoted(&etcd.etcd)
     ))
 }

@@ -7,7 +7,7 @@ use runbook_kit::model::units;
 
 pub(super) fn spec(etcd: &EtcdFacts, cluster: &str) -> Check {
     const NAME: &str = "cluster-spec";
-    let cure = format!("write it anew: `kops update cluster --name {} --yes`", quoted(cluster));
+    let cure = format!("recreate it: `kops update cluster --name {} --yes`", quoted(cluster));
     match &etcd.spec {
         ControlFact::Missing => Check::found(
             NAME,
@@ -21,15 +21,10 @@ pub(super) fn spec(etcd: &EtcdFacts, cluster: &str) -> Check {
             format!("etcd-cluster-spec: {why}: etcd-manager is blocked"),
         )
         .cure(cure),
-        ControlFact::Says(spec) => {
+        ControlFact::Valid(spec) => {
             let says = format!("{} members of etcd {}", spec.member_count, spec.etcd_version);
             if spec.member_count < 1 || spec.etcd_version.is_empty() {
-                return Check::found(
-                    NAME,
-                    Severity::Block,
-                    format!("etcd-cluster-spec makes no sense: {says}"),
-                )
-                .cure(cure);
+                return Check::found(NAME, Severity::Block, format!("etcd-cluster-spec is invalid: {says}")).cure(cure);
             }
             if etcd.spec_members > 0 && usize::try_from(spec.member_count) != Ok(etcd.spec_members) {
                 let message = format!("{says}, and the cluster's spec has {} members", etcd.spec_members);
@@ -52,7 +47,7 @@ pub(super) fn created(etcd: &EtcdFacts) -> Option<Check> {
     };
     match (&etcd.created, &etcd.wanted) {
         (_, Wanted::Leave) => None,
-        (ControlFact::Missing, Wanted::Fresh) => Some(Check::passed(NAME, "is gone already")),
+        (ControlFact::Missing, Wanted::Fresh) => Some(Check::passed(NAME, "already removed")),
         (_, Wanted::Fresh) => None,
         (ControlFact::Missing, _) => Some(
             Check::found(
@@ -70,7 +65,7 @@ pub(super) fn created(etcd: &EtcdFacts) -> Option<Check> {
             )
             .cure(cure),
         ),
-        (ControlFact::Says(()), _) => Some(Check::passed(NAME, "is there")),
+        (ControlFact::Valid(()), _) => Some(Check::passed(NAME, "is there")),
     }
 }
 
@@ -89,10 +84,7 @@ pub(super) fn queue(etcd: &EtcdFacts) -> Check {
         return Check::found(NAME, Severity::Block, message).cure(of(&broken.name));
     }
     if let Some(own) = etcd.adopted() {
-        return Check::passed(
-            NAME,
-            format!("holds this very restore already ({}): it is gone on with", own.name),
-        );
+        return Check::passed(NAME, format!("already holds this restore ({}); resuming it", own.name));
     }
     if let ([only], Wanted::Restore(backup)) = (etcd.commands.as_slice(), &etcd.wanted)
         && only.backup.as_deref() == Ok(backup.name.as_str())
@@ -102,7 +94,7 @@ pub(super) fn queue(etcd: &EtcdFacts) -> Check {
             None => "at an unknown time".to_owned(),
         };
         let message = format!(
-            "holds {}, which restores this very backup and was queued {since}, by somebody else or another day's run",
+            "holds {}, which restores this backup and was queued {since} by another user or an earlier run",
             only.name
         );
         return Check::found(NAME, Severity::Block, message).cure(of(&only.name));
@@ -117,7 +109,7 @@ pub(super) fn queue(etcd: &EtcdFacts) -> Check {
                     let gone = if command.there {
                         ""
                     } else {
-                        ", which is neither in the store nor pinned: it is tried for ever"
+                        ", which is neither in the store nor pinned: etcd-manager retries it forever"
                     };
                     let age = match command.age {
                         Some(age) if !command.is_of_now() => format!(", queued {} ago", units::age(age)),
@@ -127,7 +119,7 @@ pub(super) fn queue(etcd: &EtcdFacts) -> Check {
                 })
                 .collect();
             let message = format!(
-                "holds {}: every queued command is run, each wipes again",
+                "holds {}: every queued command is run, and each one wipes etcd again",
                 names.join(", ")
             );
             let first = commands

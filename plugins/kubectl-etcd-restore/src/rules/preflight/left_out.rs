@@ -49,16 +49,16 @@ impl LeftOut {
 pub fn needed_by(etcd: &str) -> &'static str {
     match etcd {
         MAIN | EVENTS => "kube-apiserver does not start without it",
-        _ => "what keeps its data there does not work without it",
+        _ => "components that store data there do not work without it",
     }
 }
 
 pub(super) fn check(one: &LeftOut, one_by_one: bool) -> Check {
     const NAME: &str = "left-out";
-    let cure = "leave out --etcd: then every etcd cluster is restored, or seeded anew where no backup can be";
+    let cure = "omit --etcd to restore every etcd cluster, or to seed it anew where no backup can be restored";
     match (&one.commands, &one.seen) {
         (_, EtcdSeen::Serving(_)) => return Check::passed(NAME, "is left out; it serves"),
-        (_, EtcdSeen::Quarantined(_)) => return Check::passed(NAME, "is left out; a restore of it is under way"),
+        (_, EtcdSeen::Quarantined(_)) => return Check::passed(NAME, "is left out; its restore is in progress"),
         (Observed::Known(commands), _) if !commands.is_empty() => {
             return Check::passed(NAME, format!("is left out; {} is queued for it", commands.join(", ")));
         }
@@ -79,8 +79,8 @@ pub(super) fn check(one: &LeftOut, one_by_one: bool) -> Check {
         Observed::Unknown(why) => format!("its queue could not be read: {why}"),
     };
     let seen = match &one.seen {
-        EtcdSeen::Silent(why) => format!("nobody answers there ({why})"),
-        EtcdSeen::NotAsked(why) => format!("it was not asked ({why})"),
+        EtcdSeen::Silent(why) => format!("unreachable ({why})"),
+        EtcdSeen::NotAsked(why) => format!("not asked ({why})"),
         EtcdSeen::Serving(_) | EtcdSeen::Quarantined(_) => String::new(),
     };
     let message = format!("is left out; not checked whether it has members: {seen}; {command}; {needed}");

@@ -9,7 +9,7 @@ use crate::rules::follow::State;
 
 /// Whether AWS was asked in the cluster's own account and region.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum AccountMatch {
     /// It was, by this evidence.
     Own(String),
     /// Nothing contradicts it, and the cluster's spec names nothing by which two accounts could be told apart.
@@ -46,7 +46,7 @@ pub struct Wipe {
     /// When it ended; `None` where it did not come to its end.
     pub ended: Option<Timestamp>,
     /// In words.
-    pub says: String,
+    pub detail: String,
 }
 
 /// Volumes in quarantine.
@@ -55,14 +55,14 @@ pub struct Quarantine {
     /// How many.
     pub count: usize,
     /// In words.
-    pub says: String,
+    pub detail: String,
     /// The command that shows how they come back.
     pub way_back: Option<ShellCommand>,
 }
 
 /// The note of a run of restores.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Run {
+pub enum RunState {
     /// There is none.
     None,
     /// It is of the masters that run now.
@@ -79,7 +79,7 @@ pub enum Run {
 
 /// Which backup a restore would bring back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Best {
+pub enum BestBackup {
     /// This one, in words with its age.
     Is(String),
     /// None can be restored, for these reasons.
@@ -90,19 +90,19 @@ pub enum Best {
 
 /// One etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EtcdStanding {
+pub struct EtcdFacts {
     pub etcd: String,
     /// What the store and the log show of a restore.
     pub state: State,
     /// Whether it lives.
-    pub life: Life,
+    pub liveness: Life,
     /// Whether it was asked at all.
     pub asked: bool,
     /// What stands in the way.
     pub problem: Option<String>,
     /// The commands that are queued, each with its age.
     pub queued: Vec<String>,
-    pub best: Best,
+    pub best: BestBackup,
 }
 
 /// The API.
@@ -115,21 +115,21 @@ pub struct Api {
     /// Whether it is proven to be this cluster's.
     pub proven: bool,
     /// What it answered, or why it was not asked.
-    pub says: String,
+    pub detail: String,
 }
 
 /// All that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     pub members: usize,
-    pub place: Place,
+    pub account: AccountMatch,
     pub masters: Observed<Masters>,
     /// What shows that Terraform manages the cluster, and what that means for its volumes; `None` where nothing does.
     pub terraform: Option<String>,
     pub wipe: Observed<Option<Wipe>>,
     pub quarantine: Observed<Quarantine>,
-    pub run: Run,
-    pub etcds: Vec<EtcdStanding>,
+    pub run: RunState,
+    pub etcds: Vec<EtcdFacts>,
     pub api: Api,
     /// Masterleases without a lease, where etcd main was asked.
     pub leaseless: Option<usize>,

@@ -4,7 +4,7 @@ use runbook_kit::model::liveness::Life;
 use runbook_kit::model::observed::Observed;
 use serde::Serialize;
 
-use super::facts::{Api, Best, EtcdStanding, Facts, Masters, Place, Run};
+use super::facts::{AccountMatch, Api, BestBackup, EtcdFacts, Facts, Masters, RunState};
 use super::{counted, removes};
 use crate::rules::follow::State;
 
@@ -39,11 +39,11 @@ fn not_checked(subject: impl Into<String>, evidence: impl Into<String>) -> State
 /// All that is known, in the order of the runbook.
 pub fn statements(facts: &Facts) -> Vec<Statement> {
     let mut told = vec![
-        match &facts.place {
-            Place::Own(why) => checked("AWS", "the cluster's", why),
-            Place::Unproven(why) => checked("AWS", "not contradicted", why),
-            Place::Foreign { why, .. } => checked("AWS", "NOT THE CLUSTER'S", why),
-            Place::NotKnown(why) => not_checked("AWS", why),
+        match &facts.account {
+            AccountMatch::Own(why) => checked("AWS", "the cluster's", why),
+            AccountMatch::Unproven(why) => checked("AWS", "not contradicted", why),
+            AccountMatch::Foreign { why, .. } => checked("AWS", "NOT THE CLUSTER'S", why),
+            AccountMatch::NotKnown(why) => not_checked("AWS", why),
         },
         masters(facts),
     ];
@@ -51,7 +51,7 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
         Observed::Known(None) => {}
         Observed::Known(Some(wipe)) => {
             let state = if wipe.ended.is_some() { "ended" } else { "UNFINISHED" };
-            told.push(checked("wipe", state, &wipe.says));
+            told.push(checked("wipe", state, &wipe.detail));
         }
         Observed::Unknown(why) => told.push(not_checked("wipe", why)),
     }
@@ -62,21 +62,21 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
         Observed::Known(quarantine) if quarantine.count == 0 => {}
         Observed::Known(quarantine) => {
             let back = quarantine.way_back.as_ref().filter(|_| has_no_masters(facts));
-            let says = match back {
-                Some(back) => format!("{}; back they come by {back}", quarantine.says),
-                None => quarantine.says.clone(),
+            let detail = match back {
+                Some(back) => format!("{}; back they come by {back}", quarantine.detail),
+                None => quarantine.detail.clone(),
             };
-            told.push(checked("quarantine", counted(quarantine.count, "volume"), says));
+            told.push(checked("quarantine", counted(quarantine.count, "volume"), detail));
         }
         Observed::Unknown(why) => told.push(not_checked("quarantine", why)),
     }
     match &facts.run {
-        Run::None => {}
-        Run::Holds(says) => told.push(checked("run", "under way", says)),
-        Run::Doubtful(why) => told.push(checked("run", "doubtful", why)),
-        Run::Void(why) => told.push(checked("run", "of another day", why)),
-        Run::Left(why) => told.push(checked("run", "LEFT BEHIND", why)),
-        Run::NotKnown(why) => told.push(not_checked("run", why)),
+        RunState::None => {}
+        RunState::Holds(detail) => told.push(checked("run", "under way", detail)),
+        RunState::Doubtful(why) => told.push(checked("run", "doubtful", why)),
+        RunState::Void(why) => told.push(checked("run", "of another day", why)),
+        RunState::Left(why) => told.push(checked("run", "LEFT BEHIND", why)),
+        RunState::NotKnown(why) => told.push(not_checked("run", why)),
     }
     for etcd in &facts.etcds {
         told.extend(of_etcd(etcd));
@@ -94,8 +94,10 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
 }
 
 fn masters(facts: &Facts) -> Statement {
-    match (&facts.place, &facts.masters) {
-        (Place::Foreign { .. }, _) => not_checked("masters", "what another place has says nothing of this cluster"),
+    match (&facts.account, &facts.masters) {
+        (AccountMatch::Foreign { .. }, _) => {
+            not_checked("masters", "what another place has says nothing of this cluster")
+        }
         (_, Observed::Known(masters)) => {
             let starting = match masters.pending {
                 0 => String::new(),
@@ -114,12 +116,12 @@ fn masters(facts: &Facts) -> Statement {
     }
 }
 
-fn of_etcd(etcd: &EtcdStanding) -> Vec<Statement> {
+fn of_etcd(etcd: &EtcdFacts) -> Vec<Statement> {
     let subject = format!("etcd {}", etcd.etcd);
-    let mut told = vec![match (&etcd.life, etcd.state) {
+    let mut told = vec![match (&etcd.liveness, etcd.state) {
         (Life::Unknown { why, .. }, _) if !etcd.asked => not_checked(&subject, format!("may be alive: {why}")),
-        (life, state @ (State::Queued | State::Restoring | State::Looping | State::Gone | State::Restored)) => {
-            checked(&subject, state.name(), life.says())
+        (liveness, state @ (State::Queued | State::Restoring | State::Looping | State::Gone | State::Restored)) => {
+            checked(&subject, state.name(), liveness.says())
         }
         (Life::Alive { why, serves: true }, _) => checked(&subject, "serving", why),
         (Life::Alive { why, serves: false }, _) => checked(&subject, "no leader", why),
@@ -135,20 +137,20 @@ fn of_etcd(etcd: &EtcdStanding) -> Vec<Statement> {
     }
     let subject = format!("backup {}", etcd.etcd);
     told.push(match &etcd.best {
-        Best::Is(says) => checked(subject, "to restore", says),
-        Best::None(why) => checked(subject, "NONE", why),
-        Best::NotJudged(why) => not_checked(subject, why),
+        BestBackup::Is(detail) => checked(subject, "to restore", detail),
+        BestBackup::None(why) => checked(subject, "NONE", why),
+        BestBackup::NotJudged(why) => not_checked(subject, why),
     });
     told
 }
 
 fn api(api: &Api) -> Statement {
     match api.ready {
-        None => not_checked("API", format!("may be alive: {}", api.says)),
-        Some(true) if api.proven => checked("API", "ready", &api.says),
-        Some(true) => checked("API", "not proven ours", &api.says),
-        Some(false) if api.answers => checked("API", "not ready", &api.says),
-        Some(false) => checked("API", "no answer", format!("may be alive: {}", api.says)),
+        None => not_checked("API", format!("may be alive: {}", api.detail)),
+        Some(true) if api.proven => checked("API", "ready", &api.detail),
+        Some(true) => checked("API", "not proven ours", &api.detail),
+        Some(false) if api.answers => checked("API", "not ready", &api.detail),
+        Some(false) => checked("API", "no answer", format!("may be alive: {}", api.detail)),
     }
 }
 

@@ -6,9 +6,9 @@ use runbook_kit::model::shell::quoted;
 
 /// It did not come to its end.
 #[derive(Debug, thiserror::Error)]
-pub enum NotDone {
+pub enum FollowError {
     /// etcd-manager tries it for ever.
-    #[error("{etcd} loops: {says}{line}")]
+    #[error("{etcd} is looping: {says}{line}")]
     Loops {
         etcd: String,
         says: &'static str,
@@ -16,15 +16,15 @@ pub enum NotDone {
         way_out: &'static str,
     },
     /// The command went, and the etcd that served before still does.
-    #[error("{etcd}: the command was removed and etcd did not restore: the etcd that served before still does")]
+    #[error("{etcd}: the command was removed before the restore; the previous etcd still serves")]
     Cancelled { etcd: String },
     /// The command went, and nobody answers.
     #[error(
-        "{etcd}: the command was removed and etcd did not restore: nobody answered for {seconds} s, not even on the quarantine port"
+        "{etcd}: the command was removed before the restore; no response for {seconds} s, not even on the quarantine port"
     )]
     Removed { etcd: String, seconds: u64 },
     /// The command went, and nothing tells that it was carried out.
-    #[error("{etcd}: the command is gone, and in {seconds} s etcd was not seen to be restored")]
+    #[error("{etcd}: the command is gone, and no restore was confirmed within {seconds} s")]
     NotSeen { etcd: String, seconds: u64 },
     /// Too long in one state.
     #[error("{etcd}: waited {seconds} s for {what}")]
@@ -51,7 +51,7 @@ fn each(by: &[String]) -> String {
     by.iter().map(|one| format!("; {one}")).collect()
 }
 
-impl NotDone {
+impl FollowError {
     /// Whether its command was removed: what the run has noted of it holds no more.
     pub fn removed(&self) -> Option<&str> {
         match self {
@@ -66,7 +66,7 @@ impl NotDone {
     }
 }
 
-impl Failure for NotDone {
+impl Failure for FollowError {
     fn exit(&self) -> Exit {
         Exit::FailedAfterChange
     }
@@ -75,7 +75,7 @@ impl Failure for NotDone {
         Some(match self {
             Self::Loops { way_out, .. } => (*way_out).to_owned(),
             Self::Cancelled { .. } | Self::Removed { .. } => {
-                "look who removed it; the same command orders it anew".to_owned()
+                "find out who removed it; repeat the command to queue it again".to_owned()
             }
             Self::NotSeen { etcd, .. } => format!(
                 "look into its log, `kubectl etcd-restore logs etcd --etcd {}`, and at what it holds; the same command looks on, and \

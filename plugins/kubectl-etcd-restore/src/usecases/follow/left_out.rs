@@ -36,7 +36,7 @@ pub fn holding_up(left_out: &[LeftOut], seen: &[Seen]) -> Vec<String> {
                 "etcd {etcd} does not answer, and no command is queued for it: {needed}"
             )),
             (_, Observed::Known(_), EtcdSeen::NotAsked(_)) => Some(format!(
-                "etcd {etcd} was not asked whether it has members, and no command is queued for it: {needed}"
+                "not checked whether etcd {etcd} has members, and no command is queued for it: {needed}"
             )),
             _ => None,
         });

@@ -5,8 +5,8 @@ use std::time::Duration;
 use runbook_kit::model::shell::quoted;
 use tokio::time::Instant;
 
-use super::error::NotDone;
-use crate::rules::follow::{EtcdSeen, Follow, Ordered, Restart, Seen, State};
+use super::error::FollowError;
+use crate::rules::follow::{EtcdSeen, Follow, Restart, Seen, State, Submitted};
 use crate::rules::observation::ApiSeen;
 use crate::usecases::choose::Choice;
 use crate::usecases::run_record::RunRecord;
@@ -39,18 +39,18 @@ pub struct Track {
 impl Track {
     pub fn of(target: &Target<'_>, record: &RunRecord, empty: bool) -> Self {
         let etcd = target.catalog.store.etcd.clone();
-        let ordered = record.of(&etcd);
-        let follow = ordered.and_then(|ordered| {
-            Some(Follow::of_command(&Ordered {
-                command: ordered.command.as_deref()?,
-                backup: ordered.backup.as_deref(),
-                served: ordered.served(),
-                newest: Some(ordered.newest.as_deref()),
-                no_members: ordered.no_members,
+        let submitted = record.of(&etcd);
+        let follow = submitted.and_then(|submitted| {
+            Some(Follow::of_command(&Submitted {
+                command: submitted.command.as_deref()?,
+                backup: submitted.backup.as_deref(),
+                served: submitted.served(),
+                newest: Some(submitted.newest.as_deref()),
+                no_members: submitted.no_members,
                 empty,
             }))
         });
-        let before = target.ordered.as_ref().map(|ordered| &ordered.created);
+        let before = target.submitted.as_ref().map(|submitted| &submitted.created);
         Self {
             follow: follow.unwrap_or_default(),
             fresh: matches!(target.choice, Choice::Fresh(_)),
@@ -75,7 +75,7 @@ impl Track {
             let what = from.map(|backup| format!(" ({backup})")).unwrap_or_default();
             let unsure = next.state == State::Serving && next.command.is_some() && next.restored.is_none();
             let waits = if unsure {
-                "; not seen to be restored yet".to_owned()
+                "; restore not confirmed yet".to_owned()
             } else if next.state == State::Serving {
                 String::new()
             } else {
@@ -85,7 +85,7 @@ impl Track {
         }
         if let (Some(sign), false) = (next.restored, self.told_sign) {
             self.told_sign = true;
-            said.push(format!("{}: it is restored: {}", self.etcd, sign.says()));
+            said.push(format!("{}: restore confirmed: {}", self.etcd, sign.describe()));
         }
         if next.problem != self.follow.problem
             && let Some(problem) = &next.problem
@@ -125,21 +125,21 @@ impl Track {
         }
     }
 
-    pub fn failed(&self, seen: &Seen, limits: &Limits) -> Option<NotDone> {
+    pub fn failed(&self, seen: &Seen, limits: &Limits) -> Option<FollowError> {
         if self.skipped {
             return None;
         }
         let etcd = self.etcd.clone();
         if let Some(cause) = &self.follow.cause {
-            return Some(NotDone::Loops {
+            return Some(FollowError::Loops {
                 etcd,
-                says: cause.cause.says(),
+                says: cause.cause.describe(),
                 line: cause.line.as_ref().map(|line| format!(" ({line})")).unwrap_or_default(),
-                way_out: cause.cause.way_out(),
+                way_out: cause.cause.fix(),
             });
         }
         if self.follow.cancelled {
-            return Some(NotDone::Cancelled { etcd });
+            return Some(FollowError::Cancelled { etcd });
         }
         let waited = self.since.elapsed();
         if !self.fresh {
@@ -152,8 +152,8 @@ impl Track {
             let seconds = limit.as_secs();
             if waited > limit {
                 return Some(match removed {
-                    true => NotDone::Removed { etcd, seconds },
-                    false => NotDone::NotSeen { etcd, seconds },
+                    true => FollowError::Removed { etcd, seconds },
+                    false => FollowError::NotSeen { etcd, seconds },
                 });
             }
         }
@@ -161,7 +161,7 @@ impl Track {
         let (limit, hint) = match self.follow.state {
             State::Queued if self.follow.restart(seen) == Restart::Leader => (
                 limits.take,
-                format!("restart etcd-manager's leader: `kubectl etcd-restore restart-etcd --etcd {}`; then the same `run` again", quoted(&etcd)),
+                format!("restart etcd-manager's leader: `kubectl etcd-restore restart-etcd --etcd {}`; then repeat `run`", quoted(&etcd)),
             ),
             State::Queued => (
                 limits.take,
@@ -172,7 +172,7 @@ impl Track {
             State::Restoring => (
                 limits.restore,
                 "look into the log (`kubectl etcd-restore logs`): a backup that cannot be restored is tried for ever; a command that stays \
-                 after the restore means that the masters may not delete it (s3:DeleteObject on control/)"
+                 after the restore means that the masters are not allowed to delete it (s3:DeleteObject on control/)"
                     .to_owned(),
             ),
             State::Restored => (
@@ -188,7 +188,7 @@ impl Track {
             }
             _ => return None,
         };
-        (waited > limit).then(|| NotDone::TooLong {
+        (waited > limit).then(|| FollowError::TooLong {
             etcd,
             seconds: limit.as_secs(),
             what: self.follow.waits_for(),

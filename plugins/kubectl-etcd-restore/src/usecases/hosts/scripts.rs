@@ -50,7 +50,7 @@ if d=$(command -v docker) && j=$(docker_ps </dev/null 2>/dev/null); then echo; e
 }
 
 /// Containers, listening ports, names of etcd's peers, and how long processes run: [`crate::rules::host_facts::parse`] reads it.
-pub fn look() -> Script {
+pub fn inspect() -> Script {
     let text = format!(
         r#"{}
 echo; echo "@listen"; ss -H -ltn </dev/null 2>/dev/null || echo unknown
@@ -129,7 +129,7 @@ mod tests {
         );
         assert!(!ctr.text.contains("rm -rf"), "{}", ctr.text);
         for script in [
-            look(),
+            inspect(),
             crictl,
             ctr,
             restart_kubelet(),

@@ -40,7 +40,7 @@ pub fn passed_over(catalog: &Catalog, backup: &Backup, reasons: &[String]) -> Ve
         let reason = reasons.iter().find(|reason| reason.starts_with(name));
         reason
             .cloned()
-            .unwrap_or_else(|| format!("{name}: younger than the one that was chosen"))
+            .unwrap_or_else(|| format!("{name}: newer than the chosen one"))
     });
     told.collect()
 }
@@ -66,9 +66,9 @@ pub fn check(target: &Target<'_>, max_age: SignedDuration, now: Timestamp) -> Op
 fn judge(age: SignedDuration, passed_over: usize, max_age: SignedDuration) -> Check {
     const NAME: &str = "age";
     let passed = match passed_over {
-        0 => "none is younger".to_owned(),
-        1 => "1 younger one is passed over".to_owned(),
-        several => format!("{several} younger ones are passed over"),
+        0 => "no newer backup".to_owned(),
+        1 => "1 newer backup skipped".to_owned(),
+        several => format!("{several} newer backups skipped"),
     };
     let shown = units::age(age);
     if age <= max_age {
@@ -78,9 +78,9 @@ fn judge(age: SignedDuration, passed_over: usize, max_age: SignedDuration) -> Ch
     Check::found(
         NAME,
         Severity::Warn,
-        format!("{shown} old, older than {limit} (--max-age): the cluster's name is wanted; {passed}"),
+        format!("{shown} old, older than {limit} (--max-age): confirmation by cluster name required; {passed}"),
     )
-    .cure("see what came after it: `kubectl etcd-backups list` and `diff`; --max-age takes an older one without asking")
+    .cure("compare the newer backups with `kubectl etcd-backups list` and `diff`; raise --max-age to skip the confirmation")
 }
 
 /// For the question: the backup of this target is too old to be taken without asking.
@@ -88,7 +88,7 @@ pub fn too_old(target: &Target<'_>, max_age: SignedDuration, now: Timestamp) -> 
     let (backup, age) = of(target, now).filter(|(_, age)| *age > max_age)?;
     let passed = match passed_over_by(target).len() {
         0 => String::new(),
-        count => format!(", and {count} younger passed over"),
+        count => format!(", and {count} newer skipped"),
     };
     Some(format!(
         "etcd {}: {} is {} old, older than {} (--max-age){passed}.",
@@ -108,17 +108,12 @@ mod tests {
         let (minute, day) = (SignedDuration::from_mins(1), SignedDuration::from_hours(24));
         let young = judge(minute, 0, day);
         assert!(young.ok);
-        assert_eq!(young.message, "60s old; none is younger");
-        assert!(
-            judge(day, 1, day)
-                .message
-                .ends_with("old; 1 younger one is passed over")
-        );
+        assert_eq!(young.message, "60s old; no newer backup");
+        assert!(judge(day, 1, day).message.ends_with("old; 1 newer backup skipped"));
         let old = judge(day + minute, 3, day);
         assert_eq!((old.ok, old.severity), (false, Severity::Warn));
         assert!(
-            old.message.contains("older than 24h (--max-age)")
-                && old.message.ends_with("3 younger ones are passed over"),
+            old.message.contains("older than 24h (--max-age)") && old.message.ends_with("3 newer backups skipped"),
             "{old:?}"
         );
     }

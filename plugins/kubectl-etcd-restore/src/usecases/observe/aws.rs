@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::AWS_TIMEOUT;
 use crate::context::Context;
 use crate::rules::machines::is_running_master;
-use crate::rules::stage::{Masters, Next, Place, who};
+use crate::rules::stage::{AccountMatch, Masters, Next, caller_identity};
 
 /// What AWS has of the cluster.
 pub struct AwsState {
@@ -96,7 +96,7 @@ async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<AwsSt
 }
 
 /// As the wipe looks at it: whoever would refuse to wipe here cannot say what is missing here either.
-pub fn account(machines: &AwsState, context: &Context) -> Place {
+pub fn account(machines: &AwsState, context: &Context) -> AccountMatch {
     let spec = context.session.found.get().and_then(|found| found.spec.as_ref());
     let selection = &machines.selection;
     let rest = Rest {
@@ -109,30 +109,32 @@ pub fn account(machines: &AwsState, context: &Context) -> Place {
     if let Some(spec) = spec.filter(|_| !checks.iter().any(Check::blocks)) {
         match &machines.existing {
             Ok(existing) => checks.extend(place(spec, caller, selection, existing)),
-            Err(why) => return Place::NotKnown(format!("whether the spec's networks are there is not known: {why}")),
+            Err(why) => {
+                return AccountMatch::NotKnown(format!("whether the spec's networks are there is not known: {why}"));
+            }
         }
     }
     if let Some(block) = checks.iter().find(|check| check.blocks()) {
         let next = match region.filter(|region| *region != caller.region) {
             Some(region) => Next::OfCluster(ShellCommand::of("kubectl etcd-restore").option("--region", region)),
-            None => who(),
+            None => caller_identity(),
         };
-        return Place::Foreign {
+        return AccountMatch::Foreign {
             why: block.message.clone(),
             next,
         };
     }
     let at = format!("account {} in {}", caller.account, caller.region);
     if spec.is_none() {
-        return Place::NotKnown(format!(
+        return AccountMatch::NotKnown(format!(
             "{at} was asked, and no spec of the cluster tells whether that is its own"
         ));
     }
     match checks.iter().find(|check| !check.ok) {
-        Some(doubt) => Place::Unproven(format!("{at} was asked; {}", doubt.message)),
+        Some(doubt) => AccountMatch::Unproven(format!("{at} was asked; {}", doubt.message)),
         None => {
             let said: Vec<&str> = checks.iter().map(|check| check.message.as_str()).collect();
-            Place::Own(said.join("; "))
+            AccountMatch::Own(said.join("; "))
         }
     }
 }

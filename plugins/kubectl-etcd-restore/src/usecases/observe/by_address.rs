@@ -14,19 +14,19 @@ use crate::context::Context;
 use crate::rules::machines::is_running_master;
 
 /// Of one question.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 /// Following must not wait for AWS.
-const AWS_PATIENCE: Duration = Duration::from_secs(8);
+const AWS_TIMEOUT: Duration = Duration::from_secs(8);
 /// What was found stays for so long.
-const AGAIN: Duration = Duration::from_secs(15);
+const RESULT_CACHED_FOR: Duration = Duration::from_secs(15);
 /// And who the masters are for so long: asking AWS every few seconds would wear its limits out.
-const MASTERS_AGAIN: Duration = Duration::from_secs(60);
+const MASTERS_CACHED_FOR: Duration = Duration::from_secs(60);
 /// Where kops' API servers listen.
 const PORT: u16 = 443;
 
 /// A master, by one of its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Door {
+pub struct ApiAddress {
     /// `i-…`, or the host that the user named.
     pub label: String,
     pub address: IpAddr,
@@ -34,14 +34,14 @@ pub struct Door {
 
 /// What the addresses told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ServersFound {
     place: ApiPlace,
     /// All that are known.
-    doors: Vec<Door>,
+    servers: Vec<ApiAddress>,
     /// Those behind which an API server serves, with the port.
-    serving: Vec<(Door, u16)>,
+    serving: Vec<(ApiAddress, u16)>,
     /// Those behind which one answers and is not ready, in its words.
-    starting: Vec<(Door, String)>,
+    starting: Vec<(ApiAddress, String)>,
 }
 
 /// Asks, and remembers.
@@ -54,8 +54,8 @@ pub struct ByAddress<'a> {
 
 #[derive(Default)]
 struct Known {
-    masters: Option<(Instant, Vec<Door>)>,
-    last: Option<(Instant, Option<Found>)>,
+    masters: Option<(Instant, Vec<ApiAddress>)>,
+    last: Option<(Instant, Option<ServersFound>)>,
 }
 
 impl<'a> ByAddress<'a> {
@@ -70,9 +70,9 @@ impl<'a> ByAddress<'a> {
     }
 
     /// `None` where no master's address is known, or nobody answers at any that says more than the name did.
-    pub async fn look(&self) -> Option<Found> {
+    pub async fn find(&self) -> Option<ServersFound> {
         if let Some((at, last)) = &self.known().last
-            && at.elapsed() < AGAIN
+            && at.elapsed() < RESULT_CACHED_FOR
         {
             return last.clone();
         }
@@ -81,38 +81,38 @@ impl<'a> ByAddress<'a> {
         found
     }
 
-    async fn ask(&self) -> Option<Found> {
-        let doors = self.doors().await;
-        if doors.is_empty() {
+    async fn ask(&self) -> Option<ServersFound> {
+        let servers = self.servers().await;
+        if servers.is_empty() {
             return None;
         }
-        let place = self.context.api_place(&self.cluster, PATIENCE).await.ok()?;
+        let place = self.context.api_place(&self.cluster, TIMEOUT).await.ok()?;
         let mut ports = vec![PORT, place.port];
         ports.dedup();
-        let questions = doors
+        let questions = servers
             .iter()
-            .flat_map(|door| ports.iter().map(move |port| (door, *port)));
-        let answers = join_all(questions.map(|(door, port)| async move {
+            .flat_map(|server| ports.iter().map(move |port| (server, *port)));
+        let answers = join_all(questions.map(|(server, port)| async move {
             let api = self
                 .context
-                .api_at(&self.cluster, door.address, port, PATIENCE)
+                .api_at(&self.cluster, server.address, port, TIMEOUT)
                 .await
                 .ok()?;
             let readiness = api.readyz().await.ok()?;
-            Some((door.clone(), port, readiness))
+            Some((server.clone(), port, readiness))
         }))
         .await;
-        let found = Found::of(place, doors.clone(), answers.into_iter().flatten());
+        let found = ServersFound::of(place, servers.clone(), answers.into_iter().flatten());
         let tells_more = found.serves() || !found.starting.is_empty();
         (tells_more && !found.is_where_the_name_leads()).then_some(found)
     }
 
-    async fn doors(&self) -> Vec<Door> {
-        let named: Vec<Door> = self
+    async fn servers(&self) -> Vec<ApiAddress> {
+        let named: Vec<ApiAddress> = self
             .hosts
             .iter()
             .filter_map(|host| {
-                Some(Door {
+                Some(ApiAddress {
                     label: host.clone(),
                     address: host.parse().ok()?,
                 })
@@ -122,11 +122,11 @@ impl<'a> ByAddress<'a> {
             return named;
         }
         if let Some((at, masters)) = &self.known().masters
-            && at.elapsed() < MASTERS_AGAIN
+            && at.elapsed() < MASTERS_CACHED_FOR
         {
             return masters.clone();
         }
-        let asked = timeout(AWS_PATIENCE, self.context.fleet().instances_of(&self.cluster)).await;
+        let asked = timeout(AWS_TIMEOUT, self.context.fleet().instances_of(&self.cluster)).await;
         // Where AWS cannot be asked, the name is all there is.
         let masters = match asked {
             Ok(Ok(instances)) => of_masters(&instances, &self.cluster),
@@ -142,13 +142,13 @@ impl<'a> ByAddress<'a> {
 }
 
 /// The private address of each, and the public one where there is one: which of them we reach depends on where we stand.
-fn of_masters(instances: &[Instance], cluster: &str) -> Vec<Door> {
+fn of_masters(instances: &[Instance], cluster: &str) -> Vec<ApiAddress> {
     let masters = instances.iter().filter(|instance| is_running_master(instance, cluster));
     masters
         .flat_map(|instance| {
             let addresses = instance.private_ips.iter().chain(&instance.public_ip);
             addresses.filter_map(|address| {
-                Some(Door {
+                Some(ApiAddress {
                     label: instance.id.clone(),
                     address: address.parse().ok()?,
                 })
@@ -157,19 +157,23 @@ fn of_masters(instances: &[Instance], cluster: &str) -> Vec<Door> {
         .collect()
 }
 
-impl Found {
-    fn of(place: ApiPlace, doors: Vec<Door>, answers: impl Iterator<Item = (Door, u16, Readiness)>) -> Self {
+impl ServersFound {
+    fn of(
+        place: ApiPlace,
+        servers: Vec<ApiAddress>,
+        answers: impl Iterator<Item = (ApiAddress, u16, Readiness)>,
+    ) -> Self {
         let (mut serving, mut starting) = (Vec::new(), Vec::new());
-        for (door, port, readiness) in answers {
+        for (server, port, readiness) in answers {
             if readiness.may_serve() {
-                serving.push((door, port));
+                serving.push((server, port));
             } else {
-                starting.push((door, readiness.describe()));
+                starting.push((server, readiness.describe()));
             }
         }
         Self {
             place,
-            doors,
+            servers,
             serving,
             starting,
         }
@@ -184,55 +188,55 @@ impl Found {
     fn is_where_the_name_leads(&self) -> bool {
         let serves = |address: &IpAddr| {
             let mut serving = self.serving.iter();
-            serving.any(|(door, port)| door.address == *address && *port == self.place.port)
+            serving.any(|(server, port)| server.address == *address && *port == self.place.port)
         };
         let addresses = self.place.addresses.as_deref().unwrap_or_default();
         !addresses.is_empty() && addresses.iter().all(serves)
     }
 
     /// In words, with what comes of it.
-    pub fn says(&self) -> String {
+    pub fn describe(&self) -> String {
         let Some((first, port)) = self.serving.first() else {
             let starting: Vec<String> = self
                 .starting
                 .iter()
-                .map(|(door, words)| format!("master {} answers: {words}", door.name()))
+                .map(|(server, words)| format!("master {} answers: {words}", server.name()))
                 .collect();
             return format!("by address {}", starting.join(", "));
         };
-        let serving: Vec<String> = self.serving.iter().map(|(door, _)| door.name()).collect();
+        let serving: Vec<String> = self.serving.iter().map(|(server, _)| server.name()).collect();
         let server = std::net::SocketAddr::new(first.address, *port);
         format!(
             "{}; master {} serves; {}; until then: kubectl --server https://{server} --tls-server-name kubernetes.default.svc",
-            self.leads(),
+            self.resolves(),
             serving.join(", "),
-            self.who_mends_it()
+            self.who_updates_it()
         )
     }
 
-    fn leads(&self) -> String {
+    fn resolves(&self) -> String {
         let host = &self.place.host;
         let addresses = match &self.place.addresses {
-            Err(why) => return format!("{host} leads nowhere ({why})"),
+            Err(why) => return format!("{host} does not resolve ({why})"),
             Ok(addresses) => addresses,
         };
         let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let listed = listed.join(", ");
-        let leads = match host.parse::<IpAddr>() {
-            Ok(_) => format!("the kubeconfig leads to {host}"),
-            Err(_) => format!("{host} still leads to {listed}"),
+        let resolves = match host.parse::<IpAddr>() {
+            Ok(_) => format!("the kubeconfig points to {host}"),
+            Err(_) => format!("{host} still resolves to {listed}"),
         };
-        let known = |address: &IpAddr| self.doors.iter().any(|door| door.address == *address);
+        let known = |address: &IpAddr| self.servers.iter().any(|server| server.address == *address);
         if addresses.iter().any(known) {
-            leads
+            resolves
         } else {
-            format!("{leads}, where none of the masters that run is")
+            format!("{resolves}, not a running master")
         }
     }
 
-    fn who_mends_it(&self) -> &'static str {
+    fn who_updates_it(&self) -> &'static str {
         if self.place.host.ends_with(".elb.amazonaws.com") {
-            "the load balancer takes a new master in once its health checks pass"
+            "the load balancer adds a new master once its health checks pass"
         } else if self.place.host.parse::<IpAddr>().is_ok() {
             "`kops export kubeconfig --admin` writes the API's name into it"
         } else {
@@ -241,7 +245,7 @@ impl Found {
     }
 }
 
-impl Door {
+impl ApiAddress {
     fn name(&self) -> String {
         let address = self.address.to_string();
         if self.label == address {
@@ -258,15 +262,15 @@ mod tests {
 
     use super::*;
 
-    fn door(address: &str) -> Door {
-        Door {
+    fn server(address: &str) -> ApiAddress {
+        ApiAddress {
             label: "i-0new".to_owned(),
             address: address.parse().unwrap(),
         }
     }
 
-    fn found(host: &str, leads: Result<&[&str], &str>, answers: &[(&str, Readiness)]) -> Found {
-        let addresses = match leads {
+    fn found(host: &str, resolves: Result<&[&str], &str>, answers: &[(&str, Readiness)]) -> ServersFound {
+        let addresses = match resolves {
             Ok(list) => Ok(list.iter().map(|address| address.parse().unwrap()).collect()),
             Err(why) => Err(why.to_owned()),
         };
@@ -277,8 +281,8 @@ mod tests {
         };
         let answers = answers
             .iter()
-            .map(|(address, readiness)| (door(address), 443, readiness.clone()));
-        Found::of(place, vec![door("10.0.1.9")], answers)
+            .map(|(address, readiness)| (server(address), 443, readiness.clone()));
+        ServersFound::of(place, vec![server("10.0.1.9")], answers)
     }
 
     #[test]
@@ -290,8 +294,8 @@ mod tests {
         );
         assert!(old.serves());
         assert_eq!(
-            old.says(),
-            "api.example.com still leads to 10.0.1.5, where none of the masters that run is; master i-0new (10.0.1.9) serves; \
+            old.describe(),
+            "api.example.com still resolves to 10.0.1.5, not a running master; master i-0new (10.0.1.9) serves; \
              kops' dns-controller, which runs on the masters, updates the record within minutes; until then: kubectl --server \
              https://10.0.1.9:443 --tls-server-name kubernetes.default.svc"
         );
@@ -302,27 +306,27 @@ mod tests {
         );
         assert!(
             nowhere
-                .says()
-                .starts_with("api.example.com leads nowhere (no such name)")
+                .describe()
+                .starts_with("api.example.com does not resolve (no such name)")
         );
         let balanced = found(
             "api-x.eu-west-1.elb.amazonaws.com",
             Ok(&["10.0.9.9"]),
             &[("10.0.1.9", Readiness::Ready)],
         );
-        assert!(balanced.says().contains("the load balancer takes a new master in"));
+        assert!(balanced.describe().contains("the load balancer adds a new master"));
         // One of two has gone: what has come up is not where the name leads alone.
         let both = Ok(&["10.0.1.5", "10.0.1.9"][..]);
         let half = found("api.example.com", both, &[("10.0.1.9", Readiness::Ready)]);
-        assert!(!half.says().contains("none of the masters") && !half.is_where_the_name_leads());
+        assert!(!half.describe().contains("not a running master") && !half.is_where_the_name_leads());
         let same = found("api.example.com", Ok(&["10.0.1.9"]), &[("10.0.1.9", Readiness::Ready)]);
         assert!(same.is_where_the_name_leads());
         assert!(!old.is_where_the_name_leads() && !nowhere.is_where_the_name_leads());
         let by_number = found("10.0.1.5", Ok(&["10.0.1.5"]), &[("10.0.1.9", Readiness::Ready)]);
         assert!(
             by_number
-                .says()
-                .starts_with("the kubeconfig leads to 10.0.1.5, where none")
+                .describe()
+                .starts_with("the kubeconfig points to 10.0.1.5, not a running")
         );
     }
 
@@ -335,7 +339,7 @@ mod tests {
         let found = found("api.example.com", Ok(&["10.0.1.5"]), &[("10.0.1.9", starting)]);
         assert!(!found.serves());
         assert_eq!(
-            found.says(),
+            found.describe(),
             "by address master i-0new (10.0.1.9) answers: not ready: etcd"
         );
     }
@@ -363,8 +367,8 @@ mod tests {
             instance("i-3", "a.example.com", "k8s.io/role/node", InstanceState::Running),
             instance("i-4", "x.a.example.com", master, InstanceState::Running),
         ];
-        let doors = of_masters(&all, "a.example.com");
-        let shown: Vec<String> = doors.iter().map(Door::name).collect();
+        let servers = of_masters(&all, "a.example.com");
+        let shown: Vec<String> = servers.iter().map(ApiAddress::name).collect();
         assert_eq!(shown, ["i-1 (10.0.1.9)", "i-1 (198.51.100.7)"]);
     }
 }

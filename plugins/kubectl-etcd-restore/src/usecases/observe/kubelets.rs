@@ -58,7 +58,7 @@ pub async fn wait(observer: &Observer<'_>, limit: Duration, context: &Context) -
         Ok(nodes) if nodes.is_empty() => return None,
         Ok(nodes) => nodes,
         Err(error) => {
-            ui.note(&format!("the Nodes were not asked: {error}"));
+            ui.note(&format!("the Nodes could not be listed: {error}"));
             return None;
         }
     };

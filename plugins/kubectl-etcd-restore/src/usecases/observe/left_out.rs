@@ -13,14 +13,14 @@ use crate::usecases::observe::wiped;
 
 /// The etcd clusters of the cluster that nothing is to be done to.
 #[derive(Default)]
-pub struct Beside {
+pub struct OtherEtcds {
     /// Those whose store can be read.
     pub catalogs: Vec<Catalog>,
     /// The names of the others, and why theirs cannot be.
     pub unread: Vec<(String, String)>,
 }
 
-impl Beside {
+impl OtherEtcds {
     /// Those that `--etcd` leaves out.
     pub async fn find(context: &Context) -> Result<Self, AnyFailure> {
         let mut found = Self::default();
@@ -35,9 +35,9 @@ impl Beside {
 }
 
 /// What is known of them, for the preflight.
-pub fn facts(beside: &Beside, seen: &[Seen], wipe: &Observed<Option<Entry>>) -> Vec<LeftOut> {
+pub fn facts(others: &OtherEtcds, seen: &[Seen], wipe: &Observed<Option<Entry>>) -> Vec<LeftOut> {
     let mut found = Vec::new();
-    for (catalog, seen) in beside.catalogs.iter().zip(seen) {
+    for (catalog, seen) in others.catalogs.iter().zip(seen) {
         let says_so = seen
             .log
             .iter()
@@ -52,12 +52,12 @@ pub fn facts(beside: &Beside, seen: &[Seen], wipe: &Observed<Option<Entry>>) -> 
             created: seen.store.as_ref().map_or(true, |store| store.created),
             seen: seen.etcd.clone(),
             no_members: match says_so {
-                true => Some("etcd-manager's log says so".to_owned()),
+                true => Some("etcd-manager's log shows it".to_owned()),
                 false => wiped::no_restore_since(wipe, catalog),
             },
         });
     }
-    found.extend(beside.unread.iter().map(|(etcd, why)| LeftOut {
+    found.extend(others.unread.iter().map(|(etcd, why)| LeftOut {
         etcd: etcd.clone(),
         commands: Observed::Unknown(why.clone()),
         created: true,

@@ -16,18 +16,18 @@ use crate::context::Context;
 use crate::usecases::hosts::scripts;
 
 /// Before a host whose log broke off is asked again.
-const AGAIN: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The log_watch for one etcd cluster.
 pub struct LogWatch {
     hosts: Box<dyn Hosts>,
     names: Vec<String>,
     file: String,
-    heard: Mutex<Heard>,
+    buffer: Mutex<LogBuffer>,
 }
 
 #[derive(Default)]
-struct Heard {
+struct LogBuffer {
     events: Vec<LogEvent>,
     /// Whether any host's log was reached.
     any: bool,
@@ -50,33 +50,33 @@ impl LogWatch {
                 hosts,
                 names: ssh.host,
                 file: file(etcd),
-                heard: Mutex::default(),
+                buffer: Mutex::default(),
             }),
             Err(error) => {
                 context
                     .session
                     .ui
-                    .note(&format!("the logs are out of sight: {}", chain(&error)));
+                    .note(&format!("the logs cannot be read: {}", chain(&error)));
                 None
             }
         }
     }
 
     /// Listens to all of them, and never ends. What was said before is another restore's: only new lines count.
-    pub async fn listen(&self, context: &Context) {
+    pub async fn follow(&self, context: &Context) {
         join_all(self.names.iter().map(|host| async move {
             let mut told = false;
             loop {
                 let script = scripts::follow(&self.file, 0);
-                let ended = self.hosts.look(host, &script, &|line| self.hear(line)).await;
+                let ended = self.hosts.look(host, &script, &|line| self.add(line)).await;
                 if let (Err(error), false) = (ended, told) {
                     told = true;
                     context
                         .session
                         .ui
-                        .note(&format!("a log is out of sight: {}", chain(&error)));
+                        .note(&format!("a log cannot be read: {}", chain(&error)));
                 }
-                sleep(AGAIN).await;
+                sleep(RETRY_AFTER).await;
             }
         }))
         .await;
@@ -84,14 +84,14 @@ impl LogWatch {
 
     /// What was said since the last call; `None` where nothing was ever heard.
     pub fn take(&self) -> Option<Vec<LogEvent>> {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.any.then(|| std::mem::take(&mut heard.events))
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        buffer.any.then(|| std::mem::take(&mut buffer.events))
     }
 
-    fn hear(&self, line: &str) {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.any = true;
-        heard.events.extend(log_messages::read(line));
+    fn add(&self, line: &str) {
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        buffer.any = true;
+        buffer.events.extend(log_messages::read(line));
     }
 }
 

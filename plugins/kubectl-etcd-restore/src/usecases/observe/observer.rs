@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::rules::data_loss::Losses;
+use crate::rules::data_loss::DataLoss;
 use crate::rules::etcd_manager::quarantine_port;
 use crate::rules::follow::{Answer, EtcdSeen, QueuedSeen, Seen, StoreSeen};
-use crate::usecases::data_loss::{Limits, losses};
+use crate::usecases::data_loss::{self, Limits};
 use crate::usecases::queue;
 use futures::future::{FutureExt, LocalBoxFuture, join_all};
 use runbook_kit::failure::chain;
@@ -66,7 +66,7 @@ impl<'a> Observer<'a> {
     pub async fn open(
         context: &'a Context,
         catalogs: &'a [Catalog],
-        beside: &'a [Catalog],
+        others: &'a [Catalog],
         access: &EtcdAccess,
     ) -> Self {
         let only = catalogs.len() == 1;
@@ -77,7 +77,7 @@ impl<'a> Observer<'a> {
             context.session.key_store().await.unwrap_or(None)
         };
         let own = catalogs.iter().map(|catalog| (catalog, only));
-        let etcds = own.chain(beside.iter().map(|catalog| (catalog, false)));
+        let etcds = own.chain(others.iter().map(|catalog| (catalog, false)));
         let etcds = etcds.map(|(catalog, only)| {
             let etcd = catalog.store.etcd.as_str();
             EtcdObserver {
@@ -106,8 +106,8 @@ impl<'a> Observer<'a> {
     }
 
     /// Looks once at everything: at the stores first, so that what is seen of etcd is younger.
-    pub async fn look(&self) -> Observation {
-        let (stores, api) = tokio::join!(join_all(self.etcds.iter().map(EtcdObserver::store)), self.api.look());
+    pub async fn observe(&self) -> Observation {
+        let (stores, api) = tokio::join!(join_all(self.etcds.iter().map(EtcdObserver::store)), self.api.observe());
         let etcds = join_all(self.etcds.iter().map(EtcdObserver::etcd)).await;
         Observation {
             etcds: self.seen(stores, etcds, &api),
@@ -120,12 +120,12 @@ impl<'a> Observer<'a> {
         let latest = Mutex::new(Latest::new(self.etcds.len()));
         let news = Notify::new();
         let mut loops: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
-        for (index, eye) in self.etcds.iter().enumerate() {
+        for (index, etcd) in self.etcds.iter().enumerate() {
             let (latest, news) = (&latest, &news);
             loops.push(
                 async move {
                     loop {
-                        let seen = eye.store().await;
+                        let seen = etcd.store().await;
                         lock(latest).store(index, seen);
                         news.notify_one();
                         sleep(TICK).await;
@@ -137,7 +137,7 @@ impl<'a> Observer<'a> {
                 async move {
                     loop {
                         let began = Instant::now();
-                        let seen = eye.etcd().await;
+                        let seen = etcd.etcd().await;
                         lock(latest).etcd(index, seen, began);
                         news.notify_one();
                         sleep(TICK).await;
@@ -146,15 +146,15 @@ impl<'a> Observer<'a> {
                 .boxed_local(),
             );
         }
-        for eye in &self.etcds {
-            if let Some(log_watch) = &eye.log_watch {
-                loops.push(log_watch.listen(eye.context).boxed_local());
+        for etcd in &self.etcds {
+            if let Some(log_watch) = &etcd.log_watch {
+                loops.push(log_watch.follow(etcd.context).boxed_local());
             }
         }
         loops.push(
             async {
                 loop {
-                    let seen = self.api.look().await;
+                    let seen = self.api.observe().await;
                     lock(&latest).api = Some(seen);
                     news.notify_one();
                     sleep(TICK).await;
@@ -168,11 +168,11 @@ impl<'a> Observer<'a> {
                 let _ = tokio::time::timeout(TICK, news.notified()).await;
                 let whole = lock(&latest).whole();
                 let Some((stores, etcds, api)) = whole else { continue };
-                let look = Observation {
+                let observation = Observation {
                     etcds: self.seen(stores, etcds, &api),
                     api,
                 };
-                if let ControlFlow::Break(result) = judge(&look) {
+                if let ControlFlow::Break(result) = judge(&observation) {
                     return result;
                 }
             }
@@ -191,12 +191,12 @@ impl<'a> Observer<'a> {
     fn seen(&self, stores: Vec<Result<StoreSeen, String>>, etcds: Vec<EtcdSeen>, api: &ApiSeen) -> Vec<Seen> {
         let observer = self.etcds.iter().zip(stores).zip(etcds);
         observer
-            .map(|((eye, store), etcd)| Seen {
+            .map(|((observer, store), etcd)| Seen {
                 store,
                 etcd,
-                log: eye.log_watch.as_ref().and_then(LogWatch::take),
+                log: observer.log_watch.as_ref().and_then(LogWatch::take),
                 // The API server's own objects are in main: of another etcd cluster it tells nothing.
-                api_ready: (eye.catalog.store.etcd == MAIN).then(|| api.ready()).flatten(),
+                api_ready: (observer.catalog.store.etcd == MAIN).then(|| api.ready()).flatten(),
             })
             .collect()
     }
@@ -208,14 +208,14 @@ impl<'a> Observer<'a> {
     }
 
     /// What a restore of a backup would take away from an etcd that serves.
-    pub async fn losses(&self, index: usize, backup: &Content) -> Observed<Losses> {
-        let Some(eye) = self.etcds.get(index) else {
+    pub async fn data_loss(&self, index: usize, backup: &Content) -> Observed<DataLoss> {
+        let Some(etcd) = self.etcds.get(index) else {
             return Observed::Unknown("there is no such etcd cluster".to_owned());
         };
-        match eye.connected.lock().await.as_ref() {
+        match etcd.connected.lock().await.as_ref() {
             None => Observed::Unknown("it does not answer any more".to_owned()),
-            Some(kv) => match losses(kv.as_ref(), backup, Limits::default()).await {
-                Ok(losses) => Observed::Known(losses),
+            Some(kv) => match data_loss::data_loss(kv.as_ref(), backup, Limits::default()).await {
+                Ok(loss) => Observed::Known(loss),
                 Err(error) => Observed::Unknown(chain(&error)),
             },
         }
@@ -270,8 +270,8 @@ impl EtcdObserver<'_> {
                 *connected = Some(kv);
                 EtcdSeen::Serving(answer)
             }
-            Err(NoEtcd::OutOfSight(why)) => EtcdSeen::NotAsked(why),
-            Err(NoEtcd::Silent(why)) => {
+            Err(NoEtcd::NotChecked(why)) => EtcdSeen::NotAsked(why),
+            Err(NoEtcd::Unreachable(why)) => {
                 let Some(quarantine) = &self.quarantine else {
                     return EtcdSeen::Silent(why);
                 };
@@ -286,7 +286,7 @@ impl EtcdObserver<'_> {
     async fn connect(&self, access: &EtcdAccess) -> Result<(Box<dyn EtcdKv>, Answer), NoEtcd> {
         let etcd = &self.catalog.store.etcd;
         let kv = self.context.etcd(access, etcd, self.key_store.as_ref()).await?;
-        let answer = answer(kv.as_ref()).await.map_err(NoEtcd::Silent)?;
+        let answer = answer(kv.as_ref()).await.map_err(NoEtcd::Unreachable)?;
         Ok((kv, answer))
     }
 }
@@ -301,7 +301,7 @@ async fn answer(kv: &dyn EtcdKv) -> Result<Answer, String> {
 }
 
 impl ApiObserver<'_> {
-    async fn look(&self) -> ApiSeen {
+    async fn observe(&self) -> ApiSeen {
         let mut client = self.client.lock().await;
         if client.is_none() {
             match self.context.api(&self.cluster, API_TIMEOUT).await {
@@ -319,9 +319,9 @@ impl ApiObserver<'_> {
             Err(error) => (ApiSeen::Silent as fn(String) -> ApiSeen, chain(&error)),
         };
         // The name may lead to a master that is gone, or that has lost its etcd.
-        match self.by_address.look().await {
-            Some(found) if found.serves() => ApiSeen::Elsewhere(format!("{words}; {}", found.says())),
-            Some(found) => seen(format!("{words}; {}", found.says())),
+        match self.by_address.find().await {
+            Some(found) if found.serves() => ApiSeen::Elsewhere(format!("{words}; {}", found.describe())),
+            Some(found) => seen(format!("{words}; {}", found.describe())),
             None => seen(words),
         }
     }

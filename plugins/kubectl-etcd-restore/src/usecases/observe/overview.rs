@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::rules::follow::{EtcdSeen, Follow, Seen};
 use crate::rules::observation::{ApiSeen, Observation};
 use crate::rules::preflight::ADOPTED_FOR;
-use crate::rules::stage::{Api, Best, EtcdStanding, Facts, Place, Quarantine, Run, Wipe};
+use crate::rules::stage::{AccountMatch, Api, BestBackup, EtcdFacts, Facts, Quarantine, RunState, Wipe};
 use crate::usecases::observe::aws::{self, AwsState};
 use crate::usecases::observe::liveness::{self, LivenessEvidence};
 use crate::usecases::observe::observer::Observer;
@@ -33,7 +33,7 @@ const PREFIX: &str = "/registry";
 const NO_AWS: &str = "AWS could not be asked";
 
 /// Looks.
-pub async fn look(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) -> Result<Facts, AnyFailure> {
+pub async fn observe(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) -> Result<Facts, AnyFailure> {
     let cluster = catalogs
         .first()
         .map(|catalog| catalog.store.cluster.clone())
@@ -50,34 +50,37 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) 
         let evidence = liveness::gather(context, &cluster, catalogs, access, machines, wiped).await;
         (aws, journals, evidence)
     };
-    let (look, (machines, journals, evidence)) = tokio::join!(observer.look(), evidence);
+    let (observation, (machines, journals, evidence)) = tokio::join!(observer.observe(), evidence);
     let now = context.session.now();
-    let lives: Vec<Life> = catalogs
+    let verdicts: Vec<Life> = catalogs
         .iter()
-        .zip(&look.etcds)
-        .map(|(catalog, seen)| evidence.of(catalog, &seen.etcd, &look.api, now))
+        .zip(&observation.etcds)
+        .map(|(catalog, seen)| evidence.of(catalog, &seen.etcd, &observation.api, now))
         .collect();
-    let api = api(&look, &evidence);
-    let bests = bests(catalogs, &lives, &api, context).await;
+    let api = api(&observation, &evidence);
+    let best_backups = best_backups(catalogs, &verdicts, &api, context).await;
     let mut etcds = Vec::new();
-    for (((catalog, seen), life), best) in catalogs.iter().zip(&look.etcds).zip(lives).zip(bests) {
+    for (((catalog, seen), liveness), best) in catalogs.iter().zip(&observation.etcds).zip(verdicts).zip(best_backups) {
         let follow = Follow::default().step(seen, now);
-        etcds.push(EtcdStanding {
+        etcds.push(EtcdFacts {
             etcd: catalog.store.etcd.clone(),
             state: follow.state,
             asked: !matches!(seen.etcd, EtcdSeen::NotAsked(_)),
             problem: follow.problem.clone(),
             queued: queued(seen, now),
-            life,
+            liveness,
             best,
         });
     }
-    let (place, masters) = match &machines {
+    let (account, masters) = match &machines {
         Ok(machines) => (
             aws::account(machines, context),
             Observed::Known(aws::masters(&cluster, machines)),
         ),
-        Err(why) => (Place::NotKnown(why.clone()), Observed::Unknown(NO_AWS.to_owned())),
+        Err(why) => (
+            AccountMatch::NotKnown(why.clone()),
+            Observed::Unknown(NO_AWS.to_owned()),
+        ),
     };
     let running = machines
         .as_ref()
@@ -93,7 +96,7 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) 
         terraform: of_terraform(&journals, &machines, context),
         leaseless: leaseless(&observer, catalogs).await,
         dead_nodes: dead_nodes(&observer, context).await,
-        place,
+        account,
         masters,
         wipe,
         quarantine,
@@ -124,7 +127,7 @@ fn aftermath(
         Err(why) => Observed::Unknown(why.clone()),
         Ok(known) => Observed::Known(known.last().map(|newest| Wipe {
             ended: newest.entry.finished,
-            says: Aftermath::of(known, &[]).words().join("; "),
+            detail: Aftermath::of(known, &[]).words().join("; "),
         })),
     };
     let quarantine = match machines {
@@ -134,7 +137,7 @@ fn aftermath(
             let state = context.session.state().ok().flatten();
             Observed::Known(Quarantine {
                 count: after.count(),
-                says: Aftermath::of(&[], &machines.quarantined).words().join("; "),
+                detail: Aftermath::of(&[], &machines.quarantined).words().join("; "),
                 way_back: state.and_then(|state| after.way_back(cluster, &state)),
             })
         }
@@ -181,16 +184,16 @@ async fn run(
     running: Result<BTreeSet<String>, &String>,
     journals: &Result<Vec<Newest>, String>,
     context: &Context,
-) -> Result<Run, AnyFailure> {
+) -> Result<RunState, AnyFailure> {
     let mut places = catalogs.iter().filter_map(|catalog| catalog.store.recovery.as_ref());
     let Some(at) = places.find_map(run_record::place) else {
-        return Ok(Run::None);
+        return Ok(RunState::None);
     };
     let record = match run_record::read(context.session.objects(), &at).await {
-        Ok(Ok(None)) => return Ok(Run::None),
+        Ok(Ok(None)) => return Ok(RunState::None),
         Ok(Ok(Some(record))) => record,
-        Ok(Err(why)) => return Ok(Run::NotKnown(format!("{at}: {why}"))),
-        Err(error) => return Ok(Run::NotKnown(chain(&error))),
+        Ok(Err(why)) => return Ok(RunState::NotKnown(format!("{at}: {why}"))),
+        Err(error) => return Ok(RunState::NotKnown(chain(&error))),
     };
     let mut created = Vec::new();
     for catalog in catalogs {
@@ -219,11 +222,11 @@ async fn run(
     Ok(match validity {
         // As `run` has it, which refuses to go on with that one.
         Validity::Holds | Validity::Doubtful(_) if age > ADOPTED_FOR => {
-            Run::Left(format!("{begun}, {} ago, and never seen to end", units::age(age)))
+            RunState::Left(format!("{begun}, {} ago, and never seen to end", units::age(age)))
         }
-        Validity::Holds => Run::Holds(begun),
-        Validity::Doubtful(why) => Run::Doubtful(format!("{begun}; {why}")),
-        Validity::Void(why) => Run::Void(format!("{begun}; {why}")),
+        Validity::Holds => RunState::Holds(begun),
+        Validity::Doubtful(why) => RunState::Doubtful(format!("{begun}; {why}")),
+        Validity::Void(why) => RunState::Void(format!("{begun}; {why}")),
     })
 }
 
@@ -243,19 +246,19 @@ fn queued(seen: &Seen, now: Timestamp) -> Vec<String> {
 }
 
 /// Backups are looked into only where a restore may come next: that reads them.
-async fn bests(catalogs: &[Catalog], lives: &[Life], api: &Api, context: &Context) -> Vec<Best> {
+async fn best_backups(catalogs: &[Catalog], verdicts: &[Life], api: &Api, context: &Context) -> Vec<BestBackup> {
     let now = context.session.now();
     let alive = catalogs
         .iter()
-        .zip(lives)
-        .any(|(catalog, life)| catalog.store.etcd == MAIN && life.is_alive());
+        .zip(verdicts)
+        .any(|(catalog, liveness)| catalog.store.etcd == MAIN && liveness.is_alive());
     if alive || api.ready == Some(true) {
         let newest = |catalog: &Catalog| match catalog.latest() {
             Some(newest) => format!("newest {}, {} old; ", newest.name, units::age(newest.age(now))),
             None => "there is none; ".to_owned(),
         };
         let told = catalogs.iter().map(|catalog| {
-            Best::NotJudged(format!(
+            BestBackup::NotJudged(format!(
                 "{}nothing has to be restored while main is alive",
                 newest(catalog)
             ))
@@ -266,9 +269,9 @@ async fn bests(catalogs: &[Catalog], lives: &[Life], api: &Api, context: &Contex
     picks
         .into_iter()
         .map(|pick| match &pick.picked {
-            Picked::None(ChooseError::NoneGood { rejected, .. }) => Best::None(none_of(rejected)),
-            Picked::None(error) if error.is_a_finding() => Best::None(error.to_string()),
-            Picked::None(error) => Best::NotJudged(chain(error)),
+            Picked::None(ChooseError::NoneGood { rejected, .. }) => BestBackup::None(none_of(rejected)),
+            Picked::None(error) if error.is_a_finding() => BestBackup::None(error.to_string()),
+            Picked::None(error) => BestBackup::NotJudged(chain(error)),
             Picked::Good(chosen) | Picked::Sound { chosen, .. } => {
                 let age = units::age(chosen.backup.age(now));
                 let passed = match chosen.rejected.as_slice() {
@@ -280,7 +283,7 @@ async fn bests(catalogs: &[Catalog], lives: &[Life], api: &Api, context: &Contex
                 } else {
                     "sound"
                 };
-                Best::Is(format!("{}, {good}, {age} old{passed}", chosen.backup.name))
+                BestBackup::Is(format!("{}, {good}, {age} old{passed}", chosen.backup.name))
             }
         })
         .collect()
@@ -297,38 +300,38 @@ fn none_of(rejected: &[Rejected]) -> String {
     )
 }
 
-fn api(look: &Observation, evidence: &LivenessEvidence) -> Api {
-    let by_address = matches!(look.api, ApiSeen::Elsewhere(_));
+fn api(observation: &Observation, evidence: &LivenessEvidence) -> Api {
+    let by_address = matches!(observation.api, ApiSeen::Elsewhere(_));
     let proven = by_address || matches!(evidence.api(), Heard::Answers(_));
     let doubt = match evidence.api() {
         Heard::NotAsked { why, .. } if !proven => Some(why),
         _ => None,
     };
-    match (&look.api, doubt) {
+    match (&observation.api, doubt) {
         (ApiSeen::NotAsked(why), _) => Api {
             ready: None,
             answers: false,
             proven: false,
-            says: why.clone(),
+            detail: why.clone(),
         },
         // Another one's certificate, or no context of this cluster: that says nothing of this cluster's API.
         (ApiSeen::Silent(_), Some(why)) => Api {
             ready: None,
             answers: false,
             proven: false,
-            says: why.clone(),
+            detail: why.clone(),
         },
         (ApiSeen::Silent(why), None) => Api {
             ready: Some(false),
             answers: false,
             proven,
-            says: why.clone(),
+            detail: why.clone(),
         },
         (seen, doubt) => Api {
             ready: seen.serves(),
             answers: true,
             proven,
-            says: doubt.cloned().unwrap_or_else(|| seen.says()),
+            detail: doubt.cloned().unwrap_or_else(|| seen.describe()),
         },
     }
 }

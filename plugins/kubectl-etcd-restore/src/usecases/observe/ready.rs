@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use runbook_kit::exit::Exit;
-use runbook_kit::failure::Failure;
-use runbook_kit::failure::chain;
+use runbook_kit::failure::{CommandError, chain};
 use runbook_kit::model::kubernetes::cluster::Readiness;
 use runbook_kit::ports::cluster_api::ClusterApi;
 use tokio::time::{Instant, sleep};
@@ -12,41 +10,17 @@ use tokio::time::{Instant, sleep};
 /// Between two questions.
 const TICK: Duration = Duration::from_secs(2);
 
-/// It was not, in time.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the API at {server} was not ready {times} times in a row within {} s: {last}", waited.as_secs())]
-pub struct NeverReady {
-    pub server: String,
-    pub times: u32,
-    pub waited: Duration,
-    pub last: String,
-}
-
-impl Failure for NeverReady {
-    fn exit(&self) -> Exit {
-        Exit::FailedAfterChange
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(
-            "follow `kubectl etcd-restore logs kube-apiserver`; if masters were made anew, check that the API's name leads to \
-             the new ones"
-                .to_owned(),
-        )
-    }
-}
-
 /// Asks until `times` answers in a row say that it serves. 401 counts: an API server answers, and does not know us. Each new
 /// answer is told once.
 ///
 /// # Errors
-/// [`NeverReady`], with the last answer.
+/// Where it was not, with the last answer.
 pub async fn wait(
     api: &dyn ClusterApi,
     times: u32,
     limit: Duration,
     told: &(dyn Fn(&str) + Sync),
-) -> Result<Readiness, NeverReady> {
+) -> Result<Readiness, CommandError> {
     let begun = Instant::now();
     let (mut in_a_row, mut last) = (0, String::new());
     loop {
@@ -69,12 +43,15 @@ pub async fn wait(
             _ => in_a_row = 0,
         }
         if begun.elapsed() >= limit {
-            return Err(NeverReady {
-                server: api.server().to_owned(),
-                times,
-                waited: limit,
-                last,
-            });
+            let message = format!(
+                "the API at {} was not ready {times} times in a row within {} s: {last}",
+                api.server(),
+                limit.as_secs()
+            );
+            return Err(CommandError::after_change(message).hint(
+                "check `kubectl etcd-restore logs kube-apiserver`; after a rebuild of the control plane, check that the API's name \
+                 resolves to the new instances",
+            ));
         }
         sleep(TICK).await;
     }

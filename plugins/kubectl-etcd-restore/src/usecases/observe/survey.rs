@@ -19,10 +19,10 @@ use crate::rules::follow::EtcdSeen;
 use crate::rules::observation::{ApiSeen, Observation};
 use crate::rules::preflight::{self, ClusterFacts, ControlFact, EtcdFacts, QueuedFact};
 use crate::usecases::choose::{self, Before, Choice, WantedArgs};
-use crate::usecases::observe::left_out::{self, Beside};
+use crate::usecases::observe::left_out::{self, OtherEtcds};
 use crate::usecases::observe::observer::Observer;
 use crate::usecases::observe::{age, aws, control_file, liveness, wiped};
-use crate::usecases::queue::Found;
+use crate::usecases::queue::QueuedCommand;
 use crate::usecases::run_record::{Present, RunRecord, Validity};
 use crate::usecases::target::Target;
 use known::{Known, counts, is_the_same};
@@ -31,7 +31,7 @@ use known::{Known, counts, is_the_same};
 const ENCRYPTION_CONFIG: &str = "secrets/encryptionconfig";
 
 /// What is asked for.
-pub struct Wish<'a> {
+pub struct SurveyRequest<'a> {
     pub wanted: &'a WantedArgs,
     pub fresh: &'a [String],
     pub access: &'a EtcdAccess,
@@ -43,7 +43,7 @@ pub struct Wish<'a> {
     /// refuse.
     pub one_by_one: bool,
     /// The etcd clusters of the same cluster that are left out.
-    pub beside: &'a Beside,
+    pub others: &'a OtherEtcds,
 }
 
 /// What was found.
@@ -73,26 +73,30 @@ impl Survey<'_> {
 
     /// The etcd clusters that are proven alive, and lose what they hold.
     pub fn alive(&self) -> Vec<&str> {
-        let alive = self.at_risk().into_iter().filter(|etcd| etcd.life.is_alive());
+        let alive = self.at_risk().into_iter().filter(|etcd| etcd.liveness.is_alive());
         alive.map(|etcd| etcd.etcd.as_str()).collect()
     }
 
     /// Those that are not proven dead, and something is to be done to them: what is ordered already is not asked again.
     pub fn at_risk(&self) -> Vec<&EtcdFacts> {
         let both = self.facts.etcds.iter().zip(&self.targets);
-        let open = both.filter(|(etcd, target)| target.ordered.is_none() && etcd.at_risk());
+        let open = both.filter(|(etcd, target)| target.submitted.is_none() && etcd.at_risk());
         open.map(|(etcd, _)| etcd).collect()
     }
 }
 
 /// Looks.
-pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Context) -> Result<Survey<'a>, AnyFailure> {
+pub async fn survey<'a>(
+    request: &SurveyRequest<'_>,
+    catalogs: &'a [Catalog],
+    context: &Context,
+) -> Result<Survey<'a>, AnyFailure> {
     let cluster = catalogs
         .first()
         .map(|catalog| catalog.store.cluster.clone())
         .unwrap_or_default();
-    let known = Known::read(wish.resume, catalogs, context).await?;
-    let observer = Observer::open(context, catalogs, &wish.beside.catalogs, wish.access).await;
+    let known = Known::read(request.resume, catalogs, context).await?;
+    let observer = Observer::open(context, catalogs, &request.others.catalogs, request.access).await;
     let choose = async |records: &[Option<&RunRecord>]| {
         let now = context.session.now();
         let before: Vec<Before<'a, '_>> = catalogs
@@ -109,7 +113,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
                 record: *record,
             })
             .collect();
-        choose::choose(&before, wish.wanted, wish.fresh, !wish.one_by_one, context).await
+        choose::choose(&before, request.wanted, request.fresh, !request.one_by_one, context).await
     };
     let evidence = async {
         let ended = match &known.wipe {
@@ -117,19 +121,20 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
             _ => None,
         };
         let (masters, machines) = aws::control_plane(context, &cluster, ended).await;
-        let evidence = liveness::gather(context, &cluster, catalogs, wish.access, machines, ended).await;
+        let evidence = liveness::gather(context, &cluster, catalogs, request.access, machines, ended).await;
         (masters, evidence)
     };
-    let (look, evidence, masters, validity, choices, records) = match &known.record {
+    let (observation, evidence, masters, validity, choices, records) = match &known.record {
         // Masters that are gone are waited for while backups are verified.
         None => {
             let records: Vec<Option<&RunRecord>> = catalogs.iter().map(|_| None).collect();
-            let (look, (masters, evidence), choices) = tokio::join!(observer.look(), evidence, choose(&records));
-            (look, evidence, masters, Validity::Holds, choices?, records)
+            let (observation, (masters, evidence), choices) =
+                tokio::join!(observer.observe(), evidence, choose(&records));
+            (observation, evidence, masters, Validity::Holds, choices?, records)
         }
         // What is chosen goes by the record, and that by the masters.
         Some(record) => {
-            let (look, (masters, evidence)) = tokio::join!(observer.look(), evidence);
+            let (observation, (masters, evidence)) = tokio::join!(observer.observe(), evidence);
             let created: Vec<(&str, Option<String>)> = catalogs
                 .iter()
                 .map(|catalog| catalog.store.etcd.as_str())
@@ -141,7 +146,11 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
                 created: &created,
             });
             let doubtful = matches!(validity, Validity::Doubtful(_));
-            let each = catalogs.iter().zip(&known.queues).zip(&look.etcds).zip(&known.created);
+            let each = catalogs
+                .iter()
+                .zip(&known.queues)
+                .zip(&observation.etcds)
+                .zip(&known.created);
             let records: Vec<Option<&RunRecord>> = each
                 .map(|(((catalog, queue), seen), created)| {
                     let etcd = &catalog.store.etcd;
@@ -151,13 +160,13 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
                 })
                 .collect();
             let choices = choose(&records).await?;
-            (look, evidence, masters, validity, choices, records)
+            (observation, evidence, masters, validity, choices, records)
         }
     };
     let now = context.session.now();
     let mut etcds = Vec::new();
     let mut targets = Vec::new();
-    let each = catalogs.iter().zip(&known.queues).zip(choices).zip(&look.etcds);
+    let each = catalogs.iter().zip(&known.queues).zip(choices).zip(&observation.etcds);
     let each = each.zip(&known.created).zip(&records);
     for (index, (((((catalog, queue), choice), seen), created), record)) in each.enumerate() {
         let choice = match (choice, &seen.etcd) {
@@ -170,25 +179,25 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
             .map(|found| queued_fact(found, catalog, *record, context.session.now()))
             .collect();
         let (mut facts, content) = etcd::of_etcd(catalog, queued, &choice, created.as_deref(), context).await?;
-        facts.alive = seen.etcd.clone();
-        facts.life = evidence.of(catalog, &seen.etcd, &look.api, now);
+        facts.observed = seen.etcd.clone();
+        facts.liveness = evidence.of(catalog, &seen.etcd, &observation.api, now);
         let queued = facts.adopted().map(|own| own.name.clone());
-        let ordered = record.and_then(|record| record.of(&catalog.store.etcd));
-        let ordered = ordered.filter(|ordered| queue.is_empty() && is_the_same(ordered, &choice));
-        if let (EtcdSeen::Serving(answer), Some(content), None) = (&seen.etcd, &content, ordered) {
-            facts.losses = Some(if answer.leader {
-                observer.losses(index, content).await
+        let submitted = record.and_then(|record| record.of(&catalog.store.etcd));
+        let submitted = submitted.filter(|submitted| queue.is_empty() && is_the_same(submitted, &choice));
+        if let (EtcdSeen::Serving(answer), Some(content), None) = (&seen.etcd, &content, submitted) {
+            facts.data_loss = Some(if answer.leader {
+                observer.data_loss(index, content).await
             } else {
                 Observed::Unknown("it has no leader, since too few of its members are up".to_owned())
             });
         }
         targets.push(Target {
             catalog,
-            ordered: ordered.cloned(),
+            submitted: submitted.cloned(),
             queued: queued.and_then(|name| queue.iter().find(|found| found.name == name).cloned()),
             choice,
             spec: match &facts.spec {
-                ControlFact::Says(spec) => Some(spec.clone()),
+                ControlFact::Valid(spec) => Some(spec.clone()),
                 _ => None,
             },
             created: created.clone(),
@@ -197,41 +206,42 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
         });
         etcds.push(facts);
     }
-    let beside = look.etcds.get(catalogs.len()..).unwrap_or_default();
+    let others = observation.etcds.get(catalogs.len()..).unwrap_or_default();
     let facts = ClusterFacts {
         encryption_keys: encryption_keys(context, &cluster).await,
-        api_ready: api_ready(&look),
+        api_ready: api_ready(&observation),
         cluster,
         etcds,
         masters: match &masters {
             Observed::Known(masters) => Observed::Known(masters.iter().map(|master| master.id.clone()).collect()),
             Observed::Unknown(why) => Observed::Unknown(why.clone()),
         },
-        even_if_poor: wish.wanted.even_if_poor,
-        left_out: left_out::facts(wish.beside, beside, &known.wipe),
-        one_by_one: wish.one_by_one,
+        even_if_poor: request.wanted.even_if_poor,
+        left_out: left_out::facts(request.others, others, &known.wipe),
+        one_by_one: request.one_by_one,
     };
     // What is ordered already is not judged again: that its etcd serves is what was wanted.
     let over = |check: &Check| {
         let of = |target: &Target<'_>| Some(&target.catalog.store.etcd) == check.etcd.as_ref();
-        targets.iter().any(|target| target.ordered.is_some() && of(target))
+        targets.iter().any(|target| target.submitted.is_some() && of(target))
     };
     let mut checks = preflight::checks(&facts, now);
     checks.extend(
         targets
             .iter()
-            .filter_map(|target| age::check(target, wish.max_age, now)),
+            .filter_map(|target| age::check(target, request.max_age, now)),
     );
     checks.retain(|check| !over(check));
     let (record, void) = match (known.record, validity) {
         (Some(record), Validity::Void(why)) => (None, Some((record, why))),
         // Nothing of it can be seen: a new run is noted, with the masters of now.
-        (Some(record), Validity::Doubtful(why)) if !targets.iter().any(|target| target.is_of(&record)) => {
-            (None, Some((record, format!("{why}, and nothing of it can be seen"))))
-        }
+        (Some(record), Validity::Doubtful(why)) if !targets.iter().any(|target| target.is_of(&record)) => (
+            None,
+            Some((record, format!("{why}, and nothing of it can be verified"))),
+        ),
         (Some(record), Validity::Doubtful(why)) => {
             context.session.ui.warn(&format!(
-                "of the run begun at {:.0} only what can be seen counts: {why}",
+                "the record of the run started at {:.0} is used only where it can be verified: {why}",
                 record.started
             ));
             (Some(record), None)
@@ -240,7 +250,7 @@ pub async fn survey<'a>(wish: &Wish<'_>, catalogs: &'a [Catalog], context: &Cont
     };
     Ok(Survey {
         checks,
-        unseen: look.unseen(catalogs),
+        unseen: observation.unseen(catalogs),
         facts,
         targets,
         record,
@@ -258,7 +268,12 @@ fn ids(masters: &Observed<Vec<Instance>>) -> Observed<BTreeSet<String>> {
     }
 }
 
-fn queued_fact(found: &Found, catalog: &Catalog, record: Option<&RunRecord>, now: jiff::Timestamp) -> QueuedFact {
+fn queued_fact(
+    found: &QueuedCommand,
+    catalog: &Catalog,
+    record: Option<&RunRecord>,
+    now: jiff::Timestamp,
+) -> QueuedFact {
     let queued = found.queued();
     QueuedFact {
         name: found.name.clone(),
@@ -269,8 +284,8 @@ fn queued_fact(found: &Found, catalog: &Catalog, record: Option<&RunRecord>, now
     }
 }
 
-fn api_ready(look: &Observation) -> Observed<bool> {
-    match &look.api {
+fn api_ready(observation: &Observation) -> Observed<bool> {
+    match &observation.api {
         ApiSeen::NotAsked(why) => Observed::Unknown(why.clone()),
         seen => Observed::Known(seen.serves() == Some(true)),
     }

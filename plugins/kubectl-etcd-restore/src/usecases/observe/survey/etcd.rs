@@ -31,13 +31,16 @@ pub async fn of_etcd(
     let mut content = None;
     let why = match choice {
         Choice::Backup { why, .. } | Choice::Fresh(why) | Choice::Leave(why) => why.clone(),
-        Choice::Gone(_) | Choice::Nothing(_) => Vec::new(),
+        Choice::Deleted(_) | Choice::Nothing(_) => Vec::new(),
     };
     let (wanted, manager) = match choice {
         Choice::Fresh(_) => (Wanted::Fresh, Vec::new()),
         Choice::Leave(_) => (Wanted::Leave, Vec::new()),
         Choice::Nothing(reasons) => (Wanted::Nothing(reasons.clone()), Vec::new()),
-        Choice::Gone(name) => (Wanted::Nothing(vec![format!("{name} is gone")]), Vec::new()),
+        Choice::Deleted(name) => (
+            Wanted::Nothing(vec![format!("{name} is no longer in the store")]),
+            Vec::new(),
+        ),
         Choice::Backup {
             backup,
             passed_over,
@@ -72,9 +75,9 @@ pub async fn of_etcd(
         }),
         spec_members: catalog.store.members.len(),
         commands,
-        alive: EtcdSeen::NotAsked(String::new()),
-        life: Life::not_checked("not checked"),
-        losses: None,
+        observed: EtcdSeen::NotAsked(String::new()),
+        liveness: Life::not_checked("not checked"),
+        data_loss: None,
         newest: catalog.latest().map(|backup| backup.name.created()),
         manager,
     };
@@ -180,7 +183,7 @@ async fn manager(catalog: &Catalog, version: &str, context: &Context) -> Option<
 fn fact<T>(bytes: Option<Vec<u8>>, parse: impl Fn(&[u8]) -> Result<T, String>) -> ControlFact<T> {
     match bytes.map(|bytes| parse(&bytes)) {
         None => ControlFact::Missing,
-        Some(Ok(says)) => ControlFact::Says(says),
+        Some(Ok(says)) => ControlFact::Valid(says),
         Some(Err(why)) => ControlFact::Broken(why),
     }
 }

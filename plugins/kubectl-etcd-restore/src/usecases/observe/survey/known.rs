@@ -10,16 +10,16 @@ use crate::context::Context;
 use crate::rules::follow::EtcdSeen;
 use crate::usecases::choose::Choice;
 use crate::usecases::observe::{control_file, wiped};
-use crate::usecases::queue::{self, Found};
-use crate::usecases::run_record::{self, Ordered, RunRecord};
+use crate::usecases::queue::{self, QueuedCommand};
+use crate::usecases::run_record::{self, RecordEntry, RunRecord};
 
 /// Whether a run that is under way has ordered just this.
-pub fn is_the_same(ordered: &Ordered, choice: &Choice<'_>) -> bool {
-    ordered.ordered
+pub fn is_the_same(submitted: &RecordEntry, choice: &Choice<'_>) -> bool {
+    submitted.submitted
         && match choice {
-            Choice::Backup { backup, .. } => ordered.backup.as_deref() == Some(backup.name.as_str()),
-            Choice::Gone(name) => ordered.backup.as_ref() == Some(name),
-            Choice::Fresh(_) | Choice::Leave(_) => ordered.backup.is_none(),
+            Choice::Backup { backup, .. } => submitted.backup.as_deref() == Some(backup.name.as_str()),
+            Choice::Deleted(name) => submitted.backup.as_ref() == Some(name),
+            Choice::Fresh(_) | Choice::Leave(_) => submitted.backup.is_none(),
             Choice::Nothing(_) => false,
         }
 }
@@ -30,27 +30,27 @@ pub fn counts(
     record: &RunRecord,
     doubtful: bool,
     etcd: &str,
-    queue: &[Found],
+    queue: &[QueuedCommand],
     seen: &EtcdSeen,
     created: Option<&str>,
 ) -> bool {
-    let Some(ordered) = record.of(etcd) else {
+    let Some(submitted) = record.of(etcd) else {
         return true;
     };
     if !doubtful || queue.iter().any(|found| record.has_command(etcd, &found.name)) {
         return true;
     }
     match seen {
-        EtcdSeen::Serving(answer) if ordered.backup.is_some() => ordered.served() != Some(answer.cluster),
-        EtcdSeen::Serving(_) => created.is_some() && created != ordered.created.as_deref(),
-        EtcdSeen::Quarantined(_) => ordered.backup.is_some(),
+        EtcdSeen::Serving(answer) if submitted.backup.is_some() => submitted.served() != Some(answer.cluster),
+        EtcdSeen::Serving(_) => created.is_some() && created != submitted.created.as_deref(),
+        EtcdSeen::Quarantined(_) => submitted.backup.is_some(),
         EtcdSeen::Silent(_) | EtcdSeen::NotAsked(_) => false,
     }
 }
 
 /// What the store says of a cluster beside its backups, before anything is chosen.
 pub struct Known {
-    pub queues: Vec<Vec<Found>>,
+    pub queues: Vec<Vec<QueuedCommand>>,
     pub created: Vec<Option<String>>,
     pub wipe: Observed<Option<Entry>>,
     pub record_at: Option<StoreUrl>,
@@ -70,7 +70,7 @@ impl Known {
                     context
                         .session
                         .ui
-                        .warn(&format!("{at} cannot be read and is passed over: {why}"));
+                        .warn(&format!("{at} cannot be read and is ignored: {why}"));
                     None
                 }
             },

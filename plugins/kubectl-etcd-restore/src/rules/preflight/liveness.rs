@@ -6,14 +6,14 @@ use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::liveness::Life;
 use runbook_kit::model::observed::Observed;
 
-pub(super) fn alive(etcd: &EtcdFacts) -> Check {
+pub(super) fn etcd(etcd: &EtcdFacts) -> Check {
     const NAME: &str = "etcd";
-    const SURE: &str = "make sure that you mean this cluster; `kubectl etcd-backups take` keeps what it holds now";
+    const SURE: &str = "check that this is the right cluster; `kubectl etcd-backups take` saves its current data";
     let lost = since(etcd);
-    match (&etcd.life, &etcd.alive) {
+    match (&etcd.liveness, &etcd.observed) {
         (Life::Alive { .. }, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Fresh => {
             Check::found(NAME, Severity::Block, "it serves: there is nothing to seed anew")
-                .cure("leave out --fresh for it")
+                .cure("omit --fresh for it")
         }
         (_, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Leave => {
             Check::passed(NAME, "it serves, and is left as it is")
@@ -31,7 +31,7 @@ pub(super) fn alive(etcd: &EtcdFacts) -> Check {
             Check::found(NAME, Severity::Warn, format!("IT IS ALIVE: {why}: {lost} is lost")).cure(SURE)
         }
         (Life::Dead(why), EtcdSeen::Quarantined(_)) => Check::found(NAME, Severity::Warn, why.clone()).cure(
-            "follow it: `kubectl etcd-restore status --watch`; a leader goes on with a command that was cancelled, until it is restarted",
+            "follow it: `kubectl etcd-restore status --watch`; a leader still carries out a cancelled command until it is restarted",
         ),
         (Life::Dead(why), _) => Check::passed(NAME, format!("dead: {why}")),
         (Life::Unknown { why, cure }, _) => Check::found(
@@ -53,28 +53,24 @@ pub fn since(etcd: &EtcdFacts) -> String {
 }
 
 /// The same counted, where it could be.
-pub(super) fn losses(etcd: &EtcdFacts) -> Option<Check> {
+pub(super) fn data_loss(etcd: &EtcdFacts) -> Option<Check> {
     const NAME: &str = "losses";
-    Some(match etcd.losses.as_ref()? {
-        Observed::Known(losses) if losses.is_empty() && losses.same_history && losses.complete => {
-            Check::passed(NAME, losses.says())
+    Some(match etcd.data_loss.as_ref()? {
+        Observed::Known(loss) if loss.is_empty() && loss.same_history && loss.complete => {
+            Check::passed(NAME, loss.describe())
         }
-        Observed::Known(losses) => Check::found(NAME, Severity::Warn, losses.says())
-            .cure("`kubectl etcd-backups take`, then `kubectl etcd-backups diff` names each of them"),
-        Observed::Unknown(why) => Check::found(
-            NAME,
-            Severity::Info,
-            format!("how much it would lose could not be asked: {why}"),
-        ),
+        Observed::Known(loss) => Check::found(NAME, Severity::Warn, loss.describe())
+            .cure("`kubectl etcd-backups take`, then `kubectl etcd-backups diff` lists each object"),
+        Observed::Unknown(why) => Check::found(NAME, Severity::Info, format!("data loss not checked: {why}")),
     })
 }
 
 /// What a restore takes away, as far as it is known: for the question that wants the cluster's name.
 #[must_use]
 pub fn lost(etcd: &EtcdFacts) -> String {
-    let verb = if etcd.life.is_alive() { "is" } else { "would be" };
-    match &etcd.losses {
-        Some(Observed::Known(losses)) => format!("{} {verb} lost: {}", since(etcd), losses.says()),
+    let verb = if etcd.liveness.is_alive() { "is" } else { "would be" };
+    match &etcd.data_loss {
+        Some(Observed::Known(loss)) => format!("{} {verb} lost: {}", since(etcd), loss.describe()),
         _ => format!("{} {verb} lost", since(etcd)),
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn masters(facts: &ClusterFacts) -> Check {
         .etcds
         .iter()
         .filter_map(|etcd| match &etcd.spec {
-            ControlFact::Says(spec) => usize::try_from(spec.member_count).ok(),
+            ControlFact::Valid(spec) => usize::try_from(spec.member_count).ok(),
             _ => None,
         })
         .max()
@@ -30,22 +30,19 @@ pub(super) fn masters(facts: &ClusterFacts) -> Check {
         Observed::Known(masters) => Check::found(
             NAME,
             Severity::Block,
-            format!(
-                "{} of {wanted} run: a restore for more members than masters is merged into what lives",
-                masters.len()
-            ),
+            format!("only {} of {wanted} masters run; wait for all", masters.len()),
         )
         .cure(format!(
-            "wait until they run, or make them: `kops update cluster --name {} --yes`",
+            "wait until all run, or create them: `kops update cluster --name {} --yes`",
             quoted(&facts.cluster)
         )),
         Observed::Unknown(why) => Check::found(
             NAME,
             Severity::Warn,
-            format!("how many of {wanted} run could not be asked: {why}"),
+            format!("not checked how many of {wanted} run: {why}"),
         )
         .cure(format!(
-            "make sure that {wanted} masters run before you go on; pass --profile so that AWS can be asked"
+            "check that {wanted} masters run before you continue; pass --profile to have it checked in AWS"
         )),
     }
 }
@@ -65,7 +62,7 @@ pub(super) fn times(facts: &ClusterFacts) -> Option<Check> {
     let apart = last.1.duration_since(first.1);
     Some(if apart > APART {
         let message = format!("{} is {} older than {}", first.0, units::age(apart), last.0);
-        Check::found("times", Severity::Warn, message).cure("choose backups of about one time: --at")
+        Check::found("times", Severity::Warn, message).cure("choose backups of about the same time with --at")
     } else {
         Check::passed("times", format!("the backups are {} apart", units::age(apart)))
     })
@@ -94,7 +91,7 @@ pub(super) fn encryption(facts: &ClusterFacts) -> Option<Check> {
             if missing.is_empty() {
                 Check::passed(
                     NAME,
-                    "the cluster's encryption config knows every key that the backup needs",
+                    "the cluster's encryption config has every key that the backup needs",
                 )
             } else {
                 let message = format!(
@@ -111,7 +108,7 @@ pub(super) fn encryption(facts: &ClusterFacts) -> Option<Check> {
                 "values are encrypted by {}; the cluster's encryption config could not be read: {why}",
                 keys.join(", ")
             );
-            Check::found(NAME, Severity::Warn, message).cure("make sure that the masters have these keys")
+            Check::found(NAME, Severity::Warn, message).cure("check that the masters have these keys")
         }
     })
 }
