@@ -13,7 +13,7 @@ use runbook_kit::failure::{chain, chain_with_hint};
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::check::Check;
 use runbook_kit::model::etcd_access::EtcdAccess;
-use runbook_kit::model::fleet::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
+use runbook_kit::model::fleet::wipe::location::{OtherResources, check_networks, check_place, named_networks};
 use runbook_kit::model::fleet::wipe::{Selection, quarantine, select, terraform};
 use runbook_kit::model::fleet::{
     Caller, Instance, InstanceState, Inventory, Tags, Volume, VolumeState, etcds, is_master, may_be_master,
@@ -23,11 +23,11 @@ use runbook_kit::model::liveness::{Heard, Life};
 use runbook_kit::model::shell::ShellCommand;
 use runbook_kit::model::units;
 use runbook_kit::ports::fleet::{Fleet, FleetError};
-use runbook_kit::usecases::aftermath::{self, Aftermath};
 use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::choose::{ChooseError, Picked, Rejected, pick_all};
 use runbook_kit::usecases::liveness;
-use runbook_kit::usecases::wipe_journal::{self, Newest};
+use runbook_kit::usecases::past_wipes::{self, PastWipes};
+use runbook_kit::usecases::wipe_journal::{self, StoredJournal};
 
 use crate::context::Context;
 use crate::rules::stage::{Api, Best, EtcdStanding, Facts, Masters, Next, Place, Quarantine, Run, Wipe, who};
@@ -154,7 +154,7 @@ async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<Machi
         fleet.groups_of(cluster),
         fleet.instances_of(cluster),
         fleet.volumes_of(cluster),
-        aftermath::quarantined(fleet, cluster)
+        past_wipes::quarantined(fleet, cluster)
     )?;
     let nothing = groups.is_empty() && instances.is_empty() && volumes.is_empty() && quarantined.is_empty();
     let networks = match nothing {
@@ -185,16 +185,16 @@ async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<Machi
 fn where_it_is(machines: &Machines, context: &Context) -> Place {
     let spec = context.session.found.get().and_then(|found| found.spec.as_ref());
     let selection = &machines.selection;
-    let rest = Rest {
+    let rest = OtherResources {
         quarantined: machines.quarantined.len(),
         networks: machines.networks,
     };
     let region = spec.and_then(|spec| spec.region.as_deref());
     let caller = &machines.caller;
-    let mut checks = whereabouts(caller, region, &machines.inventory, selection, rest);
+    let mut checks = check_place(caller, region, &machines.inventory, selection, rest);
     if let Some(spec) = spec.filter(|_| !checks.iter().any(Check::blocks)) {
         match &machines.existing {
-            Ok(existing) => checks.extend(place(spec, caller, selection, existing)),
+            Ok(existing) => checks.extend(check_networks(spec, caller, selection, existing)),
             Err(why) => return Place::NotKnown(format!("whether the spec's networks are there is not known: {why}")),
         }
     }
@@ -264,7 +264,7 @@ fn running(cluster: &str, instances: &[Instance]) -> BTreeSet<String> {
     masters.map(|instance| instance.id.clone()).collect()
 }
 
-async fn journals(catalogs: &[Catalog], context: &Context) -> Result<Vec<Newest>, String> {
+async fn journals(catalogs: &[Catalog], context: &Context) -> Result<Vec<StoredJournal>, String> {
     let mut recovery = catalogs.iter().filter_map(|catalog| catalog.store.recovery.as_ref());
     let Some(folder) = recovery.find_map(|recovery| recovery.parent()) else {
         return Err("no state store is named".to_owned());
@@ -276,7 +276,7 @@ async fn journals(catalogs: &[Catalog], context: &Context) -> Result<Vec<Newest>
 /// What wipes left behind.
 fn aftermath(
     cluster: &str,
-    journals: &Result<Vec<Newest>, String>,
+    journals: &Result<Vec<StoredJournal>, String>,
     machines: &Result<Machines, String>,
     context: &Context,
 ) -> (Observed<Option<Wipe>>, Observed<Quarantine>) {
@@ -286,18 +286,18 @@ fn aftermath(
         Err(why) => Observed::Unknown(why.clone()),
         Ok(known) => Observed::Known(known.last().map(|newest| Wipe {
             ended: newest.entry.finished,
-            says: Aftermath::of(known, &[]).words().join("; "),
+            says: PastWipes::of(known, &[]).summary().join("; "),
         })),
     };
     let quarantine = match machines {
         Err(_) => Observed::Unknown(NO_AWS.to_owned()),
         Ok(machines) => {
-            let after = Aftermath::of(known, &machines.quarantined);
+            let after = PastWipes::of(known, &machines.quarantined);
             let state = context.session.state().ok().flatten();
             Observed::Known(Quarantine {
                 count: after.count(),
-                says: Aftermath::of(&[], &machines.quarantined).words().join("; "),
-                way_back: state.and_then(|state| after.way_back(cluster, &state)),
+                says: PastWipes::of(&[], &machines.quarantined).summary().join("; "),
+                way_back: state.and_then(|state| after.restore_command(cluster, &state)),
             })
         }
     };
@@ -307,7 +307,7 @@ fn aftermath(
 /// By the cluster's spec, its groups, or what the last wipe saw while there were groups. Volumes in quarantine have to be forgotten first:
 /// Terraform gives them their tags back.
 fn of_terraform(
-    journals: &Result<Vec<Newest>, String>,
+    journals: &Result<Vec<StoredJournal>, String>,
     machines: &Result<Machines, String>,
     context: &Context,
 ) -> Option<String> {
@@ -341,7 +341,7 @@ fn of_terraform(
 async fn run(
     catalogs: &[Catalog],
     running: Result<BTreeSet<String>, &String>,
-    journals: &Result<Vec<Newest>, String>,
+    journals: &Result<Vec<StoredJournal>, String>,
     context: &Context,
 ) -> Result<Run, AnyFailure> {
     let mut places = catalogs.iter().filter_map(|catalog| catalog.store.recovery.as_ref());
