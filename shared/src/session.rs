@@ -13,7 +13,7 @@ use crate::cli::ui::Ui;
 use crate::cli::{ClusterArgs, StoreArgs, Wanted};
 use crate::failure::chain;
 use crate::failure::{AnyFailure, CommandError};
-use crate::model::kops::identity;
+use crate::model::kops::identity::{self, Origin};
 use crate::model::moment;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{Clock, ObjectStore, SnapshotPacker, SnapshotReader, UserSettings};
@@ -384,6 +384,28 @@ impl Session {
             cluster.kubeconfig.as_deref(),
         );
         Ok(chosen.map_err(settings_error)?)
+    }
+
+    /// The cluster's name for a command that changes something: from `--name` or the environment, with `or_settings` also from a kops
+    /// settings file, never from a kubectl context.
+    ///
+    /// # Errors
+    /// Where it is not named, or only by what does not count.
+    pub fn explicit_name(&self, or_settings: bool) -> Result<String, AnyFailure> {
+        let message = |why: &str| CommandError::usage(format!("no cluster is named{why}"));
+        let hint = "pass --name or set KOPS_CLUSTER_NAME";
+        let refused = match self.name() {
+            Ok(Some(identity::Chosen { value, origin })) => match origin {
+                Origin::Flag | Origin::Environment(_) => return Ok(value),
+                Origin::KopsSettings(_) if or_settings => return Ok(value),
+                Origin::KubectlContext(_) | Origin::KopsSettings(_) => {
+                    message("").hint(format!("{hint}: {origin} is never taken for this command"))
+                }
+            },
+            Ok(None) => message("").hint(hint),
+            Err(error) => message(&format!(": {}", chain(&*error))).hint(hint),
+        };
+        Err(refused.into())
     }
 }
 

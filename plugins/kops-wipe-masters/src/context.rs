@@ -15,6 +15,8 @@ use runbook_kit::ports::local_state::LocalState;
 use runbook_kit::session::Session;
 use runbook_kit::usecases::liveness::{Evidence, Machines};
 
+use crate::rules::audit::facts::Profiles;
+
 /// The world, and how to talk of it.
 pub struct Context {
     pub session: Session,
@@ -22,17 +24,7 @@ pub struct Context {
     pub fleet: Box<dyn FleetChange>,
     /// Notes on this machine.
     pub local_state: Box<dyn LocalState>,
-    /// The AWS profiles of the flags: of the machines, and of the state store.
     pub profiles: Profiles,
-}
-
-/// As the flags name them; what is not named is up to the environment.
-#[derive(Clone, Debug, Default)]
-pub struct Profiles {
-    /// Of the machines.
-    pub machines: Option<String>,
-    /// Of the state store.
-    pub state: Option<String>,
 }
 
 /// Connects the adapters to what the flags and the environment say. Nothing is asked yet.

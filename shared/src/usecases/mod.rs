@@ -1,6 +1,5 @@
 //! Use cases over backups that several plugins need: which stores there are, what is in them, what can be trusted.
 
-pub mod aftermath;
 pub mod catalog;
 pub mod choose;
 pub mod control_files;
@@ -8,5 +7,6 @@ pub mod discover;
 pub mod examine;
 pub mod kops_state;
 pub mod liveness;
+pub mod past_wipes;
 pub mod pin;
 pub mod wipe_journal;

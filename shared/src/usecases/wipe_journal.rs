@@ -40,7 +40,8 @@ pub struct Entry {
     /// The digest of its plan.
     pub digest: String,
     /// Every deed of its plan.
-    pub deeds: BTreeSet<String>,
+    #[serde(rename = "deeds")]
+    pub actions: BTreeSet<String>,
     /// The plan as it was shown.
     pub plan: serde_json::Value,
     /// What was done and seen, in order.
@@ -50,14 +51,14 @@ pub struct Entry {
 impl Entry {
     /// Whether its plan puts this volume into quarantine.
     #[must_use]
-    pub fn puts_away(&self, volume: &str) -> bool {
-        self.deeds.contains(&format!("{QUARANTINE} {volume}"))
+    pub fn quarantines(&self, volume: &str) -> bool {
+        self.actions.contains(&format!("{QUARANTINE} {volume}"))
     }
 
     /// The volumes that its plan puts into quarantine.
-    pub fn put_away(&self) -> impl Iterator<Item = &str> {
-        let deeds = self.deeds.iter().filter_map(|deed| deed.split_once(' '));
-        deeds
+    pub fn quarantined_volumes(&self) -> impl Iterator<Item = &str> {
+        let actions = self.actions.iter().filter_map(|action| action.split_once(' '));
+        actions
             .filter(|(action, _)| *action == QUARANTINE)
             .map(|(_, volume)| volume)
     }
@@ -83,7 +84,7 @@ pub struct Line {
 
 /// The newest journal of a cluster.
 #[derive(Clone, Debug)]
-pub struct Newest {
+pub struct StoredJournal {
     /// Its number, from 1.
     pub number: u32,
     /// Where it is.
@@ -92,7 +93,7 @@ pub struct Newest {
     pub entry: Entry,
 }
 
-impl Newest {
+impl StoredJournal {
     /// Whether its run came to its end.
     #[must_use]
     pub fn is_finished(&self) -> bool {
@@ -151,7 +152,7 @@ pub fn number_of(path: &str) -> Option<u32> {
 ///
 /// # Errors
 /// [`ReadError`].
-pub async fn newest(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Option<Newest>, ReadError> {
+pub async fn newest(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Option<StoredJournal>, ReadError> {
     let listed = objects.list(folder).await?;
     let Some(number) = listed.iter().filter_map(|object| number_of(&object.path)).max() else {
         return Ok(None);
@@ -162,14 +163,14 @@ pub async fn newest(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Opti
         at: at.clone(),
         why: error.to_string(),
     })?;
-    Ok(Some(Newest { number, at, entry }))
+    Ok(Some(StoredJournal { number, at, entry }))
 }
 
 /// Reads all of them, in their order. The newest one has to be readable; an older one that is not does not hide the others.
 ///
 /// # Errors
 /// [`ReadError`].
-pub async fn all(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Vec<Newest>, ReadError> {
+pub async fn all(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Vec<StoredJournal>, ReadError> {
     let listed = objects.list(folder).await?;
     let mut numbers: Vec<u32> = listed.iter().filter_map(|object| number_of(&object.path)).collect();
     numbers.sort_unstable();
@@ -179,7 +180,7 @@ pub async fn all(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Vec<New
         let at = place(folder, number);
         let content = objects.get(&at, LIMIT).await?;
         match serde_json::from_slice(&content) {
-            Ok(entry) => journals.push(Newest { number, at, entry }),
+            Ok(entry) => journals.push(StoredJournal { number, at, entry }),
             Err(error) if Some(number) == last => {
                 let why = error.to_string();
                 return Err(ReadError::Unreadable { at, why });

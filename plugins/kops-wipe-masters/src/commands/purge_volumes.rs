@@ -1,162 +1,151 @@
-//! `purge-volumes`: deletes what a wipe put into quarantine.
+//! `purge-volumes`: deletes volumes in quarantine.
 
 use clap::Args as ClapArgs;
 use runbook_kit::cli::confirm::{self, StrongConsentArgs};
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::AnyFailure;
+use runbook_kit::failure::{AnyFailure, chain};
 use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::fleet::{InstanceState, VolumeState};
 use runbook_kit::ports::fleet::FleetErrorKind;
 use tokio::time::Instant;
 
-use crate::commands::wipe::PaceArgs;
 use crate::context::Context;
-use crate::usecases::apply::may_have_happened;
-use crate::usecases::quarantined::{self, Midway, Seen, Which};
+use crate::rules::quarantine::Quarantine;
+use crate::rules::report;
+use crate::usecases::apply::{WaitArgs, may_have_happened};
+use crate::usecases::quarantine::{self, VolumeArgs};
 
-/// Delete the etcd volumes in quarantine for good
+/// Permanently delete the etcd volumes in quarantine
 ///
-/// For when the cluster is back and its data was looked at: until then they are the last resort, and while no master runs it is refused.
-/// Where more than one wipe put volumes away, --run says which is meant.
+/// Run it only after the cluster is back and its data is checked: until then these volumes are the last copy of the data. Refused while no
+/// master runs. If several wipes left volumes in quarantine, select one with --run.
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Example:\n  kops-wipe-masters purge-volumes --name k8s.example.com --state s3://kops-state --yes"
 )]
 pub struct Args {
     #[command(flatten)]
-    which: Which,
+    volumes: VolumeArgs,
     #[command(flatten)]
     consent: StrongConsentArgs,
     #[command(flatten)]
-    pace: PaceArgs,
+    waiting: WaitArgs,
 }
 
 /// Runs `purge-volumes`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (ui, format) = (&context.session.ui, context.session.format);
-    let seen = quarantined::look("delete", &args.which, context).await?;
-    let mut plan = seen.plan(checks(&seen));
+    let quarantine = quarantine::gather("delete", &args.volumes, context).await?;
+    let mut plan = quarantine.plan(checks(&quarantine));
     if plan.volumes.is_empty() {
-        ui.note(&plan.none_held());
+        ui.note(&plan.no_volumes());
         return plan.finish(ui, format);
     }
     plan.show(ui, format)?;
-    if plan.is_blocked() {
+    if let Err(refused) = report::require_no_blocker(&plan.checks) {
         plan.finish(ui, format)?;
-        plan.require_no_blocker()?;
+        return Err(refused.into());
     }
     let question = format!(
-        "\n{} volumes of {} in account {} are deleted for good.",
+        "\nThis permanently deletes {} volumes of {} in account {}.",
         plan.volumes.len(),
         plan.cluster,
-        plan.account_in_words()
+        plan.account_label()
     );
     let Some(consent) = confirm::strong(&args.consent, &plan.cluster, &question)? else {
         plan.finish(ui, format)?;
-        ui.note("nothing was changed; pass --yes to do it");
+        ui.note("nothing was changed; to apply, pass --yes");
         return Ok(Exit::Done);
     };
-    let mut asked: Vec<String> = Vec::new();
-    for held in &plan.volumes {
-        match context.fleet.delete_volume(&held.id, &consent).await {
+    let mut requested: Vec<String> = Vec::new();
+    for volume in &plan.volumes {
+        match context.fleet.delete_volume(&volume.id, &consent).await {
             Ok(()) => {}
             Err(error) if error.kind == FleetErrorKind::NotFound => {}
             Err(error) => {
-                return Err(Midway {
-                    action: "purge-volumes",
-                    at: held.id.clone(),
-                    why: runbook_kit::failure::chain(&error),
-                    changed: !asked.is_empty() || may_have_happened(&error.kind),
-                    cure: error.hint(),
-                    done: asked,
-                }
-                .into());
+                let changed = !requested.is_empty() || may_have_happened(&error.kind);
+                let (why, hint) = (chain(&error), error.hint());
+                return Err(quarantine::stopped("purge-volumes", &volume.id, &requested, &why, hint, changed).into());
             }
         }
-        asked.push(held.id.clone());
+        requested.push(volume.id.clone());
     }
-    wait(&asked, &args.pace, context).await?;
+    wait(&requested, args.waiting, context).await?;
     plan.applied = true;
     plan.finish(ui, format)
 }
 
-/// Until AWS does not have them any more: `kops update` takes one that is being deleted for one that is there.
-async fn wait(ids: &[String], pace: &PaceArgs, context: &Context) -> Result<(), AnyFailure> {
+/// Until AWS has deleted them: `kops update` would still use a volume that is being deleted.
+async fn wait(ids: &[String], waiting: WaitArgs, context: &Context) -> Result<(), AnyFailure> {
     let ui = &context.session.ui;
-    let begun = Instant::now();
-    let mut told: Vec<String> = Vec::new();
+    let started = Instant::now();
+    let mut deleted: Vec<String> = Vec::new();
     loop {
-        let midway = |why: String, cure| Midway {
-            action: "purge-volumes",
-            at: "waiting until they are gone".to_owned(),
-            why,
-            done: told.clone(),
-            changed: true,
-            cure,
+        let stopped = |deleted: &[String], why: &str, hint| {
+            quarantine::stopped("purge-volumes", "waiting for the deletion", deleted, why, hint, true)
         };
-        let left = match context.fleet.volumes(ids).await {
-            Ok(found) => found,
-            Err(error) => return Err(midway(runbook_kit::failure::chain(&error), error.hint()).into()),
-        };
+        let left = context.fleet.volumes(ids).await;
+        let left = left.map_err(|error| stopped(&deleted, &chain(&error), error.hint()))?;
         let is_left = |id: &String| {
             left.iter()
                 .any(|volume| &volume.id == id && volume.state != VolumeState::Deleted)
         };
         let gone: Vec<String> = ids
             .iter()
-            .filter(|id| !is_left(id) && !told.contains(id))
+            .filter(|id| !is_left(id) && !deleted.contains(id))
             .cloned()
             .collect();
         let open = ids.iter().filter(|id| is_left(id)).count();
-        if open > 0 && begun.elapsed() >= pace.timeout {
-            return Err(midway(format!("{open} of them are still there"), None).into());
+        if open > 0 && started.elapsed() >= waiting.timeout {
+            return Err(stopped(&deleted, &format!("{open} volumes still exist"), None).into());
         }
         for id in gone {
             ui.note(&format!("volume {id}: deleted"));
-            told.push(id);
+            deleted.push(id);
         }
         if open == 0 {
             return Ok(());
         }
-        tokio::time::sleep(pace.poll).await;
+        tokio::time::sleep(waiting.poll).await;
     }
 }
 
-fn checks(seen: &Seen) -> Vec<Check> {
-    let mut checks = seen.strangers();
-    for held in seen.held.iter().filter(|held| !held.is_proven()) {
+fn checks(quarantine: &Quarantine) -> Vec<Check> {
+    let mut checks = quarantine.foreign();
+    for volume in quarantine.volumes.iter().filter(|volume| !volume.is_proven()) {
         let message = format!(
-            "volume {} has the mark of a quarantine and nothing else: no wipe's journal names it, and it had no k8s.io/etcd/ tag",
-            held.id
+            "volume {} has only the quarantine tag: no wipe journal names it, and it had no k8s.io/etcd/ tag",
+            volume.id
         );
-        let cure = "find out what it is; a volume of your own is deleted in the console";
+        let cure = "find out what it is; delete a volume of your own in the AWS console";
         checks.push(Check::found("evidence", Severity::Block, message).cure(cure));
     }
-    checks.extend(seen.attached());
-    checks.extend(seen.duplicates());
-    let halfway: Vec<&str> = seen
-        .held
+    checks.extend(quarantine.attached());
+    checks.extend(quarantine.duplicates());
+    let partly: Vec<&str> = quarantine
+        .volumes
         .iter()
-        .filter(|held| !held.is_hidden)
-        .map(|held| held.id.as_str())
+        .filter(|volume| !volume.is_hidden)
+        .map(|volume| volume.id.as_str())
         .collect();
-    if !halfway.is_empty() {
+    if !partly.is_empty() {
         let message = format!(
-            "not wholly in quarantine, kops and etcd-manager still find them: {}",
-            halfway.join(", ")
+            "only partly in quarantine, kops and etcd-manager still find them: {}",
+            partly.join(", ")
         );
         checks.push(
             Check::found("quarantine", Severity::Block, message)
-                .cure("run the wipe again, or `kops-wipe-masters restore-volumes`: whichever was interrupted"),
+                .cure("repeat the interrupted command: the wipe or `kops-wipe-masters restore-volumes`"),
         );
     }
-    let runs = seen
-        .now
+    let runs = quarantine
+        .control_plane
         .instances
         .iter()
         .any(|one| one.thing.state == InstanceState::Running);
     if !runs {
-        let message = "no master of this cluster runs: until it is back, these volumes are its last resort";
+        let message =
+            "no master of this cluster runs: until the cluster is back, these volumes are the last copy of its data";
         checks.push(
             Check::found("control-plane", Severity::Block, message).cure("rebuild and restore the cluster first"),
         );

@@ -8,7 +8,7 @@ use std::fmt;
 use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use runbook_kit::failure::{AnyFailure, CommandError, Failure};
+use runbook_kit::failure::CommandError;
 use runbook_kit::model::backup::goodness::{MAIN, Warning};
 use runbook_kit::model::backup::name::BackupName;
 use runbook_kit::model::check::{Check, Severity};
@@ -17,13 +17,10 @@ use runbook_kit::model::kops::duration;
 use runbook_kit::model::shell::{Pipeline, ShellCommand, quoted};
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::model::units;
-use runbook_kit::session::Session;
-use runbook_kit::usecases::catalog::Catalog;
-use runbook_kit::usecases::choose::{self, ChooseError, Pick, Picked, Rejected};
-use runbook_kit::usecases::control_files::{self, Control, ControlFile};
-use runbook_kit::usecases::examine;
-use runbook_kit::usecases::kops_state::etcd_managers::{EtcdManagers, etcd_managers};
-use runbook_kit::usecases::pin::{self, Pin};
+use runbook_kit::usecases::choose::Rejected;
+use runbook_kit::usecases::control_files::{Control, ControlFile};
+use runbook_kit::usecases::kops_state::etcd_managers::EtcdManagers;
+use runbook_kit::usecases::pin::Pin;
 use serde::Serialize;
 
 /// What the user accepts.
@@ -71,14 +68,14 @@ pub struct EtcdFacts {
     /// Where its control files are.
     pub base: StoreUrl,
     /// The newest good backup, or why there is none.
-    pub best: Result<Best, Lack>,
+    pub best: Result<BestBackup, NoBackup>,
     pub control: Control,
     pub managers: EtcdManagers,
 }
 
 /// The backup to come back from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Best {
+pub struct BestBackup {
     pub name: BackupName,
     pub size_bytes: u64,
     /// As its meta has it, without a `v`.
@@ -95,9 +92,9 @@ pub struct Best {
 
 /// Why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum NoBackup {
     /// There is no backup at all.
-    NoBackups,
+    None,
     /// Not one is good; newest first.
     NoneGood(Vec<Rejected>),
     /// More than one cluster wrote there, and it cannot be told which is meant; with what decides it.
@@ -106,10 +103,10 @@ pub enum Lack {
     NotLookedAt(String),
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for NoBackup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoBackups => f.write_str("there is no backup"),
+            Self::None => f.write_str("there is no backup"),
             Self::NoneGood(rejected) => {
                 write!(f, "none of {} backups is good", rejected.len())?;
                 match rejected.first() {
@@ -124,7 +121,7 @@ impl fmt::Display for Lack {
 }
 
 /// What the interlock says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Interlock {
     pub checks: Vec<Check>,
     /// The backups to come back from, one of each etcd cluster that has one.
@@ -132,9 +129,9 @@ pub struct Interlock {
     /// Copies to be made before anything is deleted.
     pub pins: Vec<Pin>,
     /// `everything after 03:12 UTC is lost`; nothing where no backup of `main` is good.
-    pub lost: Option<String>,
+    pub data_loss: Option<String>,
     /// What the question has to say beside it: backups that are old.
-    pub warned: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// A backup to come back from, in the plan.
@@ -152,68 +149,6 @@ pub struct PlannedBackup {
     pub etcd_version: String,
     /// Whether it is out of retention's reach already.
     pub pinned: bool,
-}
-
-/// Looks for the newest good backup of every etcd cluster, and at what it takes to restore it. Backups that cannot be looked at are a
-/// fact; a store that does not let itself be listed is an error.
-pub async fn look(
-    session: &Session,
-    catalogs: &[Catalog],
-    config_base: &StoreUrl,
-) -> Result<Vec<EtcdFacts>, AnyFailure> {
-    session.ui.note("looking for the backups to come back from");
-    let mut facts = Vec::new();
-    for pick in choose::pick_all(session.looking(), catalogs, None).await {
-        let catalog = pick.catalog;
-        facts.push(EtcdFacts {
-            etcd: catalog.store.etcd.clone(),
-            base: catalog.store.base.clone(),
-            best: best(session, pick).await,
-            control: control_files::read(session.objects(), catalog).await?,
-            managers: etcd_managers(session.objects(), config_base, &catalog.store).await?,
-        });
-    }
-    Ok(facts)
-}
-
-async fn best(session: &Session, pick: Pick<'_>) -> Result<Best, Lack> {
-    let not_looked_at = |error: &dyn std::error::Error| Lack::NotLookedAt(chain(error));
-    let chosen = match pick.picked {
-        Picked::Good(chosen) | Picked::Sound { chosen, .. } => chosen,
-        Picked::None(error) => {
-            return Err(match error {
-                ChooseError::NoBackups { .. } | ChooseError::NoneBefore { .. } => Lack::NoBackups,
-                ChooseError::NoneGood { rejected, .. } => Lack::NoneGood(rejected),
-                ChooseError::Undecided { .. }
-                | ChooseError::NoSuchLineage { .. }
-                | ChooseError::AmbiguousLineage { .. } => Lack::Undecided(chain(&error), error.hint()),
-                error => not_looked_at(&error),
-            });
-        }
-    };
-    let meta = examine::meta(session.objects(), chosen.backup).await;
-    let meta = meta
-        .map_err(|error| not_looked_at(&error))?
-        .map_err(Lack::NotLookedAt)?;
-    Ok(Best {
-        name: chosen.backup.name.clone(),
-        size_bytes: chosen.backup.data_size.unwrap_or_default(),
-        etcd_version: meta.etcd_version,
-        rejected: chosen.rejected,
-        warnings: chosen.warnings,
-        note: pick.note,
-        pin: pin::plan_pin(pick.catalog, chosen.backup).map_err(|error| chain(&error)),
-    })
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 /// What it means. `reversible`: the volumes are only put into quarantine.
@@ -257,17 +192,17 @@ pub fn judge(facts: &[EtcdFacts], args: &InterlockArgs, reversible: bool, now: T
             })
             .collect(),
         pins: best().filter_map(|(_, best)| best.pin.clone().ok().flatten()).collect(),
-        lost: best()
+        data_loss: best()
             .find(|(etcd, _)| *etcd == MAIN)
-            .map(|(_, best)| lost_after(best.name.created(), now)),
-        warned: best()
+            .map(|(_, best)| data_loss(best.name.created(), now)),
+        warnings: best()
             .filter_map(|(etcd, best)| best.too_old(etcd, args.limit(reversible), now))
             .collect(),
     }
 }
 
 /// `everything after 03:12 UTC is lost`, with the date where that is another one than today's.
-pub fn lost_after(created: Timestamp, now: Timestamp) -> String {
+pub fn data_loss(created: Timestamp, now: Timestamp) -> String {
     let utc = |time: Timestamp| time.to_zoned(TimeZone::UTC);
     let (then, today) = (utc(created), utc(now).date());
     let format = if then.date() == today {
@@ -278,7 +213,7 @@ pub fn lost_after(created: Timestamp, now: Timestamp) -> String {
     format!("everything after {} is lost", then.strftime(format))
 }
 
-impl Best {
+impl BestBackup {
     fn passed_over(&self) -> String {
         match self.rejected.len() {
             0 => String::new(),
@@ -324,9 +259,9 @@ impl EtcdFacts {
         checks
     }
 
-    fn of_best(&self, best: &Best, args: &InterlockArgs, reversible: bool, now: Timestamp) -> Vec<Check> {
+    fn of_best(&self, best: &BestBackup, args: &InterlockArgs, reversible: bool, now: Timestamp) -> Vec<Check> {
         let age = now.duration_since(best.name.created());
-        let lost = lost_after(best.name.created(), now);
+        let lost = data_loss(best.name.created(), now);
         let shown = units::age(age);
         let mut checks = vec![match &best.note {
             None => Check::passed(
@@ -392,20 +327,20 @@ impl EtcdFacts {
         checks
     }
 
-    fn cure_of(&self, lack: &Lack) -> String {
+    fn cure_of(&self, lack: &NoBackup) -> String {
         let etcd = quoted(&self.etcd);
         match lack {
-            Lack::NoBackups => {
+            NoBackup::None => {
                 format!(
                     "if etcd still runs on a master, take one: `kubectl etcd-backups take --etcd {etcd} --via ssh --host MASTER`"
                 )
             }
-            Lack::NoneGood(_) => format!(
+            NoBackup::NoneGood(_) => format!(
                 "look at them (`kubectl etcd-backups verify --etcd {etcd} --all`), copy an older one back, or take one from an etcd that still runs \
                  (`kubectl etcd-backups take`); else --skip-backup-check, with the volumes in quarantine"
             ),
-            Lack::Undecided(_, cure) => cure.clone().unwrap_or_else(|| "name one by --lineage UID".to_owned()),
-            Lack::NotLookedAt(_) => "mend that and repeat the command".to_owned(),
+            NoBackup::Undecided(_, cure) => cure.clone().unwrap_or_else(|| "name one by --lineage UID".to_owned()),
+            NoBackup::NotLookedAt(_) => "mend that and repeat the command".to_owned(),
         }
     }
 
@@ -482,5 +417,4 @@ pub fn write_marker(at: &StoreUrl, profile: Option<&str>) -> Pipeline {
 }
 
 #[cfg(test)]
-#[path = "interlock_tests.rs"]
 mod tests;

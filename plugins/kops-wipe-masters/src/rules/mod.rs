@@ -3,5 +3,6 @@
 pub mod audit;
 pub mod interlock;
 pub mod plan;
+pub mod quarantine;
 pub mod report;
 pub mod steps;

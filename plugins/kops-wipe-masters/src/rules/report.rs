@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use runbook_kit::cli::output::steps::Step;
 use runbook_kit::cli::output::{self, Cell, Format, checks, column, wide};
 use runbook_kit::cli::ui::{Ui, Verdict};
-use runbook_kit::failure::AnyFailure;
+use runbook_kit::failure::{AnyFailure, CommandError};
+use runbook_kit::model::check::Check;
 use runbook_kit::model::fleet::wipe::NearMiss;
 use runbook_kit::model::units;
 use serde::Serialize;
@@ -31,12 +32,25 @@ pub fn structured(ui: &Ui, format: Format, report: &Report<'_>) -> Result<(), An
     match format {
         Format::Json | Format::Yaml => output::structured(ui, format, report)?,
         Format::Name => {
-            let deeds: String = report.plan.deeds().iter().map(|deed| format!("{deed}\n")).collect();
+            let deeds: String = report.plan.actions().iter().map(|deed| format!("{deed}\n")).collect();
             ui.result(&deeds)?;
         }
         Format::Table | Format::Wide | Format::Prometheus => {}
     }
     Ok(())
+}
+
+/// Fails if a check blocks.
+pub fn require_no_blocker(checks: &[Check]) -> Result<(), CommandError> {
+    let blockers: Vec<&Check> = checks.iter().filter(|check| check.blocks()).collect();
+    let Some(first) = blockers.first() else {
+        return Ok(());
+    };
+    let by = match blockers.len() {
+        1 => "a check".to_owned(),
+        several => format!("{several} checks, the first"),
+    };
+    Err(CommandError::refused(format!("refused by {by}: {}", first.message)).hint_if(first.cure.clone()))
 }
 
 /// Whether a person reads the result.
@@ -68,7 +82,7 @@ pub fn show(ui: &Ui, format: Format, plan: &Plan) -> Result<(), AnyFailure> {
 }
 
 fn head(plan: &Plan) -> String {
-    let account = plan.account_in_words();
+    let account = plan.account_label();
     let profile = plan.profile.as_deref().map(|profile| format!(", profile {profile}"));
     let caller = format!("{}{}", plan.caller, profile.unwrap_or_default());
     let lines = [

@@ -38,7 +38,7 @@ pub struct Facts {
 }
 
 /// Asks the API and each etcd at the same time; what the backups tell is known already.
-pub async fn look(
+pub async fn observe(
     context: &Context,
     cluster: &str,
     access: &EtcdAccess,

@@ -1,6 +1,6 @@
-//! Carries the plan out: one look at AWS per tick for all of it, and whatever can be done then, at once.
+//! Carries the plan out: in each poll reads all resources from AWS, and runs every action that is possible.
 //!
-//! Nothing is remembered that AWS does not tell: where a run ends in the middle, the next one sees the same and goes on.
+//! All state is in AWS: the next run reads the same and resumes an interrupted one.
 
 use runbook_kit::model::shell::quoted;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,72 +10,78 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{Failure, with_repeating};
+use runbook_kit::failure::{Failure, chain, with_repeating};
 use runbook_kit::model::fleet::wipe::Kind;
+use runbook_kit::model::kops::duration;
 use runbook_kit::ports::fleet::{FleetChange, FleetError, FleetErrorKind};
 use tokio::time::Instant;
 
 use crate::rules::plan::{EtcdVolumes, Plan};
-use crate::rules::steps::{Deed, Seen, Standing, Thing, standings};
+use crate::rules::steps::{Action, AwsState, Resource, StepState, step_states};
 
-/// Requests that change something, at once.
+/// Concurrent write requests.
 const AT_ONCE: usize = 8;
-/// How often the same request may fail in a row before its thing is given up.
-const TRIES: u32 = 5;
-/// So many looks may fail in a row.
-const LOOKS: u32 = 5;
-/// After AWS took a request, it may take so many looks to show.
-const PATIENCE: u32 = 6;
+/// Failures of the same request in a row, after which its resource is given up.
+const REQUEST_ATTEMPTS: u32 = 5;
+/// Failed polls in a row that end the run.
+const READ_ATTEMPTS: u32 = 5;
+/// Polls until an accepted request has to be visible.
+const POLLS_UNTIL_VISIBLE: u32 = 6;
 
-/// What the user can do about what is left alone.
-const LOOK_AGAIN: &str = "somebody else made or changed something meanwhile: look at the plan again, without --yes";
+const CHECK_PLAN: &str = "resources were created or changed meanwhile: check the plan again, without --yes";
 
-/// What the user can do about a volume that is gone.
-const LOST: &str = "find out who deletes volumes, and keep the others; a volume that is gone is not needed to restore from a backup, but it is no way back any more";
+const VOLUME_LOST: &str = "find out what deletes volumes, and protect the others; a restore from the backup does not need the lost volume, but `restore-volumes` does";
 
-/// How fast.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// From one look to the next.
-    pub poll: Duration,
-    /// Until it is given up.
+/// How long and how often to ask AWS.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Waiting")]
+pub struct WaitArgs {
+    /// How long to wait until AWS has done everything
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = parse_wait)]
     pub timeout: Duration,
+    /// Polling interval
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_wait)]
+    pub poll: Duration,
 }
 
-/// Who is told, and who may say stop.
-pub trait Record {
-    /// Something came to its end, or began to wait for something else.
-    fn line(&mut self, thing: &Thing, what: &str, done: usize, of: usize);
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    let time = duration::parse(text).map_err(|error| error.to_string())?;
+    Duration::try_from(time).map_err(|error| error.to_string())
+}
 
-    /// Something that the user should know.
+/// Receives the progress, and may stop the run.
+pub trait Progress {
+    /// A resource has a new state.
+    fn line(&mut self, resource: &Resource, what: &str, done: usize, of: usize);
+
+    /// Anything else that the user should know.
     fn note(&mut self, text: &str);
 
-    /// Keeps what was told so far. An error stops the run: somebody else has taken over.
-    fn keep(&mut self) -> impl Future<Output = Result<(), String>>;
+    /// Saves the progress so far. An error stops the run: another one has taken over.
+    fn save(&mut self) -> impl Future<Output = Result<(), String>>;
 }
 
-/// It ended before all was done.
+/// The run ended before everything was done.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}; done: {done} of {of}{}", left_in_words(.left))]
 pub struct Stopped {
-    /// Why.
     pub why: String,
-    /// Things that are as they should be.
+    /// Finished resources.
     pub done: usize,
-    /// Of so many.
+    /// All resources.
     pub of: usize,
-    /// The others, each with how it stands.
-    pub left: Vec<(Thing, String)>,
-    /// Whether anything was changed, or may have been.
+    /// The others with their states.
+    pub left: Vec<(Resource, String)>,
+    /// Whether anything was, or may have been, changed.
     pub changed: bool,
-    /// What the user can do about the cause.
+    /// The hint for the cause.
     pub cure: Option<String>,
 }
 
-fn left_in_words(left: &[(Thing, String)]) -> String {
+fn left_in_words(left: &[(Resource, String)]) -> String {
     let all: Vec<String> = left
         .iter()
-        .map(|(thing, how)| format!("{} {}: {how}", thing.kind.word(), thing.id))
+        .map(|(resource, how)| format!("{} {}: {how}", resource.kind.word(), resource.id))
         .collect();
     match all.is_empty() {
         true => String::new(),
@@ -100,103 +106,102 @@ struct Running<'a, R> {
     plan: &'a Plan,
     fleet: &'a dyn FleetChange,
     run: &'a str,
-    record: &'a mut R,
+    progress: &'a mut R,
     changed: bool,
-    told: BTreeMap<Thing, String>,
-    /// What AWS took, and how many looks ago.
-    sent: BTreeMap<Thing, u32>,
-    failures: BTreeMap<Thing, u32>,
-    given_up: BTreeMap<Thing, (String, Option<String>)>,
+    reported: BTreeMap<Resource, String>,
+    /// Accepted requests, and how many polls ago.
+    accepted: BTreeMap<Resource, u32>,
+    failures: BTreeMap<Resource, u32>,
+    given_up: BTreeMap<Resource, (String, Option<String>)>,
 }
 
-/// Does what the plan says until all is done.
+/// Runs until the whole plan is applied.
 ///
 /// # Errors
-/// [`Stopped`], where something cannot be done, or takes too long.
-pub async fn apply<R: Record>(
+/// [`Stopped`] if an action fails for good, or on timeout.
+pub async fn apply<R: Progress>(
     plan: &Plan,
     fleet: &dyn FleetChange,
     run: &str,
-    pace: Pace,
-    record: &mut R,
+    waiting: WaitArgs,
+    progress: &mut R,
     consent: &Consent,
 ) -> Result<(), Box<Stopped>> {
     let mut running = Running {
         plan,
         fleet,
         run,
-        record,
+        progress,
         changed: false,
-        told: BTreeMap::new(),
-        sent: BTreeMap::new(),
+        reported: BTreeMap::new(),
+        accepted: BTreeMap::new(),
         failures: BTreeMap::new(),
         given_up: BTreeMap::new(),
     };
-    let mut stands: Vec<(Thing, Standing)> = Vec::new();
+    let mut states: Vec<(Resource, StepState)> = Vec::new();
     let begun = Instant::now();
-    let mut failed_looks = 0;
+    let mut failed_polls = 0;
     loop {
-        match look(plan, fleet).await {
+        match observe(plan, fleet).await {
             Ok(seen) => {
-                failed_looks = 0;
-                stands = running.judge(&seen);
-                running.tell(&stands);
-                // Nothing is begun where a group has a stranger in it already.
+                failed_polls = 0;
+                states = running.judge(&seen);
+                running.report(&states);
+                // Nothing is started if something is blocked from the beginning.
                 if !running.changed
                     && running.given_up.is_empty()
-                    && let Some((thing, why)) = lost(&stands).or_else(|| stuck(&stands))
+                    && let Some((resource, why)) = lost(&states).or_else(|| blocked(&states))
                 {
-                    let why = format!("{} {}: {why}", thing.kind.word(), thing.id);
-                    let cure = lost(&stands).map_or(LOOK_AGAIN, |_| LOST);
-                    return Err(running.stopped(&stands, why, Some(cure.to_owned())));
+                    let why = format!("{} {}: {why}", resource.kind.word(), resource.id);
+                    let cure = lost(&states).map_or(CHECK_PLAN, |_| VOLUME_LOST);
+                    return Err(running.stopped(&states, why, Some(cure.to_owned())));
                 }
-                running.act(&stands, consent).await.map_err(|error| {
+                running.act(&states, consent).await.map_err(|error| {
                     let cure = error.hint();
-                    running.stopped(&stands, runbook_kit::failure::chain(&error), cure)
+                    running.stopped(&states, chain(&error), cure)
                 })?;
             }
             Err(error) => {
-                failed_looks += 1;
-                if is_final(&error.kind) || failed_looks >= LOOKS {
+                failed_polls += 1;
+                if is_final(&error.kind) || failed_polls >= READ_ATTEMPTS {
                     let cure = error.hint();
-                    return Err(running.stopped(&stands, runbook_kit::failure::chain(&error), cure));
+                    return Err(running.stopped(&states, chain(&error), cure));
                 }
-                running.record.note(&format!(
-                    "AWS could not be asked, trying again: {}",
-                    runbook_kit::failure::chain(&error)
-                ));
+                running
+                    .progress
+                    .note(&format!("reading from AWS failed, retrying: {}", chain(&error)));
             }
         }
-        if let Err(why) = running.record.keep().await {
-            return Err(running.stopped(&stands, why, None));
+        if let Err(why) = running.progress.save().await {
+            return Err(running.stopped(&states, why, None));
         }
-        if failed_looks == 0 {
-            let open = |(thing, standing): &&(Thing, Standing)| {
-                !matches!(standing, Standing::Done(_) | Standing::Stuck(_) | Standing::Lost(_))
-                    && !running.given_up.contains_key(thing)
+        if failed_polls == 0 {
+            let open = |(resource, state): &&(Resource, StepState)| {
+                !matches!(state, StepState::Done(_) | StepState::Blocked(_) | StepState::Lost(_))
+                    && !running.given_up.contains_key(resource)
             };
-            if !stands.iter().any(|stand| open(&stand)) {
-                return running.end(&stands);
+            if !states.iter().any(|state| open(&state)) {
+                return running.end(&states);
             }
         }
-        if begun.elapsed() >= pace.timeout {
-            let why = format!("not done after {}", minutes(pace.timeout));
-            return Err(running.stopped(&stands, why, Some(stuck_volumes(&stands))));
+        if begun.elapsed() >= waiting.timeout {
+            let why = format!("not done after {}", minutes(waiting.timeout));
+            return Err(running.stopped(&states, why, Some(timeout_cure(&states))));
         }
-        tokio::time::sleep(pace.poll).await;
+        tokio::time::sleep(waiting.poll).await;
     }
 }
 
-fn stuck(stands: &[(Thing, Standing)]) -> Option<(&Thing, &String)> {
-    stands.iter().find_map(|(thing, standing)| match standing {
-        Standing::Stuck(why) => Some((thing, why)),
+fn blocked(states: &[(Resource, StepState)]) -> Option<(&Resource, &String)> {
+    states.iter().find_map(|(resource, state)| match state {
+        StepState::Blocked(why) => Some((resource, why)),
         _ => None,
     })
 }
 
-fn lost(stands: &[(Thing, Standing)]) -> Option<(&Thing, &String)> {
-    stands.iter().find_map(|(thing, standing)| match standing {
-        Standing::Lost(how) => Some((thing, how)),
+fn lost(states: &[(Resource, StepState)]) -> Option<(&Resource, &String)> {
+    states.iter().find_map(|(resource, state)| match state {
+        StepState::Lost(how) => Some((resource, how)),
         _ => None,
     })
 }
@@ -208,24 +213,24 @@ fn minutes(time: Duration) -> String {
     }
 }
 
-fn stuck_volumes(stands: &[(Thing, Standing)]) -> String {
-    let detaching = stands.iter().find_map(|(thing, standing)| match standing {
-        Standing::Waiting(why) if thing.kind == Kind::Volume && why.starts_with("detaching") => Some(&thing.id),
+fn timeout_cure(states: &[(Resource, StepState)]) -> String {
+    let detaching = states.iter().find_map(|(resource, state)| match state {
+        StepState::Waiting(why) if resource.kind == Kind::Volume && why.starts_with("detaching") => Some(&resource.id),
         _ => None,
     });
     match detaching {
         Some(id) => {
             format!(
-                "a volume that hangs in `detaching` is freed by `aws ec2 detach-volume --force --volume-id {}`",
+                "to free a volume that stays in `detaching`: `aws ec2 detach-volume --force --volume-id {}`",
                 quoted(id)
             )
         }
-        None => "look at what is left, or give it longer by --timeout".to_owned(),
+        None => "check the remaining resources, or raise --timeout".to_owned(),
     }
 }
 
-/// One request each for groups, instances and volumes; one more where snapshots are waited for.
-async fn look(plan: &Plan, fleet: &dyn FleetChange) -> Result<Seen, FleetError> {
+/// One request each for groups, instances and volumes, and for snapshots if the plan takes them.
+async fn observe(plan: &Plan, fleet: &dyn FleetChange) -> Result<AwsState, FleetError> {
     let groups: Vec<String> = plan
         .auto_scaling_groups
         .iter()
@@ -239,7 +244,7 @@ async fn look(plan: &Plan, fleet: &dyn FleetChange) -> Result<Seen, FleetError> 
             _ => Ok(Vec::new()),
         }
     };
-    // An empty list would ask for everything.
+    // An empty list would return every group of the account.
     let groups = async {
         match groups.is_empty() {
             true => Ok(Vec::new()),
@@ -248,7 +253,7 @@ async fn look(plan: &Plan, fleet: &dyn FleetChange) -> Result<Seen, FleetError> 
     };
     let (groups, instances, volumes, snapshots) =
         tokio::try_join!(groups, fleet.instances(&instances), fleet.volumes(&volumes), snapshots)?;
-    Ok(Seen {
+    Ok(AwsState {
         groups: groups.into_iter().map(|group| (group.name.clone(), group)).collect(),
         instances: instances.into_iter().map(|one| (one.id.clone(), one)).collect(),
         volumes: volumes.into_iter().map(|one| (one.id.clone(), one)).collect(),
@@ -256,7 +261,7 @@ async fn look(plan: &Plan, fleet: &dyn FleetChange) -> Result<Seen, FleetError> 
     })
 }
 
-/// With these credentials nothing more can be done.
+/// Errors that a retry cannot fix.
 const fn is_final(kind: &FleetErrorKind) -> bool {
     matches!(
         kind,
@@ -268,142 +273,140 @@ const fn is_final(kind: &FleetErrorKind) -> bool {
     )
 }
 
-/// Whether AWS may have done what it was asked although the request failed.
+/// Whether the change may have been applied although the request failed.
 pub const fn may_have_happened(kind: &FleetErrorKind) -> bool {
     matches!(kind, FleetErrorKind::Unreachable | FleetErrorKind::Other(_))
 }
 
-impl<R: Record> Running<'_, R> {
-    /// Where everything stands; what AWS was asked for a moment ago and does not show yet is waited for.
-    fn judge(&mut self, seen: &Seen) -> Vec<(Thing, Standing)> {
-        let given_up = self.given_up.keys().map(|thing| thing.id.as_str()).collect();
-        let mut stands = standings(self.plan, seen, self.run, &given_up);
-        let mut unheard = Vec::new();
-        for (thing, standing) in &mut stands {
-            if !matches!(standing, Standing::Do(_)) {
+impl<R: Progress> Running<'_, R> {
+    /// The state of every resource. An accepted request that is not visible yet is waited for.
+    fn judge(&mut self, seen: &AwsState) -> Vec<(Resource, StepState)> {
+        let given_up = self.given_up.keys().map(|resource| resource.id.as_str()).collect();
+        let mut states = step_states(self.plan, seen, self.run, &given_up);
+        let mut ineffective = Vec::new();
+        for (resource, state) in &mut states {
+            if !matches!(state, StepState::Ready(_)) {
                 continue;
             }
-            if let Some(looks) = self.sent.get_mut(thing) {
-                *looks += 1;
-                if *looks <= PATIENCE && !is_next_step(standing) {
-                    *standing = Standing::Waiting("asked for".to_owned());
-                } else if let Standing::Do(Deed::Keep { instance, .. }) = standing
-                    && !self.given_up.contains_key(thing)
+            if let Some(polls) = self.accepted.get_mut(resource) {
+                *polls += 1;
+                if *polls <= POLLS_UNTIL_VISIBLE && !is_next_step(state) {
+                    *state = StepState::Waiting("requested".to_owned());
+                } else if let StepState::Ready(Action::Keep { instance, .. }) = state
+                    && !self.given_up.contains_key(resource)
                 {
-                    unheard.push((thing.clone(), instance.clone()));
+                    ineffective.push((resource.clone(), instance.clone()));
                 }
             }
         }
-        for (thing, instance) in unheard {
-            let why = format!("AWS took the request, and the volume would still be deleted with {instance}");
-            self.record.line(&thing, &format!("given up: {why}"), 0, 0);
+        for (resource, instance) in ineffective {
+            let why = format!("AWS accepted the request, but would still delete the volume with {instance}");
+            self.progress.line(&resource, &format!("given up: {why}"), 0, 0);
             let cure =
-                "look at DeleteOnTermination of the instance's block devices in the EC2 console, or detach the volume";
-            self.given_up.insert(thing, (why, Some(cure.to_owned())));
+                "check DeleteOnTermination of the instance's block devices in the EC2 console, or detach the volume";
+            self.given_up.insert(resource, (why, Some(cure.to_owned())));
         }
-        stands
+        states
     }
 
-    /// One line for each thing whenever it stands otherwise than before.
-    fn tell(&mut self, stands: &[(Thing, Standing)]) {
-        let done = stands
+    /// One line for each resource with a new state.
+    fn report(&mut self, states: &[(Resource, StepState)]) {
+        let done = states
             .iter()
-            .filter(|(_, standing)| matches!(standing, Standing::Done(_)))
+            .filter(|(_, state)| matches!(state, StepState::Done(_)))
             .count();
-        for (thing, standing) in stands {
-            let what = match standing {
-                Standing::Done(what) => (*what).to_owned(),
-                Standing::Waiting(what) => what.clone(),
-                Standing::Stuck(why) => format!("left alone: {why}"),
-                Standing::Lost(how) => format!("lost: {how}"),
-                Standing::Do(_) => continue,
+        for (resource, state) in states {
+            let what = match state {
+                StepState::Done(what) => (*what).to_owned(),
+                StepState::Waiting(what) => what.clone(),
+                StepState::Blocked(why) => format!("skipped: {why}"),
+                StepState::Lost(how) => format!("lost: {how}"),
+                StepState::Ready(_) => continue,
             };
-            if self.told.get(thing) != Some(&what) {
-                self.record.line(thing, &what, done, stands.len());
-                self.told.insert(thing.clone(), what);
+            if self.reported.get(resource) != Some(&what) {
+                self.progress.line(resource, &what, done, states.len());
+                self.reported.insert(resource.clone(), what);
             }
         }
     }
 
-    /// Does all that can be done now. An error means that nothing more can.
-    async fn act(&mut self, stands: &[(Thing, Standing)], consent: &Consent) -> Result<(), FleetError> {
-        let deeds: Vec<(&Thing, &Deed)> = stands
+    /// Runs every action that is possible now. An error ends the run.
+    async fn act(&mut self, states: &[(Resource, StepState)], consent: &Consent) -> Result<(), FleetError> {
+        let actions: Vec<(&Resource, &Action)> = states
             .iter()
-            .filter_map(|(thing, standing)| match standing {
-                Standing::Do(deed) if !self.given_up.contains_key(thing) => Some((thing, deed)),
+            .filter_map(|(resource, state)| match state {
+                StepState::Ready(action) if !self.given_up.contains_key(resource) => Some((resource, action)),
                 _ => None,
             })
             .collect();
         let fleet = self.fleet;
-        let mut results = stream::iter(deeds)
-            .map(|(thing, deed)| async move { (thing, carry_out(fleet, thing, deed, consent).await) })
+        let mut results = stream::iter(actions)
+            .map(|(resource, action)| async move { (resource, carry_out(fleet, resource, action, consent).await) })
             .buffer_unordered(AT_ONCE);
-        let mut ends = None;
-        while let Some((thing, result)) = results.next().await {
+        let mut fatal = None;
+        while let Some((resource, result)) = results.next().await {
             match result {
                 Ok(()) => {
                     self.changed = true;
-                    self.failures.remove(thing);
-                    self.sent.insert(thing.clone(), 0);
+                    self.failures.remove(resource);
+                    self.accepted.insert(resource.clone(), 0);
                 }
                 Err((error, changed)) => {
                     self.changed |= changed || may_have_happened(&error.kind);
-                    let tries = self.failures.entry(thing.clone()).or_default();
+                    let tries = self.failures.entry(resource.clone()).or_default();
                     *tries += 1;
                     match &error.kind {
-                        // The next look tells what came of it.
+                        // The next poll shows the result.
                         FleetErrorKind::NotFound => {}
-                        FleetErrorKind::AccessDenied(_) => self.give_up(thing, &error),
-                        kind if is_final(kind) => ends = Some(error),
-                        _ if *tries >= TRIES => self.give_up(thing, &error),
-                        _ => self
-                            .record
-                            .note(&format!("trying again: {}", runbook_kit::failure::chain(&error))),
+                        FleetErrorKind::AccessDenied(_) => self.give_up(resource, &error),
+                        kind if is_final(kind) => fatal = Some(error),
+                        _ if *tries >= REQUEST_ATTEMPTS => self.give_up(resource, &error),
+                        _ => self.progress.note(&format!("retrying: {}", chain(&error))),
                     }
                 }
             }
         }
-        ends.map_or(Ok(()), Err)
+        fatal.map_or(Ok(()), Err)
     }
 
-    fn give_up(&mut self, thing: &Thing, error: &FleetError) {
-        let why = runbook_kit::failure::chain(error);
-        self.record.line(thing, &format!("given up: {why}"), 0, 0);
-        let cure = error.hint().or_else(|| unprotect(thing, error));
-        self.given_up.insert(thing.clone(), (why, cure));
+    fn give_up(&mut self, resource: &Resource, error: &FleetError) {
+        let why = chain(error);
+        self.progress.line(resource, &format!("given up: {why}"), 0, 0);
+        let cure = error.hint().or_else(|| unprotect_command(resource, error));
+        self.given_up.insert(resource.clone(), (why, cure));
     }
 
-    fn end(&self, stands: &[(Thing, Standing)]) -> Result<(), Box<Stopped>> {
-        let all_done = stands.iter().all(|(_, standing)| matches!(standing, Standing::Done(_)));
+    fn end(&self, states: &[(Resource, StepState)]) -> Result<(), Box<Stopped>> {
+        let all_done = states.iter().all(|(_, state)| matches!(state, StepState::Done(_)));
         if all_done {
             return Ok(());
         }
         let cures: BTreeSet<&String> = self.given_up.values().filter_map(|(_, cure)| cure.as_ref()).collect();
-        let stuck = stuck(stands).map(|_| LOOK_AGAIN.to_owned());
-        let gone = lost(stands).map(|_| LOST.to_owned());
-        let cure = cures.first().map(|cure| (*cure).clone()).or(gone).or(stuck);
-        Err(self.stopped(stands, "not everything could be done".to_owned(), cure))
+        let blocked_cure = blocked(states).map(|_| CHECK_PLAN.to_owned());
+        let lost_cure = lost(states).map(|_| VOLUME_LOST.to_owned());
+        let cure = cures.first().map(|cure| (*cure).clone()).or(lost_cure).or(blocked_cure);
+        Err(self.stopped(states, "some actions were not possible".to_owned(), cure))
     }
 
-    fn stopped(&self, stands: &[(Thing, Standing)], why: String, cure: Option<String>) -> Box<Stopped> {
-        let left: Vec<(Thing, String)> = stands
+    fn stopped(&self, states: &[(Resource, StepState)], why: String, cure: Option<String>) -> Box<Stopped> {
+        let left: Vec<(Resource, String)> = states
             .iter()
-            .filter_map(|(thing, standing)| {
-                let how = match (self.given_up.get(thing), standing) {
-                    (_, Standing::Done(_)) => return None,
+            .filter_map(|(resource, state)| {
+                let how = match (self.given_up.get(resource), state) {
+                    (_, StepState::Done(_)) => return None,
                     (Some((why, _)), _) => why.clone(),
-                    (None, Standing::Waiting(how)) => how.clone(),
-                    (None, Standing::Stuck(how)) => how.clone(),
-                    (None, Standing::Lost(how)) => format!("lost: {how}"),
-                    (None, Standing::Do(_)) => "not done yet".to_owned(),
+                    (None, StepState::Waiting(how)) => how.clone(),
+                    (None, StepState::Blocked(how)) => how.clone(),
+                    (None, StepState::Lost(how)) => format!("lost: {how}"),
+                    (None, StepState::Ready(_)) => "not done yet".to_owned(),
                 };
-                Some((thing.clone(), how))
+                Some((resource.clone(), how))
             })
             .collect();
         Box::new(Stopped {
             why,
-            done: stands.len() - left.len(),
-            of: self.plan.deeds().len(),
+            done: states.len() - left.len(),
+            of: self.plan.actions().len(),
             left,
             changed: self.changed,
             cure,
@@ -411,54 +414,53 @@ impl<R: Record> Running<'_, R> {
     }
 }
 
-/// Auto Scaling does not ask for termination protection; EC2 does, of a master outside any group.
-fn unprotect(thing: &Thing, error: &FleetError) -> Option<String> {
+/// Auto Scaling ignores termination protection; EC2 honors it for a master outside any group.
+fn unprotect_command(resource: &Resource, error: &FleetError) -> Option<String> {
     let protected = matches!(&error.kind, FleetErrorKind::Other(words) if words.starts_with("OperationNotPermitted"));
-    (protected && thing.kind == Kind::Instance).then(|| {
+    (protected && resource.kind == Kind::Instance).then(|| {
         format!(
-            "take its termination protection off: `aws ec2 modify-instance-attribute --no-disable-api-termination --instance-id {}`",
-            quoted(&thing.id)
+            "turn its termination protection off: `aws ec2 modify-instance-attribute --no-disable-api-termination --instance-id {}`",
+            quoted(&resource.id)
         )
     })
 }
 
-/// After a snapshot a deletion follows: that is no repetition.
-const fn is_next_step(standing: &Standing) -> bool {
-    matches!(standing, Standing::Do(Deed::DeleteVolume))
+/// A deletion after a snapshot is a new action, not a repetition.
+const fn is_next_step(state: &StepState) -> bool {
+    matches!(state, StepState::Ready(Action::DeleteVolume))
 }
 
-/// With an error: whether something was changed before it.
+/// An error comes with whether something was changed before.
 async fn carry_out(
     fleet: &dyn FleetChange,
-    thing: &Thing,
-    deed: &Deed,
+    resource: &Resource,
+    action: &Action,
     consent: &Consent,
 ) -> Result<(), (FleetError, bool)> {
     let nothing_before = |error| (error, false);
-    let id = &thing.id;
-    match deed {
-        Deed::Keep { instance, device } => fleet
+    let id = &resource.id;
+    match action {
+        Action::Keep { instance, device } => fleet
             .keep_volume(instance, device, consent)
             .await
             .map_err(nothing_before),
-        Deed::DeleteGroup => fleet.delete_group(id, consent).await.map_err(nothing_before),
-        Deed::Terminate => fleet.terminate(id, consent).await.map_err(nothing_before),
-        Deed::Quarantine { shadows, off } => {
+        Action::DeleteGroup => fleet.delete_group(id, consent).await.map_err(nothing_before),
+        Action::Terminate => fleet.terminate(id, consent).await.map_err(nothing_before),
+        Action::Quarantine { shadows, remove } => {
             if let Some(shadows) = shadows {
                 fleet.tag(id, shadows, consent).await.map_err(nothing_before)?;
             }
-            let untagged = fleet.untag(id, off, consent).await;
+            let untagged = fleet.untag(id, remove, consent).await;
             untagged.map_err(|error| (error, shadows.is_some()))
         }
-        Deed::Snapshot { tags } => fleet
+        Action::Snapshot { tags } => fleet
             .snapshot(id, tags, consent)
             .await
             .map(drop)
             .map_err(nothing_before),
-        Deed::DeleteVolume => fleet.delete_volume(id, consent).await.map_err(nothing_before),
+        Action::DeleteVolume => fleet.delete_volume(id, consent).await.map_err(nothing_before),
     }
 }
 
 #[cfg(test)]
-#[path = "apply_tests.rs"]
 mod tests;

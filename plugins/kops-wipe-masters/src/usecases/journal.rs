@@ -1,8 +1,8 @@
-//! The record of a run, in the state store and beside it on the operator's machine: so that two operators do not run at once, so
-//! that a run that was killed can be gone on with, and so that one can read later what was done.
+//! The journal of a run, in the state store, with a copy on the operator's machine. It keeps two operators from running at once, lets an
+//! interrupted run be resumed, and records what was done.
 //!
-//! `<cluster>/backups/recovery/wipe-0001.json`: one object a run, numbered. Who makes the highest number runs; making one is a
-//! conditional write, so of two who try only one succeeds. A run that still lives sees that it was overtaken, and stops.
+//! `<cluster>/backups/recovery/wipe-0001.json`: one numbered object per run. The highest number is the active run. It is created by a
+//! conditional write, so only one of two concurrent runs succeeds. A run that finds a higher number stops.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
@@ -10,93 +10,66 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::consent::Consent;
-use runbook_kit::exit::Exit;
-use runbook_kit::failure::Failure;
+use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::local_state::{LocalState, Note};
 use runbook_kit::ports::{Clock, ObjectStore, PutMode, StoreError, StoreErrorKind};
-use runbook_kit::usecases::wipe_journal::{Entry, LIMIT, Line, Newest, ReadError, newest, number_of, place};
+use runbook_kit::usecases::wipe_journal::{Entry, LIMIT, Line, StoredJournal, newest, number_of, place};
 use tokio::time::Instant;
 
+use crate::context::Context;
 use crate::rules::plan::Plan;
 
-/// A living run writes at least so often.
+/// A run writes at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// After so long without a sign a run on another machine counts as ended.
-const SILENCE: SignedDuration = SignedDuration::from_mins(2);
+/// A run on another machine counts as ended after this time without a write.
+const EXPIRY: SignedDuration = SignedDuration::from_mins(2);
 
-/// Why a run cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// Another one runs.
-    #[error("{by} is wiping these masters already, since {started}; last sign of life at {updated} ({at})")]
-    Busy {
-        by: String,
-        started: Timestamp,
-        updated: Timestamp,
-        /// The journal.
-        at: StoreUrl,
-        /// Whether it is on this machine.
-        here: bool,
-    },
-    /// Another one began in this very moment.
-    #[error("somebody else began to wipe these masters in this moment: {0}")]
-    Overtaken(StoreUrl),
-    /// Those that are there cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The state store refused.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Failure for JournalError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Busy { .. } | Self::Overtaken(_) => Exit::Refused,
-            Self::Read(_) | Self::Store(_) => Exit::Failed,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Busy { here: true, .. } => Some("wait for it, or end it: then this command goes on".to_owned()),
-            Self::Busy { updated, .. } => {
-                let free = updated.checked_add(SILENCE).unwrap_or(*updated);
-                Some(format!(
-                    "talk to them; if that run was ended, this command goes on with it after {free}"
-                ))
-            }
-            Self::Overtaken(_) => Some("talk to them, and run this again when they are done".to_owned()),
-            Self::Read(error) => error.hint(),
-            Self::Store(error) => Failure::hint(error),
-        }
-    }
-}
-
-/// What a journal is written with.
+/// What a journal is read and written with.
 #[derive(Clone, Copy)]
-pub struct Desk<'a> {
+pub struct JournalPorts<'a> {
     pub objects: &'a dyn ObjectStore,
     pub local_state: &'a dyn LocalState,
     pub clock: &'a dyn Clock,
 }
 
-/// Every deed of the plan with this digest, where a run was begun with it, or it was shown on this machine.
-pub async fn shown(desk: Desk<'_>, folder: &StoreUrl, digest: &str) -> Result<Option<BTreeSet<String>>, JournalError> {
-    if let Some(shown) = recall(desk.local_state, digest) {
+impl<'a> JournalPorts<'a> {
+    pub fn of(context: &'a Context) -> Self {
+        Self {
+            objects: context.session.objects(),
+            local_state: context.local_state.as_ref(),
+            clock: context.session.clock.as_ref(),
+        }
+    }
+}
+
+/// The state store refused, and nothing was changed.
+fn store_failed(error: StoreError) -> CommandError {
+    CommandError::failed(error.to_string())
+        .hint_if(error.hint())
+        .source(error)
+}
+
+/// The actions of the plan with this digest, if it was shown on this machine or a run started with it.
+pub async fn shown(
+    ports: JournalPorts<'_>,
+    folder: &StoreUrl,
+    digest: &str,
+) -> Result<Option<BTreeSet<String>>, AnyFailure> {
+    if let Some(shown) = recall(ports.local_state, digest) {
         return Ok(Some(shown));
     }
-    let listed = desk.objects.list(folder).await?;
+    let listed = ports.objects.list(folder).await.map_err(store_failed)?;
     let mut numbers: Vec<u32> = listed.iter().filter_map(|object| number_of(&object.path)).collect();
     numbers.sort_unstable();
     for number in numbers.into_iter().rev() {
-        let content = desk.objects.get(&place(folder, number), LIMIT).await?;
-        // One that cannot be read does not hide the others.
+        let content = ports.objects.get(&place(folder, number), LIMIT).await;
+        let content = content.map_err(store_failed)?;
+        // A broken journal does not hide the others.
         if let Ok(entry) = serde_json::from_slice::<Entry>(&content)
             && entry.digest == digest
         {
-            return Ok(Some(entry.deeds));
+            return Ok(Some(entry.actions));
         }
     }
     Ok(None)
@@ -112,52 +85,51 @@ fn recall(local_state: &dyn LocalState, digest: &str) -> Option<BTreeSet<String>
     serde_json::from_slice(&content).ok()
 }
 
-/// Remembers that this plan was shown: `--plan DIGEST` then accepts what remains of it. Where the machine has no place for notes,
-/// only the very same plan is accepted later.
+/// Remembers that this plan was shown, so that `--plan DIGEST` accepts it when partly applied. Without local state only the identical plan
+/// is accepted later.
 pub fn remember(local_state: &dyn LocalState, plan: &Plan) {
-    let Ok(content) = serde_json::to_vec(&plan.deeds()) else {
+    let Ok(content) = serde_json::to_vec(&plan.actions()) else {
         return;
     };
     if let Ok(Some(note)) = local_state.take(&note_of_plan(&plan.digest)) {
-        // A convenience: nothing depends on it.
+        // Optional.
         let _ = note.write(&content);
     }
 }
 
 /// The journal of this run.
 pub struct Journal<'a> {
-    desk: Desk<'a>,
+    ports: JournalPorts<'a>,
     consent: &'a Consent,
     folder: StoreUrl,
     number: u32,
     at: StoreUrl,
     entry: Entry,
     note: Option<Box<dyn Note>>,
-    /// Since when the state store has not been written.
-    written: Instant,
-    /// Whether something was noted since.
-    dirty: bool,
-    silent: bool,
+    /// Of the state store's copy.
+    last_write: Instant,
+    has_unsaved: bool,
+    is_behind: bool,
 }
 
 impl<'a> Journal<'a> {
-    /// Begins one, unless another run lives. One that does not is gone on with.
+    /// Starts a run, unless another one is active. An interrupted one is resumed.
     pub async fn begin(
-        desk: Desk<'a>,
+        ports: JournalPorts<'a>,
         folder: StoreUrl,
         plan: &Plan,
-        newest: Option<Newest>,
+        last_run: Option<StoredJournal>,
         consent: &'a Consent,
-    ) -> Result<Self, JournalError> {
-        let now = desk.clock.now();
+    ) -> Result<Self, AnyFailure> {
+        let now = ports.clock.now();
         let run = fresh_id();
-        let (number, first) = match newest {
+        let (number, first) = match last_run {
             None => (1, run.clone()),
-            Some(before) if before.is_finished() => (before.number + 1, run.clone()),
-            Some(before) => {
-                // Held until ours is made: so nobody on this machine does the same meanwhile.
-                let _its_note = may_be_taken(desk, &before, now)?;
-                (before.number + 1, before.entry.first)
+            Some(last) if last.is_finished() => (last.number + 1, run.clone()),
+            Some(last) => {
+                // Locked until the new journal exists, against another run on this machine.
+                let _lock = require_ended(ports, &last, now)?;
+                (last.number + 1, last.entry.first)
             }
         };
         let at = place(&folder, number);
@@ -171,100 +143,105 @@ impl<'a> Journal<'a> {
             updated: now,
             finished: None,
             digest: plan.digest.clone(),
-            deeds: plan.deeds(),
+            actions: plan.actions(),
             plan: serde_json::to_value(plan).unwrap_or_default(),
             log: Vec::new(),
             run,
         };
-        // Taken before the journal is there: whoever reads it on this machine finds that we live.
-        let note = desk.local_state.take(&note_of(&entry)).ok().flatten();
+        // Locked before the journal exists: another command on this machine then finds an active run.
+        let note = ports.local_state.take(&note_of(&entry)).ok().flatten();
         let journal = Self {
-            desk,
+            ports,
             consent,
             folder,
             number,
             at,
             entry,
             note,
-            written: Instant::now(),
-            dirty: false,
-            silent: false,
+            last_write: Instant::now(),
+            has_unsaved: false,
+            is_behind: false,
         };
         let content = journal.content();
-        journal.note_down(&content);
-        match desk.objects.put(&journal.at, content, PutMode::Create, consent).await {
+        journal.write_copy(&content);
+        match ports.objects.put(&journal.at, content, PutMode::Create, consent).await {
             Ok(()) => Ok(journal),
-            Err(error) if error.kind == StoreErrorKind::AlreadyExists => Err(JournalError::Overtaken(journal.at)),
-            Err(error) => Err(error.into()),
+            Err(error) if error.kind == StoreErrorKind::AlreadyExists => {
+                let message = format!("another run started at the same moment: {}", journal.at);
+                Err(CommandError::refused(message)
+                    .hint("contact its operator, and repeat the command after that run")
+                    .into())
+            }
+            Err(error) => Err(store_failed(error).into()),
         }
     }
 
-    /// The id of the whole effort: the same for the run that was killed and those that go on with it.
+    /// The ID of the wipe: that of its first run, also in runs that resume it.
     pub fn first(&self) -> &str {
         &self.entry.first
     }
 
-    /// Where it is.
+    /// Its URL.
     pub fn at(&self) -> &StoreUrl {
         &self.at
     }
 
-    /// The local copy, where there is one.
+    /// The local copy.
     pub fn copy(&self) -> Option<&std::path::Path> {
         self.note.as_ref().map(|note| note.path())
     }
 
-    /// Whether this goes on with a run that did not end.
-    pub fn goes_on(&self) -> bool {
+    /// Whether this run resumes an interrupted one.
+    pub fn is_resumed(&self) -> bool {
         self.entry.first != self.entry.run
     }
 
     /// Adds a line.
     pub fn add(&mut self, what: &str) {
         self.entry.log.push(Line {
-            at: self.desk.clock.now(),
+            at: self.ports.clock.now(),
             what: what.to_owned(),
         });
-        self.dirty = true;
+        self.has_unsaved = true;
     }
 
-    /// Writes what was added, and a sign of life now and then.
+    /// Writes what was added, and at least every [`HEARTBEAT`].
     ///
     /// # Errors
-    /// Where another run has taken over: then this one must stop. In words.
-    pub async fn keep(&mut self) -> Result<(), String> {
-        if !self.dirty && self.written.elapsed() < HEARTBEAT {
+    /// If another run has taken over: this one must stop.
+    pub async fn save(&mut self) -> Result<(), String> {
+        if !self.has_unsaved && self.last_write.elapsed() < HEARTBEAT {
             return Ok(());
         }
         let next = place(&self.folder, self.number + 1);
-        match self.desk.objects.get(&next, LIMIT).await {
+        match self.ports.objects.get(&next, LIMIT).await {
             Ok(_) => return Err(format!("another run has taken over: {next}")),
-            // Whether it is there cannot be told: what is done is the same plan's, whoever does it.
+            // Not found, or not known: both runs would apply the same plan.
             Err(_) => self.write().await,
         }
         Ok(())
     }
 
-    /// Writes that it is done.
+    /// Writes the end.
     pub async fn finish(&mut self) {
-        self.entry.finished = Some(self.desk.clock.now());
+        self.entry.finished = Some(self.ports.clock.now());
         self.write().await;
     }
 
-    /// Whether the state store did not take the last of it.
-    pub fn is_silent(&self) -> bool {
-        self.silent
+    /// Whether the last write to the state store failed.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind
     }
 
     async fn write(&mut self) {
-        self.entry.updated = self.desk.clock.now();
+        self.entry.updated = self.ports.clock.now();
         let content = self.content();
-        self.note_down(&content);
-        self.dirty = false;
-        self.written = Instant::now();
-        // The deed does not wait for the record of it: the next time it is tried again.
-        self.silent = self
-            .desk
+        self.write_copy(&content);
+        self.has_unsaved = false;
+        self.last_write = Instant::now();
+        // A failed write does not stop the run; the next one tries again.
+        self.is_behind = self
+            .ports
             .objects
             .put(&self.at, content, PutMode::Replace, self.consent)
             .await
@@ -275,55 +252,60 @@ impl<'a> Journal<'a> {
         serde_json::to_vec_pretty(&self.entry).unwrap_or_default()
     }
 
-    fn note_down(&self, content: &[u8]) {
+    fn write_copy(&self, content: &[u8]) {
         if let Some(note) = &self.note {
-            // The copy in the state store is the one that counts.
+            // The state store has the authoritative copy.
             let _ = note.write(content);
         }
     }
 }
 
-/// The note of a run on the machine that runs it.
+/// The local note of a run.
 fn note_of(entry: &Entry) -> String {
     format!("wipe-{}-{}", entry.cluster, entry.run)
 }
 
-/// Whether a run that has no end yet is over. With the note of its machine, where it is this one.
-fn may_be_taken(desk: Desk<'_>, before: &Newest, now: Timestamp) -> Result<Option<Box<dyn Note>>, JournalError> {
-    let entry = &before.entry;
-    let busy = |here| JournalError::Busy {
-        by: entry.by.clone(),
-        started: entry.started,
-        updated: entry.updated,
-        at: before.at.clone(),
-        here,
+/// Fails if a run without an end is still active. Returns the lock on its local note, if it ran on this machine.
+fn require_ended(
+    ports: JournalPorts<'_>,
+    last: &StoredJournal,
+    now: Timestamp,
+) -> Result<Option<Box<dyn Note>>, CommandError> {
+    let entry = &last.entry;
+    let active = |hint: String| {
+        CommandError::refused(format!(
+            "{} is already wiping these masters, since {}; last update at {} ({})",
+            entry.by, entry.started, entry.updated, last.at
+        ))
+        .hint(hint)
     };
     let name = note_of(entry);
-    if let Ok(Some(_)) = desk.local_state.read(&name)
-        && let Ok(taken) = desk.local_state.take(&name)
+    if let Ok(Some(_)) = ports.local_state.read(&name)
+        && let Ok(taken) = ports.local_state.take(&name)
     {
-        return match taken {
-            Some(note) => Ok(Some(note)),
-            None => Err(busy(true)),
-        };
+        let here = || active("wait for that run, or stop it and repeat the command to resume it".to_owned());
+        return taken.map(Some).ok_or_else(here);
     }
-    match now.duration_since(entry.updated) > SILENCE {
-        true => Ok(None),
-        false => Err(busy(false)),
+    if now.duration_since(entry.updated) > EXPIRY {
+        return Ok(None);
     }
+    let free = entry.updated.checked_add(EXPIRY).unwrap_or(entry.updated);
+    Err(active(format!(
+        "contact its operator; if that run has ended, this command resumes it after {free}"
+    )))
 }
 
-/// Fails where a wipe of this cluster runs somewhere.
-pub async fn require_quiet(desk: Desk<'_>, folder: &StoreUrl) -> Result<(), JournalError> {
-    if let Some(before) = newest(desk.objects, folder).await?
-        && !before.is_finished()
+/// Fails if a wipe of this cluster is active.
+pub async fn require_no_run(ports: JournalPorts<'_>, folder: &StoreUrl) -> Result<(), AnyFailure> {
+    if let Some(last) = newest(ports.objects, folder).await?
+        && !last.is_finished()
     {
-        may_be_taken(desk, &before, desk.clock.now())?;
+        require_ended(ports, &last, ports.clock.now())?;
     }
     Ok(())
 }
 
-/// Different each time; it needs no more.
+/// Unique, not secret.
 fn fresh_id() -> String {
     format!("{:016x}", RandomState::new().hash_one("wipe"))
 }

@@ -3,8 +3,8 @@
 pub mod alive;
 pub mod apply;
 pub mod audit;
+pub mod interlock;
 pub mod journal;
 pub mod observe;
 pub mod prepare;
-pub mod quarantined;
-pub mod refusals;
+pub mod quarantine;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use runbook_kit::failure::CommandError;
 use runbook_kit::model::fleet::Inventory;
 use runbook_kit::model::fleet::wipe::GROUP_TAG;
-use runbook_kit::ports::fleet::{Fleet, FleetError};
+use runbook_kit::ports::fleet::{Fleet, FleetError, FleetErrorKind};
 
 /// Everything with one of the cluster's tags; beside them the instances that its groups list and that its volumes are attached
 /// to, and the groups that its instances name: deleting a group would take along whatever is in it.
@@ -50,4 +51,15 @@ pub async fn inventory(fleet: &dyn Fleet, cluster: &str) -> Result<Inventory, Fl
         inventory.groups.sort_by(|a, b| a.name.cmp(&b.name));
     }
     Ok(inventory)
+}
+
+/// What failed, with the region of the cluster spec where none is configured.
+pub fn not_read(error: FleetError, region: Option<&str>) -> CommandError {
+    let hint = match (&error.kind, region) {
+        (FleetErrorKind::NoRegion, Some(region)) => {
+            Some(format!("the cluster spec has region {region}: pass --region {region}"))
+        }
+        _ => error.hint(),
+    };
+    CommandError::failed(error.to_string()).hint_if(hint).source(error)
 }

@@ -1,4 +1,4 @@
-//! All that is read before a wipe: AWS, the state store, and whether something lives.
+//! Reads everything that a wipe needs to know: AWS, the state store, and whether the cluster is alive.
 
 use std::collections::BTreeSet;
 
@@ -6,77 +6,101 @@ use jiff::Timestamp;
 use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::fleet::wipe::expected::{self, Expected};
-use runbook_kit::model::fleet::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
+use runbook_kit::model::fleet::wipe::location::{OtherResources, check_networks, check_place, named_networks};
 use runbook_kit::model::fleet::wipe::{Chosen, Selection, name_of, quarantine, select, terraform};
 use runbook_kit::model::fleet::{Caller, Volume, VolumeState};
 use runbook_kit::model::kops::instance_group::Role;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::usecases::discover::Discovered;
+use runbook_kit::usecases::kops_state::Stored;
 use runbook_kit::usecases::kops_state::instance_groups::instance_groups;
 use runbook_kit::usecases::liveness::Machines;
-use runbook_kit::usecases::wipe_journal::{self, Newest};
-use runbook_kit::usecases::{aftermath, catalog, pin};
+use runbook_kit::usecases::wipe_journal::{self, StoredJournal};
+use runbook_kit::usecases::{catalog, past_wipes, pin};
 
-use crate::commands::wipe::{Args, NotAsked};
 use crate::context::Context;
-use crate::rules::interlock;
+use crate::rules::interlock::{self, Interlock, InterlockArgs};
 use crate::rules::plan::{self, EtcdVolumes, Facts, Plan};
-use crate::usecases::refusals::VolumesLost;
-use crate::usecases::{alive, observe};
+use crate::usecases::alive::{self, AliveArgs};
+use crate::usecases::interlock::gather;
+use crate::usecases::observe;
 
-/// What belongs to the run beside the plan.
+/// What the plan depends on.
+#[derive(Debug, clap::Args)]
+pub struct PlanArgs {
+    /// What to do with the etcd volumes
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub etcd_volumes: EtcdVolumes,
+    /// Also wipe instances launched since the last wipe
+    #[arg(long)]
+    pub again: bool,
+    #[command(flatten)]
+    pub interlock: InterlockArgs,
+    #[command(flatten)]
+    pub alive: AliveArgs,
+}
+
+impl PlanArgs {
+    /// Whether the etcd volumes keep their data.
+    pub fn is_reversible(&self) -> bool {
+        self.etcd_volumes == EtcdVolumes::Quarantine
+    }
+}
+
+/// The plan, and what the run needs beside it.
 pub struct Prepared {
     pub plan: Plan,
     pub pins: Vec<pin::Pin>,
-    pub lost: Option<String>,
-    /// What is not proven dead, and what is old: for the question.
-    pub warned: Vec<String>,
+    pub data_loss: Option<String>,
+    /// For the question: what may be alive, and which backups are old.
+    pub warnings: Vec<String>,
     pub state: StoreUrl,
-    pub journals: StoreUrl,
-    pub before: Option<Newest>,
-    /// Volumes that a run before this one was to keep, and that are no more.
+    pub journal_folder: StoreUrl,
+    pub last_run: Option<StoredJournal>,
+    /// Volumes that an interrupted run should have kept and that no longer exist.
     pub lost_volumes: Vec<String>,
-    /// The tags `Name` of the volumes that are put away, or were.
+    /// `Name` tags of the volumes that are, or will be, in quarantine.
     pub volume_names: Vec<String>,
     pub instance_groups: Vec<String>,
     pub kops_version: Option<String>,
 }
 
 impl Prepared {
-    /// Fails where a volume is gone that was to be kept: it must not look as if all were well.
+    /// Fails if a volume is gone that should have been kept.
     pub fn require_nothing_lost(&self) -> Result<(), AnyFailure> {
-        match self.lost_volumes.is_empty() {
-            true => Ok(()),
-            false => Err(VolumesLost(self.lost_volumes.join(", ")).into()),
+        if self.lost_volumes.is_empty() {
+            return Ok(());
         }
+        let message = format!(
+            "nothing is left to wipe, but these volumes should have been kept and no longer exist: {}",
+            self.lost_volumes.join(", ")
+        );
+        Err(CommandError::after_change(message)
+            .hint("continue with the restore from the backup; `restore-volumes` cannot recover these volumes")
+            .into())
     }
 }
 
 /// Reads everything, changes nothing.
-pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepared, AnyFailure> {
+pub async fn prepare(args: &PlanArgs, name: &str, context: &Context) -> Result<Prepared, AnyFailure> {
     let session = &context.session;
     let state = session.required_state()?;
     let found = session.found(&state, name).await?;
     for note in &found.notes {
         session.ui.note(&format!("note: {note}"));
     }
-    let region = found.spec.as_ref().and_then(|spec| spec.region.clone());
+    let region = found.spec.as_ref().and_then(|spec| spec.region.as_deref());
     let fleet = context.fleet.as_ref();
-    session.ui.note("asking AWS for what it has of the cluster");
-    let caller = fleet
-        .caller()
-        .await
-        .map_err(|error| NotAsked::of(error, region.clone()))?;
-    let inventory = observe::inventory(fleet, name)
-        .await
-        .map_err(|error| NotAsked::of(error, region.clone()))?;
+    session.ui.note("reading the cluster's resources from AWS");
+    let not_read = |error| observe::not_read(error, region);
+    let caller = fleet.caller().await.map_err(not_read)?;
+    let inventory = observe::inventory(fleet, name).await.map_err(not_read)?;
     let selection = select(name, &inventory);
     let stored = instance_groups(session.objects(), &state, name).await?;
-    let mut checks = Vec::new();
-    checks.extend(unreadable(&stored));
+    let mut checks = unreadable(&stored);
     if found.spec.is_none() {
         let message =
-            "no spec of the cluster could be read: region, members and instance groups are not compared with it";
+            "the cluster spec could not be read: region, members and instance groups are not compared with it";
         checks.push(Check::found("spec", Severity::Warn, message));
     }
     let expected = Expected {
@@ -87,53 +111,56 @@ pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepa
             .map(|spec| spec.etcd_clusters.clone())
             .unwrap_or_default(),
     };
-    let journals = wipe_journal::folder(&state, name);
-    let all = wipe_journal::all(session.objects(), &journals).await?;
-    let before = all.last().cloned();
+    let journal_folder = wipe_journal::folder(&state, name);
+    let journals = wipe_journal::all(session.objects(), &journal_folder).await?;
+    let last_run = journals.last().cloned();
     let mut volume_names: Vec<String> = selection
         .volumes
         .iter()
         .filter_map(|chosen| name_of(&chosen.thing.tags))
         .map(str::to_owned)
         .collect();
-    let mut rest = Rest::default();
+    let mut others = OtherResources::default();
     if selection.is_empty() {
-        let quarantined = aftermath::quarantined(fleet, name).await?;
-        rest.quarantined = quarantined.len();
+        let quarantined = past_wipes::quarantined(fleet, name).await?;
+        others.quarantined = quarantined.len();
         let originals = quarantined.iter().map(|volume| quarantine::originals(&volume.tags));
         volume_names = originals.filter_map(|tags| name_of(&tags).map(str::to_owned)).collect();
         if inventory.groups.is_empty() && inventory.instances.is_empty() && inventory.volumes.is_empty() {
-            rest.networks = fleet.networks_of(name).await?.len();
+            others.networks = fleet.networks_of(name).await?.len();
         }
     }
-    checks.extend(whereabouts(&caller, region.as_deref(), &inventory, &selection, rest));
+    checks.extend(check_place(&caller, region, &inventory, &selection, others));
     if let Some(spec) = found.spec.as_ref().filter(|_| !checks.iter().any(Check::blocks)) {
         let named = named_networks(spec);
         let existing = match named.is_empty() {
             true => Vec::new(),
             false => fleet.networks(&named).await?,
         };
-        checks.extend(place(spec, &caller, &selection, &existing.into_iter().collect()));
+        checks.extend(check_networks(
+            spec,
+            &caller,
+            &selection,
+            &existing.into_iter().collect(),
+        ));
     }
-    checks.extend(wiped_already(&all, args.again, &caller, &selection));
-    let lost_volumes = lost_volumes(context, &all, &caller).await?;
+    checks.extend(wiped_already(&journals, args.again, &caller, &selection));
+    let lost_volumes = lost_volumes(context, &journals, &caller).await?;
     if !lost_volumes.is_empty() {
         let message = format!(
-            "the wipe that did not come to its end was to keep {}, and they are gone",
+            "the interrupted wipe should have kept {}, which no longer exist",
             lost_volumes.join(", ")
         );
         checks.push(Check::found("lost-volumes", Severity::Warn, message));
     }
-    let (mut pins, mut lost, mut backups, mut warned) = (Vec::new(), None, Vec::new(), Vec::new());
+    let mut interlock = Interlock::default();
     if !selection.is_empty() {
         checks.extend(expected::compare(name, &selection, &expected));
         let machines = Machines::of(name, &inventory.instances, &inventory.groups, Ok(&inventory.volumes));
-        let ended = before.as_ref().filter(|newest| newest.entry.cluster == name);
-        let wiped = ended.and_then(|newest| newest.entry.finished);
-        let looked = guard(args, name, &state, found, machines, wiped, context).await?;
-        warned = looked.warned;
-        checks.extend(looked.checks);
-        (pins, lost, backups) = (looked.pins, looked.lost, looked.backups);
+        let of_cluster = last_run.as_ref().filter(|newest| newest.entry.cluster == name);
+        let wiped = of_cluster.and_then(|newest| newest.entry.finished);
+        interlock = guard(args, name, &state, found, machines, wiped, context).await?;
+        checks.append(&mut interlock.checks);
     }
     let terraform = terraform::signs(found.spec.as_ref(), &selection);
     let masters = expected.groups.iter().filter(|group| group.role == Role::ControlPlane);
@@ -145,15 +172,15 @@ pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepa
             caller,
             selection,
             etcd_volumes: args.etcd_volumes,
-            backups,
+            backups: interlock.backups,
             checks,
             terraform,
         }),
-        pins,
-        lost,
-        warned,
-        journals,
-        before,
+        pins: interlock.pins,
+        data_loss: interlock.data_loss,
+        warnings: interlock.warnings,
+        journal_folder,
+        last_run,
         lost_volumes,
         volume_names,
         instance_groups,
@@ -162,17 +189,20 @@ pub async fn prepare(args: &Args, name: &str, context: &Context) -> Result<Prepa
     })
 }
 
-/// After a wipe that came to its end nothing of the control plane was left: whatever is there now was made since, and is not what the same
-/// command was typed for.
-fn wiped_already(journals: &[Newest], again: bool, caller: &Caller, selection: &Selection) -> Option<Check> {
+/// A finished wipe left nothing of the control plane: what exists now was created later, and the same command was not meant for it.
+fn wiped_already(journals: &[StoredJournal], again: bool, caller: &Caller, selection: &Selection) -> Option<Check> {
     const NAME: &str = "wiped-already";
     let entry = &journals.last()?.entry;
     let finished = entry.finished?;
     if selection.is_empty() || !entry.is_of(&caller.account, &caller.region) {
         return None;
     }
-    // Volumes that came back from a quarantine were not made since.
-    let is_new = |volume: &&Chosen<Volume>| !journals.iter().any(|journal| journal.entry.puts_away(&volume.thing.id));
+    // Volumes restored from quarantine are older than the wipe.
+    let is_new = |volume: &&Chosen<Volume>| {
+        !journals
+            .iter()
+            .any(|journal| journal.entry.quarantines(&volume.thing.id))
+    };
     let instances = selection.instances.iter().map(|chosen| match chosen.thing.launched {
         Some(launched) => format!("{} ({launched})", chosen.thing.id),
         None => chosen.thing.id.clone(),
@@ -192,43 +222,46 @@ fn wiped_already(journals: &[Newest], again: bool, caller: &Caller, selection: &
         return None;
     }
     let new = match instances.is_empty() {
-        true => format!("these were made since: {}", others.join(", ")),
-        false => format!("these masters were launched since: {}", instances.join(", ")),
+        true => format!("created since: {}", others.join(", ")),
+        false => format!("masters launched since: {}", instances.join(", ")),
     };
     let message = format!("already wiped at {finished}; {new}");
     Some(match again {
         true => Check::found(NAME, Severity::Warn, message),
         false => Check::found(NAME, Severity::Block, message)
-            .cure("go on with the restore; --again wipes these masters, too, and asks for the cluster's name"),
+            .cure("continue with the restore; to wipe these masters too, pass --again and confirm the cluster name"),
     })
 }
 
-/// What a run that did not come to its end was to put into quarantine, and what is no more.
-async fn lost_volumes(context: &Context, journals: &[Newest], caller: &Caller) -> Result<Vec<String>, AnyFailure> {
-    let is_open = |before: &&Newest| !before.is_finished() && before.entry.is_of(&caller.account, &caller.region);
-    let Some(before) = journals.last().filter(is_open) else {
+/// Volumes that an interrupted run should have put into quarantine and that no longer exist.
+async fn lost_volumes(
+    context: &Context,
+    journals: &[StoredJournal],
+    caller: &Caller,
+) -> Result<Vec<String>, AnyFailure> {
+    let is_open = |run: &&StoredJournal| !run.is_finished() && run.entry.is_of(&caller.account, &caller.region);
+    let Some(last) = journals.last().filter(is_open) else {
         return Ok(Vec::new());
     };
-    let of_it = journals
+    let same_wipe = journals
         .iter()
-        .filter(|journal| journal.entry.first == before.entry.first);
-    let kept: BTreeSet<String> = of_it
-        .flat_map(|journal| journal.entry.put_away())
-        .map(str::to_owned)
+        .filter(|journal| journal.entry.first == last.entry.first);
+    let ids: BTreeSet<&str> = same_wipe
+        .flat_map(|journal| journal.entry.quarantined_volumes())
         .collect();
-    if kept.is_empty() {
+    let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
+    if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<String> = kept.into_iter().collect();
-    let there = context.fleet.volumes(&ids).await?;
-    let is_there = |id: &String| {
-        let mut found = there.iter().filter(|volume| &volume.id == id);
+    let existing = context.fleet.volumes(&ids).await?;
+    let exists = |id: &String| {
+        let mut found = existing.iter().filter(|volume| &volume.id == id);
         found.any(|volume| !matches!(volume.state, VolumeState::Deleted | VolumeState::Deleting))
     };
-    Ok(ids.into_iter().filter(|id| !is_there(id)).collect())
+    Ok(ids.into_iter().filter(|id| !exists(id)).collect())
 }
 
-fn unreadable<T>(stored: &[runbook_kit::usecases::kops_state::Stored<T>]) -> Vec<Check> {
+fn unreadable<T>(stored: &[Stored<T>]) -> Vec<Check> {
     let broken = stored
         .iter()
         .filter_map(|stored| Some((&stored.at, stored.read.as_ref().err()?)));
@@ -237,16 +270,16 @@ fn unreadable<T>(stored: &[runbook_kit::usecases::kops_state::Stored<T>]) -> Vec
         .collect()
 }
 
-/// Whether it is dead, and whether there is something to come back from.
+/// Whether the cluster is dead, and whether it can be restored.
 async fn guard(
-    args: &Args,
+    args: &PlanArgs,
     name: &str,
     state: &StoreUrl,
     found: &Discovered,
     machines: Machines,
     wiped: Option<Timestamp>,
     context: &Context,
-) -> Result<interlock::Interlock, AnyFailure> {
+) -> Result<Interlock, AnyFailure> {
     let session = &context.session;
     let now = session.now();
     let catalogs = match session.stores.store.is_empty() {
@@ -256,20 +289,17 @@ async fn guard(
     let config_base = found
         .config_base(state, name)
         .map_err(|error| CommandError::usage(format!("configBase: {error}")))?;
-    let alive = alive::look(context, name, &args.alive.access, &catalogs, machines, wiped).await;
-    let facts = interlock::look(session, &catalogs, &config_base).await?;
-    let reversible = args.etcd_volumes == EtcdVolumes::Quarantine;
-    let mut interlock = interlock::judge(&facts, &args.interlock, reversible, now);
-    let mut checks = alive::judge(&alive, args.alive.even_if_alive, now);
-    checks.append(&mut interlock.checks);
-    interlock.checks = checks;
-    let mut warned = alive::at_risk(&alive);
-    warned.append(&mut interlock.warned);
-    interlock.warned = warned;
+    let alive = alive::observe(context, name, &args.alive.access, &catalogs, machines, wiped).await;
+    let facts = gather(session, &catalogs, &config_base).await?;
+    let mut interlock = interlock::judge(&facts, &args.interlock, args.is_reversible(), now);
+    interlock
+        .checks
+        .splice(..0, alive::judge(&alive, args.alive.even_if_alive, now));
+    interlock.warnings.splice(..0, alive::at_risk(&alive));
     Ok(interlock)
 }
 
-/// What kops wrote of itself when it last updated the cluster.
+/// The version of kops that last updated the cluster.
 async fn kops_version(context: &Context, state: &StoreUrl, name: &str) -> Option<String> {
     let file = state.join(name).join("kops-version.txt");
     let content = context.session.objects().get(&file, 1024).await.ok()?;

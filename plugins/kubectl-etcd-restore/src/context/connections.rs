@@ -9,9 +9,8 @@ use runbook_kit::adapters::kube::{KubeClient, KubeOptions};
 use runbook_kit::adapters::ssh::{Ssh, SshOptions};
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::connect::{self, evidence};
-use runbook_kit::failure::{AnyFailure, CommandError};
+use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::etcd_access::EtcdAccess;
-use runbook_kit::model::kops::identity::Origin;
 use runbook_kit::model::liveness::Heard;
 use runbook_kit::ports::cluster_api::{ApiPlace, ClusterApi, KubeError, KubeErrorKind};
 use runbook_kit::ports::drill::{DrillError, DrillGround};
@@ -23,18 +22,7 @@ use super::Context;
 impl Context {
     /// The cluster's name as given by the user. Commands that change something do not take it from a kubectl context.
     pub fn explicit_name(&self) -> Result<String, AnyFailure> {
-        match self.session.name()? {
-            Some(name) if !matches!(name.origin, Origin::KubectlContext(_)) => Ok(name.value),
-            Some(name) => Err(CommandError::usage("no cluster is named")
-                .hint(format!(
-                    "pass --name or set KOPS_CLUSTER_NAME: the current kubectl context ({}) is not used for changes",
-                    name.value
-                ))
-                .into()),
-            None => Err(CommandError::usage("no cluster is named")
-                .hint("pass --name or set KOPS_CLUSTER_NAME")
-                .into()),
-        }
+        self.session.explicit_name(true)
     }
 
     /// Requires a cluster named by the user, or stores given by URL.

@@ -125,7 +125,10 @@ pub async fn queue(
         let name = command_name(now);
         let at = control_folder(request.catalog).join(&name).join(layout::COMMAND_FILE);
         let file = Command::restore(now, request.spec.clone(), request.backup.name.as_str()).to_file();
-        match objects.put(&at, file.clone().into_bytes(), PutMode::Create, consent).await {
+        match objects
+            .put(&at, file.clone().into_bytes(), PutMode::Create, consent)
+            .await
+        {
             Ok(()) => return read_back(objects, Queued { name, at }, file.as_bytes()).await,
             Err(error) if error.kind != StoreErrorKind::AlreadyExists => return Err(QueueError::Store(error)),
             Err(_) => match restores(objects, &at).await {

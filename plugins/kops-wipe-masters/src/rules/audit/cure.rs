@@ -15,11 +15,14 @@ pub enum Cure {
     /// Nothing was found.
     Nothing,
     /// The machines are well; mend what was found.
-    Mend,
+    #[serde(rename = "mend")]
+    Fix,
     /// Quorum is there: mend one member at a time.
-    MendMembers,
+    #[serde(rename = "mend-members")]
+    FixMembers,
     /// No quorum, but enough members' data is there to have it again.
-    MountAgain,
+    #[serde(rename = "mount-again")]
+    Remount,
     /// `main` has its quorum; another etcd cluster cannot have its own again: restore that one only.
     RestoreOne,
     /// Quorum cannot come back by itself: wipe, rebuild, restore.
@@ -42,7 +45,7 @@ pub struct SmallestCure {
 
 /// How an etcd cluster stands, as far as AWS can show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct QuorumStatus {
     pub etcd: String,
     pub members: usize,
     /// Members whose volume is on a running master that has no second one of this etcd cluster.
@@ -51,10 +54,10 @@ pub struct Standing {
     pub with_data: usize,
 }
 
-impl Standing {
+impl QuorumStatus {
     pub fn of(facts: &Facts, etcd: &Etcd) -> Self {
         let name = etcd.name();
-        let mut standing = Self {
+        let mut status = Self {
             etcd: name.to_owned(),
             members: 0,
             mounted: 0,
@@ -62,18 +65,18 @@ impl Standing {
         };
         let mut used: Vec<&str> = Vec::new();
         for member in etcd.member_names(facts) {
-            standing.members += 1;
+            status.members += 1;
             let volumes: Vec<_> = facts.volumes_of(name).filter(|(_, of)| *of == member).collect();
-            standing.with_data += usize::from(!volumes.is_empty());
+            status.with_data += usize::from(!volumes.is_empty());
             // Two members on one instance are one that runs.
             let mut on = volumes.iter().flat_map(|(volume, _)| attached_to(volume));
             let runs = on.find(|id| !used.contains(id) && facts.running().any(|instance| instance.id == *id));
             if let Some(instance) = runs {
                 used.push(instance);
-                standing.mounted += 1;
+                status.mounted += 1;
             }
         }
-        standing
+        status
     }
 
     pub const fn quorum(&self) -> usize {
@@ -102,37 +105,37 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
             command: Some(facts.kops_update().into()),
         };
     }
-    if !findings.iter().any(|found| found.finding.of_machines()) {
+    if !findings.iter().any(|found| found.finding.is_about_machines()) {
         return SmallestCure {
-            cure: Cure::Mend,
+            cure: Cure::Fix,
             why: "every member is mounted by a running master of its own: do not wipe, run the commands above"
                 .to_owned(),
             command: None,
         };
     }
-    let standings: Vec<Standing> = facts
+    let statuses: Vec<QuorumStatus> = facts
         .etcds
         .iter()
-        .map(|etcd| Standing::of(facts, etcd))
+        .map(|etcd| QuorumStatus::of(facts, etcd))
         // Of one whose members nobody names nothing can be said.
-        .filter(|standing| standing.members > 0)
+        .filter(|status| status.members > 0)
         .collect();
-    let without: Vec<&Standing> = standings.iter().filter(|standing| !standing.has_quorum()).collect();
+    let without: Vec<&QuorumStatus> = statuses.iter().filter(|status| !status.has_quorum()).collect();
     if without.is_empty() {
         return SmallestCure {
-            cure: Cure::MendMembers,
+            cure: Cure::FixMembers,
             why: format!(
                 "do not wipe: {}. Mend one member at a time, by the commands above; {}",
-                told(&standings.iter().collect::<Vec<_>>(), "keeps its quorum"),
+                told(&statuses.iter().collect::<Vec<_>>(), "keeps its quorum"),
                 replaced(facts)
             ),
             command: next("kubectl etcd-restore status"),
         };
     }
-    let can_come_back = without.iter().all(|standing| standing.with_data >= standing.quorum());
+    let can_come_back = without.iter().all(|status| status.with_data >= status.quorum());
     if can_come_back {
         return SmallestCure {
-            cure: Cure::MountAgain,
+            cure: Cure::Remount,
             why: format!(
                 "{}, but the volumes of enough members are there: try to get them mounted first, by the commands above; wipe if that fails",
                 told(&without, "has no quorum")
@@ -140,8 +143,8 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
             command: next("kubectl etcd-restore status"),
         };
     }
-    if let Some(other) = without.iter().find(|standing| standing.with_data < standing.quorum())
-        && without.iter().all(|standing| standing.etcd != MAIN)
+    if let Some(other) = without.iter().find(|status| status.with_data < status.quorum())
+        && without.iter().all(|status| status.etcd != MAIN)
     {
         return SmallestCure {
             cure: Cure::RestoreOne,
@@ -191,7 +194,7 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
 /// The control plane is gone: by a wipe of ours, or otherwise.
 fn rebuild(facts: &Facts) -> String {
     const NEXT: &str = "let kops make it anew, then restore";
-    let by = match &facts.after.newest {
+    let by = match &facts.past_wipes.newest {
         Some(newest) => match newest.entry.finished {
             Some(finished) => format!("the masters were wiped at {finished}"),
             None => format!(
@@ -201,10 +204,10 @@ fn rebuild(facts: &Facts) -> String {
         },
         None => "the control plane is gone already".to_owned(),
     };
-    let Some(back) = facts.after.way_back(&facts.cluster, &facts.state) else {
+    let Some(back) = facts.past_wipes.restore_command(&facts.cluster, &facts.state) else {
         return format!("{by}: {NEXT}");
     };
-    let held = match facts.after.count() {
+    let held = match facts.past_wipes.count() {
         1 => "1 etcd volume is in quarantine".to_owned(),
         several => format!("{several} etcd volumes are in quarantine"),
     };
@@ -214,13 +217,13 @@ fn rebuild(facts: &Facts) -> String {
 }
 
 /// `etcd main keeps its quorum (2 of 3 members are mounted)`.
-fn told(standings: &[&Standing], what: &str) -> String {
-    let each: Vec<String> = standings
+fn told(statuses: &[&QuorumStatus], what: &str) -> String {
+    let each: Vec<String> = statuses
         .iter()
-        .map(|standing| {
+        .map(|status| {
             format!(
                 "etcd {} {what} ({} of {} members are mounted)",
-                standing.etcd, standing.mounted, standing.members
+                status.etcd, status.mounted, status.members
             )
         })
         .collect();

@@ -7,10 +7,18 @@ use runbook_kit::model::fleet::{Group, Instance, InstanceState, Volume};
 use runbook_kit::model::kops::cluster::MemberSpec;
 use runbook_kit::model::shell::ShellCommand;
 use runbook_kit::model::store_url::StoreUrl;
-use runbook_kit::usecases::aftermath::Aftermath;
+use runbook_kit::usecases::past_wipes::PastWipes;
 
-use crate::context::Profiles;
 use crate::rules::interlock::EtcdFacts;
+
+/// The AWS profiles of the flags; what is not named is up to the environment.
+#[derive(Clone, Debug, Default)]
+pub struct Profiles {
+    /// For EC2 and Auto Scaling.
+    pub machines: Option<String>,
+    /// For the state store.
+    pub state: Option<String>,
+}
 
 /// One cluster.
 #[derive(Clone, Debug)]
@@ -22,7 +30,7 @@ pub struct Facts {
     /// Where kops keeps the cluster.
     pub state: StoreUrl,
     /// What earlier wipes left: their journal, and volumes in quarantine.
-    pub after: Aftermath,
+    pub past_wipes: PastWipes,
     /// Its control plane, as AWS has it.
     pub selection: Selection,
     pub etcds: Vec<Etcd>,

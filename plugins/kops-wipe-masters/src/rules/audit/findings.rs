@@ -42,7 +42,7 @@ pub enum Kind {
 
 impl Kind {
     /// Whether it is about volumes and machines, of which a wipe would make new ones.
-    pub fn of_machines(self) -> bool {
+    pub fn is_about_machines(self) -> bool {
         matches!(
             self,
             Self::DuplicateEtcdTag
@@ -75,7 +75,7 @@ pub struct Finding {
 
 impl Finding {
     /// Mended by this.
-    fn mend(mut self, command: impl Into<ShellScript>) -> Self {
+    fn fix(mut self, command: impl Into<ShellScript>) -> Self {
         self.command = Some(command.into());
         self
     }

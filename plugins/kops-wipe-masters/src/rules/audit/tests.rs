@@ -17,13 +17,13 @@ use runbook_kit::usecases::kops_state::etcd_managers::EtcdManagers;
 
 mod pasted;
 
-use runbook_kit::usecases::aftermath::{Aftermath, Generation, Held};
+use runbook_kit::usecases::past_wipes::{PastWipes, Quarantine, QuarantinedVolume};
 
-use super::cure::{Cure, Standing, smallest};
+use super::cure::{Cure, QuorumStatus, smallest};
 use super::facts::{Etcd, Facts, NewestBackup};
 use super::findings::{Finding, Kind, findings};
 use super::rows::rows;
-use crate::rules::interlock::{Best, EtcdFacts, Lack};
+use crate::rules::interlock::{BestBackup, EtcdFacts, NoBackup};
 
 const C: &str = "k8s.example.com";
 const ZONES: [&str; 3] = ["a", "b", "c"];
@@ -110,7 +110,7 @@ fn etcd(name: &str) -> Etcd {
     Etcd {
         state: EtcdFacts {
             etcd: name.to_owned(),
-            best: Ok(Best {
+            best: Ok(BestBackup {
                 name: backup.parse().unwrap(),
                 size_bytes: 7,
                 etcd_version: "3.5.35".to_owned(),
@@ -157,10 +157,10 @@ fn facts(inventory: &Inventory) -> Facts {
     Facts {
         cluster: C.to_owned(),
         region: "us-east-1".to_owned(),
-        profiles: crate::context::Profiles::default(),
+        profiles: super::facts::Profiles::default(),
         now: now(),
         state: "s3://state".parse().unwrap(),
-        after: Aftermath::default(),
+        past_wipes: PastWipes::default(),
         selection: select(C, inventory),
         etcds: vec![etcd("main"), etcd("events")],
     }
@@ -229,7 +229,7 @@ fn the_failure_that_began_the_story_is_told_and_needs_no_wipe() {
             of(Kind::MemberNotMounted, "vol-main-b"),
         ]
     );
-    assert_eq!(cure, Cure::MendMembers, "{why}");
+    assert_eq!(cure, Cure::FixMembers, "{why}");
     assert!(
         why.starts_with("do not wipe: etcd main keeps its quorum (2 of 3 members are mounted)"),
         "{why}"
@@ -259,7 +259,7 @@ fn a_second_volume_that_nobody_mounts_is_the_surplus() {
         command(&found[0])
     );
     assert!(note(&found[0]).contains("vol-main-a is the one in use"));
-    assert_eq!(cure, Cure::MendMembers);
+    assert_eq!(cure, Cure::FixMembers);
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn two_volumes_on_one_instance_lose_the_one_that_is_not_at_home() {
         "{}",
         command(&found[0])
     );
-    assert_eq!(cure, Cure::MendMembers);
+    assert_eq!(cure, Cure::FixMembers);
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn a_volume_whose_tag_was_changed_gets_its_own_back_and_is_not_hidden() {
         "{}",
         note(&found[1])
     );
-    assert_eq!(cure, Cure::MendMembers);
+    assert_eq!(cure, Cure::FixMembers);
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn a_volume_of_a_member_that_is_no_more_is_told() {
     inventory.volumes.push(volume("vol-0", "events", "d", "a", None));
     let (found, cure, _) = diagnosed(&inventory);
     assert_eq!(kinds(&found), [of(Kind::MemberUnknown, "vol-0")]);
-    assert_eq!(cure, Cure::MendMembers);
+    assert_eq!(cure, Cure::FixMembers);
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn an_unmounted_member_is_told_by_what_keeps_it() {
         let mut inventory = machines();
         spoil(&mut inventory);
         let (found, cure, _) = diagnosed(&inventory);
-        assert_eq!(cure, Cure::MendMembers);
+        assert_eq!(cure, Cure::FixMembers);
         let of_main =
             |found: &&Finding| found.finding == Kind::MemberNotMounted && found.etcd.as_deref() == Some("main");
         let found = found.iter().find(of_main).unwrap();
@@ -372,7 +372,7 @@ fn without_quorum_what_can_be_mounted_comes_before_a_wipe() {
         mount(&mut inventory, &format!("vol-main-{zone}"), None);
     }
     let (_, cure, why) = diagnosed(&inventory);
-    assert_eq!(cure, Cure::MountAgain, "{why}");
+    assert_eq!(cure, Cure::Remount, "{why}");
 
     inventory
         .volumes
@@ -385,7 +385,7 @@ fn without_quorum_what_can_be_mounted_comes_before_a_wipe() {
     assert_eq!(cure, Cure::Wipe, "{why}");
 
     let mut without = facts(&inventory);
-    without.etcds[0].state.best = Err(Lack::NoBackups);
+    without.etcds[0].state.best = Err(NoBackup::None);
     let found = findings(&without);
     assert_eq!(smallest(&without, &found).cure, Cure::KeepEverything);
 }
@@ -455,12 +455,12 @@ fn what_the_state_store_lacks_is_mended_without_a_wipe() {
             "manager.image",
         ),
         (
-            |etcd| etcd.state.best = Err(Lack::NoBackups),
+            |etcd| etcd.state.best = Err(NoBackup::None),
             Kind::NoGoodBackup,
             "kubectl etcd-backups take",
         ),
         (
-            |etcd| etcd.state.best = Err(Lack::NoneGood(Vec::new())),
+            |etcd| etcd.state.best = Err(NoBackup::NoneGood(Vec::new())),
             Kind::NoGoodBackup,
             "kubectl etcd-backups verify",
         ),
@@ -497,7 +497,7 @@ fn what_the_state_store_lacks_is_mended_without_a_wipe() {
         assert_eq!(found.iter().map(|found| found.finding).collect::<Vec<_>>(), [kind]);
         let told = format!("{} | {}", command(&found[0]), note(&found[0]));
         assert!(told.contains(wanted), "{told}");
-        assert_eq!(smallest(&facts, &found).cure, Cure::Mend);
+        assert_eq!(smallest(&facts, &found).cure, Cure::Fix);
     }
     let mut facts = facts(&machines());
     facts.etcds[1].state.control.cluster_created = Some(broken("the file is empty"));
@@ -580,7 +580,7 @@ proptest! {
         }
         let mut facts = facts(&inventory);
         if !has_backup {
-            facts.etcds[0].state.best = Err(Lack::NoBackups);
+            facts.etcds[0].state.best = Err(NoBackup::None);
         }
         if !spec {
             for etcd in &mut facts.etcds {
@@ -598,15 +598,15 @@ proptest! {
             .chain(volumes.iter().filter_map(|(_, on, _)| on.map(str::to_owned)))
             .chain(ZONES.iter().flat_map(|zone| [(*zone).to_owned(), format!("control-plane-{zone}")]))
             .collect();
-        for one in found.iter().filter(|one| one.finding.of_machines()) {
+        for one in found.iter().filter(|one| one.finding.is_about_machines()) {
             for object in &one.objects {
                 prop_assert!(things.contains(object), "{one:?}");
             }
             prop_assert!(!one.what.is_empty() && !one.causes.is_empty() && (one.command.is_some() || one.note.is_some()));
         }
         let cure = smallest(&facts, &found);
-        let standings: Vec<Standing> = facts.etcds.iter().map(|etcd| Standing::of(&facts, etcd)).collect();
-        let main = &standings[0];
+        let statuses: Vec<QuorumStatus> = facts.etcds.iter().map(|etcd| QuorumStatus::of(&facts, etcd)).collect();
+        let main = &statuses[0];
         if main.members > 0 && main.mounted >= main.quorum() {
             prop_assert!(!matches!(cure.cure, Cure::Wipe | Cure::Rebuild | Cure::KeepEverything), "{cure:?}");
         }
@@ -618,17 +618,17 @@ proptest! {
 }
 
 /// What a wipe of ours put away: a volume of each member.
-fn wiped() -> Aftermath {
+fn wiped() -> PastWipes {
     let volumes = ["main", "events"].into_iter().flat_map(|etcd| {
-        ZONES.into_iter().map(move |zone| Held {
+        ZONES.into_iter().map(move |zone| QuarantinedVolume {
             id: format!("vol-{etcd}-{zone}"),
             members: vec![format!("{etcd}/{zone}")],
             zone: format!("us-east-1{zone}"),
         })
     });
-    Aftermath {
+    PastWipes {
         newest: None,
-        generations: vec![Generation {
+        quarantines: vec![Quarantine {
             run: Some("0123456789abcdef".into()),
             begun: Some("2026-11-22T15:13:00Z".parse().unwrap()),
             volumes: volumes.collect(),
@@ -643,7 +643,10 @@ fn after_our_own_wipe_no_data_is_called_gone() {
         .into_iter()
         .filter(|found| found.causes.contains("data is gone"));
     assert_eq!(lost.count(), 6, "without a quarantine it is");
-    let facts = Facts { after: wiped(), ..gone };
+    let facts = Facts {
+        past_wipes: wiped(),
+        ..gone
+    };
     let found = findings(&facts);
     let missing: Vec<&Finding> = found
         .iter()
@@ -679,7 +682,7 @@ fn with_new_masters_there_the_way_back_is_not_the_next_thing() {
     let mut inventory = machines();
     inventory.volumes.clear();
     let facts = Facts {
-        after: wiped(),
+        past_wipes: wiped(),
         ..facts(&inventory)
     };
     let found = findings(&facts);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use runbook_kit::failure::{chain, chain_with_hint};
 use runbook_kit::model::check::Check;
-use runbook_kit::model::fleet::wipe::whereabouts::{Rest, named_networks, place, whereabouts};
+use runbook_kit::model::fleet::wipe::location::{OtherResources, check_networks, check_place, named_networks};
 use runbook_kit::model::fleet::wipe::{Selection, select};
 use runbook_kit::model::fleet::{
     Caller, Instance, InstanceState, Inventory, Tags, Volume, VolumeState, etcds, is_master, may_be_master,
@@ -13,7 +13,7 @@ use runbook_kit::model::fleet::{
 use runbook_kit::model::observed::Observed;
 use runbook_kit::model::shell::ShellCommand;
 use runbook_kit::ports::fleet::{Fleet, FleetError};
-use runbook_kit::usecases::{aftermath, liveness};
+use runbook_kit::usecases::{liveness, past_wipes};
 
 use tokio::time::timeout;
 
@@ -68,7 +68,7 @@ async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<AwsSt
         fleet.groups_of(cluster),
         fleet.instances_of(cluster),
         fleet.volumes_of(cluster),
-        aftermath::quarantined(fleet, cluster)
+        past_wipes::quarantined(fleet, cluster)
     )?;
     let nothing = groups.is_empty() && instances.is_empty() && volumes.is_empty() && quarantined.is_empty();
     let networks = match nothing {
@@ -99,16 +99,16 @@ async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<AwsSt
 pub fn account(machines: &AwsState, context: &Context) -> AccountMatch {
     let spec = context.session.found.get().and_then(|found| found.spec.as_ref());
     let selection = &machines.selection;
-    let rest = Rest {
+    let rest = OtherResources {
         quarantined: machines.quarantined.len(),
         networks: machines.networks,
     };
     let region = spec.and_then(|spec| spec.region.as_deref());
     let caller = &machines.caller;
-    let mut checks = whereabouts(caller, region, &machines.inventory, selection, rest);
+    let mut checks = check_place(caller, region, &machines.inventory, selection, rest);
     if let Some(spec) = spec.filter(|_| !checks.iter().any(Check::blocks)) {
         match &machines.existing {
-            Ok(existing) => checks.extend(place(spec, caller, selection, existing)),
+            Ok(existing) => checks.extend(check_networks(spec, caller, selection, existing)),
             Err(why) => {
                 return AccountMatch::NotKnown(format!("whether the spec's networks are there is not known: {why}"));
             }

@@ -11,11 +11,11 @@ use runbook_kit::model::kubernetes::masterlease::FOLDER;
 use runbook_kit::model::liveness::{Heard, Life};
 use runbook_kit::model::observed::Observed;
 use runbook_kit::model::units;
-use runbook_kit::usecases::aftermath::Aftermath;
 use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::choose::{ChooseError, Picked, Rejected, pick_all};
 use runbook_kit::usecases::liveness::Machines;
-use runbook_kit::usecases::wipe_journal::{self, Newest};
+use runbook_kit::usecases::past_wipes::PastWipes;
+use runbook_kit::usecases::wipe_journal::{self, StoredJournal};
 
 use crate::context::Context;
 use crate::rules::follow::{EtcdSeen, Follow, Seen};
@@ -105,7 +105,7 @@ pub async fn observe(catalogs: &[Catalog], access: &EtcdAccess, context: &Contex
     })
 }
 
-async fn journals(catalogs: &[Catalog], context: &Context) -> Result<Vec<Newest>, String> {
+async fn journals(catalogs: &[Catalog], context: &Context) -> Result<Vec<StoredJournal>, String> {
     let mut recovery = catalogs.iter().filter_map(|catalog| catalog.store.recovery.as_ref());
     let Some(folder) = recovery.find_map(|recovery| recovery.parent()) else {
         return Err("no state store is named".to_owned());
@@ -117,7 +117,7 @@ async fn journals(catalogs: &[Catalog], context: &Context) -> Result<Vec<Newest>
 /// What wipes left behind.
 fn aftermath(
     cluster: &str,
-    journals: &Result<Vec<Newest>, String>,
+    journals: &Result<Vec<StoredJournal>, String>,
     machines: &Result<AwsState, String>,
     context: &Context,
 ) -> (Observed<Option<Wipe>>, Observed<Quarantine>) {
@@ -127,18 +127,18 @@ fn aftermath(
         Err(why) => Observed::Unknown(why.clone()),
         Ok(known) => Observed::Known(known.last().map(|newest| Wipe {
             ended: newest.entry.finished,
-            detail: Aftermath::of(known, &[]).words().join("; "),
+            detail: PastWipes::of(known, &[]).summary().join("; "),
         })),
     };
     let quarantine = match machines {
         Err(_) => Observed::Unknown(NO_AWS.to_owned()),
         Ok(machines) => {
-            let after = Aftermath::of(known, &machines.quarantined);
+            let after = PastWipes::of(known, &machines.quarantined);
             let state = context.session.state().ok().flatten();
             Observed::Known(Quarantine {
                 count: after.count(),
-                detail: Aftermath::of(&[], &machines.quarantined).words().join("; "),
-                way_back: state.and_then(|state| after.way_back(cluster, &state)),
+                detail: PastWipes::of(&[], &machines.quarantined).summary().join("; "),
+                way_back: state.and_then(|state| after.restore_command(cluster, &state)),
             })
         }
     };
@@ -148,7 +148,7 @@ fn aftermath(
 /// By the cluster's spec, its groups, or what the last wipe saw while there were groups. Volumes in quarantine have to be forgotten first:
 /// Terraform gives them their tags back.
 fn of_terraform(
-    journals: &Result<Vec<Newest>, String>,
+    journals: &Result<Vec<StoredJournal>, String>,
     machines: &Result<AwsState, String>,
     context: &Context,
 ) -> Option<String> {
@@ -182,7 +182,7 @@ fn of_terraform(
 async fn run(
     catalogs: &[Catalog],
     running: Result<BTreeSet<String>, &String>,
-    journals: &Result<Vec<Newest>, String>,
+    journals: &Result<Vec<StoredJournal>, String>,
     context: &Context,
 ) -> Result<RunState, AnyFailure> {
     let mut places = catalogs.iter().filter_map(|catalog| catalog.store.recovery.as_ref());

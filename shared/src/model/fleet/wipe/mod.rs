@@ -4,6 +4,7 @@
 //! the tags: kubernetes/kops `pkg/model/awsmodel/autoscalinggroup.go`, `pkg/model/master_volumes.go`, `upup/pkg/fi/cloudup/awsup`.
 
 pub mod expected;
+pub mod location;
 pub mod quarantine;
 mod select;
 #[cfg(test)]
@@ -12,7 +13,6 @@ mod select_properties;
 mod select_tests;
 pub mod termination;
 pub mod terraform;
-pub mod whereabouts;
 
 use serde::Serialize;
 

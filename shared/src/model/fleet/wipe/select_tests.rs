@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::check::Severity;
 use crate::model::fleet::wipe::expected::{Expected, compare};
-use crate::model::fleet::wipe::whereabouts::{Rest, whereabouts};
+use crate::model::fleet::wipe::location::{OtherResources, check_place};
 use crate::model::fleet::{Attachment, Caller, GroupMember, InstanceState, Inventory, VolumeState};
 
 const C: &str = "a.example.com";
@@ -211,21 +211,21 @@ fn a_wrong_account_is_told_from_a_cluster_that_is_wiped_already() {
         region: "us-east-1".into(),
         ..Caller::default()
     };
-    let judge = |region, inventory: &Inventory, rest| {
+    let judge = |region, inventory: &Inventory, others| {
         let selection = select(C, inventory);
-        let checks = whereabouts(&caller, region, inventory, &selection, rest);
+        let checks = check_place(&caller, region, inventory, &selection, others);
         (checks[0].blocks(), checks[0].message.clone())
     };
     let nothing = Inventory::default();
-    let (blocks, message) = judge(Some("us-east-1"), &nothing, Rest::default());
+    let (blocks, message) = judge(Some("us-east-1"), &nothing, OtherResources::default());
     assert!(blocks && message.contains("nothing at all"), "{message}");
-    let (blocks, message) = judge(Some("eu-west-1"), &nothing, Rest::default());
+    let (blocks, message) = judge(Some("eu-west-1"), &nothing, OtherResources::default());
     assert!(blocks && message.contains("is in eu-west-1"), "{message}");
-    let rest = Rest {
+    let others = OtherResources {
         quarantined: 2,
         networks: 0,
     };
-    let (blocks, message) = judge(None, &nothing, rest);
+    let (blocks, message) = judge(None, &nothing, others);
     assert!(
         !blocks && message.contains("wiped already; 2 volumes are in quarantine"),
         "{message}"
@@ -234,7 +234,7 @@ fn a_wrong_account_is_told_from_a_cluster_that_is_wiped_already() {
         groups: vec![group("nodes.a.example.com", "k8s.io/role/node", &[])],
         ..Inventory::default()
     };
-    let (blocks, message) = judge(Some("us-east-1"), &nodes, Rest::default());
+    let (blocks, message) = judge(Some("us-east-1"), &nodes, OtherResources::default());
     assert!(!blocks && message.contains("wiped already"), "{message}");
 }
 

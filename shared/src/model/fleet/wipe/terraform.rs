@@ -49,7 +49,7 @@ pub fn forget<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<ShellCommand>
 
 /// Makes Terraform know a volume again that came back from quarantine.
 #[must_use]
-pub fn know_again(name: &str, volume: &str) -> ShellCommand {
+pub fn import(name: &str, volume: &str) -> ShellCommand {
     ShellCommand::new("terraform")
         .arg("import")
         .arg(volume_address(name))
@@ -159,7 +159,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            know_again("a.etcd-main.a.example.com", "vol-1").to_string(),
+            import("a.etcd-main.a.example.com", "vol-1").to_string(),
             "terraform import aws_ebs_volume.a-etcd-main-a-example-com vol-1"
         );
     }

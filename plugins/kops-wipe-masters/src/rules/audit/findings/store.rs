@@ -11,7 +11,7 @@ use runbook_kit::model::units;
 
 use super::{Finding, Kind, finding};
 use crate::rules::audit::facts::{Etcd, Facts};
-use crate::rules::interlock::{Lack, write_marker};
+use crate::rules::interlock::{NoBackup, write_marker};
 
 pub(super) fn control_files(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     let at = |file: &str| etcd.state.base.join(layout::CONTROL_FOLDER).join(file);
@@ -46,9 +46,9 @@ pub(super) fn control_files(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>
             ..finding(Kind::ControlFile, Severity::Block, etcd)
         };
         found.push(match url.name() == layout::CLUSTER_CREATED_FILE {
-            true => about.mend(write_marker(&url, facts.profiles.state.as_deref())),
+            true => about.fix(write_marker(&url, facts.profiles.state.as_deref())),
             false => about
-                .mend(facts.kops_update())
+                .fix(facts.kops_update())
                 .note("it writes the file anew, and starts no machine"),
         });
     }
@@ -64,7 +64,7 @@ pub(super) fn control_files(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>
         let cancel = cancel
             .option("--name", &facts.cluster)
             .option("--state", facts.state.to_string());
-        found.push(about.mend(cancel.arg("--yes")).note("it removes the command"));
+        found.push(about.fix(cancel.arg("--yes")).note("it removes the command"));
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn lifecycle(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
         let shown = facts
             .aws_s3("s3api get-bucket-lifecycle-configuration")
             .option("--bucket", bucket);
-        found.push(about.mend(shown).note(
+        found.push(about.fix(shown).note(
             "then narrow the rule's prefix or switch the rule off, and write all of them back with put-bucket-lifecycle-configuration",
         ));
     }
@@ -139,10 +139,10 @@ pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
             };
             let take = facts.of_cluster("kubectl etcd-backups take").option("--etcd", name);
             found.push(match lack {
-                Lack::NoBackups => about
-                    .mend(take.args(["--via", "ssh", "--host", "MASTER"]))
+                NoBackup::None => about
+                    .fix(take.args(["--via", "ssh", "--host", "MASTER"]))
                     .note("while an etcd still runs; MASTER is the address of a master"),
-                Lack::NoneGood(_) | Lack::Undecided(..) | Lack::NotLookedAt(_) => about.mend(verify),
+                NoBackup::NoneGood(_) | NoBackup::Undecided(..) | NoBackup::NotLookedAt(_) => about.fix(verify),
             });
         }
         Ok(best) => {
@@ -165,7 +165,7 @@ pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                     ),
                     ..finding(Kind::NewestBackupNotGood, Severity::Warn, etcd)
                 };
-                found.push(about.mend(pin(facts, name, &best.name)));
+                found.push(about.fix(pin(facts, name, &best.name)));
             }
         }
     }
@@ -185,7 +185,7 @@ pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                 .to_owned(),
             ..finding(Kind::BackupsStopped, Severity::Warn, etcd)
         };
-        found.push(about.mend(facts.of_cluster("kubectl etcd-restore logs").option("--etcd", name)));
+        found.push(about.fix(facts.of_cluster("kubectl etcd-restore logs").option("--etcd", name)));
     }
 }
 

@@ -11,7 +11,7 @@ use runbook_kit::model::shell::{ShellCommand, ShellScript, aws_tags};
 
 use super::masters::start_master;
 use super::{Finding, Kind, finding};
-use crate::rules::audit::cure::Standing;
+use crate::rules::audit::cure::QuorumStatus;
 use crate::rules::audit::facts::{Etcd, Facts, attached_to};
 
 /// `vol-1 (attached to i-1)`.
@@ -73,7 +73,7 @@ pub(super) fn duplicates(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
         });
         let mut ids: Vec<String> = volumes.iter().map(|volume| volume.id.clone()).collect();
         ids.sort();
-        let (command, note) = mend_duplicates(facts, etcd, member, &volumes);
+        let (command, note) = fix_duplicates(facts, etcd, member, &volumes);
         found.push(Finding {
             objects: ids,
             what: format!(
@@ -100,7 +100,7 @@ fn named_after(facts: &Facts, etcd: &Etcd, volume: &Volume, member: &str) -> Opt
     (named != member && known).then(|| named.to_owned())
 }
 
-fn mend_duplicates(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) -> (ShellScript, String) {
+fn fix_duplicates(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) -> (ShellScript, String) {
     let members = etcd.member_names(facts).join(",");
     let mut script = ShellScript::default();
     let mut notes = Vec::new();
@@ -201,7 +201,7 @@ pub(super) fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                 )
             } else if let Some(held) = in_quarantine(facts, name, &member) {
                 held
-            } else if Standing::of(facts, etcd).has_quorum() {
+            } else if QuorumStatus::of(facts, etcd).has_quorum() {
                 let (command, note) = new_volume(facts, etcd, &member);
                 (
                     format!("etcd {name} runs without it: one more failure may cost the quorum"),
@@ -281,13 +281,13 @@ fn etcdctl(etcd: &Etcd) -> ShellCommand {
 
 /// No data is gone that a wipe only put away.
 fn in_quarantine(facts: &Facts, etcd: &str, member: &str) -> Option<(String, Option<ShellScript>, String)> {
-    let (held, of) = facts.after.held(&format!("{etcd}/{member}"))?;
+    let (held, of) = facts.past_wipes.volume_of(&format!("{etcd}/{member}"))?;
     let since = match of.begun {
         Some(begun) => format!(" since the wipe of {begun}"),
         None => String::new(),
     };
     let causes = format!("its volume {} is in quarantine{since}: its data is there", held.id);
-    let back = facts.after.way_back(&facts.cluster, &facts.state)?;
+    let back = facts.past_wipes.restore_command(&facts.cluster, &facts.state)?;
     Some(match facts.selection.is_empty() {
         true => (
             causes,

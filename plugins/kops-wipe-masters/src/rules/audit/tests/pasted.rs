@@ -124,7 +124,7 @@ fn troubles() -> Vec<Facts> {
             path: format!("control/{HOSTILE}/_command.json"),
             command: Err("the file is empty".into()),
         }];
-        etcd.state.best = Err(Lack::NoBackups);
+        etcd.state.best = Err(NoBackup::None);
         etcd.newest.as_mut().unwrap().created = "2026-11-22T14:50:00Z".parse().unwrap();
         etcd.newest.as_mut().unwrap().etcd_version = Some("3.6.12".into());
         etcd.rules = Ok(vec![ExpiryRule {
@@ -138,7 +138,7 @@ fn troubles() -> Vec<Facts> {
     }
     troubles.push(store.clone());
     for etcd in &mut store.etcds {
-        etcd.state.best = Err(Lack::NoneGood(Vec::new()));
+        etcd.state.best = Err(NoBackup::NoneGood(Vec::new()));
     }
     troubles.push(store);
     troubles
@@ -221,7 +221,7 @@ fn an_empty_member_is_replaced_by_itself_only_where_that_is_known() {
         }
         let found = findings(&facts);
         let cure = smallest(&facts, &found);
-        assert_eq!((found.len(), cure.cure), (1, Cure::MendMembers));
+        assert_eq!((found.len(), cure.cure), (1, Cure::FixMembers));
         let lines = found[0].command.as_ref().unwrap().lines();
         (lines, note(&found[0]).to_owned(), cure.why)
     };

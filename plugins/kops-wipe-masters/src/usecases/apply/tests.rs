@@ -10,8 +10,8 @@ use crate::rules::plan::tests::{C, inventory, planned, with_a_volume_that_goes};
 #[derive(Default)]
 struct Lines(Vec<String>);
 
-impl Record for Lines {
-    fn line(&mut self, thing: &Thing, what: &str, _done: usize, _of: usize) {
+impl Progress for Lines {
+    fn line(&mut self, thing: &Resource, what: &str, _done: usize, _of: usize) {
         self.0.push(format!("{}: {what}", thing.id));
     }
 
@@ -19,20 +19,20 @@ impl Record for Lines {
         self.0.push(text.to_owned());
     }
 
-    async fn keep(&mut self) -> Result<(), String> {
+    async fn save(&mut self) -> Result<(), String> {
         Ok(())
     }
 }
 
 async fn run(fleet: &MemoryFleet, before: &Inventory, mode: EtcdVolumes) -> (Result<(), Box<Stopped>>, Vec<String>) {
     let plan = planned(before, mode);
-    let pace = Pace {
+    let waiting = WaitArgs {
         poll: Duration::from_secs(5),
         timeout: Duration::from_secs(600),
     };
     let mut lines = Lines::default();
     let consent = confirm::plain(true).unwrap();
-    let ended = apply(&plan, fleet, "run-1", pace, &mut lines, &consent).await;
+    let ended = apply(&plan, fleet, "run-1", waiting, &mut lines, &consent).await;
     (ended, lines.0)
 }
 

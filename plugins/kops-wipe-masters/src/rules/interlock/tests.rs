@@ -49,7 +49,7 @@ fn healthy(etcd: &str) -> EtcdFacts {
     };
     EtcdFacts {
         etcd: etcd.to_owned(),
-        best: Ok(Best {
+        best: Ok(BestBackup {
             name: NAME.parse().unwrap(),
             size_bytes: 7,
             etcd_version: "3.5.35".to_owned(),
@@ -91,7 +91,10 @@ fn with_a_good_backup_all_is_well_and_the_loss_is_said_in_words() {
     let facts = [healthy("main"), healthy("events")];
     assert!(wrong(&facts, &args(), true).is_empty());
     let interlock = judge(&facts, &args(), true, now());
-    assert_eq!(interlock.lost.as_deref(), Some("everything after 15:12 UTC is lost"));
+    assert_eq!(
+        interlock.data_loss.as_deref(),
+        Some("everything after 15:12 UTC is lost")
+    );
     assert!(
         interlock.checks[0]
             .message
@@ -125,7 +128,7 @@ fn what_is_merely_sound_warns_and_what_nobody_can_know_refuses_with_the_flag() {
         ["main", "events"],
         "it is what events come back from, all the same"
     );
-    facts[0].best = Err(Lack::Undecided(
+    facts[0].best = Err(NoBackup::Undecided(
         "two clusters wrote to it".into(),
         Some("pass --lineage UID".into()),
     ));
@@ -140,11 +143,11 @@ fn what_is_merely_sound_warns_and_what_nobody_can_know_refuses_with_the_flag() {
 #[test]
 fn yesterdays_loss_has_a_date() {
     let then = "2026-11-21T23:59:59Z".parse().unwrap();
-    assert_eq!(lost_after(then, now()), "everything after 2026-11-21 23:59 UTC is lost");
+    assert_eq!(data_loss(then, now()), "everything after 2026-11-21 23:59 UTC is lost");
     // Another zone's midnight is none.
     let now = "2026-11-22T23:30:00-08:00".parse().unwrap();
     assert_eq!(
-        lost_after("2026-11-23T00:00:00Z".parse().unwrap(), now),
+        data_loss("2026-11-23T00:00:00Z".parse().unwrap(), now),
         "everything after 00:00 UTC is lost"
     );
 }
@@ -152,14 +155,14 @@ fn yesterdays_loss_has_a_date() {
 #[test]
 fn without_a_good_backup_of_main_it_blocks_and_of_events_it_warns() {
     for lack in [
-        Lack::NoBackups,
-        Lack::NoneGood(vec![rejected(NAME)]),
-        Lack::NotLookedAt("access denied".into()),
+        NoBackup::None,
+        NoBackup::NoneGood(vec![rejected(NAME)]),
+        NoBackup::NotLookedAt("access denied".into()),
     ] {
         let mut facts = [healthy("main"), healthy("events")];
         facts[0].best = Err(lack.clone());
         assert_eq!(wrong(&facts, &args(), true), ["backup/main/Block"], "{lack:?}");
-        assert_eq!(judge(&facts, &args(), true, now()).lost, None);
+        assert_eq!(judge(&facts, &args(), true, now()).data_loss, None);
         let mut facts = [healthy("main"), healthy("events")];
         facts[1].best = Err(lack.clone());
         assert_eq!(wrong(&facts, &args(), true), ["backup/events/Warn"], "{lack:?}");
@@ -217,7 +220,7 @@ fn an_etcd_manager_that_cannot_restore_it_blocks() {
         ["etcd-manager/main/Block", "etcd-manager/events/Warn"]
     );
     // Without a backup there is nothing to ask it for.
-    facts[0].best = Err(Lack::NoBackups);
+    facts[0].best = Err(NoBackup::None);
     assert_eq!(
         wrong(&facts, &args(), true),
         ["backup/main/Block", "etcd-manager/events/Warn"]
@@ -230,7 +233,7 @@ fn age_never_blocks_a_quarantine_and_always_a_deletion() {
     assert!(wrong(&facts, &args(), true).is_empty());
     assert_eq!(wrong(&facts, &args(), false), ["backup-age/main/Block"]);
     let found = judge(&facts, &args(), true, now());
-    assert!(found.warned.is_empty());
+    assert!(found.warnings.is_empty());
     assert_eq!(
         (found.backups[0].age_seconds, found.backups[0].passed_over.len()),
         (11_279, 0)
@@ -247,7 +250,7 @@ fn age_never_blocks_a_quarantine_and_always_a_deletion() {
     );
     let found = judge(&old, &args(), true, now());
     assert_eq!(
-        found.warned,
+        found.warnings,
         ["etcd main: 2026-11-21T18:12:01Z-000001 is 24h old, older than 24h (--max-age), 1 younger passed over."]
     );
     assert_eq!(found.backups[0].passed_over.len(), 1);
@@ -276,7 +279,7 @@ fn skipping_makes_warnings_of_blocks_and_only_for_a_quarantine() {
         ..args()
     };
     let mut facts = [healthy("main")];
-    facts[0].best = Err(Lack::NoBackups);
+    facts[0].best = Err(NoBackup::None);
     facts[0].control.cluster_created = None;
     assert_eq!(
         wrong(&facts, &skipping, true),

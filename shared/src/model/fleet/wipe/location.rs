@@ -9,7 +9,7 @@ use crate::model::kops::cluster::ClusterSpec;
 
 /// What was found of the cluster beside its control plane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rest {
+pub struct OtherResources {
     /// Volumes that an earlier wipe put into quarantine.
     pub quarantined: usize,
     /// Its VPCs and subnets; asked only where nothing else was found.
@@ -18,12 +18,12 @@ pub struct Rest {
 
 /// Whether `caller` asks in the place where the cluster is. `region` is what the cluster's spec says.
 #[must_use]
-pub fn whereabouts(
+pub fn check_place(
     caller: &Caller,
     region: Option<&str>,
     inventory: &Inventory,
     selection: &Selection,
-    rest: Rest,
+    others: OtherResources,
 ) -> Vec<Check> {
     let asked = &caller.region;
     if let Some(other) = region.filter(|region| region != asked) {
@@ -33,7 +33,7 @@ pub fn whereabouts(
     }
     let place = format!("account {} in {asked}", caller.account);
     let machines = inventory.groups.len() + inventory.instances.len() + inventory.volumes.len();
-    if machines + rest.quarantined + rest.networks == 0 {
+    if machines + others.quarantined + others.networks == 0 {
         let message =
             format!("nothing at all of this cluster is in {place}: neither machines nor volumes nor a network");
         let cure = "use the credentials of the cluster's own account: --profile or AWS_PROFILE; `aws sts get-caller-identity` \
@@ -43,7 +43,7 @@ pub fn whereabouts(
     if !selection.is_empty() {
         return vec![Check::passed("account", format!("the cluster is in {place}"))];
     }
-    let left = match rest.quarantined {
+    let left = match others.quarantined {
         0 => String::new(),
         1 => "; one volume is in quarantine".to_owned(),
         several => format!("; {several} volumes are in quarantine"),
@@ -54,7 +54,7 @@ pub fn whereabouts(
     )]
 }
 
-/// The networks that the spec names by id: those of which [`place`] wants to know whether the account has them.
+/// The networks that the spec names by id: those of which [`check_networks`] wants to know whether the account has them.
 #[must_use]
 pub fn named_networks(spec: &ClusterSpec) -> Vec<String> {
     spec.network_id.iter().chain(&spec.subnet_ids).cloned().collect()
@@ -64,7 +64,12 @@ pub fn named_networks(spec: &ClusterSpec) -> Vec<String> {
 /// [`named_networks`] that the account has in this region. What contradicts the spec refuses; where the spec says nothing by which two
 /// accounts could be told apart, that is said.
 #[must_use]
-pub fn place(spec: &ClusterSpec, caller: &Caller, selection: &Selection, existing: &BTreeSet<String>) -> Vec<Check> {
+pub fn check_networks(
+    spec: &ClusterSpec,
+    caller: &Caller,
+    selection: &Selection,
+    existing: &BTreeSet<String>,
+) -> Vec<Check> {
     const NAME: &str = "network";
     let account = match &caller.alias {
         Some(alias) => format!("account {} ({alias})", caller.account),
@@ -150,5 +155,5 @@ fn zones(spec: &ClusterSpec, selection: &Selection) -> Vec<Check> {
 }
 
 #[cfg(test)]
-#[path = "whereabouts_tests.rs"]
+#[path = "location_tests.rs"]
 mod tests;

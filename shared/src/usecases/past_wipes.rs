@@ -10,11 +10,11 @@ use crate::model::fleet::{Volume, VolumeState, etcds};
 use crate::model::shell::ShellCommand;
 use crate::model::store_url::StoreUrl;
 use crate::ports::fleet::{Fleet, FleetError};
-use crate::usecases::wipe_journal::Newest;
+use crate::usecases::wipe_journal::StoredJournal;
 
 /// A volume in quarantine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct QuarantinedVolume {
     /// `vol-…`.
     pub id: String,
     /// The etcd clusters and members that it was of: `main/a`.
@@ -25,22 +25,22 @@ pub struct Held {
 
 /// What one wipe put away.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Generation {
+pub struct Quarantine {
     /// The id of the wipe, as the volumes' tag has it.
     pub run: Option<String>,
     /// When that wipe began; `None` where no journal tells.
     pub begun: Option<Timestamp>,
     /// Its volumes, sorted by id.
-    pub volumes: Vec<Held>,
+    pub volumes: Vec<QuarantinedVolume>,
 }
 
 /// All of it.
 #[derive(Clone, Debug, Default)]
-pub struct Aftermath {
+pub struct PastWipes {
     /// The newest journal.
-    pub newest: Option<Newest>,
+    pub newest: Option<StoredJournal>,
     /// What is in quarantine, the youngest wipe first.
-    pub generations: Vec<Generation>,
+    pub quarantines: Vec<Quarantine>,
 }
 
 /// The volumes of a cluster that are in quarantine, and not on their way out.
@@ -65,61 +65,61 @@ pub fn members_of(volume: &Volume) -> Vec<String> {
 
 /// When the wipe of this id began: of several runs of one wipe, the first.
 #[must_use]
-pub fn begun(journals: &[Newest], run: &str) -> Option<Timestamp> {
+pub fn begun(journals: &[StoredJournal], run: &str) -> Option<Timestamp> {
     let of_run = journals.iter().filter(|journal| journal.entry.first == run);
     of_run.map(|journal| journal.entry.started).min()
 }
 
-impl Aftermath {
+impl PastWipes {
     /// From all journals, in their order, and the volumes in quarantine.
     #[must_use]
-    pub fn of(journals: &[Newest], quarantined: &[Volume]) -> Self {
-        let mut by_run: BTreeMap<Option<&String>, Vec<Held>> = BTreeMap::new();
+    pub fn of(journals: &[StoredJournal], quarantined: &[Volume]) -> Self {
+        let mut by_run: BTreeMap<Option<&String>, Vec<QuarantinedVolume>> = BTreeMap::new();
         for volume in quarantined {
             by_run
                 .entry(volume.tags.get(quarantine::RUN_TAG))
                 .or_default()
-                .push(Held {
+                .push(QuarantinedVolume {
                     id: volume.id.clone(),
                     members: members_of(volume),
                     zone: volume.zone.clone(),
                 });
         }
-        let generations = by_run.into_iter().map(|(run, mut volumes)| {
+        let quarantines = by_run.into_iter().map(|(run, mut volumes)| {
             volumes.sort_by(|a, b| a.id.cmp(&b.id));
-            Generation {
+            Quarantine {
                 begun: run.and_then(|run| begun(journals, run)),
                 run: run.cloned(),
                 volumes,
             }
         });
-        let mut generations: Vec<Generation> = generations.collect();
-        generations.sort_by(|a, b| (b.begun, &b.run).cmp(&(a.begun, &a.run)));
+        let mut quarantines: Vec<Quarantine> = quarantines.collect();
+        quarantines.sort_by(|a, b| (b.begun, &b.run).cmp(&(a.begun, &a.run)));
         Self {
             newest: journals.last().cloned(),
-            generations,
+            quarantines,
         }
     }
 
     /// The volumes of the youngest wipe that were of this member, `main/a`.
     #[must_use]
-    pub fn held(&self, member: &str) -> Option<(&Held, &Generation)> {
-        self.generations.iter().find_map(|generation| {
-            let mut volumes = generation.volumes.iter();
+    pub fn volume_of(&self, member: &str) -> Option<(&QuarantinedVolume, &Quarantine)> {
+        self.quarantines.iter().find_map(|of_wipe| {
+            let mut volumes = of_wipe.volumes.iter();
             let held = volumes.find(|held| held.members.iter().any(|of| of == member))?;
-            Some((held, generation))
+            Some((held, of_wipe))
         })
     }
 
     /// How many volumes are in quarantine.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.generations.iter().map(|generation| generation.volumes.len()).sum()
+        self.quarantines.iter().map(|of_wipe| of_wipe.volumes.len()).sum()
     }
 
     /// What is known of wipes, each a lowercase fragment; empty where there was none.
     #[must_use]
-    pub fn words(&self) -> Vec<String> {
+    pub fn summary(&self) -> Vec<String> {
         let mut words = Vec::new();
         if let Some(newest) = &self.newest {
             let (entry, at) = (&newest.entry, &newest.at);
@@ -131,12 +131,12 @@ impl Aftermath {
                 ),
             });
         }
-        for generation in &self.generations {
-            let since = match generation.begun {
+        for of_wipe in &self.quarantines {
+            let since = match of_wipe.begun {
                 Some(begun) => format!(" since the wipe of {begun:.0}"),
                 None => String::new(),
             };
-            let volumes: Vec<String> = generation
+            let volumes: Vec<String> = of_wipe
                 .volumes
                 .iter()
                 .map(|held| format!("{} ({})", held.id, held.members.join(" ")))
@@ -152,12 +152,12 @@ impl Aftermath {
 
     /// The command that takes the youngest quarantine back; `None` where nothing is in quarantine.
     #[must_use]
-    pub fn way_back(&self, cluster: &str, state: &StoreUrl) -> Option<ShellCommand> {
-        let youngest = self.generations.first()?;
+    pub fn restore_command(&self, cluster: &str, state: &StoreUrl) -> Option<ShellCommand> {
+        let youngest = self.quarantines.first()?;
         let command = ShellCommand::new("kops-wipe-masters")
             .args(["restore-volumes", "--name", cluster, "--state"])
             .arg(state.to_string());
-        let run = youngest.run.as_ref().filter(|_| self.generations.len() > 1);
+        let run = youngest.run.as_ref().filter(|_| self.quarantines.len() > 1);
         Some(match run {
             Some(run) => command.arg("--run").arg(run),
             None => command,
@@ -171,14 +171,14 @@ mod tests {
     use crate::usecases::wipe_journal::Entry;
 
     /// As a version before this one wrote it.
-    fn journal(number: u32, first: &str, started: &str, finished: Option<&str>) -> Newest {
+    fn journal(number: u32, first: &str, started: &str, finished: Option<&str>) -> StoredJournal {
         let finished = finished.map_or("null".to_owned(), |time| format!("\"{time}\""));
         let text = format!(
             r#"{{"run":"{first}-{number}","first":"{first}","cluster":"c","account":"1","region":"r","by":"arn:x","started":"{started}",
             "updated":"{started}","finished":{finished},"digest":"d","deeds":["quarantine vol-1"],"plan":{{}},"log":[]}}"#
         );
         let entry: Entry = serde_json::from_str(&text).unwrap();
-        Newest {
+        StoredJournal {
             number,
             at: format!("s3://state/c/backups/recovery/wipe-{number:04}.json")
                 .parse()
@@ -214,9 +214,9 @@ mod tests {
             volume("vol-3", "new", "a"),
             volume("vol-9", "lost", "a"),
         ];
-        let after = Aftermath::of(&journals, &volumes);
+        let after = PastWipes::of(&journals, &volumes);
         let told: Vec<(&str, Option<String>, usize)> = after
-            .generations
+            .quarantines
             .iter()
             .map(|one| {
                 let begun = one.begun.map(|begun| begun.to_string());
@@ -231,11 +231,11 @@ mod tests {
                 ("lost", None, 1),
             ]
         );
-        let (held, of) = after.held("main/a").unwrap();
+        let (held, of) = after.volume_of("main/a").unwrap();
         assert_eq!((held.id.as_str(), of.run.as_deref()), ("vol-3", Some("new")));
-        assert!(after.held("main/c").is_none() && after.held("events/a").is_none());
+        assert!(after.volume_of("main/c").is_none() && after.volume_of("events/a").is_none());
         assert_eq!(after.count(), 5);
-        let words = after.words();
+        let words = after.summary();
         assert!(
             words[0].starts_with("the masters were wiped at 2026-11-22T18:10:00Z by arn:x"),
             "{words:?}"
@@ -246,26 +246,26 @@ mod tests {
         );
         let state = "s3://state".parse().unwrap();
         assert_eq!(
-            after.way_back("c", &state).unwrap().to_string(),
+            after.restore_command("c", &state).unwrap().to_string(),
             "kops-wipe-masters restore-volumes --name c --state s3://state --run new"
         );
     }
 
     #[test]
     fn an_unfinished_wipe_and_an_empty_quarantine_are_told_as_they_are() {
-        let after = Aftermath::of(&[journal(1, "a", "2026-11-22T10:00:00Z", None)], &[]);
+        let after = PastWipes::of(&[journal(1, "a", "2026-11-22T10:00:00Z", None)], &[]);
         assert_eq!(
-            after.words(),
+            after.summary(),
             [
                 "a wipe that arn:x began at 2026-11-22T10:00:00Z did not come to its end (s3://state/c/backups/recovery/wipe-0001.json)"
             ]
         );
         let state = "s3://state".parse().unwrap();
-        assert!(after.way_back("c", &state).is_none());
-        assert!(Aftermath::of(&[], &[]).words().is_empty());
-        let one = Aftermath::of(&[], &[volume("vol-1", "a", "a")]);
+        assert!(after.restore_command("c", &state).is_none());
+        assert!(PastWipes::of(&[], &[]).summary().is_empty());
+        let one = PastWipes::of(&[], &[volume("vol-1", "a", "a")]);
         assert_eq!(
-            one.way_back("c", &state).unwrap().to_string(),
+            one.restore_command("c", &state).unwrap().to_string(),
             "kops-wipe-masters restore-volumes --name c --state s3://state"
         );
     }

@@ -49,7 +49,7 @@ fn found(spec: &ClusterSpec, selection: &Selection, existing: &[&str]) -> Vec<St
         ..Caller::default()
     };
     let existing = existing.iter().map(|id| (*id).to_owned()).collect();
-    let checks = place(spec, &caller, selection, &existing);
+    let checks = check_networks(spec, &caller, selection, &existing);
     let word = |check: Check| match check.ok {
         true => format!("{}/ok", check.name),
         false => format!("{}/{:?}", check.name, check.severity),
@@ -129,7 +129,7 @@ fn the_account_is_named_with_its_alias() {
         ..Caller::default()
     };
     let spec = spec("networkID: vpc-of-prod");
-    let checks = place(&spec, &caller, &Selection::default(), &BTreeSet::new());
+    let checks = check_networks(&spec, &caller, &Selection::default(), &BTreeSet::new());
     let message = &checks[0].message;
     assert!(
         message.contains("vpc-of-prod, which account 123456789012 (staging) does not have in us-east-1"),
