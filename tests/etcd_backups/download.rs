@@ -104,5 +104,5 @@ fn a_folder_that_is_not_there_is_named() {
     let _ = ended
         .code(1)
         .stderr_has("/nowhere")
-        .stderr_has("make that folder, or name one that exists");
+        .stderr_has("create that directory, or pass one that exists");
 }

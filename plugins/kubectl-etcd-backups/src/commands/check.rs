@@ -122,7 +122,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
                 Err(unreadable) => return Ok(*unreadable),
             };
             let judged = match arrived(catalog).next() {
-                Some(newest) if !args.age_only => Goods::new(context.looking(), catalog).judge(newest).await,
+                Some(newest) if !args.age_only => Goods::new(context.choose_context(), catalog).judge(newest).await,
                 _ => Ok(Judged::default()),
             };
             let judged = match judged {

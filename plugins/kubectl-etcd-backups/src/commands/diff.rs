@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::usecases::open::{self, ReadError};
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 
 /// Compare two backups: objects gone, new, changed
 #[derive(Debug, clap::Args)]
@@ -52,8 +52,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         return Err(output::no_metrics().into());
     }
     let catalogs = context.catalogs().await?;
-    let from = context.choose(&catalogs, &Wanted::from(args.from.clone())).await?;
-    let to = context.choose(&catalogs, &Wanted::from(args.to.clone())).await?;
+    let from = context.choose(&catalogs, &BackupArgs::from(args.from.clone())).await?;
+    let to = context.choose(&catalogs, &BackupArgs::from(args.to.clone())).await?;
     let options = DiffOptions {
         heartbeats: args.heartbeats,
     };

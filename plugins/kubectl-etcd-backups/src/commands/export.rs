@@ -8,7 +8,7 @@ use runbook_kit::model::kubernetes::object_ref::{ObjectRef, ObjectRefError};
 
 use crate::context::Context;
 use crate::usecases::open::{self, Opened};
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 
 /// Export one object of a backup
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ use runbook_kit::cli::Wanted;
 )]
 pub struct Args {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: BackupArgs,
     /// The object: resources as kubectl knows them, in the plural, singular or short; RESOURCE/NAME without namespace;
     /// [GROUP/]RESOURCE for custom ones; or a key of etcd
     #[arg(value_name = "RESOURCE/NAMESPACE/NAME", value_parser = object)]

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::usecases::open::{self, Opened, ReadError};
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 
 /// Inspect what a restore of a backup brings: objects, nodes, masterleases, leases, encryption
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,7 @@ use runbook_kit::cli::Wanted;
 )]
 pub struct Args {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: BackupArgs,
 }
 
 #[derive(Debug, Serialize)]

@@ -173,7 +173,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let mut goods = HashMap::new();
     if args.good || (context.format == Format::Wide && !args.all_clusters) {
         for catalog in &catalogs {
-            let found = Goods::new(context.looking(), catalog).newest().await?;
+            let found = Goods::new(context.choose_context(), catalog).newest().await?;
             goods.insert(catalog.store.etcd.clone(), found);
         }
     }

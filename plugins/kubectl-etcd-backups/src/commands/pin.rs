@@ -9,7 +9,7 @@ use runbook_kit::usecases::catalog::{Backup, Catalog};
 use runbook_kit::usecases::pin::{self, PinError};
 
 use crate::context::Context;
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 
 /// Copy a backup to where etcd-manager's clean-up never comes
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ use runbook_kit::cli::Wanted;
 )]
 pub struct PinArgs {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: BackupArgs,
     /// Do it; without it the plan is only shown
     #[arg(long)]
     yes: bool,
@@ -85,7 +85,9 @@ fn so_far(error: PinError, what: &str, done: &[String]) -> PinError {
 /// Runs `unpin`.
 pub async fn unpin(args: UnpinArgs, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
-    let chosen = context.choose(&catalogs, &Wanted::from(args.backup.clone())).await?;
+    let chosen = context
+        .choose(&catalogs, &BackupArgs::from(args.backup.clone()))
+        .await?;
     let pinned: Vec<(&Catalog, &Backup)> = chosen
         .iter()
         .filter(|one| one.backup.pinned.is_some() || one.backup.half_pinned.is_some())

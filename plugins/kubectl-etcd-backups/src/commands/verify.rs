@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::usecases::quality::{Goods, good_cell};
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 
 /// Verify backups down to the last key: checksums, pages, records, whether anything was ever in it, and whether it is good
 #[derive(Debug, clap::Args)]
@@ -196,7 +196,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     drop(progress);
 
     for catalog in &catalogs {
-        let mut goods = Goods::new(context.looking(), catalog);
+        let mut goods = Goods::new(context.choose_context(), catalog);
         let of_it = |one: &ToVerify<'_>| std::ptr::eq(one.catalog, catalog);
         for (_, (_, facts)) in chosen.iter().zip(&verified).filter(|(one, _)| of_it(one)) {
             goods.learn(facts.clone());
@@ -251,7 +251,7 @@ async fn named<'a>(args: &Args, context: &Context, catalogs: &'a [Catalog]) -> R
         for found in context
             .choose(
                 catalogs,
-                &Wanted {
+                &BackupArgs {
                     backup: one.clone(),
                     at: args.at.clone(),
                 },

@@ -9,7 +9,7 @@ use runbook_kit::failure::chain;
 use runbook_kit::model::backup::goodness::{Facts, Rejection, Warning};
 use runbook_kit::model::backup::name::BackupName;
 use runbook_kit::usecases::catalog::{Backup, Catalog};
-use runbook_kit::usecases::choose::{ChooseError, Judge, Looking, Rejected};
+use runbook_kit::usecases::choose::{ChooseContext, ChooseError, Judge, Rejected};
 use runbook_kit::usecases::examine::ExamineError;
 
 /// Whether a backup is good.
@@ -57,7 +57,7 @@ pub struct Goods<'a, 'l>(Judge<'a, 'l>);
 
 impl<'a, 'l> Goods<'a, 'l> {
     /// For one catalog.
-    pub fn new(looking: Looking<'l>, catalog: &'a Catalog) -> Self {
+    pub fn new(looking: ChooseContext<'l>, catalog: &'a Catalog) -> Self {
         Self(Judge::new(looking, catalog))
     }
 

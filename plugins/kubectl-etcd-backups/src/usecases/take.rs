@@ -18,7 +18,7 @@ use runbook_kit::ports::{
     StoreError, StoreErrorKind,
 };
 use runbook_kit::usecases::catalog::Catalog;
-use runbook_kit::usecases::choose::{Judge, Known, Looking};
+use runbook_kit::usecases::choose::{ChooseContext, FactsCache, Judge};
 use runbook_kit::usecases::examine::{self, lineage};
 
 /// A control file is small.
@@ -369,8 +369,8 @@ pub async fn expected(taking: Taking<'_>, catalog: &Catalog) -> Result<Option<Ex
     if catalog.store.etcd != MAIN {
         return Ok(None);
     }
-    let known = Known::default();
-    let looking = Looking {
+    let known = FactsCache::default();
+    let looking = ChooseContext {
         objects: taking.objects,
         reader: taking.reader,
         lineage: None,

@@ -18,7 +18,7 @@ use runbook_kit::exit::Exit;
 use runbook_kit::failure::chain;
 use runbook_kit::failure::{AnyFailure, Failure, with_repeating};
 use runbook_kit::model::etcd_access::EtcdAccess;
-use runbook_kit::model::liveness::Life;
+use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::model::units;
 use runbook_kit::ports::{PutMode, StoreError, StoreErrorKind};
@@ -348,7 +348,7 @@ impl Aftermath<'_> {
             let own = record.of(&command.etcd).is_some_and(|order| order.own);
             let mut facts = self.survey.facts.etcds.iter();
             let life = facts.find(|facts| facts.etcd == command.etcd).map(|facts| &facts.life);
-            let dead = matches!(life, Some(Life::Dead(_))) || stopped.no_members.contains(&command.etcd);
+            let dead = matches!(life, Some(Liveness::Dead(_))) || stopped.no_members.contains(&command.etcd);
             if let (Some(target), true, true, false, false) =
                 (target, stopped.why.untaken(), own, dead, self.leave_queued)
             {

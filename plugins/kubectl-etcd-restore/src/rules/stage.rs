@@ -6,7 +6,7 @@
 use crate::rules::follow::State;
 use jiff::Timestamp;
 use runbook_kit::model::backup::goodness::MAIN;
-use runbook_kit::model::liveness::Life;
+use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::observed::Observed;
 use runbook_kit::model::shell::ShellCommand;
 use serde::Serialize;
@@ -131,7 +131,7 @@ pub struct EtcdStanding {
     /// What the store and the log show of a restore.
     pub state: State,
     /// Whether it lives.
-    pub life: Life,
+    pub life: Liveness,
     /// Whether it was asked at all.
     pub asked: bool,
     /// What stands in the way.
@@ -321,14 +321,14 @@ fn removes(leaving: usize) -> String {
 fn of_etcd(etcd: &EtcdStanding) -> Vec<Statement> {
     let subject = format!("etcd {}", etcd.etcd);
     let mut told = vec![match (&etcd.life, etcd.state) {
-        (Life::Unknown { why, .. }, _) if !etcd.asked => not_checked(&subject, format!("may be alive: {why}")),
+        (Liveness::Unknown { why, .. }, _) if !etcd.asked => not_checked(&subject, format!("may be alive: {why}")),
         (life, state @ (State::Queued | State::Restoring | State::Looping | State::Gone | State::Restored)) => {
-            checked(&subject, state.name(), life.says())
+            checked(&subject, state.name(), life.describe())
         }
-        (Life::Alive { why, serves: true }, _) => checked(&subject, "serving", why),
-        (Life::Alive { why, serves: false }, _) => checked(&subject, "no leader", why),
-        (Life::Dead(why), _) => checked(&subject, "dead", why),
-        (Life::Unknown { why, .. }, _) => checked(&subject, "no answer", format!("may be alive: {why}")),
+        (Liveness::Alive { why, serves: true }, _) => checked(&subject, "serving", why),
+        (Liveness::Alive { why, serves: false }, _) => checked(&subject, "no leader", why),
+        (Liveness::Dead(why), _) => checked(&subject, "dead", why),
+        (Liveness::Unknown { why, .. }, _) => checked(&subject, "no answer", format!("may be alive: {why}")),
     }];
     if let Some(problem) = &etcd.problem {
         told.push(checked(&subject, "BLOCKED", problem));
@@ -422,7 +422,7 @@ pub fn standing(facts: &Facts) -> Standing {
     if alive.is_empty() {
         return down(facts);
     }
-    let serves = |etcd: &&EtcdStanding| matches!(etcd.life, Life::Alive { serves: true, .. });
+    let serves = |etcd: &&EtcdStanding| matches!(etcd.life, Liveness::Alive { serves: true, .. });
     if facts.etcds.iter().filter(serves).count() == facts.etcds.len() {
         return match facts.api.ready {
             Some(_) => Standing::new(
@@ -455,10 +455,10 @@ fn says_of(api: &Api) -> &'static str {
 
 fn in_a_word(etcd: &EtcdStanding) -> &'static str {
     match &etcd.life {
-        Life::Alive { serves: true, .. } => "alive",
-        Life::Alive { serves: false, .. } => "alive without a leader",
-        Life::Dead(_) => "dead",
-        Life::Unknown { .. } => "not known to be dead",
+        Liveness::Alive { serves: true, .. } => "alive",
+        Liveness::Alive { serves: false, .. } => "alive without a leader",
+        Liveness::Dead(_) => "dead",
+        Liveness::Unknown { .. } => "not known to be dead",
     }
 }
 
@@ -493,7 +493,7 @@ fn restoring(facts: &Facts) -> Option<Standing> {
 
 /// The API serves, so main does; another one may have no member all the same.
 fn waits_beside_main(facts: &Facts) -> Option<Standing> {
-    let waits = |etcd: &&EtcdStanding| matches!(etcd.life, Life::Dead(_)) && etcd.etcd != MAIN;
+    let waits = |etcd: &&EtcdStanding| matches!(etcd.life, Liveness::Dead(_)) && etcd.etcd != MAIN;
     let etcd = &facts.etcds.iter().find(waits)?.etcd;
     let why = format!("the API serves, and etcd {etcd} is dead");
     let next = ShellCommand::of(PLAN).option("--etcd", etcd);

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use runbook_kit::cli::ssh::{SshAddress, SshArgs};
 use runbook_kit::failure::{AnyFailure, Failure};
 use runbook_kit::model::fleet::{Instance, InstanceState, TaggedRole, Volume, role};
-use runbook_kit::ports::hosts::{Ended, HostError, HostErrorKind, Hosts, Script};
+use runbook_kit::ports::hosts::{HostError, HostErrorKind, Hosts, Script, ScriptResult};
 use std::sync::{Mutex, PoisonError};
 
 use crate::context::Context;
@@ -202,7 +202,7 @@ pub async fn look_at(machine: &Machine, hosts: &dyn Hosts) -> Result<HostFacts, 
 }
 
 /// All lines of a script that changes nothing.
-pub async fn heard(hosts: &dyn Hosts, host: &str, script: &Script) -> Result<(Vec<String>, Ended), HostError> {
+pub async fn heard(hosts: &dyn Hosts, host: &str, script: &Script) -> Result<(Vec<String>, ScriptResult), HostError> {
     let lines = Mutex::new(Vec::new());
     let keep = |line: &str| {
         lines
@@ -210,7 +210,7 @@ pub async fn heard(hosts: &dyn Hosts, host: &str, script: &Script) -> Result<(Ve
             .unwrap_or_else(PoisonError::into_inner)
             .push(line.to_owned());
     };
-    let ended = hosts.look(host, script, &keep).await?;
+    let ended = hosts.read(host, script, &keep).await?;
     Ok((lines.into_inner().unwrap_or_else(PoisonError::into_inner), ended))
 }
 
@@ -223,7 +223,7 @@ pub fn no_runtime(machine: &Machine) -> HostError {
 }
 
 /// A script that did not do what it was for.
-pub fn failed(machine: &Machine, script: &Script, ended: &Ended) -> HostError {
+pub fn failed(machine: &Machine, script: &Script, ended: &ScriptResult) -> HostError {
     let words = ended.said.lines().rev().map(str::trim).find(|line| !line.is_empty());
     let words = words.map_or_else(|| format!("exit code {}", ended.code), str::to_owned);
     HostError {

@@ -3,7 +3,7 @@
 use super::{EtcdFacts, Wanted};
 use crate::rules::follow::EtcdSeen;
 use runbook_kit::model::check::{Check, Severity};
-use runbook_kit::model::liveness::Life;
+use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::observed::Observed;
 
 pub(super) fn alive(etcd: &EtcdFacts) -> Check {
@@ -11,14 +11,14 @@ pub(super) fn alive(etcd: &EtcdFacts) -> Check {
     const SURE: &str = "make sure that you mean this cluster; `kubectl etcd-backups take` keeps what it holds now";
     let lost = since(etcd);
     match (&etcd.life, &etcd.alive) {
-        (Life::Alive { .. }, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Fresh => {
+        (Liveness::Alive { .. }, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Fresh => {
             Check::found(NAME, Severity::Block, "it serves: there is nothing to seed anew")
                 .cure("leave out --fresh for it")
         }
         (_, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Leave => {
             Check::passed(NAME, "it serves, and is left as it is")
         }
-        (Life::Alive { .. }, EtcdSeen::Serving(answer)) => Check::found(
+        (Liveness::Alive { .. }, EtcdSeen::Serving(answer)) => Check::found(
             NAME,
             Severity::Warn,
             format!(
@@ -27,14 +27,14 @@ pub(super) fn alive(etcd: &EtcdFacts) -> Check {
             ),
         )
         .cure(SURE),
-        (Life::Alive { why, .. }, _) => {
+        (Liveness::Alive { why, .. }, _) => {
             Check::found(NAME, Severity::Warn, format!("IT IS ALIVE: {why}: {lost} is lost")).cure(SURE)
         }
-        (Life::Dead(why), EtcdSeen::Quarantined(_)) => Check::found(NAME, Severity::Warn, why.clone()).cure(
+        (Liveness::Dead(why), EtcdSeen::Quarantined(_)) => Check::found(NAME, Severity::Warn, why.clone()).cure(
             "follow it: `kubectl etcd-restore status --watch`; a leader goes on with a command that was cancelled, until it is restarted",
         ),
-        (Life::Dead(why), _) => Check::passed(NAME, format!("dead: {why}")),
-        (Life::Unknown { why, cure }, _) => Check::found(
+        (Liveness::Dead(why), _) => Check::passed(NAME, format!("dead: {why}")),
+        (Liveness::Unknown { why, cure }, _) => Check::found(
             NAME,
             Severity::Warn,
             format!("not known to be dead, may be alive: {why}; {lost} would be lost"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use runbook_kit::model::fleet::Instance;
 use runbook_kit::model::kubernetes::cluster::Readiness;
-use runbook_kit::ports::cluster_api::ApiPlace;
+use runbook_kit::ports::cluster_api::ApiEndpoint;
 use tokio::time::{Instant, timeout};
 
 use crate::context::Context;
@@ -35,7 +35,7 @@ pub struct Door {
 /// What the addresses told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    place: ApiPlace,
+    place: ApiEndpoint,
     /// All that are known.
     doors: Vec<Door>,
     /// Those behind which an API server serves, with the port.
@@ -158,7 +158,7 @@ fn of_masters(instances: &[Instance], cluster: &str) -> Vec<Door> {
 }
 
 impl Found {
-    fn of(place: ApiPlace, doors: Vec<Door>, answers: impl Iterator<Item = (Door, u16, Readiness)>) -> Self {
+    fn of(place: ApiEndpoint, doors: Vec<Door>, answers: impl Iterator<Item = (Door, u16, Readiness)>) -> Self {
         let (mut serving, mut starting) = (Vec::new(), Vec::new());
         for (door, port, readiness) in answers {
             if readiness.may_serve() {
@@ -270,7 +270,7 @@ mod tests {
             Ok(list) => Ok(list.iter().map(|address| address.parse().unwrap()).collect()),
             Err(why) => Err(why.to_owned()),
         };
-        let place = ApiPlace {
+        let place = ApiEndpoint {
             host: host.to_owned(),
             port: 443,
             addresses,

@@ -23,11 +23,11 @@ pub struct LogWatch {
     hosts: Box<dyn Hosts>,
     names: Vec<String>,
     file: String,
-    heard: Mutex<Heard>,
+    heard: Mutex<ProbeResult>,
 }
 
 #[derive(Default)]
-struct Heard {
+struct ProbeResult {
     events: Vec<LogEvent>,
     /// Whether any host's log was reached.
     any: bool,
@@ -68,7 +68,7 @@ impl LogWatch {
             let mut told = false;
             loop {
                 let script = scripts::follow(&self.file, 0);
-                let ended = self.hosts.look(host, &script, &|line| self.hear(line)).await;
+                let ended = self.hosts.read(host, &script, &|line| self.hear(line)).await;
                 if let (Err(error), false) = (ended, told) {
                     told = true;
                     context

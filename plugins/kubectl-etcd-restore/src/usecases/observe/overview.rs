@@ -19,7 +19,7 @@ use runbook_kit::model::fleet::{
     Caller, Instance, InstanceState, Inventory, Tags, Volume, VolumeState, etcds, is_master, may_be_master,
 };
 use runbook_kit::model::kubernetes::masterlease::FOLDER;
-use runbook_kit::model::liveness::{Heard, Life};
+use runbook_kit::model::liveness::{Liveness, ProbeResult};
 use runbook_kit::model::shell::ShellCommand;
 use runbook_kit::model::units;
 use runbook_kit::ports::fleet::{Fleet, FleetError};
@@ -84,7 +84,7 @@ pub async fn look(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) 
     let (look, (machines, signs), journals) =
         tokio::join!(observer.look(), machines_and_signs, journals(catalogs, context));
     let now = context.session.now();
-    let lives: Vec<Life> = catalogs
+    let lives: Vec<Liveness> = catalogs
         .iter()
         .zip(&look.etcds)
         .map(|(catalog, seen)| signs.of(catalog, &seen.etcd, &look.api, now))
@@ -401,7 +401,7 @@ async fn queued(catalog: &Catalog, now: Timestamp, context: &Context) -> Result<
 }
 
 /// Backups are looked into only where a restore may come next: that reads them.
-async fn bests(catalogs: &[Catalog], lives: &[Life], api: &Api, context: &Context) -> Vec<Best> {
+async fn bests(catalogs: &[Catalog], lives: &[Liveness], api: &Api, context: &Context) -> Vec<Best> {
     let now = context.session.now();
     let alive = catalogs
         .iter()
@@ -420,7 +420,7 @@ async fn bests(catalogs: &[Catalog], lives: &[Life], api: &Api, context: &Contex
         });
         return told.collect();
     }
-    let picks = pick_all(context.session.looking(), catalogs, None).await;
+    let picks = pick_all(context.session.choose_context(), catalogs, None).await;
     picks
         .into_iter()
         .map(|pick| match &pick.picked {
@@ -457,9 +457,9 @@ fn none_of(rejected: &[Rejected]) -> String {
 
 fn api(look: &Look, signs: &Signs) -> Api {
     let by_address = matches!(look.api, ApiSeen::Elsewhere(_));
-    let proven = by_address || matches!(signs.api(), Heard::Answers(_));
+    let proven = by_address || matches!(signs.api(), ProbeResult::Answers(_));
     let doubt = match signs.api() {
-        Heard::NotAsked { why, .. } if !proven => Some(why),
+        ProbeResult::NotChecked { why, .. } if !proven => Some(why),
         _ => None,
     };
     match (&look.api, doubt) {

@@ -19,7 +19,7 @@ use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::etcd_manager::control::{ClusterCreated, ClusterSpec};
 use runbook_kit::model::etcd_manager::layout;
 use runbook_kit::model::fleet::{Instance, InstanceState};
-use runbook_kit::model::liveness::Life;
+use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::snapshot::Content;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::{StoreError, StoreErrorKind};
@@ -508,7 +508,7 @@ async fn of_etcd(
         spec_members: catalog.store.members.len(),
         commands,
         alive: EtcdSeen::NotAsked(String::new()),
-        life: Life::not_checked("not checked"),
+        life: Liveness::not_checked("not checked"),
         losses: None,
         newest: catalog.latest().map(|backup| backup.name.created()),
         manager,
@@ -530,7 +530,7 @@ async fn of_backup(
     context: &Context,
 ) -> Result<(BackupFacts, Option<String>, Option<Content>), AnyFailure> {
     let session = &context.session;
-    let looking = session.looking();
+    let looking = session.choose_context();
     let label = format!("verifying {} {}", catalog.store.etcd, backup.name);
     let progress = session.ui.bytes_progress(&label, backup.data_size.unwrap_or_default());
     let examined = examine(looking.objects, looking.reader, backup, &|read| progress.set(read)).await?;
