@@ -8,6 +8,7 @@ pub mod output;
 pub mod program;
 pub mod ssh;
 pub mod ui;
+mod usage_hints;
 pub mod values;
 
 use std::ffi::OsString;
@@ -40,6 +41,9 @@ pub struct OutputArgs {
         value_name = "FORMAT"
     )]
     pub output: Format,
+    /// Print tables without the head line
+    #[arg(long, global = true)]
+    pub no_headers: bool,
     /// Print only results and warnings
     #[arg(short, long, global = true)]
     pub quiet: bool,
@@ -66,7 +70,7 @@ pub struct ClusterArgs {
     #[arg(long, global = true, value_name = "URL")]
     pub state: Option<String>,
     /// Name of the cluster [env: KOPS_CLUSTER_NAME; else the current kubectl context]
-    #[arg(long, global = true, value_name = "CLUSTER")]
+    #[arg(long, alias = "cluster", global = true, value_name = "CLUSTER")]
     pub name: Option<String>,
     /// kubectl context; also the cluster's name where --name is not given
     #[arg(long, global = true, value_name = "CONTEXT")]
@@ -200,6 +204,7 @@ where
         Ok(cli) => cli,
         Err(error) => {
             // Where the terminal is gone nothing can be said.
+            let error = usage_hints::with_hint(error, &name);
             let _ = error.print();
             return if error.use_stderr() {
                 Exit::Usage.into()
@@ -209,7 +214,7 @@ where
         }
     };
     let flags = output(&cli);
-    let ui = Ui::new(flags.quiet, flags.verbose, flags.color);
+    let ui = Ui::new(flags.quiet, flags.verbose, flags.color).with_headers(!flags.no_headers);
     match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

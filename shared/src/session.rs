@@ -321,16 +321,7 @@ impl Session {
         let state = self.required_state()?;
         let name = self.name()?;
         let Some(name) = name else {
-            let hint = match discover::clusters(self.objects(), &state).await {
-                Ok(found) => {
-                    let names: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
-                    format!(
-                        "pass --name or set KOPS_CLUSTER_NAME; {state} holds {}",
-                        names.join(", ")
-                    )
-                }
-                Err(error) => return Err(error.into()),
-            };
+            let hint = self.name_hint(&state).await?;
             return Err(CommandError::usage("no cluster is named").hint(hint).into());
         };
         self.ui.detail(&format!(
@@ -338,6 +329,19 @@ impl Session {
             name.value, name.origin
         ));
         Ok(self.found(&state, &name.value).await?.clone())
+    }
+
+    /// How to name the cluster, with those that the state store has.
+    ///
+    /// # Errors
+    /// Where the state store refuses.
+    pub async fn name_hint(&self, state: &StoreUrl) -> Result<String, AnyFailure> {
+        let found = discover::clusters(self.objects(), state).await?;
+        let names: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
+        Ok(format!(
+            "pass --name or set KOPS_CLUSTER_NAME; {state} holds {}",
+            names.join(", ")
+        ))
     }
 
     fn asked(&self, stores: Vec<EtcdStore>) -> Result<Vec<EtcdStore>, AnyFailure> {

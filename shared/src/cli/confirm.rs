@@ -17,16 +17,33 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConsentArgs {
     /// Apply the plan; without this flag it is only shown
-    #[arg(long)]
+    #[arg(short = 'y', long)]
     pub yes: bool,
+    /// Only show the plan; this is the default
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "client",
+        hide_possible_values = true, value_name = "client|server", conflicts_with = "yes")]
+    pub dry_run: Option<DryRun>,
 }
 
-/// The same where the deed cannot be taken back.
+/// The values that kubectl knows. Both show the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DryRun {
+    /// kubectl's default
+    Client,
+    /// The same here
+    Server,
+}
+
+/// The same for what cannot be undone.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct StrongConsentArgs {
     /// Apply the plan; without this flag it is only shown
-    #[arg(long)]
+    #[arg(short = 'y', long)]
     pub yes: bool,
+    /// Only show the plan; this is the default
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "client",
+        hide_possible_values = true, value_name = "client|server", conflicts_with = "yes")]
+    pub dry_run: Option<DryRun>,
     /// Cluster name as confirmation, where there is no terminal to type it on
     #[arg(long, value_name = "CLUSTER_NAME")]
     pub confirm: Option<String>,
@@ -167,6 +184,7 @@ mod tests {
     fn args(yes: bool, confirm: Option<&str>) -> StrongConsentArgs {
         StrongConsentArgs {
             yes,
+            dry_run: None,
             confirm: confirm.map(str::to_owned),
         }
     }

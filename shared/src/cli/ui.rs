@@ -27,6 +27,7 @@ pub enum ColorWhen {
 pub struct Ui {
     quiet: bool,
     verbose: bool,
+    headers: bool,
 }
 
 /// What a word on the screen means; only this is coloured.
@@ -72,7 +73,23 @@ impl Ui {
             ColorWhen::Never => anstream::ColorChoice::Never,
         };
         choice.write_global();
-        Self { quiet, verbose }
+        Self {
+            quiet,
+            verbose,
+            headers: true,
+        }
+    }
+
+    /// The same with or without the head lines of tables: the flag `--no-headers`.
+    #[must_use]
+    pub const fn with_headers(self, headers: bool) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// Whether tables have a head line.
+    #[must_use]
+    pub const fn has_headers(&self) -> bool {
+        self.headers
     }
 
     /// Prints a part of the result to stdout as it is.
