@@ -185,7 +185,7 @@ async fn a_folder_without_room_or_without_existence_is_named_with_a_hint() {
         failure.to_string().contains(&folder.path().display().to_string()),
         "{failure}"
     );
-    assert_eq!(failure.hint(), Some("choose a folder with more room by --temp-dir"));
+    assert_eq!(failure.hint(), Some("pass a directory with more space with --temp-dir"));
     let failure = unpacker(Path::new("/nowhere/at/all"))
         .read(body(healthy()), &|_| {})
         .await

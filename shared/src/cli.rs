@@ -8,6 +8,7 @@ pub mod output;
 pub mod program;
 pub mod ssh;
 pub mod ui;
+mod usage_hints;
 pub mod values;
 
 use std::ffi::OsString;
@@ -29,7 +30,7 @@ use crate::model::units;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// Shape of the result: table, wide, json, yaml, name, or prometheus for checks
+    /// Output format: table, wide, json, yaml or name; prometheus for checks
     #[arg(
         short,
         long,
@@ -40,13 +41,16 @@ pub struct OutputArgs {
         value_name = "FORMAT"
     )]
     pub output: Format,
-    /// Say nothing but the result and what must not be missed
+    /// Print tables without the head line
+    #[arg(long, global = true)]
+    pub no_headers: bool,
+    /// Print only results and warnings
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say how things are done
+    /// Print details of each step
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// When to colour verdicts: auto (on a terminal, unless NO_COLOR is set), always or never
+    /// When to use colors: auto (on a terminal, unless NO_COLOR is set), always or never
     #[arg(
         long,
         value_enum,
@@ -66,12 +70,12 @@ pub struct ClusterArgs {
     #[arg(long, global = true, value_name = "URL")]
     pub state: Option<String>,
     /// Name of the cluster [env: KOPS_CLUSTER_NAME; else the current kubectl context]
-    #[arg(long, global = true, value_name = "CLUSTER")]
+    #[arg(long, alias = "cluster", global = true, value_name = "CLUSTER")]
     pub name: Option<String>,
-    /// kubectl context; where no name is given, its name is that of the cluster
+    /// kubectl context; also the cluster's name where --name is not given
     #[arg(long, global = true, value_name = "CONTEXT")]
     pub context: Option<String>,
-    /// kubeconfig file to find that context in
+    /// Path to the kubeconfig file
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 }
@@ -80,10 +84,10 @@ pub struct ClusterArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct StoreArgs {
-    /// One backup store directly, instead of those that the cluster's spec names; repeatable
+    /// Backup store to use instead of those of the cluster spec; repeatable
     #[arg(long, global = true, value_name = "[ETCD=]URL")]
     pub store: Vec<String>,
-    /// Change what the spec names, also where its backup stores are of another place than the state store
+    /// Allow changes in backup stores of the cluster spec that are outside of the state store
     #[arg(long, global = true, conflicts_with = "store")]
     pub follow_spec: bool,
 }
@@ -92,23 +96,23 @@ pub struct StoreArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct EtcdArgs {
-    /// Only these etcd clusters [default: all that the cluster has]
+    /// Only these etcd clusters [default: all]
     #[arg(long, global = true, value_delimiter = ',', value_name = "ETCD,…")]
     pub etcd: Vec<String>,
 }
 
 /// Which backup is meant.
 #[derive(Clone, Debug, Args)]
-pub struct Wanted {
-    /// A name, the beginning of one, `latest` or `latest-good`, with `ETCD=` before it for one etcd cluster
+pub struct BackupArgs {
+    /// Name or prefix of a backup, `latest` or `latest-good`; `ETCD=` before it selects one etcd cluster
     #[arg(value_name = "BACKUP")]
     pub backup: BackupRef,
-    /// With latest and latest-good: not after this time
+    /// With latest and latest-good: only backups up to this time
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
 }
 
-impl From<BackupRef> for Wanted {
+impl From<BackupRef> for BackupArgs {
     /// Whenever it was taken.
     fn from(backup: BackupRef) -> Self {
         Self { backup, at: None }
@@ -119,13 +123,13 @@ impl From<BackupRef> for Wanted {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Unpacking")]
 pub struct UnpackArgs {
-    /// latest-good of main: of the cluster whose namespace kube-system has this UID; its beginning is enough
+    /// For latest-good of main: UID of the cluster's namespace kube-system, or a prefix of it
     #[arg(long, global = true, value_name = "UID", help_heading = "Cluster", value_parser = values::uid)]
     pub lineage: Option<String>,
-    /// Folder for unpacked snapshots [default: the system's]
+    /// Directory for unpacked snapshots [default: the system's]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub temp_dir: Option<PathBuf>,
-    /// Refuse a snapshot that unpacks to more than this
+    /// Maximum size of an unpacked snapshot
     #[arg(long, global = true, value_name = "SIZE", default_value = "16GiB", value_parser = size)]
     pub max_db_size: u64,
 }
@@ -148,16 +152,16 @@ fn size(text: &str) -> Result<u64, String> {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct AwsArgs {
-    /// AWS region to start from; a bucket's own region is found by itself
+    /// AWS region; the region of a bucket is detected
     #[arg(long, global = true, value_name = "REGION")]
     pub region: Option<String>,
     /// AWS profile
     #[arg(long, global = true, value_name = "PROFILE")]
     pub profile: Option<String>,
-    /// AWS profile for the state store and the backups, where it is another one
+    /// AWS profile for the state store and the backups [default: --profile]
     #[arg(long, global = true, value_name = "PROFILE")]
     pub state_profile: Option<String>,
-    /// How long AWS may keep silent, at each try of each request [default: 30s]
+    /// Timeout for each AWS request attempt [default: 30s]
     #[arg(long, global = true, value_name = "DURATION", value_parser = values::duration)]
     pub aws_timeout: Option<Duration>,
 }
@@ -200,6 +204,7 @@ where
         Ok(cli) => cli,
         Err(error) => {
             // Where the terminal is gone nothing can be said.
+            let error = usage_hints::with_hint(error, &name);
             let _ = error.print();
             return if error.use_stderr() {
                 Exit::Usage.into()
@@ -209,7 +214,7 @@ where
         }
     };
     let flags = output(&cli);
-    let ui = Ui::new(flags.quiet, flags.verbose, flags.color);
+    let ui = Ui::new(flags.quiet, flags.verbose, flags.color).with_headers(!flags.no_headers);
     match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -18,13 +18,13 @@ use crate::adapters::pack::Packer;
 use crate::adapters::store_options::{StoreEnvironment, StoreOptions};
 use crate::adapters::stores::Stores;
 use crate::adapters::unpack::{UnpackOptions, Unpacker};
-use crate::adapters::waiting::WithNotices;
+use crate::adapters::waiting::WaitNotices;
 use crate::cli::output::Format;
 use crate::cli::ui::Ui;
 use crate::cli::{AwsArgs, ClusterArgs, EtcdArgs, StoreArgs, UnpackArgs};
 use crate::failure::{AnyFailure, CommandError};
 use crate::session::Session;
-use crate::usecases::choose::Known;
+use crate::usecases::choose::FactsCache;
 
 /// The flags that every session goes by.
 #[derive(Clone, Debug, Default)]
@@ -76,14 +76,14 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Session, AnyFailure> {
         etcds: etcds.etcd,
         lineage: unpack.lineage,
         settings: Box::new(Files),
-        objects: Box::new(WithNotices::new(Stores::new(options), move |line| ui.note(line))),
+        objects: Box::new(WaitNotices::new(Stores::new(options), move |line| ui.note(line))),
         reader: Box::new(Unpacker::new(UnpackOptions {
             temp_dir: unpack.temp_dir.clone(),
             max_db_size: unpack.max_db_size,
         })),
         packer: Box::new(Packer::new(unpack.temp_dir)),
         clock,
-        known: Known::default(),
+        known: FactsCache::default(),
         found: Arc::new(OnceCell::new()),
     })
 }

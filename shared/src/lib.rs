@@ -1,20 +1,15 @@
 //! What the control-plane recovery plugins share.
 //!
-//! The dependency law, from the outside in; nothing points back:
+//! Modules, from the bottom up; each imports only those above it (`tests/house/laws.rs`):
 //!
-//! ```text
-//! plugin main ──► adapters ──► ports ──► domain
-//! plugin subcommand ──► backups (use cases) ──► ports ──► domain
-//! ```
-//!
-//! - [`domain`]: formats and rules. No I/O, no clock, no environment.
-//! - [`ports`]: the few verbs that the rules need from the world, as traits.
-//! - [`adapters`]: the only places that import an SDK or touch a disk, one cargo feature each where they are heavy.
-//! - [`backups`], [`masterleases`]: use cases over ports that several plugins need: discover, list, choose, verify.
-//! - [`kops_state`]: what else kops keeps of a cluster in its state store: instance groups, etcd-manager's manifests.
-//! - [`session`]: what subcommands of every plugin work with.
-//! - [`patience`]: says what is waited for while a store keeps silent.
-//! - [`cli`], [`output`], [`ui`], [`confirm`], [`error`], [`exit`]: how every plugin talks.
+//! - [`failure`], [`exit`], [`consent`]: errors, exit codes, and the proof that the user agreed.
+//! - [`model`]: formats and rules. No I/O, no clock, no environment.
+//! - [`ports`]: the I/O that the rules need, as traits.
+//! - [`usecases`]: what several plugins do with the ports: discover, list, choose, verify, pin.
+//! - [`adapters`]: implementations of the ports; the only code that imports an SDK or touches a disk. Large ones have a cargo feature.
+//! - [`cli`]: flags, output, prompts, completion.
+//! - [`session`]: what every subcommand works with.
+//! - [`connect`]: connects a session to the adapters.
 
 pub mod adapters;
 pub mod cli;

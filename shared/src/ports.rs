@@ -213,7 +213,7 @@ pub enum StoreErrorKind {
         limit: u64,
     },
     /// The store could not be reached, or did not answer in time.
-    #[error("the store cannot be reached")]
+    #[error("the store is unreachable")]
     Unreachable,
     /// A scheme or a setting that this build cannot serve.
     #[error("{0}")]

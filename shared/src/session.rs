@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use crate::cli::output::Format;
 use crate::cli::ui::Ui;
-use crate::cli::{ClusterArgs, StoreArgs, Wanted};
+use crate::cli::{BackupArgs, ClusterArgs, StoreArgs};
 use crate::failure::chain;
 use crate::failure::{AnyFailure, CommandError};
 use crate::model::kops::identity::{self, Origin};
@@ -18,7 +18,7 @@ use crate::model::moment;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{Clock, ObjectStore, SnapshotPacker, SnapshotReader, UserSettings};
 use crate::usecases::catalog::{self, Backup, Catalog};
-use crate::usecases::choose::{self, ChooseError, Chosen, Known, Looking, Rejected};
+use crate::usecases::choose::{self, ChooseContext, ChooseError, Chosen, FactsCache, Rejected};
 use crate::usecases::discover::{self, DiscoverError, Discovered, EtcdStore, ExplicitStore, NotFollowed};
 
 /// Clusters whose stores are listed at once.
@@ -49,7 +49,7 @@ pub struct Session {
     /// Tells the time.
     pub clock: Box<dyn Clock>,
     /// What was read of backups already.
-    pub known: Known,
+    pub known: FactsCache,
     /// What the state store tells of the cluster, once it was asked.
     pub found: Arc<OnceCell<Discovered>>,
 }
@@ -83,8 +83,8 @@ impl Session {
 
     /// What looks into backups, for the lineage that is asked for.
     #[must_use]
-    pub fn looking(&self) -> Looking<'_> {
-        Looking {
+    pub fn choose_context(&self) -> ChooseContext<'_> {
+        ChooseContext {
             objects: self.objects(),
             reader: self.reader(),
             lineage: self.lineage.as_deref(),
@@ -231,9 +231,13 @@ impl Session {
     ///
     /// # Errors
     /// Where there is no such backup, or none that is good.
-    pub async fn choose<'a>(&self, catalogs: &'a [Catalog], wanted: &Wanted) -> Result<Vec<Chosen<'a>>, AnyFailure> {
+    pub async fn choose<'a>(
+        &self,
+        catalogs: &'a [Catalog],
+        wanted: &BackupArgs,
+    ) -> Result<Vec<Chosen<'a>>, AnyFailure> {
         let at = self.moment(wanted.at.as_deref(), "--at")?;
-        let chosen = choose::choose(self.looking(), catalogs, &wanted.backup, at).await;
+        let chosen = choose::choose(self.choose_context(), catalogs, &wanted.backup, at).await;
         if let Err(ChooseError::NoneGood { rejected, .. }) = &chosen {
             // The error itself lists them.
             self.ui.detail(&format!("{} backups were looked at", rejected.len()));
@@ -248,7 +252,7 @@ impl Session {
     pub async fn choose_one<'a>(
         &self,
         catalogs: &'a [Catalog],
-        wanted: &Wanted,
+        wanted: &BackupArgs,
     ) -> Result<(&'a Catalog, &'a Backup), AnyFailure> {
         let chosen = self.choose(catalogs, wanted).await?;
         match chosen.as_slice() {
@@ -259,7 +263,7 @@ impl Session {
             several => {
                 let etcds: Vec<&str> = several.iter().map(|one| one.catalog.store.etcd.as_str()).collect();
                 let wanted = &wanted.backup;
-                let message = format!("{wanted} is a backup of {}: say which is meant", etcds.join(" and of "));
+                let message = format!("{wanted} is a backup of {}: specify which one", etcds.join(" and of "));
                 let etcd = etcds.first().copied().unwrap_or_default();
                 Err(CommandError::usage(message)
                     .hint(format!("{etcd}={wanted}, or --etcd {etcd}"))
@@ -317,16 +321,7 @@ impl Session {
         let state = self.required_state()?;
         let name = self.name()?;
         let Some(name) = name else {
-            let hint = match discover::clusters(self.objects(), &state).await {
-                Ok(found) => {
-                    let names: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
-                    format!(
-                        "pass --name or set KOPS_CLUSTER_NAME; {state} holds {}",
-                        names.join(", ")
-                    )
-                }
-                Err(error) => return Err(error.into()),
-            };
+            let hint = self.name_hint(&state).await?;
             return Err(CommandError::usage("no cluster is named").hint(hint).into());
         };
         self.ui.detail(&format!(
@@ -334,6 +329,19 @@ impl Session {
             name.value, name.origin
         ));
         Ok(self.found(&state, &name.value).await?.clone())
+    }
+
+    /// How to name the cluster, with those that the state store has.
+    ///
+    /// # Errors
+    /// Where the state store refuses.
+    pub async fn name_hint(&self, state: &StoreUrl) -> Result<String, AnyFailure> {
+        let found = discover::clusters(self.objects(), state).await?;
+        let names: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
+        Ok(format!(
+            "pass --name or set KOPS_CLUSTER_NAME; {state} holds {}",
+            names.join(", ")
+        ))
     }
 
     fn asked(&self, stores: Vec<EtcdStore>) -> Result<Vec<EtcdStore>, AnyFailure> {

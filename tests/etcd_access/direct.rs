@@ -94,7 +94,7 @@ async fn a_certificate_for_another_host_is_not_trusted() {
     let found = refused(&args).await;
     assert_eq!(
         found,
-        EtcdErrorKind::ServerNotTrusted("it is for another host".to_owned())
+        EtcdErrorKind::ServerNotTrusted("issued for another host".to_owned())
     );
 }
 

@@ -45,7 +45,7 @@ fn an_unknown_cluster_suggests_near_names() {
         .code(1)
         .stderr_has("no cluster super.k8s.locl")
         .stderr_has("did you mean super.k8s.local");
-    let _ = list("../super.k8s.local").code(2).stderr_has("is no cluster name");
+    let _ = list("../super.k8s.local").code(2).stderr_has("is not a cluster name");
 }
 
 #[test]

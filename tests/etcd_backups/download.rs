@@ -104,5 +104,5 @@ fn a_missing_folder_is_reported() {
     let _ = ended
         .code(1)
         .stderr_has("/nowhere")
-        .stderr_has("make that folder, or name one that exists");
+        .stderr_has("create that directory, or pass one that exists");
 }

@@ -157,7 +157,7 @@ fn if_undecided_both_lineages_are_shown_and_the_operator_chooses() {
     ]);
     let ended = env.backups(&["show", "main=latest-good"]).run().unwrap().code(3);
     insta::assert_snapshot!(ended.stderr, @"
-    error: two clusters wrote to the store of etcd main, and nobody can know which is meant: the newer one is less than a day old, and holds less
+    error: two clusters wrote to the store of etcd main, and it is not clear which one is meant: the newer one is less than a day old, and holds less
       UID       NODES  NAMESPACES    KEYS  FIRST BACKUP      LAST BACKUP
       bbbbbbbb      3           0     190  2026-11-22T12:00  2026-11-22T15:15
       aaaaaaaa      9           3     289  2026-11-15T12:00  2026-11-21T14:00

@@ -24,7 +24,7 @@ fn what_changes_something_does_not_follow_the_spec_of_a_copy_to_the_original() {
             .run()
             .unwrap()
             .code(3)
-            .stderr_has("names backup stores of another place: main file://")
+            .stderr_has("names backup stores outside of the state store: main file://")
             .stderr_has("--follow-spec")
             .stderr_has(&format!("--store main={url}/{CLUSTER}/backups/etcd/main"));
     }

@@ -25,7 +25,7 @@ fn the_cluster_that_is_named_is_restored_if_it_has_a_good_backup() {
     plan("0000")
         .code(1)
         .stderr_has("begins with `0000`")
-        .stderr_has("those there are: 555da76f-");
+        .stderr_has("available: 555da76f-");
 }
 
 #[test]

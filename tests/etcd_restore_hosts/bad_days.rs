@@ -56,7 +56,7 @@ fn each_is_told_with_its_cure() {
 
     let stranger = entry.replace(&known, "  UserKnownHostsFile /dev/null\n");
     with(&env, &stranger, "--host master")
-        .stderr_has("its host key is not known yet")
+        .stderr_has("its host key is unknown")
         .stderr_has("accept-new");
 
     let closed = "Host bastion\n  HostName 127.0.0.1\n  Port 1\n";
@@ -67,7 +67,7 @@ fn each_is_told_with_its_cure() {
 
     let down = format!("{closed}{entry}Host down\n  HostName 127.0.0.1\n  Port 1\n");
     with(&env, &down, "--host down")
-        .stderr_has("it cannot be reached")
+        .stderr_has("unreachable")
         .stderr_has("Connection refused");
     // The jump host stands, and what is behind it does not.
     let behind = with(&env, &down, "--host down --ssh-jump master");
@@ -75,7 +75,7 @@ fn each_is_told_with_its_cure() {
 
     sshd.forbid_sudo().unwrap();
     with(&env, &entry, "--host master")
-        .stderr_has("sudo wants a password there")
+        .stderr_has("sudo requires a password")
         .stderr_has("--ssh-user");
 }
 

@@ -210,7 +210,7 @@ fn masters_that_do_not_run_prove_it_and_then_a_young_backup_only_warns() {
     let (api, message) = check(&plan(env.wipe(&[])), "api");
     assert_eq!(api, "ok");
     assert!(
-        message.starts_with("dead: AWS has this cluster's control plane, and none of its masters runs"),
+        message.starts_with("dead: none of the cluster's masters in AWS is running"),
         "{message}"
     );
     assert_eq!(severity(env.wipe(&[]), "etcd"), "ok");
@@ -259,15 +259,12 @@ fn another_clusters_context_is_never_taken_for_this_ones() {
     api.set_root_ca("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
     let (others, message) = api_of(ask());
     assert_eq!(others, "warn");
-    assert!(
-        message.contains("that kubeconfig leads to another cluster"),
-        "{message}"
-    );
+    assert!(message.contains("the kubeconfig is of another cluster"), "{message}");
     let wiped = ask().args(["--yes"]).run().unwrap().code(3);
     assert!(
         wiped
             .stderr
-            .contains("the API MAY BE ALIVE: not checked (that kubeconfig leads to another cluster"),
+            .contains("the API MAY BE ALIVE: not checked (the kubeconfig is of another cluster"),
         "{}",
         wiped.stderr
     );

@@ -31,7 +31,7 @@ fn asked(env: &Env) -> Child {
         .unwrap();
     let mut seen = String::new();
     let mut terminal = child.stdout.take().unwrap();
-    while !seen.contains("Type the cluster's name to go on: ") {
+    while !seen.contains("Type the cluster name to continue: ") {
         let mut buffer = [0; 4096];
         let count = terminal.read(&mut buffer).unwrap();
         assert!(count > 0, "it ended without asking:\n{seen}");

@@ -9,7 +9,7 @@ use runbook_kit::cli::ui::Ui;
 use runbook_kit::connect::{self, Flags, evidence};
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::etcd_access::EtcdAccess;
-use runbook_kit::model::liveness::Heard;
+use runbook_kit::model::liveness::ProbeResult;
 use runbook_kit::ports::fleet::FleetChange;
 use runbook_kit::ports::local_state::LocalState;
 use runbook_kit::session::Session;
@@ -45,13 +45,13 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
 
 impl Context {
     /// What the cluster's API answers; an answer counts where it is proven to be this cluster's.
-    pub async fn api_heard(&self, cluster: &str, patience: Duration) -> Heard {
-        connect::kube::api_heard(&self.session, cluster, patience).await
+    pub async fn probe_api(&self, cluster: &str, patience: Duration) -> ProbeResult {
+        connect::kube::probe_api(&self.session, cluster, patience).await
     }
 
     /// What an etcd cluster answers.
-    pub async fn etcd_heard(&self, access: &EtcdAccess, etcd: &str) -> Heard {
-        connect::etcd::etcd_heard(&self.session, access, etcd).await
+    pub async fn probe_etcd(&self, access: &EtcdAccess, etcd: &str) -> ProbeResult {
+        connect::etcd::probe_etcd(&self.session, access, etcd).await
     }
 
     /// What proves whether the control plane lives. Hosts are asked over ssh only where the user names them.

@@ -28,13 +28,13 @@ const STATUS_LINE: usize = 12;
 /// The probe, and how long it waits for each address.
 #[derive(Clone, Copy, Debug)]
 pub struct TlsProbe {
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Default for TlsProbe {
     fn default() -> Self {
         Self {
-            patience: Duration::from_secs(3),
+            timeout: Duration::from_secs(3),
         }
     }
 }
@@ -46,7 +46,7 @@ impl ApiProbe for TlsProbe {
             Ok(config) => config,
             Err(why) => return Probe::NotAsked(why),
         };
-        match timeout(self.patience, ask(ip, port, config)).await {
+        match timeout(self.timeout, ask(ip, port, config)).await {
             Ok(Ok(status)) => Probe::Answers { status },
             Ok(Err(error)) => judge(&error),
             Err(_) => Probe::Silent,
@@ -85,7 +85,7 @@ async fn ask(ip: IpAddr, port: u16, config: ClientConfig) -> io::Result<u16> {
     let status = text
         .strip_prefix("HTTP/1.")
         .and_then(|rest| rest.get(2..)?.parse().ok());
-    status.ok_or_else(|| io::Error::other("it does not talk HTTP"))
+    status.ok_or_else(|| io::Error::other("it does not speak HTTP"))
 }
 
 /// Told apart: somebody else is there, nobody is, or we cannot know.
@@ -93,9 +93,9 @@ fn judge(error: &io::Error) -> Probe {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match (tls, error.kind()) {
         (Some(rustls::Error::InvalidCertificate(_)), _) => {
-            Probe::NoApiServer("who answers has no certificate of this cluster's API servers".to_owned())
+            Probe::NoApiServer("its certificate is not one of this cluster's API servers".to_owned())
         }
-        (Some(_), _) => Probe::NoApiServer("who answers does not talk TLS as an API server does".to_owned()),
+        (Some(_), _) => Probe::NoApiServer("it does not speak TLS as an API server does".to_owned()),
         (None, io::ErrorKind::ConnectionRefused) => Probe::NoApiServer("connection refused".to_owned()),
         // No route, no network, a reset on the way: that says nothing about the server.
         (None, _) => Probe::Silent,
@@ -118,7 +118,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind((HERE, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let probe = TlsProbe {
-            patience: Duration::from_millis(300),
+            timeout: Duration::from_millis(300),
         };
         let authority = ca();
         let (answer, _server) = tokio::join!(probe.livez(HERE, port, &authority), async {

@@ -14,7 +14,7 @@ use self::problem::Problem;
 use super::aws_chain::Chain;
 use crate::ports::fleet::{FleetError, FleetErrorKind};
 
-/// AWS throttles whole accounts: patience pays, and each further try waits longer.
+/// AWS throttles whole accounts: each further attempt waits longer.
 const ATTEMPTS: u32 = 5;
 
 /// What the user chose about AWS.

@@ -57,7 +57,7 @@ impl Chain<'_> {
                 .credentials_provider(ProfileFileCredentialsProvider::builder().profile_name(name).build()),
             None => loader.credentials_provider(
                 DefaultCredentialsChain::builder()
-                    .imds_client(hasty_imds())
+                    .imds_client(imds_with_short_timeouts())
                     .build()
                     .await,
             ),
@@ -75,7 +75,7 @@ fn profile_region(profile: Option<&str>) -> ProfileFileRegionProvider {
 }
 
 /// A machine without the metadata service must learn so in seconds; one that has it gets its answer in milliseconds.
-fn hasty_imds() -> imds::Client {
+fn imds_with_short_timeouts() -> imds::Client {
     imds::Client::builder()
         .max_attempts(2)
         .connect_timeout(Duration::from_secs(1))

@@ -48,9 +48,7 @@ pub fn from_variable(value: Option<&str>) -> Result<Box<dyn Clock>, ClockError> 
 #[must_use]
 pub fn warning(value: Option<&str>) -> Option<String> {
     let now = value.filter(|value| !value.is_empty())?;
-    Some(format!(
-        "{NOW_VARIABLE} is set: the clock stands still at {now}, and every age is reckoned from there"
-    ))
+    Some(format!("{NOW_VARIABLE} is set: the current time is fixed at {now}"))
 }
 
 #[cfg(test)]

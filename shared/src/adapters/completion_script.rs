@@ -13,10 +13,10 @@ const MARK: &str = "# Made by `completion --install`.";
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     /// No folder to write to.
-    #[error("no folder on PATH can be written")]
+    #[error("no directory on PATH is writable")]
     NoFolder,
     /// Somebody else's file.
-    #[error("{} exists already and is not ours", .0.display())]
+    #[error("{} exists and was not written by this plugin", .0.display())]
     Foreign(PathBuf),
     /// The system refused.
     #[error("writing {}", file.display())]
@@ -32,8 +32,8 @@ pub enum InstallError {
 impl Failure for InstallError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoFolder | Self::Write { .. } => Some("choose a folder that is on PATH by --dir".to_owned()),
-            Self::Foreign(_) => Some("move it away, or choose another folder by --dir".to_owned()),
+            Self::NoFolder | Self::Write { .. } => Some("pass a directory on PATH with --dir".to_owned()),
+            Self::Foreign(_) => Some("move it away, or pass another directory with --dir".to_owned()),
         }
     }
 }

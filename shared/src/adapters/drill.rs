@@ -18,7 +18,7 @@ use super::etcd::access::{self, Ways};
 use crate::model::etcd_access::{EtcdAccess, Via};
 use crate::model::etcd_manager::EtcdVersion;
 use crate::ports::EtcdKv;
-use crate::ports::drill::{DrillError, DrillGround, SnapshotStatus, Throwaway, Tools};
+use crate::ports::drill::{DrillError, DrillServer, SnapshotStatus, Throwaway, Tools};
 
 /// How long a restored etcd may take to serve: it reads its whole database first.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -26,11 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const MEMBER: &str = "drill";
 
 /// A folder of its own below the system's temporary one, or the one that the user names.
-pub struct LocalGround {
+pub struct LocalDrill {
     folder: TempDir,
 }
 
-impl LocalGround {
+impl LocalDrill {
     /// Makes the folder.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ async fn run(command: &mut Command) -> Result<String, DrillError> {
 
 fn last_words(said: &str) -> String {
     let last = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
-    last.unwrap_or("it ended without a word").to_owned()
+    last.unwrap_or("it ended without a message").to_owned()
 }
 
 /// `etcd Version: 3.6.16` and `etcdutl version: 3.6.16`.
@@ -89,7 +89,7 @@ async fn version(program: &'static str, argument: &str) -> Result<EtcdVersion, D
     });
     told.ok_or_else(|| DrillError::Run {
         program: program.to_owned(),
-        reason: "it tells no version".to_owned(),
+        reason: "it prints no version".to_owned(),
     })
 }
 
@@ -102,7 +102,7 @@ struct Status {
 }
 
 #[async_trait]
-impl DrillGround for LocalGround {
+impl DrillServer for LocalDrill {
     async fn tools(&self) -> Result<Tools, DrillError> {
         Ok(Tools {
             etcd: version("etcd", "--version").await?,
@@ -194,7 +194,7 @@ impl DrillGround for LocalGround {
     }
 }
 
-impl LocalGround {
+impl LocalDrill {
     async fn connect(
         &self,
         url: &str,

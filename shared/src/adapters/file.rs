@@ -88,7 +88,7 @@ impl ObjectStore for FileStore {
 
     async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode, _consent: &Consent) -> Result<(), StoreError> {
         blocking("write", at, move |path| {
-            place(path, mode, |file| file.write_all(&content)).map_err(Failure::from)
+            write_atomically(path, mode, |file| file.write_all(&content)).map_err(Failure::from)
         })
         .await
     }
@@ -97,7 +97,7 @@ impl ObjectStore for FileStore {
         let source = path.to_owned();
         blocking("write", at, move |target| {
             let mut source = fs::File::open(source)?;
-            place(target, mode, |file| io::copy(&mut source, file).map(drop)).map_err(Failure::from)
+            write_atomically(target, mode, |file| io::copy(&mut source, file).map(drop)).map_err(Failure::from)
         })
         .await
     }
@@ -106,7 +106,8 @@ impl ObjectStore for FileStore {
         let target = path_of("copy", to)?;
         blocking("copy", from, move |path| {
             let (mut source, _) = open_file(path)?;
-            place(&target, PutMode::Replace, |file| io::copy(&mut source, file).map(drop)).map_err(Failure::from)
+            write_atomically(&target, PutMode::Replace, |file| io::copy(&mut source, file).map(drop))
+                .map_err(Failure::from)
         })
         .await
     }
@@ -185,7 +186,7 @@ fn path_of(action: &'static str, at: &StoreUrl) -> Result<PathBuf, StoreError> {
     match at {
         StoreUrl::File { path } => Ok(PathBuf::from(path)),
         StoreUrl::S3 { .. } => {
-            let kind = StoreErrorKind::Unsupported("it is no file:// location".into());
+            let kind = StoreErrorKind::Unsupported("not a file:// location".into());
             Err(StoreError {
                 action,
                 at: at.clone(),
@@ -274,7 +275,7 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<ObjectInfo>) -> Result<(), F
 }
 
 /// Writes a file under another name beside its place, then moves it there: nobody ever sees half of it.
-fn place(path: &Path, mode: PutMode, write: impl FnOnce(&mut fs::File) -> io::Result<()>) -> io::Result<()> {
+fn write_atomically(path: &Path, mode: PutMode, write: impl FnOnce(&mut fs::File) -> io::Result<()>) -> io::Result<()> {
     let mut partial = partial_beside(path)?;
     write(partial.as_file_mut())?;
     partial.as_file().sync_all()?;

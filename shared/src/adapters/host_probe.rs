@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::model::liveness::Knock;
+use crate::model::liveness::PortState;
 use crate::ports::HostProbe;
 
 const SSH: u16 = 22;
@@ -23,28 +23,28 @@ const TLS: [u16; 2] = [443, 10250];
 /// By TCP, and how long each knock may take.
 #[derive(Clone, Copy, Debug)]
 pub struct TcpHostProbe {
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Default for TcpHostProbe {
     fn default() -> Self {
         Self {
-            patience: Duration::from_secs(2),
+            timeout: Duration::from_secs(2),
         }
     }
 }
 
 #[async_trait]
 impl HostProbe for TcpHostProbe {
-    async fn knock(&self, address: IpAddr, port: u16) -> Knock {
-        match timeout(self.patience, TcpStream::connect((address, port))).await {
-            Ok(Ok(_)) => Knock::Accepted,
+    async fn probe_port(&self, address: IpAddr, port: u16) -> PortState {
+        match timeout(self.timeout, TcpStream::connect((address, port))).await {
+            Ok(Ok(_)) => PortState::Accepted,
             Ok(Err(error)) => of_error(&error),
-            Err(_) => Knock::Nothing(format!("no answer within {} s", self.patience.as_secs())),
+            Err(_) => PortState::Unknown(format!("no answer within {} s", self.timeout.as_secs())),
         }
     }
 
-    async fn who_answers(&self, address: IpAddr) -> Option<String> {
+    async fn service_at(&self, address: IpAddr) -> Option<String> {
         if self.speaks(address, SSH, &[], |said| said.starts_with(b"SSH-")).await {
             return Some(format!("ssh on port {SSH}"));
         }
@@ -68,14 +68,14 @@ impl TcpHostProbe {
             stream.read_exact(&mut said).await?;
             Ok::<_, io::Error>(said)
         };
-        matches!(timeout(self.patience, asking).await, Ok(Ok(said)) if is(&said))
+        matches!(timeout(self.timeout, asking).await, Ok(Ok(said)) if is(&said))
     }
 }
 
-fn of_error(error: &io::Error) -> Knock {
+fn of_error(error: &io::Error) -> PortState {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => Knock::Refused,
-        _ => Knock::Nothing(error.to_string()),
+        io::ErrorKind::ConnectionRefused => PortState::Refused,
+        _ => PortState::Unknown(error.to_string()),
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
 
     fn probe() -> TcpHostProbe {
         TcpHostProbe {
-            patience: Duration::from_millis(400),
+            timeout: Duration::from_millis(400),
         }
     }
 
@@ -115,9 +115,9 @@ mod tests {
     async fn a_refusal_is_told_from_what_accepts_and_from_what_says_nothing() {
         let listener = TcpListener::bind((HERE, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(probe().knock(HERE, port).await, Knock::Accepted);
+        assert_eq!(probe().probe_port(HERE, port).await, PortState::Accepted);
         drop(listener);
-        assert_eq!(probe().knock(HERE, port).await, Knock::Refused);
+        assert_eq!(probe().probe_port(HERE, port).await, PortState::Refused);
         // No route, a reset, no answer: none of them is a refusal.
         for kind in [
             io::ErrorKind::ConnectionReset,
@@ -127,7 +127,7 @@ mod tests {
             io::ErrorKind::TimedOut,
             io::ErrorKind::PermissionDenied,
         ] {
-            assert!(matches!(of_error(&kind.into()), Knock::Nothing(_)), "{kind}");
+            assert!(matches!(of_error(&kind.into()), PortState::Unknown(_)), "{kind}");
         }
     }
 

@@ -32,7 +32,7 @@ impl Folder {
     }
 
     fn path(&self) -> io::Result<&Path> {
-        let homeless = || io::Error::new(io::ErrorKind::NotFound, "no home folder");
+        let homeless = || io::Error::new(io::ErrorKind::NotFound, "no home directory");
         self.0.as_deref().ok_or_else(homeless)
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct S3Store {
 }
 
 /// A location, with its bucket at hand.
-struct Place<'a> {
+struct Location<'a> {
     bucket: std::sync::Arc<Bucket>,
     key: &'a str,
 }
@@ -40,9 +40,9 @@ impl S3Store {
         }
     }
 
-    async fn place<'a>(&self, action: &'static str, at: &'a StoreUrl) -> Result<Place<'a>, StoreError> {
+    async fn locate<'a>(&self, action: &'static str, at: &'a StoreUrl) -> Result<Location<'a>, StoreError> {
         let StoreUrl::S3 { bucket, key } = at else {
-            let kind = StoreErrorKind::Unsupported("it is no s3:// location".into());
+            let kind = StoreErrorKind::Unsupported("not an s3:// location".into());
             return Err(StoreError {
                 action,
                 at: at.clone(),
@@ -55,21 +55,21 @@ impl S3Store {
             .bucket(bucket)
             .await
             .map_err(|problem| problem.on(action, at))?;
-        Ok(Place { bucket, key })
+        Ok(Location { bucket, key })
     }
 }
 
 #[async_trait]
 impl ObjectStore for S3Store {
     async fn list(&self, at: &StoreUrl) -> Result<Vec<ObjectInfo>, StoreError> {
-        let place = self.place("list", at).await?;
+        let place = self.locate("list", at).await?;
         list::objects(&place.bucket, place.key)
             .await
             .map_err(|problem| problem.on("list", at))
     }
 
     async fn list_folders(&self, at: &StoreUrl) -> Result<Vec<String>, StoreError> {
-        let place = self.place("list", at).await?;
+        let place = self.locate("list", at).await?;
         list::folders(&place.bucket, place.key)
             .await
             .map_err(|problem| problem.on("list", at))
@@ -100,14 +100,14 @@ impl ObjectStore for S3Store {
     }
 
     async fn open(&self, at: &StoreUrl) -> Result<ObjectBody, StoreError> {
-        let place = self.place("read", at).await?;
+        let place = self.locate("read", at).await?;
         body::open(place.bucket, place.key)
             .await
             .map_err(|problem| problem.on("read", at))
     }
 
     async fn put(&self, at: &StoreUrl, content: Vec<u8>, mode: PutMode, _consent: &Consent) -> Result<(), StoreError> {
-        let place = self.place("write", at).await?;
+        let place = self.locate("write", at).await?;
         write::put(&place.bucket, place.key, content.into(), mode)
             .await
             .map_err(|problem| problem.on("write", at))
@@ -120,14 +120,14 @@ impl ObjectStore for S3Store {
         mode: PutMode,
         _consent: &Consent,
     ) -> Result<(), StoreError> {
-        let place = self.place("write", at).await?;
+        let place = self.locate("write", at).await?;
         write::upload(&place.bucket, place.key, path, mode)
             .await
             .map_err(|problem| problem.on("write", at))
     }
 
     async fn copy(&self, from: &StoreUrl, to: &StoreUrl, _consent: &Consent) -> Result<(), StoreError> {
-        let (source, target) = (self.place("copy", from).await?, self.place("copy", to).await?);
+        let (source, target) = (self.locate("copy", from).await?, self.locate("copy", to).await?);
         let found = source
             .bucket
             .probe(source.key)
@@ -145,14 +145,14 @@ impl ObjectStore for S3Store {
     }
 
     async fn delete(&self, at: &StoreUrl, _consent: &Consent) -> Result<(), StoreError> {
-        let place = self.place("delete", at).await?;
+        let place = self.locate("delete", at).await?;
         write::delete(&place.bucket, place.key)
             .await
             .map_err(|problem| problem.on("delete", at))
     }
 
     async fn delete_if(&self, at: &StoreUrl, expected: &[u8], _consent: &Consent) -> Result<bool, StoreError> {
-        let place = self.place("delete", at).await?;
+        let place = self.locate("delete", at).await?;
         write::delete_if(&place.bucket, place.key, expected)
             .await
             .map_err(|problem| problem.on("delete", at))
@@ -160,7 +160,7 @@ impl ObjectStore for S3Store {
 
     async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {
         const ACTION: &str = "read the lifecycle rules of";
-        let place = self.place(ACTION, at).await?;
+        let place = self.locate(ACTION, at).await?;
         lifecycle::rules(&place.bucket)
             .await
             .map_err(|problem| problem.on(ACTION, at))

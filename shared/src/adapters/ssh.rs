@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::consent::Consent;
-use crate::ports::hosts::{Ended, HostError, HostErrorKind, Hosts, OnLine, Script};
+use crate::ports::hosts::{HostError, HostErrorKind, Hosts, OnLine, Script, ScriptResult};
 
 /// What the remote script exits with where sudo wants a password; ssh itself uses 255.
 const NO_SUDO: i32 = 41;
@@ -31,7 +31,7 @@ pub struct SshOptions {
     /// `-J`; by default as ssh's config says.
     pub jump: Option<String>,
     /// The limit of connecting.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 /// ssh to any host.
@@ -40,7 +40,7 @@ pub struct Ssh {
     program: PathBuf,
     user: Option<String>,
     jump: Option<String>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Ssh {
@@ -57,7 +57,7 @@ impl Ssh {
             program,
             user: options.user.clone(),
             jump: options.jump.clone(),
-            patience: options.patience,
+            timeout: options.timeout,
         })
     }
 
@@ -65,7 +65,7 @@ impl Ssh {
     /// theirs that is taken already would end it. Ends with its handle.
     pub(in crate::adapters) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        let seconds = self.patience.as_secs().max(1);
+        let seconds = self.timeout.as_secs().max(1);
         command.args(["-T", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes"]);
         command.args([
             "-o",
@@ -91,7 +91,7 @@ impl Ssh {
         host: &str,
         script: &Script,
         on_line: OnLine<'_>,
-    ) -> Result<Ended, HostError> {
+    ) -> Result<ScriptResult, HostError> {
         let error = |kind| HostError {
             host: host.to_owned(),
             kind,
@@ -108,7 +108,7 @@ impl Ssh {
         let running = listen(&mut child, on_line);
         let ran = match script.limit {
             // ssh's own limit for the connection, a second for the handshake of a slow host, and the script's.
-            Some(limit) => timeout(self.patience.saturating_mul(2) + limit, running).await,
+            Some(limit) => timeout(self.timeout.saturating_mul(2) + limit, running).await,
             None => Ok(running.await),
         };
         drop(held);
@@ -122,7 +122,7 @@ impl Ssh {
             Some(NO_SUDO) => Err(error(HostErrorKind::NoSudo)),
             Some(code) if code != 255 => match judge::other_user_wanted(&ran.heard) {
                 Some(words) => Err(error(HostErrorKind::WrongUser(words))),
-                None => Ok(Ended { code, said: ran.said }),
+                None => Ok(ScriptResult { code, said: ran.said }),
             },
             _ => Err(error(self.judged(host, &ran).await)),
         }
@@ -130,7 +130,7 @@ impl Ssh {
 
     /// What ssh's own failure means. Whether it had a key at all, it tells only when it is asked to talk.
     async fn judged(&self, host: &str, ran: &Ran) -> HostErrorKind {
-        let kind = judge::kind_of(&ran.said, !ran.heard.is_empty(), self.patience.as_secs());
+        let kind = judge::kind_of(&ran.said, !ran.heard.is_empty(), self.timeout.as_secs());
         let HostErrorKind::KeyRefused { reason, .. } = &kind else {
             return kind;
         };
@@ -139,7 +139,7 @@ impl Ssh {
         let Ok(mut child) = command.spawn() else {
             return kind;
         };
-        match timeout(self.patience.saturating_mul(2), listen(&mut child, &|_| {})).await {
+        match timeout(self.timeout.saturating_mul(2), listen(&mut child, &|_| {})).await {
             Ok(Ok(talked)) => judge::key_problem(&talked.said, reason),
             _ => kind,
         }
@@ -148,7 +148,7 @@ impl Ssh {
 
 #[async_trait]
 impl Hosts for Ssh {
-    async fn look(&self, host: &str, script: &Script, on_line: OnLine<'_>) -> Result<Ended, HostError> {
+    async fn read(&self, host: &str, script: &Script, on_line: OnLine<'_>) -> Result<ScriptResult, HostError> {
         self.run(host, script, on_line).await
     }
 
@@ -158,7 +158,7 @@ impl Hosts for Ssh {
         script: &Script,
         on_line: OnLine<'_>,
         _consent: &Consent,
-    ) -> Result<Ended, HostError> {
+    ) -> Result<ScriptResult, HostError> {
         self.run(host, script, on_line).await
     }
 }

@@ -135,7 +135,7 @@ async fn pump(
         }
     }
     if at < body.size {
-        let message = format!("the store told of {} bytes and sent {at}", body.size);
+        let message = format!("the store reported {} bytes but sent {at}", body.size);
         return Err(ReadFailure::Store {
             at,
             source: io::Error::new(io::ErrorKind::UnexpectedEof, message),

@@ -23,18 +23,18 @@ const FIRST: Duration = Duration::from_secs(4);
 const AGAIN: Duration = Duration::from_secs(8);
 
 /// A store that says what it waits for.
-pub struct WithNotices<S> {
+pub struct WaitNotices<S> {
     inner: S,
-    voice: Arc<Voice>,
+    notices: Arc<Notices>,
 }
 
 /// Speaks once for all requests that wait together.
-struct Voice {
+struct Notices {
     say: Box<dyn Fn(&str) + Send + Sync>,
     last: Mutex<Option<Instant>>,
 }
 
-impl Voice {
+impl Notices {
     fn tell(&self, doing: &str, at: &StoreUrl, since: Instant) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -47,12 +47,12 @@ impl Voice {
     }
 }
 
-impl<S> WithNotices<S> {
+impl<S> WaitNotices<S> {
     /// Speaks by `say`, a line every few seconds and no more.
     pub fn new(inner: S, say: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self {
             inner,
-            voice: Arc::new(Voice {
+            notices: Arc::new(Notices {
                 say: Box::new(say),
                 last: Mutex::new(None),
             }),
@@ -66,7 +66,7 @@ impl<S> WithNotices<S> {
         loop {
             tokio::select! {
                 answer = &mut answer => return answer,
-                () = sleep(pause) => self.voice.tell(doing, at, begun),
+                () = sleep(pause) => self.notices.tell(doing, at, begun),
             }
             pause = AGAIN;
         }
@@ -74,15 +74,15 @@ impl<S> WithNotices<S> {
 }
 
 /// A body that says so when no byte comes.
-struct BodyWithNotices {
+struct BodyWithWaitNotices {
     inner: Box<dyn AsyncRead + Send + Unpin>,
-    voice: Arc<Voice>,
+    notices: Arc<Notices>,
     at: StoreUrl,
     /// Since when nothing came, and until when nothing is said.
     silence: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-impl AsyncRead for BodyWithNotices {
+impl AsyncRead for BodyWithWaitNotices {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let read = Pin::new(&mut this.inner).poll_read(cx, buf);
@@ -94,7 +94,7 @@ impl AsyncRead for BodyWithNotices {
             .silence
             .get_or_insert_with(|| (Instant::now(), Box::pin(sleep(FIRST))));
         while until.as_mut().poll(cx).is_ready() {
-            this.voice.tell("reading", &this.at, *since);
+            this.notices.tell("reading", &this.at, *since);
             until.as_mut().reset(Instant::now() + AGAIN);
         }
         Poll::Pending
@@ -102,7 +102,7 @@ impl AsyncRead for BodyWithNotices {
 }
 
 #[async_trait]
-impl<S: ObjectStore> ObjectStore for WithNotices<S> {
+impl<S: ObjectStore> ObjectStore for WaitNotices<S> {
     async fn require_root(&self, root: &StoreUrl) -> Result<(), StoreError> {
         self.wait("reading", root, self.inner.require_root(root)).await
     }
@@ -123,9 +123,9 @@ impl<S: ObjectStore> ObjectStore for WithNotices<S> {
         let body = self.wait("reading", at, self.inner.open(at)).await?;
         Ok(ObjectBody {
             size: body.size,
-            reader: Box::new(BodyWithNotices {
+            reader: Box::new(BodyWithWaitNotices {
                 inner: body.reader,
-                voice: Arc::clone(&self.voice),
+                notices: Arc::clone(&self.notices),
                 at: at.clone(),
                 silence: None,
             }),
@@ -170,7 +170,7 @@ mod tests {
     async fn what_hangs_is_told_every_few_seconds_and_what_does_not_is_not() {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let listening = Arc::clone(&heard);
-        let patient = WithNotices::new((), move |line: &str| listening.lock().unwrap().push(line.to_owned()));
+        let patient = WaitNotices::new((), move |line: &str| listening.lock().unwrap().push(line.to_owned()));
         let at: StoreUrl = "s3://b/c".parse().unwrap();
         let after = |seconds| sleep(Duration::from_secs(seconds));
         patient.wait("reading", &at, after(3)).await;
@@ -181,9 +181,9 @@ mod tests {
             patient.wait("reading", &at, after(21))
         );
         let (reader, mut writer) = duplex(64);
-        let mut body = BodyWithNotices {
+        let mut body = BodyWithWaitNotices {
             inner: Box::new(reader),
-            voice: Arc::clone(&patient.voice),
+            notices: Arc::clone(&patient.notices),
             at: "s3://b/data".parse().unwrap(),
             silence: None,
         };

@@ -21,10 +21,10 @@ pub struct Args {
     /// The shell
     #[arg(value_name = "SHELL", required_unless_present = "install")]
     pub shell: Option<Shell>,
-    /// Put the script on PATH that kubectl asks for completions of this plugin
+    /// Install the script that kubectl runs to complete this plugin
     #[arg(long, conflicts_with = "shell")]
     pub install: bool,
-    /// Where to put it [default: krew's folder, else the first folder on PATH that can be written]
+    /// Directory to install it in [default: that of krew, else the first writable one on PATH]
     #[arg(long, value_name = "FOLDER", requires = "install")]
     pub dir: Option<PathBuf>,
 }
@@ -58,7 +58,7 @@ pub fn print(shell: Shell, command: &mut Command, file: &str, ui: &Ui) -> Result
 /// Where kubectl would not complete it.
 pub fn plugin(file: &str) -> Result<&str, CommandError> {
     file.strip_prefix("kubectl-").ok_or_else(|| {
-        CommandError::usage(format!("kubectl completes its plugins only, and {file} is none"))
+        CommandError::usage(format!("kubectl completes only its plugins, and {file} is not one"))
             .hint(format!("for the shell itself: {file} completion bash, zsh or fish"))
     })
 }

@@ -16,18 +16,35 @@ use crate::failure::Failure;
 /// What the user said on the command line.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConsentArgs {
-    /// Do it; without it the plan is only shown
-    #[arg(long)]
+    /// Apply the plan; without this flag it is only shown
+    #[arg(short = 'y', long)]
     pub yes: bool,
+    /// Only show the plan; this is the default
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "client",
+        hide_possible_values = true, value_name = "client|server", conflicts_with = "yes")]
+    pub dry_run: Option<DryRun>,
 }
 
-/// The same where the deed cannot be taken back.
+/// The values that kubectl knows. Both show the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DryRun {
+    /// kubectl's default
+    Client,
+    /// The same here
+    Server,
+}
+
+/// The same for what cannot be undone.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct StrongConsentArgs {
-    /// Do it; without it the plan is only shown
-    #[arg(long)]
+    /// Apply the plan; without this flag it is only shown
+    #[arg(short = 'y', long)]
     pub yes: bool,
-    /// Where no terminal can ask: the name of the cluster that loses something
+    /// Only show the plan; this is the default
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "client",
+        hide_possible_values = true, value_name = "client|server", conflicts_with = "yes")]
+    pub dry_run: Option<DryRun>,
+    /// Cluster name as confirmation, where there is no terminal to type it on
     #[arg(long, value_name = "CLUSTER_NAME")]
     pub confirm: Option<String>,
 }
@@ -44,7 +61,7 @@ pub enum Refusal {
         wanted: String,
     },
     /// There is no terminal to ask on.
-    #[error("this cannot be taken back and no terminal is there to ask on: nothing was changed{}", told(.question))]
+    #[error("this cannot be undone and there is no terminal to confirm it on: nothing was changed{}", on_one_line(.question))]
     NoTerminal {
         /// What would have been asked.
         question: String,
@@ -57,7 +74,7 @@ pub enum Refusal {
 }
 
 /// The question on one line, to stand behind a sentence.
-fn told(question: &str) -> String {
+fn on_one_line(question: &str) -> String {
     let lines: Vec<&str> = question
         .lines()
         .map(str::trim)
@@ -79,7 +96,7 @@ impl Failure for Refusal {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::WrongName { wanted, .. } => Some(format!("type the cluster's name, {wanted}, in full")),
+            Self::WrongName { wanted, .. } => Some(format!("type the full cluster name, {wanted}")),
             Self::NoTerminal { wanted, .. } => Some(format!("pass --confirm {wanted}")),
             Self::Interrupted => None,
         }
@@ -124,7 +141,7 @@ fn ask(cluster: &str, question: &str) -> Result<String, Refusal> {
         return Err(refused());
     }
     let mut stderr = std::io::stderr().lock();
-    write!(stderr, "{question}\nType the cluster's name to go on: ").map_err(|_| refused())?;
+    write!(stderr, "{question}\nType the cluster name to continue: ").map_err(|_| refused())?;
     stderr.flush().map_err(|_| refused())?;
     drop(stderr);
     read_line()
@@ -167,6 +184,7 @@ mod tests {
     fn args(yes: bool, confirm: Option<&str>) -> StrongConsentArgs {
         StrongConsentArgs {
             yes,
+            dry_run: None,
             confirm: confirm.map(str::to_owned),
         }
     }

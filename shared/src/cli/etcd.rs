@@ -25,12 +25,12 @@ impl ValueEnum for Via {
 
 /// How to reach etcd.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Reaching etcd")]
+#[command(next_help_heading = "etcd access")]
 struct EtcdAccessArgs {
-    /// Way to etcd: auto (what flags and environment allow), direct, port-forward or ssh; TLS is always verified
+    /// How to connect to etcd: auto (by flags and environment), direct, port-forward or ssh; TLS is always verified
     #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "WAY")]
     via: Via,
-    /// etcd's client URLs, for --via direct; of several etcd clusters, each with its name: main=URL,events=URL
+    /// etcd client URLs, for --via direct; for several etcd clusters: main=URL,events=URL
     #[arg(
         long,
         env = "ETCDCTL_ENDPOINTS",
@@ -39,31 +39,31 @@ struct EtcdAccessArgs {
         hide_env_values = true
     )]
     endpoints: Vec<String>,
-    /// CA to verify etcd's certificate by
+    /// CA certificate to verify etcd's certificate
     #[arg(long, env = "ETCDCTL_CACERT", value_name = "FILE", hide_env_values = true)]
     cacert: Option<PathBuf>,
     /// Client certificate
     #[arg(long, env = "ETCDCTL_CERT", value_name = "FILE", hide_env_values = true)]
     cert: Option<PathBuf>,
-    /// Its private key
+    /// Private key of the client certificate
     #[arg(long, env = "ETCDCTL_KEY", value_name = "FILE", hide_env_values = true)]
     key: Option<PathBuf>,
-    /// Control-plane node, for --via ssh; repeatable: tried in turn
+    /// Control-plane node, for --via ssh; repeatable, tried in order
     #[arg(long, value_name = "HOST")]
     host: Vec<String>,
-    /// User to log in as [default: as your ssh config says]
+    /// SSH user [default: from your ssh config]
     #[arg(long, value_name = "USER")]
     ssh_user: Option<String>,
-    /// Bastion to go through, as of `ssh -J` [default: as your ssh config says]
+    /// SSH jump host, as in `ssh -J` [default: from your ssh config]
     #[arg(long, value_name = "[USER@]HOST")]
     ssh_jump: Option<String>,
-    /// Limit of connecting and of each request
+    /// Timeout for connecting and for each request
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     etcd_timeout: Duration,
     /// etcd's client port on the node [default: main 4001, events 4002, cilium 4003, leases 4004]
     #[arg(long, value_name = "PORT")]
     etcd_port: Option<u16>,
-    /// Talk plain HTTP to an etcd that has no TLS (kops' feature flag EtcdEventsHTTP)
+    /// Use plain HTTP for an etcd without TLS (kops feature flag EtcdEventsHTTP)
     #[arg(long)]
     plain_http: bool,
 }

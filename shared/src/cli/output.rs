@@ -114,7 +114,11 @@ pub fn rows<R: Row>(ui: &Ui, format: Format, rows: &[R], nothing: &str) -> Resul
         Format::Table | Format::Wide if rows.is_empty() => ui.note(nothing),
         Format::Table | Format::Wide => {
             let lines = rows.iter().map(Row::cells).collect();
-            ui.result(&table(&R::columns(), lines, format == Format::Wide))?;
+            let table = table(&R::columns(), lines, format == Format::Wide);
+            ui.result(match table.split_once('\n') {
+                Some((_, rows)) if !ui.has_headers() => rows,
+                _ => &table,
+            })?;
         }
         Format::Name => ui.result(&rows.iter().map(|row| row.name() + "\n").collect::<String>())?,
         Format::Json | Format::Yaml => structured(ui, format, &rows)?,

@@ -20,21 +20,21 @@ pub enum SshAddress {
 
 /// The user's own ssh, and where it goes.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Reaching the hosts")]
+#[command(next_help_heading = "SSH access")]
 pub struct SshArgs {
-    /// Host to go to, as your ssh knows it; repeatable [default: the cluster's running instances, from AWS]
+    /// Host to connect to, as in your ssh config; repeatable [default: the cluster's running instances in AWS]
     #[arg(long, value_name = "HOST")]
     pub host: Vec<String>,
-    /// User to log in as [default: as your ssh config says]
+    /// SSH user [default: from your ssh config]
     #[arg(long, value_name = "USER")]
     pub ssh_user: Option<String>,
-    /// Bastion to go through, as of `ssh -J` [default: as your ssh config says]
+    /// SSH jump host, as in `ssh -J` [default: from your ssh config]
     #[arg(long, value_name = "[USER@]HOST")]
     pub ssh_jump: Option<String>,
-    /// Address of the instances to go to: auto, private or public
+    /// Instance address to connect to: auto, private or public
     #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "WHICH")]
     pub ssh_address: SshAddress,
-    /// Limit of connecting to a host
+    /// Timeout for connecting to a host
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub ssh_timeout: Duration,
 }

@@ -27,6 +27,7 @@ pub enum ColorWhen {
 pub struct Ui {
     quiet: bool,
     verbose: bool,
+    headers: bool,
 }
 
 /// What a word on the screen means; only this is coloured.
@@ -72,7 +73,23 @@ impl Ui {
             ColorWhen::Never => anstream::ColorChoice::Never,
         };
         choice.write_global();
-        Self { quiet, verbose }
+        Self {
+            quiet,
+            verbose,
+            headers: true,
+        }
+    }
+
+    /// The same with or without the head lines of tables: the flag `--no-headers`.
+    #[must_use]
+    pub const fn with_headers(self, headers: bool) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// Whether tables have a head line.
+    #[must_use]
+    pub const fn has_headers(&self) -> bool {
+        self.headers
     }
 
     /// Prints a part of the result to stdout as it is.
@@ -106,19 +123,19 @@ impl Ui {
     /// Says something beside the result, unless `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            say(text);
+            print_stderr(text);
         }
     }
 
     /// Says something that must not be missed: also with `--quiet`.
     pub fn warn(&self, text: &str) {
-        say(&format!("{} {text}", Verdict::Doubtful.paint("warning:")));
+        print_stderr(&format!("{} {text}", Verdict::Doubtful.paint("warning:")));
     }
 
     /// Says how something is done, with `--verbose` only.
     pub fn detail(&self, text: &str) {
         if self.verbose {
-            say(text);
+            print_stderr(text);
         }
     }
 
@@ -127,15 +144,15 @@ impl Ui {
         if failure.exit() == Exit::Done {
             return;
         }
-        say(&format!("{} {}", Verdict::Bad.paint("error:"), chain(failure)));
+        print_stderr(&format!("{} {}", Verdict::Bad.paint("error:"), chain(failure)));
         if let Some(hint) = failure.hint() {
-            say(&format!("{}  {hint}", Verdict::Plain.paint("hint:")));
+            print_stderr(&format!("{}  {hint}", Verdict::Plain.paint("hint:")));
         }
     }
 
     /// The same for one of several things, when the others go on.
     pub fn failure_of(&self, thing: &str, failure: &dyn Failure) {
-        say(&format!("{} {thing}: {}", Verdict::Bad.paint("error:"), chain(failure)));
+        print_stderr(&format!("{} {thing}: {}", Verdict::Bad.paint("error:"), chain(failure)));
     }
 
     /// A progress bar over `total` bytes; drawn on a terminal only, gone when dropped.
@@ -201,7 +218,7 @@ impl Drop for Progress {
 }
 
 /// Where stderr is closed nothing can be said, and nothing should fail for it.
-fn say(text: &str) {
+fn print_stderr(text: &str) {
     let mut stderr = AutoStream::auto(std::io::stderr().lock());
     let _ = writeln!(stderr, "{text}");
 }

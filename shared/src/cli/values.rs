@@ -9,7 +9,7 @@ use std::time::Duration;
 pub fn duration(text: &str) -> Result<Duration, String> {
     any(text)
         .filter(|duration| *duration >= Duration::from_secs(1))
-        .ok_or_else(|| format!("`{text}` is no duration like 10s or 1m"))
+        .ok_or_else(|| format!("`{text}` is not a duration like 10s or 1m"))
 }
 
 /// The same, or `0`.
@@ -30,7 +30,7 @@ pub fn duration_or_zero(text: &str) -> Result<Duration, String> {
 pub fn wait(text: &str) -> Result<Duration, String> {
     match text {
         "0" => Ok(Duration::ZERO),
-        _ => any(text).ok_or_else(|| format!("`{text}` is no duration like 12s or 1m")),
+        _ => any(text).ok_or_else(|| format!("`{text}` is not a duration like 12s or 1m")),
     }
 }
 

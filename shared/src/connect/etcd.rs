@@ -5,7 +5,7 @@ use crate::adapters::etcd::liveness;
 use crate::failure::AnyFailure;
 use crate::model::backup::goodness::MAIN;
 use crate::model::etcd_access::{EtcdAccess, Via, named_endpoint};
-use crate::model::liveness::Heard;
+use crate::model::liveness::ProbeResult;
 use crate::session::Session;
 
 /// By the way that the flags want or allow: certificates are made from the state store where none are given, and the way is told.
@@ -25,13 +25,13 @@ pub async fn etcd(session: &Session, args: &EtcdAccess, etcd: &str) -> Result<Co
 }
 
 /// What an etcd cluster answers. An endpoint without a name is main's: what answers there says nothing of another one.
-pub async fn etcd_heard(session: &Session, args: &EtcdAccess, etcd: &str) -> Heard {
+pub async fn probe_etcd(session: &Session, args: &EtcdAccess, etcd: &str) -> ProbeResult {
     let mut args = args.clone();
     if etcd != MAIN {
         args.endpoints.retain(|text| named_endpoint(text).0.is_some());
     }
     match by_ways(session, &args, etcd).await {
-        Ok(connected) => liveness::heard(connected, etcd).await,
+        Ok(connected) => liveness::probe(connected, etcd).await,
         Err(error) => liveness::not_asked(error.as_ref()),
     }
 }

@@ -13,7 +13,7 @@ pub async fn gather(machines: Machines, wiped: Option<Timestamp>, etcds: &[Strin
         program: access.ssh_program.clone(),
         user: access.ssh_user.clone(),
         jump: access.ssh_jump.clone(),
-        patience: access.etcd_timeout,
+        timeout: access.etcd_timeout,
     });
     let ssh = ssh.ok().filter(|_| !access.host.is_empty());
     let over = ssh.as_ref().map(|ssh| OverSsh {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::adapters::kube::ca_match::{CaMatch, ca_match};
 use crate::adapters::kube::{KubeClient, KubeOptions, liveness};
 use crate::failure::chain;
-use crate::model::liveness::Heard;
+use crate::model::liveness::ProbeResult;
 use crate::ports::cluster_api::KubeError;
 use crate::session::Session;
 
@@ -18,7 +18,7 @@ pub async fn kube(session: &Session, timeout: Duration) -> Result<KubeClient, Ku
 }
 
 /// What the cluster's API answers; an answer counts where it is proven to be this cluster's.
-pub async fn api_heard(session: &Session, cluster: &str, timeout: Duration) -> Heard {
+pub async fn probe_api(session: &Session, cluster: &str, timeout: Duration) -> ProbeResult {
     let whose = async |client: &KubeClient| match session.key_store().await {
         Ok(Some(key_store)) => ca_match(client, session.objects(), &key_store).await,
         Ok(None) => CaMatch::Unknown("no state store is named".to_owned()),

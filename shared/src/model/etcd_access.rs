@@ -20,29 +20,29 @@ pub enum Via {
 /// How to reach etcd.
 #[derive(Clone, Debug)]
 pub struct EtcdAccess {
-    /// Way to etcd: auto (what flags and environment allow), direct, port-forward or ssh; TLS is always verified
+    /// How to connect to etcd: auto (by flags and environment), direct, port-forward or ssh; TLS is always verified
     pub via: Via,
-    /// etcd's client URLs, for --via direct; of several etcd clusters, each with its name: main=URL,events=URL
+    /// etcd client URLs, for --via direct; for several etcd clusters: main=URL,events=URL
     pub endpoints: Vec<String>,
-    /// CA to verify etcd's certificate by
+    /// CA certificate to verify etcd's certificate
     pub cacert: Option<PathBuf>,
     /// Client certificate
     pub cert: Option<PathBuf>,
-    /// Its private key
+    /// Private key of the client certificate
     pub key: Option<PathBuf>,
-    /// Control-plane node, for --via ssh; repeatable: tried in turn
+    /// Control-plane node, for --via ssh; repeatable, tried in order
     pub host: Vec<String>,
-    /// User to log in as [default: as your ssh config says]
+    /// SSH user [default: from your ssh config]
     pub ssh_user: Option<String>,
-    /// Bastion to go through, as of `ssh -J` [default: as your ssh config says]
+    /// SSH jump host, as in `ssh -J` [default: from your ssh config]
     pub ssh_jump: Option<String>,
     /// The program to run as ssh; by default the one on `PATH`. No flag: the user's own is the user's.
     pub ssh_program: Option<PathBuf>,
-    /// Limit of connecting and of each request
+    /// Timeout for connecting and for each request
     pub etcd_timeout: Duration,
     /// etcd's client port on the node [default: main 4001, events 4002, cilium 4003, leases 4004]
     pub etcd_port: Option<u16>,
-    /// Talk plain HTTP to an etcd that has no TLS (kops' feature flag EtcdEventsHTTP)
+    /// Use plain HTTP for an etcd without TLS (kops feature flag EtcdEventsHTTP)
     pub plain_http: bool,
 }
 

@@ -8,7 +8,9 @@ use super::kops::duration;
 
 /// The text is no time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no time: write 2026-11-22T15:18:00Z, 2026-11-22 15:18 (UTC), 2026-11-22, or an age like 90m or 2d")]
+#[error(
+    "`{0}` is not a time: write 2026-11-22T15:18:00Z, 2026-11-22 15:18 (UTC), 2026-11-22, or an age like 90m or 2d"
+)]
 pub struct MomentError(String);
 
 /// Reads an RFC 3339 time, a date with or without a time (taken as UTC), or an age before `now`.

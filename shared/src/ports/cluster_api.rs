@@ -13,7 +13,7 @@ pub use error::{KubeError, KubeErrorKind};
 
 /// Where an API is to be found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiPlace {
+pub struct ApiEndpoint {
     /// The name or address that the kubeconfig has.
     pub host: String,
     /// Its port.

@@ -30,7 +30,7 @@ pub struct SnapshotStatus {
 
 /// Where snapshots are restored for a look.
 #[async_trait]
-pub trait DrillGround: Send + Sync {
+pub trait DrillServer: Send + Sync {
     /// The programs that would be run.
     async fn tools(&self) -> Result<Tools, DrillError>;
 
@@ -73,10 +73,10 @@ pub enum DrillError {
         reason: String,
     },
     /// The throwaway etcd did not come up.
-    #[error("the throwaway etcd does not serve: {0}")]
+    #[error("the temporary etcd does not serve: {0}")]
     NotServing(String),
     /// Its folder or its certificates could not be made.
-    #[error("preparing the throwaway etcd: {0}")]
+    #[error("preparing the temporary etcd: {0}")]
     Prepare(String),
 }
 
@@ -88,7 +88,7 @@ impl Failure for DrillError {
                  them on PATH"
                     .to_owned()
             }
-            Self::Prepare(_) => "choose a folder with room by --temp-dir".to_owned(),
+            Self::Prepare(_) => "pass a directory with more space with --temp-dir".to_owned(),
             Self::Failed { .. } | Self::NotServing(_) | Self::Run { .. } => return None,
         })
     }

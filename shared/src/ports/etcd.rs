@@ -172,13 +172,15 @@ pub struct EtcdError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EtcdErrorKind {
     /// etcd demands a client certificate and we showed none.
-    #[error("it demands a client certificate and none was given")]
+    #[error("it requires a client certificate, and none was given")]
     NoCertificate,
     /// etcd does not trust our client certificate.
     #[error("it does not accept the client certificate")]
     CertificateRefused,
     /// It hung up right after TLS began, which may be its way to refuse a certificate: no alert said so.
-    #[error("it hung up right after TLS began: it does not accept the client certificate, or the line broke")]
+    #[error(
+        "it closed the connection after the TLS handshake: it does not accept the client certificate, or the connection broke"
+    )]
     HungUp,
     /// Our client certificate has expired.
     #[error("the client certificate has expired")]
@@ -190,13 +192,13 @@ pub enum EtcdErrorKind {
     #[error("its own certificate has expired")]
     ServerCertificateExpired,
     /// It talks plain HTTP where we talked TLS.
-    #[error("it does not talk TLS")]
+    #[error("it does not speak TLS")]
     NotTls,
     /// It talks TLS where we talked plain HTTP.
-    #[error("it hangs up on plain HTTP")]
+    #[error("it closes plain HTTP connections")]
     WantsTls,
     /// Nobody answers there.
-    #[error("it cannot be reached")]
+    #[error("unreachable")]
     Unreachable,
     /// No answer in time.
     #[error("no answer within {seconds} s")]
@@ -233,38 +235,34 @@ impl EtcdErrorKind {
         Some(match self {
             Self::NoCertificate => {
                 "pass --cacert, --cert and --key (on a master: /srv/kubernetes/kube-apiserver/etcd-ca.crt, etcd-client.crt \
-                 and etcd-client.key), or --state and --name so that a certificate can be made for an hour, or --via ssh"
+                 and etcd-client.key), --state and --name (for a temporary certificate), or --via ssh"
             }
             Self::CertificateRefused => {
                 "use a certificate signed by this etcd cluster's clients CA (etcd-clients-ca; cilium has its own: \
                  etcd-clients-ca-cilium); check --state and --name, or --cert and --key"
             }
             Self::HungUp => {
-                "try again; if it stays so, use a certificate signed by this etcd cluster's clients CA (etcd-clients-ca), and look \
-                 at etcd's log"
+                "retry; if it fails again, use a certificate signed by this etcd cluster's clients CA (etcd-clients-ca), and check etcd's log"
             }
-            Self::CertificateExpired => {
-                "pass another --cert and --key, or leave both out so that one is made for an hour"
-            }
+            Self::CertificateExpired => "pass another --cert and --key, or omit both to use a temporary certificate",
             Self::ServerNotTrusted(_) => {
                 "check --cacert, and that --endpoints, --host or --context is of this cluster: another cluster has another CA"
             }
             Self::ServerCertificateExpired => {
-                "restart etcd-manager on that master (kubectl etcd-restore restart-etcd): it renews its certificates when it \
-                 starts; check the clocks, too"
+                "restart etcd-manager on that master (kubectl etcd-restore restart-etcd): it renews its certificates when it starts; also check the clocks"
             }
             Self::NotTls => {
-                "if this etcd is meant to talk plain HTTP (kops' feature flag EtcdEventsHTTP), pass --plain-http, or give \
+                "if this etcd uses plain HTTP (kops' feature flag EtcdEventsHTTP), pass --plain-http, or give \
                  the endpoint as http://HOST:PORT"
             }
             Self::WantsTls => "give the endpoint as https://HOST:PORT, with --cacert, --cert and --key",
             Self::Unreachable => {
-                "check that etcd runs there and that the network leads there; ports are main 4001, events 4002, cilium 4003, \
+                "check that etcd runs there and that it can be reached over the network; ports are main 4001, events 4002, cilium 4003, \
                  leases 4004; try --via ssh"
             }
             Self::Timeout { .. } => "raise --etcd-timeout, try another endpoint, or check that etcd is not overloaded",
-            Self::NoLeader => "bring more members back first; `kubectl etcd-restore status` tells what each one does",
-            Self::Lost => "repeat the command: it goes on where it stopped",
+            Self::NoLeader => "start more members first; `kubectl etcd-restore status` shows their state",
+            Self::Lost => "repeat the command: it resumes where it stopped",
             Self::Denied(_) => {
                 "use a client certificate whose common name is an etcd user that may do this, such as root"
             }

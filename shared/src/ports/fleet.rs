@@ -124,7 +124,7 @@ pub enum FleetErrorKind {
     #[error("AWS throttles the requests")]
     Throttled,
     /// AWS could not be reached, or did not answer in time.
-    #[error("AWS cannot be reached")]
+    #[error("AWS is unreachable")]
     Unreachable,
     /// There is no such thing (any more).
     #[error("not found")]

@@ -19,25 +19,24 @@ impl StoreError {
             StoreErrorKind::ExpiredCredentials => AwsErrorKind::ExpiredCredentials.hint()?.into(),
             StoreErrorKind::BadCredentials => AwsErrorKind::BadCredentials.hint()?.into(),
             StoreErrorKind::AccessDenied if s3 => self.s3_permissions(),
-            StoreErrorKind::AccessDenied => "run as a user who may use that folder, or copy the store elsewhere".into(),
+            StoreErrorKind::AccessDenied => "run as a user with access to that folder, or copy the store elsewhere".into(),
             StoreErrorKind::NoSuchBucket => {
-                "check --state (KOPS_STATE_STORE) or --store for a misspelt bucket; if S3_ENDPOINT \
-                or AWS_ENDPOINT_URL is set, check that it is the right server"
+                "check the bucket in --state (KOPS_STATE_STORE) or --store; check S3_ENDPOINT and AWS_ENDPOINT_URL if one is set"
                     .into()
             }
             StoreErrorKind::NoSuchFolder => {
-                "check --state or --store for a misspelt path, or mount what belongs there".into()
+                "check the path of --state or --store, or mount its file system".into()
             }
             StoreErrorKind::WrongRegion(region) => format!("pass --region {region}"),
             StoreErrorKind::Unreachable if self.may_have_happened() => {
-                "whether it was done nobody knows; check network, VPN and \
+                "the change may or may not have been applied; check network, VPN and \
                 proxy (HTTPS_PROXY), then repeat the command"
                     .into()
             }
             StoreErrorKind::Unreachable => "check network, VPN and proxy (HTTPS_PROXY); check S3_ENDPOINT and \
                 AWS_ENDPOINT_URL if one is set"
                 .into(),
-            StoreErrorKind::AlreadyExists => "look at what is there before you replace it".into(),
+            StoreErrorKind::AlreadyExists => "check the existing object before you replace it".into(),
             StoreErrorKind::NotFound
             | StoreErrorKind::TooLarge { .. }
             | StoreErrorKind::Unsupported(_)

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
-use crate::model::liveness::Knock;
+use crate::model::liveness::PortState;
 
 /// Knocks.
 #[async_trait]
 pub trait HostProbe: Send + Sync {
     /// Whether somebody accepts a connection at this port.
-    async fn knock(&self, address: IpAddr, port: u16) -> Knock;
+    async fn probe_port(&self, address: IpAddr, port: u16) -> PortState;
 
     /// Who answers at this address in their own words, at one of the ports that every master has: `ssh on port 22`.
-    async fn who_answers(&self, address: IpAddr) -> Option<String>;
+    async fn service_at(&self, address: IpAddr) -> Option<String>;
 }

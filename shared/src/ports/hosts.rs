@@ -22,7 +22,7 @@ pub struct Script {
 
 /// How a script ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ended {
+pub struct ScriptResult {
     /// Its exit code.
     pub code: i32,
     /// The end of what it wrote to stderr.
@@ -32,11 +32,11 @@ pub struct Ended {
 /// Told each line of a script's stdout as it comes, without its line end and without terminal control characters.
 pub type OnLine<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
-/// The way to run something on a host. Any exit code of the script itself is an [`Ended`], not an error.
+/// The way to run something on a host. Any exit code of the script itself is an [`ScriptResult`], not an error.
 #[async_trait]
 pub trait Hosts: Send + Sync {
     /// Runs a script that changes nothing.
-    async fn look(&self, host: &str, script: &Script, on_line: OnLine<'_>) -> Result<Ended, HostError>;
+    async fn read(&self, host: &str, script: &Script, on_line: OnLine<'_>) -> Result<ScriptResult, HostError>;
 
     /// Runs a script that changes something.
     async fn change(
@@ -45,7 +45,7 @@ pub trait Hosts: Send + Sync {
         script: &Script,
         on_line: OnLine<'_>,
         consent: &Consent,
-    ) -> Result<Ended, HostError>;
+    ) -> Result<ScriptResult, HostError>;
 }
 
 /// A host was not reached, or did not let us do it.
@@ -85,7 +85,7 @@ pub enum HostErrorKind {
     #[error("ssh has no key to offer: {0}")]
     NoKey(String),
     /// Keys were offered and none was accepted.
-    #[error("it lets nobody in as {user} with a key that ssh offers: {reason}")]
+    #[error("login as {user} refused: {reason}")]
     KeyRefused {
         /// The user's name there; `the default user` where ssh does not tell.
         user: String,
@@ -93,25 +93,25 @@ pub enum HostErrorKind {
         reason: String,
     },
     /// The host names another user, as AWS' images do for root.
-    #[error("it wants another user: {0}")]
+    #[error("another user is required: {0}")]
     WrongUser(String),
     /// The host has another key than the one that is known.
-    #[error("its host key is not the one that your known_hosts has")]
+    #[error("its host key is not the one in known_hosts")]
     HostKeyChanged,
     /// The host's key is not known yet.
-    #[error("its host key is not known yet")]
+    #[error("its host key is unknown")]
     HostKeyUnknown,
     /// The way through the jump host broke before the host itself was reached.
-    #[error("the jump host does not lead there: {0}")]
+    #[error("connection through the jump host failed: {0}")]
     JumpHost(String),
     /// The host itself cannot be reached.
-    #[error("it cannot be reached: {0}")]
+    #[error("unreachable: {0}")]
     Unreachable(String),
     /// The connection broke while the script ran.
     #[error("the connection was lost: {0}")]
     Lost(String),
     /// sudo wants a password.
-    #[error("sudo wants a password there")]
+    #[error("sudo requires a password")]
     NoSudo,
     /// ssh failed in a way of its own.
     #[error("{0}")]
@@ -124,35 +124,33 @@ impl HostError {
     pub fn hint(&self) -> Option<String> {
         let host = &self.host;
         Some(match &self.kind {
-            HostErrorKind::NoProgram => {
-                "install OpenSSH's client; what needs no ssh says so by --via direct or port-forward".to_owned()
-            }
+            HostErrorKind::NoProgram => "install the OpenSSH client, or use --via direct or port-forward".to_owned(),
             HostErrorKind::NoKey(_) => {
                 "load the key of the cluster (ssh-add FILE), or name it in your ssh config (IdentityFile)".to_owned()
             }
             HostErrorKind::KeyRefused { .. } | HostErrorKind::WrongUser(_) => {
-                "name the user by --ssh-user: ubuntu, admin, ec2-user or core; else load the right key (ssh-add)"
-                    .to_owned()
+                "pass --ssh-user (ubuntu, admin, ec2-user or core), or load the right key (ssh-add)".to_owned()
             }
             HostErrorKind::HostKeyChanged => format!(
-                "a master that was made anew on an old address has a new key: if that is so, run `ssh-keygen -R {host}`, then \
+                "a new instance on a reused address has a new key: in that case run `ssh-keygen -R {host}`, then \
                  `ssh {host}` once by hand, and compare the key with the instance's console output"
             ),
             HostErrorKind::HostKeyUnknown => format!(
-                "run `ssh {host}` once by hand and look at its host key, or set `StrictHostKeyChecking accept-new` for these \
+                "run `ssh {host}` once by hand and check its host key, or set `StrictHostKeyChecking accept-new` for these \
                  hosts in your ssh config"
             ),
             HostErrorKind::JumpHost(_) => {
-                "check that `ssh JUMPHOST` works by hand; name another by --ssh-jump or in your ssh config".to_owned()
+                "check that `ssh JUMPHOST` works by hand; pass another with --ssh-jump, or set it in your ssh config"
+                    .to_owned()
             }
             HostErrorKind::Unreachable(_) | HostErrorKind::Timeout { .. } | HostErrorKind::Failed(_) => {
                 "check that `ssh HOST` works by hand; through a bastion pass --ssh-jump, or set it in your ssh config"
                     .to_owned()
             }
             HostErrorKind::Lost(_) | HostErrorKind::TooLong { .. } => {
-                format!("look at {host}, then repeat the command")
+                format!("check {host}, then repeat the command")
             }
-            HostErrorKind::NoSudo => "use --ssh-user with a user who has sudo without a password".to_owned(),
+            HostErrorKind::NoSudo => "pass --ssh-user with a user who has passwordless sudo".to_owned(),
             HostErrorKind::Run(_) => return None,
         })
     }

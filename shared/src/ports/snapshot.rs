@@ -117,13 +117,13 @@ impl ReadFailure {
     }
 }
 
-const MORE_ROOM: &str = "choose a folder with more room by --temp-dir";
+const MORE_ROOM: &str = "pass a directory with more space with --temp-dir";
 
 /// What can be done about a folder in which no file can be made or written.
 fn hint_of_folder(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "make that folder, or name one that exists",
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "name a folder that you may write to",
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "create that directory, or pass one that exists",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "pass a directory that you can write to",
         _ => MORE_ROOM,
     }
 }

@@ -93,7 +93,7 @@ impl ClusterApi for MemoryApi {
             1 => state.readiness.front().cloned().unwrap_or(Ok(Readiness::Ready)),
             _ => state.readiness.pop_front().unwrap_or(Ok(Readiness::Ready)),
         };
-        answer.map_err(|kind| kube_error("ask /readyz", kind))
+        answer.map_err(|kind| kube_error("GET /readyz", kind))
     }
 
     async fn nodes(&self) -> Result<Vec<NodeState>, KubeError> {

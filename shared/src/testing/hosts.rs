@@ -6,10 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::consent::Consent;
-use crate::ports::hosts::{Ended, HostError, HostErrorKind, Hosts, OnLine, Script};
+use crate::ports::hosts::{HostError, HostErrorKind, Hosts, OnLine, Script, ScriptResult};
 
 /// What a host answers: its lines, then its end.
-type Answer = Result<(Vec<String>, Ended), HostErrorKind>;
+type Answer = Result<(Vec<String>, ScriptResult), HostErrorKind>;
 
 /// Some hosts.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl MemoryHosts {
     /// no answer cannot be reached.
     pub fn answer(&self, host: &str, what: &str, lines: &[&str], code: i32) {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        let ended = Ended {
+        let ended = ScriptResult {
             code,
             said: String::new(),
         };
@@ -52,7 +52,7 @@ impl MemoryHosts {
         self.state().ran.clone()
     }
 
-    fn run(&self, host: &str, script: &Script, on_line: OnLine<'_>) -> Result<Ended, HostError> {
+    fn run(&self, host: &str, script: &Script, on_line: OnLine<'_>) -> Result<ScriptResult, HostError> {
         let error = |kind| HostError {
             host: host.to_owned(),
             kind,
@@ -81,7 +81,7 @@ fn unreachable() -> Answer {
 
 #[async_trait]
 impl Hosts for MemoryHosts {
-    async fn look(&self, host: &str, script: &Script, on_line: OnLine<'_>) -> Result<Ended, HostError> {
+    async fn read(&self, host: &str, script: &Script, on_line: OnLine<'_>) -> Result<ScriptResult, HostError> {
         self.run(host, script, on_line)
     }
 
@@ -91,7 +91,7 @@ impl Hosts for MemoryHosts {
         script: &Script,
         on_line: OnLine<'_>,
         _consent: &Consent,
-    ) -> Result<Ended, HostError> {
+    ) -> Result<ScriptResult, HostError> {
         self.run(host, script, on_line)
     }
 }

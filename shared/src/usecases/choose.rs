@@ -69,9 +69,9 @@ impl std::fmt::Display for Rejected {
 
 /// What was read of backups already, for as long as a command runs: none is read twice only to be judged.
 #[derive(Debug, Default)]
-pub struct Known(Mutex<HashMap<StoreUrl, Facts>>);
+pub struct FactsCache(Mutex<HashMap<StoreUrl, Facts>>);
 
-impl Known {
+impl FactsCache {
     fn get(&self, backup: &Backup) -> Option<Facts> {
         self.all().get(&backup.folder).cloned()
     }
@@ -88,7 +88,7 @@ impl Known {
 
 /// What is needed to look into backups.
 #[derive(Clone, Copy)]
-pub struct Looking<'a> {
+pub struct ChooseContext<'a> {
     /// The stores.
     pub objects: &'a dyn ObjectStore,
     /// What unpacks and decodes.
@@ -96,7 +96,7 @@ pub struct Looking<'a> {
     /// `--lineage`: the beginning of the UID that `latest-good` of `main` is asked for.
     pub lineage: Option<&'a str>,
     /// What was read already.
-    pub known: &'a Known,
+    pub known: &'a FactsCache,
 }
 
 /// Finds what the user named, over all catalogs that it is meant for. Every catalog gives at most one backup; at least
@@ -105,7 +105,7 @@ pub struct Looking<'a> {
 /// # Errors
 /// [`ChooseError`].
 pub async fn choose<'a>(
-    looking: Looking<'_>,
+    context: ChooseContext<'_>,
     catalogs: &'a [Catalog],
     wanted: &BackupRef,
     at: Option<Timestamp>,
@@ -163,7 +163,7 @@ pub async fn choose<'a>(
         Which::LatestGood => {
             for catalog in &asked {
                 if not_after(catalog, at).next().is_some() {
-                    chosen.push(latest_good(looking, catalog, at).await?);
+                    chosen.push(latest_good(context, catalog, at).await?);
                 }
             }
             if chosen.is_empty() {
@@ -179,11 +179,11 @@ pub async fn choose<'a>(
 /// # Errors
 /// [`ChooseError::NoneGood`] with every rejection; [`ChooseError::Undecided`]; or where a backup could not be looked at.
 pub async fn latest_good<'a>(
-    looking: Looking<'_>,
+    context: ChooseContext<'_>,
     catalog: &'a Catalog,
     at: Option<Timestamp>,
 ) -> Result<Chosen<'a>, ChooseError> {
-    Judge::new(looking, catalog).latest_good(at).await
+    Judge::new(context, catalog).latest_good(at).await
 }
 
 fn not_after(catalog: &Catalog, at: Option<Timestamp>) -> impl DoubleEndedIterator<Item = &Backup> {

@@ -160,7 +160,7 @@ async fn one(store: &dyn ObjectStore, state: &StoreUrl, name: &str) -> Result<Op
     }
     etcds.sort_by_key(|etcd| (etcd != "main", etcd != "events", etcd.clone()));
     notes.push(format!(
-        "{folder} has no readable cluster spec: took the folders below backups/etcd, and etcd-manager's own interval and retention"
+        "{folder} has no readable cluster spec: using the folders below backups/etcd and etcd-manager's default interval and retention"
     ));
     let stores = etcds.into_iter().map(|etcd| {
         let (base, pinned) = (backups.join(&etcd), recovery(state, name, &etcd));

@@ -103,7 +103,7 @@ pub async fn examine(
             .map_err(|problem| problems.push(problem))
             .ok()
     } else {
-        problems.push("_etcd_backup.meta is missing: a partial upload, or a half-removed backup".to_owned());
+        problems.push("_etcd_backup.meta is missing: a partial upload, or a partly deleted backup".to_owned());
         None
     };
     let snapshot = if backup.data_size.is_some() {
@@ -114,7 +114,7 @@ pub async fn examine(
             source,
         })?)
     } else {
-        problems.push("etcd.backup.gz is missing: a half-removed backup".to_owned());
+        problems.push("etcd.backup.gz is missing: a partly deleted backup".to_owned());
         None
     };
     problems.extend(

@@ -14,7 +14,9 @@ use crate::model::etcd_access::client_port;
 use crate::model::fleet::{
     Group, Instance, InstanceState, Tags, Volume, VolumeState, has_tag_of, is_master, may_be_master,
 };
-use crate::model::liveness::{Door, Heard, HostSaid, Knock, Master, Masters, Newest, Signals, host};
+use crate::model::liveness::{
+    AddressState, HostState, Master, Masters, NewestBackup, PortState, ProbeResult, Signals, host,
+};
 use crate::model::store_url::StoreUrl;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::hosts::{Hosts, Script};
@@ -42,7 +44,7 @@ impl Machines {
     #[must_use]
     pub fn not_known(why: impl Into<String>) -> Self {
         Self {
-            masters: Masters::NotKnown(why.into()),
+            masters: Masters::Unknown(why.into()),
             api_servers: Vec::new(),
         }
     }
@@ -70,7 +72,7 @@ impl Machines {
             of_etcd.map(|volume| volume.created.unwrap_or(Timestamp::MIN)).min()
         });
         Self {
-            masters: Masters::Are {
+            masters: Masters::Known {
                 running: masters.filter(|instance| may_run(instance)).map(master).collect(),
                 known_here: instances.iter().any(|instance| is_known(&instance.tags))
                     || groups.iter().any(|group| is_known(&group.tags)),
@@ -91,7 +93,7 @@ impl Machines {
                 Self::of(cluster, &instances, &groups, volumes.as_deref().map_err(Clone::clone))
             }
             Ok(Err(error)) => Self::not_known(chain(&error)),
-            Err(_) => Self::not_known(format!("AWS gave no answer within {} s", limit.as_secs())),
+            Err(_) => Self::not_known(format!("no response from AWS within {} s", limit.as_secs())),
         }
     }
 }
@@ -123,7 +125,7 @@ fn master(instance: &Instance) -> Master {
         id: instance.id.clone(),
         launched: instance.launched,
         addresses: addresses.filter_map(|address| address.parse().ok()).collect(),
-        doors: Vec::new(),
+        probed: Vec::new(),
     }
 }
 
@@ -136,9 +138,9 @@ pub async fn wiped(objects: &dyn ObjectStore, state: &StoreUrl, cluster: &str) -
 
 /// The newest backup that etcd-manager itself keeps in the store: a pinned copy is ours.
 #[must_use]
-pub fn newest(catalog: &Catalog) -> Option<Newest> {
+pub fn newest(catalog: &Catalog) -> Option<NewestBackup> {
     let own = catalog.complete().rfind(|backup| backup.in_store);
-    own.map(|backup| Newest {
+    own.map(|backup| NewestBackup {
         etcd: catalog.store.etcd.clone(),
         name: backup.name.clone(),
         interval: catalog.store.interval,
@@ -157,14 +159,14 @@ pub struct OverSsh<'a> {
 pub struct Evidence {
     machines: Machines,
     wiped: Option<Timestamp>,
-    knocks: BTreeMap<(IpAddr, u16), Knock>,
+    port_states: BTreeMap<(IpAddr, u16), PortState>,
     answers: BTreeMap<IpAddr, Option<String>>,
     hosts: Vec<(String, host::Answer)>,
     ports: BTreeMap<String, u16>,
 }
 
 impl Evidence {
-    /// Knocks at the machines and asks the hosts, all at once.
+    /// Probes the machines and asks the hosts, all at once.
     pub async fn gather(
         machines: Machines,
         wiped: Option<Timestamp>,
@@ -175,22 +177,22 @@ impl Evidence {
     ) -> Self {
         let port = |etcd: &String| Some((etcd.clone(), etcd_port.or_else(|| client_port(etcd))?));
         let ports: BTreeMap<String, u16> = etcds.iter().filter_map(port).collect();
-        let (knocks, hosts) = tokio::join!(knock(&machines, &ports, probe), ask_hosts(ssh, etcds));
-        // Whoever accepts needs no further proof, and whoever says nothing has none.
-        let refusing: BTreeSet<IpAddr> = knocks
+        let (port_states, hosts) = tokio::join!(probe_ports(&machines, &ports, probe), ask_hosts(ssh, etcds));
+        // Only a refusal needs proof that the machine itself sent it.
+        let refusing: BTreeSet<IpAddr> = port_states
             .iter()
-            .filter(|(_, knock)| **knock == Knock::Refused)
+            .filter(|(_, state)| **state == PortState::Refused)
             .map(|((address, _), _)| *address)
             .collect();
         let answers = join_all(
             refusing
                 .into_iter()
-                .map(|address| async move { (address, probe.who_answers(address).await) }),
+                .map(|address| async move { (address, probe.service_at(address).await) }),
         );
         Self {
             machines,
             wiped,
-            knocks,
+            port_states,
             answers: answers.await.into_iter().collect(),
             hosts,
             ports,
@@ -199,11 +201,11 @@ impl Evidence {
 
     /// What there is of one etcd cluster.
     #[must_use]
-    pub fn of_etcd(&self, catalog: &Catalog, heard: Heard) -> Signals {
+    pub fn of_etcd(&self, catalog: &Catalog, probe: ProbeResult) -> Signals {
         let etcd = catalog.store.etcd.as_str();
         let port = self.ports.get(etcd).copied();
         Signals {
-            heard,
+            probe,
             masters: self.masters(&[], port),
             hosts: self.said(port, Some(etcd)),
             members: catalog.store.members.len(),
@@ -214,50 +216,50 @@ impl Evidence {
 
     /// What there is of the API: an etcd-manager that backs up any etcd cluster is a sign of it.
     #[must_use]
-    pub fn of_api(&self, catalogs: &[Catalog], heard: Heard) -> Signals {
+    pub fn of_api(&self, catalogs: &[Catalog], probe: ProbeResult) -> Signals {
         let port = Some(API_PORT);
         let members = catalogs.iter().map(|catalog| catalog.store.members.len()).max();
         Signals {
-            heard,
+            probe,
             masters: self.masters(&self.machines.api_servers, port),
             hosts: self.said(port, None),
             members: members.unwrap_or_default(),
             wiped: self.wiped,
-            newest: catalogs.iter().filter_map(newest).max_by_key(Newest::created),
+            newest: catalogs.iter().filter_map(newest).max_by_key(NewestBackup::created),
         }
     }
 
     fn masters(&self, more: &[Master], port: Option<u16>) -> Masters {
         let mut masters = self.machines.masters.clone();
-        if let Masters::Are { running, .. } = &mut masters {
+        if let Masters::Known { running, .. } = &mut masters {
             running.extend(more.iter().cloned());
             for master in running {
-                let doors = master.addresses.iter().filter_map(|address| {
-                    let knock = self.knocks.get(&(*address, port?))?;
-                    Some(Door {
+                let probed = master.addresses.iter().filter_map(|address| {
+                    let state = self.port_states.get(&(*address, port?))?;
+                    Some(AddressState {
                         address: *address,
-                        knock: knock.clone(),
+                        port: state.clone(),
                         answers: self.answers.get(address).cloned().flatten(),
                     })
                 });
-                master.doors = doors.collect();
+                master.probed = probed.collect();
             }
         }
         masters
     }
 
-    fn said(&self, port: Option<u16>, etcd: Option<&str>) -> Vec<HostSaid> {
+    fn said(&self, port: Option<u16>, etcd: Option<&str>) -> Vec<HostState> {
         let hosts = self.hosts.iter();
         hosts.map(|(host, answer)| answer.of(host, port, etcd)).collect()
     }
 }
 
-async fn knock(
+async fn probe_ports(
     machines: &Machines,
     ports: &BTreeMap<String, u16>,
     probe: &dyn HostProbe,
-) -> BTreeMap<(IpAddr, u16), Knock> {
-    let Masters::Are { running, .. } = &machines.masters else {
+) -> BTreeMap<(IpAddr, u16), PortState> {
+    let Masters::Known { running, .. } = &machines.masters else {
         return BTreeMap::new();
     };
     let every = running.iter().chain(&machines.api_servers);
@@ -266,7 +268,8 @@ async fn knock(
     let questions = addresses
         .iter()
         .flat_map(|address| ports.iter().map(|port| (*address, *port)));
-    let answers = questions.map(|(address, port)| async move { ((address, port), probe.knock(address, port).await) });
+    let answers =
+        questions.map(|(address, port)| async move { ((address, port), probe.probe_port(address, port).await) });
     join_all(answers).await.into_iter().collect()
 }
 
@@ -289,7 +292,7 @@ async fn ask_hosts(ssh: Option<OverSsh<'_>>, etcds: &[String]) -> Vec<(String, h
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(line.to_owned())
         };
-        let ended = ssh.hosts.look(name, script, &keep).await.ok()?;
+        let ended = ssh.hosts.read(name, script, &keep).await.ok()?;
         let lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
         (ended.code == 0).then(|| (name.clone(), host::parse(&lines)))
     });

@@ -5,7 +5,7 @@ use super::*;
 use crate::model::backup::name::BackupName;
 use crate::model::etcd_manager::layout::Listing;
 use crate::model::kops::cluster::MemberSpec;
-use crate::model::liveness::{Life, decide};
+use crate::model::liveness::{Liveness, decide};
 use crate::testing::MemoryHosts;
 use crate::usecases::catalog::Backup;
 use crate::usecases::discover::EtcdStore;
@@ -89,14 +89,14 @@ struct Wall {
 
 #[async_trait]
 impl HostProbe for Wall {
-    async fn knock(&self, address: IpAddr, port: u16) -> Knock {
+    async fn probe_port(&self, address: IpAddr, port: u16) -> PortState {
         match self.refuses.contains(&(address.to_string().as_str(), port)) {
-            true => Knock::Refused,
-            false => Knock::Nothing("no answer".to_owned()),
+            true => PortState::Refused,
+            false => PortState::Unknown("no answer".to_owned()),
         }
     }
 
-    async fn who_answers(&self, address: IpAddr) -> Option<String> {
+    async fn service_at(&self, address: IpAddr) -> Option<String> {
         self.ssh
             .contains(&address.to_string().as_str())
             .then(|| "ssh on port 22".to_owned())
@@ -105,8 +105,8 @@ impl HostProbe for Wall {
 
 const OLD: &str = "2026-11-22T15:18:01Z-000001";
 
-fn silent() -> Heard {
-    Heard::Silent("connection refused at 127.0.0.1:4001".to_owned())
+fn silent() -> ProbeResult {
+    ProbeResult::NoResponse("connection refused at 127.0.0.1:4001".to_owned())
 }
 
 async fn evidence(machines: Machines, wall: &Wall, hosts: Option<(&MemoryHosts, &[String])>) -> Evidence {
@@ -115,7 +115,7 @@ async fn evidence(machines: Machines, wall: &Wall, hosts: Option<(&MemoryHosts, 
     Evidence::gather(machines, None, &etcds, None, wall, ssh).await
 }
 
-fn life(observed: &Signals) -> Life {
+fn life(observed: &Signals) -> Liveness {
     decide(observed, at("2026-11-22T18:00:00Z"))
 }
 
@@ -135,10 +135,10 @@ async fn the_masters_own_refusal_proves_it_port_by_port() {
     let found = evidence(machines, &wall, None).await;
     let (main, events) = (catalog("main", OLD, 2), catalog("events", OLD, 2));
     assert_eq!(
-        life(&found.of_etcd(&main, silent())).says(),
-        "dead: every master that runs refuses: i-0 (10.0.0.7, where ssh on port 22 answers), i-1 (10.0.0.8, where ssh on port 22 answers)"
+        life(&found.of_etcd(&main, silent())).describe(),
+        "dead: all running masters refuse connections: i-0 (10.0.0.7, where ssh on port 22 answers), i-1 (10.0.0.8, where ssh on port 22 answers)"
     );
-    // One of them was not heard to refuse.
+    // One of them was not probe to refuse.
     assert!(life(&found.of_etcd(&events, silent())).may_live());
     assert!(!life(&found.of_api(&[main, events], silent())).may_live());
 }
@@ -230,12 +230,12 @@ fn what_aws_has_is_told_by_tags_and_states() {
     )
     .masters
     {
-        Masters::Are {
+        Masters::Known {
             running,
             known_here,
             oldest_volume,
         } => (running.len(), known_here, oldest_volume),
-        Masters::NotKnown(why) => panic!("{why}"),
+        Masters::Unknown(why) => panic!("{why}"),
     };
     assert_eq!(of(&[], Ok(&[])), (0, false, Ok(None)));
     for (state, running) in [
@@ -277,7 +277,7 @@ fn what_aws_has_is_told_by_tags_and_states() {
         ..Group::default()
     };
     let machines = Machines::of(CLUSTER, &[], &[group], Ok(&[]));
-    assert!(matches!(machines.masters, Masters::Are { known_here: true, .. }));
+    assert!(matches!(machines.masters, Masters::Known { known_here: true, .. }));
 }
 
 /// That no master runs proves that etcd is dead: one whose tags kops does not write, or that are two clusters', may be one.
@@ -291,10 +291,10 @@ fn a_machine_whose_tags_are_not_clear_counts_among_those_that_run() {
         })
         .collect();
     let running = |instances: &[Instance]| match Machines::of(CLUSTER, instances, &[], Ok(&[])).masters {
-        Masters::Are {
+        Masters::Known {
             running, known_here, ..
         } => (running.len(), known_here),
-        Masters::NotKnown(why) => panic!("{why}"),
+        Masters::Unknown(why) => panic!("{why}"),
     };
     assert_eq!(running(&gone), (0, true));
     for (key, value) in [

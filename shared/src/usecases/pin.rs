@@ -28,10 +28,10 @@ pub enum PinError {
     #[error("backup {0} is incomplete: data or meta is missing")]
     Incomplete(BackupName),
     /// Nobody said where the cluster's own place in the state store is.
-    #[error("{0} does not show where the state store keeps its cluster")]
+    #[error("{0} does not show which cluster it belongs to")]
     NoPlace(StoreUrl),
     /// The copy is not what was copied.
-    #[error("the copy {at} has {found} bytes and not {wanted}: it was not completed")]
+    #[error("the copy {at} has {found} bytes instead of {wanted}: it is incomplete")]
     Different {
         /// The copy.
         at: StoreUrl,

@@ -5,7 +5,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::etcd_access::EtcdAccess;
-use runbook_kit::model::liveness::{Life, Newest, Signals, decide};
+use runbook_kit::model::liveness::{Liveness, NewestBackup, Signals, decide};
 use runbook_kit::model::units;
 use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::liveness::{Machines, newest};
@@ -28,13 +28,13 @@ pub struct AliveArgs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Whether the API lives.
-    pub api: Life,
+    pub api: Liveness,
     /// Whether it is dead by all but the age of the backups.
     pub api_is_gone: bool,
     /// Whether each etcd cluster lives.
-    pub etcds: Vec<(String, Life)>,
+    pub etcds: Vec<(String, Liveness)>,
     /// The newest backup of each etcd cluster that has one.
-    pub newest: Vec<Newest>,
+    pub newest: Vec<NewestBackup>,
 }
 
 /// Asks the API and each etcd at the same time; what the backups tell is known already.
@@ -49,8 +49,8 @@ pub async fn observe(
     context.session.ui.note("asking whether the API and etcd answer");
     let etcds: Vec<String> = catalogs.iter().map(|catalog| catalog.store.etcd.clone()).collect();
     let (api, heard, evidence) = tokio::join!(
-        context.api_heard(cluster, access.etcd_timeout),
-        join_all(etcds.iter().map(|etcd| context.etcd_heard(access, etcd))),
+        context.probe_api(cluster, access.etcd_timeout),
+        join_all(etcds.iter().map(|etcd| context.probe_etcd(access, etcd))),
         context.evidence(machines, wiped, &etcds, access)
     );
     let now = context.session.now();
@@ -92,25 +92,25 @@ pub fn at_risk(facts: &Facts) -> Vec<String> {
     let at_risk = all.filter(|(_, life)| life.may_live());
     at_risk
         .map(|(name, life)| match life {
-            Life::Alive { why, .. } => format!("{name} IS ALIVE: {why}."),
-            Life::Dead(why) | Life::Unknown { why, .. } => format!("{name} MAY BE ALIVE: {why}."),
+            Liveness::Alive { why, .. } => format!("{name} IS ALIVE: {why}."),
+            Liveness::Dead(why) | Liveness::Unknown { why, .. } => format!("{name} MAY BE ALIVE: {why}."),
         })
         .collect()
 }
 
-fn api(api: &Life, alive: Severity) -> Check {
+fn api(api: &Liveness, alive: Severity) -> Check {
     const NAME: &str = "api";
     match api {
-        Life::Alive { why, .. } => Check::found(NAME, alive, format!("the cluster is alive: {why}")).cure(CURE),
+        Liveness::Alive { why, .. } => Check::found(NAME, alive, format!("the cluster is alive: {why}")).cure(CURE),
         other => not_alive(NAME, other),
     }
 }
 
-fn etcd(etcd: &Life, alive: Severity) -> Check {
+fn etcd(etcd: &Liveness, alive: Severity) -> Check {
     const NAME: &str = "etcd";
     match etcd {
-        Life::Alive { why, serves: true } => Check::found(NAME, alive, format!("etcd is alive: {why}")).cure(CURE),
-        Life::Alive { why, serves: false } => {
+        Liveness::Alive { why, serves: true } => Check::found(NAME, alive, format!("etcd is alive: {why}")).cure(CURE),
+        Liveness::Alive { why, serves: false } => {
             Check::found(NAME, Severity::Warn, format!("a member is up and cannot serve: {why}"))
                 .cure("see whether the other members can be brought back: `kops-wipe-masters audit`")
         }
@@ -118,10 +118,10 @@ fn etcd(etcd: &Life, alive: Severity) -> Check {
     }
 }
 
-fn not_alive(name: &'static str, life: &Life) -> Check {
+fn not_alive(name: &'static str, life: &Liveness) -> Check {
     match life {
-        Life::Unknown { cure, .. } => Check::found(name, Severity::Warn, life.says()).cure(cure.clone()),
-        Life::Alive { .. } | Life::Dead(_) => Check::passed(name, life.says()),
+        Liveness::Unknown { cure, .. } => Check::found(name, Severity::Warn, life.describe()).cure(cure.clone()),
+        Liveness::Alive { .. } | Liveness::Dead(_) => Check::passed(name, life.describe()),
     }
 }
 
@@ -141,9 +141,9 @@ fn backups(facts: &Facts, alive: Severity, now: Timestamp) -> Check {
         let age = units::age(now.duration_since(youngest.created()));
         return Check::passed(NAME, format!("the newest, of {}, is {age} old", youngest.etcd));
     };
-    let message = recent.says(now);
+    let message = recent.describe(now);
     match &facts.api {
-        Life::Alive { .. } => Check::found(NAME, alive, format!("backups still arrive: {message}")).cure(CURE),
+        Liveness::Alive { .. } => Check::found(NAME, alive, format!("backups still arrive: {message}")).cure(CURE),
         _ if facts.api_is_gone => Check::found(NAME, Severity::Warn, format!("etcd may be alive: {message}"))
             .cure("wait for two intervals: if another one arrives, etcd is alive"),
         _ => Check::found(
@@ -169,22 +169,22 @@ mod tests {
         "2026-11-22T18:00:00Z".parse().unwrap()
     }
 
-    fn every_life() -> [Life; 4] {
-        let alive = |serves| Life::Alive {
+    fn every_life() -> [Liveness; 4] {
+        let alive = |serves| Liveness::Alive {
             why: "x".into(),
             serves,
         };
         [
             alive(true),
             alive(false),
-            Life::Dead("x".into()),
-            Life::not_checked("x"),
+            Liveness::Dead("x".into()),
+            Liveness::not_checked("x"),
         ]
     }
 
-    fn newest(minutes: i64) -> Newest {
+    fn newest(minutes: i64) -> NewestBackup {
         let created = now() - SignedDuration::from_mins(minutes);
-        Newest {
+        NewestBackup {
             etcd: "main".into(),
             name: runbook_kit::model::backup::name::BackupName::first_of(created),
             interval: INTERVAL,
@@ -209,11 +209,14 @@ mod tests {
             for etcd in &every_life() {
                 for ages in [&[][..], &[180], &[30], &[29], &[180, 4], &[-5]] {
                     for (even_if_alive, gone) in [(false, false), (false, true), (true, false), (true, true)] {
-                        let api_is_gone = gone || matches!(api, Life::Dead(_));
+                        let api_is_gone = gone || matches!(api, Liveness::Dead(_));
                         let facts = Facts {
                             api: api.clone(),
                             api_is_gone,
-                            etcds: vec![("main".into(), Life::Dead("x".into())), ("events".into(), etcd.clone())],
+                            etcds: vec![
+                                ("main".into(), Liveness::Dead("x".into())),
+                                ("events".into(), etcd.clone()),
+                            ],
                             newest: ages.iter().map(|age| newest(*age)).collect(),
                         };
                         let found = severities(&facts, even_if_alive);
@@ -223,18 +226,18 @@ mod tests {
                         let alive = if even_if_alive { Severity::Warn } else { Severity::Block };
                         let recent = ages.iter().any(|age| *age < 30);
                         let expected_api = match api {
-                            Life::Alive { .. } => Some(alive),
-                            Life::Dead(_) => None,
-                            Life::Unknown { .. } => Some(Severity::Warn),
+                            Liveness::Alive { .. } => Some(alive),
+                            Liveness::Dead(_) => None,
+                            Liveness::Unknown { .. } => Some(Severity::Warn),
                         };
                         let expected_etcd = match etcd {
-                            Life::Alive { serves: true, .. } => Some(alive),
-                            Life::Alive { serves: false, .. } | Life::Unknown { .. } => Some(Severity::Warn),
-                            Life::Dead(_) => None,
+                            Liveness::Alive { serves: true, .. } => Some(alive),
+                            Liveness::Alive { serves: false, .. } | Liveness::Unknown { .. } => Some(Severity::Warn),
+                            Liveness::Dead(_) => None,
                         };
                         let expected_backups = match api {
                             _ if !recent => None,
-                            Life::Alive { .. } => Some(alive),
+                            Liveness::Alive { .. } => Some(alive),
                             _ if api_is_gone => Some(Severity::Warn),
                             _ => Some(alive),
                         };
@@ -259,7 +262,7 @@ mod tests {
     #[test]
     fn what_is_asked_says_which_of_both_it_is_and_why() {
         let facts = Facts {
-            api: Life::Unknown {
+            api: Liveness::Unknown {
                 why: "not checked (no context is named k8s)".into(),
                 cure: "c".into(),
             },
@@ -267,12 +270,12 @@ mod tests {
             etcds: vec![
                 (
                     "main".into(),
-                    Life::Alive {
+                    Liveness::Alive {
                         why: "it serves".into(),
                         serves: true,
                     },
                 ),
-                ("events".into(), Life::Dead("x".into())),
+                ("events".into(), Liveness::Dead("x".into())),
             ],
             newest: Vec::new(),
         };
@@ -287,14 +290,14 @@ mod tests {
 
     #[test]
     fn the_youngest_backup_of_any_etcd_cluster_counts_by_its_own_interval() {
-        let dead = Life::Dead("x".into());
+        let dead = Liveness::Dead("x".into());
         let mut facts = Facts {
             api: dead.clone(),
             api_is_gone: true,
             etcds: vec![("main".into(), dead)],
             newest: vec![
                 newest(180),
-                Newest {
+                NewestBackup {
                     etcd: "events".into(),
                     ..newest(40)
                 },

@@ -19,7 +19,7 @@ pub async fn gather(
 ) -> Result<Vec<EtcdFacts>, AnyFailure> {
     session.ui.note("looking for the backups to come back from");
     let mut facts = Vec::new();
-    for pick in choose::pick_all(session.looking(), catalogs, None).await {
+    for pick in choose::pick_all(session.choose_context(), catalogs, None).await {
         let catalog = pick.catalog;
         facts.push(EtcdFacts {
             etcd: catalog.store.etcd.clone(),

@@ -56,7 +56,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
                 Err(unreadable) => return Ok(*unreadable),
             };
             let judged = match newest_in_store(catalog).next() {
-                Some(newest) if !args.age_only => CatalogJudge::new(context.looking(), catalog).judge(newest).await,
+                Some(newest) if !args.age_only => {
+                    CatalogJudge::new(context.choose_context(), catalog).judge(newest).await
+                }
                 _ => Ok(Judged::default()),
             };
             let judged = match judged {

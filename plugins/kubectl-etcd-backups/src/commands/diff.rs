@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::usecases::open;
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 
 /// Compare two backups: gone, new and changed objects
 #[derive(Debug, clap::Args)]
@@ -51,8 +51,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         return Err(output::no_metrics().into());
     }
     let catalogs = context.catalogs().await?;
-    let from = context.choose(&catalogs, &Wanted::from(args.from.clone())).await?;
-    let to = context.choose(&catalogs, &Wanted::from(args.to.clone())).await?;
+    let from = context.choose(&catalogs, &BackupArgs::from(args.from.clone())).await?;
+    let to = context.choose(&catalogs, &BackupArgs::from(args.to.clone())).await?;
     let options = DiffOptions {
         heartbeats: args.heartbeats,
     };

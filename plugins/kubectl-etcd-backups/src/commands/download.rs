@@ -7,7 +7,7 @@ use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::units;
 
 use crate::context::{self, Context};
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 
 /// Download a backup, decompressed and verified, for `etcdutl snapshot restore`
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ use runbook_kit::cli::Wanted;
 )]
 pub struct Args {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: BackupArgs,
     /// The file to write
     #[arg(value_name = "FILE")]
     file: PathBuf,

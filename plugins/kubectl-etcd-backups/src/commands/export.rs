@@ -9,7 +9,7 @@ use runbook_kit::model::snapshot::LiveKey;
 
 use crate::context::Context;
 use crate::usecases::open::{self, Opened};
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 
 /// Export one object of a backup
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ use runbook_kit::cli::Wanted;
 )]
 pub struct Args {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: BackupArgs,
     /// The object: RESOURCE as in kubectl (plural, singular or short name), RESOURCE/NAME without a namespace,
     /// [GROUP/]RESOURCE for custom resources; or an etcd key
     #[arg(value_name = "RESOURCE/NAMESPACE/NAME", value_parser = object)]

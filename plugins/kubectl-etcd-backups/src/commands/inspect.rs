@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::usecases::open::{self, Opened};
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 
 /// Show what a restore of a backup would bring back: objects, Nodes, masterleases, leases, encryption
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,7 @@ use runbook_kit::cli::Wanted;
 )]
 pub struct Args {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: BackupArgs,
 }
 
 #[derive(Debug, Serialize)]

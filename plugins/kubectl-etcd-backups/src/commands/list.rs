@@ -172,7 +172,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let mut judgements = HashMap::new();
     if args.good || (context.format == Format::Wide && !args.all_clusters) {
         for catalog in &catalogs {
-            let found = CatalogJudge::new(context.looking(), catalog).newest().await?;
+            let found = CatalogJudge::new(context.choose_context(), catalog).newest().await?;
             judgements.insert(catalog.store.etcd.clone(), found);
         }
     }

@@ -6,7 +6,7 @@ use runbook_kit::failure::AnyFailure;
 use runbook_kit::usecases::pin::{self, PinError};
 
 use crate::context::Context;
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 
 /// Copy a backup to where etcd-manager does not delete it
 #[derive(Debug, clap::Args)]
@@ -15,7 +15,7 @@ use runbook_kit::cli::Wanted;
 )]
 pub struct Args {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: BackupArgs,
     /// Apply the plan; without this flag it is only shown
     #[arg(long)]
     yes: bool,

@@ -11,7 +11,7 @@ use runbook_kit::usecases::{control_files, examine};
 use serde::Serialize;
 
 use crate::context::Context;
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 
 /// Show details of a backup, without reading its data
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,7 @@ use runbook_kit::cli::Wanted;
 )]
 pub struct Args {
     #[command(flatten)]
-    wanted: Wanted,
+    wanted: BackupArgs,
 }
 
 #[derive(Debug, Serialize)]

@@ -1,6 +1,6 @@
 //! `unpin`: deletes the pinned copy of a backup.
 
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 use runbook_kit::cli::confirm::{self, StrongConsentArgs};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, CommandError};
@@ -25,7 +25,9 @@ pub struct Args {
 
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
-    let chosen = context.choose(&catalogs, &Wanted::from(args.backup.clone())).await?;
+    let chosen = context
+        .choose(&catalogs, &BackupArgs::from(args.backup.clone()))
+        .await?;
     let pinned: Vec<(&Catalog, &Backup)> = chosen
         .iter()
         .filter(|one| one.backup.pinned.is_some() || one.backup.half_pinned.is_some())

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::rules::judged::good_cell;
 use crate::usecases::judge::CatalogJudge;
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 
 /// Verify backups: checksums, pages and records, whether they are empty, and whether they are good
 #[derive(Debug, clap::Args)]
@@ -192,7 +192,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     drop(progress);
 
     for catalog in &catalogs {
-        let mut judge = CatalogJudge::new(context.looking(), catalog);
+        let mut judge = CatalogJudge::new(context.choose_context(), catalog);
         let of_catalog = |one: &ToVerify<'_>| std::ptr::eq(one.catalog, catalog);
         for (_, (_, facts)) in chosen.iter().zip(&verified).filter(|(one, _)| of_catalog(one)) {
             judge.learn(facts.clone());
@@ -247,7 +247,7 @@ async fn named<'a>(args: &Args, context: &Context, catalogs: &'a [Catalog]) -> R
         for found in context
             .choose(
                 catalogs,
-                &Wanted {
+                &BackupArgs {
                     backup: one.clone(),
                     at: args.at.clone(),
                 },

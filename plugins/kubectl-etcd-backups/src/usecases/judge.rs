@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use runbook_kit::model::backup::goodness::{Facts, Rejection};
 use runbook_kit::model::backup::name::BackupName;
 use runbook_kit::usecases::catalog::{Backup, Catalog};
-use runbook_kit::usecases::choose::{ChooseError, Judge, Looking, Rejected};
+use runbook_kit::usecases::choose::{ChooseContext, ChooseError, Judge, Rejected};
 use runbook_kit::usecases::examine::ExamineError;
 
 use crate::rules::judged::Judged;
@@ -13,7 +13,7 @@ use crate::rules::judged::Judged;
 pub struct CatalogJudge<'a, 'l>(Judge<'a, 'l>);
 
 impl<'a, 'l> CatalogJudge<'a, 'l> {
-    pub fn new(looking: Looking<'l>, catalog: &'a Catalog) -> Self {
+    pub fn new(looking: ChooseContext<'l>, catalog: &'a Catalog) -> Self {
         Self(Judge::new(looking, catalog))
     }
 

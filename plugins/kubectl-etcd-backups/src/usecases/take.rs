@@ -16,7 +16,7 @@ use runbook_kit::ports::{
     EtcdKv, ObjectStore, PackFailure, PutMode, ReadSnapshot, SnapshotPacker, SnapshotReader, StoreErrorKind,
 };
 use runbook_kit::usecases::catalog::Catalog;
-use runbook_kit::usecases::choose::{Judge, Known, Looking};
+use runbook_kit::usecases::choose::{ChooseContext, FactsCache, Judge};
 use runbook_kit::usecases::examine::{self, lineage};
 
 /// A control file is small.
@@ -269,8 +269,8 @@ pub async fn expected(ports: TakePorts<'_>, catalog: &Catalog) -> Result<Option<
     if catalog.store.etcd != MAIN {
         return Ok(None);
     }
-    let known = Known::default();
-    let looking = Looking {
+    let known = FactsCache::default();
+    let looking = ChooseContext {
         objects: ports.objects,
         reader: ports.reader,
         lineage: None,

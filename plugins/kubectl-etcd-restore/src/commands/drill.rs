@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use runbook_kit::cli::Wanted;
+use runbook_kit::cli::BackupArgs;
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
@@ -14,7 +14,7 @@ use runbook_kit::model::backup::reference::{BackupRef, Which};
 use runbook_kit::model::etcd_manager::EtcdVersion;
 use runbook_kit::model::snapshot::Content;
 use runbook_kit::model::units;
-use runbook_kit::ports::drill::{DrillGround, SnapshotStatus, Tools};
+use runbook_kit::ports::drill::{DrillServer, SnapshotStatus, Tools};
 use runbook_kit::ports::{ReadSnapshot, SnapshotFile};
 use runbook_kit::usecases::catalog::{Backup, Catalog};
 use runbook_kit::usecases::choose::ChooseError;
@@ -127,11 +127,11 @@ async fn choose<'a>(
             vec![catalogs]
         };
         for some in each {
-            let wanted = Wanted {
+            let wanted = BackupArgs {
                 backup: wanted.clone(),
                 at: args.at.clone(),
             };
-            let looking = session.looking();
+            let looking = session.choose_context();
             let at = session.moment(wanted.at.as_deref(), "--at")?;
             match runbook_kit::usecases::choose::choose(looking, some, &wanted.backup, at).await {
                 Ok(chosen) => {
@@ -163,7 +163,7 @@ async fn choose<'a>(
 async fn drill(
     catalog: &Catalog,
     backup: &Backup,
-    ground: &dyn DrillGround,
+    ground: &dyn DrillServer,
     tools: Tools,
     context: &Context,
 ) -> Result<Drilled, AnyFailure> {
@@ -226,7 +226,7 @@ async fn drill(
 }
 
 /// The decompressed snapshot as a file for etcdutl, verified once more while it is written.
-async fn save(backup: &Backup, ground: &dyn DrillGround, context: &Context) -> Result<PathBuf, AnyFailure> {
+async fn save(backup: &Backup, ground: &dyn DrillServer, context: &Context) -> Result<PathBuf, AnyFailure> {
     let session = &context.session;
     let file = ground.folder().join("snapshot.db");
     let body = session.objects().open(&backup.data()).await?;

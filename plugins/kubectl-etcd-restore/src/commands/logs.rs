@@ -146,7 +146,7 @@ async fn read(
     } else {
         scripts::follow(file, args.tail)
     };
-    let mut ended = hosts.look(&machine.host, &script, on_line).await?;
+    let mut ended = hosts.read(&machine.host, &script, on_line).await?;
     match ended.code {
         0 => Ok(()),
         code => {

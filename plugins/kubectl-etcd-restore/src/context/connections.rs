@@ -4,16 +4,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use runbook_kit::adapters::drill::LocalGround;
+use runbook_kit::adapters::drill::LocalDrill;
 use runbook_kit::adapters::kube::{KubeClient, KubeOptions};
 use runbook_kit::adapters::ssh::{Ssh, SshOptions};
 use runbook_kit::cli::ssh::SshArgs;
 use runbook_kit::connect::{self, evidence};
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::etcd_access::EtcdAccess;
-use runbook_kit::model::liveness::Heard;
-use runbook_kit::ports::cluster_api::{ApiPlace, ClusterApi, KubeError, KubeErrorKind};
-use runbook_kit::ports::drill::{DrillError, DrillGround};
+use runbook_kit::model::liveness::ProbeResult;
+use runbook_kit::ports::cluster_api::{ApiEndpoint, ClusterApi, KubeError, KubeErrorKind};
+use runbook_kit::ports::drill::{DrillError, DrillServer};
 use runbook_kit::ports::{EtcdKv, HostError, Hosts};
 use runbook_kit::usecases::liveness::{Evidence, Machines};
 
@@ -41,9 +41,9 @@ impl Context {
     }
 
     /// The address of that API.
-    pub async fn api_place(&self, cluster: &str, timeout: Duration) -> Result<ApiPlace, KubeError> {
-        let place = async |options: KubeOptions| KubeClient::place(&options).await;
-        self.of_context(cluster, timeout, place).await
+    pub async fn api_place(&self, cluster: &str, timeout: Duration) -> Result<ApiEndpoint, KubeError> {
+        let endpoint = async |options: KubeOptions| KubeClient::endpoint(&options).await;
+        self.of_context(cluster, timeout, endpoint).await
     }
 
     /// The same API by the address of one of its servers.
@@ -81,8 +81,8 @@ impl Context {
     }
 
     /// The answer of the API of `cluster`; it counts only where the API is proven to be this cluster's.
-    pub async fn api_heard(&self, cluster: &str, timeout: Duration) -> Heard {
-        connect::kube::api_heard(&self.session, cluster, timeout).await
+    pub async fn probe_api(&self, cluster: &str, timeout: Duration) -> ProbeResult {
+        connect::kube::probe_api(&self.session, cluster, timeout).await
     }
 
     /// Evidence whether the control plane is alive. Hosts are asked over ssh only where the user names them.
@@ -107,7 +107,7 @@ impl Context {
             program: None,
             user: args.ssh_user.clone(),
             jump: args.ssh_jump.clone(),
-            patience: args.ssh_timeout,
+            timeout: args.ssh_timeout,
         };
         match Ssh::new(&options) {
             Ok(ssh) => Ok(Box::new(ssh)),
@@ -119,7 +119,7 @@ impl Context {
     }
 
     /// A temporary directory and the etcd tools for a drill.
-    pub fn drill_ground(&self) -> Result<Box<dyn DrillGround>, DrillError> {
-        Ok(Box::new(LocalGround::new(self.temp_dir.as_deref())?))
+    pub fn drill_ground(&self) -> Result<Box<dyn DrillServer>, DrillError> {
+        Ok(Box::new(LocalDrill::new(self.temp_dir.as_deref())?))
     }
 }

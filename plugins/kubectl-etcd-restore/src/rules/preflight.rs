@@ -21,7 +21,7 @@ use runbook_kit::model::backup::goodness::Rejection;
 use runbook_kit::model::backup::name::BackupName;
 use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::etcd_manager::control::ClusterSpec;
-use runbook_kit::model::liveness::Life;
+use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::units;
 
 /// A name this far ahead of our clock is no matter of seconds.
@@ -118,7 +118,7 @@ pub struct EtcdFacts {
     /// What it showed when it was asked.
     pub observed: EtcdSeen,
     /// Whether it is alive, dead, or nobody knows.
-    pub liveness: Life,
+    pub liveness: Liveness,
     /// What it would lose; `None` where none was seen to live, or nothing is restored.
     pub data_loss: Option<Observed<DataLoss>>,
     /// The newest complete backup's time.

@@ -33,7 +33,7 @@ fn etcd(etcd: &str) -> EtcdFacts {
         spec_members: 3,
         commands: Vec::new(),
         observed: EtcdSeen::Silent("refused".to_owned()),
-        liveness: Life::Dead("the masters were wiped".to_owned()),
+        liveness: Liveness::Dead("the masters were wiped".to_owned()),
         data_loss: None,
         newest: Some("2026-11-22T15:20:36Z".parse().unwrap()),
         manager: Vec::new(),
@@ -46,7 +46,7 @@ fn serving(etcd: &mut EtcdFacts, revision: i64) {
         revision,
         leader: true,
     });
-    etcd.liveness = Life::Alive {
+    etcd.liveness = Liveness::Alive {
         why: format!("it serves at revision {revision}"),
         serves: true,
     };
@@ -432,7 +432,7 @@ fn a_living_etcd_is_named_and_so_is_what_is_lost() {
     assert!(untold.message.ends_with("could not be asked: no answer"), "{untold:?}");
     // Out of sight, and the API tells.
     facts.etcds[0].observed = EtcdSeen::NotAsked("no way".to_owned());
-    facts.etcds[0].liveness = Life::Alive {
+    facts.etcds[0].liveness = Liveness::Alive {
         why: "THE API SERVES".to_owned(),
         serves: true,
     };
@@ -451,7 +451,7 @@ fn a_living_etcd_is_named_and_so_is_what_is_lost() {
 fn what_was_not_proven_dead_is_said_to_be_so_and_is_at_risk() {
     let mut facts = facts();
     assert!(!facts.etcds[0].at_risk());
-    facts.etcds[0].liveness = Life::Unknown {
+    facts.etcds[0].liveness = Liveness::Unknown {
         why: "no answer (refused)".to_owned(),
         cure: "ask it".to_owned(),
     };

@@ -11,7 +11,7 @@ pub use statements::{Statement, statements};
 
 use crate::rules::follow::State;
 use runbook_kit::model::backup::goodness::MAIN;
-use runbook_kit::model::liveness::Life;
+use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::observed::Observed;
 use runbook_kit::model::shell::ShellCommand;
 use serde::Serialize;
@@ -142,7 +142,7 @@ pub fn recovery_stage(facts: &Facts) -> RecoveryStage {
     if alive.is_empty() {
         return down(facts);
     }
-    let serves = |etcd: &&EtcdFacts| matches!(etcd.liveness, Life::Alive { serves: true, .. });
+    let serves = |etcd: &&EtcdFacts| matches!(etcd.liveness, Liveness::Alive { serves: true, .. });
     if facts.etcds.iter().filter(serves).count() == facts.etcds.len() {
         return match facts.api.ready {
             Some(_) => RecoveryStage::new(
@@ -175,10 +175,10 @@ fn says_of(api: &Api) -> &'static str {
 
 fn liveness_word(etcd: &EtcdFacts) -> &'static str {
     match &etcd.liveness {
-        Life::Alive { serves: true, .. } => "alive",
-        Life::Alive { serves: false, .. } => "alive without a leader",
-        Life::Dead(_) => "dead",
-        Life::Unknown { .. } => "not known to be dead",
+        Liveness::Alive { serves: true, .. } => "alive",
+        Liveness::Alive { serves: false, .. } => "alive without a leader",
+        Liveness::Dead(_) => "dead",
+        Liveness::Unknown { .. } => "not known to be dead",
     }
 }
 
@@ -213,7 +213,7 @@ fn restoring(facts: &Facts) -> Option<RecoveryStage> {
 
 /// The API serves, so main does; another one may have no member all the same.
 fn waits_beside_main(facts: &Facts) -> Option<RecoveryStage> {
-    let waits = |etcd: &&EtcdFacts| matches!(etcd.liveness, Life::Dead(_)) && etcd.etcd != MAIN;
+    let waits = |etcd: &&EtcdFacts| matches!(etcd.liveness, Liveness::Dead(_)) && etcd.etcd != MAIN;
     let etcd = &facts.etcds.iter().find(waits)?.etcd;
     let why = format!("the API serves, and etcd {etcd} is dead");
     let next = ShellCommand::of(PLAN).option("--etcd", etcd);

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use runbook_kit::model::backup::name::BackupName;
-use runbook_kit::model::liveness::{self, Heard, Signals, decide};
+use runbook_kit::model::liveness::{self, ProbeResult, Signals, decide};
 
 use super::*;
 
@@ -115,16 +115,16 @@ own     | 3/0/3   | -       | ?            | ?           | ?       | -        | 
 !       | ?       | ended   | dead         | dead        | silent  | -        | good   | -    | unknown      | aws sts get-caller-identity
 ";
 
-fn life(word: &str) -> (Life, bool) {
+fn life(word: &str) -> (Liveness, bool) {
     let why = "w".to_owned();
-    let unknown = Life::Unknown {
+    let unknown = Liveness::Unknown {
         why: why.clone(),
         cure: "c".to_owned(),
     };
     match word {
-        "alive" => (Life::Alive { why, serves: true }, true),
-        "limps" => (Life::Alive { why, serves: false }, true),
-        "dead" => (Life::Dead(why), true),
+        "alive" => (Liveness::Alive { why, serves: true }, true),
+        "limps" => (Liveness::Alive { why, serves: false }, true),
+        "dead" => (Liveness::Dead(why), true),
         "silent" => (unknown, true),
         "?" => (unknown, false),
         other => panic!("{other}"),
@@ -320,8 +320,8 @@ fn what_was_not_checked_is_said_as_that_and_may_be_alive() {
 /// What there is to be seen, whoever looks.
 #[derive(Clone, Debug)]
 struct World {
-    main: Heard,
-    events: Heard,
+    main: ProbeResult,
+    events: ProbeResult,
     ready: bool,
     proven: bool,
     wiped: bool,
@@ -387,8 +387,8 @@ fn seen(world: &World, sight: Sight) -> Facts {
     let time = |text: &str| text.parse::<Timestamp>().unwrap();
     let (ended, now) = (time("2026-11-22T16:00:00Z"), time("2026-11-22T17:00:00Z"));
     let masters = match sight.aws {
-        false => liveness::Masters::NotKnown("w".to_owned()),
-        true => liveness::Masters::Are {
+        false => liveness::Masters::Unknown("w".to_owned()),
+        true => liveness::Masters::Known {
             known_here: world.running > 0,
             running: (0..world.running)
                 .map(|at| liveness::Master {
@@ -399,37 +399,37 @@ fn seen(world: &World, sight: Sight) -> Facts {
                         ended - SignedDuration::from_hours(5)
                     }),
                     addresses: Vec::<IpAddr>::new(),
-                    doors: Vec::new(),
+                    probed: Vec::new(),
                 })
                 .collect(),
             oldest_volume: Ok(None),
         },
     };
-    let of = |name: &str, heard: &Heard| {
+    let of = |name: &str, heard: &ProbeResult| {
         // One that serves has backed itself up: etcd-manager does so before it lets anybody in.
         let api_serves = world.ready && world.proven && name == MAIN;
-        let verdicts = api_serves || matches!(heard, Heard::Answers(_) | Heard::NoLeader(_));
-        let newest = verdicts.then(|| liveness::Newest {
+        let verdicts = api_serves || matches!(heard, ProbeResult::Answers(_) | ProbeResult::NoLeader(_));
+        let newest = verdicts.then(|| liveness::NewestBackup {
             etcd: name.to_owned(),
             name: BackupName::first_of(ended + SignedDuration::from_mins(10)),
             interval: SignedDuration::from_mins(15),
         });
         let heard = match sight.etcd {
             true => heard.clone(),
-            false => Heard::NotAsked {
+            false => ProbeResult::NotChecked {
                 why: "w".to_owned(),
                 cure: "c".to_owned(),
             },
         };
         // An API that serves has a main behind it.
         let heard = match (sight.api && world.ready && world.proven, name) {
-            (true, MAIN) => Heard::Answers("the API serves".to_owned()),
+            (true, MAIN) => ProbeResult::Answers("the API serves".to_owned()),
             _ => heard,
         };
-        let asked = !matches!(heard, Heard::NotAsked { .. });
+        let asked = !matches!(heard, ProbeResult::NotChecked { .. });
         let life = decide(
             &Signals {
-                heard,
+                probe: heard,
                 masters: masters.clone(),
                 hosts: Vec::new(),
                 wiped: (sight.journal && world.wiped && !world.cut_off).then_some(ended),
@@ -514,12 +514,12 @@ fn seen(world: &World, sight: Sight) -> Facts {
     }
 }
 
-fn heard() -> impl Strategy<Value = Heard> {
+fn heard() -> impl Strategy<Value = ProbeResult> {
     prop_oneof![
-        1 => Just(Heard::Answers("a".to_owned())),
-        1 => Just(Heard::NoLeader("l".to_owned())),
-        2 => Just(Heard::Silent("s".to_owned())),
-        3 => Just(Heard::Quarantined("q".to_owned())),
+        1 => Just(ProbeResult::Answers("a".to_owned())),
+        1 => Just(ProbeResult::NoLeader("l".to_owned())),
+        2 => Just(ProbeResult::NoResponse("s".to_owned())),
+        3 => Just(ProbeResult::Quarantined("q".to_owned())),
     ]
 }
 
@@ -596,11 +596,11 @@ fn world() -> impl Strategy<Value = World> {
 /// Nobody answers where there is no machine, and no API serves from an etcd in quarantine.
 fn possible(mut world: World) -> World {
     if world.running == 0 && world.own_place {
-        let silent = || Heard::Silent("s".to_owned());
+        let silent = || ProbeResult::NoResponse("s".to_owned());
         (world.main, world.events, world.ready) = (silent(), silent(), false);
     }
-    if world.ready && world.proven && matches!(world.main, Heard::Quarantined(_)) {
-        world.main = Heard::Answers("a".to_owned());
+    if world.ready && world.proven && matches!(world.main, ProbeResult::Quarantined(_)) {
+        world.main = ProbeResult::Answers("a".to_owned());
     }
     world
 }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use runbook_kit::cli::confirm::{self, StrongConsentArgs};
 use runbook_kit::consent::Consent;
 use runbook_kit::failure::{AnyFailure, CommandError};
-use runbook_kit::model::liveness::Life;
+use runbook_kit::model::liveness::Liveness;
 
 use crate::usecases::observe::age;
 use crate::usecases::observe::survey::Survey;
@@ -37,7 +37,7 @@ pub fn ask_consent(
 fn at_risk(etcd: &EtcdFacts) -> String {
     let (name, lost) = (&etcd.etcd, preflight::lost(etcd));
     match &etcd.liveness {
-        Life::Alive { why, .. } => format!("etcd {name} IS ALIVE: {why}; {lost}."),
-        Life::Dead(why) | Life::Unknown { why, .. } => format!("etcd {name} MAY BE ALIVE: {why}; {lost}."),
+        Liveness::Alive { why, .. } => format!("etcd {name} IS ALIVE: {why}; {lost}."),
+        Liveness::Dead(why) | Liveness::Unknown { why, .. } => format!("etcd {name} MAY BE ALIVE: {why}; {lost}."),
     }
 }

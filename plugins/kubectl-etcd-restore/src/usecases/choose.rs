@@ -91,7 +91,7 @@ pub async fn choose<'a>(
             *place = Some(Choice::Fresh(Vec::new()));
             continue;
         }
-        let looking = context.session.looking();
+        let looking = context.session.choose_context();
         let named = named(args, etcd);
         if named.is_some_and(|wanted| wanted.which == Which::LatestGood) {
             // Picked below, as where nothing is named: of the others than main one of about main's time.

@@ -5,7 +5,7 @@ pub mod scripts;
 use futures::future::join_all;
 use runbook_kit::cli::ssh::{SshAddress, SshArgs};
 use runbook_kit::failure::{AnyFailure, CommandError};
-use runbook_kit::ports::hosts::{Ended, HostError, HostErrorKind, Hosts, Script};
+use runbook_kit::ports::hosts::{HostError, HostErrorKind, Hosts, Script, ScriptResult};
 use std::sync::{Mutex, PoisonError};
 
 use crate::context::Context;
@@ -63,7 +63,11 @@ pub async fn inspect_one(machine: &Machine, hosts: &dyn Hosts) -> Result<HostFac
 }
 
 /// All lines of a script that changes nothing.
-pub async fn read_lines(hosts: &dyn Hosts, host: &str, script: &Script) -> Result<(Vec<String>, Ended), HostError> {
+pub async fn read_lines(
+    hosts: &dyn Hosts,
+    host: &str,
+    script: &Script,
+) -> Result<(Vec<String>, ScriptResult), HostError> {
     let lines = Mutex::new(Vec::new());
     let keep = |line: &str| {
         lines
@@ -71,7 +75,7 @@ pub async fn read_lines(hosts: &dyn Hosts, host: &str, script: &Script) -> Resul
             .unwrap_or_else(PoisonError::into_inner)
             .push(line.to_owned());
     };
-    let ended = hosts.look(host, script, &keep).await?;
+    let ended = hosts.read(host, script, &keep).await?;
     Ok((lines.into_inner().unwrap_or_else(PoisonError::into_inner), ended))
 }
 
@@ -84,7 +88,7 @@ pub fn no_runtime(machine: &Machine) -> HostError {
 }
 
 /// A script that did not do what it was for.
-pub fn failed(machine: &Machine, script: &Script, ended: &Ended) -> HostError {
+pub fn failed(machine: &Machine, script: &Script, ended: &ScriptResult) -> HostError {
     let words = ended.said.lines().rev().map(str::trim).find(|line| !line.is_empty());
     let words = words.map_or_else(|| format!("exit code {}", ended.code), str::to_owned);
     HostError {

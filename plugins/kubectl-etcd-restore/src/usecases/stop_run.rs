@@ -2,7 +2,7 @@
 
 use runbook_kit::consent::Consent;
 use runbook_kit::failure::chain;
-use runbook_kit::model::liveness::Life;
+use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::{PutMode, StoreError};
 
@@ -39,7 +39,7 @@ impl Aftermath<'_> {
             let liveness = facts
                 .find(|facts| facts.etcd == command.etcd)
                 .map(|facts| &facts.liveness);
-            let dead = matches!(liveness, Some(Life::Dead(_))) || stopped.no_members.contains(&command.etcd);
+            let dead = matches!(liveness, Some(Liveness::Dead(_))) || stopped.no_members.contains(&command.etcd);
             if let (Some(target), true, true, false, false) =
                 (target, stopped.why.untaken(), own, dead, self.leave_queued)
             {

@@ -32,7 +32,7 @@ impl FleetChange for AwsFleet {
     }
 
     async fn keep_volume(&self, instance: &str, device: &str, _consent: &Consent) -> Result<(), FleetError> {
-        let action = format!("switch off DeleteOnTermination of {device} of {instance}");
+        let action = format!("disable DeleteOnTermination of {device} of {instance}");
         let clients = self.clients(&action).await?;
         let off = EbsInstanceBlockDeviceSpecification::builder().delete_on_termination(false);
         let mapping = InstanceBlockDeviceMappingSpecification::builder()
@@ -52,7 +52,7 @@ impl FleetChange for AwsFleet {
     }
 
     async fn untag(&self, volume: &str, keys: &BTreeSet<String>, _consent: &Consent) -> Result<(), FleetError> {
-        let action = format!("take tags off {volume}");
+        let action = format!("remove tags from {volume}");
         let clients = self.clients(&action).await?;
         // Without a value the tag goes whatever its value is.
         let tags = keys.iter().map(|key| Tag::builder().key(key).build()).collect();
@@ -61,7 +61,7 @@ impl FleetChange for AwsFleet {
     }
 
     async fn snapshot(&self, volume: &str, tags: &Tags, _consent: &Consent) -> Result<Snapshot, FleetError> {
-        let action = format!("take a snapshot of {volume}");
+        let action = format!("create a snapshot of {volume}");
         let clients = self.clients(&action).await?;
         let named = TagSpecification::builder()
             .resource_type(ResourceType::Snapshot)

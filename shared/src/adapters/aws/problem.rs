@@ -5,7 +5,7 @@ use std::error::Error;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::adapters::aws_chain::error::{Answer, AwsError, Words};
+use crate::adapters::aws_chain::error::{Answer, AwsError, ServiceMessage};
 use crate::model::aws_error::AwsErrorKind;
 use crate::ports::fleet::{FleetError, FleetErrorKind};
 
@@ -13,7 +13,7 @@ use crate::ports::fleet::{FleetError, FleetErrorKind};
 #[derive(Debug)]
 pub(super) struct Problem {
     kind: FleetErrorKind,
-    cause: Option<Words>,
+    cause: Option<ServiceMessage>,
 }
 
 impl Problem {
@@ -24,7 +24,7 @@ impl Problem {
     fn because(kind: FleetErrorKind, words: impl Into<String>) -> Self {
         Self {
             kind,
-            cause: Some(Words(words.into())),
+            cause: Some(ServiceMessage(words.into())),
         }
     }
 
@@ -61,7 +61,7 @@ where
                     AwsErrorKind::ExpiredCredentials => FleetErrorKind::ExpiredCredentials,
                     _ => FleetErrorKind::NoCredentials,
                 },
-                cause: words.map(Words),
+                cause: words.map(ServiceMessage),
             },
             AwsError::Other(words) => Self::of(FleetErrorKind::Other(words)),
         }

@@ -20,7 +20,7 @@ const GROUPS_PAGE: i32 = 100;
 #[async_trait]
 impl Fleet for AwsFleet {
     async fn caller(&self) -> Result<Caller, FleetError> {
-        let action = "ask AWS who we are";
+        let action = "get the AWS caller identity";
         let clients = self.clients(action).await?;
         let sts = aws_sdk_sts::Client::new(&clients.config);
         let iam = aws_sdk_iam::Client::new(&clients.config);
@@ -91,7 +91,7 @@ impl Fleet for AwsFleet {
     }
 
     async fn groups(&self, names: &[String]) -> Result<Vec<Group>, FleetError> {
-        let action = format!("look at the Auto Scaling groups {}", names.join(", "));
+        let action = format!("describe the Auto Scaling groups {}", names.join(", "));
         let clients = self.clients(&action).await?;
         let mut found = Vec::new();
         for names in names.chunks(GROUPS_PAGE as usize) {
@@ -106,7 +106,7 @@ impl Fleet for AwsFleet {
     }
 
     async fn instances(&self, ids: &[String]) -> Result<Vec<Instance>, FleetError> {
-        let action = format!("look at the instances {}", ids.join(", "));
+        let action = format!("describe the instances {}", ids.join(", "));
         let clients = self.clients(&action).await?;
         let mut found = Vec::new();
         // As a filter: then an id that AWS does not know is no error.
@@ -119,7 +119,7 @@ impl Fleet for AwsFleet {
     }
 
     async fn volumes(&self, ids: &[String]) -> Result<Vec<Volume>, FleetError> {
-        let action = format!("look at the volumes {}", ids.join(", "));
+        let action = format!("describe the volumes {}", ids.join(", "));
         let clients = self.clients(&action).await?;
         let mut found = Vec::new();
         for ids in ids.chunks(AT_ONCE) {
@@ -164,7 +164,7 @@ impl Fleet for AwsFleet {
     }
 
     async fn networks(&self, ids: &[String]) -> Result<Vec<String>, FleetError> {
-        let action = format!("look at the networks {}", ids.join(", "));
+        let action = format!("describe the networks {}", ids.join(", "));
         let (vpcs, subnets): (Vec<String>, Vec<String>) = ids.iter().cloned().partition(|id| id.starts_with("vpc-"));
         let clients = self.clients(&action).await?;
         let mut found = Vec::new();
@@ -188,7 +188,7 @@ impl Fleet for AwsFleet {
     }
 
     async fn snapshots_of(&self, volumes: &[String]) -> Result<Vec<Snapshot>, FleetError> {
-        let action = format!("list our snapshots of {}", volumes.join(", "));
+        let action = format!("list the snapshots of {}", volumes.join(", "));
         let clients = self.clients(&action).await?;
         let mut found = Vec::new();
         for volumes in volumes.chunks(AT_ONCE) {

@@ -12,15 +12,15 @@ use crate::model::aws_error::AwsErrorKind;
 
 /// A service's own words, without the SDK's wrapping.
 #[derive(Debug)]
-pub(in crate::adapters) struct Words(pub String);
+pub(in crate::adapters) struct ServiceMessage(pub String);
 
-impl fmt::Display for Words {
+impl fmt::Display for ServiceMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Error for Words {}
+impl Error for ServiceMessage {}
 
 /// Why a request failed.
 #[derive(Debug)]

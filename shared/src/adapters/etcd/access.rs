@@ -155,7 +155,7 @@ impl Ways<'_> {
             program: self.args.ssh_program.clone(),
             user: self.args.ssh_user.clone(),
             jump: self.args.ssh_jump.clone(),
-            patience: self.args.etcd_timeout,
+            timeout: self.args.etcd_timeout,
         });
         let mut failed = Vec::new();
         for host in &self.args.host {
@@ -208,15 +208,15 @@ impl Ways<'_> {
             .map_err(super::port_forward::PortForwardError::from)?;
         let doubt = match &self.keys {
             Some(keys) => match ca_match(&kube, keys.objects, &keys.key_store).await {
-                CaMatch::Ours => None,
-                CaMatch::Others { place } => {
+                CaMatch::Same => None,
+                CaMatch::Different { place } => {
                     return Err(AccessError::OtherCluster {
                         server: kube.server().to_owned(),
                         place,
                     });
                 }
                 CaMatch::Unknown(why) => Some(format!(
-                    "whether {} is the API of this very cluster could not be made sure of: {why}",
+                    "could not verify that {} is the API of this cluster: {why}",
                     kube.server()
                 )),
             },
@@ -246,7 +246,7 @@ impl Ways<'_> {
     #[expect(clippy::unused_async, reason = "with the feature kube it waits")]
     async fn port_forward(&self) -> Result<Connected, AccessError> {
         Err(AccessError::Missing(
-            "this program cannot port-forward: use --via direct or ssh",
+            "this program does not support port-forward: use --via direct or ssh",
         ))
     }
 
@@ -267,7 +267,7 @@ impl Ways<'_> {
             dial,
             tls,
             at,
-            patience: self.args.etcd_timeout.max(Duration::from_secs(1)),
+            timeout: self.args.etcd_timeout.max(Duration::from_secs(1)),
         };
         Ok(Connected {
             kv: Box::new(EtcdClient::connect(target).await?),

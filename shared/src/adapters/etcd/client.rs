@@ -45,7 +45,7 @@ impl EtcdClient {
     pub(super) async fn connect(target: Target) -> Result<Self, EtcdError> {
         let connection = Connection::open(target).await?;
         let limited = limited(&connection);
-        let waited = connection.target.patience.as_secs();
+        let waited = connection.target.timeout.as_secs();
         let over = async |channel, options| {
             let client = Client::from_channel(channel, Some(options)).await;
             client.map_err(|error| of_error(error, waited).on("connect to", &connection.target.at))
@@ -98,9 +98,9 @@ impl EtcdClient {
     /// Waits for the answer, but not for ever.
     async fn answer<A>(&self, asked: impl Future<Output = Result<A, etcd_client::Error>>) -> Result<A, Problem> {
         let target = &self.connection.target;
-        let problem = match timeout(target.patience, asked).await {
+        let problem = match timeout(target.timeout, asked).await {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => of_error(error, target.patience.as_secs()),
+            Ok(Err(error)) => of_error(error, target.timeout.as_secs()),
             Err(_) => Problem::of(target.too_late()),
         };
         Err(match problem.kind {
@@ -139,7 +139,7 @@ impl EtcdClient {
 /// The channel for what must be answered in time: etcd gives up when we do, instead of doing later what nobody waits for.
 fn limited(connection: &Connection) -> Channel {
     let mut limit = tonic::Request::new(());
-    limit.set_timeout(connection.target.patience);
+    limit.set_timeout(connection.target.timeout);
     let limit: HeaderMap = limit.into_parts().0.into_headers();
     let channel = connection.channel.clone();
     let channel = channel.map_request(move |mut request: http::Request<Body>| {
@@ -266,7 +266,7 @@ impl EtcdKv for EtcdClient {
 
     async fn snapshot(&self) -> Result<SnapshotStream, EtcdError> {
         const ACTION: &str = "take a snapshot of";
-        let (at, patience) = (self.at().to_owned(), self.connection.target.patience);
+        let (at, timeout) = (self.at().to_owned(), self.connection.target.timeout);
         let mut streams = self.streams.clone();
         let stream = self
             .answer(streams.snapshot())
@@ -277,16 +277,16 @@ impl EtcdKv for EtcdClient {
             async move {
                 let broken = |problem: Problem| io::Error::other(problem.on(ACTION, &at));
                 // The limit is for each block: the whole takes as long as it takes.
-                match timeout(patience, stream.message()).await {
+                match tokio::time::timeout(timeout, stream.message()).await {
                     Ok(Ok(Some(block))) => {
                         let remaining = block.remaining_bytes();
                         Ok(Some((Cursor::new(Block(block)), (stream, remaining))))
                     }
-                    Ok(Err(error)) => Err(broken(of_error(error, patience.as_secs()))),
+                    Ok(Err(error)) => Err(broken(of_error(error, timeout.as_secs()))),
                     Ok(Ok(None)) if remaining == 0 => Ok(None),
                     Ok(Ok(None)) => Err(broken(Problem::of(EtcdErrorKind::Lost))),
                     Err(_) => Err(broken(Problem::of(EtcdErrorKind::Timeout {
-                        seconds: patience.as_secs(),
+                        seconds: timeout.as_secs(),
                     }))),
                 }
             }

@@ -25,12 +25,12 @@ pub(super) struct Target {
     /// The same in words.
     pub(super) at: String,
     /// The limit of connecting, and of each request.
-    pub(super) patience: Duration,
+    pub(super) timeout: Duration,
 }
 
 impl Target {
     async fn open(&self) -> Result<Dialed, Problem> {
-        timeout(self.patience, self.open_unbounded())
+        timeout(self.timeout, self.open_unbounded())
             .await
             .unwrap_or_else(|_| Err(Problem::of(self.too_late())))
     }
@@ -62,7 +62,7 @@ impl Target {
 
     pub(super) const fn too_late(&self) -> EtcdErrorKind {
         EtcdErrorKind::Timeout {
-            seconds: self.patience.as_secs(),
+            seconds: self.timeout.as_secs(),
         }
     }
 }

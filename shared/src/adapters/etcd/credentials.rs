@@ -39,16 +39,16 @@ pub enum CredentialsError {
         source: std::io::Error,
     },
     /// There is no PEM certificate in it.
-    #[error("{0} holds no certificate in PEM")]
+    #[error("{0} contains no PEM certificate")]
     NoCertificate(String),
     /// There is no unencrypted PEM key in it.
-    #[error("{0} holds no unencrypted private key in PEM")]
+    #[error("{0} contains no unencrypted PEM private key")]
     NoKey(String),
     /// A certificate without a key, or the other way round.
     #[error("a client certificate needs both --cert and --key")]
     Half,
     /// TLS without a CA.
-    #[error("no CA is given to verify etcd's certificate by")]
+    #[error("no CA is given to verify etcd's certificate")]
     NoCa,
     /// Certificate and key do not belong together, or are of a kind that TLS does not know.
     #[error("the certificates of {origin} cannot be used: {reason}")]
@@ -183,7 +183,7 @@ mod tests {
         let empty = file("empty", "nothing");
         let error = Credentials::from_files(&empty, None).await.unwrap_err();
         assert!(
-            error.to_string().ends_with("empty holds no certificate in PEM"),
+            error.to_string().ends_with("empty contains no PEM certificate"),
             "{error}"
         );
         let error = Credentials::from_files(&cert, Some((&cert, &cert))).await.unwrap_err();

@@ -2,14 +2,14 @@
 
 use super::access::{AccessError, Connected};
 use crate::failure::{Failure, chain};
-use crate::model::liveness::Heard;
+use crate::model::liveness::ProbeResult;
 use crate::ports::{EtcdError, EtcdErrorKind};
 
 /// Below none of Kubernetes' prefixes.
 const NO_KEY: &[u8] = b"kops-recovery/asks-whether-you-are-there";
 
 /// What a way to etcd cluster `etcd` brought.
-pub async fn heard(connected: Result<Connected, AccessError>, etcd: &str) -> Heard {
+pub async fn probe(connected: Result<Connected, AccessError>, etcd: &str) -> ProbeResult {
     let connected = match connected {
         Ok(connected) => connected,
         Err(error) => return of_access(&error),
@@ -18,14 +18,14 @@ pub async fn heard(connected: Result<Connected, AccessError>, etcd: &str) -> Hea
     // A read that all members stand behind, of a key that nobody has: without a quorum there is no answer to it, and what the
     // member itself says of its leader may be seconds old.
     match connected.kv.get(NO_KEY).await {
-        Ok(_) => Heard::Answers(format!("etcd {etcd} serves ({way})")),
+        Ok(_) => ProbeResult::Answers(format!("etcd {etcd} serves ({way})")),
         Err(error) => of_etcd(&error),
     }
 }
 
 /// No way could be laid out.
-pub fn not_asked(error: &dyn Failure) -> Heard {
-    Heard::NotAsked {
+pub fn not_asked(error: &dyn Failure) -> ProbeResult {
+    ProbeResult::NotChecked {
         why: chain(error),
         cure: cure(error.hint()),
     }
@@ -35,39 +35,39 @@ fn cure(hint: Option<String>) -> String {
     hint.unwrap_or_else(|| "pass --via, with --host or --endpoints".to_owned())
 }
 
-fn of_access(error: &AccessError) -> Heard {
+fn of_access(error: &AccessError) -> ProbeResult {
     match error {
         AccessError::Etcd(error) => of_etcd(error),
         AccessError::Several(errors) => {
-            let strongest = Heard::strongest(errors.iter().map(of_access));
+            let strongest = ProbeResult::strongest(errors.iter().map(of_access));
             strongest.unwrap_or_else(|| of_access(&AccessError::NoWay))
         }
         // Whatever stood on the way there says nothing about etcd.
-        other => Heard::NotAsked {
+        other => ProbeResult::NotChecked {
             why: chain(other),
             cure: cure(other.hint()),
         },
     }
 }
 
-fn of_etcd(error: &EtcdError) -> Heard {
+fn of_etcd(error: &EtcdError) -> ProbeResult {
     let why = error.to_string();
     match &error.kind {
         EtcdErrorKind::NoCertificate
         | EtcdErrorKind::CertificateRefused
         | EtcdErrorKind::ServerCertificateExpired
         | EtcdErrorKind::Denied(_)
-        | EtcdErrorKind::Other(_) => Heard::Answers(why),
-        EtcdErrorKind::NoLeader => Heard::NoLeader(why),
+        | EtcdErrorKind::Other(_) => ProbeResult::Answers(why),
+        EtcdErrorKind::NoLeader => ProbeResult::NoLeader(why),
         // A refusal may be the tunnel's, the proxy's or this machine's own. Connected and then without an answer: a member without a
         // quorum does so, too, until its limit. TLS that breaks off may have been broken on the way.
         EtcdErrorKind::Unreachable | EtcdErrorKind::Timeout { .. } | EtcdErrorKind::Lost | EtcdErrorKind::HungUp => {
-            Heard::Silent(why)
+            ProbeResult::NoResponse(why)
         }
         EtcdErrorKind::CertificateExpired
         | EtcdErrorKind::ServerNotTrusted(_)
         | EtcdErrorKind::NotTls
-        | EtcdErrorKind::WantsTls => Heard::NotAsked {
+        | EtcdErrorKind::WantsTls => ProbeResult::NotChecked {
             cure: cure(error.hint()),
             why,
         },
@@ -91,15 +91,18 @@ mod tests {
     fn a_refusal_by_etcd_itself_is_an_answer_and_a_hurdle_on_the_way_is_none() {
         assert!(matches!(
             of_access(&etcd(EtcdErrorKind::NoCertificate)),
-            Heard::Answers(_)
+            ProbeResult::Answers(_)
         ));
-        assert!(matches!(of_access(&etcd(EtcdErrorKind::NoLeader)), Heard::NoLeader(_)));
+        assert!(matches!(
+            of_access(&etcd(EtcdErrorKind::NoLeader)),
+            ProbeResult::NoLeader(_)
+        ));
         for nothing in [EtcdErrorKind::Unreachable, EtcdErrorKind::Lost, EtcdErrorKind::HungUp] {
-            assert!(matches!(of_access(&etcd(nothing)), Heard::Silent(_)));
+            assert!(matches!(of_access(&etcd(nothing)), ProbeResult::NoResponse(_)));
         }
         let foreign = etcd(EtcdErrorKind::ServerNotTrusted("unknown issuer".into()));
-        assert!(matches!(of_access(&foreign), Heard::NotAsked { .. }));
-        assert!(matches!(of_access(&AccessError::NoWay), Heard::NotAsked { .. }));
+        assert!(matches!(of_access(&foreign), ProbeResult::NotChecked { .. }));
+        assert!(matches!(of_access(&AccessError::NoWay), ProbeResult::NotChecked { .. }));
     }
 
     #[test]
@@ -109,6 +112,6 @@ mod tests {
             etcd(EtcdErrorKind::Unreachable),
             etcd(EtcdErrorKind::Denied("no".into())),
         ]);
-        assert!(matches!(of_access(&several), Heard::Answers(_)));
+        assert!(matches!(of_access(&several), ProbeResult::Answers(_)));
     }
 }

@@ -22,7 +22,7 @@ pub enum MintError {
     /// Its certificates cannot be read.
     #[error(transparent)]
     Certificates(#[from] CredentialsError),
-    /// Its private key is of no kind that we can sign with.
+    /// Private key of the client certificate is of no kind that we can sign with.
     #[error("the private key {0} is neither RSA nor EC in PEM")]
     Key(String),
     /// Signing failed.

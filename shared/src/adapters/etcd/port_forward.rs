@@ -42,8 +42,8 @@ impl PortForwardError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Kube(error) => error.hint(),
-            Self::NoPod { .. } => Some("check --context: is it of this kops cluster?".to_owned()),
-            Self::NotReady { .. } => Some("wait until one is ready, or go by --via ssh".to_owned()),
+            Self::NoPod { .. } => Some("check that --context is of this kops cluster".to_owned()),
+            Self::NotReady { .. } => Some("wait until one is ready, or use --via ssh".to_owned()),
         }
     }
 }

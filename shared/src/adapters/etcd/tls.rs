@@ -79,7 +79,7 @@ impl Tls {
             .with_client_cert_resolver(identity.clone());
         config.alpn_protocols = vec![b"h2".to_vec()];
         let name =
-            ServerName::try_from(host.to_owned()).map_err(|_| unusable(format!("`{host}` is no name of a server")))?;
+            ServerName::try_from(host.to_owned()).map_err(|_| unusable(format!("`{host}` is not a server name")))?;
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
             identity,
@@ -126,7 +126,7 @@ impl Tls {
             | AlertDescription::UnsupportedCertificate
             | AlertDescription::AccessDenied
             | AlertDescription::DecryptError => self.refused(),
-            other => EtcdErrorKind::Other(format!("it ends TLS by the alert {other:?}")),
+            other => EtcdErrorKind::Other(format!("TLS alert {other:?}")),
         }
     }
 
@@ -153,10 +153,10 @@ fn of_server_certificate(reason: &CertificateError) -> EtcdErrorKind {
     match reason {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => EtcdErrorKind::ServerCertificateExpired,
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            EtcdErrorKind::ServerNotTrusted("another CA signed it".to_owned())
+            EtcdErrorKind::ServerNotTrusted("signed by another CA".to_owned())
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            EtcdErrorKind::ServerNotTrusted("it is for another host".to_owned())
+            EtcdErrorKind::ServerNotTrusted("issued for another host".to_owned())
         }
         other => EtcdErrorKind::ServerNotTrusted(other.to_string()),
     }

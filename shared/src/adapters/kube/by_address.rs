@@ -7,7 +7,7 @@ use kube::Config;
 use tokio::time::timeout;
 
 use super::{KubeClient, KubeOptions, host_of};
-use crate::ports::cluster_api::{ApiPlace, KubeError, KubeErrorKind};
+use crate::ports::cluster_api::{ApiEndpoint, KubeError, KubeErrorKind};
 
 /// A name that every API server's certificate has; kops' have no address of the node.
 const CERTIFIED: &str = "kubernetes.default.svc";
@@ -17,7 +17,7 @@ impl KubeClient {
     ///
     /// # Errors
     /// As of [`KubeClient::connect`].
-    pub async fn place(options: &KubeOptions) -> Result<ApiPlace, KubeError> {
+    pub async fn endpoint(options: &KubeOptions) -> Result<ApiEndpoint, KubeError> {
         let config = Self::config(options).await?;
         let url = &config.cluster_url;
         let host = host_of(url).to_owned();
@@ -33,7 +33,7 @@ impl KubeClient {
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer within {} s", options.timeout.as_secs())),
         };
-        Ok(ApiPlace { host, port, addresses })
+        Ok(ApiEndpoint { host, port, addresses })
     }
 
     /// The API server at this address, with the kubeconfig's CA and credentials. Nothing is asked of it yet.
@@ -50,7 +50,7 @@ impl KubeClient {
             kind: KubeErrorKind::Config(why.to_owned()),
         };
         if !verifies(&config) {
-            return Err(refused("the kubeconfig does not say how to verify it"));
+            return Err(refused("the kubeconfig does not verify the server's certificate"));
         }
         config.cluster_url = server.parse::<Uri>().map_err(|error| refused(&error.to_string()))?;
         config.tls_server_name = Some(CERTIFIED.to_owned());

@@ -26,9 +26,9 @@ const LARGEST_KEYSET: u64 = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaMatch {
     /// It is the same cluster.
-    Ours,
+    Same,
     /// Its CA is none of those in the key store.
-    Others {
+    Different {
         /// The keyset that was compared.
         place: String,
     },
@@ -46,9 +46,9 @@ pub async fn ca_match(kube: &KubeClient, objects: &dyn ObjectStore, key_store: &
         (Err(why), Err(other)) => return CaMatch::Unknown(format!("{other}; {why}")),
     };
     match served {
-        Ok(served) if keyset.shares_a_certificate_with(&served) => CaMatch::Ours,
-        Ok(_) => CaMatch::Others { place },
-        Err(_) if is_trusted_by(&keyset, kube.roots()) => CaMatch::Ours,
+        Ok(served) if keyset.shares_a_certificate_with(&served) => CaMatch::Same,
+        Ok(_) => CaMatch::Different { place },
+        Err(_) if is_trusted_by(&keyset, kube.roots()) => CaMatch::Same,
         Err(why) => CaMatch::Unknown(why),
     }
 }

@@ -41,7 +41,7 @@ impl ClusterApi for KubeClient {
     }
 
     async fn readyz(&self) -> Result<Readiness, KubeError> {
-        const ACTION: &str = "ask /readyz";
+        const ACTION: &str = "GET /readyz";
         let request = http::Request::get("/readyz").body(Vec::new());
         let request = request.map_err(|error| error::of(ACTION, Self::server(self), kube::Error::HttpError(error)))?;
         let client = self.sdk();

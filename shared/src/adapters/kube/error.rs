@@ -11,7 +11,7 @@ pub(super) fn config(error: &KubeconfigError) -> KubeError {
     // A parser's words may quote what it read, and that may be a token.
     let kind = match error {
         KubeconfigError::ReadConfig(reason, file) => format!("{}: {reason}", file.display()),
-        KubeconfigError::Parse(_) => "the kubeconfig is no YAML of kubectl's".to_owned(),
+        KubeconfigError::Parse(_) => "the kubeconfig is not valid".to_owned(),
         other => other.to_string(),
     };
     KubeError {

@@ -5,7 +5,7 @@ use kube::config::Kubeconfig;
 
 use super::{KubeClient, KubeOptions, error};
 use crate::adapters::kube::ca_match::CaMatch;
-use crate::model::liveness::Heard;
+use crate::model::liveness::ProbeResult;
 use crate::ports::cluster_api::{ClusterApi, KubeError, KubeErrorKind};
 
 /// The context that leads to a cluster, and whether anything says that it does.
@@ -24,7 +24,7 @@ pub async fn liveness(
     cluster: &str,
     whose: impl AsyncFnOnce(&KubeClient) -> CaMatch,
     detail: impl FnOnce(&str),
-) -> Heard {
+) -> ProbeResult {
     let KubeOptions {
         kubeconfig,
         context,
@@ -39,15 +39,15 @@ pub async fn liveness(
         Err(problem) => return of_error(&error::config(&problem)),
     };
     let Some(chosen) = choose(&read, context, cluster, kubeconfig.is_some()) else {
-        return Heard::NotAsked {
-            why: format!("no context of the kubeconfig is named {cluster}"),
+        return ProbeResult::NotChecked {
+            why: format!("the kubeconfig has no context {cluster}"),
             cure: format!(
                 "run `kops export kubeconfig --admin --name {}`, or pass --context",
                 quoted(cluster)
             ),
         };
     };
-    detail(&format!("asking the API of kubectl context {}", chosen.context));
+    detail(&format!("checking the API of kubectl context {}", chosen.context));
     let options = KubeOptions {
         kubeconfig,
         context: Some(chosen.context.clone()),
@@ -62,16 +62,16 @@ pub async fn liveness(
                 of_whom(answer, whose(&client).await, cluster)
             }
             Err(problem) => match of_error(&problem) {
-                Heard::Answers(answer) => of_whom(answer, whose(&client).await, cluster),
+                ProbeResult::Answers(answer) => of_whom(answer, whose(&client).await, cluster),
                 other => other,
             },
         },
         Err(problem) => of_error(&problem),
     };
     match answer {
-        Heard::Silent(why) if !chosen.certain => Heard::NotAsked {
+        ProbeResult::NoResponse(why) if !chosen.certain => ProbeResult::NotChecked {
             why: format!(
-                "context {} is not known to be of {cluster}, and does not answer ({why})",
+                "context {} may be of another cluster than {cluster}, and does not respond ({why})",
                 chosen.context
             ),
             cure: format!(
@@ -84,16 +84,16 @@ pub async fn liveness(
 }
 
 /// An answer counts for the cluster that it is proven to come from.
-fn of_whom(answer: String, matched: CaMatch, cluster: &str) -> Heard {
+fn of_whom(answer: String, matched: CaMatch, cluster: &str) -> ProbeResult {
     let cure = format!("run `kops export kubeconfig --admin --name {cluster}`, or pass --context");
     match matched {
-        CaMatch::Ours => Heard::Answers(answer),
-        CaMatch::Others { place } => Heard::NotAsked {
-            why: format!("that kubeconfig leads to another cluster: {answer}, and its CA is none of {place}"),
+        CaMatch::Same => ProbeResult::Answers(answer),
+        CaMatch::Different { place } => ProbeResult::NotChecked {
+            why: format!("the kubeconfig is of another cluster: {answer}, but its CA is not in {place}"),
             cure,
         },
-        CaMatch::Unknown(why) => Heard::NotAsked {
-            why: format!("{answer}, and whether that is the API of this very cluster could not be proven: {why}"),
+        CaMatch::Unknown(why) => ProbeResult::NotChecked {
+            why: format!("{answer}, but could not verify that it is the API of this cluster: {why}"),
             cure,
         },
     }
@@ -119,9 +119,9 @@ fn choose(read: &Kubeconfig, given: Option<String>, cluster: &str, own_file: boo
     }
 }
 
-fn of_error(error: &KubeError) -> Heard {
+fn of_error(error: &KubeError) -> ProbeResult {
     let why = error.to_string();
-    let not_asked = |cure: &str| Heard::NotAsked {
+    let not_asked = |cure: &str| ProbeResult::NotChecked {
         why: why.clone(),
         cure: error.hint().unwrap_or_else(|| cure.to_owned()),
     };
@@ -131,12 +131,12 @@ fn of_error(error: &KubeError) -> Heard {
         | KubeErrorKind::Forbidden
         | KubeErrorKind::NotFound
         | KubeErrorKind::Conflict
-        | KubeErrorKind::Other(_) => Heard::Answers(why),
+        | KubeErrorKind::Other(_) => ProbeResult::Answers(why),
         KubeErrorKind::Config(_) | KubeErrorKind::NoTls | KubeErrorKind::NotTrusted(_) => {
             not_asked("check --kubeconfig and --context")
         }
         // Of a name or a load balancer, of a proxy or a tunnel: a refusal there is none by the masters.
-        KubeErrorKind::Unreachable(_) | KubeErrorKind::Timeout(_) => Heard::Silent(why),
+        KubeErrorKind::Unreachable(_) | KubeErrorKind::Timeout(_) => ProbeResult::NoResponse(why),
     }
 }
 
@@ -176,43 +176,51 @@ mod tests {
     fn an_answer_counts_only_for_the_cluster_that_it_is_proven_to_come_from() {
         let of = |whose| of_whom("https://x/ answers: ready".to_owned(), whose, "c");
         assert_eq!(
-            of(CaMatch::Ours),
-            Heard::Answers("https://x/ answers: ready".to_owned())
+            of(CaMatch::Same),
+            ProbeResult::Answers("https://x/ answers: ready".to_owned())
         );
-        let others = of(CaMatch::Others {
+        let others = of(CaMatch::Different {
             place: "s3://k/ca".to_owned(),
         });
         assert!(
-            matches!(&others, Heard::NotAsked { why, .. } if why.starts_with("that kubeconfig leads to another cluster: "))
+            matches!(&others, ProbeResult::NotChecked { why, .. } if why.starts_with("the kubeconfig is of another cluster: "))
         );
         let unknown = of(CaMatch::Unknown("access denied".to_owned()));
-        assert!(matches!(&unknown, Heard::NotAsked { why, .. } if why.ends_with("could not be proven: access denied")));
+        assert!(
+            matches!(&unknown, ProbeResult::NotChecked { why, .. } if why.ends_with("the API of this cluster: access denied"))
+        );
     }
 
     #[test]
     fn whatever_answers_is_alive_and_what_says_nothing_is_not_dead() {
         let of = |kind: KubeErrorKind| {
             of_error(&KubeError {
-                action: "ask /readyz".to_owned(),
+                action: "GET /readyz".to_owned(),
                 server: "https://api".to_owned(),
                 kind,
             })
         };
-        assert!(matches!(of(KubeErrorKind::Unauthorized), Heard::Answers(_)));
-        assert!(matches!(of(KubeErrorKind::Other("teapot".into())), Heard::Answers(_)));
+        assert!(matches!(of(KubeErrorKind::Unauthorized), ProbeResult::Answers(_)));
+        assert!(matches!(
+            of(KubeErrorKind::Other("teapot".into())),
+            ProbeResult::Answers(_)
+        ));
         for words in [
             "tcp connect error: Connection refused (os error 111)",
             "connection reset by peer",
             "dns error: failed to lookup address",
             "No route to host (os error 113)",
         ] {
-            assert!(matches!(of(KubeErrorKind::Unreachable(words.into())), Heard::Silent(_)));
+            assert!(matches!(
+                of(KubeErrorKind::Unreachable(words.into())),
+                ProbeResult::NoResponse(_)
+            ));
         }
-        assert!(matches!(of(KubeErrorKind::Timeout(10)), Heard::Silent(_)));
+        assert!(matches!(of(KubeErrorKind::Timeout(10)), ProbeResult::NoResponse(_)));
         // Somebody is there who is not of this cluster: that says nothing of it.
         let foreign = KubeErrorKind::NotTrusted("unknown issuer".into());
-        assert!(matches!(of(foreign), Heard::NotAsked { .. }));
+        assert!(matches!(of(foreign), ProbeResult::NotChecked { .. }));
         let none = KubeErrorKind::Config("no kubeconfig".into());
-        assert!(matches!(of(none), Heard::NotAsked { .. }));
+        assert!(matches!(of(none), ProbeResult::NotChecked { .. }));
     }
 }

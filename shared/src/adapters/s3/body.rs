@@ -27,7 +27,7 @@ pub(super) async fn open(bucket: Arc<Bucket>, key: &str) -> Result<ObjectBody, P
         .send()
         .await?;
     let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
-    let size = length.ok_or_else(|| Problem::other("it does not tell the object's size"))?;
+    let size = length.ok_or_else(|| Problem::other("the response has no object size"))?;
     let state = Download {
         bucket,
         key: key.to_owned(),

@@ -98,7 +98,7 @@ impl Bucket {
                 let length = found.content_length().and_then(|length| u64::try_from(length).ok());
                 let size = total
                     .or(length)
-                    .ok_or_else(|| Problem::other("it does not tell the object's size"))?;
+                    .ok_or_else(|| Problem::other("the response has no object size"))?;
                 Ok(Some(Probe {
                     size,
                     etag: found.e_tag,

@@ -52,7 +52,9 @@ impl<'a> Parts<'a> {
                 .set_acl(bucket.acl());
             match request.set_server_side_encryption(encryption.clone()).send().await {
                 Ok(begun) => {
-                    let id = begun.upload_id.ok_or_else(|| Problem::other("it gives no upload id"))?;
+                    let id = begun
+                        .upload_id
+                        .ok_or_else(|| Problem::other("the response has no upload id"))?;
                     return Ok(Self { bucket, key, mode, id });
                 }
                 Err(error) => {

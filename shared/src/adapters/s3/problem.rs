@@ -6,7 +6,7 @@ use std::fmt;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::adapters::aws_chain::error::{Answer, AwsError, Words};
+use crate::adapters::aws_chain::error::{Answer, AwsError, ServiceMessage};
 use crate::model::aws_error::AwsErrorKind;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{StoreError, StoreErrorKind};
@@ -15,7 +15,7 @@ use crate::ports::{StoreError, StoreErrorKind};
 #[derive(Debug)]
 pub(super) struct Problem {
     kind: StoreErrorKind,
-    cause: Option<Words>,
+    cause: Option<ServiceMessage>,
     /// S3's own error code; empty where it gave none.
     code: String,
     status: Option<u16>,
@@ -119,11 +119,11 @@ where
                 ..Self::other(format!("the answer (HTTP {status}) is not from an S3 API: {words}"))
             },
             AwsError::Unreachable(words) => Self {
-                cause: Some(Words(words)),
+                cause: Some(ServiceMessage(words)),
                 ..Self::of(StoreErrorKind::Unreachable)
             },
             AwsError::Credentials(kind, words) => Self {
-                cause: words.map(Words),
+                cause: words.map(ServiceMessage),
                 ..Self::of(match kind {
                     AwsErrorKind::ExpiredCredentials => StoreErrorKind::ExpiredCredentials,
                     _ => StoreErrorKind::NoCredentials,
@@ -151,7 +151,7 @@ fn answered(answer: Answer) -> Problem {
         (_, 404) => StoreErrorKind::NotFound,
         (Some(AwsErrorKind::Throttled | AwsErrorKind::Unavailable) | None, _) => StoreErrorKind::Other(words.clone()),
     };
-    let cause = (!matches!(kind, StoreErrorKind::Other(_) | StoreErrorKind::NotFound)).then_some(Words(words));
+    let cause = (!matches!(kind, StoreErrorKind::Other(_) | StoreErrorKind::NotFound)).then_some(ServiceMessage(words));
     Problem {
         kind,
         cause,

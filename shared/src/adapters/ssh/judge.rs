@@ -5,7 +5,7 @@ use crate::ports::hosts::HostErrorKind;
 /// The last line that says something.
 pub(super) fn last_words(said: &str) -> String {
     let last = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
-    last.unwrap_or("it ended without a word").to_owned()
+    last.unwrap_or("it ended without a message").to_owned()
 }
 
 /// The line with one of these words, else the last one.
@@ -34,7 +34,7 @@ pub(super) fn kind_of(said: &str, ran: bool, seconds: u64) -> HostErrorKind {
     let by_jump = said.contains("UNKNOWN port 65535");
     if by_jump && !said.contains("stdio forwarding failed") {
         let first = said.lines().map(str::trim).find(|line| !line.is_empty());
-        return HostErrorKind::JumpHost(first.unwrap_or("it hangs up").to_owned());
+        return HostErrorKind::JumpHost(first.unwrap_or("connection closed").to_owned());
     }
     if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") {
         return HostErrorKind::HostKeyChanged;
@@ -98,7 +98,7 @@ mod tests {
     fn the_last_line_is_the_reason() {
         let said = "Warning: added 'x' to the list\r\nadmin@x: Permission denied (publickey).\r\n\n";
         assert_eq!(last_words(said), "admin@x: Permission denied (publickey).");
-        assert_eq!(last_words("\n"), "it ended without a word");
+        assert_eq!(last_words("\n"), "it ended without a message");
     }
 
     #[test]

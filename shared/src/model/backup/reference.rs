@@ -26,7 +26,7 @@ pub enum Which {
 
 /// The text names no backup.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no backup: give a name, the beginning of one, `latest` or `latest-good`")]
+#[error("`{0}` is not a backup: give a name, a prefix of one, `latest` or `latest-good`")]
 pub struct BackupRefError(String);
 
 impl FromStr for BackupRef {

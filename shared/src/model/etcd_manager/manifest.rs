@@ -33,7 +33,7 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// Not UTF-8.
-    #[error("it is not text")]
+    #[error("it is not UTF-8 text")]
     NotText,
     /// Not YAML, or a field of another type.
     #[error("it is not the YAML of a pod: {0}")]

@@ -163,7 +163,7 @@ impl fmt::Display for Doubt {
         match self {
             Self::UnknownImage { image, wanted } => write!(
                 f,
-                "the tag of {image} does not tell its age: etcd {wanted} needs etcd-manager {FIRST_WITH_3_6} or newer"
+                "the tag of {image} does not show its version: etcd {wanted} needs etcd-manager {FIRST_WITH_3_6} or newer"
             ),
             Self::OldBuild { build, wanted, newest } => write!(
                 f,
@@ -196,7 +196,7 @@ impl fmt::Display for Cannot {
             Self::NoVersion(text) => write!(f, "the backup is of etcd `{text}`, which is no version that it knows"),
             Self::TooOld { build, wanted } => write!(
                 f,
-                "etcd-manager {build} cannot restore etcd {wanted}: that takes {FIRST_WITH_3_6} or newer, and it would try for ever"
+                "etcd-manager {build} cannot restore etcd {wanted}: that takes {FIRST_WITH_3_6} or newer, and would retry forever"
             ),
             Self::NotMounted {
                 wanted,
@@ -209,7 +209,7 @@ impl fmt::Display for Cannot {
                     "to restore etcd {wanted} it runs etcd {pinned}, which it does not have"
                 )?;
                 let near: Vec<String> = minors(mounted);
-                write!(f, " (it has {}), and it would try for ever", near.join(", "))
+                write!(f, " (it has {}), and would retry forever", near.join(", "))
             }
         }
     }
@@ -378,7 +378,7 @@ mod tests {
         );
         assert_eq!(
             restorable(&fixture(), "3.7.1", None).check("main").message,
-            "to restore etcd 3.7.1 it runs etcd 3.7.1, which it does not have (it has 3.5.0–3.5.31, 3.6.0–3.6.12, 3.7.0), and it would try for ever"
+            "to restore etcd 3.7.1 it runs etcd 3.7.1, which it does not have (it has 3.5.0–3.5.31, 3.6.0–3.6.12, 3.7.0), and would retry forever"
         );
     }
 

@@ -44,7 +44,7 @@ impl Serialize for EtcdVersion {
 
 /// A text is no version of etcd.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no version of etcd")]
+#[error("`{0}` is not a version of etcd")]
 pub struct NotAVersion(pub String);
 
 impl FromStr for EtcdVersion {

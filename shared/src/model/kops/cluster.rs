@@ -90,7 +90,7 @@ pub struct MemberSpec {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// Not UTF-8.
-    #[error("it is not text")]
+    #[error("it is not UTF-8 text")]
     NotText,
     /// No document in it.
     #[error("it is empty")]

@@ -162,7 +162,7 @@ fn reads_the_newer_shape_and_what_the_manager_is_told() {
     assert_eq!(
         cilium.problems,
         [
-            "ETCD_MANAGER_HOURLY_BACKUPS_RETENTION of etcd cluster cilium: `a week` is no duration: write 7d, 2y, 168h or 1h30m"
+            "ETCD_MANAGER_HOURLY_BACKUPS_RETENTION of etcd cluster cilium: `a week` is not a duration: write 7d, 2y, 168h or 1h30m"
         ]
     );
     assert_eq!(

@@ -6,7 +6,7 @@ const HOUR: i128 = 3_600_000_000_000;
 
 /// Why a text is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no duration: write 7d, 2y, 168h or 1h30m")]
+#[error("`{0}` is not a duration: write 7d, 2y, 168h or 1h30m")]
 pub struct DurationError(String);
 
 /// Reads `7d`, `2y` (365 days each) or a Go duration such as `168h`, `1h30m`, `1.5h`.

@@ -45,7 +45,8 @@ struct Key {
 /// # Errors
 /// Why it cannot be read, in words that quote nothing of it.
 pub fn keys(secret: &[u8]) -> Result<Vec<String>, String> {
-    let secret: Secret = serde_json::from_slice(secret).map_err(|_| "it is not as kops keeps it".to_owned())?;
+    let secret: Secret =
+        serde_json::from_slice(secret).map_err(|_| "it does not have the format of kops".to_owned())?;
     let text = BASE64
         .decode(secret.data.trim())
         .ok()

@@ -37,7 +37,7 @@ pub struct KeysetKey {
     pub id: String,
     /// Its certificate in PEM.
     pub certificate: String,
-    /// Its private key in PEM; PKCS#1, SEC 1 or PKCS#8. `None` where the keyset holds only the certificate.
+    /// Private key of the client certificate in PEM; PKCS#1, SEC 1 or PKCS#8. `None` where the keyset holds only the certificate.
     pub private_key: Option<SecretPem>,
     /// Whether it is no longer to be trusted.
     pub distrusted: bool,

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::{Door, Heard, HostSaid, Knock, Master, Masters, Signals};
+use super::{AddressState, HostState, Master, Masters, PortState, ProbeResult, Signals};
 
 /// What is known of it, with the evidence: lowercase fragments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Life {
+pub enum Liveness {
     /// It answers, or a part of it does.
     Alive {
         /// Who answered what.
@@ -28,7 +28,7 @@ pub enum Life {
     },
 }
 
-impl Life {
+impl Liveness {
     /// Whether something may be lost by throwing it away: all but what is proven dead.
     #[must_use]
     pub const fn may_live(&self) -> bool {
@@ -70,7 +70,7 @@ impl Life {
 
     /// In words, for a question or a line of a table.
     #[must_use]
-    pub fn says(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Alive { why, .. } => format!("alive: {why}"),
             Self::Dead(why) => format!("dead: {why}"),
@@ -79,8 +79,7 @@ impl Life {
     }
 }
 
-const CURE: &str =
-    "let it be proven: --host with every master's name (over ssh), --region and --profile of the account that has them";
+const CURE: &str = "to verify it, pass --host for every control-plane host (over ssh), and --region and --profile of the cluster's AWS account";
 
 /// Whether it is alive, dead, or nobody knows.
 ///
@@ -88,53 +87,53 @@ const CURE: &str =
 /// AWS shows to have no machine; and what the machines themselves refuse. The last two are outweighed by a young backup, which somebody
 /// alive has made.
 #[must_use]
-pub fn decide(observed: &Signals, now: Timestamp) -> Life {
-    let (asked, cure) = match &observed.heard {
-        Heard::Answers(why) => {
-            return Life::Alive {
+pub fn decide(observed: &Signals, now: Timestamp) -> Liveness {
+    let (asked, cure) = match &observed.probe {
+        ProbeResult::Answers(why) => {
+            return Liveness::Alive {
                 why: why.clone(),
                 serves: true,
             };
         }
-        Heard::NoLeader(why) => {
-            return Life::Alive {
+        ProbeResult::NoLeader(why) => {
+            return Liveness::Alive {
                 why: why.clone(),
                 serves: false,
             };
         }
-        Heard::Quarantined(why) | Heard::Silent(why) => (format!("no answer ({why})"), CURE.to_owned()),
-        Heard::NotAsked { why, cure } => (format!("not checked ({why})"), cure.clone()),
+        ProbeResult::Quarantined(why) | ProbeResult::NoResponse(why) => (format!("no answer ({why})"), CURE.to_owned()),
+        ProbeResult::NotChecked { why, cure } => (format!("not checked ({why})"), cure.clone()),
     };
     if let Some(host) = observed.hosts.iter().find(|host| host.listens == Some(true)) {
-        let why = format!("{asked}; on {} its port is listened on", host.host);
-        return Life::Unknown { why, cure };
+        let why = format!("{asked}; {} listens on its port", host.host);
+        return Liveness::Unknown { why, cure };
     }
-    if let Heard::Quarantined(why) = &observed.heard {
-        return Life::Dead(why.clone());
+    if let ProbeResult::Quarantined(why) = &observed.probe {
+        return Liveness::Dead(why.clone());
     }
     if let Some((host, line)) = observed
         .hosts
         .iter()
         .find_map(|host| Some((host, host.no_members.as_ref()?)))
     {
-        return Life::Dead(format!("etcd-manager on {} says: {line}", host.host));
+        return Liveness::Dead(format!("etcd-manager on {} says: {line}", host.host));
     }
     if let Some(proof) = by_wipe(observed) {
-        return Life::Dead(proof);
+        return Liveness::Dead(proof);
     }
     let proof = by_aws(&observed.masters).or_else(|| by_refusal(observed));
     let young = observed.newest.as_ref().filter(|newest| newest.is_young(now));
     match (proof, young) {
-        (Some(proof), None) => Life::Dead(proof),
-        (Some(proof), Some(young)) => Life::Unknown {
-            why: format!("{proof}; but {}", young.says(now)),
+        (Some(proof), None) => Liveness::Dead(proof),
+        (Some(proof), Some(young)) => Liveness::Unknown {
+            why: format!("{proof}; but {}", young.describe(now)),
             cure: "wait for two intervals: if another backup arrives, it is alive".to_owned(),
         },
-        (None, Some(young)) => Life::Unknown {
-            why: format!("{asked}; {}", young.says(now)),
+        (None, Some(young)) => Liveness::Unknown {
+            why: format!("{asked}; {}", young.describe(now)),
             cure,
         },
-        (None, None) => Life::Unknown { why: asked, cure },
+        (None, None) => Liveness::Unknown { why: asked, cure },
     }
 }
 
@@ -142,7 +141,7 @@ pub fn decide(observed: &Signals, now: Timestamp) -> Life {
 /// then the old etcd may have come with them.
 fn by_wipe(observed: &Signals) -> Option<String> {
     let ended = observed.wiped?;
-    let Masters::Are {
+    let Masters::Known {
         running,
         oldest_volume: Ok(oldest),
         ..
@@ -165,32 +164,30 @@ fn by_wipe(observed: &Signals) -> Option<String> {
 /// There is no machine that it could run on.
 fn by_aws(masters: &Masters) -> Option<String> {
     match masters {
-        Masters::Are {
+        Masters::Known {
             running,
             known_here: true,
             ..
-        } if running.is_empty() => {
-            Some("AWS has this cluster's control plane, and none of its masters runs".to_owned())
-        }
+        } if running.is_empty() => Some("none of the cluster's masters in AWS is running".to_owned()),
         _ => None,
     }
 }
 
 /// The machines themselves say that nobody listens: all that AWS has, else as many as the spec has members.
 fn by_refusal(observed: &Signals) -> Option<String> {
-    let silent: Vec<&HostSaid> = observed
+    let silent: Vec<&HostState> = observed
         .hosts
         .iter()
         .filter(|host| host.listens == Some(false))
         .collect();
     let running = match &observed.masters {
-        Masters::Are { running, .. } => running,
-        Masters::NotKnown(_) => {
+        Masters::Known { running, .. } => running,
+        Masters::Unknown(_) => {
             let different: BTreeSet<&str> = silent.iter().map(|host| host.identity.as_str()).collect();
             let enough = observed.members > 0 && different.len() >= observed.members;
             return enough.then(|| {
                 format!(
-                    "over ssh, nobody listens on its port on any of {} hosts",
+                    "over ssh, nothing listens on its port on any of {} hosts",
                     different.len()
                 )
             });
@@ -198,11 +195,11 @@ fn by_refusal(observed: &Signals) -> Option<String> {
     };
     let proofs: Option<Vec<String>> = running.iter().map(|master| refuses(master, &silent)).collect();
     let proofs = proofs.filter(|proofs| !proofs.is_empty())?;
-    Some(format!("every master that runs refuses: {}", proofs.join(", ")))
+    Some(format!("all running masters refuse connections: {}", proofs.join(", ")))
 }
 
-fn refuses(master: &Master, silent: &[&HostSaid]) -> Option<String> {
-    let is_it = |host: &&&HostSaid| {
+fn refuses(master: &Master, silent: &[&HostState]) -> Option<String> {
+    let is_it = |host: &&&HostState| {
         let named: Option<IpAddr> = host.host.parse().ok();
         let mut own = master.addresses.iter();
         own.any(|address| host.addresses.contains(address) || named == Some(*address))
@@ -211,20 +208,20 @@ fn refuses(master: &Master, silent: &[&HostSaid]) -> Option<String> {
         return Some(format!("{} ({}, over ssh)", master.id, host.host));
     }
     // One that accepts somewhere has somebody behind it.
-    if master.doors.iter().any(|door| door.knock == Knock::Accepted) {
+    if master.probed.iter().any(|address| address.port == PortState::Accepted) {
         return None;
     }
-    let door = master.doors.iter().find(|door| is_proof(door))?;
-    let answers = door.answers.as_deref().unwrap_or_default();
-    Some(format!("{} ({}, where {answers} answers)", master.id, door.address))
+    let address = master.probed.iter().find(|address| is_proof(address))?;
+    let answers = address.answers.as_deref().unwrap_or_default();
+    Some(format!("{} ({}, where {answers} answers)", master.id, address.address))
 }
 
 /// A refusal that comes from the machine itself.
-fn is_proof(door: &Door) -> bool {
-    door.knock == Knock::Refused
-        && door.answers.is_some()
-        && !door.address.is_loopback()
-        && !door.address.is_unspecified()
+fn is_proof(address: &AddressState) -> bool {
+    address.port == PortState::Refused
+        && address.answers.is_some()
+        && !address.address.is_loopback()
+        && !address.address.is_unspecified()
 }
 
 #[cfg(test)]

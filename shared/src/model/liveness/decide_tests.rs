@@ -1,7 +1,7 @@
 //! The verdict as a table that can be checked by eye.
 
 use super::*;
-use crate::model::liveness::Newest;
+use crate::model::liveness::NewestBackup;
 use jiff::SignedDuration;
 
 /// - asked: what came of asking it.
@@ -94,18 +94,18 @@ fn ago(minutes: i64) -> Timestamp {
     now() - SignedDuration::from_mins(minutes)
 }
 
-fn address(of: usize, door: usize) -> IpAddr {
-    format!("10.0.{door}.{of}").parse().unwrap()
+fn address(of: usize, address: usize) -> IpAddr {
+    format!("10.0.{address}.{of}").parse().unwrap()
 }
 
-fn heard(word: &str) -> Heard {
+fn probe(word: &str) -> ProbeResult {
     let why = || "w".to_owned();
     match word {
-        "answers" => Heard::Answers(why()),
-        "limps" => Heard::NoLeader(why()),
-        "quarantined" => Heard::Quarantined(why()),
-        "silent" => Heard::Silent(why()),
-        "not-asked" => Heard::NotAsked {
+        "answers" => ProbeResult::Answers(why()),
+        "limps" => ProbeResult::NoLeader(why()),
+        "quarantined" => ProbeResult::Quarantined(why()),
+        "silent" => ProbeResult::NoResponse(why()),
+        "not-asked" => ProbeResult::NotChecked {
             why: why(),
             cure: why(),
         },
@@ -113,28 +113,28 @@ fn heard(word: &str) -> Heard {
     }
 }
 
-fn door(of: usize, at: usize, word: &str) -> Door {
-    let (knock, answers) = match word {
-        "refused" | "loopback" => (Knock::Refused, true),
-        "unproven" => (Knock::Refused, false),
-        "accepts" => (Knock::Accepted, false),
-        "nothing" => (Knock::Nothing("no answer within 2 s".to_owned()), false),
+fn address_state(of: usize, at: usize, word: &str) -> AddressState {
+    let (port, answers) = match word {
+        "refused" | "loopback" => (PortState::Refused, true),
+        "unproven" => (PortState::Refused, false),
+        "accepts" => (PortState::Accepted, false),
+        "nothing" => (PortState::Unknown("no answer within 2 s".to_owned()), false),
         other => panic!("{other}"),
     };
-    Door {
+    AddressState {
         address: if word == "loopback" {
             "127.0.0.1".parse().unwrap()
         } else {
             address(of, at)
         },
-        knock,
+        port,
         answers: answers.then(|| "ssh on port 22".to_owned()),
     }
 }
 
 fn masters(text: &str, wiped: Option<Timestamp>) -> Masters {
     if text == "?" {
-        return Masters::NotKnown("no credentials".to_owned());
+        return Masters::Unknown("no credentials".to_owned());
     }
     let after = |minutes: i64| wiped.unwrap_or_else(|| ago(60)) + SignedDuration::from_mins(minutes);
     let mut oldest_volume = Ok(Some(after(1)));
@@ -145,12 +145,12 @@ fn masters(text: &str, wiped: Option<Timestamp>) -> Masters {
             "+volume" => oldest_volume = Ok(Some(after(-90))),
             "?volume" => oldest_volume = Err("denied".to_owned()),
             word => {
-                let (launched, doors) = word.split_once('/').unwrap();
+                let (launched, probed) = word.split_once('/').unwrap();
                 let of = running.len();
-                let doors: Vec<Door> = doors
+                let probed: Vec<AddressState> = probed
                     .split(',')
                     .enumerate()
-                    .map(|(at, word)| door(of, at, word))
+                    .map(|(at, word)| address_state(of, at, word))
                     .collect();
                 running.push(Master {
                     id: format!("i-{of}"),
@@ -161,22 +161,22 @@ fn masters(text: &str, wiped: Option<Timestamp>) -> Masters {
                         "when" => None,
                         other => panic!("{other}"),
                     },
-                    addresses: doors.iter().map(|door| door.address).collect(),
-                    doors,
+                    addresses: probed.iter().map(|address| address.address).collect(),
+                    probed,
                 });
             }
         }
     }
-    Masters::Are {
+    Masters::Known {
         known_here: text != "none",
         running,
         oldest_volume,
     }
 }
 
-fn host(at: usize, word: &str) -> HostSaid {
+fn host(at: usize, word: &str) -> HostState {
     let of = word.strip_prefix("of").map(|of| of.parse::<usize>().unwrap());
-    HostSaid {
+    HostState {
         host: format!("host-{at}"),
         identity: if word == "same" { "0".to_owned() } else { at.to_string() },
         addresses: of.map(|of| address(of, 0)).into_iter().collect(),
@@ -194,7 +194,7 @@ fn observed(cells: &[&str]) -> Signals {
     // Half a second past, as a journal has it.
     let wiped = minutes(cells[3]).map(|time| time + SignedDuration::from_millis(500));
     Signals {
-        heard: heard(cells[0]),
+        probe: probe(cells[0]),
         masters: masters(cells[1], wiped),
         hosts: cells[2]
             .split_whitespace()
@@ -203,7 +203,7 @@ fn observed(cells: &[&str]) -> Signals {
             .collect(),
         members: 3,
         wiped,
-        newest: minutes(cells[4]).map(|time| Newest {
+        newest: minutes(cells[4]).map(|time| NewestBackup {
             etcd: "main".to_owned(),
             name: crate::model::backup::name::BackupName::first_of(time),
             interval: SignedDuration::from_mins(15),
@@ -211,12 +211,12 @@ fn observed(cells: &[&str]) -> Signals {
     }
 }
 
-fn word(life: &Life) -> &'static str {
+fn word(life: &Liveness) -> &'static str {
     match life {
-        Life::Alive { serves: true, .. } => "alive",
-        Life::Alive { serves: false, .. } => "limps",
-        Life::Dead(_) => "dead",
-        Life::Unknown { .. } => "unknown",
+        Liveness::Alive { serves: true, .. } => "alive",
+        Liveness::Alive { serves: false, .. } => "limps",
+        Liveness::Dead(_) => "dead",
+        Liveness::Unknown { .. } => "unknown",
     }
 }
 
@@ -246,7 +246,7 @@ fn less_evidence_is_never_more_death() {
     for (row, cells) in rows() {
         let whole = observed(&cells);
         let mut answering = whole.clone();
-        answering.heard = Heard::Answers("it".to_owned());
+        answering.probe = ProbeResult::Answers("it".to_owned());
         assert!(decide(&answering, now()).is_alive(), "{row}");
         if decide(&whole, now()).may_live() && whole.hosts.iter().all(|host| host.listens != Some(true)) {
             for change in [
@@ -264,18 +264,18 @@ fn less_evidence_is_never_more_death() {
 
 #[test]
 fn every_verdict_says_why() {
-    let says = |cells: &[&str]| decide(&observed(cells), now()).says();
+    let says = |cells: &[&str]| decide(&observed(cells), now()).describe();
     assert_eq!(
         says(&["not-asked", "new/nothing", "", "10", "300"]),
         "dead: the masters were wiped at 2026-11-22T17:50:00Z, all 1 that run were launched after that, and no backup has arrived since"
     );
     assert_eq!(
         says(&["silent", "old/refused old/nothing", "of1", "-", "300"]),
-        "dead: every master that runs refuses: i-0 (10.0.0.0, where ssh on port 22 answers), i-1 (host-0, over ssh)"
+        "dead: all running masters refuse connections: i-0 (10.0.0.0, where ssh on port 22 answers), i-1 (host-0, over ssh)"
     );
     assert_eq!(
         says(&["not-asked", "gone", "", "-", "5"]),
-        "not known to be dead, may be alive: AWS has this cluster's control plane, and none of its masters runs; but the newest backup of \
+        "not known to be dead, may be alive: none of the cluster's masters in AWS is running; but the newest backup of \
          main is 5m old, and one is taken every 15m"
     );
     assert_eq!(

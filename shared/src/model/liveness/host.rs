@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::HostSaid;
+use super::HostState;
 
 /// A log that nobody has written to for so many seconds tells of the past. A leader without members speaks every ten seconds.
 const FRESH: u64 = 60;
@@ -113,10 +113,10 @@ fn port(line: &str) -> Option<u16> {
 impl Answer {
     /// What it says of one port, and of the etcd cluster that is served there, where it is one's.
     #[must_use]
-    pub fn of(&self, host: &str, port: Option<u16>, etcd: Option<&str>) -> HostSaid {
+    pub fn of(&self, host: &str, port: Option<u16>, etcd: Option<&str>) -> HostState {
         // Without a line at all not even sshd was seen: then the list is no list.
         let listening = self.listening.as_ref().filter(|ports| !ports.is_empty());
-        HostSaid {
+        HostState {
             host: host.to_owned(),
             identity: match self.identity.is_empty() {
                 true => host.to_owned(),

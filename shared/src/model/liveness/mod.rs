@@ -5,7 +5,7 @@
 mod decide;
 pub mod host;
 
-pub use decide::{Life, decide};
+pub use decide::{Liveness, decide};
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ const INTERVALS: i32 = 2;
 
 /// What came of asking, by whatever way. Each text is a lowercase fragment that names whom we asked, and by which way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum ProbeResult {
     /// It answers.
     Answers(String),
     /// A part of it answers, and it cannot serve: an etcd member without a leader.
@@ -27,9 +27,9 @@ pub enum Heard {
     /// It answers where etcd-manager keeps an etcd from everybody while it restores it.
     Quarantined(String),
     /// No answer, or one that tells nothing: it is dead, or the way does not lead there.
-    Silent(String),
+    NoResponse(String),
     /// It could not be asked.
-    NotAsked {
+    NotChecked {
         /// Why.
         why: String,
         /// What would let us ask, in the imperative.
@@ -37,7 +37,7 @@ pub enum Heard {
     },
 }
 
-impl Heard {
+impl ProbeResult {
     /// The strongest of several answers about the same thing: one that answers outweighs all that do not. `None` of none.
     #[must_use]
     pub fn strongest(answers: impl IntoIterator<Item = Self>) -> Option<Self> {
@@ -45,8 +45,8 @@ impl Heard {
             Self::Answers(_) => 4,
             Self::NoLeader(_) => 3,
             Self::Quarantined(_) => 2,
-            Self::Silent(_) => 1,
-            Self::NotAsked { .. } => 0,
+            Self::NoResponse(_) => 1,
+            Self::NotChecked { .. } => 0,
         };
         answers
             .into_iter()
@@ -56,22 +56,22 @@ impl Heard {
 
 /// What came of knocking at one port of one address, without a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Knock {
+pub enum PortState {
     /// The connection was refused.
     Refused,
     /// It was accepted, by whomever.
     Accepted,
     /// Neither: no answer in time, a reset, no route.
-    Nothing(String),
+    Unknown(String),
 }
 
 /// One address of a master.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Door {
+pub struct AddressState {
     /// As AWS has it.
     pub address: IpAddr,
     /// What came of knocking where the thing is served.
-    pub knock: Knock,
+    pub port: PortState,
     /// Who answered in their own words at another port of this very address: `ssh on port 22`.
     pub answers: Option<String>,
 }
@@ -86,16 +86,16 @@ pub struct Master {
     /// Its addresses, as AWS has them.
     pub addresses: Vec<IpAddr>,
     /// Those that were knocked at.
-    pub doors: Vec<Door>,
+    pub probed: Vec<AddressState>,
 }
 
 /// What AWS has of the cluster's control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Masters {
     /// AWS could not be asked, or about another cluster only.
-    NotKnown(String),
+    Unknown(String),
     /// It told.
-    Are {
+    Known {
         /// Every one that is not known to be stopped or terminated.
         running: Vec<Master>,
         /// Whether it has any instance, in whatever state, or any group of the control plane.
@@ -107,7 +107,7 @@ pub enum Masters {
 
 /// What a host said over ssh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HostSaid {
+pub struct HostState {
     /// As the user names it.
     pub host: String,
     /// What makes it this very host: two names of one host are one.
@@ -122,7 +122,7 @@ pub struct HostSaid {
 
 /// The newest backup that etcd-manager itself left in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Newest {
+pub struct NewestBackup {
     /// The etcd cluster.
     pub etcd: String,
     /// Its name.
@@ -131,7 +131,7 @@ pub struct Newest {
     pub interval: SignedDuration,
 }
 
-impl Newest {
+impl NewestBackup {
     /// When it was taken.
     #[must_use]
     pub fn created(&self) -> Timestamp {
@@ -147,7 +147,7 @@ impl Newest {
 
     /// `the newest backup of main is 4m old, and one is taken every 15m`.
     #[must_use]
-    pub fn says(&self, now: Timestamp) -> String {
+    pub fn describe(&self, now: Timestamp) -> String {
         format!(
             "the newest backup of {} is {} old, and one is taken every {}",
             self.etcd,
@@ -161,17 +161,17 @@ impl Newest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signals {
     /// What came of asking it.
-    pub heard: Heard,
+    pub probe: ProbeResult,
     /// The masters, and what came of knocking at them.
     pub masters: Masters,
     /// The hosts that were asked over ssh.
-    pub hosts: Vec<HostSaid>,
+    pub hosts: Vec<HostState>,
     /// The members that the spec has; 0 where it was not read.
     pub members: usize,
     /// When the newest wipe of this cluster's masters ended; `None` where there was none, or it did not end.
     pub wiped: Option<Timestamp>,
     /// The newest backup: of the etcd cluster, or for the API of any.
-    pub newest: Option<Newest>,
+    pub newest: Option<NewestBackup>,
 }
 
 #[cfg(test)]
@@ -180,19 +180,19 @@ mod tests {
 
     #[test]
     fn one_that_answers_outweighs_the_others_and_silence_outweighs_not_having_asked() {
-        let (answers, silent) = (Heard::Answers("a".into()), Heard::Silent("s".into()));
-        let quarantined = Heard::Quarantined("q".into());
-        let not_asked = Heard::NotAsked {
+        let (answers, silent) = (ProbeResult::Answers("a".into()), ProbeResult::NoResponse("s".into()));
+        let quarantined = ProbeResult::Quarantined("q".into());
+        let not_asked = ProbeResult::NotChecked {
             why: "w".into(),
             cure: "c".into(),
         };
         let all = [not_asked.clone(), quarantined.clone(), silent.clone(), answers.clone()];
-        assert_eq!(Heard::strongest(all), Some(answers));
+        assert_eq!(ProbeResult::strongest(all), Some(answers));
         assert_eq!(
-            Heard::strongest([silent.clone(), quarantined.clone()]),
+            ProbeResult::strongest([silent.clone(), quarantined.clone()]),
             Some(quarantined)
         );
-        assert_eq!(Heard::strongest([not_asked, silent.clone()]), Some(silent));
-        assert_eq!(Heard::strongest([]), None);
+        assert_eq!(ProbeResult::strongest([not_asked, silent.clone()]), Some(silent));
+        assert_eq!(ProbeResult::strongest([]), None);
     }
 }

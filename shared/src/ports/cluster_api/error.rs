@@ -29,13 +29,13 @@ pub enum KubeErrorKind {
     #[error("{0}")]
     Config(String),
     /// The kubeconfig's server is an `http://` one, and not on this machine.
-    #[error("it is not asked without TLS: anybody on the way could read the credentials, and answer")]
+    #[error("no request is sent without TLS: it would expose the credentials")]
     NoTls,
     /// The credentials are not accepted: expired, most likely.
     #[error("the API does not accept the kubeconfig's credentials")]
     Unauthorized,
     /// The user may not do this.
-    #[error("the user of the kubeconfig may not do this")]
+    #[error("the user of the kubeconfig is not allowed to do this")]
     Forbidden,
     /// No such object.
     #[error("not found")]
@@ -47,7 +47,7 @@ pub enum KubeErrorKind {
     #[error("the API server's certificate is not trusted: {0}")]
     NotTrusted(String),
     /// Nobody answers there.
-    #[error("the API cannot be reached: {0}")]
+    #[error("unreachable: {0}")]
     Unreachable(String),
     /// No answer in time.
     #[error("no answer within {0} s")]
@@ -76,16 +76,16 @@ impl KubeError {
                 "run `kops export kubeconfig --admin`: its credentials expire after 18 hours".to_owned()
             }
             KubeErrorKind::Forbidden if self.action.starts_with("port-forward") => {
-                "grant the verbs get and create on pods/portforward in kube-system, or go by --via ssh or direct"
+                "grant the verbs get and create on pods/portforward in kube-system, or use --via ssh or direct"
                     .to_owned()
             }
             KubeErrorKind::Forbidden => format!("grant the user of this context to {}", self.action),
-            KubeErrorKind::NotTrusted(_) => "check --context: is it of this cluster?".to_owned(),
+            KubeErrorKind::NotTrusted(_) => "check that --context is of this cluster".to_owned(),
             KubeErrorKind::Unreachable(_) | KubeErrorKind::Timeout(_) if to_etcd => {
-                "with the API down go by --via ssh or direct".to_owned()
+                "while the API is down, use --via ssh or direct".to_owned()
             }
             KubeErrorKind::Unreachable(_) | KubeErrorKind::Timeout(_) => {
-                "check --context and the network; `kubectl etcd-restore` tells where the cluster stands".to_owned()
+                "check --context and the network; `kubectl etcd-restore` shows the state of the cluster".to_owned()
             }
             KubeErrorKind::NotFound | KubeErrorKind::Conflict | KubeErrorKind::Other(_) => return None,
         })

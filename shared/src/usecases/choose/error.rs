@@ -13,7 +13,7 @@ use crate::usecases::examine::ExamineError;
 #[derive(Debug, thiserror::Error)]
 pub enum ChooseError {
     /// `--etcd` or `ETCD=` names none of the cluster's.
-    #[error("there is no etcd cluster `{name}` here, only {}", .known.join(", "))]
+    #[error("no etcd cluster `{name}`, only {}", .known.join(", "))]
     NoSuchEtcd {
         /// The name given.
         name: String,
@@ -66,9 +66,9 @@ pub enum ChooseError {
         /// All that were looked at, newest first.
         rejected: Vec<Rejected>,
     },
-    /// Two lineages, and nobody can know which is meant.
+    /// Two lineages, and it is not clear which one is meant.
     #[error(
-        "two clusters wrote to the store of etcd {etcd}, and nobody can know which is meant: the newer one is less than a day \
+        "two clusters wrote to the store of etcd {etcd}, and it is not clear which one is meant: the newer one is less than a day \
          old, and holds less{}",
         compared(newer, older)
     )]
@@ -83,7 +83,7 @@ pub enum ChooseError {
         rejected: Vec<Rejected>,
     },
     /// `--lineage` names none.
-    #[error("no backup of etcd {etcd} is of a cluster whose UID of kube-system begins with `{asked}`")]
+    #[error("no backup of etcd {etcd} is of a cluster whose kube-system UID begins with `{asked}`")]
     NoSuchLineage {
         /// The etcd cluster.
         etcd: String,
@@ -129,17 +129,13 @@ impl Failure for ChooseError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { near, .. } if !near.is_empty() => Some(format!("near it: {}", near.join(", "))),
-            Self::Ambiguous { .. } => Some("give more of the name".to_owned()),
-            Self::NoneGood { .. } => {
-                Some("look into one by `inspect NAME`; to use it all the same, give its name".to_owned())
-            }
+            Self::Ambiguous { .. } => Some("give a longer prefix".to_owned()),
+            Self::NoneGood { .. } => Some("check one with `inspect NAME`; to use it anyway, pass its name".to_owned()),
             Self::Undecided { newer, older, .. } => Some(decide(newer, older)),
-            Self::NoSuchLineage { known, .. } if !known.is_empty() => {
-                Some(format!("those there are: {}", known.join(", ")))
-            }
-            Self::AmbiguousLineage { .. } => Some("give more of the UID".to_owned()),
+            Self::NoSuchLineage { known, .. } if !known.is_empty() => Some(format!("available: {}", known.join(", "))),
+            Self::AmbiguousLineage { .. } => Some("give a longer prefix of the UID".to_owned()),
             Self::NoBackups { .. } => {
-                Some("check --state, --name and --store; `list` shows halves of backups too".to_owned())
+                Some("check --state, --name and --store; `list` also shows incomplete backups".to_owned())
             }
             Self::Examine(error) => error.hint(),
             _ => None,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::{ChooseError, Chosen, Looking, Rejected};
+use super::{ChooseContext, ChooseError, Chosen, Rejected};
 use crate::model::backup::goodness::{Candidate, Choice, Facts, Read, Rejection, Store, Verdict, Warning};
 use crate::model::backup::name::BackupName;
 use crate::usecases::catalog::{Backup, Catalog};
@@ -12,7 +12,7 @@ use crate::usecases::examine::{ExamineError, examine};
 
 /// Judges backups of one catalog, reading each at most once.
 pub struct Judge<'a, 'l> {
-    looking: Looking<'l>,
+    context: ChooseContext<'l>,
     catalog: &'a Catalog,
     candidates: Vec<Candidate>,
     known: HashMap<BackupName, Facts>,
@@ -30,7 +30,7 @@ pub struct Assessed {
 impl<'a, 'l> Judge<'a, 'l> {
     /// For one catalog.
     #[must_use]
-    pub fn new(looking: Looking<'l>, catalog: &'a Catalog) -> Self {
+    pub fn new(context: ChooseContext<'l>, catalog: &'a Catalog) -> Self {
         let candidates = catalog.backups.iter().map(|backup| Candidate {
             name: backup.name.clone(),
             complete: backup.complete(),
@@ -38,7 +38,7 @@ impl<'a, 'l> Judge<'a, 'l> {
             size: backup.data_size.unwrap_or_default(),
         });
         Self {
-            looking,
+            context,
             catalog,
             candidates: candidates.collect(),
             known: HashMap::new(),
@@ -48,7 +48,7 @@ impl<'a, 'l> Judge<'a, 'l> {
     /// Takes what is known of a backup already, so that it is not read again.
     pub fn learn(&mut self, facts: Facts) {
         if let Some(backup) = self.catalog.backups.iter().find(|backup| backup.name == facts.name) {
-            self.looking.known.note(backup, &facts);
+            self.context.known.note(backup, &facts);
         }
         self.known.insert(facts.name.clone(), facts);
     }
@@ -128,7 +128,7 @@ impl<'a, 'l> Judge<'a, 'l> {
                 facts: self.known.get(&backup.name).cloned(),
             });
         }
-        let asked = self.looking.lineage.unwrap_or_default().to_owned();
+        let asked = self.context.lineage.unwrap_or_default().to_owned();
         Err(match verdict {
             Verdict::Undecided { newer, older } => ChooseError::Undecided {
                 etcd,
@@ -197,7 +197,7 @@ impl<'a, 'l> Judge<'a, 'l> {
         Store {
             etcd: &self.catalog.store.etcd,
             candidates: self.candidates.get(..count).unwrap_or_default(),
-            asked: self.looking.lineage,
+            asked: self.context.lineage,
             known: &self.known,
         }
     }
@@ -218,11 +218,11 @@ impl<'a, 'l> Judge<'a, 'l> {
                 Err(Read(wanted)) => wanted,
             };
             let backup = self.catalog.backups.get(wanted).ok_or(ExamineError::NotListed)?;
-            let facts = match self.looking.known.get(backup) {
+            let facts = match self.context.known.get(backup) {
                 Some(facts) => facts,
                 None => {
-                    let read = examine(self.looking.objects, self.looking.reader, backup, &|_| {}).await?;
-                    self.looking.known.note(backup, &read.facts);
+                    let read = examine(self.context.objects, self.context.reader, backup, &|_| {}).await?;
+                    self.context.known.note(backup, &read.facts);
                     read.facts
                 }
             };

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{ChooseError, Chosen, Judge, Looking};
+use super::{ChooseContext, ChooseError, Chosen, Judge};
 use crate::model::backup::goodness::{MAIN, Rejection};
 use crate::usecases::catalog::Catalog;
 
@@ -50,10 +50,10 @@ impl<'a> Picked<'a> {
 
 /// Picks for every etcd cluster, in the order given: of `main` the newest good backup; of every other one as [`pick`] does,
 /// beside the time of `main`'s.
-pub async fn pick_all<'a>(looking: Looking<'_>, catalogs: &'a [Catalog], at: Option<Timestamp>) -> Vec<Pick<'a>> {
+pub async fn pick_all<'a>(context: ChooseContext<'_>, catalogs: &'a [Catalog], at: Option<Timestamp>) -> Vec<Pick<'a>> {
     let mut main = None;
     if let Some(catalog) = catalogs.iter().find(|catalog| catalog.store.etcd == MAIN) {
-        main = Some(pick(looking, catalog, at, None).await);
+        main = Some(pick(context, catalog, at, None).await);
     }
     let chosen = main.as_ref().and_then(|main: &Pick<'_>| main.picked.chosen());
     let main_time = chosen.map(|chosen| chosen.backup.name.created());
@@ -61,7 +61,7 @@ pub async fn pick_all<'a>(looking: Looking<'_>, catalogs: &'a [Catalog], at: Opt
     for catalog in catalogs {
         picks.push(match main.take_if(|main| std::ptr::eq(main.catalog, catalog)) {
             Some(main) => main,
-            None => pick(looking, catalog, at, main_time).await,
+            None => pick(context, catalog, at, main_time).await,
         });
     }
     picks
@@ -70,7 +70,7 @@ pub async fn pick_all<'a>(looking: Looking<'_>, catalogs: &'a [Catalog], at: Opt
 /// Picks for one etcd cluster: of `main` the newest good backup. Of another one the newest good one that is not much after
 /// `main_time`; else the newest good one; else the newest that verifies, empty or not; else none. With `at` none after it.
 pub async fn pick<'a>(
-    looking: Looking<'_>,
+    context: ChooseContext<'_>,
     catalog: &'a Catalog,
     at: Option<Timestamp>,
     main_time: Option<Timestamp>,
@@ -84,7 +84,7 @@ pub async fn pick<'a>(
     {
         return none(super::nothing(&[catalog], at));
     }
-    let mut judge = Judge::new(looking, catalog);
+    let mut judge = Judge::new(context, catalog);
     if etcd == MAIN {
         return match judge.latest_good(at).await {
             Ok(chosen) => with(Picked::Good(chosen), None),

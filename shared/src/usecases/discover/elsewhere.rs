@@ -1,4 +1,4 @@
-//! A state store whose spec names backup stores of another place: a copy, or one that was moved. Whoever works on a copy does not
+//! A state store whose spec names backup stores outside of the state store: a copy, or one that was moved. Whoever works on a copy does not
 //! mean to change the original.
 
 use std::fmt;
@@ -66,7 +66,7 @@ impl fmt::Display for Elsewhere {
             .collect();
         write!(
             f,
-            "the spec in {} names backup stores of another place: {}",
+            "the spec in {} names backup stores outside of the state store: {}",
             self.folder,
             stores.join(", ")
         )
@@ -91,7 +91,7 @@ impl Failure for NotFollowed {
             .map(|(etcd, _)| format!("--store {etcd}={}", self.0.folder.join("backups/etcd").join(etcd)))
             .collect();
         Some(format!(
-            "pass --follow-spec to change what the spec names; to work on a copy of the backups: {}",
+            "pass --follow-spec to use the backup stores of the spec; to work on a copy of the backups: {}",
             own.join(" ")
         ))
     }
@@ -130,7 +130,7 @@ mod tests {
         for copy in ["file:///copy", "s3://copy", "s3://state/old"] {
             assert_eq!(
                 elsewhere(copy, Some("s3://state/a.example.com"), &[OWN]).unwrap(),
-                format!("the spec in {copy}/a.example.com names backup stores of another place: main {OWN}")
+                format!("the spec in {copy}/a.example.com names backup stores outside of the state store: main {OWN}")
             );
         }
         assert!(elsewhere("s3://copy", None, &[OWN]).is_some());

@@ -12,7 +12,7 @@ const NAMES_IN_A_HINT: usize = 10;
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoverError {
     /// A name that cannot be a cluster's.
-    #[error("`{0}` is no cluster name")]
+    #[error("`{0}` is not a cluster name")]
     ClusterName(String),
     /// The state store has no such cluster.
     #[error("no cluster {cluster} in state store {state}")]
@@ -82,9 +82,9 @@ impl DiscoverError {
                 are named after the clusters; a backup store is given by --store"
                     .into()
             }
-            Self::NoUsableSpec { .. } => "give the backup stores yourself: --store main=URL --store events=URL".into(),
+            Self::NoUsableSpec { .. } => "pass the backup stores: --store main=URL --store events=URL".into(),
             Self::BackupStore { etcd, .. } => format!("copy it to S3 or to a disk and pass --store {etcd}=URL"),
-            Self::TwoStores(etcd) => format!("name each store: --store {etcd}=URL --store OTHER=URL"),
+            Self::TwoStores(etcd) => format!("pass each store: --store {etcd}=URL --store OTHER=URL"),
             Self::Store(error) => return error.hint(),
         })
     }

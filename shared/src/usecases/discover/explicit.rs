@@ -97,7 +97,7 @@ pub async fn explicit(
             Some(spec) => EtcdStore::specified(&cluster, wanted.base.clone(), pinned, spec),
             None => {
                 found.notes.push(format!(
-                    "no cluster spec tells of {}: took etcd-manager's own interval and retention",
+                    "no cluster spec for {}: using etcd-manager's default interval and retention",
                     wanted.base
                 ));
                 EtcdStore::assumed(&cluster, wanted.etcd.clone(), wanted.base.clone(), pinned)

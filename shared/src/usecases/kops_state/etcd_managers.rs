@@ -100,7 +100,7 @@ impl EtcdManagers {
     /// etcd-manager cannot restore it tries for ever.
     #[must_use]
     pub fn check(&self, version: &str) -> Check {
-        let rewrite = "`kops update cluster --yes` writes it anew; it starts no machine";
+        let rewrite = "`kops update cluster --yes` writes it again; it starts no instance";
         let broken = self
             .manifests
             .iter()
@@ -114,7 +114,7 @@ impl EtcdManagers {
         let answers = read.map(|manifest| restorable(manifest, version, self.etcd_image.as_deref()));
         let Some(answer) = worst(answers) else {
             let message = format!(
-                "{} has no manifest of it, so nobody can tell what it can restore",
+                "{} has no manifest of it: what it can restore is not known",
                 self.folder
             );
             return Check::found(NAME, Severity::Block, message)

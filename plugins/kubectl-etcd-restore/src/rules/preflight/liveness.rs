@@ -3,7 +3,7 @@
 use super::{EtcdFacts, Wanted};
 use crate::rules::follow::EtcdSeen;
 use runbook_kit::model::check::{Check, Severity};
-use runbook_kit::model::liveness::Life;
+use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::observed::Observed;
 
 pub(super) fn etcd(etcd: &EtcdFacts) -> Check {
@@ -11,14 +11,14 @@ pub(super) fn etcd(etcd: &EtcdFacts) -> Check {
     const SURE: &str = "check that this is the right cluster; `kubectl etcd-backups take` saves its current data";
     let lost = since(etcd);
     match (&etcd.liveness, &etcd.observed) {
-        (Life::Alive { .. }, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Fresh => {
+        (Liveness::Alive { .. }, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Fresh => {
             Check::found(NAME, Severity::Block, "it serves: there is nothing to seed anew")
                 .cure("omit --fresh for it")
         }
         (_, EtcdSeen::Serving(_)) if etcd.wanted == Wanted::Leave => {
             Check::passed(NAME, "it serves, and is left as it is")
         }
-        (Life::Alive { .. }, EtcdSeen::Serving(answer)) => Check::found(
+        (Liveness::Alive { .. }, EtcdSeen::Serving(answer)) => Check::found(
             NAME,
             Severity::Warn,
             format!(
@@ -27,14 +27,14 @@ pub(super) fn etcd(etcd: &EtcdFacts) -> Check {
             ),
         )
         .cure(SURE),
-        (Life::Alive { why, .. }, _) => {
+        (Liveness::Alive { why, .. }, _) => {
             Check::found(NAME, Severity::Warn, format!("IT IS ALIVE: {why}: {lost} is lost")).cure(SURE)
         }
-        (Life::Dead(why), EtcdSeen::Quarantined(_)) => Check::found(NAME, Severity::Warn, why.clone()).cure(
+        (Liveness::Dead(why), EtcdSeen::Quarantined(_)) => Check::found(NAME, Severity::Warn, why.clone()).cure(
             "follow it: `kubectl etcd-restore status --watch`; a leader still carries out a cancelled command until it is restarted",
         ),
-        (Life::Dead(why), _) => Check::passed(NAME, format!("dead: {why}")),
-        (Life::Unknown { why, cure }, _) => Check::found(
+        (Liveness::Dead(why), _) => Check::passed(NAME, format!("dead: {why}")),
+        (Liveness::Unknown { why, cure }, _) => Check::found(
             NAME,
             Severity::Warn,
             format!("not known to be dead, may be alive: {why}; {lost} would be lost"),

@@ -1,7 +1,7 @@
 //! What was found out about a cluster in its recovery.
 
 use jiff::Timestamp;
-use runbook_kit::model::liveness::Life;
+use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::observed::Observed;
 use runbook_kit::model::shell::ShellCommand;
 
@@ -95,7 +95,7 @@ pub struct EtcdFacts {
     /// What the store and the log show of a restore.
     pub state: State,
     /// Whether it lives.
-    pub liveness: Life,
+    pub liveness: Liveness,
     /// Whether it was asked at all.
     pub asked: bool,
     /// What stands in the way.

@@ -1,6 +1,6 @@
 //! What was found out, one line for each thing.
 
-use runbook_kit::model::liveness::Life;
+use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::observed::Observed;
 use serde::Serialize;
 
@@ -119,14 +119,14 @@ fn masters(facts: &Facts) -> Statement {
 fn of_etcd(etcd: &EtcdFacts) -> Vec<Statement> {
     let subject = format!("etcd {}", etcd.etcd);
     let mut told = vec![match (&etcd.liveness, etcd.state) {
-        (Life::Unknown { why, .. }, _) if !etcd.asked => not_checked(&subject, format!("may be alive: {why}")),
+        (Liveness::Unknown { why, .. }, _) if !etcd.asked => not_checked(&subject, format!("may be alive: {why}")),
         (liveness, state @ (State::Queued | State::Restoring | State::Looping | State::Gone | State::Restored)) => {
-            checked(&subject, state.name(), liveness.says())
+            checked(&subject, state.name(), liveness.describe())
         }
-        (Life::Alive { why, serves: true }, _) => checked(&subject, "serving", why),
-        (Life::Alive { why, serves: false }, _) => checked(&subject, "no leader", why),
-        (Life::Dead(why), _) => checked(&subject, "dead", why),
-        (Life::Unknown { why, .. }, _) => checked(&subject, "no answer", format!("may be alive: {why}")),
+        (Liveness::Alive { why, serves: true }, _) => checked(&subject, "serving", why),
+        (Liveness::Alive { why, serves: false }, _) => checked(&subject, "no leader", why),
+        (Liveness::Dead(why), _) => checked(&subject, "dead", why),
+        (Liveness::Unknown { why, .. }, _) => checked(&subject, "no answer", format!("may be alive: {why}")),
     }];
     if let Some(problem) = &etcd.problem {
         told.push(checked(&subject, "BLOCKED", problem));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use runbook_kit::model::fleet::Instance;
 use runbook_kit::model::kubernetes::cluster::Readiness;
-use runbook_kit::ports::cluster_api::ApiPlace;
+use runbook_kit::ports::cluster_api::ApiEndpoint;
 use tokio::time::{Instant, timeout};
 
 use crate::context::Context;
@@ -35,7 +35,7 @@ pub struct ApiAddress {
 /// What the addresses told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServersFound {
-    place: ApiPlace,
+    place: ApiEndpoint,
     /// All that are known.
     servers: Vec<ApiAddress>,
     /// Those behind which an API server serves, with the port.
@@ -159,7 +159,7 @@ fn of_masters(instances: &[Instance], cluster: &str) -> Vec<ApiAddress> {
 
 impl ServersFound {
     fn of(
-        place: ApiPlace,
+        place: ApiEndpoint,
         servers: Vec<ApiAddress>,
         answers: impl Iterator<Item = (ApiAddress, u16, Readiness)>,
     ) -> Self {
@@ -274,7 +274,7 @@ mod tests {
             Ok(list) => Ok(list.iter().map(|address| address.parse().unwrap()).collect()),
             Err(why) => Err(why.to_owned()),
         };
-        let place = ApiPlace {
+        let place = ApiEndpoint {
             host: host.to_owned(),
             port: 443,
             addresses,

@@ -6,7 +6,7 @@ use crate::rules::follow::EtcdSeen;
 use jiff::Timestamp;
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::etcd_access::EtcdAccess;
-use runbook_kit::model::liveness::{Heard, Life, decide};
+use runbook_kit::model::liveness::{Liveness, ProbeResult, decide};
 use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::liveness::{Evidence, Machines};
 use runbook_kit::usecases::wipe_journal::Entry;
@@ -21,7 +21,7 @@ const API_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct LivenessEvidence {
     evidence: Evidence,
     /// What the API answers, where it is proven to be this cluster's.
-    api: Heard,
+    api: ProbeResult,
 }
 
 /// When a wipe of this cluster ended.
@@ -41,39 +41,39 @@ pub async fn gather(
     let etcds: Vec<String> = catalogs.iter().map(|catalog| catalog.store.etcd.clone()).collect();
     let (evidence, api) = tokio::join!(
         context.evidence(machines, wiped, &etcds, access),
-        context.api_heard(cluster, API_TIMEOUT)
+        context.probe_api(cluster, API_TIMEOUT)
     );
     LivenessEvidence { evidence, api }
 }
 
 impl LivenessEvidence {
     /// What the API answers, where it is proven to be this cluster's.
-    pub const fn api(&self) -> &Heard {
+    pub const fn api(&self) -> &ProbeResult {
         &self.api
     }
 
     /// The verdict on one etcd cluster, of which this was seen.
-    pub fn of(&self, catalog: &Catalog, seen: &EtcdSeen, api: &ApiSeen, now: Timestamp) -> Life {
+    pub fn of(&self, catalog: &Catalog, seen: &EtcdSeen, api: &ApiSeen, now: Timestamp) -> Liveness {
         let heard = heard(&catalog.store.etcd, seen, api, &self.api);
         decide(&self.evidence.of_etcd(catalog, heard), now)
     }
 }
 
 /// What came of asking etcd; of main the API tells, too, which keeps its objects there.
-fn heard(etcd: &str, seen: &EtcdSeen, api: &ApiSeen, proven: &Heard) -> Heard {
+fn heard(etcd: &str, seen: &EtcdSeen, api: &ApiSeen, proven: &ProbeResult) -> ProbeResult {
     let own = match seen {
         EtcdSeen::Serving(answer) if answer.leader => {
-            Heard::Answers(format!("it serves at revision {}", answer.revision))
+            ProbeResult::Answers(format!("it serves at revision {}", answer.revision))
         }
-        EtcdSeen::Serving(answer) => Heard::NoLeader(format!(
+        EtcdSeen::Serving(answer) => ProbeResult::NoLeader(format!(
             "a member answers at revision {}, and has no leader",
             answer.revision
         )),
         EtcdSeen::Quarantined(_) => {
-            Heard::Quarantined("it answers on its quarantine port: a restore is under way".to_owned())
+            ProbeResult::Quarantined("it answers on its quarantine port: a restore is under way".to_owned())
         }
-        EtcdSeen::Silent(why) => Heard::Silent(why.clone()),
-        EtcdSeen::NotAsked(why) => Heard::NotAsked {
+        EtcdSeen::Silent(why) => ProbeResult::NoResponse(why.clone()),
+        EtcdSeen::NotAsked(why) => ProbeResult::NotChecked {
             why: why.clone(),
             cure: "pass --endpoints or --host, so that it is asked".to_owned(),
         },
@@ -82,20 +82,20 @@ fn heard(etcd: &str, seen: &EtcdSeen, api: &ApiSeen, proven: &Heard) -> Heard {
         return own;
     }
     let by_api = match (proven, api) {
-        (Heard::Answers(what), _) => Heard::Answers(format!("THE API SERVES ({what})")),
+        (ProbeResult::Answers(what), _) => ProbeResult::Answers(format!("THE API SERVES ({what})")),
         // By the addresses that AWS has for this cluster's masters.
-        (_, ApiSeen::Elsewhere(what)) => Heard::Answers(format!("THE API SERVES ({what})")),
-        (Heard::NotAsked { why, .. } | Heard::Silent(why), _) => return and(own, why),
-        (Heard::NoLeader(_) | Heard::Quarantined(_), _) => return own,
+        (_, ApiSeen::Elsewhere(what)) => ProbeResult::Answers(format!("THE API SERVES ({what})")),
+        (ProbeResult::NotChecked { why, .. } | ProbeResult::NoResponse(why), _) => return and(own, why),
+        (ProbeResult::NoLeader(_) | ProbeResult::Quarantined(_), _) => return own,
     };
-    Heard::strongest([own.clone(), by_api]).unwrap_or(own)
+    ProbeResult::strongest([own.clone(), by_api]).unwrap_or(own)
 }
 
 /// An API that serves and may be another's is told beside what etcd itself said.
-fn and(own: Heard, api: &str) -> Heard {
+fn and(own: ProbeResult, api: &str) -> ProbeResult {
     match own {
-        Heard::Silent(why) => Heard::Silent(format!("{why}; {api}")),
-        Heard::NotAsked { why, cure } => Heard::NotAsked {
+        ProbeResult::NoResponse(why) => ProbeResult::NoResponse(format!("{why}; {api}")),
+        ProbeResult::NotChecked { why, cure } => ProbeResult::NotChecked {
             why: format!("{why}; {api}"),
             cure,
         },
@@ -109,13 +109,13 @@ mod tests {
 
     use super::*;
 
-    fn word(heard: &Heard) -> &'static str {
+    fn word(heard: &ProbeResult) -> &'static str {
         match heard {
-            Heard::Answers(_) => "answers",
-            Heard::NoLeader(_) => "limps",
-            Heard::Quarantined(_) => "quarantined",
-            Heard::Silent(_) => "silent",
-            Heard::NotAsked { .. } => "not-asked",
+            ProbeResult::Answers(_) => "answers",
+            ProbeResult::NoLeader(_) => "limps",
+            ProbeResult::Quarantined(_) => "quarantined",
+            ProbeResult::NoResponse(_) => "silent",
+            ProbeResult::NotChecked { .. } => "not-asked",
         }
     }
 
@@ -126,11 +126,11 @@ mod tests {
             revision: 9,
             leader,
         };
-        let not_proven = Heard::NotAsked {
+        let not_proven = ProbeResult::NotChecked {
             why: "that kubeconfig leads to another cluster".to_owned(),
             cure: "c".to_owned(),
         };
-        let ours = Heard::Answers("https://api answers: ready".to_owned());
+        let ours = ProbeResult::Answers("https://api answers: ready".to_owned());
         let silent = EtcdSeen::Silent("refused".to_owned());
         let not_asked = EtcdSeen::NotAsked("no way".to_owned());
         let elsewhere = ApiSeen::Elsewhere("master i-1 serves".to_owned());
@@ -172,7 +172,7 @@ mod tests {
                 "{etcd} {seen:?} {api:?} {proven:?}"
             );
         }
-        let Heard::Silent(why) = heard("main", &silent, &ApiSeen::Ready, &not_proven) else {
+        let ProbeResult::NoResponse(why) = heard("main", &silent, &ApiSeen::Ready, &not_proven) else {
             panic!("not silent")
         };
         assert_eq!(why, "refused; that kubeconfig leads to another cluster");

@@ -68,7 +68,7 @@ impl LogWatch {
             let mut told = false;
             loop {
                 let script = scripts::follow(&self.file, 0);
-                let ended = self.hosts.look(host, &script, &|line| self.add(line)).await;
+                let ended = self.hosts.read(host, &script, &|line| self.add(line)).await;
                 if let (Err(error), false) = (ended, told) {
                     told = true;
                     context

@@ -8,7 +8,7 @@ use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::fleet::wipe::{Selection, quarantine, terraform};
 use runbook_kit::model::kubernetes::masterlease::FOLDER;
-use runbook_kit::model::liveness::{Heard, Life};
+use runbook_kit::model::liveness::{Liveness, ProbeResult};
 use runbook_kit::model::observed::Observed;
 use runbook_kit::model::units;
 use runbook_kit::usecases::catalog::Catalog;
@@ -52,7 +52,7 @@ pub async fn observe(catalogs: &[Catalog], access: &EtcdAccess, context: &Contex
     };
     let (observation, (machines, journals, evidence)) = tokio::join!(observer.observe(), evidence);
     let now = context.session.now();
-    let verdicts: Vec<Life> = catalogs
+    let verdicts: Vec<Liveness> = catalogs
         .iter()
         .zip(&observation.etcds)
         .map(|(catalog, seen)| evidence.of(catalog, &seen.etcd, &observation.api, now))
@@ -246,7 +246,7 @@ fn queued(seen: &Seen, now: Timestamp) -> Vec<String> {
 }
 
 /// Backups are looked into only where a restore may come next: that reads them.
-async fn best_backups(catalogs: &[Catalog], verdicts: &[Life], api: &Api, context: &Context) -> Vec<BestBackup> {
+async fn best_backups(catalogs: &[Catalog], verdicts: &[Liveness], api: &Api, context: &Context) -> Vec<BestBackup> {
     let now = context.session.now();
     let alive = catalogs
         .iter()
@@ -265,7 +265,7 @@ async fn best_backups(catalogs: &[Catalog], verdicts: &[Life], api: &Api, contex
         });
         return told.collect();
     }
-    let picks = pick_all(context.session.looking(), catalogs, None).await;
+    let picks = pick_all(context.session.choose_context(), catalogs, None).await;
     picks
         .into_iter()
         .map(|pick| match &pick.picked {
@@ -302,9 +302,9 @@ fn none_of(rejected: &[Rejected]) -> String {
 
 fn api(observation: &Observation, evidence: &LivenessEvidence) -> Api {
     let by_address = matches!(observation.api, ApiSeen::Elsewhere(_));
-    let proven = by_address || matches!(evidence.api(), Heard::Answers(_));
+    let proven = by_address || matches!(evidence.api(), ProbeResult::Answers(_));
     let doubt = match evidence.api() {
-        Heard::NotAsked { why, .. } if !proven => Some(why),
+        ProbeResult::NotChecked { why, .. } if !proven => Some(why),
         _ => None,
     };
     match (&observation.api, doubt) {

@@ -13,13 +13,13 @@ use crate::ports::{EtcdError, StoreError};
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// Nothing that was given leads anywhere.
-    #[error("no way to etcd is given")]
+    #[error("no connection to etcd is configured")]
     NoWay,
     /// A flag that the wanted way needs.
     #[error("{0}")]
     Missing(&'static str),
     /// Not an endpoint.
-    #[error("`{0}` is no endpoint like https://10.0.0.7:4001")]
+    #[error("`{0}` is not an endpoint like https://10.0.0.7:4001")]
     Endpoint(String),
     /// An etcd cluster whose port nobody knows.
     #[error("the client port of etcd {0} is not known")]
@@ -58,7 +58,7 @@ pub enum AccessError {
     #[error(transparent)]
     Etcd(#[from] EtcdError),
     /// Several were tried.
-    #[error("none of {} ways to etcd worked: {}", .0.len(), listed(.0))]
+    #[error("all {} ways to connect to etcd failed: {}", .0.len(), listed(.0))]
     Several(Vec<AccessError>),
 }
 
@@ -103,8 +103,7 @@ impl Failure for AccessError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoWay => Some(
-                "pass --state and --name (then a port-forward with a certificate made for an hour is tried), or --host for \
-                 ssh, or --endpoints with --cacert, --cert and --key"
+                "pass --state and --name (for a port-forward with a temporary certificate), --host (for ssh), or --endpoints with --cacert, --cert and --key"
                     .to_owned(),
             ),
             Self::NoPort(_) => Some("pass --etcd-port".to_owned()),
@@ -115,7 +114,7 @@ impl Failure for AccessError {
             #[cfg(feature = "kube")]
             Self::PortForward(error) => error.hint(),
             Self::OtherCluster { .. } => {
-                Some("check --context and --kubeconfig, --name and --state: they must be of one cluster".to_owned())
+                Some("check --context and --kubeconfig, --name and --state: they must be of the same cluster".to_owned())
             }
             Self::Ssh(error) => error.hint(),
             Self::Etcd(error) => of_the_way(error).or_else(|| error.hint()),

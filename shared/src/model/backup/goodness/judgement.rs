@@ -5,7 +5,7 @@
 //! 1. The newest sound backup of the store is of the newest lineage.
 //! 2. A lineage that is bare now, and never was otherwise, is set aside: a suspected re-seed. The one before it counts. A
 //!    store with nothing but bare backups has no good one.
-//! 3. Where the newest lineage is younger than a day and poorer than the one before, nobody can know which is meant.
+//! 3. Where the newest lineage is younger than a day and poorer than the one before, it is not clear which one is meant.
 //! 4. Pins are backups to use and never a measure: they count only where the store itself has nothing but bare ones.
 //! 5. Within one lineage nothing is rejected for holding less than before.
 //!

@@ -88,7 +88,7 @@ impl fmt::Display for Rejection {
             ),
             Self::Undecided { newer, older } => write!(
                 f,
-                "two clusters wrote to this store, {} before and {} since less than a day, which holds less: nobody can know which is meant",
+                "two clusters wrote to this store, {} before and {} since less than a day, which holds less: it is not clear which one is meant",
                 older.short(),
                 newer.short()
             ),

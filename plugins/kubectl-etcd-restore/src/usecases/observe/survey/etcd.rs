@@ -6,7 +6,7 @@ use runbook_kit::model::backup::contents::report::Contents;
 use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::etcd_manager::control::{ClusterCreated, ClusterSpec};
 use runbook_kit::model::etcd_manager::layout;
-use runbook_kit::model::liveness::Life;
+use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::snapshot::Content;
 use runbook_kit::usecases::catalog::{Backup, Catalog};
 use runbook_kit::usecases::choose::{Assessed, Judge};
@@ -76,7 +76,7 @@ pub async fn of_etcd(
         spec_members: catalog.store.members.len(),
         commands,
         observed: EtcdSeen::NotAsked(String::new()),
-        liveness: Life::not_checked("not checked"),
+        liveness: Liveness::not_checked("not checked"),
         data_loss: None,
         newest: catalog.latest().map(|backup| backup.name.created()),
         manager,
@@ -98,7 +98,7 @@ async fn of_backup(
     context: &Context,
 ) -> Result<(BackupFacts, Option<String>, Option<Content>), AnyFailure> {
     let session = &context.session;
-    let looking = session.looking();
+    let looking = session.choose_context();
     let label = format!("verifying {} {}", catalog.store.etcd, backup.name);
     let progress = session.ui.bytes_progress(&label, backup.data_size.unwrap_or_default());
     let examined = examine(looking.objects, looking.reader, backup, &|read| progress.set(read)).await?;
