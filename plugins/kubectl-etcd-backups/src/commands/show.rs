@@ -1,9 +1,10 @@
 //! `show`: details of a backup, without reading its data.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
+use runbook_kit::model::backup::meta::BackupMeta;
 use runbook_kit::model::backup::retention::Keep;
 use runbook_kit::model::units;
 use runbook_kit::usecases::choose::Chosen;
@@ -98,15 +99,11 @@ async fn read(chosen: &Chosen<'_>, context: &Context) -> Result<Shown, AnyFailur
         cluster: catalog.store.cluster.clone(),
         etcd: catalog.store.etcd.clone(),
         created: backup.name.created(),
-        taken: meta
-            .as_ref()
-            .and_then(runbook_kit::model::backup::meta::BackupMeta::taken),
+        taken: meta.as_ref().and_then(BackupMeta::taken),
         location: backup.folder.to_string(),
         complete: backup.complete(),
         size_bytes: backup.data_size,
-        member_count: meta
-            .as_ref()
-            .and_then(runbook_kit::model::backup::meta::BackupMeta::member_count),
+        member_count: meta.as_ref().and_then(BackupMeta::member_count),
         etcd_version: meta.map(|meta| meta.etcd_version),
         meta_problem,
         keep: backup.keep,
@@ -133,17 +130,22 @@ async fn read(chosen: &Chosen<'_>, context: &Context) -> Result<Shown, AnyFailur
     })
 }
 
+/// The clock may be behind that of the store.
+fn ago(age: SignedDuration) -> String {
+    if age.is_negative() {
+        format!("{} in the future", units::age(age.abs()))
+    } else {
+        format!("{} ago", units::age(age))
+    }
+}
+
 fn details(shown: &Shown, now: Timestamp) -> String {
     let mut lines = vec![
         ("Backup", shown.name.clone()),
         ("Etcd", format!("{} of {}", shown.etcd, shown.cluster)),
         (
             "Taken",
-            format!(
-                "{}, {} ago",
-                shown.created,
-                units::age(now.duration_since(shown.created))
-            ),
+            format!("{}, {}", shown.created, ago(now.duration_since(shown.created))),
         ),
         ("Location", shown.location.clone()),
         (
