@@ -50,6 +50,6 @@ fn what_makes_no_sense_is_a_usage_error() {
         .run()
         .unwrap()
         .code(2)
-        .stderr_has("no way to etcd")
+        .stderr_has("no connection to etcd")
         .stderr_has("hint:");
 }

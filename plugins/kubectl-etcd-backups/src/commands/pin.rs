@@ -1,6 +1,6 @@
 //! `pin` and `unpin`: a copy of a backup where etcd-manager's clean-up never comes.
 
-use runbook_kit::cli::confirm::{self, StrongConsentArgs};
+use runbook_kit::cli::confirm::{self, ConsentArgs, StrongConsentArgs};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::backup::reference::BackupRef;
@@ -19,9 +19,8 @@ use runbook_kit::cli::BackupArgs;
 pub struct PinArgs {
     #[command(flatten)]
     wanted: BackupArgs,
-    /// Do it; without it the plan is only shown
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
 }
 
 /// Delete the pinned copy of a backup
@@ -50,8 +49,8 @@ pub async fn pin(args: PinArgs, context: &Context) -> Result<Exit, AnyFailure> {
             one.catalog.store.etcd, one.backup.name
         ));
     }
-    context.require_own_place(args.yes)?;
-    let Some(consent) = confirm::plain(args.yes) else {
+    context.require_own_place(args.consent.yes)?;
+    let Some(consent) = confirm::plain(args.consent.yes) else {
         for plan in &plans {
             context
                 .ui

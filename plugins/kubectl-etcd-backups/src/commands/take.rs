@@ -1,7 +1,7 @@
 //! `take`: a backup of a living etcd, as etcd-manager would have written it.
 
 use crate::usecases::take::{self, Expected, TakePlan, Taken, Taking};
-use runbook_kit::cli::confirm;
+use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
@@ -25,9 +25,8 @@ use crate::context::{self, Context};
     kubectl etcd-backups take --etcd main --via ssh --host 10.0.1.7 --yes"
 )]
 pub struct Args {
-    /// Do it; without it the plan is only shown
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// Take it although the store's good backups are of another cluster
     #[arg(long)]
     other_lineage: bool,
@@ -116,8 +115,8 @@ impl Row for TakeRow {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     one_etcd_per_endpoint(&args.access, &catalogs)?;
-    context.require_own_place(args.yes)?;
-    let consent = confirm::plain(args.yes);
+    context.require_own_place(args.consent.yes)?;
+    let consent = confirm::plain(args.consent.yes);
     let mut rows = Vec::new();
     for catalog in &catalogs {
         let (etcd, way) = context::etcd(context, &args.access, &catalog.store.etcd).await?;
