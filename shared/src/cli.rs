@@ -26,7 +26,7 @@ use crate::failure::{AnyFailure, CommandError};
 use crate::model::backup::reference::BackupRef;
 use crate::model::units;
 
-/// How the user wants to be talked to.
+/// Output flags.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
@@ -148,7 +148,7 @@ fn size(text: &str) -> Result<u64, String> {
     units::parse_bytes(text).map_err(|error| error.to_string())
 }
 
-/// With whose credentials AWS is asked.
+/// AWS credentials, region and timeout.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct AwsArgs {
@@ -203,7 +203,7 @@ where
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
-            // Where the terminal is gone nothing can be said.
+            // A closed terminal is ignored.
             let error = usage_hints::with_hint(error, &name);
             let _ = error.print();
             return if error.use_stderr() {

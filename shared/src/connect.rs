@@ -26,7 +26,7 @@ use crate::failure::{AnyFailure, CommandError};
 use crate::session::Session;
 use crate::usecases::choose::FactsCache;
 
-/// The flags that every session goes by.
+/// The flags of every session.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     /// Which cluster.
@@ -35,7 +35,7 @@ pub struct Flags {
     pub stores: StoreArgs,
     /// Which of its etcd clusters.
     pub etcds: EtcdArgs,
-    /// With whose credentials.
+    /// AWS credentials and region.
     pub aws: AwsArgs,
     /// Which backups are looked into, and how.
     pub unpack: UnpackArgs,
@@ -43,7 +43,7 @@ pub struct Flags {
     pub format: Format,
 }
 
-/// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
+/// Creates the adapters from the flags and the environment. No request is made yet.
 ///
 /// # Errors
 /// Where the test clock's variable is no time.

@@ -1,4 +1,4 @@
-//! Consent: the proof that the user has seen what would happen and wants it.
+//! Consent: the proof that the user has seen the plan and agreed.
 
 /// The proof. Functions that change something demand one; only [`crate::cli::confirm`] makes it.
 ///

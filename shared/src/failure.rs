@@ -1,4 +1,4 @@
-//! What every error of a plugin tells beside its message: how to exit, and what the user can do.
+//! Errors of commands: message, exit code and hint.
 
 use crate::exit::Exit;
 
@@ -24,7 +24,7 @@ impl<F: Failure> From<F> for AnyFailure {
     }
 }
 
-/// A failure and its causes in one line, none said twice.
+/// A failure and its causes in one line, each once.
 #[must_use]
 pub fn chain(failure: &dyn Failure) -> String {
     let mut text = failure.to_string();
@@ -59,7 +59,7 @@ pub fn with_repeating(cure: Option<String>, goes_on: &str) -> String {
     }
 }
 
-/// Writing the result failed. A closed pipe is told apart: the reader has seen enough.
+/// Writing the result failed. A closed pipe is not an error.
 #[derive(Debug, thiserror::Error)]
 #[error("writing the output")]
 pub struct OutputError(#[from] pub std::io::Error);
@@ -74,7 +74,7 @@ impl Failure for OutputError {
     }
 }
 
-/// An error that only its reader looks at: what happened, how to exit, and what to do.
+/// An error that no code matches on: message, exit code and hint.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct CommandError {

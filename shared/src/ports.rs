@@ -1,4 +1,4 @@
-//! What the rules need from the world: small traits, the verbs that we use and no more.
+//! The I/O that the rules need, as small traits.
 
 mod hints;
 
@@ -42,7 +42,7 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// What the user's environment and settings files say where flags do not.
+/// Values from the environment and settings files, for flags that are not given.
 pub trait UserSettings: Send + Sync {
     /// The state store: `flag`, else `KOPS_STATE_STORE`, else kops' settings files.
     ///
@@ -62,7 +62,7 @@ pub trait UserSettings: Send + Sync {
     ) -> Result<Option<Chosen>, SettingsError>;
 }
 
-/// One object of a store, as a listing tells of it.
+/// One object of a store, as listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectInfo {
     /// The key below the listed location, segments joined by `/`, without a leading slash.
@@ -94,7 +94,7 @@ pub enum PutMode {
 #[async_trait]
 pub trait ObjectStore: Send + Sync {
     /// Fails where a store's root (a state store, or a backup store that the user named) is certainly missing: then an
-    /// empty list below it would mislead. Costs no request: on S3 the first list tells of a missing bucket.
+    /// empty list below it would mislead. Costs no request: on S3 the first list request finds a missing bucket.
     async fn require_root(&self, _root: &StoreUrl) -> Result<(), StoreError> {
         Ok(())
     }
@@ -133,8 +133,8 @@ pub trait ObjectStore: Send + Sync {
     /// Deletes one object. One that is not there is no error.
     async fn delete(&self, at: &StoreUrl, consent: &Consent) -> Result<(), StoreError>;
 
-    /// Deletes a small object if it still is what `expected` says. `false` means that it is gone or another one, and nothing
-    /// was deleted. By default a look and then a deletion: a store that knows conditions is asked for the two in one.
+    /// Deletes a small object if it still has the content `expected`. `false` means that it is gone or another one, and nothing
+    /// was deleted. By default read and then delete; a store with conditional deletes does both in one request.
     async fn delete_if(&self, at: &StoreUrl, expected: &[u8], consent: &Consent) -> Result<bool, StoreError> {
         let limit = u64::try_from(expected.len()).unwrap_or(u64::MAX);
         match self.get(at, limit).await {
@@ -153,7 +153,7 @@ pub trait ObjectStore: Send + Sync {
     }
 }
 
-/// Why a store did not do what it was asked.
+/// Why a request to a store failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} {at}: {kind}")]
 pub struct StoreError {
@@ -169,14 +169,14 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// Whether the store may have done what it was asked although no answer came.
+    /// Whether the request may have been applied although there was no response.
     #[must_use]
     pub fn may_have_happened(&self) -> bool {
         matches!(self.action, "write" | "copy" | "delete") && self.kind == StoreErrorKind::Unreachable
     }
 }
 
-/// The reasons that a user can do something about, told apart.
+/// The reasons, by what a user can do about them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreErrorKind {
     /// No such object.
@@ -218,7 +218,7 @@ pub enum StoreErrorKind {
     /// A scheme or a setting that this build cannot serve.
     #[error("{0}")]
     Unsupported(String),
-    /// Anything else, in the store's words.
+    /// Anything else, with the store's message.
     #[error("{0}")]
     Other(String),
 }

@@ -36,7 +36,7 @@ pub struct Session {
     pub stores: StoreArgs,
     /// `--etcd`: only these; all where it is empty.
     pub etcds: Vec<String>,
-    /// `--lineage`: the beginning of the UID that `latest-good` is asked for.
+    /// `--lineage`: the prefix of the UID that `latest-good` has to match.
     pub lineage: Option<String>,
     /// What the user's environment and files say where flags do not.
     pub settings: Box<dyn UserSettings>,
@@ -50,7 +50,7 @@ pub struct Session {
     pub clock: Box<dyn Clock>,
     /// What was read of backups already.
     pub known: FactsCache,
-    /// What the state store tells of the cluster, once it was asked.
+    /// What the state store has of the cluster, once it was read.
     pub found: Arc<OnceCell<Discovered>>,
 }
 
@@ -81,7 +81,7 @@ impl Session {
         self.reader.as_ref()
     }
 
-    /// What looks into backups, for the lineage that is asked for.
+    /// The context for choosing backups.
     #[must_use]
     pub fn choose_context(&self) -> ChooseContext<'_> {
         ChooseContext {
@@ -132,7 +132,7 @@ impl Session {
         }
     }
 
-    /// What state store and name stand for; both are the same for as long as a command runs, and are looked at once.
+    /// The cluster of state store and name; read once per command.
     ///
     /// # Errors
     /// Where the cluster is not there, or the store refuses.
@@ -161,14 +161,14 @@ impl Session {
         }
     }
 
-    /// Tells the AWS region that the cluster's spec says, once the cluster was looked for.
+    /// The AWS region of the cluster's spec, once that was read.
     #[must_use]
     pub fn region_of_spec(&self) -> Box<dyn Fn() -> Option<String> + Send + Sync> {
         let found = Arc::clone(&self.found);
         Box::new(move || found.get()?.spec.as_ref()?.region.clone())
     }
 
-    /// The backups of each etcd cluster that was asked for.
+    /// The backups of each selected etcd cluster.
     ///
     /// # Errors
     /// Where nothing is named, or a store refuses.
@@ -298,7 +298,7 @@ impl Session {
         Ok(text.map(read).transpose()?)
     }
 
-    /// The etcd clusters that `--store`, or state store and name, stand for.
+    /// The etcd clusters of `--store`, or of state store and name.
     ///
     /// # Errors
     /// Where nothing is named, or the store refuses.
@@ -363,7 +363,7 @@ impl Session {
     /// The state store, where one is named.
     ///
     /// # Errors
-    /// Where a settings file cannot be read, or what it says is no URL.
+    /// Where a settings file cannot be read, or its value is no URL.
     pub fn state(&self) -> Result<Option<StoreUrl>, AnyFailure> {
         let chosen = self.settings.state_store(self.cluster.state.as_deref());
         Ok(chosen

@@ -259,7 +259,7 @@ impl EtcdKv for MemoryEtcd {
     }
 }
 
-/// Answers for some addresses; the others are silent.
+/// Responds for some addresses; the others do not respond.
 #[derive(Default)]
 pub struct FakeProbe {
     /// The HTTP status of each address that answers.

@@ -117,7 +117,7 @@ async fn nobody_and_silence_are_told_apart_in_bounded_time() {
     let connected = reach(&args).await;
     assert_eq!(connected.passed_over.len(), 1);
     assert!(
-        connected.passed_over[0].contains("cannot be reached"),
+        connected.passed_over[0].contains("unreachable"),
         "{:?}",
         connected.passed_over
     );

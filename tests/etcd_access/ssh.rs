@@ -101,7 +101,7 @@ async fn each_failure_of_ssh_is_told_with_its_cure() {
     fill(&sshd, NOW, &world.ca);
     let text = told(&sshd, &args(&world, sshd::STRANGER)).await;
     assert!(
-        text.contains("host key is not known yet") && text.contains("once by hand"),
+        text.contains("host key is unknown") && text.contains("once by hand"),
         "{text}"
     );
     let text = told(&sshd, &args(&world, sshd::LOCKED)).await;
@@ -114,13 +114,13 @@ async fn each_failure_of_ssh_is_told_with_its_cure() {
     };
     let text = told(&sshd, &nobody).await;
     assert!(
-        text.contains("cannot be reached") && text.contains("forwarding failed"),
+        text.contains("unreachable") && text.contains("forwarding failed"),
         "{text}"
     );
 
     sshd.forbid_sudo().unwrap();
     let text = told(&sshd, &args(&world, sshd::HOST)).await;
-    assert!(text.contains("sudo wants a password"), "{text}");
+    assert!(text.contains("sudo requires a password"), "{text}");
 
     // A host that drops everything: bounded.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

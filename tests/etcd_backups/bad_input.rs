@@ -65,8 +65,8 @@ fn invalid_stores_are_usage_errors() {
 fn unknown_and_ambiguous_backup_names() {
     let env = Env::new(RESTORED);
     let show = |name: &str| env.backups(&["show", name]).run().unwrap();
-    let _ = show("../x").code(2).stderr_has("is no backup");
-    let _ = show("control").code(2).stderr_has("is no backup");
+    let _ = show("../x").code(2).stderr_has("is not a backup");
+    let _ = show("control").code(2).stderr_has("is not a backup");
     let _ = show("cilium=latest").code(2).stderr_has("only main, events");
     let _ = show("main=2026-11-22T15:1")
         .code(2)
@@ -86,7 +86,7 @@ fn unknown_and_ambiguous_backup_names() {
         .run()
         .unwrap()
         .code(2)
-        .stderr_has("is no time");
+        .stderr_has("is not a time");
 }
 
 #[test]

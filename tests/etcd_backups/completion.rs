@@ -54,7 +54,10 @@ fn a_script_for_each_shell_and_one_that_kubectl_finds() {
     );
 
     std::fs::write(&script, "precious").unwrap();
-    let _ = install().code(1).stderr_has("is not ours").stderr_has("--dir");
+    let _ = install()
+        .code(1)
+        .stderr_has("was not written by this plugin")
+        .stderr_has("--dir");
     let _ = backups(&["completion"]).run().unwrap().code(2);
 }
 

@@ -198,7 +198,12 @@ fn if_undecided_both_lineages_are_shown_and_the_operator_chooses() {
         .run()
         .unwrap()
         .code(5);
-    assert!(check.json()[0]["reason"].as_str().unwrap().contains("nobody can know"));
+    assert!(
+        check.json()[0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("it is not clear which one is meant")
+    );
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn looking_is_allowed_and_says_first_where_it_looks() {
         .success();
     let first = ended.stderr.lines().next().unwrap_or_default();
     assert!(
-        first.starts_with("warning: ") && first.contains("names backup stores of another place"),
+        first.starts_with("warning: ") && first.contains("names backup stores outside of the state store"),
         "{first}"
     );
 }

@@ -183,7 +183,7 @@ fn aws_that_has_the_cluster_and_no_master_that_runs_is_a_proof_unless_backups_ar
     let (_, young, why) = life("2026-11-22T15:50:35Z");
     assert_eq!(young, "unknown");
     assert!(
-        why.contains("none of its masters runs; but the newest backup of main is"),
+        why.contains("none of the cluster's masters in AWS is running; but the newest backup of main is"),
         "{why}"
     );
     assert_eq!(life("2026-11-22T15:50:36Z").1, "dead");

@@ -282,7 +282,7 @@ fn the_api_refuses_and_says_why() {
     let nobody = world.api.kubeconfig_of_nobody(folder, CLUSTER, &world.ca).unwrap();
     let ended = world.cmd(CLEAN, nobody).run().unwrap().code(1);
     ended
-        .stderr_has("may not do this")
+        .stderr_has("is not allowed to do this")
         .stderr_has("grant the user of this context to list leases in kube-node-lease");
     let stranger = Ca::new("another-ca", KeyKind::Ec).unwrap();
     let untrusted = world.api.kubeconfig(&folder.join("x"), CLUSTER, &stranger).unwrap();
@@ -298,7 +298,7 @@ fn the_api_refuses_and_says_why() {
     let in_the_clear = pki::write(folder, "in-the-clear", &in_the_clear).unwrap();
     let ended = world.cmd(CLEAN, in_the_clear).run().unwrap().code(1);
     ended
-        .stderr_has("not asked without TLS")
+        .stderr_has("no request is sent without TLS")
         .stderr_has("kops export kubeconfig");
     // The current context is another cluster's: it is not taken for this one's.
     let other = world

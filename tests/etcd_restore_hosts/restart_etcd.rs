@@ -82,7 +82,7 @@ fn a_queued_command_and_a_living_etcd_want_the_clusters_name() {
     };
     restart("")
         .code(3)
-        .stderr_has("cannot be taken back")
+        .stderr_has("cannot be undone")
         .stderr_has("--confirm");
     restart("--confirm x.super.k8s.local")
         .code(3)
@@ -118,7 +118,7 @@ fn one_of_three_masters_is_down_and_the_others_go_on() {
     // The name is wanted, since nobody knows whether etcd serves on master-c; nor is known that it is not the leader.
     let done = done
         .code(4)
-        .stderr_has("ssh to master-c: it cannot be reached")
+        .stderr_has("ssh to master-c: unreachable")
         .stderr_has("does not answer");
     let rows = done.json();
     let actions: Vec<_> = rows

@@ -176,7 +176,7 @@ fn the_api_is_waited_for_until_it_is_ready_so_many_times_in_a_row() {
     assert_eq!(child.wait().unwrap().code(), Some(0), "{said:?}");
     let has = |text: &str| said.iter().any(|line| line.contains(text));
     assert!(has("is ready 4 times in a row"), "{said:?}");
-    assert!(has("cannot be reached") && has("API: ready"), "{said:?}");
+    assert!(has("unreachable") && has("API: ready"), "{said:?}");
     assert!(has("next: `kubectl etcd-restore cleanup workers`"), "{said:?}");
     for at in 0..3 {
         assert!(env.calls(at).contains(&"systemctl restart kubelet".to_owned()));

@@ -53,7 +53,7 @@ fn each_certificate_problem_has_its_own_message() {
     none.run()
         .unwrap()
         .code(1)
-        .stderr_has("it demands a client certificate")
+        .stderr_has("it requires a client certificate")
         .stderr_has("hint:");
     let missing = env.cmd("list --observe 0").env("ETCDCTL_CERT", "/no/such.crt");
     missing.run().unwrap().code(1).stderr_has("/no/such.crt");
@@ -100,7 +100,7 @@ fn an_etcd_without_masterleases_is_explained() {
 #[test]
 fn an_unreachable_etcd_is_reported_at_once() {
     let ended = plugin("list --endpoints http://127.0.0.1:1").run().unwrap().code(1);
-    ended.stderr_has("cannot be reached").stderr_has("hint:");
+    ended.stderr_has("unreachable").stderr_has("hint:");
 }
 
 #[test]

@@ -50,6 +50,6 @@ fn invalid_arguments_are_usage_errors() {
         .run()
         .unwrap()
         .code(2)
-        .stderr_has("no way to etcd")
+        .stderr_has("no connection to etcd")
         .stderr_has("hint:");
 }

@@ -260,7 +260,7 @@ fn the_spec_of_a_copied_state_store_is_not_followed_to_the_original() {
     };
     let _ = wipe(&[])
         .code(3)
-        .stderr_has("names backup stores of another place")
+        .stderr_has("names backup stores outside of the state store")
         .stderr_has("--follow-spec");
     assert_eq!(env.picture(), before);
     let _ = wipe(&["--follow-spec"]).success();

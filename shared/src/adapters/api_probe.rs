@@ -88,7 +88,7 @@ async fn ask(ip: IpAddr, port: u16, config: ClientConfig) -> io::Result<u16> {
     status.ok_or_else(|| io::Error::other("it does not speak HTTP"))
 }
 
-/// Told apart: somebody else is there, nobody is, or we cannot know.
+/// Tells apart another server, no server, and unknown.
 fn judge(error: &io::Error) -> Probe {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match (tls, error.kind()) {
@@ -97,7 +97,7 @@ fn judge(error: &io::Error) -> Probe {
         }
         (Some(_), _) => Probe::NoApiServer("it does not speak TLS as an API server does".to_owned()),
         (None, io::ErrorKind::ConnectionRefused) => Probe::NoApiServer("connection refused".to_owned()),
-        // No route, no network, a reset on the way: that says nothing about the server.
+        // No route, no network or a reset says nothing about the server.
         (None, _) => Probe::Silent,
     }
 }
@@ -127,7 +127,7 @@ mod tests {
             stream
         });
         assert!(matches!(answer, Probe::NoApiServer(_)), "{answer:?}");
-        // Accepted by the kernel, answered by nobody.
+        // Accepted by the kernel, never answered.
         assert_eq!(probe.livez(HERE, port, &ca()).await, Probe::Silent);
         drop(listener);
         assert_eq!(

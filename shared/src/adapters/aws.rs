@@ -28,7 +28,7 @@ pub struct FleetOptions {
     pub silence: Option<Duration>,
 }
 
-/// Tells a region where nobody names one, if it is known by then.
+/// The region where none is configured, if it is known by then.
 pub type KnownRegion = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// [`crate::ports::fleet::Fleet`] on AWS, or on what `AWS_ENDPOINT_URL` names.
@@ -67,7 +67,7 @@ impl AwsFleet {
         let chain = Chain {
             region: self.options.region.as_deref(),
             profile: self.options.profile.as_deref(),
-            // A guess would show an empty region, and that looks like a cluster that is gone.
+            // A guess would show an empty region, which looks like a deleted cluster.
             otherwise: (self.known_region)(),
             silence: self.options.silence,
             attempts: ATTEMPTS,

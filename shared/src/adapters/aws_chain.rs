@@ -20,24 +20,24 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const STALL_GRACE: Duration = Duration::from_secs(20);
 
-/// What the user said, and how patient to be.
+/// What the user configured, and the timeouts.
 pub(super) struct Chain<'a> {
     /// `--region`.
     pub region: Option<&'a str>,
     /// `--profile`.
     pub profile: Option<&'a str>,
-    /// The region where nobody names one.
+    /// The region where none is configured.
     pub otherwise: Option<String>,
-    /// How long a server may keep silent, where the user said so.
+    /// Timeout for each request attempt, where the user set one.
     pub silence: Option<Duration>,
     /// How often a request is tried.
     pub attempts: u32,
 }
 
 impl Chain<'_> {
-    /// Reads environment and settings files; asks nobody yet.
+    /// Reads environment and settings files; makes no request yet.
     pub(super) async fn load(&self) -> SdkConfig {
-        // Not the metadata service: without one, a look for a region there costs seconds.
+        // Not from the metadata service: without one, that costs seconds.
         let mut region = RegionProviderChain::first_try(self.region.map(|region| Region::new(region.to_owned())))
             .or_else(EnvironmentVariableRegionProvider::new())
             .or_else(profile_region(self.profile));

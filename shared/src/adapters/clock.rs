@@ -1,4 +1,4 @@
-//! Clocks: the system's, and one that stands still.
+//! Clocks: the system's, and one with a fixed time.
 
 use jiff::Timestamp;
 
@@ -18,7 +18,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still.
+/// A clock with a fixed time.
 #[derive(Clone, Copy, Debug)]
 pub struct FixedClock(pub Timestamp);
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
-/// A line of ours: a file without it is somebody else's and is left alone.
+/// Marks our files: a file without this line is not overwritten.
 const MARK: &str = "# Made by `completion --install`.";
 
 /// The completion script could not be put on PATH.
@@ -15,7 +15,7 @@ pub enum InstallError {
     /// No folder to write to.
     #[error("no directory on PATH is writable")]
     NoFolder,
-    /// Somebody else's file.
+    /// A file that we did not write.
     #[error("{} exists and was not written by this plugin", .0.display())]
     Foreign(PathBuf),
     /// The system refused.
@@ -41,7 +41,7 @@ impl Failure for InstallError {
 /// Writes `kubectl_complete-<plugin>` into `folder`; writing it again changes nothing.
 ///
 /// # Errors
-/// Where somebody else's file is in the way, or the system refuses.
+/// Where another file is in the way, or writing fails.
 pub fn install(folder: &Path, plugin: &str) -> Result<PathBuf, InstallError> {
     use std::os::unix::fs::PermissionsExt;
 

@@ -248,7 +248,7 @@ impl Throwaway for Running {
     }
 }
 
-/// Two ports that nobody listens on right now. Should somebody take one in between, etcd says so and the drill fails.
+/// Two free ports. If one is taken in between, etcd fails and so does the drill.
 fn free_ports() -> Result<[u16; 2], DrillError> {
     let prepare = |error: std::io::Error| DrillError::Prepare(error.to_string());
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(prepare);

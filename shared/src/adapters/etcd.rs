@@ -1,7 +1,7 @@
 //! A living etcd over gRPC, and the ways to it.
 //!
 //! Every way ends in a byte stream (`dial`), in which TLS is spoken and verified by us (`tls`): so a refused certificate
-//! is told the same whichever way was taken. Over it speaks `etcd-client`; ours is how the connection is made (`connection`)
+//! is the same for every way. `etcd-client` runs over it; our own code makes the connection (`connection`)
 //! and what its failures mean to a user (`problem`).
 
 pub mod access;

@@ -274,7 +274,7 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<ObjectInfo>) -> Result<(), F
     Ok(())
 }
 
-/// Writes a file under another name beside its place, then moves it there: nobody ever sees half of it.
+/// Writes a temporary file in the same directory, then renames it: a partly written file is never visible.
 fn write_atomically(path: &Path, mode: PutMode, write: impl FnOnce(&mut fs::File) -> io::Result<()>) -> io::Result<()> {
     let mut partial = partial_beside(path)?;
     write(partial.as_file_mut())?;
@@ -289,7 +289,7 @@ fn partial_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
         fs::create_dir_all(folder)?;
         tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder)
     };
-    // A delete next door may take the still empty folder away between the two steps: once more.
+    // A concurrent delete may remove the still empty folder between the two steps: retry.
     make().or_else(|error| if is_missing(&error) { make() } else { Err(error) })
 }
 

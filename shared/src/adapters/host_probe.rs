@@ -1,4 +1,4 @@
-//! Knocks at an address by a TCP connection of our own: no proxy of the environment is asked, so a refusal comes from the way itself.
+//! Probes ports by direct TCP connections, without a proxy.
 
 use std::io;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ const SSH: u16 = 22;
 /// Of kube-apiserver and of kubelet.
 const TLS: [u16; 2] = [443, 10250];
 
-/// By TCP, and how long each knock may take.
+/// Probes by TCP.
 #[derive(Clone, Copy, Debug)]
 pub struct TcpHostProbe {
     timeout: Duration,
@@ -84,7 +84,7 @@ fn is_tls(said: &[u8]) -> bool {
     matches!(said, [0x15 | 0x16, 3, ..])
 }
 
-/// The first words of a client. What comes back is not verified: that it is TLS is all that counts here.
+/// A ClientHello. The response is not verified: it only has to be TLS.
 fn client_hello(address: IpAddr) -> Option<Vec<u8>> {
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()

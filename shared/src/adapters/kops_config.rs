@@ -24,7 +24,7 @@ impl UserSettings for Files {
         kubeconfig: Option<&Path>,
     ) -> Result<Option<Chosen>, SettingsError> {
         let variable = std::env::var("KOPS_CLUSTER_NAME").ok();
-        // Only looked at where neither flag nor variable names the cluster: a broken kubeconfig is nobody's business then.
+        // Only read where neither flag nor variable names the cluster: else a broken kubeconfig does not matter.
         let named = flag.is_some() || variable.as_deref().is_some_and(|name| !name.is_empty());
         let files = if named {
             Vec::new()

@@ -55,7 +55,7 @@ pub struct PodRef {
 }
 
 impl KubeClient {
-    /// Reads the kubeconfig; nothing is asked of the API yet.
+    /// Reads the kubeconfig; makes no request yet.
     ///
     /// # Errors
     /// Where there is none, or not the context, or credentials in it cannot be used.
@@ -171,7 +171,7 @@ impl KubeClient {
     }
 }
 
-/// Without TLS credentials go to whoever listens, and what is told may be anybody's. `kubectl proxy` on this machine is no such thing.
+/// Without TLS, credentials and answers are exposed on the network. `kubectl proxy` on this machine is allowed.
 fn is_in_the_clear(url: &Uri) -> bool {
     let host = host_of(url);
     let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());

@@ -39,7 +39,7 @@ impl Folder {
 
 struct Locked {
     path: PathBuf,
-    /// Held while this is: the system lets go of it when the process ends.
+    /// Locked while this exists: the system unlocks it when the process ends.
     _lock: File,
 }
 

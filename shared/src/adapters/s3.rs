@@ -22,12 +22,12 @@ use crate::model::backup::lifecycle::ExpiryRule;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind};
 
-/// Any number of buckets, each asked in its own region.
+/// Any number of buckets, each in its own region.
 pub(super) struct S3Store {
     connector: Connector,
 }
 
-/// A location, with its bucket at hand.
+/// A location and the client of its bucket.
 struct Location<'a> {
     bucket: std::sync::Arc<Bucket>,
     key: &'a str,
@@ -87,7 +87,7 @@ impl ObjectStore for S3Store {
             return Err(failed(StoreErrorKind::TooLarge { limit }));
         }
         let mut content = Vec::new();
-        // One more than allowed: the server's word on the size is no promise.
+        // One more than allowed: the size that the server reports may be wrong.
         let mut reader = body.reader.take(limit.saturating_add(1));
         reader
             .read_to_end(&mut content)

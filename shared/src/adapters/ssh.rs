@@ -1,4 +1,4 @@
-//! The user's own ssh: its config, its agent and its jump hosts are honoured; it never asks anybody.
+//! The user's own ssh with its config, agent and jump hosts; it never prompts.
 
 mod judge;
 
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::consent::Consent;
 use crate::ports::hosts::{HostError, HostErrorKind, Hosts, OnLine, Script, ScriptResult};
 
-/// What the remote script exits with where sudo wants a password; ssh itself uses 255.
+/// Exit code of the remote script where sudo requires a password; ssh itself uses 255.
 const NO_SUDO: i32 = 41;
 /// More than any of our scripts say on stderr, less than a flood.
 const MOST_SAID: u64 = 1 << 20;
@@ -26,9 +26,9 @@ const LONGEST_LINE: usize = 64 << 10;
 pub struct SshOptions {
     /// The program; by default the one on `PATH`.
     pub program: Option<PathBuf>,
-    /// `-l`; by default as ssh's config says.
+    /// `-l`; by default from ssh's config.
     pub user: Option<String>,
-    /// `-J`; by default as ssh's config says.
+    /// `-J`; by default from ssh's config.
     pub jump: Option<String>,
     /// The limit of connecting.
     pub timeout: Duration,
@@ -61,7 +61,7 @@ impl Ssh {
         })
     }
 
-    /// A command that runs ssh without ever asking anybody, and without the forwardings of the user's config: a port of
+    /// A command that runs ssh without prompts and without the forwardings of the user's config: a port of
     /// theirs that is taken already would end it. Ends with its handle.
     pub(in crate::adapters) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
@@ -103,7 +103,7 @@ impl Ssh {
             .arg(wrapped(&script.text))
             .stdin(Stdio::piped());
         let mut child = command.spawn().map_err(|e| error(HostErrorKind::Run(e.to_string())))?;
-        // Held open until the end: a script without a limit ends when this closes, however we end.
+        // Kept open until the end: a script without a limit ends when this closes.
         let held = child.stdin.take();
         let running = listen(&mut child, on_line);
         let ran = match script.limit {
@@ -128,7 +128,7 @@ impl Ssh {
         }
     }
 
-    /// What ssh's own failure means. Whether it had a key at all, it tells only when it is asked to talk.
+    /// The meaning of ssh's own failure. Only `ssh -v` shows whether it had a key.
     async fn judged(&self, host: &str, ran: &Ran) -> HostErrorKind {
         let kind = judge::kind_of(&ran.said, !ran.heard.is_empty(), self.timeout.as_secs());
         let HostErrorKind::KeyRefused { reason, .. } = &kind else {

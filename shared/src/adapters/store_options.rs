@@ -11,7 +11,7 @@ pub struct StoreOptions {
     pub profile: Option<String>,
     /// kops' own variables.
     pub environment: StoreEnvironment,
-    /// How long the server may keep silent; by default half a minute.
+    /// Timeout for each request attempt; by default 30 s.
     pub silence: Option<Duration>,
     /// When a copy on the server's side is done in parts.
     pub multipart: Multipart,

@@ -106,7 +106,7 @@ impl SnapshotReader for Unpacker {
 enum Piece {
     /// The object's next bytes.
     Bytes(bytes::Bytes),
-    /// There are no more. A channel that closes without it means that nobody waits for the result.
+    /// There are no more. A channel that closes without it means that the result is not wanted any more.
     End,
 }
 

@@ -1,4 +1,4 @@
-//! Says what is waited for while a store keeps silent: nobody should look at an empty screen and wonder.
+//! Prints what is waited for while a store does not respond.
 
 use std::future::Future;
 use std::io;
@@ -22,13 +22,13 @@ const FIRST: Duration = Duration::from_secs(4);
 /// Between two lines, whichever of several requests waits.
 const AGAIN: Duration = Duration::from_secs(8);
 
-/// A store that says what it waits for.
+/// A store that prints what it waits for.
 pub struct WaitNotices<S> {
     inner: S,
     notices: Arc<Notices>,
 }
 
-/// Speaks once for all requests that wait together.
+/// Prints one line for all requests that wait at the same time.
 struct Notices {
     say: Box<dyn Fn(&str) + Send + Sync>,
     last: Mutex<Option<Instant>>,
@@ -48,7 +48,7 @@ impl Notices {
 }
 
 impl<S> WaitNotices<S> {
-    /// Speaks by `say`, a line every few seconds and no more.
+    /// Prints by `say`, at most one line every few seconds.
     pub fn new(inner: S, say: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self {
             inner,
@@ -73,12 +73,12 @@ impl<S> WaitNotices<S> {
     }
 }
 
-/// A body that says so when no byte comes.
+/// A body that prints a notice while no byte arrives.
 struct BodyWithWaitNotices {
     inner: Box<dyn AsyncRead + Send + Unpin>,
     notices: Arc<Notices>,
     at: StoreUrl,
-    /// Since when nothing came, and until when nothing is said.
+    /// Since when nothing arrived, and until when no notice is printed.
     silence: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 

@@ -13,7 +13,7 @@ use crate::consent::Consent;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// What the user said on the command line.
+/// Consent to what can be undone.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConsentArgs {
     /// Apply the plan; without this flag it is only shown
@@ -49,7 +49,7 @@ pub struct StrongConsentArgs {
     pub confirm: Option<String>,
 }
 
-/// Consent was asked for and not given.
+/// Consent was required and not given.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Another name was typed or given.
@@ -63,7 +63,7 @@ pub enum Refusal {
     /// There is no terminal to ask on.
     #[error("this cannot be undone and there is no terminal to confirm it on: nothing was changed{}", on_one_line(.question))]
     NoTerminal {
-        /// What would have been asked.
+        /// The question that would have been asked.
         question: String,
         /// What had to be given.
         wanted: String,
@@ -73,7 +73,7 @@ pub enum Refusal {
     Interrupted,
 }
 
-/// The question on one line, to stand behind a sentence.
+/// The question on one line, to follow a sentence.
 fn on_one_line(question: &str) -> String {
     let lines: Vec<&str> = question
         .lines()
@@ -113,7 +113,7 @@ pub fn plain(yes: bool) -> Option<Consent> {
 /// `--confirm`. `None` asks to show the plan only.
 ///
 /// # Errors
-/// [`Refusal`] where the name is another one or nobody can be asked.
+/// [`Refusal`] where the name is another one or there is no terminal.
 pub fn strong(args: &StrongConsentArgs, cluster: &str, question: &str) -> Result<Option<Consent>, Refusal> {
     if !args.yes {
         return Ok(None);
@@ -149,7 +149,7 @@ fn ask(cluster: &str, question: &str) -> Result<String, Refusal> {
         .ok_or(Refusal::Interrupted)
 }
 
-/// A line from the terminal; `None` where Ctrl-C comes first. The command waits for nothing else meanwhile, so nobody else would
+/// A line from the terminal; `None` where Ctrl-C comes first. The command waits for nothing else meanwhile, so nothing else would
 /// see the signal: it is looked for here.
 fn read_line() -> Option<String> {
     let (sender, answer) = mpsc::channel();

@@ -5,7 +5,7 @@ use clap_mangen::Man;
 
 use crate::failure::OutputError;
 
-/// The page as roff. `file` is the name that the page goes by, as in `kubectl-etcd-backups`.
+/// The page as roff. `file` is its name, as in `kubectl-etcd-backups`.
 ///
 /// # Errors
 /// None in practice: it writes into memory.
@@ -29,7 +29,7 @@ fn subcommands(command: &Command, page: &mut Vec<u8>) -> Result<(), OutputError>
     {
         let name = subcommand.get_bin_name().unwrap_or(subcommand.get_name()).to_owned();
         page.extend_from_slice(format!(".SH \"{}\"\n", name.to_uppercase()).as_bytes());
-        // What all subcommands have is told once, above.
+        // Global flags are listed once, above.
         let own = hide_globals(subcommand.clone());
         let man = Man::new(own);
         man.render_description_section(page)?;

@@ -1,4 +1,4 @@
-//! One result, in the shape that was asked for: a table for people, JSON or YAML for programs, names for pipes.
+//! Results in the requested format: a table, JSON, YAML or names.
 
 pub mod checks;
 pub mod steps;
@@ -66,7 +66,7 @@ impl Cell {
         Self::number(number.map_or_else(|| "-".to_owned(), |number| number.to_string()))
     }
 
-    /// A word that judges.
+    /// A word with a verdict.
     pub fn verdict(verdict: Verdict, text: impl Into<String>) -> Self {
         Self {
             text: text.into(),

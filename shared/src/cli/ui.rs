@@ -22,7 +22,7 @@ pub enum ColorWhen {
     Never,
 }
 
-/// How the user is talked to.
+/// Prints results and messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Ui {
     quiet: bool,
@@ -35,11 +35,11 @@ pub struct Ui {
 pub enum Verdict {
     /// All is well.
     Good,
-    /// It wants a look.
+    /// It should be checked.
     Doubtful,
     /// It is bad.
     Bad,
-    /// It says nothing good or bad.
+    /// Neither good nor bad.
     Plain,
 }
 
@@ -120,26 +120,26 @@ impl Ui {
         std::io::stdout().is_terminal()
     }
 
-    /// Says something beside the result, unless `--quiet`.
+    /// Prints a note to stderr, unless `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.quiet {
             print_stderr(text);
         }
     }
 
-    /// Says something that must not be missed: also with `--quiet`.
+    /// Prints a warning to stderr, also with `--quiet`.
     pub fn warn(&self, text: &str) {
         print_stderr(&format!("{} {text}", Verdict::Doubtful.paint("warning:")));
     }
 
-    /// Says how something is done, with `--verbose` only.
+    /// Prints a detail to stderr, with `--verbose` only.
     pub fn detail(&self, text: &str) {
         if self.verbose {
             print_stderr(text);
         }
     }
 
-    /// Tells why the command failed, with the chain of causes once, and what the user can do.
+    /// Prints why the command failed, with its causes, and the hint.
     pub fn failure(&self, failure: &dyn Failure) {
         if failure.exit() == Exit::Done {
             return;
@@ -217,7 +217,7 @@ impl Drop for Progress {
     }
 }
 
-/// Where stderr is closed nothing can be said, and nothing should fail for it.
+/// A closed stderr is ignored.
 fn print_stderr(text: &str) {
     let mut stderr = AutoStream::auto(std::io::stderr().lock());
     let _ = writeln!(stderr, "{text}");

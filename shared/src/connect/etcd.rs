@@ -8,7 +8,7 @@ use crate::model::etcd_access::{EtcdAccess, Via, named_endpoint};
 use crate::model::liveness::ProbeResult;
 use crate::session::Session;
 
-/// By the way that the flags want or allow: certificates are made from the state store where none are given, and the way is told.
+/// Connects as the flags say. Where no certificates are given, a temporary one is created from the state store.
 ///
 /// # Errors
 /// Why no way led there.
@@ -24,7 +24,7 @@ pub async fn etcd(session: &Session, args: &EtcdAccess, etcd: &str) -> Result<Co
     Ok(connected)
 }
 
-/// What an etcd cluster answers. An endpoint without a name is main's: what answers there says nothing of another one.
+/// Probes an etcd cluster. An endpoint without a name is main's.
 pub async fn probe_etcd(session: &Session, args: &EtcdAccess, etcd: &str) -> ProbeResult {
     let mut args = args.clone();
     if etcd != MAIN {
@@ -36,7 +36,7 @@ pub async fn probe_etcd(session: &Session, args: &EtcdAccess, etcd: &str) -> Pro
     }
 }
 
-/// Told apart: whether the ways could be laid out at all, and whether one led there.
+/// The outer error: no way could be tried. The inner one: none worked.
 async fn by_ways(
     session: &Session,
     args: &EtcdAccess,

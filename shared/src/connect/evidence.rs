@@ -1,4 +1,4 @@
-//! Gathers what proves whether a control plane lives, from the network and over ssh.
+//! Gathers what shows whether a control plane is alive, from the network and over ssh.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::adapters::ssh::{Ssh, SshOptions};
 use crate::model::etcd_access::EtcdAccess;
 use crate::usecases::liveness::{Evidence, Machines, OverSsh};
 
-/// Knocks at the machines; hosts are asked over ssh only where the user names them.
+/// Probes the machines; hosts are asked over ssh only where the user names them.
 pub async fn gather(machines: Machines, wiped: Option<Timestamp>, etcds: &[String], access: &EtcdAccess) -> Evidence {
     let ssh = Ssh::new(&SshOptions {
         program: access.ssh_program.clone(),

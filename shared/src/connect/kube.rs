@@ -9,7 +9,7 @@ use crate::model::liveness::ProbeResult;
 use crate::ports::cluster_api::KubeError;
 use crate::session::Session;
 
-/// The API that the flags and the kubeconfig name. Nothing is asked of it yet.
+/// The API that the flags and the kubeconfig name. No request is made yet.
 ///
 /// # Errors
 /// Where the kubeconfig cannot be used.
@@ -17,7 +17,7 @@ pub async fn kube(session: &Session, timeout: Duration) -> Result<KubeClient, Ku
     KubeClient::connect(&options(session, timeout)).await
 }
 
-/// What the cluster's API answers; an answer counts where it is proven to be this cluster's.
+/// Probes the cluster's API; a response counts where it is proven to be this cluster's.
 pub async fn probe_api(session: &Session, cluster: &str, timeout: Duration) -> ProbeResult {
     let whose = async |client: &KubeClient| match session.key_store().await {
         Ok(Some(key_store)) => ca_match(client, session.objects(), &key_store).await,

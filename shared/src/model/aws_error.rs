@@ -67,7 +67,7 @@ const CODES: &[(&str, AwsErrorKind)] = &[
 ];
 
 impl AwsErrorKind {
-    /// What a service's answer means; `None` where its own message says it best.
+    /// The meaning of a service's answer; `None` where its own message is the best explanation.
     #[must_use]
     pub fn of(code: &str, message: &str) -> Option<Self> {
         if let Some((_, kind)) = CODES.iter().find(|(known, _)| *known == code) {

@@ -1,4 +1,4 @@
-//! A check before a deed: what was looked at, what was found, and whether it refuses.
+//! A preflight check: what was checked, what was found, and whether it blocks.
 
 use serde::Serialize;
 

@@ -5,7 +5,7 @@
 pub enum Observed<T> {
     /// The answer.
     Known(T),
-    /// It could not be asked, for this reason.
+    /// It could not be determined, for this reason.
     Unknown(String),
 }
 

@@ -11,14 +11,14 @@ use crate::model::kubernetes::cluster::{NodeDeletion, NodeLease, NodeState, Read
 
 pub use error::{KubeError, KubeErrorKind};
 
-/// Where an API is to be found.
+/// Host, port and addresses of an API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiEndpoint {
     /// The name or address that the kubeconfig has.
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// Where the name leads, sorted; or why nowhere.
+    /// What the host resolves to, sorted; or why it does not.
     pub addresses: Result<Vec<IpAddr>, String>,
 }
 
@@ -37,6 +37,6 @@ pub trait ClusterApi: Send + Sync {
     /// All kubelets' Leases, sorted by the Node's name.
     async fn node_leases(&self) -> Result<Vec<NodeLease>, KubeError>;
 
-    /// Deletes this very Node in this very version: nothing else of its name, and not if anybody has written it since.
+    /// Deletes this Node in this version: no other of its name, and not if it was changed since.
     async fn delete_node(&self, node: &NodeState, consent: &Consent) -> Result<NodeDeletion, KubeError>;
 }

@@ -1,4 +1,4 @@
-//! A throwaway etcd on this machine, restored from a snapshot: proof before the deed.
+//! A temporary etcd on this machine, restored from a snapshot to test a backup.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub struct Tools {
     pub etcdutl: EtcdVersion,
 }
 
-/// What `etcdutl snapshot status` says of a snapshot.
+/// The output of `etcdutl snapshot status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotStatus {
     /// A checksum over all buckets.
@@ -28,7 +28,7 @@ pub struct SnapshotStatus {
     pub total_keys: u64,
 }
 
-/// Where snapshots are restored for a look.
+/// Restores snapshots into a temporary etcd.
 #[async_trait]
 pub trait DrillServer: Send + Sync {
     /// The programs that would be run.
@@ -37,7 +37,7 @@ pub trait DrillServer: Send + Sync {
     /// A folder of this drill's own, for its owner only; it goes with the ground.
     fn folder(&self) -> &Path;
 
-    /// What etcdutl says of a snapshot.
+    /// The status of a snapshot by etcdutl.
     async fn status(&self, snapshot: &Path) -> Result<SnapshotStatus, DrillError>;
 
     /// Restores a snapshot into a new etcd, which serves on loopback for us only and ends with the value.
@@ -50,13 +50,13 @@ pub trait Throwaway: Send + Sync {
     fn kv(&self) -> &dyn EtcdKv;
 }
 
-/// The drill could not be held.
+/// The drill could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum DrillError {
     /// A program is not there.
     #[error("no `{0}` is on PATH")]
     NoProgram(&'static str),
-    /// It cannot be run, or says no version.
+    /// It cannot be run, or prints no version.
     #[error("running {program}: {reason}")]
     Run {
         /// Which.
@@ -69,7 +69,7 @@ pub enum DrillError {
     Failed {
         /// What was run.
         command: String,
-        /// Its last words.
+        /// The last line of its output.
         reason: String,
     },
     /// The throwaway etcd did not come up.

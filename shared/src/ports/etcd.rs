@@ -53,7 +53,7 @@ pub struct KeyHead {
 /// A part of a prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyPage {
-    /// The store's revision at which this was so: each page has its own, unless one was asked for.
+    /// The store's revision at which this was so: each page has its own, unless one was requested.
     pub revision: i64,
     /// The keys, sorted.
     pub keys: Vec<KeyHead>,
@@ -70,10 +70,10 @@ pub struct KeySpan {
     pub end: Vec<u8>,
 }
 
-/// What etcd takes in one transaction where nobody has changed `--max-txn-ops`: so many comparisons, and so many changes.
+/// What etcd takes in one transaction unless `--max-txn-ops` was changed: so many comparisons, and so many changes.
 pub const MOST_TXN_OPERATIONS: usize = 128;
 
-/// What one etcd member says of itself.
+/// The status of one etcd member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EtcdStatus {
     /// Its version, without a `v`.
@@ -143,7 +143,7 @@ pub trait EtcdKv: Send + Sync {
     /// Writes the key, without a lease, if it is absent. `false` means that it was there, and nothing was changed.
     async fn put_if_absent(&self, key: &[u8], value: &[u8], consent: &Consent) -> Result<bool, EtcdError>;
 
-    /// What the member that we are connected to says of itself. Needs no quorum.
+    /// The status of the member that we are connected to. Needs no quorum.
     async fn status(&self) -> Result<EtcdStatus, EtcdError>;
 
     /// How many voting members the cluster has, as the member that we are connected to knows it. Needs no quorum.
@@ -153,7 +153,7 @@ pub trait EtcdKv: Send + Sync {
     async fn snapshot(&self) -> Result<SnapshotStream, EtcdError>;
 }
 
-/// Why etcd did not do what it was asked.
+/// Why a request to etcd failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} etcd at {at}: {kind}")]
 pub struct EtcdError {
@@ -168,7 +168,7 @@ pub struct EtcdError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// The reasons that a user can do something about, told apart.
+/// The reasons, by what a user can do about them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EtcdErrorKind {
     /// etcd demands a client certificate and we showed none.
@@ -197,7 +197,7 @@ pub enum EtcdErrorKind {
     /// It talks TLS where we talked plain HTTP.
     #[error("it closes plain HTTP connections")]
     WantsTls,
-    /// Nobody answers there.
+    /// No connection.
     #[error("unreachable")]
     Unreachable,
     /// No answer in time.
@@ -215,7 +215,7 @@ pub enum EtcdErrorKind {
     /// etcd has users and passwords switched on, or its role forbids it.
     #[error("permission denied: {0}")]
     Denied(String),
-    /// Anything else, in etcd's words.
+    /// Anything else, with etcd's message.
     #[error("{0}")]
     Other(String),
 }

@@ -12,7 +12,7 @@ use crate::model::fleet::{Caller, Group, Instance, Snapshot, Tags, Volume};
 /// EC2 and Auto Scaling in one account and region.
 #[async_trait]
 pub trait Fleet: Send + Sync {
-    /// Who we are and where we ask. The alias is left out where it may not be asked.
+    /// The AWS account, identity and region. The alias is left out where it is not allowed to read it.
     async fn caller(&self) -> Result<Caller, FleetError>;
 
     /// Every group with one of the cluster's tags: `KubernetesCluster=<cluster>`, or the key
@@ -89,7 +89,7 @@ pub trait FleetChange: Fleet {
     async fn delete_volume(&self, volume: &str, consent: &Consent) -> Result<(), FleetError>;
 }
 
-/// Why AWS did not do what it was asked.
+/// Why a request to AWS failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{action}: {kind}")]
 pub struct FleetError {
@@ -102,7 +102,7 @@ pub struct FleetError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// The reasons that a user can do something about, told apart.
+/// The reasons, by what a user can do about them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FleetErrorKind {
     /// No credentials were found.
@@ -120,7 +120,7 @@ pub enum FleetErrorKind {
     /// No region is named.
     #[error("no AWS region is named")]
     NoRegion,
-    /// AWS wants fewer requests, and went on wanting it.
+    /// Too many requests, also after retries.
     #[error("AWS throttles the requests")]
     Throttled,
     /// AWS could not be reached, or did not answer in time.
@@ -129,7 +129,7 @@ pub enum FleetErrorKind {
     /// There is no such thing (any more).
     #[error("not found")]
     NotFound,
-    /// Anything else, in AWS' words.
+    /// Anything else, with AWS' message.
     #[error("{0}")]
     Other(String),
 }

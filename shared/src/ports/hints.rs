@@ -1,4 +1,4 @@
-//! What to do about a store that refuses: one imperative line per reason.
+//! Hints for errors of stores: one imperative line per reason.
 
 use super::{StoreError, StoreErrorKind};
 use crate::exit::Exit;

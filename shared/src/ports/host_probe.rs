@@ -1,4 +1,4 @@
-//! Who stands behind an address: asked by a plain TCP connection, through no proxy.
+//! Probes of ports by plain TCP connections, without a proxy.
 
 use std::net::IpAddr;
 
@@ -6,12 +6,12 @@ use async_trait::async_trait;
 
 use crate::model::liveness::PortState;
 
-/// Knocks.
+/// Probes ports.
 #[async_trait]
 pub trait HostProbe: Send + Sync {
-    /// Whether somebody accepts a connection at this port.
+    /// Whether this port accepts connections.
     async fn probe_port(&self, address: IpAddr, port: u16) -> PortState;
 
-    /// Who answers at this address in their own words, at one of the ports that every master has: `ssh on port 22`.
+    /// A service that responds with its own protocol on one of the ports that every master has: `ssh on port 22`.
     async fn service_at(&self, address: IpAddr) -> Option<String>;
 }

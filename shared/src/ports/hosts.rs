@@ -1,4 +1,4 @@
-//! The cluster's machines, as the user's own ssh reaches them. Nothing of ours stays on a host.
+//! The cluster's machines, over the user's own ssh. Nothing is left on a host.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::failure::Failure;
 /// that it can be quoted for whatever shell the user has there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// What it does, in words for errors: `restart kubelet`.
+    /// What it does, as text for errors: `restart kubelet`.
     pub what: String,
     /// The commands.
     pub text: String,
-    /// How long it may run once ssh has connected; `None` for one that runs until nobody listens any more. Such a script
+    /// How long it may run once ssh has connected; `None` for one that runs until its output is closed. Such a script
     /// must end when its standard input does.
     pub limit: Option<Duration>,
 }
@@ -29,7 +29,7 @@ pub struct ScriptResult {
     pub said: String,
 }
 
-/// Told each line of a script's stdout as it comes, without its line end and without terminal control characters.
+/// Called with each line of a script's stdout, without its line end and without terminal control characters.
 pub type OnLine<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// The way to run something on a host. Any exit code of the script itself is an [`ScriptResult`], not an error.
@@ -48,7 +48,7 @@ pub trait Hosts: Send + Sync {
     ) -> Result<ScriptResult, HostError>;
 }
 
-/// A host was not reached, or did not let us do it.
+/// A host was not reached, or the script could not be run there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("ssh to {host}: {kind}")]
 pub struct HostError {
@@ -58,7 +58,7 @@ pub struct HostError {
     pub kind: HostErrorKind,
 }
 
-/// The reasons that a user can do something about, told apart.
+/// The reasons, by what a user can do about them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostErrorKind {
     /// There is no ssh on `PATH`.
@@ -89,7 +89,7 @@ pub enum HostErrorKind {
     KeyRefused {
         /// The user's name there; `the default user` where ssh does not tell.
         user: String,
-        /// ssh's words.
+        /// ssh's message.
         reason: String,
     },
     /// The host names another user, as AWS' images do for root.
@@ -110,7 +110,7 @@ pub enum HostErrorKind {
     /// The connection broke while the script ran.
     #[error("the connection was lost: {0}")]
     Lost(String),
-    /// sudo wants a password.
+    /// sudo requires a password.
     #[error("sudo requires a password")]
     NoSudo,
     /// ssh failed in a way of its own.

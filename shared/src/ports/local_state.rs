@@ -1,4 +1,4 @@
-//! Notes on the operator's own machine: what a run did, and whether that run still lives.
+//! Notes on the operator's machine: what a run did, and whether it is still running.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ pub trait LocalState: Send + Sync {
     /// Where the folder cannot be written.
     fn take(&self, name: &str) -> io::Result<Option<Box<dyn Note>>>;
 
-    /// What a note says; `None` where there is none.
+    /// The content of a note; `None` where there is none.
     ///
     /// # Errors
     /// Where it cannot be read.
@@ -24,7 +24,7 @@ pub trait Note: Send + Sync {
     /// The file.
     fn path(&self) -> &Path;
 
-    /// Replaces what it says, wholly or not at all.
+    /// Replaces its content atomically.
     ///
     /// # Errors
     /// Where the disk refuses.

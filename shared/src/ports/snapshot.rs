@@ -13,7 +13,7 @@ use crate::model::snapshot::{Content, Problem};
 /// Reads the snapshot in a backup's `etcd.backup.gz`.
 ///
 /// A bad backup is no error but a [`ReadSnapshot`] with problems; an error means that the backup could not be looked at.
-/// `progress` is told the compressed bytes read so far.
+/// `progress` gets the compressed bytes read so far.
 #[async_trait]
 pub trait SnapshotReader: Send + Sync {
     /// Reads and checks the whole snapshot. The decompressed database lives in a temporary file without a name until
@@ -36,7 +36,7 @@ pub struct ReadSnapshot {
     /// What is wrong with it; empty for a sound one.
     pub problems: Vec<Problem>,
     /// What it holds, where every page could be decoded. With problems beside it (a wrong SHA-256, say) it is what the
-    /// damaged file says.
+    /// damaged file claims.
     pub content: Option<Content>,
     /// The decompressed database, where the object could be decompressed to its end.
     pub db: Option<Box<dyn SnapshotFile>>,
@@ -58,7 +58,7 @@ pub trait SnapshotFile: ReadAt {
     fn save_as(self: Box<Self>, target: &Path) -> Result<(), ReadFailure>;
 }
 
-/// Why a backup could not be looked at. It says nothing about the backup.
+/// Why a backup could not be read. It says nothing about the backup.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadFailure {
     /// The store stopped sending.
@@ -80,7 +80,7 @@ pub enum ReadFailure {
         /// Bytes known to be needed: the compressed size before, or what had been written when the disk was full.
         needed: u64,
     },
-    /// Another trouble with the temporary file.
+    /// Another error of the temporary file.
     #[error("{action} a temporary file in {}", folder.display())]
     Temporary {
         /// `creating`, `writing`, `reading`, `keeping`.
@@ -135,7 +135,7 @@ fn space(available: u64, needed: u64) -> String {
 /// Packs the snapshot of a living etcd as a backup's `etcd.backup.gz`.
 #[async_trait]
 pub trait SnapshotPacker: Send + Sync {
-    /// Takes the whole stream. `progress` is told the bytes taken so far.
+    /// Takes the whole stream. `progress` gets the bytes taken so far.
     async fn pack(
         &self,
         stream: SnapshotStream,
@@ -168,7 +168,7 @@ pub enum PackFailure {
         #[source]
         source: io::Error,
     },
-    /// Trouble with the temporary file.
+    /// An error of the temporary file.
     #[error("{action} a temporary file in {}", folder.display())]
     Temporary {
         /// `creating`, `writing`.

@@ -1,4 +1,4 @@
-//! Hosts in memory: what each says to a script, and what was run where.
+//! Hosts in memory: the output of scripts, and what was run where.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

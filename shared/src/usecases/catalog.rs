@@ -38,7 +38,7 @@ pub struct Backup {
     pub in_store: bool,
     /// The pinned copy's folder, out of retention's reach.
     pub pinned: Option<StoreUrl>,
-    /// Where a pinned copy was begun, or its deletion: no backup, and nobody else would ever remove it.
+    /// A partly written or partly deleted pinned copy: not a backup, and never removed by etcd-manager.
     pub half_pinned: Option<StoreUrl>,
     /// What etcd-manager's clean-up will do to it; `None` for what it does not look at.
     pub keep: Option<Keep>,

@@ -93,13 +93,13 @@ pub struct ChooseContext<'a> {
     pub objects: &'a dyn ObjectStore,
     /// What unpacks and decodes.
     pub reader: &'a dyn SnapshotReader,
-    /// `--lineage`: the beginning of the UID that `latest-good` of `main` is asked for.
+    /// `--lineage`: the prefix of the UID that `latest-good` of `main` has to match.
     pub lineage: Option<&'a str>,
     /// What was read already.
     pub known: &'a FactsCache,
 }
 
-/// Finds what the user named, over all catalogs that it is meant for. Every catalog gives at most one backup; at least
+/// Finds the requested backups in all catalogs that match. Every catalog gives at most one backup; at least
 /// one gives one.
 ///
 /// # Errors

@@ -23,10 +23,10 @@ pub struct Control {
     pub commands: Vec<QueuedCommand>,
 }
 
-/// One control file, in words.
+/// One control file as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ControlFile {
-    /// What it says; empty where it cannot be used.
+    /// Its content; empty where it cannot be used.
     pub says: String,
     /// Why etcd-manager cannot use it; it is blocked then.
     pub problem: Option<String>,

@@ -23,7 +23,7 @@ use crate::ports::{ObjectStore, StoreError};
 /// How many clusters of a state store are looked at together.
 const CLUSTERS_AT_ONCE: usize = 16;
 
-/// The backup store of one etcd cluster, and what its spec says of it.
+/// The backup store of one etcd cluster, and its settings in the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EtcdStore {
     /// The kops cluster; empty for an explicit store that does not show it.
@@ -65,7 +65,7 @@ pub struct Discovered {
 }
 
 impl Discovered {
-    /// Where kops keeps what the cluster's masters start from: as the spec says, by default `<state>/<cluster>`.
+    /// Where kops keeps what the cluster's masters start from: from the spec, by default `<state>/<cluster>`.
     ///
     /// # Errors
     /// Where the spec's `configBase` is no URL.

@@ -1,4 +1,4 @@
-//! Reads one backup whole and says what is in it and what is wrong with it.
+//! Reads a whole backup and reports its content and its problems.
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -37,7 +37,7 @@ impl Examined {
     }
 }
 
-/// The backup could not be looked at; that says nothing about the backup.
+/// The backup could not be read; that says nothing about the backup.
 #[derive(Debug, thiserror::Error)]
 pub enum ExamineError {
     /// The store did not give it.
@@ -86,7 +86,7 @@ pub async fn meta(objects: &dyn ObjectStore, backup: &Backup) -> Result<Result<B
     }
 }
 
-/// Reads a backup whole. `progress` is told the compressed bytes read so far.
+/// Reads a backup whole. `progress` gets the compressed bytes read so far.
 ///
 /// # Errors
 /// [`ExamineError`] where it could not be looked at. Damage is no error but a fact.

@@ -1,4 +1,4 @@
-//! Gathers what proves that a control plane is alive or dead: AWS, the masters themselves, the hosts over ssh, the journal of a wipe.
+//! Gathers what shows that a control plane is alive or dead: AWS, the masters' ports, the hosts over ssh, the journal of a wipe.
 //! It observes only; the verdict is [`crate::model::liveness::decide`]'s.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +40,7 @@ pub struct Machines {
 }
 
 impl Machines {
-    /// AWS could not be asked.
+    /// AWS could not be queried.
     #[must_use]
     pub fn not_known(why: impl Into<String>) -> Self {
         Self {
@@ -49,10 +49,10 @@ impl Machines {
         }
     }
 
-    /// Of what AWS has of `cluster`. The volumes may not have been asked for.
+    /// From AWS' data of `cluster`. The volumes may not have been queried.
     #[must_use]
     pub fn of(cluster: &str, instances: &[Instance], groups: &[Group], volumes: Result<&[Volume], String>) -> Self {
-        // That none runs proves something: so one whose tags are not clear counts among those that run.
+        // That none is running is a proof: so an instance with unclear tags counts as running.
         let masters = instances
             .iter()
             .filter(|instance| may_be_master(&instance.tags, cluster));
@@ -82,7 +82,7 @@ impl Machines {
         }
     }
 
-    /// Asks AWS, as far as it matters: for groups only where no instance is known, for volumes only after a wipe.
+    /// Queries AWS: for groups only where no instance is known, for volumes only after a wipe.
     pub async fn ask(fleet: &dyn Fleet, cluster: &str, wiped: Option<Timestamp>, limit: Duration) -> Self {
         if cluster.is_empty() {
             return Self::not_known("no cluster is named");
@@ -129,7 +129,7 @@ fn master(instance: &Instance) -> Master {
     }
 }
 
-/// When the newest wipe of this cluster's masters ended; `None` where there was none, it did not end, or nobody can tell.
+/// When the newest wipe of this cluster's masters ended; `None` where there was none, it did not end, or that is not known.
 pub async fn wiped(objects: &dyn ObjectStore, state: &StoreUrl, cluster: &str) -> Option<Timestamp> {
     let folder = wipe_journal::folder(state, cluster);
     let newest = wipe_journal::newest(objects, &folder).await.ok()??;
@@ -147,7 +147,7 @@ pub fn newest(catalog: &Catalog) -> Option<NewestBackup> {
     })
 }
 
-/// The hosts that may be asked over ssh: those that the user names, and nobody else.
+/// The hosts that may be asked over ssh: only those that the user names.
 pub struct OverSsh<'a> {
     /// The way.
     pub hosts: &'a dyn Hosts,
@@ -155,7 +155,7 @@ pub struct OverSsh<'a> {
     pub names: &'a [String],
 }
 
-/// All that was found out, for every etcd cluster and the API.
+/// All that was found, for every etcd cluster and the API.
 pub struct Evidence {
     machines: Machines,
     wiped: Option<Timestamp>,

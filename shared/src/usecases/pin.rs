@@ -27,7 +27,7 @@ pub enum PinError {
     /// A half is no backup.
     #[error("backup {0} is incomplete: data or meta is missing")]
     Incomplete(BackupName),
-    /// Nobody said where the cluster's own place in the state store is.
+    /// The cluster's folder in the state store is not known.
     #[error("{0} does not show which cluster it belongs to")]
     NoPlace(StoreUrl),
     /// The copy is not what was copied.

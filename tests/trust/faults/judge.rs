@@ -32,7 +32,7 @@ const GOES_ON: [(&str, &[Target]); 7] = [
     ("etcd-restore runbook", &[Target::Ec2]),
     ("kops-wipe-masters", &[Target::Etcd, Target::Api]),
 ];
-const SAYS_SO: [&str; 12] = [
+const SAYS_SO: [&str; 13] = [
     "may be alive",
     // The API is seen to be silent; that etcd is alive is seen of etcd itself.
     "\"api\": \"silent\"",
@@ -42,6 +42,7 @@ const SAYS_SO: [&str; 12] = [
     "could not be asked",
     "could not be seen",
     "cannot be reached",
+    "unreachable",
     "nobody answers",
     "no answer",
     "placeholders",

@@ -35,8 +35,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             one.catalog.store.etcd, one.backup.name
         ));
     }
-    context.require_own_place(args.yes)?;
-    let Some(consent) = confirm::plain(args.yes) else {
+    context.require_own_place(args.consent.yes)?;
+    let Some(consent) = confirm::plain(args.consent.yes) else {
         for plan in &plans {
             context
                 .ui

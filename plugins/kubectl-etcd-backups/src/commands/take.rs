@@ -115,8 +115,8 @@ impl Row for TakeRow {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let catalogs = context.catalogs().await?;
     one_etcd_per_endpoint(&args.access, &catalogs)?;
-    context.require_own_place(args.yes)?;
-    let consent = confirm::plain(args.yes);
+    context.require_own_place(args.consent.yes)?;
+    let consent = confirm::plain(args.consent.yes);
     let mut rows = Vec::new();
     for catalog in &catalogs {
         let (etcd, way) = context::etcd(context, &args.access, &catalog.store.etcd).await?;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::usecases::queue::{self, QueuedCommand};
 use crate::usecases::run_record;
-use runbook_kit::cli::confirm;
+use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
@@ -126,8 +126,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         .map(|(catalog, found)| CommandRow::new(catalog, found, session.now()))
         .collect();
     output::rows(&session.ui, session.format, &rows, "")?;
-    session.require_own_place(args.yes)?;
-    let Some(consent) = confirm::plain(args.yes) else {
+    session.require_own_place(args.consent.yes)?;
+    let Some(consent) = confirm::plain(args.consent.yes) else {
         session
             .ui
             .note("nothing was changed; pass --yes to remove what is shown");

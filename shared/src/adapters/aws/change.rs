@@ -70,7 +70,7 @@ impl FleetChange for AwsFleet {
         let request = request
             .description(format!("{volume}, before it was deleted by kops-wipe-masters"))
             .tag_specifications(named.build());
-        // Not idempotent: a second try by itself might make a second snapshot. The caller looks first.
+        // Not idempotent: a retry might create a second snapshot. The caller checks first.
         let once = aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::disabled());
         let made = request.customize().config_override(once).send().await;
         let made = made.map_err(failed(&action))?;

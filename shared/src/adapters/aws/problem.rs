@@ -1,4 +1,4 @@
-//! What EC2, Auto Scaling and the way to them may answer, put into the reasons that a user can act on.
+//! Errors of EC2 and Auto Scaling as reasons that a user can act on.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use crate::adapters::aws_chain::error::{Answer, AwsError, ServiceMessage};
 use crate::model::aws_error::AwsErrorKind;
 use crate::ports::fleet::{FleetError, FleetErrorKind};
 
-/// An error that does not know yet at what.
+/// An error without what was tried.
 #[derive(Debug)]
 pub(super) struct Problem {
     kind: FleetErrorKind,
@@ -37,7 +37,7 @@ impl Problem {
     }
 }
 
-/// Puts a failed request into our words. `action` is what was tried, and on what.
+/// Converts the error of a request. `action` is what was tried, and on what.
 pub(super) fn failed<E>(action: &str) -> impl FnOnce(SdkError<E, HttpResponse>) -> FleetError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,

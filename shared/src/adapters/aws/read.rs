@@ -13,7 +13,7 @@ use crate::ports::fleet::{Fleet, FleetError};
 
 /// Filters take up to 200 values.
 const AT_ONCE: usize = 200;
-/// AWS gives more than one, and wants to be asked for pages.
+/// The largest page that AWS accepts.
 const PAGE: i32 = 500;
 const GROUPS_PAGE: i32 = 100;
 

@@ -1,4 +1,4 @@
-//! What AWS' services, and the way to them, may answer.
+//! Errors of requests to AWS services.
 
 use std::error::Error;
 use std::fmt;
@@ -10,7 +10,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::model::aws_error::AwsErrorKind;
 
-/// A service's own words, without the SDK's wrapping.
+/// A service's message, without the SDK's wrapping.
 #[derive(Debug)]
 pub(in crate::adapters) struct ServiceMessage(pub String);
 
@@ -31,7 +31,7 @@ pub(in crate::adapters) enum AwsError {
     Unreadable { status: u16, words: String },
     /// No answer in time, or no connection.
     Unreachable(String),
-    /// There are no credentials that could be used; and why, where that says more than the SDK's list of all that it tried.
+    /// There are no credentials that could be used; with the reason, unless that is only the SDK's list of all that it tried.
     Credentials(AwsErrorKind, Option<String>),
     /// Anything else.
     Other(String),
@@ -40,7 +40,7 @@ pub(in crate::adapters) enum AwsError {
 /// A service's error.
 #[derive(Debug)]
 pub(in crate::adapters) struct Answer {
-    /// `None` where its own words say it best.
+    /// `None` where its own message is the best explanation.
     pub kind: Option<AwsErrorKind>,
     /// Empty where it gave none.
     pub code: String,
@@ -110,12 +110,12 @@ where
 fn credentials(error: &(dyn Error + 'static)) -> Option<AwsError> {
     let found = chain(error).find_map(|link| link.downcast_ref::<CredentialsError>())?;
     let words = innermost(found);
-    // An SSO or login session that ran out shows by nothing but its words (aws-config `sso/token.rs`, `login/token.rs`).
+    // An SSO or login session that ran out shows only in its message (aws-config `sso/token.rs`, `login/token.rs`).
     let kind = match chain(found).any(|link| link.to_string().contains("expired")) {
         true => AwsErrorKind::ExpiredCredentials,
         false => AwsErrorKind::NoCredentials,
     };
-    // The chain's own list of all that it tried helps nobody who set none of it.
+    // The chain's list of all that it tried is of no use to the user.
     Some(AwsError::Credentials(kind, (!words.contains('\n')).then_some(words)))
 }
 
@@ -123,10 +123,10 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     std::iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| error.source())
 }
 
-/// The cause at the end of the chain: what wraps it says only "dispatch failure" and the like.
+/// The cause at the end of the chain: its wrappers say only "dispatch failure" and the like.
 pub(in crate::adapters) fn innermost(error: &(dyn Error + 'static)) -> String {
     let words = chain(error).last().map(ToString::to_string).unwrap_or_default();
-    // rustls ends with the address of a page for programmers.
+    // rustls appends the URL of its documentation.
     match words.split_once(": https://docs.rs/") {
         Some((before, _)) => before.to_owned(),
         None => words,

@@ -1,4 +1,4 @@
-//! A CA that lives for one drill, and what it signed.
+//! A CA for one drill, and the certificates that it signed.
 
 use std::fs::OpenOptions;
 use std::io::Write;

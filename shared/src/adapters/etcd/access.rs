@@ -53,11 +53,11 @@ pub struct KeySource<'a> {
 pub struct Connected {
     /// To work with.
     pub kv: Box<dyn EtcdKv>,
-    /// The way that was taken, in words for the user, with whose certificate.
+    /// The way that was taken, as text for the user, with whose certificate.
     pub way: String,
-    /// What was tried before and failed, in words for the user.
+    /// What was tried before and failed, as text for the user.
     pub passed_over: Vec<String>,
-    /// What could not be made sure of, in words for the user.
+    /// What could not be made sure of, as text for the user.
     pub doubts: Vec<String>,
 }
 
@@ -414,7 +414,7 @@ mod tests {
     async fn says_what_is_missing_before_anything_is_tried() {
         let mut args = EtcdAccess::default();
         let error = |result: Result<Connected, AccessError>| result.err().unwrap().to_string();
-        assert!(error(connect(&ways(&args)).await).contains("no way to etcd"));
+        assert!(error(connect(&ways(&args)).await).contains("no connection to etcd"));
         args.via = Via::Direct;
         assert!(error(connect(&ways(&args)).await).contains("--endpoints"));
         args.endpoints = vec!["events=https://10.0.0.7:4002".to_owned()];

@@ -63,13 +63,13 @@ impl EtcdClient {
         Ok(client)
     }
 
-    /// Where it is, in words.
+    /// Where it is, as text.
     #[must_use]
     pub fn at(&self) -> &str {
         &self.connection.target.at
     }
 
-    /// A plain connection that is hung up at once is one to a server that wants TLS.
+    /// A plain connection that is closed at once is one to a TLS server.
     async fn first_question(&self) -> Result<(), EtcdError> {
         let mut answered = self.status().await;
         if let Err(error) = &mut answered {
@@ -136,7 +136,7 @@ impl EtcdClient {
     }
 }
 
-/// The channel for what must be answered in time: etcd gives up when we do, instead of doing later what nobody waits for.
+/// The channel for requests with a deadline: etcd gets it, too, and gives up when we do.
 fn limited(connection: &Connection) -> Channel {
     let mut limit = tonic::Request::new(());
     limit.set_timeout(connection.target.timeout);

@@ -22,7 +22,7 @@ pub(super) struct Target {
     pub(super) dial: Box<dyn Dial>,
     /// `None` for an etcd that talks plain HTTP.
     pub(super) tls: Option<Tls>,
-    /// The same in words.
+    /// The same as text.
     pub(super) at: String,
     /// The limit of connecting, and of each request.
     pub(super) timeout: Duration,
@@ -45,7 +45,7 @@ impl Target {
             let Some(why) = &mut why_closed else {
                 break speaking.await;
             };
-            // A tunnel that cannot reach its end says so on the side, and may leave the stream open.
+            // A tunnel that cannot reach its target reports that separately, and may leave the stream open.
             tokio::select! {
                 spoken = &mut speaking => break spoken,
                 reason = why => match reason {
@@ -87,7 +87,7 @@ async fn explained(problem: Problem, why_closed: Option<BoxFuture<'static, Optio
     }
 }
 
-/// Where a connection leaves its last words.
+/// Where a connection leaves the reason of its end.
 type Slot = Arc<Mutex<Option<Problem>>>;
 
 fn leave(slot: &Slot, problem: Problem) {
@@ -154,7 +154,7 @@ impl Connection {
         })
     }
 
-    /// Why a request found it closed. Its own last words may come a moment after the request's failure.
+    /// Why a request found it closed. The reason may arrive a moment after the request's failure.
     pub(super) async fn why_lost(&self) -> Option<Problem> {
         for _ in 0..5 {
             if let Some(known) = taken(&self.last_failure) {

@@ -1,4 +1,4 @@
-//! Whom we trust and who we are: a CA, a certificate and its key, held in memory only.
+//! Credentials for etcd: a CA, a certificate and its key, kept in memory only.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub struct Credentials {
     pub(super) roots: Vec<CertificateDer<'static>>,
     /// Our certificate with its intermediates, and its key; `None` to show none.
     pub(super) identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
-    /// Where they come from, in words.
+    /// Where they come from, as text.
     origin: String,
 }
 

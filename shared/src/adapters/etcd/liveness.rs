@@ -1,4 +1,4 @@
-//! Whether an etcd answers, by whatever way led there.
+//! Whether an etcd responds.
 
 use super::access::{AccessError, Connected};
 use crate::failure::{Failure, chain};
@@ -8,14 +8,14 @@ use crate::ports::{EtcdError, EtcdErrorKind};
 /// Below none of Kubernetes' prefixes.
 const NO_KEY: &[u8] = b"kops-recovery/asks-whether-you-are-there";
 
-/// What a way to etcd cluster `etcd` brought.
+/// The result of a request to etcd cluster `etcd`.
 pub async fn probe(connected: Result<Connected, AccessError>, etcd: &str) -> ProbeResult {
     let connected = match connected {
         Ok(connected) => connected,
         Err(error) => return of_access(&error),
     };
     let way = &connected.way;
-    // A read that all members stand behind, of a key that nobody has: without a quorum there is no answer to it, and what the
+    // A linearizable read of a key that does not exist: without a quorum there is no answer to it, and what the
     // member itself says of its leader may be seconds old.
     match connected.kv.get(NO_KEY).await {
         Ok(_) => ProbeResult::Answers(format!("etcd {etcd} serves ({way})")),
@@ -23,7 +23,7 @@ pub async fn probe(connected: Result<Connected, AccessError>, etcd: &str) -> Pro
     }
 }
 
-/// No way could be laid out.
+/// No way to connect was found.
 pub fn not_asked(error: &dyn Failure) -> ProbeResult {
     ProbeResult::NotChecked {
         why: chain(error),
@@ -42,7 +42,7 @@ fn of_access(error: &AccessError) -> ProbeResult {
             let strongest = ProbeResult::strongest(errors.iter().map(of_access));
             strongest.unwrap_or_else(|| of_access(&AccessError::NoWay))
         }
-        // Whatever stood on the way there says nothing about etcd.
+        // An error on the way there says nothing about etcd.
         other => ProbeResult::NotChecked {
             why: chain(other),
             cure: cure(other.hint()),

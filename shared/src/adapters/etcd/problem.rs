@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 
 use crate::ports::{EtcdError, EtcdErrorKind};
 
-/// Why something failed, before it is known what was tried, and on whom.
+/// Why a request failed, without what was tried and where.
 #[derive(Debug)]
 pub(super) struct Problem {
     pub(super) kind: EtcdErrorKind,

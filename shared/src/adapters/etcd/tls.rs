@@ -29,7 +29,7 @@ pub(super) struct Tls {
     name: ServerName<'static>,
 }
 
-/// What we show when we are asked, and whether we were.
+/// Our client certificate, and whether it was requested.
 #[derive(Debug)]
 struct Identity {
     certified: Option<Arc<CertifiedKey>>,
@@ -87,7 +87,7 @@ impl Tls {
         })
     }
 
-    /// Shakes hands and waits for etcd's first word, so that a refusal is known here and not in the middle of a request.
+    /// Does the handshake and waits for etcd's first bytes, so that a refusal is known here and not during a request.
     pub(super) async fn speak(&self, stream: Box<dyn Io>) -> Result<Box<dyn Io>, Problem> {
         let mut stream = self
             .connector
@@ -108,7 +108,7 @@ impl Tls {
             Some(rustls::Error::AlertReceived(alert)) => self.of_alert(*alert),
             Some(rustls::Error::InvalidMessage(_)) => EtcdErrorKind::NotTls,
             Some(other) => EtcdErrorKind::Other(format!("TLS failed: {other}")),
-            // A reset may overtake the alert that says why.
+            // A reset may arrive before the alert with the reason.
             None if shaken => return self.judge_silence(),
             None => EtcdErrorKind::NotTls,
         };
@@ -130,7 +130,7 @@ impl Tls {
         }
     }
 
-    /// It hung up after the handshake without a word.
+    /// It closed the connection right after the handshake.
     fn judge_silence(&self) -> Problem {
         let asked = self.identity.asked.load(Ordering::Relaxed);
         Problem::of(match (asked, self.identity.has_certs()) {

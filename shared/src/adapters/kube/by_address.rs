@@ -1,4 +1,4 @@
-//! The API of a kubeconfig by the address of one of its servers: its name may lead nowhere, or to a master that is no more.
+//! The API of a kubeconfig by the address of one of its servers: its DNS name may not resolve, or resolve to a terminated master.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,7 +13,7 @@ use crate::ports::cluster_api::{ApiEndpoint, KubeError, KubeErrorKind};
 const CERTIFIED: &str = "kubernetes.default.svc";
 
 impl KubeClient {
-    /// Where the kubeconfig's API is to be found, and where its name leads at the moment.
+    /// Host and port of the kubeconfig's API, and the addresses that the host resolves to.
     ///
     /// # Errors
     /// As of [`KubeClient::connect`].
@@ -36,11 +36,11 @@ impl KubeClient {
         Ok(ApiEndpoint { host, port, addresses })
     }
 
-    /// The API server at this address, with the kubeconfig's CA and credentials. Nothing is asked of it yet.
+    /// The API server at this address, with the kubeconfig's CA and credentials. No request is made yet.
     ///
     /// # Errors
-    /// As of [`KubeClient::connect`]; and where the kubeconfig does not verify who answers: credentials are not shown to an
-    /// address that may be somebody else's by now.
+    /// As of [`KubeClient::connect`]; and where the kubeconfig does not verify the server: credentials are not sent to an
+    /// address that may have been reassigned.
     pub async fn at(options: &KubeOptions, address: IpAddr, port: u16) -> Result<Self, KubeError> {
         let mut config = Self::config(options).await?;
         let server = format!("https://{}/", SocketAddr::new(address, port));
@@ -54,8 +54,8 @@ impl KubeClient {
         }
         config.cluster_url = server.parse::<Uri>().map_err(|error| refused(&error.to_string()))?;
         config.tls_server_name = Some(CERTIFIED.to_owned());
-        // A plugin for credentials would be run for each address, and nobody waits for it in time: an API server that does not know
-        // us answers, too.
+        // A credential plugin would run for each address and take too long; an API server that does not know
+        // us responds, too.
         config.auth_info.exec = None;
         config.auth_info.auth_provider = None;
         Self::of_config(config, options.timeout)

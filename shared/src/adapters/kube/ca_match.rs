@@ -1,4 +1,4 @@
-//! Whether an API is that of the cluster whose state store we have.
+//! Whether an API belongs to the cluster of the state store.
 //!
 //! The server's name proves nothing: tunnels and load balancers have others legitimately. The cluster's CA does, which kops keeps in the key
 //! store: what the cluster tells its pods of it, the ConfigMap `kube-root-ca.crt`; or, where we may not read that, the CA that the kubeconfig
@@ -32,17 +32,17 @@ pub enum CaMatch {
         /// The keyset that was compared.
         place: String,
     },
-    /// It cannot be told, and this is why.
+    /// It cannot be determined, for this reason.
     Unknown(String),
 }
 
-/// Asks the API and the key store, and compares.
+/// Compares the CA of the API with the one in the key store.
 pub async fn ca_match(kube: &KubeClient, objects: &dyn ObjectStore, key_store: &StoreUrl) -> CaMatch {
     let (served, keyset) = tokio::join!(served(kube), keyset(objects, key_store));
     let (keyset, place) = match (keyset, &served) {
         (Ok(found), _) => found,
         (Err(why), Ok(_)) => return CaMatch::Unknown(why),
-        // Neither side tells: either would have to be mended.
+        // Both could not be read: one of them has to be fixed.
         (Err(why), Err(other)) => return CaMatch::Unknown(format!("{other}; {why}")),
     };
     match served {

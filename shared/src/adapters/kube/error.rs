@@ -8,7 +8,7 @@ use kube::config::KubeconfigError;
 use crate::ports::cluster_api::{KubeError, KubeErrorKind};
 
 pub(super) fn config(error: &KubeconfigError) -> KubeError {
-    // A parser's words may quote what it read, and that may be a token.
+    // A parser's message may quote its input, which may be a token.
     let kind = match error {
         KubeconfigError::ReadConfig(reason, file) => format!("{}: {reason}", file.display()),
         KubeconfigError::Parse(_) => "the kubeconfig is not valid".to_owned(),

@@ -1,4 +1,4 @@
-//! Whether the API of one cluster answers, whatever it answers.
+//! Whether the API of a cluster responds.
 
 use crate::model::shell::quoted;
 use kube::config::Kubeconfig;
@@ -8,7 +8,7 @@ use crate::adapters::kube::ca_match::CaMatch;
 use crate::model::liveness::ProbeResult;
 use crate::ports::cluster_api::{ClusterApi, KubeError, KubeErrorKind};
 
-/// The context that leads to a cluster, and whether anything says that it does.
+/// A kubectl context, and whether it is known to be of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Chosen {
     context: String,
@@ -18,7 +18,7 @@ struct Chosen {
 
 /// Asks the API of `cluster`. The context is the one that `--context` names, else the one of the cluster's name, as
 /// `kops export kubeconfig` writes it; the current one only of a file that `--kubeconfig` names. A kubeconfig's only context is asked, too:
-/// if it answers, that counts, but its silence says nothing. `whose` is asked whose API it is, where one answers.
+/// its response counts, no response says nothing. `whose` checks whose API it is.
 pub async fn liveness(
     options: KubeOptions,
     cluster: &str,
@@ -83,7 +83,7 @@ pub async fn liveness(
     }
 }
 
-/// An answer counts for the cluster that it is proven to come from.
+/// A response counts only if it is proven to come from the cluster.
 fn of_whom(answer: String, matched: CaMatch, cluster: &str) -> ProbeResult {
     let cure = format!("run `kops export kubeconfig --admin --name {cluster}`, or pass --context");
     match matched {
@@ -126,7 +126,7 @@ fn of_error(error: &KubeError) -> ProbeResult {
         cure: error.hint().unwrap_or_else(|| cure.to_owned()),
     };
     match &error.kind {
-        // Somebody who knows HTTP and the API's way to refuse.
+        // An API server that refuses is alive.
         KubeErrorKind::Unauthorized
         | KubeErrorKind::Forbidden
         | KubeErrorKind::NotFound
@@ -135,7 +135,7 @@ fn of_error(error: &KubeError) -> ProbeResult {
         KubeErrorKind::Config(_) | KubeErrorKind::NoTls | KubeErrorKind::NotTrusted(_) => {
             not_asked("check --kubeconfig and --context")
         }
-        // Of a name or a load balancer, of a proxy or a tunnel: a refusal there is none by the masters.
+        // A refusal by a load balancer, proxy or tunnel is not a refusal by the masters.
         KubeErrorKind::Unreachable(_) | KubeErrorKind::Timeout(_) => ProbeResult::NoResponse(why),
     }
 }
@@ -217,7 +217,7 @@ mod tests {
             ));
         }
         assert!(matches!(of(KubeErrorKind::Timeout(10)), ProbeResult::NoResponse(_)));
-        // Somebody is there who is not of this cluster: that says nothing of it.
+        // A server of another cluster says nothing about this one.
         let foreign = KubeErrorKind::NotTrusted("unknown issuer".into());
         assert!(matches!(of(foreign), ProbeResult::NotChecked { .. }));
         let none = KubeErrorKind::Config("no kubeconfig".into());

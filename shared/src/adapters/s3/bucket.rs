@@ -1,4 +1,4 @@
-//! One bucket: its client, and how it wants to be written to.
+//! One bucket: its client, encryption and ACL.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -19,7 +19,7 @@ use crate::adapters::store_options::{Multipart, StoreOptions};
 use crate::ports::StoreErrorKind;
 
 const ATTEMPTS: u32 = 3;
-/// Where to start looking when nobody says: S3 tells from there where a bucket is.
+/// The region where none is configured: from there S3 tells the region of any bucket.
 const FIRST_REGION: &str = "us-east-1";
 
 /// Makes one client per bucket, when it is first used.
@@ -146,7 +146,7 @@ fn custom_endpoint(config: &SdkConfig) -> bool {
     of_s3.is_some() || config.endpoint_url().is_some()
 }
 
-/// S3 tells a bucket's region to anybody who asks, whatever else it refuses.
+/// S3 returns a bucket's region even where it denies everything else.
 async fn in_own_region(base: &Base, name: &str) -> Result<Client, Problem> {
     let client = Client::from_conf(base.config.clone().build());
     let region = match client.head_bucket().bucket(name).send().await {

@@ -8,7 +8,7 @@ use super::bucket::Bucket;
 use super::problem::Problem;
 use crate::model::backup::lifecycle::{ExpiryRule, Fate, When};
 
-/// S3's word for a bucket without any.
+/// S3's error code for a bucket without any.
 const NONE: &str = "NoSuchLifecycleConfiguration";
 
 pub(super) async fn rules(bucket: &Bucket) -> Result<Vec<ExpiryRule>, Problem> {

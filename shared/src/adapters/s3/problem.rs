@@ -1,4 +1,4 @@
-//! What S3 and the way to it may answer, put into the reasons that a user can act on.
+//! Errors of S3 as reasons that a user can act on.
 
 use std::error::Error;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::model::aws_error::AwsErrorKind;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{StoreError, StoreErrorKind};
 
-/// An error that does not know yet on what.
+/// An error without what was tried and on what.
 #[derive(Debug)]
 pub(super) struct Problem {
     kind: StoreErrorKind,
@@ -69,7 +69,7 @@ impl Problem {
         self.status
     }
 
-    /// The bucket's region, where the answer told.
+    /// The bucket's region, where the response has it.
     pub(super) fn region(&self) -> Option<&str> {
         self.region.as_deref()
     }
@@ -79,7 +79,7 @@ impl Problem {
         matches!(self.code.as_str(), "PreconditionFailed" | "ConditionalRequestConflict") || self.status == Some(412)
     }
 
-    /// The range that was asked for lies beyond the end: the object is empty.
+    /// The requested range is beyond the end: the object is empty.
     pub(super) fn is_range(&self) -> bool {
         self.code == "InvalidRange" || self.status == Some(416)
     }

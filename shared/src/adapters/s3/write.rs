@@ -1,4 +1,4 @@
-//! Writes: as kops does them, and conditional where the caller wants no object replaced.
+//! Writes: as kops does them, and conditional where no object may be replaced.
 
 use std::path::Path;
 
@@ -84,7 +84,7 @@ pub(super) async fn delete(bucket: &Bucket, key: &str) -> Result<(), Problem> {
 }
 
 /// Deletes the object if it holds `expected`, in one request that S3 judges by the ETag. A server that knows no conditional
-/// deletions is asked to delete what was just seen: the best that is left.
+/// deletions gets an unconditional one: nothing better is left.
 pub(super) async fn delete_if(bucket: &Bucket, key: &str, expected: &[u8]) -> Result<bool, Problem> {
     let answer = match bucket.client().get_object().bucket(bucket.name()).key(key).send().await {
         Ok(answer) => answer,

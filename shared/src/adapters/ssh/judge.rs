@@ -1,14 +1,14 @@
-//! What ssh's words mean. They are OpenSSH's, in English whatever the locale: it has no translations.
+//! The meaning of ssh's messages: those of OpenSSH, which has no translations.
 
 use crate::ports::hosts::HostErrorKind;
 
-/// The last line that says something.
+/// The last line that is not empty.
 pub(super) fn last_words(said: &str) -> String {
     let last = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
     last.unwrap_or("it ended without a message").to_owned()
 }
 
-/// The line with one of these words, else the last one.
+/// The first line with one of these texts.
 fn line_with(said: &str, words: &[&str]) -> Option<String> {
     let mut lines = said.lines().map(str::trim);
     lines
@@ -25,7 +25,7 @@ const DOWN: [&str; 6] = [
     "Connection timed out",
 ];
 
-/// From stderr of an ssh that ended by itself. `ran` is whether the script had begun to talk.
+/// From stderr of an ssh that ended by itself. `ran` is whether the script had printed something.
 pub(super) fn kind_of(said: &str, ran: bool, seconds: u64) -> HostErrorKind {
     if ran {
         return HostErrorKind::Lost(last_words(said));

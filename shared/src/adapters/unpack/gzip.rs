@@ -22,7 +22,7 @@ const LONGEST_TEXT: usize = 512;
 pub enum Stop {
     /// The object is damaged.
     Damaged(Problem),
-    /// The caller's `take` wants no more, or nobody waits for the result.
+    /// The caller's `take` wants no more, or the result is not wanted any more.
     Unwanted,
 }
 

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use super::Piece;
 
-/// Nobody waits for the result any more.
+/// The result is not wanted any more.
 #[derive(Debug)]
 pub struct Abandoned;
 

@@ -40,7 +40,7 @@ impl Spool {
         })
     }
 
-    /// A file with a name that nobody mistakes for a finished one.
+    /// A file with a name that shows that it is not complete.
     pub fn named(folder: &Path, compressed: u64) -> Result<(Self, TempPath), ReadFailure> {
         let available = check_space(folder, compressed)?;
         let (file, path) = named_in(folder)

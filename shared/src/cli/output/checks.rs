@@ -1,4 +1,4 @@
-//! Checks before a deed, as every plugin shows them: a table, and what can be done about each that found something.
+//! The table of preflight checks, and how to fix what they found.
 
 use serde::Serialize;
 

@@ -1,11 +1,11 @@
-//! The commands that come next, each by itself on its line: what follows a command on its line is handed to it by some shells, also
+//! The next commands, each alone on its line: some shells pass the rest of a line to the command, also
 //! after a `#`.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// One of them, and when it is for you. For programs only the command.
+/// A command, and when it is needed. In JSON only the command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     command: String,
@@ -13,7 +13,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// One that is for everybody.
+    /// One that is always needed.
     pub fn new(command: impl fmt::Display) -> Self {
         Self {
             command: command.to_string(),
@@ -21,7 +21,7 @@ impl Step {
         }
     }
 
-    /// The same with when it is wanted, or what for: a fragment that begins in lower case.
+    /// The same with when it is needed, or what for: a lowercase fragment.
     #[must_use]
     pub fn when(self, when: &'static str) -> Self {
         Self {

@@ -1,5 +1,5 @@
 //! Tables as kubectl draws them: no lines, heads in capitals, two spaces between columns. On a terminal that is too narrow for one, words
-//! stay whole: the last column is wrapped, or what does not fit stands below its row.
+//! stay whole: the last column is wrapped, or what does not fit is below its row.
 
 use comfy_table::{Cell as TableCell, CellAlignment, Color, ContentArrangement, Table};
 
@@ -10,7 +10,7 @@ use crate::cli::ui::Verdict;
 const GAP: usize = 2;
 /// In less room than this a text is not wrapped beside its row but below it.
 const LEAST_ROOM: usize = 30;
-/// How far what stands below its row is set in.
+/// Indentation of what is below its row.
 const INDENT: usize = 4;
 
 /// Draws a table, for the width of the terminal where stdout is one. `with_wide`: with the columns that only `-o wide` shows.
@@ -40,7 +40,7 @@ pub(super) fn set_in(text: &str, indent: usize) -> String {
 fn screen_width() -> Option<usize> {
     let screen = Table::new();
     if screen.is_tty() {
-        // A terminal that does not know its width says 0: of that nothing follows.
+        // A terminal of unknown width reports 0.
         screen.width().map(usize::from).filter(|width| *width > 0)
     } else {
         None
@@ -101,7 +101,7 @@ fn fitting(heads: &[&str], rows: &[Vec<Cell>], screen: usize) -> Fitting {
 
 /// The first columns side by side, the others below their row.
 fn folded(heads: &[&str], mut rows: Vec<Vec<Cell>>, beside: usize, screen: usize) -> String {
-    // A text by itself needs no head; of several it must be said which is which.
+    // A single text needs no head; several do.
     let is_one = heads.len() == beside + 1;
     let below: Vec<String> = rows
         .iter_mut()

@@ -1,7 +1,7 @@
 //! Whether an etcd-manager replaces a member that comes up with an empty disk by itself.
 //!
 //! Only builds from v3.0.20260531 on do (kops 1.36), and only with three members or more: before that the dead member stays in etcd's list
-//! until somebody removes it. Source: kubernetes-sigs/etcd-manager pull request 54.
+//! until it is removed. Source: kubernetes-sigs/etcd-manager pull request 54.
 
 use super::manifest::Manifest;
 use super::version::ImageDate;

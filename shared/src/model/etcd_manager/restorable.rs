@@ -25,13 +25,13 @@ pub enum Restorable {
         /// The etcd that the restore will run.
         with: EtcdVersion,
     },
-    /// Nobody can tell from here.
+    /// Not known.
     Unsure(Doubt),
     /// It cannot, and would try for ever.
     No(Cannot),
 }
 
-/// Why nobody can tell.
+/// Why it is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// The image's tag is not one of etcd-manager's releases.
@@ -145,7 +145,7 @@ pub fn worst(answers: impl IntoIterator<Item = Restorable>) -> Option<Restorable
 }
 
 impl Restorable {
-    /// As a check named `etcd-manager`: what cannot be restored refuses, what nobody can tell warns.
+    /// As a check named `etcd-manager`: what cannot be restored blocks, what is not known warns.
     #[must_use]
     pub fn check(&self, etcd: &str) -> Check {
         const NAME: &str = "etcd-manager";
@@ -315,7 +315,7 @@ mod tests {
             let check = answer.check("main");
             assert!(check.blocks());
             assert!(check.cure.unwrap().contains("v3.0.20260512"));
-            // A mirror's own tag: nobody can tell.
+            // A mirror's own tag: not known.
             let answer = restorable(&manifest("mirror/etcd-manager:ours", &all), backup, None);
             assert!(
                 matches!(answer, Restorable::Unsure(Doubt::UnknownImage { .. })),

@@ -73,7 +73,7 @@ pub struct EtcdClusterSpec {
     pub log_level: Option<i32>,
     /// Its members.
     pub members: Vec<MemberSpec>,
-    /// What is odd in it and was replaced by a default, in words for the user.
+    /// What is odd in it and was replaced by a default, as text for the user.
     pub problems: Vec<String>,
 }
 

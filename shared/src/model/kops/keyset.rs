@@ -55,7 +55,7 @@ pub struct Keyset {
 /// A text is no keyset, or not one that can sign.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeysetError {
-    /// Not the YAML of a Keyset. The parser's words are left out: they may quote a key.
+    /// Not the YAML of a Keyset. The parser's message is left out: it may quote a key.
     #[error("it is not the YAML of a kops Keyset")]
     Yaml,
     /// Another kind of object.
@@ -72,7 +72,7 @@ pub enum KeysetError {
     /// It names a primary key that it does not hold.
     #[error("its primary key {0} is not in it")]
     NoPrimary(String),
-    /// The primary key has no private part: whoever stored it keeps that elsewhere.
+    /// The primary key has no private part: that is kept elsewhere.
     #[error("its primary key {0} has no private part")]
     NoPrivateKey(String),
     /// No key at all.

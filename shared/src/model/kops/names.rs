@@ -23,7 +23,7 @@ fn is_label(label: &str) -> bool {
         && !label.ends_with('-')
 }
 
-/// At most five of `names` that somebody who typed `wanted` may have meant, nearest first.
+/// At most five of `names` that are similar to `wanted`, nearest first.
 #[must_use]
 pub fn near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let wanted = wanted.to_lowercase();

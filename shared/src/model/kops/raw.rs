@@ -69,7 +69,7 @@ pub(super) struct RawNetworking {
 pub(super) struct RawSubnet {
     pub(super) zone: Option<String>,
     pub(super) region: Option<String>,
-    /// Where the subnet is somebody else's, or kops was told of it: `subnet-…`.
+    /// Where the subnet is shared, or its id is in the spec: `subnet-…`.
     pub(super) id: Option<String>,
 }
 

@@ -19,7 +19,7 @@ pub struct Builtin {
     pub singular: &'static str,
     /// The API group; empty for the core group and for what is not served by the API.
     pub group: &'static str,
-    /// Whether its objects live in namespaces.
+    /// Whether its objects are namespaced.
     pub namespaced: bool,
     /// What kubectl accepts for short.
     pub short: &'static [&'static str],

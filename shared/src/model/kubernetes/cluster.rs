@@ -1,4 +1,4 @@
-//! What the Kubernetes API tells of a living cluster: Nodes with what guards their deletion, the kubelets' Leases, and
+//! What the Kubernetes API returns: Nodes with the preconditions of their deletion, the kubelets' Leases, and
 //! whether the API itself is ready.
 
 use jiff::Timestamp;
@@ -25,16 +25,16 @@ pub struct NodeState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NodeReady {
-    /// Its kubelet says so; right after a restore also the Nodes that are long gone, until the node controller's grace ends.
+    /// As its kubelet reports; right after a restore also Nodes that do not exist any more, until the node controller's grace period ends.
     Ready,
-    /// Its kubelet says that it is not.
+    /// Its kubelet reports that it is not.
     NotReady,
-    /// The node controller has not heard of its kubelet, or nobody has said anything yet.
+    /// The node controller has no status from its kubelet, or none yet.
     #[default]
     Unknown,
 }
 
-/// A kubelet's sign of life: a Lease in namespace `kube-node-lease`, named as its Node.
+/// A kubelet's heartbeat: a Lease in namespace `kube-node-lease`, named as its Node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeLease {
     /// The Node's name.
@@ -55,8 +55,8 @@ pub enum Readiness {
         /// The checks that fail, as the API server names them: `etcd`, `poststarthook/rbac/bootstrap-roles`.
         failing: Vec<String>,
     },
-    /// 401 or 403: an API server answers and does not tell us whether it is ready. With anonymous requests switched off, as
-    /// kops does, this is what a living one says to credentials that it does not know.
+    /// 401 or 403: an API server responds, but not whether it is ready. With anonymous requests disabled, as
+    /// by kops, this is the response to unknown credentials.
     Alive {
         /// The HTTP status.
         status: u16,
@@ -83,7 +83,7 @@ impl Readiness {
         matches!(self, Self::Ready | Self::Alive { .. })
     }
 
-    /// In words.
+    /// As text.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
@@ -104,9 +104,9 @@ fn failing_check(line: &str) -> Option<String> {
 /// How the deletion of one Node ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeDeletion {
-    /// It is gone, by our hand.
+    /// We deleted it.
     Deleted,
-    /// It was gone already.
+    /// It did not exist any more.
     Gone,
     /// It is another object, or was written since it was looked at: nothing was deleted.
     Changed,

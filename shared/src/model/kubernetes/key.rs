@@ -43,7 +43,7 @@ pub struct ObjectKey<'k> {
     /// The plural as kubectl knows it (`nodes`, not `minions`); for what is not Kubernetes the folder, up to its first three
     /// segments.
     pub resource: &'k str,
-    /// The namespace of an object that lives in one.
+    /// The namespace of a namespaced object.
     pub namespace: Option<&'k str>,
     /// The object's name; for what is not Kubernetes the whole key, unprintable bytes escaped.
     pub name: Cow<'k, str>,

@@ -10,7 +10,7 @@ use super::value::{self, ValueError};
 /// Below kube-apiserver's prefix: one key an API server, named by its IP address.
 pub const FOLDER: &str = "/masterleases/";
 
-/// What a TLS connection to the address told.
+/// The result of a TLS connection to the address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
     /// Not tried, and why.
@@ -20,9 +20,9 @@ pub enum Probe {
         /// 401 where anonymous requests are not allowed, as with kops.
         status: u16,
     },
-    /// Somebody listens who is no API server of this cluster, or nobody does; in words.
+    /// Another server listens there, or none.
     NoApiServer(String),
-    /// No answer in time: nobody there, or the network does not lead there from here.
+    /// No response in time: no server, or no route to it from here.
     Silent,
 }
 

@@ -1,4 +1,4 @@
-//! `metav1.ObjectMeta`, which stands first in every object: who it is, who owns it, since when.
+//! `metav1.ObjectMeta`, which stands first in every object: name, labels, owners, times.
 
 use jiff::Timestamp;
 use prost::Message;

@@ -70,7 +70,7 @@ impl Node {
         ))
     }
 
-    /// From what an API tells of it.
+    /// From an API's response.
     #[must_use]
     pub fn of_parts(
         name: String,

@@ -36,7 +36,7 @@ pub struct ObjectMeta {
     #[prost(message, required, tag = "8")]
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Time::is_unset")]
     pub creation_timestamp: Time,
-    /// When its deletion was asked for, if it was.
+    /// When its deletion was requested, if it was.
     #[prost(message, required, tag = "9")]
     #[serde(deserialize_with = "or_default", skip_serializing_if = "Time::is_unset")]
     pub deletion_timestamp: Time,

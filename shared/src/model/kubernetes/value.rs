@@ -45,7 +45,7 @@ pub struct Unknown<'v> {
     pub content_type: &'v str,
 }
 
-/// Who encrypted a value, as told by its beginning.
+/// How a value is encrypted, from its first bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Encryption {

@@ -12,9 +12,9 @@ use super::{AddressState, HostState, Master, Masters, PortState, ProbeResult, Si
 pub enum Liveness {
     /// It answers, or a part of it does.
     Alive {
-        /// Who answered what.
+        /// The response.
         why: String,
-        /// Whether it serves: an etcd without a leader lives and does not.
+        /// Whether it serves: an etcd without a leader is alive and does not.
         serves: bool,
     },
     /// It was proven so.
@@ -29,7 +29,7 @@ pub enum Liveness {
 }
 
 impl Liveness {
-    /// Whether something may be lost by throwing it away: all but what is proven dead.
+    /// Whether deleting it may lose data: all but what is proven dead.
     #[must_use]
     pub const fn may_live(&self) -> bool {
         !matches!(self, Self::Dead(_))
@@ -59,7 +59,7 @@ impl Liveness {
         }
     }
 
-    /// Nothing was looked at, for this reason.
+    /// Nothing was checked, for this reason.
     #[must_use]
     pub fn not_checked(why: impl Into<String>) -> Self {
         Self::Unknown {
@@ -81,10 +81,10 @@ impl Liveness {
 
 const CURE: &str = "to verify it, pass --host for every control-plane host (over ssh), and --region and --profile of the cluster's AWS account";
 
-/// Whether it is alive, dead, or nobody knows.
+/// Whether it is alive, dead, or unknown.
 ///
-/// An answer outweighs all. Dead is only: what etcd-manager itself keeps in quarantine or calls empty; what our own wipe took away; what
-/// AWS shows to have no machine; and what the machines themselves refuse. The last two are outweighed by a young backup, which somebody
+/// A response outweighs all else. Dead is only what etcd-manager itself quarantines or reports as empty, what our own wipe deleted, what
+/// has no instance in AWS, and what the machines themselves refuse. The last two are outweighed by a young backup, which something
 /// alive has made.
 #[must_use]
 pub fn decide(observed: &Signals, now: Timestamp) -> Liveness {
@@ -137,7 +137,7 @@ pub fn decide(observed: &Signals, now: Timestamp) -> Liveness {
     }
 }
 
-/// Our own wipe ended, every master that runs is younger, and nobody has written a backup since. Volumes that are older were brought back:
+/// Our own wipe ended, every running master is younger, and no backup was written since. Older volumes were restored:
 /// then the old etcd may have come with them.
 fn by_wipe(observed: &Signals) -> Option<String> {
     let ended = observed.wiped?;
@@ -149,7 +149,7 @@ fn by_wipe(observed: &Signals) -> Option<String> {
     else {
         return None;
     };
-    // AWS tells of no more than seconds.
+    // AWS has whole seconds only.
     let since = |time: &Timestamp| time.as_second() >= ended.as_second();
     let newer = !running.is_empty() && running.iter().all(|master| master.launched.as_ref().is_some_and(since));
     let none_since = observed.newest.as_ref().is_none_or(|newest| newest.created() <= ended);
@@ -161,7 +161,7 @@ fn by_wipe(observed: &Signals) -> Option<String> {
     })
 }
 
-/// There is no machine that it could run on.
+/// It has no instance to run on.
 fn by_aws(masters: &Masters) -> Option<String> {
     match masters {
         Masters::Known {
@@ -173,7 +173,7 @@ fn by_aws(masters: &Masters) -> Option<String> {
     }
 }
 
-/// The machines themselves say that nobody listens: all that AWS has, else as many as the spec has members.
+/// The machines themselves refuse connections: all that AWS has, else as many as the spec has members.
 fn by_refusal(observed: &Signals) -> Option<String> {
     let silent: Vec<&HostState> = observed
         .hosts
@@ -207,7 +207,7 @@ fn refuses(master: &Master, silent: &[&HostState]) -> Option<String> {
     if let Some(host) = silent.iter().find(is_it) {
         return Some(format!("{} ({}, over ssh)", master.id, host.host));
     }
-    // One that accepts somewhere has somebody behind it.
+    // One accepted connection means that something listens.
     if master.probed.iter().any(|address| address.port == PortState::Accepted) {
         return None;
     }

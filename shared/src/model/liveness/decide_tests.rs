@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 /// - asked: what came of asking it.
 /// - AWS: `?` not asked; `none` nothing of this cluster; `gone` groups or instances, and none that runs; else the masters that run, each
-///   by when it was launched (`old`, `new`: before or after the wipe's end) and what came of knocking at its address: `refused` (and ssh
+///   by when it was launched (`old`, `new`: before or after the wipe's end) and the result of probing its address: `refused` (and ssh
 ///   answers there), `unproven` (refused, and nothing else answers), `loopback` (refused, at 127.0.0.1), `accepts`, `nothing`; `+volume`: an
 ///   etcd volume from before the wipe is in place.
 /// - ssh: hosts of a cluster of three members, each its own: `quiet` does not listen on the port, `listens`, `mute` does not tell, `empty`

@@ -1,22 +1,22 @@
-//! What a host is asked over ssh, and what its answer says. Pure.
+//! The script that is run on a host, and what its output means. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::HostState;
 
-/// A log that nobody has written to for so many seconds tells of the past. A leader without members speaks every ten seconds.
+/// A log that was not written to for so many seconds is old. A leader without members writes every ten seconds.
 const FRESH: u64 = 60;
 /// Source: kubernetes-sigs/etcd-manager `pkg/controller/controller.go`.
 const NO_MEMBERS: &str = "etcd has 0 members registered";
-/// What etcd-manager says when that is over.
+/// Log messages that end that state.
 const OVER: [&str; 4] = [
     "got restore-backup command",
     "Setting quarantined state",
     "took backup:",
     "no cluster spec set",
 ];
-/// So much of a log is looked at: a leader's words of some minutes.
+/// Number of log lines that are read: some minutes of a leader.
 const LINES: u32 = 400;
 
 /// One host's answer, for all ports.
@@ -111,7 +111,7 @@ fn port(line: &str) -> Option<u16> {
 }
 
 impl Answer {
-    /// What it says of one port, and of the etcd cluster that is served there, where it is one's.
+    /// Its answer for one port, and for the etcd cluster that is served there.
     #[must_use]
     pub fn of(&self, host: &str, port: Option<u16>, etcd: Option<&str>) -> HostState {
         // Without a line at all not even sshd was seen: then the list is no list.

@@ -1,6 +1,6 @@
-//! Whether something that may be dead is alive: an etcd cluster, an API. Pure: what was observed in, the verdict out.
+//! Whether an etcd cluster or an API is alive. Pure: observations in, verdict out.
 //!
-//! Unknown is not dead. That nobody answers says as much of the way as of what lies at its end; dead is only what was proven so.
+//! Unknown is not dead: no response may as well be the network's fault. Dead is only what was proven so.
 
 mod decide;
 pub mod host;
@@ -17,22 +17,22 @@ use crate::model::units;
 /// So many intervals without a new backup, and none is expected any more.
 const INTERVALS: i32 = 2;
 
-/// What came of asking, by whatever way. Each text is a lowercase fragment that names whom we asked, and by which way.
+/// The result of a request. Each text is a lowercase fragment that names the server and the way to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeResult {
     /// It answers.
     Answers(String),
     /// A part of it answers, and it cannot serve: an etcd member without a leader.
     NoLeader(String),
-    /// It answers where etcd-manager keeps an etcd from everybody while it restores it.
+    /// It answers on the port of an etcd that etcd-manager quarantines during a restore.
     Quarantined(String),
-    /// No answer, or one that tells nothing: it is dead, or the way does not lead there.
+    /// No response: it is dead, or not reachable from here.
     NoResponse(String),
-    /// It could not be asked.
+    /// No request could be made.
     NotChecked {
         /// Why.
         why: String,
-        /// What would let us ask, in the imperative.
+        /// How to make it possible, in the imperative.
         cure: String,
     },
 }
@@ -54,12 +54,12 @@ impl ProbeResult {
     }
 }
 
-/// What came of knocking at one port of one address, without a proxy.
+/// The result of connecting to one port of one address, without a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PortState {
     /// The connection was refused.
     Refused,
-    /// It was accepted, by whomever.
+    /// The connection was accepted.
     Accepted,
     /// Neither: no answer in time, a reset, no route.
     Unknown(String),
@@ -70,9 +70,9 @@ pub enum PortState {
 pub struct AddressState {
     /// As AWS has it.
     pub address: IpAddr,
-    /// What came of knocking where the thing is served.
+    /// The port in question.
     pub port: PortState,
-    /// Who answered in their own words at another port of this very address: `ssh on port 22`.
+    /// A service that responded on another port of this address: `ssh on port 22`.
     pub answers: Option<String>,
 }
 
@@ -85,38 +85,38 @@ pub struct Master {
     pub launched: Option<Timestamp>,
     /// Its addresses, as AWS has them.
     pub addresses: Vec<IpAddr>,
-    /// Those that were knocked at.
+    /// Those that were probed.
     pub probed: Vec<AddressState>,
 }
 
 /// What AWS has of the cluster's control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Masters {
-    /// AWS could not be asked, or about another cluster only.
+    /// AWS could not be queried for this cluster.
     Unknown(String),
-    /// It told.
+    /// From AWS.
     Known {
         /// Every one that is not known to be stopped or terminated.
         running: Vec<Master>,
         /// Whether it has any instance, in whatever state, or any group of the control plane.
         known_here: bool,
-        /// The oldest etcd volume that is in place, not in quarantine; an error where that was not asked.
+        /// The oldest etcd volume that is in place, not in quarantine; an error where that was not queried.
         oldest_volume: Result<Option<Timestamp>, String>,
     },
 }
 
-/// What a host said over ssh.
+/// What a host reports over ssh.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostState {
     /// As the user names it.
     pub host: String,
-    /// What makes it this very host: two names of one host are one.
+    /// Identifies the host: two names of one host have the same.
     pub identity: String,
     /// Its own addresses.
     pub addresses: Vec<IpAddr>,
-    /// Whether the port in question is listened on there; `None` where it did not tell.
+    /// Whether it listens on the port in question; `None` where that is not known.
     pub listens: Option<bool>,
-    /// What its etcd-manager says at present, where that is that etcd has no members.
+    /// The current log line of its etcd-manager, where that says that etcd has no members.
     pub no_members: Option<String>,
 }
 
@@ -160,9 +160,9 @@ impl NewestBackup {
 /// All that was observed of one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signals {
-    /// What came of asking it.
+    /// The result of the request to it.
     pub probe: ProbeResult,
-    /// The masters, and what came of knocking at them.
+    /// The masters, and the results of probing them.
     pub masters: Masters,
     /// The hosts that were asked over ssh.
     pub hosts: Vec<HostState>,

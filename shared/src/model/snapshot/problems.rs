@@ -2,7 +2,7 @@
 
 use super::problem::{Fault, Place, Problem};
 
-/// A broken database can hold millions of faults; nobody reads more than these.
+/// A broken database can have millions of faults; these are reported.
 const LISTED: usize = 50;
 
 /// The problems found so far.

@@ -1,8 +1,8 @@
-//! What the Kubernetes API's refusals mean, and what helps.
+//! Errors of the Kubernetes API, and their hints.
 
 use crate::failure::Failure;
 
-/// The Kubernetes API did not do what it was asked.
+/// A request to the Kubernetes API failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{action}{}: {kind}", at(server))]
 pub struct KubeError {
@@ -22,7 +22,7 @@ fn at(server: &str) -> String {
     }
 }
 
-/// The reasons that a user can do something about, told apart.
+/// The reasons, by what a user can do about them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KubeErrorKind {
     /// No kubeconfig, no such context, or something in it that cannot be used.
@@ -46,13 +46,13 @@ pub enum KubeErrorKind {
     /// The API server's certificate is not signed by the kubeconfig's CA.
     #[error("the API server's certificate is not trusted: {0}")]
     NotTrusted(String),
-    /// Nobody answers there.
+    /// No connection.
     #[error("unreachable: {0}")]
     Unreachable(String),
     /// No answer in time.
     #[error("no answer within {0} s")]
     Timeout(u64),
-    /// Anything else, in the API's words.
+    /// Anything else, with the API's message.
     #[error("{0}")]
     Other(String),
 }
@@ -61,7 +61,7 @@ impl KubeError {
     /// What the user can do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        // These are asked for on the way to etcd, which has other ways.
+        // Requests on the way to etcd, which can be reached in other ways.
         let to_etcd = self.action.starts_with("port-forward") || self.action.starts_with("list pods");
         Some(match &self.kind {
             KubeErrorKind::Config(_) => "check --kubeconfig, KUBECONFIG and --context; \

@@ -41,7 +41,7 @@ pub enum ChooseError {
     /// None of this name.
     #[error("no backup `{text}` of etcd {etcd}")]
     NotFound {
-        /// What was asked for.
+        /// What was requested.
         text: String,
         /// The etcd cluster, or several.
         etcd: String,
@@ -51,7 +51,7 @@ pub enum ChooseError {
     /// Several begin so.
     #[error("`{text}` is the beginning of {} backups of etcd {etcd}: {}", names.len(), shortened(names))]
     Ambiguous {
-        /// What was asked for.
+        /// What was requested.
         text: String,
         /// The etcd cluster.
         etcd: String,
@@ -87,7 +87,7 @@ pub enum ChooseError {
     NoSuchLineage {
         /// The etcd cluster.
         etcd: String,
-        /// What was asked for.
+        /// What was requested.
         asked: String,
         /// The UIDs there are.
         known: Vec<String>,
@@ -95,7 +95,7 @@ pub enum ChooseError {
     /// `--lineage` names several.
     #[error("`{asked}` is the beginning of {} UIDs: {}", .matching.len(), .matching.join(", "))]
     AmbiguousLineage {
-        /// What was asked for.
+        /// What was requested.
         asked: String,
         /// Those that begin so.
         matching: Vec<String>,

@@ -80,7 +80,7 @@ impl<'a, 'l> Judge<'a, 'l> {
                     warnings: Vec::new(),
                 });
             };
-            // What tells by itself needs no other backup to be read.
+            // No other backup needs to be read for this.
             let alone = store.rejections(&Verdict::Nothing, at)?;
             if alone.iter().any(Rejection::tells_by_itself) {
                 return Ok(Assessed {

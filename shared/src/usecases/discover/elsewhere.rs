@@ -10,7 +10,7 @@ use crate::model::store_url::StoreUrl;
 
 use super::EtcdStore;
 
-/// The spec of a state store leads away from it.
+/// The spec of a state store names other stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Elsewhere {
     /// The cluster's folder in the state store that was read.

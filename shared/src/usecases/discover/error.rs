@@ -17,7 +17,7 @@ pub enum DiscoverError {
     /// The state store has no such cluster.
     #[error("no cluster {cluster} in state store {state}")]
     UnknownCluster {
-        /// The name that was asked for.
+        /// The requested name.
         cluster: String,
         /// Where.
         state: StoreUrl,

@@ -21,7 +21,7 @@ const LIMIT: u64 = 4 << 20;
 pub struct Stored<T> {
     /// The file.
     pub at: StoreUrl,
-    /// What it says, or what is wrong with it.
+    /// Its content, or what is wrong with it.
     pub read: Result<T, String>,
 }
 

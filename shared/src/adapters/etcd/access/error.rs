@@ -12,7 +12,7 @@ use crate::ports::{EtcdError, StoreError};
 /// No etcd could be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// Nothing that was given leads anywhere.
+    /// No connection is configured.
     #[error("no connection to etcd is configured")]
     NoWay,
     /// A flag that the wanted way needs.
@@ -21,7 +21,7 @@ pub enum AccessError {
     /// Not an endpoint.
     #[error("`{0}` is not an endpoint like https://10.0.0.7:4001")]
     Endpoint(String),
-    /// An etcd cluster whose port nobody knows.
+    /// An etcd cluster whose port is not known.
     #[error("the client port of etcd {0} is not known")]
     NoPort(String),
     /// Certificates cannot be used.
@@ -43,7 +43,7 @@ pub enum AccessError {
     #[cfg(feature = "kube")]
     #[error(transparent)]
     PortForward(#[from] PortForwardError),
-    /// The kubeconfig leads to another cluster than the one that is named.
+    /// The kubeconfig is of another cluster than the named one.
     #[error("{server} is the API of another cluster: its CA is not in {place}")]
     OtherCluster {
         /// The API's URL, as the kubeconfig has it.

@@ -1,4 +1,4 @@
-//! What happened between two backups: objects gone, new, changed.
+//! The differences between two backups: objects deleted, created, changed.
 //!
 //! An object is changed when its value is another one. Revisions are no help: a restore writes every key anew, with low
 //! revisions, and the value stays.
@@ -88,7 +88,7 @@ pub struct ObjectName {
     pub resource: String,
     /// `apps`; empty for the core group.
     pub group: String,
-    /// Where it lives in one.
+    /// Where it is namespaced.
     pub namespace: Option<String>,
     /// Its own name; for what is not Kubernetes the key.
     pub name: String,
@@ -101,7 +101,7 @@ pub struct Count {
     pub resource: String,
     /// `apps`; empty for the core group.
     pub group: String,
-    /// None for what lives in no namespace.
+    /// None for cluster-scoped objects.
     pub namespace: Option<String>,
     /// How many.
     #[serde(flatten)]
@@ -288,7 +288,7 @@ impl Found {
     }
 }
 
-/// Whether it comes, goes and changes all the time by itself.
+/// Whether it is created, deleted and changed all the time by components.
 pub fn is_heartbeat(key: &ObjectKey<'_>) -> bool {
     HEARTBEATS.iter().any(|resource| key.is(resource)) || (!key.is_kubernetes() && key.name == CILIUM_HEARTBEAT)
 }

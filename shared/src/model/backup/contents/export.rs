@@ -18,7 +18,7 @@ pub enum ExportError {
     /// No such object.
     #[error("no object `{wanted}` in this backup")]
     NotFound {
-        /// What was asked for.
+        /// What was requested.
         wanted: String,
         /// Objects that it may have been meant for, best first.
         near: Vec<String>,
@@ -26,7 +26,7 @@ pub enum ExportError {
     /// The name means more than one object.
     #[error("`{wanted}` is more than one object: {}", found.join(", "))]
     Ambiguous {
-        /// What was asked for.
+        /// What was requested.
         wanted: String,
         /// The keys of the objects, each of which is unambiguous.
         found: Vec<String>,

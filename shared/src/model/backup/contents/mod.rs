@@ -1,4 +1,4 @@
-//! What a snapshot holds, in the words of Kubernetes: what a restore of it would bring, how two differ, one object of it.
+//! The Kubernetes objects of a snapshot: a report, the difference of two, one object.
 //!
 //! The keys of a snapshot are in memory; of its values one at a time is read, and of most of them only the beginning.
 

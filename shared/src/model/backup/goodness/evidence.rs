@@ -5,7 +5,7 @@
 //! back to kubernetes/kubernetes `pkg/controlplane` (namespaces, the service `kubernetes` and its endpoints, leases),
 //! `plugin/pkg/auth/authorizer/rbac/bootstrappolicy`, `pkg/registry/flowcontrol/rest` and `pkg/registry/scheduling/rest`.
 //! What kube-controller-manager and kube-scheduler add without a Node: service accounts, `kube-root-ca.crt`, leases. Names
-//! that older versions bootstrap are known, too. What is not on the list counts as somebody's.
+//! that older versions bootstrap are known, too. What is not on the list counts as created by a user.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ const WORKLOADS: [&str; 8] = [
     "statefulsets",
 ];
 
-/// Who makes an object that nobody asked for.
+/// Which component creates an object by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maker {
     /// An API server, when it starts.
@@ -45,7 +45,7 @@ pub struct Evidence {
     pub keys: u64,
     /// Names of the Nodes.
     pub nodes: BTreeSet<String>,
-    /// Namespaces that somebody made: all but the four that every cluster has.
+    /// Namespaces of users: all but the four that every cluster has.
     pub namespaces: BTreeSet<String>,
     /// Pods and what makes pods.
     pub workloads: u64,
@@ -86,7 +86,7 @@ impl Evidence {
     }
 
     /// Whether nothing is there but what an API server and its controllers create by themselves: no Node, no namespace of a
-    /// user's, no workload, and no other object of anybody's.
+    /// user's, no workload, and no other object of a user.
     #[must_use]
     pub fn bare(&self) -> bool {
         self.by_somebody == 0
@@ -144,7 +144,7 @@ fn by_controllers(plural: &str, namespace: &str, name: &str) -> bool {
     // Both elect their leaders by objects of their own name; before 1.20 those were endpoints and config maps.
     let elects = namespace == "kube-system" && matches!(name, "kube-controller-manager" | "kube-scheduler");
     match plural {
-        // What they report, and what is gone after an hour.
+        // Events and what expires.
         "events" => system,
         "serviceaccounts" => {
             system && (name == "default" || (namespace == "kube-system" && is_controllers_account(name)))
@@ -188,7 +188,7 @@ fn token_of(secret: &str) -> Option<&str> {
 }
 
 /// `v1.apps` of a group that is compiled in; the API server registers those by itself. One of a custom resource comes with
-/// its definition, which is somebody's.
+/// its definition, which a user created.
 fn serves_builtin(name: &str) -> bool {
     const WITHOUT_OBJECTS: [&str; 7] = [
         "",

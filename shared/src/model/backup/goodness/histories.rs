@@ -4,7 +4,7 @@
 //! `?a` is the same cluster with namespaces encrypted at rest; `b(a)` has UID `b`, and its Nodes and namespaces are called as `a`'s.
 //! `bare` holds what an API server creates by itself; `nothing` is an empty etcd; `alien` has keys and no namespace `kube-system`;
 //! `broken` does not verify; `half` has no meta. `pin` is there as a pinned copy only.
-//! Wanted is the time of the backup that is chosen, `none`, or `ask` where nobody can know.
+//! Wanted is the time of the backup that is chosen, `none`, or `ask` where it is ambiguous.
 
 use std::collections::HashMap;
 
@@ -385,7 +385,7 @@ fn as_few_are_read_as_the_rule_needs() {
         reads(&month(&|hour| if hour > 5 { "a60/24/9000" } else { "b bare" })),
         7
     );
-    // Nobody reads a large one to see that it is not bare.
+    // A large one need not be read to see that it is not bare.
     let mut encrypted = month(&|_| "?a60/24/9000");
     for candidate in &mut encrypted.candidates {
         candidate.size = 50 << 20;

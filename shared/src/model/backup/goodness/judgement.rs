@@ -1,4 +1,4 @@
-//! Which lineage of a store lives, and what that makes of each of its backups.
+//! Which lineage of a store is the current one, and which backups are good therefore.
 //!
 //! The rule, for etcd `main`:
 //!
@@ -72,7 +72,7 @@ pub enum Verdict {
         /// The last backup of the lineage before, where that one ended within the day.
         follows: Option<usize>,
     },
-    /// Nobody can know.
+    /// It is ambiguous.
     Undecided {
         /// The younger one, less than a day old and poorer.
         newer: Box<Summary>,

@@ -47,10 +47,10 @@ pub fn halved(now: u64, before: u64) -> bool {
     now.saturating_mul(2) < before
 }
 
-/// A lineage as it is shown to somebody who must choose.
+/// A lineage as it is shown to the user who has to choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// CaMatch it is.
+    /// Its UID.
     pub lineage: Lineage,
     /// Nodes in its last backup.
     pub nodes: u64,

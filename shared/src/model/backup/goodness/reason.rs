@@ -33,7 +33,7 @@ pub enum Rejection {
         /// Whether something of it is controllers' and not an API server's.
         by_controllers: bool,
     },
-    /// Nobody can know which of two lineages lives.
+    /// It is ambiguous which of two lineages is the current one.
     Undecided {
         /// The newer one.
         newer: Lineage,
@@ -125,7 +125,7 @@ pub enum Warning {
         /// The earlier one.
         against: BackupName,
     },
-    /// Everything that was somebody's is gone.
+    /// All objects of users are missing.
     NowBare,
     /// Another cluster wrote to this store before.
     Follows {
