@@ -54,7 +54,7 @@ pub struct FollowedEtcd {
 }
 
 impl Followed {
-    /// For a person.
+    /// As text.
     pub fn summary(&self) -> String {
         let mut text = "\n".to_owned();
         for one in &self.etcds {
@@ -181,7 +181,7 @@ async fn follow_all(
                 let others = observation.etcds.get(tracks.len()..).unwrap_or_default();
                 let held_up = match observation.api {
                     ApiSeen::Ready | ApiSeen::Alive(_) | ApiSeen::Elsewhere(_) => Vec::new(),
-                    _ => left_out::holding_up(&what.facts.left_out, others),
+                    _ => left_out::blocking(&what.facts.left_out, others),
                 };
                 if held_up != held_up_before {
                     for one in &held_up {

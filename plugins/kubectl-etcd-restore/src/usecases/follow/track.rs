@@ -171,7 +171,7 @@ impl Track {
             ),
             State::Restoring => (
                 limits.restore,
-                "look into the log (`kubectl etcd-restore logs`): a backup that cannot be restored is tried for ever; a command that stays \
+                "check the log (`kubectl etcd-restore logs`): a backup that cannot be restored is retried forever; a command that stays \
                  after the restore means that the masters are not allowed to delete it (s3:DeleteObject on control/)"
                     .to_owned(),
             ),
