@@ -112,7 +112,7 @@ fn what_was_not_read_is_never_taken_for_deleted() {
     let mut comparing = Comparing::new(&content, 30);
     comparing.living(b"/registry/configmaps/shop/a", 4);
     comparing.living(b"/registry/configmaps/shop/b", 30);
-    let losses = comparing.broken_off();
+    let losses = comparing.partly_read();
     assert_eq!((losses.total.gone, losses.total.new), (0, 1));
     assert!(
         losses.describe().starts_with("at least 1 object made since go"),

@@ -60,12 +60,12 @@ pub async fn data_loss(etcd: &dyn EtcdKv, backup: &Content, limits: Limits) -> R
             _ => return Ok(comparing.all_read()),
         };
         if count >= limits.keys {
-            return Ok(comparing.broken_off());
+            return Ok(comparing.partly_read());
         }
         read = match page(Some(&last), Some(revision)).await {
             Ok(next) => next,
             // Too slow, compacted meanwhile, or disconnected: the result so far is correct.
-            Err(_) => return Ok(comparing.broken_off()),
+            Err(_) => return Ok(comparing.partly_read()),
         };
     }
 }

@@ -124,7 +124,7 @@ pub async fn follow(observer: &Observer<'_>, what: &FollowRequest<'_>, context: 
         why,
         no_members: tracks
             .iter()
-            .filter(|track| track.follow.says_no_members())
+            .filter(|track| track.follow.has_no_members())
             .map(|track| track.etcd.clone())
             .collect(),
     })

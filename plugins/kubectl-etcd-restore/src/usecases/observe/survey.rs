@@ -105,7 +105,7 @@ pub async fn survey<'a>(
             .map(|((catalog, queue), record)| Before {
                 catalog,
                 adoptable: match queue.as_slice() {
-                    [only] if queued_fact(only, catalog, *record, now).is_of_now() => Some(only),
+                    [only] if queued_fact(only, catalog, *record, now).may_be_resumed() => Some(only),
                     _ => None,
                 },
                 queue,
