@@ -32,13 +32,15 @@ const GOES_ON: [(&str, &[Target]); 7] = [
     ("etcd-restore runbook", &[Target::Ec2]),
     ("kops-wipe-masters", &[Target::Etcd, Target::Api]),
 ];
-const SAYS_SO: [&str; 12] = [
+const SAYS_SO: [&str; 14] = [
     "may be alive",
     // The API is seen to be silent; that etcd is alive is seen of etcd itself.
     "\"api\": \"silent\"",
     "IT IS ALIVE",
     "\"unseen\": [\n",
-    "out of sight",
+    "not checked",
+    "unreachable",
+    "no response",
     "could not be asked",
     "could not be seen",
     "cannot be reached",

@@ -77,13 +77,13 @@ impl DataLoss {
                 parts.push(format!("{at_least}{number} {objects} {fate}{}", self.most(of)));
             }
         };
-        say(self.total.new, "created since then are lost", |count| count.new);
+        say(self.total.new, "created since then will be lost", |count| count.new);
         say(
             self.total.changed.unwrap_or_default(),
-            "changed since then are reverted",
+            "changed since then will be reverted",
             |count| count.changed.unwrap_or_default(),
         );
-        say(self.total.gone, "deleted since then reappear", |count| count.gone);
+        say(self.total.gone, "deleted since then will reappear", |count| count.gone);
         if parts.is_empty() {
             parts.push(if self.complete {
                 "no object was created or deleted since then".to_owned()

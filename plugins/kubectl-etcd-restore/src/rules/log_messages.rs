@@ -39,7 +39,7 @@ pub enum LoopCause {
     RestoreFailed,
     /// Fewer masters than the command's spec requires.
     TooFewPeers,
-    /// The command is carried out and stays: the masters are not allowed to delete it.
+    /// The restore is complete, but the command cannot be deleted.
     CommandStays,
     /// etcd comes up empty and is stopped again.
     Unknown,

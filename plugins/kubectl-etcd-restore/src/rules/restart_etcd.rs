@@ -201,7 +201,7 @@ impl Plan {
     /// Whether it is alive, by the ports of its hosts.
     fn liveness(&self) -> String {
         if let Some(step) = self.steps.iter().find(|step| step.serves == Some(true)) {
-            return format!("IS ALIVE: its port is listened on at {}", step.machine.label());
+            return format!("IS ALIVE: its port is open on {}", step.machine.label());
         }
         let silent = self.steps.iter().filter(|step| step.serves == Some(false)).count();
         // All instances in AWS, else as many as the spec has members.
@@ -210,7 +210,7 @@ impl Plan {
         match all {
             true => format!("is dead: its port is closed on all {silent} hosts"),
             false => format!(
-                "MAY BE ALIVE: its port is closed on only {silent} of {} hosts",
+                "MAY BE ALIVE: its port is closed on {silent} of {} hosts",
                 self.steps.len()
             ),
         }
