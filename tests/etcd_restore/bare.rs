@@ -95,7 +95,7 @@ fn a_run_that_was_left_is_what_comes_next() {
     assert_eq!(look("2026-11-23T03:21:00Z")["stage"], "restoring");
     let old = look("2026-11-23T03:22:00Z");
     assert_eq!(old["stage"], "unknown", "{old}");
-    assert_eq!(told(&old, "run")["state"], "LEFT BEHIND");
+    assert_eq!(told(&old, "run")["state"], "TOO OLD");
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn a_loop_over_a_backup_that_went_ends_when_the_same_run_is_repeated() {
     looping
         .code(4)
         .stderr_has("main is looping")
-        .stderr_has("it copies back the one that it has pinned");
+        .stderr_has("it copies back the pinned one");
     let again = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()

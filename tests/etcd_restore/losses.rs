@@ -88,8 +88,8 @@ fn what_was_made_deleted_and_changed_since_the_backup_is_counted_by_resource() {
     let refused = living.restore("run --yes").run().unwrap().code(3);
     let refused = refused.stderr_has("--confirm super.k8s.local");
     let told: String = refused.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(told.contains("3 objects created since then are lost"), "{told}");
-    assert!(told.contains("deleted since then reappear"), "{told}");
+    assert!(told.contains("3 objects created since then will be lost"), "{told}");
+    assert!(told.contains("deleted since then will reappear"), "{told}");
     assert_eq!(tree(living.env.root()), before);
 }
 

@@ -156,17 +156,17 @@ fn the_manual_way_does_what_it_says() {
         .unwrap();
     let seen = shown(&ended.stdout);
     assert!(seen.iter().all(|(.., code)| *code == 0), "{seen:#?}\n{}", ended.stderr);
-    assert_eq!(screen(&seen, "CaMatch account"), "123456789012");
-    let hostnames = screen(&seen, "Whether they can be reached");
+    assert_eq!(screen(&seen, "The AWS account"), "123456789012");
+    let hostnames = screen(&seen, "Check that the instances can be reached");
     assert!(old.iter().all(|address| hostnames.contains(address)), "{hostnames}");
-    let said = screen(&seen, "What the masters say");
+    let said = screen(&seen, "The logs of the control plane");
     assert!(
         old.iter().all(|address| said.contains(&format!("a line of {address}"))),
         "{said}"
     );
-    let newest = screen(&seen, "The newest backup of main");
+    let newest = screen(&seen, "The newest complete backup of main");
     assert_eq!(newest, "2026-11-22T15:20:36Z-000001");
-    let keys = screen(&seen, "Whether the backup of main holds anything");
+    let keys = screen(&seen, "Check the content of the backup of main");
     assert!(keys.contains("TOTAL KEYS") || keys.contains("HASH"), "{keys}");
     for file in ["etcd.backup.gz", "_etcd_backup.meta"] {
         let kept = format!("{CLUSTER}/backups/recovery/main/{newest}/{file}");

@@ -32,21 +32,19 @@ const GOES_ON: [(&str, &[Target]); 7] = [
     ("etcd-restore runbook", &[Target::Ec2]),
     ("kops-wipe-masters", &[Target::Etcd, Target::Api]),
 ];
-const SAYS_SO: [&str; 13] = [
+const SAYS_SO: [&str; 10] = [
     "may be alive",
     // The API is seen to be silent; that etcd is alive is seen of etcd itself.
     "\"api\": \"silent\"",
     "IT IS ALIVE",
-    "\"unseen\": [\n",
-    "out of sight",
-    "could not be asked",
-    "could not be seen",
-    "cannot be reached",
+    "\"unseen\": [
+",
+    "not checked",
     "unreachable",
-    "nobody answers",
+    "no response",
     "no answer",
+    "could not be",
     "placeholders",
-    "does not answer",
 ];
 
 /// What an SDK's or Rust's own dump of an error looks like.

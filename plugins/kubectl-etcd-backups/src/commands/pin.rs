@@ -1,6 +1,6 @@
 //! `pin`: copies a backup to where etcd-manager does not delete it.
 
-use runbook_kit::cli::confirm;
+use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::usecases::pin::{self, PinError};
@@ -16,9 +16,8 @@ use runbook_kit::cli::BackupArgs;
 pub struct Args {
     #[command(flatten)]
     wanted: BackupArgs,
-    /// Apply the plan; without this flag it is only shown
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {

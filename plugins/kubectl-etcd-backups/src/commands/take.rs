@@ -1,7 +1,7 @@
 //! `take`: takes a backup of a running etcd, in the format of etcd-manager.
 
 use crate::usecases::take::{self, Expected, TakePlan, TakePorts, Taken};
-use runbook_kit::cli::confirm;
+use runbook_kit::cli::confirm::{self, ConsentArgs};
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
@@ -25,9 +25,8 @@ use crate::context::{self, Context};
     kubectl etcd-backups take --etcd main --via ssh --host 10.0.1.7 --yes"
 )]
 pub struct Args {
-    /// Apply the plan; without this flag it is only shown
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// Take the backup even if the store's good backups are of another cluster
     #[arg(long)]
     other_lineage: bool,

@@ -27,9 +27,8 @@ pub struct Args {
     /// Command name as shown by `commands`, with ETCD= in front for one etcd cluster; repeatable
     #[arg(value_name = "[ETCD=]NAME")]
     commands: Vec<CommandRef>,
-    /// Apply the changes; without it only the plan is shown
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
 }
 
 /// `[ETCD=]NAME`.

@@ -87,7 +87,7 @@ impl<'a> Planned<'a> {
                 backup,
                 queued: target.queued.as_ref().map(|found| found.name.as_str()),
                 age_seconds: age::of(target, survey.now).map(|(_, age)| age.as_secs()),
-                passed_over: age::passed_over_by(target),
+                passed_over: age::skipped_of(target),
                 liveness: facts.liveness.word(),
                 evidence: facts.liveness.why(),
                 losses: match &facts.data_loss {

@@ -20,9 +20,9 @@ use crate::usecases::restart_etcd as apply;
 
 /// Restart etcd-manager, so that its leader reads the queue
 ///
-/// A running etcd-manager reads commands when the leader changes. The leader is the healthy peer with the lowest id, so
-/// stopping that one's container is enough; kubelet starts it again. With a command queued this starts a wipe of etcd and its
-/// restore, and over an etcd that serves it interrupts it: then the cluster's name is required, too.
+/// A running etcd-manager reads commands only after a change of its leader. The leader is the healthy peer with the lowest id, so stopping its
+/// container is enough; kubelet starts it again. If a command is queued, the restart wipes and restores etcd; if etcd serves, the restart interrupts
+/// it. In both cases the cluster's name has to be confirmed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kubectl etcd-restore restart-etcd --etcd main --name k8s.example.com\n  \

@@ -26,7 +26,7 @@ use crate::usecases::observe::left_out::OtherEtcds;
 use crate::usecases::observe::observer::Observer;
 use crate::usecases::observe::survey::{Survey, SurveyRequest, survey};
 use crate::usecases::queued_commands::{Command, QueuedCommands};
-use crate::usecases::run::{begin, carry_out, half_done, pin_backup};
+use crate::usecases::run::{begin, half_done, pin_backup, queue_restore};
 use crate::usecases::run_record;
 use crate::usecases::stop_run::Aftermath;
 
@@ -147,7 +147,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         pinned.extend(pin_backup(target, &survey, context, &consent).await);
     }
     for target in &survey.targets {
-        let submitted = carry_out(target, &mut record, &survey, context, &consent).await;
+        let submitted = queue_restore(target, &mut record, &survey, context, &consent).await;
         if let Some(order) = record.of(&target.catalog.store.etcd).filter(|order| order.submitted)
             && let (Some(name), Some(backup), None) = (&order.command, &order.backup, &target.submitted)
         {

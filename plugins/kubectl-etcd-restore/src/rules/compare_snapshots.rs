@@ -1,9 +1,9 @@
-//! What an etcd serves beside what was saved: pure, key by key.
+//! Compares two snapshots key by key.
 
 use runbook_kit::model::backup::contents::Snapshot;
 use runbook_kit::model::snapshot::{LiveKey, Problem};
 
-/// Names of keys that are shown of each kind.
+/// How many key names are shown of each kind.
 const SHOWN: usize = 3;
 
 /// Keys of one kind.
@@ -23,20 +23,20 @@ impl Keys {
     }
 }
 
-/// What differs.
+/// The differences.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Compared {
-    /// Saved, without a lease, and not served.
+    /// Only in the backup, without a lease.
     pub missing: Keys,
-    /// Served and not saved.
+    /// Only in the restored etcd.
     pub added: Keys,
-    /// Both, with another value, revision or lease.
+    /// In both, with another value, revision or lease.
     pub changed: Keys,
-    /// Saved with a lease and not served: it ended.
+    /// Only in the backup, with a lease: it expired.
     pub expired: u64,
 }
 
-/// Walks through both.
+/// Compares the backup with the restored etcd.
 ///
 /// # Errors
 /// Where a database cannot be read.

@@ -1,8 +1,7 @@
-//! What a restore over a living etcd takes away: the backup's live keys beside the names and revisions of the living ones. Pure.
+//! What a restore will delete in a running etcd: compares the keys and revisions of the backup with those of etcd.
 //!
-//! Values are not compared: a key that has another revision than in the backup was written since. That holds as long as the living
-//! etcd went on from where the backup was taken. A restore writes every key anew, with revisions that begin again: of an etcd that was
-//! restored or seeded since, only names can be compared.
+//! Values are not compared: a key with another revision than in the backup was written since. That works only if etcd has the same history as the
+//! backup. A restore resets the revisions: if etcd was restored or seeded since, only the names of keys can be compared.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -14,27 +13,27 @@ use runbook_kit::model::backup::contents::diff::is_heartbeat;
 use runbook_kit::model::kubernetes::key::ObjectKey;
 use runbook_kit::model::snapshot::{Content, LiveKey};
 
-/// So many resources are named in words.
+/// How many resources are named.
 const NAMED: usize = 4;
 
-/// What differs between a backup and the living etcd, seen from the backup as `etcd-backups diff` sees it.
+/// The differences between a backup and etcd, from the backup's point of view as in `etcd-backups diff`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DataLoss {
     /// The backup's revision.
     pub backup_revision: i64,
-    /// The living etcd's revision when it was read.
+    /// etcd's revision when it was read.
     pub living_revision: i64,
-    /// Whether all its keys were read. Where not, every number is at least so.
+    /// Whether all its keys were read. If not, the numbers are minimums.
     pub complete: bool,
-    /// Whether it went on from where the backup was taken; where not, what changed cannot be told.
+    /// Whether etcd has the same history as the backup; if not, the changes are unknown.
     pub same_history: bool,
-    /// Objects of every kind that does not change all the time by itself.
+    /// All objects but the heartbeats.
     #[serde(flatten)]
     pub total: LossCount,
     /// The same by resource, sorted.
     pub resources: Vec<ResourceLoss>,
-    /// What changes all the time by itself: events, leases, Nodes (whose status is rewritten every few minutes), …
+    /// Objects that change all the time: events, leases, Nodes (whose status is updated every few minutes), …
     pub heartbeats: Vec<ResourceLoss>,
 }
 
@@ -42,11 +41,11 @@ pub struct DataLoss {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LossCount {
-    /// In the backup only: deleted since, and back after the restore.
+    /// Only in the backup: deleted since, and back after the restore.
     pub gone: u64,
-    /// In the living etcd only: made since, and lost by the restore.
+    /// Only in etcd: created since, and lost by the restore.
     pub new: u64,
-    /// In both, and written since: what they were is what they will be. `None` where that cannot be told.
+    /// In both, and changed since: reverted by the restore. `None` where that is unknown.
     pub changed: Option<u64>,
 }
 
@@ -54,21 +53,20 @@ pub struct LossCount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceLoss {
-    /// As an operator types it: `deployments`, `certificates.cert-manager.io`.
+    /// As kubectl names it: `deployments`, `certificates.cert-manager.io`.
     pub resource: String,
-    /// How many.
     #[serde(flatten)]
     pub count: LossCount,
 }
 
 impl DataLoss {
-    /// Whether nothing but heartbeats differs, as far as can be told.
+    /// Whether only heartbeats differ.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.total.gone == 0 && self.total.new == 0 && self.total.changed.unwrap_or_default() == 0
     }
 
-    /// In words.
+    /// As text.
     #[must_use]
     pub fn describe(&self) -> String {
         let at_least = if self.complete { "" } else { "at least " };
@@ -79,13 +77,13 @@ impl DataLoss {
                 parts.push(format!("{at_least}{number} {objects} {fate}{}", self.most(of)));
             }
         };
-        say(self.total.new, "created since then are lost", |count| count.new);
+        say(self.total.new, "created since then will be lost", |count| count.new);
         say(
             self.total.changed.unwrap_or_default(),
-            "changed since then are reverted",
+            "changed since then will be reverted",
             |count| count.changed.unwrap_or_default(),
         );
-        say(self.total.gone, "deleted since then reappear", |count| count.gone);
+        say(self.total.gone, "deleted since then will reappear", |count| count.gone);
         if parts.is_empty() {
             parts.push(if self.complete {
                 "no object was created or deleted since then".to_owned()
@@ -99,7 +97,7 @@ impl DataLoss {
         parts.join(", ")
     }
 
-    /// The resources that are hit most.
+    /// The resources with the most changes.
     fn most(&self, of: fn(&LossCount) -> u64) -> String {
         let mut hit: Vec<(&str, u64)> = self
             .resources
@@ -127,22 +125,22 @@ enum Change {
     Changed,
 }
 
-/// A comparison under way: the living keys come one after the other, sorted.
+/// A running comparison: it gets etcd's keys one by one, sorted.
 pub struct Comparing<'a> {
     backup: Peekable<Iter<'a, LiveKey>>,
     backup_revision: i64,
     living_revision: i64,
     counts: BTreeMap<String, LossCount>,
     heartbeats: BTreeMap<String, LossCount>,
-    /// Keys of both that nobody wrote since, and those that were written.
+    /// Keys of both that were not written since, and those that were.
     same: u64,
     written: u64,
-    /// A revision was seen that an etcd which went on from the backup cannot have.
+    /// A revision was seen that an etcd with the backup's history cannot have.
     contradicted: bool,
 }
 
 impl<'a> Comparing<'a> {
-    /// With a living etcd that is at `living_revision`.
+    /// Starts a comparison with an etcd at `living_revision`.
     #[must_use]
     pub fn new(backup: &'a Content, living_revision: i64) -> Self {
         Self {
@@ -157,7 +155,7 @@ impl<'a> Comparing<'a> {
         }
     }
 
-    /// The next living key, and the revision that wrote it last.
+    /// The next key of etcd, and its mod revision.
     pub fn living(&mut self, key: &[u8], mod_revision: i64) {
         while let Some(gone) = self.backup.next_if(|kept| kept.key.as_slice() < key) {
             self.take(&gone.key, Change::Gone);
@@ -176,7 +174,7 @@ impl<'a> Comparing<'a> {
         }
     }
 
-    /// All living keys were given.
+    /// Ends it after all keys.
     #[must_use]
     pub fn all_read(mut self) -> DataLoss {
         while let Some(gone) = self.backup.next() {
@@ -185,15 +183,15 @@ impl<'a> Comparing<'a> {
         self.result(true)
     }
 
-    /// Only the first of them were.
+    /// Ends it after only some of the keys.
     #[must_use]
-    pub fn broken_off(self) -> DataLoss {
+    pub fn partly_read(self) -> DataLoss {
         self.result(false)
     }
 
     fn take(&mut self, key: &[u8], change: Change) {
         let key = ObjectKey::parse(key);
-        // Which part of a Node was written only its value would tell, and its status is written all the time.
+        // The status of a Node is updated all the time; what else has changed only its value would show.
         let heartbeat = is_heartbeat(&key) || (matches!(change, Change::Changed) && key.is("nodes"));
         let counts = if heartbeat {
             &mut self.heartbeats
@@ -209,7 +207,7 @@ impl<'a> Comparing<'a> {
     }
 
     fn result(self, complete: bool) -> DataLoss {
-        // Where every key of both was written since, it was all written anew.
+        // If every common key was written since, etcd was restored.
         let same_history = !self.contradicted && (self.same > 0 || self.written == 0);
         let told = |mut count: LossCount| {
             count.changed = same_history.then(|| count.changed.unwrap_or_default());

@@ -81,8 +81,8 @@ fn what_went_on_from_the_backup_is_compared_by_names_and_revisions() {
     );
     assert_eq!(
         losses.describe(),
-        "2 objects made since go (1 secrets, 1 tls.certificates.example.com), 1 object changed since fall back (1 secrets), \
-         1 object deleted since then reappear (1 secrets)"
+        "2 objects created since then will be lost (1 secrets, 1 tls.certificates.example.com), 1 object changed since then will be reverted (1 secrets), \
+         1 object deleted since then will reappear (1 secrets)"
     );
 }
 
@@ -98,7 +98,11 @@ fn an_etcd_that_was_restored_since_is_compared_by_names_alone() {
     let losses = compare(&content, &anew, 7);
     assert!(!losses.same_history && losses.is_empty());
     assert_eq!(losses.total.changed, None);
-    assert!(losses.describe().contains("cannot be told"), "{}", losses.describe());
+    assert!(
+        losses.describe().contains("changes are unknown"),
+        "{}",
+        losses.describe()
+    );
     // Also when its revisions have passed the backup's since.
     let later: Vec<(&str, i64)> = KEYS.iter().map(|(key, revision)| (*key, revision + 1000)).collect();
     assert!(!compare(&content, &later, 2000).same_history);
@@ -112,10 +116,12 @@ fn what_was_not_read_is_never_taken_for_deleted() {
     let mut comparing = Comparing::new(&content, 30);
     comparing.living(b"/registry/configmaps/shop/a", 4);
     comparing.living(b"/registry/configmaps/shop/b", 30);
-    let losses = comparing.broken_off();
+    let losses = comparing.partly_read();
     assert_eq!((losses.total.gone, losses.total.new), (0, 1));
     assert!(
-        losses.describe().starts_with("at least 1 object made since go"),
+        losses
+            .describe()
+            .starts_with("at least 1 object created since then will be lost"),
         "{}",
         losses.describe()
     );

@@ -1,4 +1,4 @@
-//! Which Node objects have no machine any more: pure, from what the API and AWS said.
+//! Decides which Nodes have no instance any more, by the API and AWS.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,26 +7,26 @@ use runbook_kit::model::fleet::{Instance, InstanceState, has_tag_of};
 use runbook_kit::model::kubernetes::cluster::{NodeLease, NodeReady, NodeState};
 use serde::Serialize;
 
-/// How long the node controller waits for a kubelet before it calls its Node unknown.
+/// How long the node controller waits before it sets a Node to Unknown.
 /// Source: kubernetes/kubernetes `--node-monitor-grace-period`.
 pub const GRACE: SignedDuration = SignedDuration::from_secs(50);
 
-/// What was seen.
+/// The observations.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
     pub cluster: &'a str,
-    /// The region that was asked.
+    /// The region of the AWS requests.
     pub region: &'a str,
     pub nodes: &'a [NodeState],
-    /// The Leases, and the same a while later.
+    /// The Leases, and the same Leases a while later.
     pub before: &'a [NodeLease],
     pub after: &'a [NodeLease],
-    /// What AWS has of the instances that were asked for.
+    /// The instances of the Nodes that AWS has.
     pub instances: &'a [Instance],
     pub now: Timestamp,
 }
 
-/// What is to become of a Node.
+/// The action for a Node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -35,35 +35,35 @@ pub enum Action {
     Delete,
 }
 
-/// One Node, and why.
+/// One Node with its action and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
     pub node: NodeState,
     pub instance: Option<String>,
-    /// AWS' word of it; `None` where AWS has no such instance, or was not asked.
+    /// Its state in AWS; `None` where AWS has no such instance, or was not asked.
     pub state: Option<InstanceState>,
     pub renewed: Option<Timestamp>,
     pub action: Action,
     pub reason: String,
 }
 
-/// All Nodes, and why nothing may be deleted, if so.
+/// All Nodes, and why none may be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub nodes: Vec<Judged>,
     pub blocked: Option<Blocked>,
 }
 
-/// Nothing may be deleted.
+/// Why no Node may be deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
-    /// Not one instance was found.
+    /// AWS has none of the instances.
     #[error("AWS has no instance of any of the {0} Nodes in {1}: check the account and region")]
     NoneFound(usize, String),
-    /// A machine that AWS does not know is alive.
+    /// AWS does not have an instance whose kubelet is alive.
     #[error("AWS does not know the instance of {0}, and its kubelet is alive: check the account and region")]
     AliveAndUnknown(String),
-    /// The instances are another cluster's.
+    /// The instances belong to another cluster.
     #[error("instance {instance} of Node {node} is not of cluster {cluster}: check the kubeconfig")]
     OtherCluster {
         node: String,
@@ -73,13 +73,13 @@ pub enum Blocked {
 }
 
 impl Plan {
-    /// What would be deleted, in the order of the names.
+    /// The Nodes to delete, sorted by name.
     pub fn deletions(&self) -> impl Iterator<Item = &Judged> {
         self.nodes.iter().filter(|judged| judged.action == Action::Delete)
     }
 }
 
-/// The instances that AWS must be asked for, by id.
+/// The ids of the Nodes' instances.
 pub fn wanted(nodes: &[NodeState]) -> Vec<String> {
     let ids: BTreeSet<&str> = nodes
         .iter()
@@ -89,7 +89,7 @@ pub fn wanted(nodes: &[NodeState]) -> Vec<String> {
     ids.into_iter().map(str::to_owned).collect()
 }
 
-/// Judges every Node.
+/// Decides for every Node.
 pub fn plan(seen: &Seen<'_>) -> Plan {
     let instances: BTreeMap<&str, &Instance> = seen.instances.iter().map(|found| (found.id.as_str(), found)).collect();
     let nodes: Vec<Judged> = seen.nodes.iter().map(|node| judge(node, &instances, seen)).collect();
@@ -171,7 +171,7 @@ fn judge(node: &NodeState, instances: &BTreeMap<&str, &Instance>, seen: &Seen<'_
     }
 }
 
-/// The machine is gone. The node controller gets its time all the same: what it has not called dead yet may be a mistake of ours.
+/// The instance is gone. Still wait until the node controller has noticed it, in case AWS' answer is wrong.
 fn gone(node: &NodeState, renewed: Option<Timestamp>, seen: &Seen<'_>, why: &str) -> (Action, String) {
     if renewed_meanwhile(&node.node.name, seen) {
         return (
@@ -197,7 +197,7 @@ fn gone(node: &NodeState, renewed: Option<Timestamp>, seen: &Seen<'_>, why: &str
     }
 }
 
-/// AWS' word for a state.
+/// AWS' name of a state.
 pub const fn word(state: InstanceState) -> &'static str {
     match state {
         InstanceState::Pending => "pending",

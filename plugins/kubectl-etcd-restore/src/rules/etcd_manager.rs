@@ -1,16 +1,14 @@
-//! Restoring by etcd-manager: its commands' names, what its log says, the checks before, and how a restore is followed.
+//! Names and ports that etcd-manager uses for restores.
 
 use jiff::Timestamp;
 
-/// The name of the folder of a command queued at `queued`, to the second. The suffix never changes: two commands of one second
-/// have one name. Source: kubernetes-sigs/etcd-manager `pkg/commands`.
+/// The name of the folder of a command queued at `queued`. Its suffix is constant: two commands of the same second have the same name. Source: kubernetes-sigs/etcd-manager `pkg/commands`.
 #[must_use]
 pub fn command_name(queued: Timestamp) -> String {
     format!("{}-000000", queued.strftime("%Y-%m-%dT%H:%M:%SZ"))
 }
 
-/// The client port while a restored etcd is still kept from everybody, of an etcd cluster; `None` for one that kops does not
-/// know. Source: kubernetes/kops `pkg/model/components/etcdmanager/model.go`.
+/// The client port of an etcd cluster in quarantine; `None` for one that kops does not know. Source: kubernetes/kops `pkg/model/components/etcdmanager/model.go`.
 #[must_use]
 pub fn quarantine_port(etcd: &str) -> Option<u16> {
     Some(match etcd {

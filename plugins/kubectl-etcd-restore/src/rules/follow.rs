@@ -1,7 +1,7 @@
-//! How a restore is followed: from what was seen before and what is seen now to where one etcd cluster stands. Pure.
+//! Follows the restore of one etcd cluster: computes its state from the previous state and a new observation.
 //!
-//! Nobody tells where a restore stands. It is put together from the store (the command is there, or gone), from etcd (who
-//! answers, on which port, of which cluster) and from etcd-manager's log, each of which may be out of sight.
+//! etcd-manager does not report the state of a restore. It is derived from the store (is the command still there?), from etcd (on which port does it
+//! respond, with which cluster id?) and from etcd-manager's log. Each of them may be unavailable.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,36 +10,36 @@ use serde::Serialize;
 
 use crate::rules::log_messages::{LogEvent, LoopCause};
 
-/// So many new etcd clusters under one command, and it is a loop: each pass makes one.
+/// After this many new etcd clusters under one command it is a loop: each attempt creates one.
 const PASSES: usize = 3;
-/// At this revision nothing was ever written.
+/// The revision of an etcd without any writes.
 const NEVER_WRITTEN: i64 = 1;
 
-/// Where one etcd cluster stands.
+/// The state of the restore of one etcd cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Nothing is queued, and nothing more can be seen.
+    /// Nothing is queued, and nothing else is known.
     #[default]
     Idle,
-    /// There is no member: etcd-manager waits for a command.
+    /// No members: etcd-manager waits for a command.
     Waiting,
-    /// A command is queued and not taken yet.
+    /// A command is queued and was not taken yet.
     Queued,
-    /// etcd-manager carries it out.
+    /// etcd-manager restores.
     Restoring,
-    /// The command is gone, and nothing was seen of a restore: it was carried out, or somebody removed it.
+    /// The command is gone without proof of a restore: it was completed, or the command was removed.
     Gone,
-    /// The command is gone and etcd was seen to be restored; it does not serve yet, or that cannot be seen.
+    /// The restore is complete; etcd does not serve yet, or was not checked.
     Restored,
     /// etcd serves.
     Serving,
-    /// It is tried over and over again.
+    /// The restore keeps failing.
     Looping,
 }
 
 impl State {
-    /// Its name, as JSON has it.
+    /// Its name in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl State {
     }
 }
 
-/// A queued command, as far as following goes.
+/// A queued command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedSeen {
     /// The name of its folder.
@@ -66,34 +66,34 @@ pub struct QueuedSeen {
     pub queued: Option<Timestamp>,
 }
 
-/// What the store showed.
+/// The observation of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreSeen {
-    /// The queue, in the order in which it runs.
+    /// The queue, in the order in which it is run.
     pub commands: Vec<QueuedSeen>,
     /// The newest backup's name.
     pub newest: Option<String>,
-    /// Whether `etcd-cluster-created` is there.
+    /// Whether `etcd-cluster-created` exists.
     pub created: bool,
 }
 
-/// What etcd showed.
+/// The observation of an etcd.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EtcdSeen {
     /// It was not asked, for this reason.
     NotAsked(String),
-    /// Nobody answers, neither for clients nor on the quarantine port.
+    /// It responds neither on the client port nor on the quarantine port.
     Silent(String),
-    /// It answers on the quarantine port only.
+    /// It responds only on the quarantine port.
     Quarantined(Answer),
-    /// It answers for clients.
+    /// It responds on the client port.
     Serving(Answer),
 }
 
-/// What a member said.
+/// The status of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The id of its cluster: each restore makes another one.
+    /// The id of its cluster: each restore creates a new one.
     pub cluster: u64,
     /// Its revision.
     pub revision: i64,
@@ -101,52 +101,52 @@ pub struct Answer {
     pub leader: bool,
 }
 
-/// All that was seen in one look.
+/// One observation of an etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The store, or why it could not be read.
     pub store: Result<StoreSeen, String>,
     /// etcd.
     pub etcd: EtcdSeen,
-    /// What the masters' logs said since the last look; `None` where they are out of sight.
+    /// The events in the logs since the last observation; `None` where the logs cannot be read.
     pub log: Option<Vec<LogEvent>>,
-    /// Whether the API server that keeps its objects in this etcd is ready; `None` where it was not asked or is another's.
+    /// Whether the API server that stores its objects in this etcd is ready; `None` where that is not known.
     pub api_ready: Option<bool>,
 }
 
 /// Why it loops.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// Which of the known ones.
+    /// The kind of failure.
     pub cause: LoopCause,
-    /// The log line that says so, where one does.
+    /// The log line that shows it.
     pub line: Option<String>,
 }
 
-/// By what a restore was seen.
+/// The proof of a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestoreProof {
-    /// It answers on its quarantine port, and the command is gone: its keys were copied.
+    /// It responds on its quarantine port, and the command is gone: its keys were copied.
     Quarantine,
-    /// It serves as another etcd cluster than the one that served under the command.
+    /// It serves with another cluster id than before.
     AnotherEtcd,
     /// The etcd that was in quarantine serves.
     QuarantineLifted,
     /// It had no members when the command was queued, and serves.
     ServesAnew,
-    /// etcd-manager's log says that it lifts the quarantine of what it has restored.
+    /// etcd-manager's log shows that it lifts the quarantine of the restored etcd.
     Log,
-    /// A backup was taken after the command, and no etcd was seen to live beside it.
+    /// A backup was taken after the command, while no etcd was seen to run.
     NewBackup,
 }
 
 impl RestoreProof {
-    /// In words.
+    /// As text.
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
-            Self::Quarantine => "it answers on its quarantine port, and the command is gone",
+            Self::Quarantine => "it responds on its quarantine port, and the command is gone",
             Self::AnotherEtcd => "it serves under another cluster id than before",
             Self::QuarantineLifted => "it left its quarantine",
             Self::ServesAnew => "it had no members, and serves",
@@ -156,76 +156,75 @@ impl RestoreProof {
     }
 }
 
-/// What is known of an order before it is followed.
+/// What is known of a queued restore before it is followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Submitted<'a> {
     /// The name of its command.
     pub command: &'a str,
     /// The backup that it restores.
     pub backup: Option<&'a str>,
-    /// The id of the etcd cluster that served when it was ordered.
+    /// The id of the etcd cluster that served when it was queued.
     pub served: Option<u64>,
-    /// The newest backup of the store when it was ordered; `None` where that was not noted.
+    /// The newest backup in the store when it was queued; `None` where that is not known.
     pub newest: Option<Option<&'a str>>,
-    /// Whether it was proven then that etcd has no members.
+    /// Whether etcd was proven to have no members.
     pub no_members: bool,
-    /// Whether the backup is known to hold nothing: then an empty etcd is what was wanted.
+    /// Whether the backup is known to be empty: then an empty etcd is correct.
     pub empty: bool,
 }
 
-/// Where one etcd cluster stands, and what is remembered of how it came there.
+/// The state of one etcd cluster, and its history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Follow {
-    /// Where it stands.
     pub state: State,
     /// Since when.
     pub since: Option<Timestamp>,
     /// Why it loops.
     pub cause: Option<Cause>,
-    /// The command that is queued, or was when we last saw one.
+    /// The last command that was queued.
     pub command: Option<String>,
     /// The backup that it restores.
     pub backup: Option<String>,
-    /// What stands in the way and is no state: a broken command, a store that does not answer.
+    /// A problem that blocks the restore: a broken command, an unavailable store.
     pub problem: Option<String>,
-    /// The command went, and etcd is still the one that served before: somebody cancelled it.
+    /// The command was removed, and etcd still has the cluster id of before.
     pub cancelled: bool,
-    /// The first backup after the command was seen; it confirms a restore where etcd is out of sight.
+    /// The first backup after the command.
     pub new_backup: Option<String>,
-    /// By what it was seen to be restored; nothing else makes it so.
+    /// The proof of the restore.
     pub restored: Option<RestoreProof>,
     served_before: Option<u64>,
-    /// The id of the etcd cluster that served at the last look, which listed the command. The command may have gone before etcd
-    /// answered: that it had not is proven by the next look that lists it.
+    /// The id of the etcd cluster that served at the last observation. The command may have been taken before etcd responded: the next observation
+    /// with the command proves that it was not.
     served_last: Option<u64>,
-    /// etcd-manager was seen to carry the command out.
+    /// etcd-manager has taken the command.
     taken: bool,
     waits: bool,
-    /// It was proven before, or the log says, that there is no member.
+    /// etcd was proven to have no members.
     no_members: bool,
-    /// The backup holds nothing.
+    /// The backup is empty.
     empty: bool,
     newest_before: Option<Option<String>>,
     /// The highest revision of each etcd cluster that came up in quarantine under this command.
     passes: BTreeMap<u64, i64>,
     failures: BTreeMap<LoopCause, (u32, String)>,
-    /// The log said that quarantine is lifted, after it said that the command was taken.
+    /// The log showed that the quarantine was lifted, after the command was taken.
     lifted: bool,
 }
 
-/// Who has to be restarted so that a queued command is read.
+/// What has to be restarted so that a queued command is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
-    /// Nobody: nothing is queued, or the leader reads the queue by itself.
+    /// Nothing: the queue is empty, or the leader reads it by itself.
     NotNeeded,
-    /// etcd has members: only a new leader reads the queue.
+    /// The leader: etcd has members, so only a new leader reads the queue.
     Leader,
-    /// Whether etcd has members cannot be seen.
+    /// Not known, as it is not known whether etcd has members.
     Unknown,
 }
 
 impl Follow {
-    /// Follows a command that was queued some time ago, and may be gone by now.
+    /// Follows a command that was queued before, and may be gone.
     #[must_use]
     pub fn of_command(submitted: &Submitted<'_>) -> Self {
         Self {
@@ -239,19 +238,19 @@ impl Follow {
         }
     }
 
-    /// Whether etcd-manager was seen to carry the command out.
+    /// Whether etcd-manager has taken the command.
     #[must_use]
     pub const fn taken(&self) -> bool {
         self.taken
     }
 
-    /// Whether etcd-manager said that there is no member.
+    /// Whether etcd-manager's log shows that there are no members.
     #[must_use]
-    pub const fn says_no_members(&self) -> bool {
+    pub const fn has_no_members(&self) -> bool {
         self.waits
     }
 
-    /// The next step: from what was seen before and what is seen now.
+    /// The state after one more observation.
     #[must_use]
     pub fn step(&self, seen: &Seen, now: Timestamp) -> Self {
         let mut next = self.clone();
@@ -275,7 +274,7 @@ impl Follow {
         next
     }
 
-    /// Whether a restart is needed so that the queued command is taken, and of whom.
+    /// What has to be restarted so that the queued command is taken.
     #[must_use]
     pub fn restart(&self, seen: &Seen) -> Restart {
         if self.state != State::Queued {
@@ -289,7 +288,7 @@ impl Follow {
         }
     }
 
-    /// What it waits for, in words.
+    /// What it waits for.
     #[must_use]
     pub fn waits_for(&self) -> &'static str {
         match self.state {
@@ -337,7 +336,7 @@ impl Follow {
         let first = commands.first();
         let name = first.map(|command| command.name.clone());
         if self.command != name {
-            // Another command: what was seen under the one before tells nothing of this one.
+            // Another command: the history does not count for it.
             let first_look = self.command.is_none();
             *self = Self {
                 state: self.state,
@@ -377,11 +376,11 @@ impl Follow {
                 let highest = self.passes.entry(answer.cluster).or_default();
                 *highest = answer.revision.max(*highest);
             }
-            // It served, and nobody answers any more: etcd-manager has stopped it.
+            // It served and no longer responds: etcd-manager has stopped it.
             EtcdSeen::Silent(_) if self.served_before.is_some() => self.taken = true,
             _ => {}
         }
-        // A living etcd takes backups as well, until the command is taken.
+        // A running etcd takes backups, too, until the command is taken.
         if !self.taken || self.newest_before.is_none() {
             self.newest_before = Some(store.newest.clone());
         }
@@ -413,7 +412,7 @@ impl Follow {
         };
         match &seen.etcd {
             EtcdSeen::Serving(answer) if !answer.leader => {
-                self.problem = Some("etcd answers and has no leader: fewer than half of its members are up".to_owned());
+                self.problem = Some("etcd has no leader: fewer than half of its members are up".to_owned());
                 if followed { submitted() } else { State::Idle }
             }
             EtcdSeen::Serving(_) => State::Serving,
@@ -427,10 +426,10 @@ impl Follow {
         }
     }
 
-    /// The command is gone. That tells nothing by itself: whoever may write to the store can have removed it.
+    /// The command is gone. That is no proof of a restore: a user may have removed it.
     fn find_proof(&mut self, seen: &Seen) {
         let filled = |answer: &Answer| answer.revision > NEVER_WRITTEN || self.empty;
-        let sign = match &seen.etcd {
+        let proof = match &seen.etcd {
             EtcdSeen::Serving(answer) => {
                 let quarantined = self.passes.contains_key(&answer.cluster);
                 let before = self.served_before == Some(answer.cluster) && !quarantined;
@@ -440,7 +439,7 @@ impl Follow {
                     return;
                 }
                 if !filled(answer) {
-                    // Also one that nothing was restored into is let out of quarantine once no command is left.
+                    // The quarantine is also lifted for an empty etcd once no command is left.
                     self.restored = None;
                     self.problem = Some("it serves but is empty: nothing was restored".to_owned());
                     return;
@@ -463,10 +462,10 @@ impl Follow {
             EtcdSeen::NotAsked(_) if seen.api_ready == Some(true) && self.no_members => Some(RestoreProof::ServesAnew),
             EtcdSeen::NotAsked(_) | EtcdSeen::Silent(_) => None,
         };
-        let sign = sign.or_else(|| self.lifted.then_some(RestoreProof::Log));
-        let sign = sign.or_else(|| self.new_backup.is_some().then_some(RestoreProof::NewBackup));
-        if sign.is_some() {
-            self.restored = sign;
+        let proof = proof.or_else(|| self.lifted.then_some(RestoreProof::Log));
+        let proof = proof.or_else(|| self.new_backup.is_some().then_some(RestoreProof::NewBackup));
+        if proof.is_some() {
+            self.restored = proof;
         }
     }
 
@@ -484,7 +483,7 @@ impl Follow {
         if self.passes.len() < PASSES {
             return None;
         }
-        // Every pass but the running one was given up. Where it had data, the restore itself was carried out.
+        // Every attempt but the last one failed. If one had data, its restore was complete.
         let written: BTreeSet<bool> = self.passes.values().map(|revision| *revision > NEVER_WRITTEN).collect();
         Some(Cause {
             cause: if written.contains(&true) {

@@ -5,19 +5,19 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-/// Who runs the containers.
+/// The tool of the container runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
     /// containerd, by `crictl`.
     Crictl,
-    /// containerd, by its own `ctr`: kops 1.34 and later leave no crictl on a master.
+    /// containerd, by its own `ctr`: kops 1.34 and later install no crictl on a master.
     Ctr,
     /// Docker, on old clusters.
     Docker,
 }
 
 impl Runtime {
-    /// The program that speaks to it.
+    /// Its program.
     pub const fn program(self) -> &'static str {
         match self {
             Self::Crictl => "crictl",
@@ -27,7 +27,7 @@ impl Runtime {
     }
 }
 
-/// What is said of a host without a tool that answers.
+/// The reason for a host without a working tool.
 pub const NO_RUNTIME: &str = "none of crictl, ctr and docker works there";
 
 /// A running container of Kubernetes.
@@ -43,23 +43,22 @@ pub struct Container {
 /// One host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostFacts {
-    /// The tool whose answer this is. `None` where none is there or none answers: then nothing is known of the containers.
+    /// The tool that listed the containers; `None` where none works: then nothing is known of them.
     pub runtime: Option<Runtime>,
     pub containers: Vec<Container>,
-    /// The TCP ports that are listened on; `None` where the host does not tell.
+    /// The open TCP ports; `None` where they are not known.
     pub listening: Option<BTreeSet<u16>>,
     pub addresses: BTreeSet<IpAddr>,
-    /// What etcd-manager writes into the host's /etc/hosts: etcd cluster to the names of each address.
+    /// etcd-manager's entries in /etc/hosts: the addresses and names of each etcd cluster.
     peers: BTreeMap<String, Vec<(IpAddr, String)>>,
-    /// Seconds for which each process of etcd runs.
+    /// Ages of the etcd processes in seconds.
     pub etcd_ages: Vec<u64>,
-    /// The same of kube-apiserver.
+    /// The same for kube-apiserver.
     pub api_server_ages: Vec<u64>,
 }
 
 impl HostFacts {
-    /// The etcd-manager container of an etcd cluster. `known` are all etcd clusters: the pod `etcd-manager-main-x-…` may be one
-    /// of `main` or of `main-x`.
+    /// The etcd-manager container of an etcd cluster. `known` are all etcd clusters: the pod `etcd-manager-main-x-…` may belong to `main` or `main-x`.
     pub fn etcd_manager(&self, etcd: &str, known: &[String]) -> Option<&Container> {
         self.containers
             .iter()
@@ -74,14 +73,14 @@ impl HostFacts {
             .find(|container| container.name == "kube-apiserver")
     }
 
-    /// The id of the etcd-manager peer that is this host, as it announces itself: `etcd-a`, `etcd-events-a`.
+    /// The id of this host's etcd-manager peer: `etcd-a`, `etcd-events-a`.
     pub fn peer(&self, etcd: &str) -> Option<&str> {
         let peers = self.peers.get(etcd)?;
         let own = peers.iter().find(|(address, _)| self.addresses.contains(address));
         own.map(|(_, name)| name.as_str())
     }
 
-    /// Whether kube-apiserver has run for longer than an etcd on the same host: a restore always starts a new etcd.
+    /// Whether kube-apiserver is older than an etcd on the same host: a restore always starts a new etcd.
     pub fn api_server_outlived_etcd(&self) -> Option<bool> {
         let api = self.api_server_ages.iter().max()?;
         let etcd = self.etcd_ages.iter().min()?;
@@ -129,7 +128,7 @@ pub fn parse(lines: &[String]) -> HostFacts {
             _ => {}
         }
     }
-    // A host of Docker's has a containerd, too, without a container of Kubernetes': whose tool shows some is the one to use.
+    // A host with Docker has containerd, too, but without Kubernetes containers: use the tool that lists some.
     let shows_some = answers.iter().position(|(_, containers)| !containers.is_empty());
     if let Some((runtime, containers)) = answers.into_iter().nth(shows_some.unwrap_or(0)) {
         facts.runtime = Some(runtime);
@@ -164,7 +163,7 @@ struct CrictlContainer {
     labels: BTreeMap<String, String>,
 }
 
-/// `None` for what is no answer of crictl's.
+/// `None` where crictl failed.
 fn of_crictl(json: &str) -> Option<Vec<Container>> {
     let list = serde_json::from_str::<CrictlList>(json).ok()?;
     let container = |mut found: CrictlContainer| {
@@ -272,7 +271,7 @@ LISTEN 0      4096            [::]:443           [::]:*
 "#;
 
     #[test]
-    fn a_look_is_read() {
+    fn the_output_of_a_host_is_read() {
         let facts = parse(&lines(LOOK));
         let known = ["main".to_owned(), "events".to_owned()];
         assert_eq!(facts.runtime, Some(Runtime::Crictl));

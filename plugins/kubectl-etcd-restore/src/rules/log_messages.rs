@@ -1,52 +1,52 @@
-//! What etcd-manager says in its log of a restore. It tells nobody else.
+//! Reads etcd-manager's log messages about restores.
 //!
 //! Source of the phrases: kubernetes-sigs/etcd-manager `pkg/controller` at ad35ed6, seen with v3.0.20260707.
 
 use serde::Serialize;
 
-/// One line that tells something.
+/// The meaning of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogEvent {
-    /// This one leads.
+    /// This member leads.
     Leads,
-    /// This one follows.
+    /// This member follows.
     Follows,
-    /// There is no member, and the leader waits for a command.
+    /// etcd has no members, and the leader waits for a command.
     WaitsForCommand,
-    /// The command is taken.
+    /// A command was taken.
     TookCommand,
     /// A backup was taken.
     TookBackup,
-    /// The restored etcd serves from now on.
+    /// The restored etcd starts to serve.
     Serves,
     /// `etcd-cluster-created` is missing: a new, empty cluster is seeded.
     Seeds,
     /// `etcd-cluster-spec` is missing: nothing is done at all.
     NoClusterSpec,
-    /// Something went wrong.
+    /// A failure.
     Failed(LoopCause, String),
 }
 
-/// Why a restore is tried over and over again.
+/// Why a restore keeps failing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoopCause {
-    /// The backup is not there, or its meta cannot be read.
+    /// The backup is missing, or its meta cannot be read.
     BackupUnreadable,
-    /// etcd-manager lacks this version of etcd.
+    /// etcd-manager does not have this version of etcd.
     UnknownVersion,
-    /// The backup was found and could not be restored.
+    /// The backup could not be restored.
     RestoreFailed,
-    /// Fewer masters than the command's spec asks for.
+    /// Fewer masters than the command's spec requires.
     TooFewPeers,
-    /// The command is carried out and stays: the masters are not allowed to delete it.
+    /// The restore is complete, but the command cannot be deleted.
     CommandStays,
-    /// etcd comes up empty and is stopped again, and nobody tells why.
+    /// etcd comes up empty and is stopped again.
     Unknown,
 }
 
 impl LoopCause {
-    /// What went wrong, in words.
+    /// The failure as text.
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
@@ -65,31 +65,31 @@ impl LoopCause {
         }
     }
 
-    /// The way out.
+    /// How to fix it.
     #[must_use]
     pub const fn fix(self) -> &'static str {
         match self {
             Self::BackupUnreadable | Self::RestoreFailed | Self::Unknown => {
-                "if the backup went from the store, repeat `kubectl etcd-restore run`: it copies back the one that it has pinned; else cancel \
-                 the command and queue another backup, then restart the leader, which remembers what it has read: \
-                 `kubectl etcd-restore cancel`, `queue`, `restart-etcd`; the old data lies in data-trashcan/ on the etcd volumes"
+                "if the backup was deleted from the store, repeat `kubectl etcd-restore run`: it copies back the pinned one; otherwise cancel \
+                 the command, queue another backup and restart the leader, which caches the old command: \
+                 `kubectl etcd-restore cancel`, `queue`, `restart-etcd`; the old data is in data-trashcan/ on the etcd volumes"
             }
             Self::UnknownVersion => {
-                "cancel the command and queue a backup of another etcd version, then `kubectl etcd-restore restart-etcd`; or give \
-                 the masters an etcd-manager that has this one: spec.etcdClusters[].manager.image, then `kops update cluster --yes` \
-                 and new masters"
+                "cancel the command and queue a backup of another etcd version, then `kubectl etcd-restore restart-etcd`; or use \
+                 an etcd-manager that has this version: set spec.etcdClusters[].manager.image, then `kops update cluster --yes` \
+                 and replace the masters"
             }
             Self::TooFewPeers => {
-                "start the missing masters: see `kubectl etcd-restore logs` and the Auto Scaling groups"
+                "start the missing masters: check `kubectl etcd-restore logs` and the Auto Scaling groups"
             }
             Self::CommandStays => {
-                "give the masters' role s3:DeleteObject on control/ in the backup store, or remove the command by \
-                 `kubectl etcd-restore cancel` with your own credentials"
+                "grant the masters' role s3:DeleteObject on control/ in the backup store, or remove the command with \
+                 `kubectl etcd-restore cancel` and your own credentials"
             }
         }
     }
 
-    /// How often it may be said before it is a loop. One look that finds no peer is normal after a wipe.
+    /// How often it may be logged before it is a loop: after a wipe one failed search for peers is normal.
     #[must_use]
     pub const fn max_repeats(self) -> u32 {
         match self {
@@ -99,7 +99,7 @@ impl LoopCause {
     }
 }
 
-/// What a line tells; `None` where it tells nothing of a restore.
+/// The event of a line; `None` where it is not about a restore.
 #[must_use]
 pub fn read(line: &str) -> Option<LogEvent> {
     let failed = |cause| Some(LogEvent::Failed(cause, shortened(line)));
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_the_sounds_of_a_restore() {
+    fn reads_the_log_messages_of_a_restore() {
         for (line, event) in [
             (
                 "I1122 15:20:07 controller.go:1] I am leader with token \"x\"",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use runbook_kit::model::fleet::{Instance, InstanceState, TaggedRole, Volume, is_master, role};
 
-/// What a machine is for.
+/// The role of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// etcd and an API server run there.
@@ -25,14 +25,14 @@ impl Role {
         }
     }
 
-    /// From the tags that kops gives its instances, of any age. A master carries more than one.
+    /// By the tags of any kops version.
     fn of(instance: &Instance) -> Option<Self> {
         let has = |tag: &str| instance.tags.contains_key(tag);
         let role = role(&instance.tags);
         if matches!(role, TaggedRole::Master(_)) {
             Some(Self::Master)
         } else if matches!(role, TaggedRole::Contradicting(_)) {
-            // It must not be guessed.
+            // Contradicting tags: unknown.
             None
         } else if has("k8s.io/role/apiserver") || has("k8s.io/role/api-server") {
             Some(Self::ApiServer)
@@ -47,9 +47,9 @@ impl Role {
 /// One machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
-    /// Where ssh goes.
+    /// The address for ssh.
     pub host: String,
-    /// Its instance, where AWS told.
+    /// Its instance id, where AWS was asked.
     pub instance: Option<String>,
     pub role: Role,
     /// The etcd members whose volumes are attached to it: etcd cluster to member, `main` to `a`.
@@ -57,7 +57,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Named by the user: nothing else is known of it.
+    /// A host named by the user.
     pub fn named(host: &str, role: Role) -> Self {
         Self {
             host: host.to_owned(),
@@ -67,7 +67,7 @@ impl Machine {
         }
     }
 
-    /// What a line of output calls it.
+    /// Its name in output.
     pub fn label(&self) -> &str {
         self.instance.as_deref().unwrap_or(&self.host)
     }
@@ -106,8 +106,8 @@ pub fn select(instances: &[Instance], volumes: &[Volume], roles: &[Role], public
     found.into_iter().map(machine).collect()
 }
 
-/// `k8s.io/etcd/main=a/a,b,c` on a volume attached to the instance says that member `a` of main is there. Two volumes of one
-/// etcd tell nothing: which one is mounted, only the host knows.
+/// By the tag `k8s.io/etcd/main=a/a,b,c` of an attached volume, member `a` of main is there. With two volumes of one etcd cluster the member is not
+/// known.
 fn members(instance: &str, volumes: &[Volume]) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let attached = |volume: &&Volume| {

@@ -1,11 +1,11 @@
-//! Lines of several hosts in the order of their own times: pure.
+//! Merges the log lines of several hosts by time.
 
 use std::collections::BTreeMap;
 
 /// One line of one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Which host, by its number.
+    /// Index of the host.
     pub host: usize,
     pub text: String,
 }
@@ -14,12 +14,12 @@ pub struct Line {
 #[derive(Debug, Default)]
 pub struct Merger {
     lines: Vec<(String, Line)>,
-    /// The last time that each host's log showed: a line without one belongs to the line before it.
+    /// The last time in each host's log: a line without a time belongs to the line before it.
     last: BTreeMap<usize, String>,
 }
 
 impl Merger {
-    /// One more line.
+    /// Adds a line.
     pub fn push(&mut self, host: usize, text: String) {
         if let Some(time) = time_of(&text) {
             self.last.insert(host, time);
@@ -28,7 +28,7 @@ impl Merger {
         self.lines.push((time, Line { host, text }));
     }
 
-    /// All lines since the last time this was asked: by time, of one time by host, of one host as they came.
+    /// Takes all lines, sorted by time, then by host, then as they came.
     pub fn take(&mut self) -> Vec<Line> {
         let mut lines = std::mem::take(&mut self.lines);
         lines.sort_by(|(a, x), (b, y)| (a, x.host).cmp(&(b, y.host)));
@@ -37,7 +37,7 @@ impl Merger {
 }
 
 /// `1122 15:18:01.123456` of klog's `I1122 15:18:01.123456    7 file.go:1] …` and of etcd's own
-/// `{"level":"info","ts":"2026-11-22T15:18:01.123456Z",…}`. The year is left out, as klog leaves it out.
+/// `{"level":"info","ts":"2026-11-22T15:18:01.123456Z",…}`. Without a year, as in klog.
 fn time_of(line: &str) -> Option<String> {
     of_klog(line).or_else(|| of_json(line))
 }

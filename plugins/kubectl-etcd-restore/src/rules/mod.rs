@@ -1,4 +1,4 @@
-//! What only this plugin decides. Pure: no clock, environment, file or network.
+//! The decisions of this plugin, without clock, environment, files or network.
 
 pub mod compare_snapshots;
 pub mod data_loss;

@@ -1,6 +1,6 @@
-//! The command that comes next, as it can be pasted: for the same cluster, by the same credentials as what was looked at. Pure.
+//! The next command with the flags for the same cluster and the same AWS account.
 //!
-//! Whoever looked with `--profile` and pastes a command without it asks another account, or builds masters there.
+//! Without the given `--profile` it would be run in another account.
 
 use runbook_kit::model::shell::ShellCommand;
 
@@ -23,14 +23,14 @@ impl Given {
     }
 }
 
-/// The command with what it wants of these flags.
+/// The command with those of the given flags that it needs.
 pub fn pasted(next: &Next, given: &Given) -> ShellCommand {
     let command = match next {
         Next::OfCluster(command) => of_cluster(command.clone(), given),
         Next::Whole(command) => command.clone(),
     };
     match command.words().first().map_or("", String::as_str) {
-        // kops has no flag for it.
+        // kops has no --profile.
         "kops" => match given.aws("--profile") {
             Some(profile) => ShellCommand::of("env")
                 .arg(format!("AWS_PROFILE={profile}"))
@@ -41,7 +41,7 @@ pub fn pasted(next: &Next, given: &Given) -> ShellCommand {
             .into_iter()
             .fold(command, |command, flag| command.option_if(flag, given.aws(flag))),
         _ => {
-            // Where the command names a region, that is another one than was asked.
+            // A region in the command overrides the given one.
             let named = command.words().to_vec();
             let missing = given
                 .aws
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_to_the_same_cluster_by_the_same_credentials() {
+    fn it_has_the_flags_for_the_same_cluster_and_account() {
         let given = Given {
             cluster: "super.k8s.local".to_owned(),
             state: Some("s3://state".to_owned()),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_given_is_not_there_and_a_store_goes_where_stores_are_read() {
+    fn flags_not_given_are_omitted_and_stores_go_to_commands_that_read_them() {
         let bare = Given::default();
         assert_eq!(
             pasted(&next("kops update cluster"), &bare).to_string(),

@@ -9,20 +9,20 @@ use crate::rules::follow::{EtcdSeen, Seen};
 pub enum ApiSeen {
     /// It was not asked, for this reason.
     NotAsked(String),
-    /// Nobody answers.
+    /// Unreachable.
     Silent(String),
-    /// Somebody answers, and does not say that it is ready.
+    /// It responds, but is not ready.
     Answers(String),
-    /// An API server answers and does not know us: it serves, as far as can be known.
+    /// It responds, but does not accept the credentials: it probably serves.
     Alive(String),
-    /// By its name it does not serve, and by the address of a master it does.
+    /// It serves at the address of a master, but not at its DNS name.
     Elsewhere(String),
     /// It is ready.
     Ready,
 }
 
 impl ApiSeen {
-    /// A word for it, as JSON has it.
+    /// Its name in JSON.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::NotAsked(_) => "not-asked",
@@ -33,7 +33,7 @@ impl ApiSeen {
         }
     }
 
-    /// In words.
+    /// As text.
     pub fn describe(&self) -> String {
         match self {
             Self::NotAsked(why) => format!("not checked: {why}"),
@@ -46,7 +46,7 @@ impl ApiSeen {
         }
     }
 
-    /// Why it cannot be told whether it is ready.
+    /// Why its readiness is not known.
     pub fn unseen(&self) -> Option<String> {
         match self {
             Self::NotAsked(why) => Some(format!("the API: {why}")),
@@ -55,7 +55,7 @@ impl ApiSeen {
         }
     }
 
-    /// Whether an API server of the cluster is ready, wherever; `None` where it was not asked, or told us nothing.
+    /// Whether an API server of the cluster is ready, at any address; `None` where that is not known.
     pub fn ready(&self) -> Option<bool> {
         match self {
             Self::NotAsked(_) | Self::Alive(_) => None,
@@ -64,7 +64,7 @@ impl ApiSeen {
         }
     }
 
-    /// The same, where one that does not know us counts as well: whoever answers 401 has an etcd behind it.
+    /// The same, but a response 401 counts as well: an API server without etcd does not send it.
     pub fn serves(&self) -> Option<bool> {
         match self {
             Self::Alive(_) => Some(true),
@@ -73,16 +73,16 @@ impl ApiSeen {
     }
 }
 
-/// One look at everything.
+/// One observation of everything.
 pub struct Observation {
-    /// Of each etcd cluster, in the order of the catalogs.
+    /// Each etcd cluster, in the order of the catalogs.
     pub etcds: Vec<Seen>,
     /// The API.
     pub api: ApiSeen,
 }
 
 impl Observation {
-    /// What is out of sight, in words, each once.
+    /// What was not checked.
     pub fn unseen(&self, catalogs: &[Catalog]) -> Vec<String> {
         let mut unseen = Vec::new();
         for (seen, catalog) in self.etcds.iter().zip(catalogs) {

@@ -1,7 +1,6 @@
-//! What is looked at before a restore is ordered. Pure: observed facts in, checks out.
+//! The checks before a restore is queued.
 //!
-//! etcd-manager looks at none of this: it stops etcd and moves its data aside before it reads the backup, and what it cannot
-//! restore it tries for ever.
+//! etcd-manager does none of them: it stops etcd and moves its data aside before it reads the backup, and retries a failed restore forever.
 
 mod backup;
 mod cluster;
@@ -24,20 +23,19 @@ use runbook_kit::model::etcd_manager::control::ClusterSpec;
 use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::units;
 
-/// A name this far ahead of our clock is no matter of seconds.
+/// Tolerated difference between the clocks.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
-/// Somebody else's command of the same restore is gone on with only for so long; a run that nobody has looked at for longer is another
-/// day's, too.
+/// A command of another user, or a run, is resumed only until this age.
 pub const ADOPTED_FOR: SignedDuration = SignedDuration::from_hours(12);
 
 /// A file under `control/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ControlFact<T> {
-    /// It is not there.
+    /// It does not exist.
     Missing,
     /// etcd-manager cannot use it.
     Broken(String),
-    /// What it says.
+    /// Its content.
     Valid(T),
 }
 
@@ -46,39 +44,39 @@ pub enum ControlFact<T> {
 pub struct BackupFacts {
     /// Its name.
     pub name: BackupName,
-    /// Why it is not good; empty where it is.
+    /// Why it is not good; empty where it is good.
     pub rejections: Vec<Rejection>,
-    /// What should be known of it where it is good, in words: that it holds fewer Nodes than the one before.
+    /// Warnings about a good one, such as fewer Nodes than in the backup before.
     pub warnings: Vec<String>,
-    /// Younger ones that were passed over, in words.
+    /// The newer ones that were skipped, with reasons.
     pub passed_over: Vec<String>,
-    /// Its live keys.
+    /// Number of its live keys.
     pub keys: u64,
-    /// Whether it lies where etcd-manager finds it; a pinned one has to be copied back first.
+    /// Whether it is where etcd-manager finds it; a pinned one has to be copied back first.
     pub in_store: bool,
-    /// The encryption keys that its values need, as they name them (`aescbc:key1`).
+    /// The encryption keys of its values (`aescbc:key1`).
     pub encrypted_by: Vec<String>,
 }
 
-/// A queued command, as far as it matters here.
+/// A queued command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedFact {
     /// The name of its folder.
     pub name: String,
     /// The backup that it restores, or why it cannot be read.
     pub backup: Result<String, String>,
-    /// Whether that backup is whole, in the store or where it is pinned.
+    /// Whether that backup is complete, in the store or pinned.
     pub there: bool,
-    /// How long ago it was queued, where it says so.
+    /// How long ago it was queued, where that is known.
     pub age: Option<SignedDuration>,
-    /// Whether the record of a run that still holds names it.
+    /// Whether it is in the record of a valid run.
     pub own: bool,
 }
 
 impl QueuedFact {
-    /// Whether it may be gone on with where it orders what is wanted: it is our own, or young.
+    /// Whether it may be resumed: it is from this run, or recent.
     #[must_use]
-    pub fn is_of_now(&self) -> bool {
+    pub fn may_be_resumed(&self) -> bool {
         self.own || self.age.is_some_and(|age| age <= ADOPTED_FOR)
     }
 }
@@ -92,7 +90,7 @@ pub enum Wanted {
     Fresh,
     /// There is no backup that can be restored, for these reasons.
     Nothing(Vec<String>),
-    /// It serves and there is no backup of it: it is left as it is.
+    /// Leave it as it is: it serves, and there is no backup of it.
     Leave,
 }
 
@@ -101,11 +99,11 @@ pub enum Wanted {
 pub struct EtcdFacts {
     /// `main`, `events`, …
     pub etcd: String,
-    /// The URL of its `control/` folder, for cures.
+    /// The URL of its `control/` folder.
     pub control: String,
     /// What is to be done.
     pub wanted: Wanted,
-    /// Why nothing better is done where nobody has named what: no good backup, or no sound one; empty elsewhere.
+    /// Why no good backup is restored where none was named.
     pub why: Vec<String>,
     /// `etcd-cluster-spec`.
     pub spec: ControlFact<ClusterSpec>,
@@ -115,15 +113,15 @@ pub struct EtcdFacts {
     pub spec_members: usize,
     /// The queue.
     pub commands: Vec<QueuedFact>,
-    /// What it showed when it was asked.
+    /// What etcd showed.
     pub observed: EtcdSeen,
-    /// Whether it is alive, dead, or nobody knows.
+    /// Whether it is alive, dead or unknown.
     pub liveness: Liveness,
-    /// What it would lose; `None` where none was seen to live, or nothing is restored.
+    /// What it will lose; `None` where it is not alive, or nothing is restored.
     pub data_loss: Option<Observed<DataLoss>>,
     /// The newest complete backup's time.
     pub newest: Option<Timestamp>,
-    /// What etcd-manager itself can restore; judged elsewhere.
+    /// The checks of etcd-manager.
     pub manager: Vec<Check>,
 }
 
@@ -138,23 +136,23 @@ pub struct ClusterFacts {
     pub masters: Observed<Vec<String>>,
     /// Whether the API is ready.
     pub api_ready: Observed<bool>,
-    /// The keys that the cluster's encryption config knows; empty where it has none.
+    /// The keys of the cluster's encryption config.
     pub encryption_keys: Observed<Vec<String>>,
-    /// Accept a backup of `main` that is sound and not good.
+    /// Accept a backup of `main` that is intact, but fails sanity checks.
     pub even_if_poor: bool,
     /// The etcd clusters of the spec that are not to be restored.
     pub left_out: Vec<LeftOut>,
-    /// Whether one etcd cluster after the other is ordered: then one left out is told and no more.
+    /// Whether commands are only queued: then an etcd cluster that is left out does not block.
     pub one_by_one: bool,
 }
 
 impl EtcdFacts {
-    /// Our own command, where it is queued already: the same backup and alone.
+    /// The queued command that is adopted: the only one, for the same backup.
     #[must_use]
     pub fn adopted(&self) -> Option<&QueuedFact> {
         match (&self.wanted, self.commands.as_slice()) {
             (Wanted::Restore(backup), [only])
-                if only.backup.as_deref() == Ok(backup.name.as_str()) && only.is_of_now() =>
+                if only.backup.as_deref() == Ok(backup.name.as_str()) && only.may_be_resumed() =>
             {
                 Some(only)
             }
@@ -162,7 +160,7 @@ impl EtcdFacts {
         }
     }
 
-    /// Whether something is done to it that would throw away what it holds, and it is not proven to hold nothing.
+    /// Whether its data will be replaced, and it is not proven dead.
     #[must_use]
     pub fn at_risk(&self) -> bool {
         self.liveness.may_live() && !matches!(self.wanted, Wanted::Nothing(_) | Wanted::Leave)
@@ -178,7 +176,7 @@ impl ClusterFacts {
     }
 }
 
-/// Looks at everything.
+/// Runs all checks.
 #[must_use]
 pub fn checks(facts: &ClusterFacts, now: Timestamp) -> Vec<Check> {
     let mut found = Vec::new();

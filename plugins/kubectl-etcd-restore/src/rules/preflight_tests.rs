@@ -347,7 +347,7 @@ fn another_etcd_than_main_gets_the_newest_sound_backup_and_else_is_seeded_anew()
         found.iter().find(of).unwrap().message.clone()
     };
     assert!(
-        said(&facts).contains("this is the newest sound one"),
+        said(&facts).contains("this is the newest intact one"),
         "{}",
         said(&facts)
     );
@@ -355,7 +355,7 @@ fn another_etcd_than_main_gets_the_newest_sound_backup_and_else_is_seeded_anew()
     facts.etcds[1].wanted = Wanted::Fresh;
     facts.etcds[1].why = vec!["damaged".to_owned()];
     assert!(
-        said(&facts).contains("no intact backup (damaged): is not restored"),
+        said(&facts).contains("no intact backup (damaged): not restored"),
         "{}",
         said(&facts)
     );
@@ -423,13 +423,13 @@ fn a_living_etcd_is_named_and_so_is_what_is_lost() {
     facts.etcds[0].data_loss = Some(Observed::Known(losses));
     assert_eq!(
         lost(&facts.etcds[0]),
-        "everything after 2026-11-22T15:18:01Z is lost: 3 objects created since then are lost (3 secrets)"
+        "everything after 2026-11-22T15:18:01Z is lost: 3 objects created since then will be lost (3 secrets)"
     );
     facts.etcds[0].data_loss = Some(Observed::Unknown("no answer".to_owned()));
     let found = checks(&facts, now());
     let untold = found.iter().find(|check| check.name == "losses").unwrap();
     assert_eq!((untold.ok, untold.severity), (false, Severity::Info));
-    assert!(untold.message.ends_with("could not be asked: no answer"), "{untold:?}");
+    assert!(untold.message.ends_with("not checked: no answer"), "{untold:?}");
     // Out of sight, and the API tells.
     facts.etcds[0].observed = EtcdSeen::NotAsked("no way".to_owned());
     facts.etcds[0].liveness = Liveness::Alive {

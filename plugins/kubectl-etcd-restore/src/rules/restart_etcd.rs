@@ -1,4 +1,4 @@
-//! Which container is to be stopped, and what that would start: pure.
+//! Which containers to stop, and what that will cause.
 
 use runbook_kit::model::backup::name::BackupName;
 use runbook_kit::model::etcd_access::client_port;
@@ -8,23 +8,23 @@ use runbook_kit::ports::HostError;
 use crate::rules::host_facts::{Container, HostFacts, NO_RUNTIME, Runtime};
 use crate::rules::machines::Machine;
 
-/// What waits to be read.
+/// The queue of an etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Queue {
-    /// The backups that the commands restore, or what is wrong with them.
+    /// The backups that the commands restore, or why they cannot be read.
     Commands(Vec<String>),
-    /// The store could not be asked.
+    /// The store could not be read.
     NotAsked(String),
 }
 
-/// What is to be done on a host.
+/// The action on a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Stop,
     Leave,
     /// No container of this etcd cluster runs there.
     Missing,
-    /// Nothing there tells which containers run.
+    /// No container tool works there.
     NoRuntime,
     Unreachable,
 }
@@ -54,7 +54,7 @@ pub struct Step {
     pub reason: String,
 }
 
-/// One etcd cluster, its steps in the order in which they are taken.
+/// The plan for one etcd cluster, with its steps in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub etcd: String,
@@ -62,11 +62,11 @@ pub struct Plan {
     /// The members that the spec has; 0 where it was not read.
     pub members: usize,
     pub steps: Vec<Step>,
-    /// Why one cannot tell which is the leader.
+    /// Why the leader is not known.
     pub unknown: Option<Unknown>,
 }
 
-/// The leader cannot be told.
+/// The hosts whose member is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("which member of etcd {etcd} runs on {} is not known, so the leader is not known", hosts.join(" and "))]
 pub struct Unknown {
@@ -74,7 +74,7 @@ pub struct Unknown {
     pub hosts: Vec<String>,
 }
 
-/// Makes the plan of one etcd cluster. `seen` is what each machine showed.
+/// Plans the restart of one etcd cluster. `seen` are the facts of each host.
 pub fn plan(
     etcd: String,
     queue: Queue,
@@ -88,7 +88,7 @@ pub fn plan(
         .zip(seen)
         .map(|(machine, seen)| step(&etcd, machine, seen, known))
         .collect();
-    // Without an id last: it is unknown whether it leads.
+    // Steps without a member id come last.
     steps.sort_by(|a, b| (a.member.is_none(), &a.member).cmp(&(b.member.is_none(), &b.member)));
     let running: Vec<&Step> = steps.iter().filter(|step| step.container.is_some()).collect();
     let nameless: Vec<String> = running
@@ -136,7 +136,7 @@ fn step(etcd: &str, machine: &Machine, seen: &Result<HostFacts, HostError>, know
     match seen {
         Err(error) => step.reason = error.kind.to_string(),
         Ok(facts) => {
-            // What the host itself says of its peer is younger than a tag.
+            // The host's own entry is newer than a tag.
             step.member = facts.peer(etcd).map(str::to_owned).or(step.member);
             step.runtime = facts.runtime;
             step.container = facts.etcd_manager(etcd, known).cloned();
@@ -155,7 +155,7 @@ fn step(etcd: &str, machine: &Machine, seen: &Result<HostFacts, HostError>, know
 }
 
 impl Plan {
-    /// What must not be missed.
+    /// Warnings.
     pub fn warnings(&self) -> Vec<String> {
         let mut lines = Vec::new();
         match &self.queue {
@@ -175,7 +175,7 @@ impl Plan {
         }
         if self.may_miss_leader() {
             lines.push(format!(
-                "a member of etcd {} with a lower id could not be looked at: if its etcd-manager runs, it stays the leader, \
+                "a member of etcd {} with a lower id was not checked: if its etcd-manager runs, it stays the leader, \
                  and no command is read",
                 self.etcd
             ));
@@ -183,7 +183,7 @@ impl Plan {
         lines
     }
 
-    /// Whether the real leader may be one that ssh did not reach.
+    /// Whether the leader may be on a host that was not reached.
     pub fn may_miss_leader(&self) -> bool {
         let stop = self.steps.iter().position(|step| step.action == Action::Stop);
         let Some(stop) = stop else {
@@ -193,30 +193,30 @@ impl Plan {
         self.steps.iter().take(stop).any(unseen) || self.steps.iter().any(|step| unseen(step) && step.member.is_none())
     }
 
-    /// The hosts that answer, and where nothing tells which containers run.
+    /// The hosts that respond, but have no working container tool.
     pub fn without_runtime(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| step.action == Action::NoRuntime)
     }
 
-    /// Whether it lives, as far as its hosts tell: by their ports, over ssh.
+    /// Whether it is alive, by the ports of its hosts.
     fn liveness(&self) -> String {
         if let Some(step) = self.steps.iter().find(|step| step.serves == Some(true)) {
-            return format!("IS ALIVE: its port is listened on at {}", step.machine.label());
+            return format!("IS ALIVE: its port is open on {}", step.machine.label());
         }
         let silent = self.steps.iter().filter(|step| step.serves == Some(false)).count();
-        // All that AWS has, else as many as the spec has members.
+        // All instances in AWS, else as many as the spec has members.
         let by_aws = self.steps.iter().all(|step| step.machine.instance.is_some());
         let all = silent == self.steps.len() && (by_aws || (self.members > 0 && silent >= self.members));
         match all {
             true => format!("is dead: its port is closed on all {silent} hosts"),
             false => format!(
-                "MAY BE ALIVE: its port is closed on only {silent} of {} hosts",
+                "MAY BE ALIVE: its port is closed on {silent} of {} hosts",
                 self.steps.len()
             ),
         }
     }
 
-    /// From when on all goes.
+    /// The time after which everything is lost.
     fn lost(&self, backups: &[String]) -> String {
         let last = backups.last().and_then(|name| name.parse::<BackupName>().ok());
         last.map_or_else(String::new, |name| {
@@ -224,7 +224,7 @@ impl Plan {
         })
     }
 
-    /// What the deed would start or interrupt, in words for the question; `None` where it does no harm.
+    /// What the restart will cause, for the confirmation; `None` where it does no harm.
     pub fn danger(&self) -> Option<String> {
         let etcd = &self.etcd;
         if self.steps.iter().all(|step| step.action != Action::Stop) {

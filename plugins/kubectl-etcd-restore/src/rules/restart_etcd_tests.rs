@@ -75,7 +75,7 @@ fn a_leader_out_of_reach_is_said() {
     ];
     let plan = made(&machines, &[down(), seen(SILENT), seen(SILENT)], nothing(), false);
     assert_eq!(done(&plan)[..2], [("one", Action::Unreachable), ("two", Action::Stop)]);
-    assert!(plan.may_miss_leader() && plan.warnings()[0].contains("goes on leading"));
+    assert!(plan.may_miss_leader() && plan.warnings()[0].contains("stays the leader"));
     let plan = made(&machines, &[seen(SILENT), seen(SILENT), down()], nothing(), false);
     assert!(!plan.may_miss_leader());
 }
@@ -102,7 +102,7 @@ fn a_queued_command_or_a_living_etcd_is_a_danger() {
     assert!(danger.contains("replaced by 2026-11-22T15:18:01Z-000001"), "{danger}");
     // One host of who knows how many proves nothing; as many as the spec has members do, and so does all that AWS has.
     assert!(
-        danger.starts_with("etcd main MAY BE ALIVE: of 1 hosts, 1 say that nobody listens"),
+        danger.starts_with("etcd main MAY BE ALIVE: its port is closed on 1 of 1 hosts"),
         "{danger}"
     );
     assert!(
@@ -118,11 +118,11 @@ fn a_queued_command_or_a_living_etcd_is_a_danger() {
         whole
             .danger()
             .unwrap()
-            .starts_with("etcd main is dead: nobody listens on its port on any of 1 hosts.")
+            .starts_with("etcd main is dead: its port is closed on all 1 hosts.")
     );
     let alive = made(&machines, &[seen(SERVES)], queued(), false).danger().unwrap();
     assert!(
-        alive.starts_with("etcd main IS ALIVE: its port is listened on at one."),
+        alive.starts_with("etcd main IS ALIVE: its port is open on one."),
         "{alive}"
     );
     let not_asked = Queue::NotAsked("access denied".to_owned());

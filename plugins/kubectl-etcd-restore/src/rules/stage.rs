@@ -1,7 +1,7 @@
-//! What is known of a cluster in its recovery, and what comes next. Pure.
+//! Decides the stage of a recovery, and the next command.
 //!
-//! A statement carries its evidence. What was not checked is said to be that, and may be alive. A next command that changes something is
-//! named only where the evidence is enough for it; else the one that gets the evidence.
+//! Every statement has its evidence. What was not checked may be alive. A command that changes something is suggested only where the evidence is
+//! sufficient; otherwise the command that collects the evidence.
 
 mod facts;
 mod statements;
@@ -16,43 +16,43 @@ use runbook_kit::model::observed::Observed;
 use runbook_kit::model::shell::ShellCommand;
 use serde::Serialize;
 
-/// A step of the runbook, or trouble in it.
+/// A step of the runbook, or a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
-    /// The API serves, and nothing was found that is left to do.
+    /// The API serves, and there is nothing left to do.
     Healthy,
-    /// It serves, and the endpoint lists masters that are gone.
+    /// The API serves, but the endpoint lists masters that are gone.
     StaleLeases,
-    /// It serves, and Nodes are left whose instance is gone.
+    /// The API serves, but some Nodes have no instance.
     DeadNodes,
-    /// etcd serves, and the API does not.
+    /// etcd serves, but the API does not.
     ApiDown,
-    /// A restore is ordered or under way.
+    /// A restore is queued or running.
     Restoring,
-    /// A restore is tried over and over again, or the queue is blocked.
+    /// A restore keeps failing, or the queue is blocked.
     Stuck,
-    /// The masters are new, or about to be, and etcd waits for a command.
+    /// etcd waits for a command.
     Waiting,
-    /// New masters are being made.
+    /// A new control plane is being created.
     Rebuilding,
-    /// A wipe did not come to its end, or AWS still removes what there was.
+    /// A wipe is not complete, or AWS is still deleting resources.
     Wiping,
     /// The masters and their groups are gone.
     Wiped,
-    /// Masters run, and nothing serves.
+    /// Masters run, but nothing serves.
     Broken,
-    /// The account or the region that was asked is not the cluster's.
+    /// AWS was asked in another account or region than the cluster's.
     Elsewhere,
-    /// Too little was seen.
+    /// Too little is known.
     Unknown,
 }
 
-/// The verdict.
+/// The stage of the recovery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoveryStage {
     pub stage: Stage,
-    /// Why, in words.
+    /// The reason.
     pub why: String,
     /// The command; `None` where there is nothing to do.
     pub next: Option<Next>,
@@ -77,28 +77,28 @@ fn counted(count: usize, word: &str) -> String {
 }
 
 fn removes(leaving: usize) -> String {
-    format!("AWS still removes {leaving} of its groups, masters and etcd volumes")
+    format!("AWS is still deleting {leaving} of its groups, masters and etcd volumes")
 }
 
-/// Shows whose credentials these are, if there are any.
+/// The command that shows the current AWS account.
 pub fn caller_identity() -> Next {
     Next::Whole(ShellCommand::of("aws sts get-caller-identity"))
 }
 
 const OVERVIEW: &str = "kubectl etcd-restore";
-/// Without --yes it shows what it would do.
+/// Without --yes it only shows the plan.
 const RUN_ANEW: &str = "kubectl etcd-restore run --anew";
 const RUN: &str = "kubectl etcd-restore run --yes";
 const PLAN: &str = "kubectl etcd-restore plan";
 const AUDIT: &str = "kops-wipe-masters audit";
 const REBUILD: &str = "kops update cluster --yes";
-/// Without --yes it shows what it would make.
+/// Without --yes it only shows the changes.
 const PREVIEW: &str = "kops update cluster";
-/// It writes files and changes nothing in AWS.
+/// It writes files, and changes nothing in AWS.
 const FOR_TERRAFORM: &str = "kops update cluster --target=terraform --out=.";
 const VERIFY: &str = "kubectl etcd-backups verify --all";
 
-/// Decides.
+/// Decides the stage.
 pub fn recovery_stage(facts: &Facts) -> RecoveryStage {
     if let Some(stuck) = facts
         .etcds
@@ -108,7 +108,7 @@ pub fn recovery_stage(facts: &Facts) -> RecoveryStage {
         let why = stuck
             .problem
             .clone()
-            .unwrap_or_else(|| "the restore is tried over and over again".to_owned());
+            .unwrap_or_else(|| "the restore keeps failing".to_owned());
         let why = format!("{}: {why}", stuck.etcd);
         return RecoveryStage::new(Stage::Stuck, why, "kubectl etcd-restore commands");
     }
@@ -121,12 +121,12 @@ pub fn recovery_stage(facts: &Facts) -> RecoveryStage {
     if facts.api.ready == Some(true) && facts.api.proven {
         return waits_beside_main(facts).unwrap_or_else(|| serving(facts));
     }
-    // Behind an etcd that is proven dead there is no API: it is another cluster's.
+    // If etcd is proven dead, the API belongs to another cluster.
     if facts.api.ready == Some(true) && facts.etcds.iter().any(|etcd| etcd.liveness.may_live()) {
         return RecoveryStage::new(
             Stage::Unknown,
             format!(
-                "an API answers, and nothing proves that it is this cluster's: {}",
+                "an API responds, but it is not proven to be this cluster's: {}",
                 facts.api.detail
             ),
             "kops export kubeconfig --admin",
@@ -135,7 +135,7 @@ pub fn recovery_stage(facts: &Facts) -> RecoveryStage {
     if let Observed::Known(Some(wipe)) = &facts.wipe
         && wipe.ended.is_none()
     {
-        // Without --yes it only shows what is left of it.
+        // Without --yes it only shows what is left to do.
         return RecoveryStage::new(Stage::Wiping, &wipe.detail, "kops-wipe-masters");
     }
     let alive: Vec<&EtcdFacts> = facts.etcds.iter().filter(|etcd| etcd.liveness.is_alive()).collect();
@@ -147,7 +147,7 @@ pub fn recovery_stage(facts: &Facts) -> RecoveryStage {
         return match facts.api.ready {
             Some(_) => RecoveryStage::new(
                 Stage::ApiDown,
-                format!("every etcd serves, and the API {}", says_of(&facts.api)),
+                format!("every etcd serves, but the API {}", says_of(&facts.api)),
                 "kubectl etcd-restore restart-kubelet",
             ),
             None => RecoveryStage::new(
@@ -169,7 +169,7 @@ fn says_of(api: &Api) -> &'static str {
     match (api.ready, api.answers) {
         (None, _) => "was not checked",
         (Some(_), true) => "is not ready",
-        (Some(_), false) => "does not answer",
+        (Some(_), false) => "does not respond",
     }
 }
 
@@ -178,7 +178,7 @@ fn liveness_word(etcd: &EtcdFacts) -> &'static str {
         Liveness::Alive { serves: true, .. } => "alive",
         Liveness::Alive { serves: false, .. } => "alive without a leader",
         Liveness::Dead(_) => "dead",
-        Liveness::Unknown { .. } => "not known to be dead",
+        Liveness::Unknown { .. } => "not proven dead",
     }
 }
 
@@ -199,11 +199,11 @@ fn restoring(facts: &Facts) -> Option<RecoveryStage> {
         return None;
     }
     let why = if under_way.is_empty() {
-        "a run of restores was begun and not seen to end".to_owned()
+        "a run was started and not completed".to_owned()
     } else {
-        format!("a restore of {} is ordered or under way", under_way.join(" and "))
+        format!("a restore of {} is queued or running", under_way.join(" and "))
     };
-    // Going on with a run orders what it has not ordered yet: only with the masters that it was made for.
+    // Resuming a run may queue restores: only for the masters that it was started for.
     let next = match facts.run {
         RunState::Holds(_) if in_own_account(facts) => RUN,
         _ => "kubectl etcd-restore status --watch",
@@ -211,11 +211,11 @@ fn restoring(facts: &Facts) -> Option<RecoveryStage> {
     Some(RecoveryStage::new(Stage::Restoring, why, next))
 }
 
-/// The API serves, so main does; another one may have no member all the same.
+/// The API serves, so main does, but another etcd cluster may have no members.
 fn waits_beside_main(facts: &Facts) -> Option<RecoveryStage> {
     let waits = |etcd: &&EtcdFacts| matches!(etcd.liveness, Liveness::Dead(_)) && etcd.etcd != MAIN;
     let etcd = &facts.etcds.iter().find(waits)?.etcd;
-    let why = format!("the API serves, and etcd {etcd} is dead");
+    let why = format!("the API serves, but etcd {etcd} is dead");
     let next = ShellCommand::of(PLAN).option("--etcd", etcd);
     Some(RecoveryStage::with(Stage::Waiting, why, Next::OfCluster(next)))
 }
@@ -225,7 +225,7 @@ fn serving(facts: &Facts) -> RecoveryStage {
         (Some(leaseless), _) if leaseless > 0 => RecoveryStage::new(
             Stage::StaleLeases,
             format!(
-                "the API serves, and {} no lease: the `kubernetes` endpoint may list masters that are gone",
+                "the API serves, but {} no lease: the `kubernetes` endpoint may list masters that are gone",
                 if leaseless == 1 {
                     "1 masterlease has".to_owned()
                 } else {
@@ -236,7 +236,10 @@ fn serving(facts: &Facts) -> RecoveryStage {
         ),
         (_, Some(dead)) if dead > 0 => RecoveryStage::new(
             Stage::DeadNodes,
-            format!("the API serves, and {} without an instance", counted(dead, "Node")),
+            format!(
+                "the API serves, but there are {} without an instance",
+                counted(dead, "Node")
+            ),
             "kubectl etcd-restore cleanup nodes",
         ),
         _ => RecoveryStage {
@@ -247,13 +250,13 @@ fn serving(facts: &Facts) -> RecoveryStage {
     }
 }
 
-/// Nothing was seen alive. That is not yet to say that it is dead.
+/// Nothing was found alive, which does not prove that it is dead.
 fn down(facts: &Facts) -> RecoveryStage {
     let Observed::Known(masters) = &facts.masters else {
         return RecoveryStage::with(
             Stage::Unknown,
-            "nothing was seen alive, and AWS could not be asked for the masters: whether they live is not known",
-            // Without it nothing more can be known.
+            "nothing was found alive, and the masters were not checked in AWS",
+            // Nothing more can be checked without AWS.
             caller_identity(),
         );
     };
@@ -277,7 +280,7 @@ fn down(facts: &Facts) -> RecoveryStage {
         );
         return match best_of_main(facts) {
             Some(BestBackup::Is(_)) if matches!(facts.run, RunState::Left(_)) => {
-                let why = format!("{why}; a run that was left behind is not gone on with");
+                let why = format!("{why}; an old unfinished run cannot be resumed");
                 RecoveryStage::new(Stage::Waiting, why, RUN_ANEW)
             }
             Some(BestBackup::Is(_)) if in_own_account(facts) && wipes_known(facts) && run_known(facts) => {
@@ -292,7 +295,7 @@ fn down(facts: &Facts) -> RecoveryStage {
     }
     let looked = facts.api.ready.is_some() && facts.etcds.iter().all(|etcd| etcd.asked);
     let why = format!(
-        "{} masters run; etcd {} not known to be dead, and the API {}",
+        "{} masters run; etcd {} not proven dead, and the API {}",
         masters.running,
         match doubtful.as_slice() {
             [one] => format!("{one} is"),
@@ -304,21 +307,21 @@ fn down(facts: &Facts) -> RecoveryStage {
     RecoveryStage::new(stage, why, AUDIT)
 }
 
-/// None runs or starts. kops takes a group, an instance or a volume that is still being removed for one that exists: it must be gone first.
+/// No master runs or starts. What AWS is still deleting must be gone before kops runs: kops would treat it as existing.
 fn without_masters(facts: &Facts, masters: &Masters) -> RecoveryStage {
     if masters.stopped > 0 {
         let stopped = counted(masters.stopped, "master");
-        let why = format!("no master runs, and AWS has {stopped} in another state");
+        let why = format!("no master runs; AWS has {stopped} in another state");
         return RecoveryStage::new(Stage::Broken, why, AUDIT);
     }
     if masters.groups > 0 {
         let groups = counted(masters.groups, "group");
-        let why = format!("AWS has {groups} of the control plane and no master");
+        let why = format!("AWS has {groups} of the control plane, but no master");
         return RecoveryStage::new(Stage::Rebuilding, why, AUDIT);
     }
     if masters.leaving > 0 {
         let why = format!(
-            "no master is left, and {}: kops would take that for what exists, so wait until it is gone",
+            "no master is left, but {}: wait until they are gone, as kops would treat them as existing",
             removes(masters.leaving)
         );
         return RecoveryStage::new(Stage::Wiping, why, OVERVIEW);
@@ -326,18 +329,18 @@ fn without_masters(facts: &Facts, masters: &Masters) -> RecoveryStage {
     wiped(facts)
 }
 
-/// There is no master and no group of masters. New ones lose nothing, where it is this cluster's place and there is something to come back from.
+/// There is no control plane. A new one loses nothing, if this is the cluster's account and there is a backup.
 fn wiped(facts: &Facts) -> RecoveryStage {
     let why = match &facts.wipe {
         Observed::Known(Some(Wipe { ended: Some(_), detail })) => {
-            format!("there is no master and no group of masters: {detail}")
+            format!("there are no masters and no groups of masters: {detail}")
         }
-        _ => "there is no master and no group of masters".to_owned(),
+        _ => "there are no masters and no groups of masters".to_owned(),
     };
     match (best_of_main(facts), &facts.account, &facts.quarantine) {
         (Some(BestBackup::Is(_)), AccountMatch::NotKnown(doubt), _) => RecoveryStage::new(
             Stage::Wiped,
-            format!("{why}; whether this is the cluster's own account is not known: {doubt}"),
+            format!("{why}; not checked whether this is the cluster's account: {doubt}"),
             PREVIEW,
         ),
         (Some(BestBackup::Is(_)), ..) => rebuild(facts, why),
@@ -349,7 +352,7 @@ fn wiped(facts: &Facts) -> RecoveryStage {
             }),
         ) => RecoveryStage::with(
             Stage::Wiped,
-            format!("{why}; no backup of main is good, and its volumes are in quarantine"),
+            format!("{why}; no backup of main is good, but its volumes are in quarantine"),
             Next::Whole(back.clone()),
         ),
         (Some(BestBackup::None(_)), ..) => {
@@ -359,12 +362,12 @@ fn wiped(facts: &Facts) -> RecoveryStage {
     }
 }
 
-/// Whoever does not know of wipes knows neither whether one is unfinished, nor whether it saw Terraform at work.
+/// Without the journals of wipes it is not known whether a wipe is unfinished, or whether Terraform manages the cluster.
 fn rebuild(facts: &Facts, why: String) -> RecoveryStage {
     match (&facts.terraform, &facts.wipe) {
         (Some(terraform), _) => RecoveryStage::new(
             Stage::Wiped,
-            format!("{why}; {terraform}: in the folder of its configuration, and then `terraform apply`"),
+            format!("{why}; {terraform}: run this in the folder of its configuration, and then `terraform apply`"),
             FOR_TERRAFORM,
         ),
         (None, Observed::Known(_)) => RecoveryStage::new(Stage::Wiped, why, REBUILD),
@@ -376,17 +379,17 @@ fn rebuild(facts: &Facts, why: String) -> RecoveryStage {
     }
 }
 
-/// Whether the journals of wipes were read: none of them is unfinished then, or that is what is told.
+/// Whether the journals of wipes were read.
 const fn wipes_known(facts: &Facts) -> bool {
     matches!(facts.wipe, Observed::Known(_))
 }
 
-/// Whether the note of a run was read, or there is none.
+/// Whether the record of a run was read.
 const fn run_known(facts: &Facts) -> bool {
     !matches!(facts.run, RunState::NotKnown(_))
 }
 
-/// Whether AWS was asked where the cluster is, as far as anything can tell.
+/// Whether AWS was asked in the cluster's account, as far as that is known.
 const fn in_own_account(facts: &Facts) -> bool {
     matches!(facts.account, AccountMatch::Own(_) | AccountMatch::Unproven(_))
 }

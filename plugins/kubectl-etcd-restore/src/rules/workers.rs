@@ -1,4 +1,4 @@
-//! Which kubelets live: pure, from Nodes and two looks at their Leases.
+//! Decides which kubelets work, by Nodes and their Leases.
 
 use jiff::Timestamp;
 use runbook_kit::cli::output::steps::{Step, list};
@@ -16,16 +16,15 @@ pub struct WorkerRow {
     pub node: String,
     pub role: Option<String>,
     pub ready: NodeReady,
-    /// When its kubelet renewed its Lease last, by its own clock.
+    /// When its kubelet last renewed its Lease, by its own clock.
     pub lease_renewed: Option<Timestamp>,
-    /// Whether it did so since the time that counts.
+    /// Whether it was renewed in time.
     pub renewed: bool,
     #[serde(skip)]
     age: String,
 }
 
-/// One row a Node, in the order of their names. Alive is who renewed since `since`; without it, who renewed between the
-/// two looks: that needs no clock.
+/// One row per Node. A kubelet works if its Lease was renewed after `since`, or else between the two observations, whatever the clocks.
 pub fn judge(
     nodes: &[NodeState],
     before: &[NodeLease],
@@ -55,7 +54,7 @@ pub fn judge(
     nodes.iter().map(row).collect()
 }
 
-/// What to do next, one line each.
+/// The result and the next steps, one line each.
 pub fn next_steps(rows: &[WorkerRow], cluster: &str) -> Vec<String> {
     let silent: Vec<&str> = rows
         .iter()
@@ -69,23 +68,19 @@ pub fn next_steps(rows: &[WorkerRow], cluster: &str) -> Vec<String> {
     }
     let name = quoted(if cluster.is_empty() { "CLUSTER" } else { cluster });
     lines.push(format!("silent: {}", silent.join(", ")));
-    let mut steps = vec![
-        Step::new(format!("kubectl etcd-restore cleanup nodes --name {name}")).when("those whose instance is gone"),
-    ];
+    let mut steps =
+        vec![Step::new(format!("kubectl etcd-restore cleanup nodes --name {name}")).when("Nodes without an instance")];
     if rows
         .iter()
         .any(|row| !row.renewed && row.role.as_deref() == Some("control-plane"))
     {
-        steps.push(Step::new(format!("kubectl etcd-restore restart-kubelet --name {name}")).when("the masters'"));
+        steps.push(Step::new(format!("kubectl etcd-restore restart-kubelet --name {name}")).when("control plane"));
     }
     steps.push(
         Step::new(format!("kubectl etcd-restore restart-kubelet --workers --name {name}"))
-            .when("the others', one way or the other"),
+            .when("workers, either with this"),
     );
-    steps.push(
-        Step::new(format!("kops rolling-update cluster --name {name} --force --yes"))
-            .when("the others', one way or the other"),
-    );
+    steps.push(Step::new(format!("kops rolling-update cluster --name {name} --force --yes")).when("or with this"));
     lines.push(format!("next:\n{}", list(&steps).trim_end()));
     lines
 }
@@ -149,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn who_renews_between_two_looks_lives_whatever_its_clock_says() {
+    fn a_lease_renewed_between_two_observations_counts_whatever_its_clock() {
         let nodes = [node("a"), node("b"), node("c")];
         let before = [lease("a", "2026-11-22T15:00:00Z"), lease("b", "2030-01-01T00:00:00Z")];
         let after = [lease("a", "2026-11-22T15:00:10Z"), lease("b", "2030-01-01T00:00:00Z")];

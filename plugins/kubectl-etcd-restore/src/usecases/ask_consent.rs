@@ -1,4 +1,4 @@
-//! What is asked before an etcd is thrown away: its cluster's name, where it is not proven dead, or where what comes back is old.
+//! The confirmation before etcd is overwritten: the cluster's name, where etcd is not proven dead or the backup is old.
 
 use crate::rules::preflight::{self, EtcdFacts};
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +10,7 @@ use runbook_kit::model::liveness::Liveness;
 use crate::usecases::observe::age;
 use crate::usecases::observe::survey::Survey;
 
-/// Asks as strongly as the danger is. `None` asks to show the plan only.
+/// Asks for the confirmation that the risk requires. `None` means that only the plan is to be shown.
 pub fn ask_consent(
     args: &StrongConsentArgs,
     survey: &Survey<'_>,
@@ -33,7 +33,7 @@ pub fn ask_consent(
     Ok(confirm::strong(args, &survey.facts.cluster, &reasons.join("\n"))?)
 }
 
-/// Which of both it is, why, and what goes.
+/// Whether it is alive, why, and what is lost.
 fn at_risk(etcd: &EtcdFacts) -> String {
     let (name, lost) = (&etcd.etcd, preflight::lost(etcd));
     match &etcd.liveness {

@@ -1,4 +1,4 @@
-//! Which backup of each etcd cluster is meant.
+//! Chooses a backup for each etcd cluster.
 
 use crate::usecases::queue::QueuedCommand;
 use crate::usecases::run_record::RunRecord;
@@ -11,16 +11,16 @@ use runbook_kit::usecases::choose::{self, ChooseError, Chosen, Pick, Picked};
 
 use crate::context::Context;
 
-/// Which backups, as the flags say.
+/// The flags that select backups.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct WantedArgs {
-    /// A name, the beginning of one, latest or latest-good, with ETCD= before it for one etcd cluster; repeatable
+    /// Backup name, unique prefix, latest or latest-good, with ETCD= in front for one etcd cluster; repeatable
     #[arg(long, value_name = "[ETCD=]BACKUP")]
     pub backup: Vec<BackupRef>,
-    /// With latest and latest-good: not after this time
+    /// With latest and latest-good: newest backup not after this time
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
-    /// Take a backup of main that is sound and not good: empty, bare, or of another cluster
+    /// Accept a backup of main that is intact, but fails sanity checks: empty, without workloads, or of another cluster
     #[arg(long)]
     pub even_if_poor: bool,
 }
@@ -29,40 +29,39 @@ pub struct WantedArgs {
 pub enum Choice<'a> {
     /// Restore this one.
     Backup {
-        /// Which.
         backup: &'a Backup,
-        /// The younger ones that were passed over, in words.
+        /// The newer ones that were skipped, with reasons.
         passed_over: Vec<String>,
         /// Whether it is known to be good.
         good: bool,
-        /// Why no good one is taken, where none is; empty elsewhere.
+        /// Why no good one is taken; empty where one is.
         why: Vec<String>,
-        /// What should be known of it.
+        /// Warnings about it.
         warnings: Vec<String>,
     },
-    /// A run under way has ordered this one, and etcd-manager has taken the command; the backup itself is in the store no more.
+    /// Already queued by an unfinished run and taken by etcd-manager; the backup is no longer in the store.
     Deleted(String),
-    /// Seed it anew: the user says so, or, for these reasons, nothing can be restored.
+    /// Seed it anew: the user asked for it, or nothing can be restored, for these reasons.
     Fresh(Vec<String>),
-    /// It serves, and for these reasons nothing can be restored: leave it as it is.
+    /// Leave it as it is: it serves, and nothing can be restored, for these reasons.
     Leave(Vec<String>),
     /// Nothing can be done, for these reasons.
     Nothing(Vec<String>),
 }
 
-/// What is known before anything is chosen, for one etcd cluster.
+/// What is known of one etcd cluster before a backup is chosen.
 pub struct Before<'a, 'q> {
     pub catalog: &'a Catalog,
     pub queue: &'q [QueuedCommand],
-    /// The one command in the queue, where it is ours or young enough to be gone on with.
+    /// The only command in the queue, where it is from this run or recent enough to resume it.
     pub adoptable: Option<&'q QueuedCommand>,
-    /// A run under way, where what it says of this etcd cluster holds.
+    /// The record of an unfinished run, where it is valid for this etcd cluster.
     pub record: Option<&'q RunRecord>,
 }
 
-/// Chooses for each etcd cluster, in the order given: what the user names; else what is ordered already; else the newest good
-/// one, of main first and of the others not much after it; and of the others, where none is good, the newest sound one, and where there is none
-/// a new start. With `seed` as `false` nothing is seeded that the user has not named.
+/// Chooses for each etcd cluster: the backup that the user names; else the one that is already queued; else the newest good one, for the others
+/// not much newer than main's. Etcd clusters other than main without a good backup get the newest intact one, else they are seeded anew. Without
+/// `seed`, only etcd clusters that the user names are seeded.
 pub async fn choose<'a>(
     before: &[Before<'a, '_>],
     args: &WantedArgs,
@@ -76,7 +75,7 @@ pub async fn choose<'a>(
     order.sort_by_key(|index| before.get(*index).is_none_or(|one| one.catalog.store.etcd != MAIN));
     let mut main_time: Option<Timestamp> = None;
     let mut choices: Vec<Option<Choice<'a>>> = before.iter().map(|_| None).collect();
-    let mut matched_by_name = false;
+    let mut found_by_name = false;
     let mut not_found: Option<ChooseError> = None;
     for index in order {
         let (Some(one), Some(place)) = (before.get(index), choices.get_mut(index)) else {
@@ -94,7 +93,7 @@ pub async fn choose<'a>(
         let looking = context.session.choose_context();
         let named = named(args, etcd);
         if named.is_some_and(|wanted| wanted.which == Which::LatestGood) {
-            // Picked below, as where nothing is named: of the others than main one of about main's time.
+            // Picked below, as where nothing is named.
         } else if let Some(wanted) = named {
             let wanted = BackupRef {
                 etcd: None,
@@ -102,7 +101,7 @@ pub async fn choose<'a>(
             };
             match choose::choose(looking, std::slice::from_ref(one.catalog), &wanted, at).await {
                 Ok(chosen) => {
-                    matched_by_name = true;
+                    found_by_name = true;
                     let choice = of_chosen(chosen);
                     note_time(&choice, etcd, &mut main_time);
                     *place = Some(choice);
@@ -114,16 +113,16 @@ pub async fn choose<'a>(
                     *place = deleted_backup(one).map(Choice::Deleted);
                     continue;
                 }
-                // A name without `ETCD=` need not be a backup of each of them. But it is main's that is meant: taking another one of main
-                // because the name is one of events would restore what nobody named.
+                // A name without `ETCD=` need not exist in every etcd cluster, but it must exist in main: else another backup of main would
+                // be restored than the one that was named.
                 Err(error @ ChooseError::NotFound { .. }) if !is_for(args, etcd) && etcd != MAIN => {
                     not_found.get_or_insert(error);
                 }
-                // Nor has each of them a latest one.
+                // Not every etcd cluster has a latest backup.
                 Err(ChooseError::NoBackups { .. } | ChooseError::NoneBefore { .. })
                     if etcd != MAIN && !is_for(args, etcd) =>
                 {
-                    matched_by_name = true;
+                    found_by_name = true;
                 }
                 Err(error) => {
                     *place = Some(Choice::Nothing(nothing(error)?));
@@ -151,12 +150,12 @@ pub async fn choose<'a>(
         *place = Some(choice);
     }
     match not_found {
-        Some(error) if !matched_by_name => Err(error.into()),
+        Some(error) if !found_by_name => Err(error.into()),
         _ => Ok(choices.into_iter().flatten().collect()),
     }
 }
 
-/// Of another etcd cluster than main, of which no backup is sound: with `seed` a new start. Without it the API would not come.
+/// Where no backup of an etcd cluster other than main is intact, it is seeded anew: the API does not start without it.
 fn of_picked(pick: Pick<'_>, seed: bool) -> Result<Choice<'_>, AnyFailure> {
     Ok(match pick.picked {
         Picked::Good(chosen) => {
@@ -210,7 +209,7 @@ fn note_time(choice: &Choice<'_>, etcd: &str, main_time: &mut Option<Timestamp>)
     }
 }
 
-/// What there is not is a finding; what could not be looked at is a failure.
+/// Missing backups are reasons; stores that cannot be read are failures.
 fn nothing(error: ChooseError) -> Result<Vec<String>, AnyFailure> {
     match error {
         ChooseError::NoneGood { rejected, .. } => Ok(rejected.iter().map(ToString::to_string).collect()),
@@ -219,7 +218,7 @@ fn nothing(error: ChooseError) -> Result<Vec<String>, AnyFailure> {
     }
 }
 
-/// What is ordered already: by the one command in the queue, else by a run that is under way.
+/// The backup that is already queued: by the only command in the queue, else by an unfinished run.
 fn submitted<'a>(one: &Before<'a, '_>) -> Option<&'a Backup> {
     let by_queue = one.adoptable.and_then(|only| only.backup().ok()).map(str::to_owned);
     let etcd = &one.catalog.store.etcd;
@@ -229,8 +228,8 @@ fn submitted<'a>(one: &Before<'a, '_>) -> Option<&'a Backup> {
     backups.find(|backup| backup.name.as_str() == name)
 }
 
-/// What a run under way has ordered and etcd-manager has taken, where retention has removed it since: there is nothing left to order, and
-/// another backup must not be restored in its place.
+/// The backup that an unfinished run has queued and etcd-manager has taken, where it was deleted since: another backup must not be restored in its
+/// place.
 fn deleted_backup(one: &Before<'_, '_>) -> Option<String> {
     if !one.queue.is_empty() {
         return None;
@@ -244,7 +243,7 @@ fn deleted_backup(one: &Before<'_, '_>) -> Option<String> {
     (!backups.any(|backup| backup.name.as_str() == name)).then_some(name)
 }
 
-/// What the flags name for an etcd cluster: with its own name before all else.
+/// The flag for an etcd cluster; one with its name wins.
 fn named<'a>(args: &'a WantedArgs, etcd: &str) -> Option<&'a BackupRef> {
     let own = args.backup.iter().find(|wanted| wanted.etcd.as_deref() == Some(etcd));
     own.or_else(|| args.backup.iter().find(|wanted| wanted.etcd.is_none()))
@@ -272,13 +271,13 @@ fn known(before: &[Before<'_, '_>], args: &WantedArgs, fresh: &[String]) -> Resu
             .any(|other| other.etcd == wanted.etcd)
         {
             return Err(CommandError::usage(format!(
-                "--backup {wanted}: another one is named for the same etcd cluster"
+                "--backup {wanted}: another backup is given for the same etcd cluster"
             ))
             .into());
         }
     }
     if fresh.iter().any(|etcd| etcd == MAIN) {
-        return Err(CommandError::usage("--fresh main would throw the whole cluster away").into());
+        return Err(CommandError::usage("--fresh main would delete the whole cluster's data").into());
     }
     Ok(())
 }

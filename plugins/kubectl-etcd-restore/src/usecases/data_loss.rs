@@ -1,4 +1,4 @@
-//! Reads a living etcd's keys beside a backup's: what a restore over it would take away.
+//! Compares the keys of a running etcd with a backup: what a restore will delete.
 
 use std::time::Duration;
 
@@ -8,15 +8,13 @@ use crate::rules::data_loss::{Comparing, DataLoss};
 use runbook_kit::model::snapshot::Content;
 use runbook_kit::ports::{EtcdError, EtcdErrorKind, EtcdKv, KeyPage};
 
-/// Keys of one answer.
+/// Keys per page.
 const PAGE: u32 = 2000;
 
-/// How much is read: a preflight must not wait for millions of keys.
+/// Limits of the comparison: a preflight must not wait for millions of keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// So long.
     pub time: Duration,
-    /// So many keys.
     pub keys: u64,
 }
 
@@ -29,10 +27,10 @@ impl Default for Limits {
     }
 }
 
-/// Compares all keys as of one revision, without their values. What is too much is told by [`Losses::complete`].
+/// Compares all keys at one revision, without their values. [`DataLoss::complete`] is false where a limit was reached.
 ///
 /// # Errors
-/// Where nothing at all could be read.
+/// Where nothing could be read.
 pub async fn data_loss(etcd: &dyn EtcdKv, backup: &Content, limits: Limits) -> Result<DataLoss, EtcdError> {
     let until = Instant::now() + limits.time;
     let page = async |after: Option<&[u8]>, at: Option<i64>| -> Result<KeyPage, EtcdError> {
@@ -40,7 +38,7 @@ pub async fn data_loss(etcd: &dyn EtcdKv, backup: &Content, limits: Limits) -> R
         timeout_at(until, asked).await.unwrap_or_else(|_| {
             Err(EtcdError {
                 action: "read keys of",
-                at: "the living etcd".to_owned(),
+                at: "the running etcd".to_owned(),
                 kind: EtcdErrorKind::Timeout {
                     seconds: limits.time.as_secs(),
                 },
@@ -62,12 +60,12 @@ pub async fn data_loss(etcd: &dyn EtcdKv, backup: &Content, limits: Limits) -> R
             _ => return Ok(comparing.all_read()),
         };
         if count >= limits.keys {
-            return Ok(comparing.broken_off());
+            return Ok(comparing.partly_read());
         }
         read = match page(Some(&last), Some(revision)).await {
             Ok(next) => next,
-            // Too slow, compacted meanwhile, or gone: what was seen until here is true.
-            Err(_) => return Ok(comparing.broken_off()),
+            // Too slow, compacted meanwhile, or disconnected: the result so far is correct.
+            Err(_) => return Ok(comparing.partly_read()),
         };
     }
 }

@@ -1,5 +1,4 @@
-//! Counts the events that never expire, and deletes them: by guarded spans of neighbours, so that a live event is never
-//! touched and etcd goes on answering.
+//! Counts the events that never expire, and deletes them in guarded ranges: an event with a lease is never deleted, and etcd stays responsive.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,26 +9,26 @@ use runbook_kit::failure::Failure;
 use runbook_kit::ports::etcd::MOST_TXN_OPERATIONS;
 use runbook_kit::ports::{EtcdError, EtcdErrorKind, EtcdKv, KeyHead, KeySpan};
 
-/// Keys of one answer.
+/// Keys per page.
 const PAGE: u32 = 5_000;
-/// Keys of one span at most: with [`SPANS`] of them a transaction deletes no more than a thousand.
+/// Most keys of a span: with [`SPANS`] spans a transaction deletes at most 1000 keys.
 const SPAN: usize = 16;
 /// Spans of one transaction: each takes two comparisons.
 const SPANS: usize = MOST_TXN_OPERATIONS / 2;
 
-/// Transactions that are on their way at once: etcd carries out one after the other, and need not wait for us in between.
+/// Transactions in flight: etcd applies them one by one, and does not wait for requests in between.
 const AT_ONCE: usize = 4;
 
-/// What is below the prefix.
+/// The keys below the prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// The store's revision when counting began: what was written later is not meant.
+    /// etcd's revision at the start of the count; keys written later are kept.
     pub revision: i64,
     /// Without and with a lease, by namespace.
     pub namespaces: BTreeMap<String, Count>,
 }
 
-/// So many events.
+/// Numbers of events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     pub without_lease: u64,
@@ -62,21 +61,21 @@ impl Counted {
     }
 }
 
-/// What was done.
+/// The result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// So many are gone, by our hand.
+    /// Deleted by this command.
     pub deleted: u64,
-    /// So many were written meanwhile, and left.
+    /// Written meanwhile, and kept.
     pub left: u64,
 }
 
-/// It ended in the middle.
+/// It stopped before all were deleted.
 #[derive(Debug, thiserror::Error)]
-#[error("stopped after {} events were deleted{}", .outcome.deleted, if *.in_doubt { ", and perhaps some more" } else { "" })]
+#[error("stopped after {} events were deleted{}", .outcome.deleted, if *.in_doubt { "; the last transaction may or may not have been applied" } else { "" })]
 pub struct Stopped {
     pub outcome: Outcome,
-    /// Whether the last transaction may have been carried out.
+    /// Whether the last transaction may have been applied.
     pub in_doubt: bool,
     #[source]
     pub source: EtcdError,
@@ -99,10 +98,10 @@ impl Failure for Stopped {
     }
 }
 
-/// Looks at every key below `prefix`, without its value; `seen` is told how many so far.
+/// Counts the keys below `prefix`, without their values; `seen` gets the number so far.
 ///
 /// # Errors
-/// Where etcd does not answer.
+/// Where etcd does not respond.
 pub async fn count(etcd: &dyn EtcdKv, prefix: &[u8], seen: &(dyn Fn(u64) + Sync)) -> Result<Counted, EtcdError> {
     let mut counted = Counted::default();
     let (mut after, mut so_far) = (None, 0);
@@ -123,10 +122,10 @@ pub async fn count(etcd: &dyn EtcdKv, prefix: &[u8], seen: &(dyn Fn(u64) + Sync)
     }
 }
 
-/// Deletes every key below `prefix` that has no lease and was there when `counted` was; `done` is told how many so far.
+/// Deletes the keys below `prefix` that have no lease and were counted; `done` gets the number so far.
 ///
 /// # Errors
-/// [`Stopped`], with what was done until then.
+/// [`Stopped`], with the result so far.
 pub async fn delete(
     etcd: &dyn EtcdKv,
     prefix: &[u8],
@@ -154,13 +153,13 @@ pub async fn delete(
                 let spans: Vec<KeySpan> = batch.iter().filter_map(Run::span).collect();
                 async move { etcd.delete_unleased(&spans, counted.revision, consent).await }
             });
-            // All are waited for, whatever becomes of one: what was done must be known.
+            // Wait for all of them, even if one fails: the result must be known.
             let answers = join_all(asked).await;
             let (mut in_doubt, mut failed) = (false, None);
             for (batch, answer) in group.into_iter().zip(answers) {
                 match answer {
                     Ok(Some(deleted)) => outcome.deleted += deleted,
-                    // Somebody wrote among these keys: what is his is found by halves.
+                    // A key was written meanwhile: find it by bisection.
                     Ok(None) => match halves(batch) {
                         Some((first, second)) => {
                             batches.push_front(second);
@@ -186,7 +185,7 @@ pub async fn delete(
     }
 }
 
-/// Neighbours without a lease: no other key was between them.
+/// Adjacent keys without a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Run(Vec<Vec<u8>>);
 

@@ -28,20 +28,20 @@ use crate::usecases::target::Target;
 use crate::usecases::{api_log, hosts, restart_etcd};
 use track::Track;
 
-/// So often in a row the API must say that it is ready.
-const IN_A_ROW: u32 = 3;
-/// How it ended.
+/// How often in a row the API must be ready.
+const READY_IN_A_ROW: u32 = 3;
+/// The result.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Followed {
     pub etcds: Vec<FollowedEtcd>,
-    /// `ready`; `answers` where it does not know us; `not-asked`.
+    /// `ready`; `answers` where the credentials are not valid; `not-asked`.
     pub api: &'static str,
-    /// What could not be seen.
+    /// What was not checked.
     pub unseen: Vec<String>,
 }
 
-/// One etcd cluster at the end.
+/// The result for one etcd cluster.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FollowedEtcd {
@@ -49,12 +49,12 @@ pub struct FollowedEtcd {
     pub state: State,
     pub backup: Option<String>,
     pub new_backup: Option<String>,
-    /// By what it was seen to be restored; `null` where it was seeded anew.
+    /// The proof of the restore; `null` where it was seeded anew.
     pub seen_by: Option<RestoreProof>,
 }
 
 impl Followed {
-    /// For a person.
+    /// As text.
     pub fn summary(&self) -> String {
         let mut text = "\n".to_owned();
         for one in &self.etcds {
@@ -77,18 +77,18 @@ impl Followed {
     }
 }
 
-/// Restarts the leader of an etcd cluster, where the user has given a way to the hosts.
+/// Access to the hosts, to restart etcd-manager's leader; only where the user has named hosts.
 pub struct HostAccess<'a> {
     pub ssh: &'a SshArgs,
     pub consent: &'a Consent,
-    /// The etcd clusters that were alive when the user agreed: no other is touched.
+    /// The etcd clusters that were alive when the user confirmed: only these are restarted.
     pub alive: Vec<String>,
 }
 
-/// It was stopped.
+/// Following stopped before everything served.
 pub struct Stopped {
     pub why: FollowError,
-    /// The etcd clusters of which etcd-manager said that they have no members.
+    /// The etcd clusters that have no members, by etcd-manager's log.
     pub no_members: Vec<String>,
 }
 
@@ -99,20 +99,20 @@ pub struct FollowRequest<'a> {
     pub record: &'a RunRecord,
     pub limits: Limits,
     pub host_access: Option<HostAccess<'a>>,
-    /// The commands that are queued: kept as they are at each look.
+    /// The queued commands, updated by each observation.
     pub queued_commands: &'a QueuedCommands<'a>,
 }
 
-/// Why the observer are closed for a moment.
+/// Why observing is interrupted.
 enum Pause {
     Ended(Result<Followed, FollowError>),
     Restart(String),
 }
 
-/// Follows.
+/// Follows the restores to their end.
 ///
 /// # Errors
-/// [`Stopped`], with what is known then.
+/// [`Stopped`].
 pub async fn follow(observer: &Observer<'_>, what: &FollowRequest<'_>, context: &Context) -> Result<Followed, Stopped> {
     let mut tracks = Vec::new();
     for (target, facts) in what.targets.iter().zip(&what.facts.etcds) {
@@ -124,7 +124,7 @@ pub async fn follow(observer: &Observer<'_>, what: &FollowRequest<'_>, context: 
         why,
         no_members: tracks
             .iter()
-            .filter(|track| track.follow.says_no_members())
+            .filter(|track| track.follow.has_no_members())
             .map(|track| track.etcd.clone())
             .collect(),
     })
@@ -159,8 +159,8 @@ async fn follow_all(
                     if let Some(failed) = track.failed(seen, limits) {
                         return ControlFlow::Break(Pause::Ended(Err(failed)));
                     }
-                    let handy = host_access.is_some_and(|host_access| host_access.alive.contains(&track.etcd));
-                    if handy && !track.restarted && track.follow.restart(seen) == Restart::Leader {
+                    let can_restart = host_access.is_some_and(|host_access| host_access.alive.contains(&track.etcd));
+                    if can_restart && !track.restarted && track.follow.restart(seen) == Restart::Leader {
                         track.restarted = true;
                         return ControlFlow::Break(Pause::Restart(track.etcd.clone()));
                     }
@@ -181,7 +181,7 @@ async fn follow_all(
                 let others = observation.etcds.get(tracks.len()..).unwrap_or_default();
                 let held_up = match observation.api {
                     ApiSeen::Ready | ApiSeen::Alive(_) | ApiSeen::Elsewhere(_) => Vec::new(),
-                    _ => left_out::holding_up(&what.facts.left_out, others),
+                    _ => left_out::blocking(&what.facts.left_out, others),
                 };
                 if held_up != held_up_before {
                     for one in &held_up {
@@ -195,7 +195,7 @@ async fn follow_all(
                     ApiSeen::NotAsked(_) => return ControlFlow::Break(Pause::Ended(Ok(end(tracks, observation)))),
                     ApiSeen::Silent(_) | ApiSeen::Answers(_) | ApiSeen::Elsewhere(_) => ready_in_a_row = 0,
                 }
-                if ready_in_a_row >= IN_A_ROW {
+                if ready_in_a_row >= READY_IN_A_ROW {
                     return ControlFlow::Break(Pause::Ended(Ok(end(tracks, observation))));
                 }
                 if since.elapsed() > limits.api {
@@ -221,7 +221,7 @@ async fn follow_all(
                     "$ kubectl etcd-restore restart-etcd --etcd {} --yes",
                     quoted(&etcd)
                 ));
-                // What could not be restarted can be by hand: following goes on.
+                // It can still be restarted manually: following continues.
                 if let Err(error) =
                     restart_etcd::restart_leader(&etcd, host_access.ssh, context, host_access.consent).await
                 {
@@ -233,7 +233,7 @@ async fn follow_all(
     }
 }
 
-/// What the API servers said last, where the user has given a way to them. What cannot be read is told and does not matter.
+/// Shows the last log lines of the API servers, where the user has named hosts. Failures are warnings.
 async fn last_lines(host_access: &HostAccess<'_>, context: &Context) {
     let ui = &context.session.ui;
     let roles = [Role::Master, Role::ApiServer];

@@ -1,4 +1,4 @@
-//! The cluster's machines: which there are, how ssh reaches them, and what is seen on them.
+//! Finds the cluster's instances, and inspects them over ssh.
 
 pub mod scripts;
 
@@ -37,7 +37,7 @@ pub async fn find(args: &SshArgs, roles: &[Role], context: &Context) -> Result<V
     Ok(found)
 }
 
-/// Whether the public address is the one to go to, where there is one.
+/// Whether to use the public address.
 fn address(args: &SshArgs) -> Public {
     match args.ssh_address {
         SshAddress::Private => Public::Never,
@@ -47,12 +47,12 @@ fn address(args: &SshArgs) -> Public {
     }
 }
 
-/// Looks at all hosts at once.
+/// Inspects all hosts in parallel.
 pub async fn inspect(machines: &[Machine], hosts: &dyn Hosts) -> Vec<Result<HostFacts, HostError>> {
     join_all(machines.iter().map(|machine| inspect_one(machine, hosts))).await
 }
 
-/// Looks at one.
+/// Inspects one host.
 pub async fn inspect_one(machine: &Machine, hosts: &dyn Hosts) -> Result<HostFacts, HostError> {
     let script = scripts::inspect();
     let (lines, ended) = read_lines(hosts, &machine.host, &script).await?;
@@ -62,7 +62,7 @@ pub async fn inspect_one(machine: &Machine, hosts: &dyn Hosts) -> Result<HostFac
     Ok(host_facts::parse(&lines))
 }
 
-/// All lines of a script that changes nothing.
+/// The output of a script that changes nothing.
 pub async fn read_lines(
     hosts: &dyn Hosts,
     host: &str,
@@ -79,7 +79,7 @@ pub async fn read_lines(
     Ok((lines.into_inner().unwrap_or_else(PoisonError::into_inner), ended))
 }
 
-/// A host where nothing tells which containers run.
+/// The error of a host without a working container tool.
 pub fn no_runtime(machine: &Machine) -> HostError {
     HostError {
         host: machine.host.clone(),
@@ -87,7 +87,7 @@ pub fn no_runtime(machine: &Machine) -> HostError {
     }
 }
 
-/// A script that did not do what it was for.
+/// The error of a script that failed.
 pub fn failed(machine: &Machine, script: &Script, ended: &ScriptResult) -> HostError {
     let words = ended.said.lines().rev().map(str::trim).find(|line| !line.is_empty());
     let words = words.map_or_else(|| format!("exit code {}", ended.code), str::to_owned);

@@ -1,4 +1,4 @@
-//! What subcommands do, over ports.
+//! What the subcommands do, over ports.
 
 pub mod api_log;
 pub mod ask_consent;

@@ -1,4 +1,4 @@
-//! What can be seen of a cluster: stores, etcd, logs, the API, kubelets; and what follows from it.
+//! Observes a cluster: its stores, etcd, logs, the API, kubelets and AWS.
 
 use std::time::Duration;
 
@@ -18,5 +18,5 @@ pub mod ready;
 pub mod survey;
 pub mod wiped;
 
-/// Timeout of all questions to AWS together.
+/// Timeout for all AWS requests together.
 const AWS_TIMEOUT: Duration = Duration::from_secs(20);

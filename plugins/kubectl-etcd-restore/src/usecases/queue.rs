@@ -1,4 +1,4 @@
-//! etcd-manager's queue of commands: orders a restore, and takes an order back.
+//! etcd-manager's command queue: queues a restore, lists and removes commands.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,25 +14,23 @@ use runbook_kit::ports::{Clock, ObjectStore, PutMode, StoreError, StoreErrorKind
 use runbook_kit::usecases::catalog::{Backup, Catalog};
 use runbook_kit::usecases::pin;
 
-/// Seconds that others may have taken before us.
+/// How often another time is tried where a command of this name exists.
 const COLLISIONS: u32 = 5;
-/// More than any command has.
+/// More than the size of any command.
 const LIMIT: u64 = 64 * 1024;
 
-/// A restore to be ordered.
+/// A restore to queue.
 #[derive(Clone, Debug)]
 pub struct RestoreRequest<'a> {
-    /// Of which etcd cluster.
     pub catalog: &'a Catalog,
-    /// Which backup.
     pub backup: &'a Backup,
-    /// What the cluster is to be: the store's own `etcd-cluster-spec`.
+    /// The `etcd-cluster-spec` of the store.
     pub spec: ClusterSpec,
-    /// The time that names the command; now where there is none. Two who order the same at the same time order it once.
+    /// The time that names the command; the current time where it is `None`. Two users with the same time queue one command.
     pub time: Option<Timestamp>,
 }
 
-/// A command that is in the queue.
+/// A command that was queued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
     /// The name of its folder.
@@ -41,7 +39,7 @@ pub struct Queued {
     pub at: StoreUrl,
 }
 
-/// It could not be queued, or taken back.
+/// A command could not be queued.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The store refused, and nothing was written.
@@ -50,21 +48,21 @@ pub enum QueueError {
     /// The backup could not be copied to where etcd-manager finds it.
     #[error("copying the pinned backup back")]
     CopyBack(#[source] pin::PinError),
-    /// Somebody else ordered another restore in the very same second.
+    /// Another user queued another restore in the same second.
     #[error("{at} was just queued and restores {backup}; nothing was queued")]
     Another {
-        /// Their command.
+        /// The other command.
         at: StoreUrl,
-        /// Their backup.
+        /// The other backup.
         backup: String,
     },
-    /// Somebody else queues commands all the time.
+    /// Another user keeps queueing commands.
     #[error("{0}: other commands keep being queued at the same time")]
     Crowded(StoreUrl),
-    /// What was written is not what is read back.
+    /// The file reads back differently than written.
     #[error("{0} was written but reads back differently")]
     NotTheSame(StoreUrl),
-    /// It was written, and then the store did not answer.
+    /// It was written, but could not be read back.
     #[error("{at} was written but could not be read back")]
     NotReadBack {
         /// The command.
@@ -107,8 +105,8 @@ pub fn control_folder(catalog: &Catalog) -> StoreUrl {
     catalog.store.base.join(layout::CONTROL_FOLDER)
 }
 
-/// Orders a restore: copies a pinned backup back first, never writes over another command, and reads back what it wrote.
-/// `waiting` is told when another command has this second's name.
+/// Queues a restore: copies a pinned backup back first, never overwrites another command, and reads back what it wrote. `waiting` is called when
+/// another command has the same name.
 ///
 /// # Errors
 /// [`QueueError`].
@@ -132,9 +130,9 @@ pub async fn queue(
             Ok(()) => return read_back(objects, Queued { name, at }, file.as_bytes()).await,
             Err(error) if error.kind != StoreErrorKind::AlreadyExists => return Err(QueueError::Store(error)),
             Err(_) => match restores(objects, &at).await {
-                // Somebody else ordered the same, or a retried request met its own first attempt.
+                // Another user queued the same, or a retried request finds its own first attempt.
                 Some(backup) if backup == request.backup.name.as_str() => return Ok(Queued { name, at }),
-                // Every queued command is run, and each wipes again.
+                // Every queued command is run, and each one wipes etcd again.
                 Some(backup) => return Err(QueueError::Another { at, backup }),
                 None => {
                     waiting(&name);
@@ -146,13 +144,13 @@ pub async fn queue(
     Err(QueueError::Crowded(control_folder(request.catalog)))
 }
 
-/// The backup that the command there restores, if it is one.
+/// The backup that the command there restores.
 async fn restores(objects: &dyn ObjectStore, at: &StoreUrl) -> Option<String> {
     let content = objects.get(at, LIMIT).await.ok()?;
     Some(Command::parse(&content).ok()?.restore_backup?.backup)
 }
 
-/// Waits out a second. A time that stands still, since it was given or in tests, is moved on by us.
+/// Waits one second, and gives a later time even where the clock stands still.
 async fn next_second(clock: &dyn Clock, taken: Timestamp) -> Timestamp {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let next = taken.checked_add(SignedDuration::from_secs(1)).unwrap_or(taken);
@@ -163,7 +161,7 @@ fn own_folder(catalog: &Catalog, name: &BackupName) -> StoreUrl {
     catalog.store.base.join(name.as_str())
 }
 
-/// Copies a pinned backup back to where etcd-manager finds it. `false` where it is there.
+/// Copies a pinned backup back to where etcd-manager finds it. `false` where it is not needed.
 ///
 /// # Errors
 /// [`QueueError::CopyBack`].
@@ -186,13 +184,13 @@ async fn read_back(objects: &dyn ObjectStore, queued: Queued, written: &[u8]) ->
     match objects.get(&queued.at, LIMIT).await {
         Ok(found) if found == written => Ok(queued),
         Ok(_) => Err(QueueError::NotTheSame(queued.at)),
-        // A leader that waits for a command may have carried it out already.
+        // A waiting leader may have taken it already.
         Err(error) if error.kind == StoreErrorKind::NotFound => Ok(queued),
         Err(source) => Err(QueueError::NotReadBack { at: queued.at, source }),
     }
 }
 
-/// A command as it stands in the store.
+/// A command in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedCommand {
     /// The name of its folder.
@@ -201,7 +199,7 @@ pub struct QueuedCommand {
     pub at: StoreUrl,
     /// Its bytes.
     pub content: Vec<u8>,
-    /// What it orders, or why it cannot be read; the leader is blocked then.
+    /// Its content, or why it cannot be read; the leader is blocked then.
     pub command: Result<Command, String>,
 }
 
@@ -211,10 +209,10 @@ impl QueuedCommand {
         self.command.as_ref().ok()?.queued()
     }
 
-    /// The backup that it restores, or why it cannot be read. etcd-manager can do nothing with a command that orders nothing.
+    /// The backup that it restores, or why it cannot be read.
     ///
     /// # Errors
-    /// Why not, in words.
+    /// Why it cannot be read.
     pub fn backup(&self) -> Result<&str, String> {
         let command = self.command.as_ref().map_err(Clone::clone)?;
         match &command.restore_backup {
@@ -226,24 +224,24 @@ impl QueuedCommand {
     }
 }
 
-/// What `control/` holds now.
+/// The content of `control/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Control {
-    /// The queue, in the order in which it is run: by the time in each command, broken ones first.
+    /// The queue in the order in which it is run: by the time in each command, broken ones first.
     pub commands: Vec<QueuedCommand>,
-    /// Whether `etcd-cluster-created` is there.
+    /// Whether `etcd-cluster-created` exists.
     pub created: bool,
 }
 
-/// The queue as it stands now.
+/// Reads the queue.
 ///
 /// # Errors
-/// Where the store does not list or give one. One that goes meanwhile was taken.
+/// Where the store cannot be read. A command that disappears meanwhile was taken.
 pub async fn commands(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Vec<QueuedCommand>, StoreError> {
     Ok(control(objects, catalog).await?.commands)
 }
 
-/// All of `control/` as it stands now.
+/// Reads `control/`.
 ///
 /// # Errors
 /// The same.
@@ -285,18 +283,18 @@ pub async fn control(objects: &dyn ObjectStore, catalog: &Catalog) -> Result<Con
     })
 }
 
-/// Takes an order back, if it is still the one that was shown. `false` means that it is not there any more.
+/// Removes a command if it has not changed. `false` where it is gone.
 ///
 /// # Errors
-/// Where the store refuses.
+/// Where the store fails.
 pub async fn cancel(objects: &dyn ObjectStore, found: &QueuedCommand, consent: &Consent) -> Result<bool, StoreError> {
     objects.delete_if(&found.at, &found.content, consent).await
 }
 
-/// Removes the marker without which etcd-manager seeds an etcd anew.
+/// Removes the created marker: without it etcd-manager seeds a new etcd.
 ///
 /// # Errors
-/// Where the store refuses.
+/// Where the store fails.
 pub async fn remove_created_marker(
     objects: &dyn ObjectStore,
     catalog: &Catalog,

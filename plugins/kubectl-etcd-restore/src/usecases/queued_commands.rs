@@ -1,4 +1,4 @@
-//! Commands that lie in the queue when nobody follows them any more: what they will do, and how each is taken back.
+//! The commands that a run has queued: what they will do, and how to remove them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// What it will do.
+    /// What it will do, as `stays` says whether it is queued.
     pub fn describe(&self, stays: &str) -> String {
         let Self { etcd, name, backup } = self;
         format!(
@@ -25,18 +25,18 @@ impl Command {
         )
     }
 
-    /// What removes it.
+    /// The command that removes it.
     pub fn cancel(&self, context: &Context, cluster: &str) -> ShellCommand {
         cancel(context, cluster, &self.etcd, &self.name)
     }
 }
 
-/// What removes a command.
+/// The command that removes one.
 pub fn cancel(context: &Context, cluster: &str, etcd: &str, name: &str) -> ShellCommand {
     context.command(&["cancel", name, "--etcd", etcd], cluster).arg("--yes")
 }
 
-/// Those that are queued, by etcd cluster. Dropped before it is disarmed, as by Ctrl-C, it tells of each that was there at the last look.
+/// The queued commands by etcd cluster. Those that are left when this is dropped, as by Ctrl-C, are reported.
 pub struct QueuedCommands<'a> {
     ui: &'a Ui,
     context: &'a Context,
@@ -54,33 +54,33 @@ impl<'a> QueuedCommands<'a> {
         }
     }
 
-    /// It was queued.
+    /// Adds a queued command.
     pub fn add(&self, command: Command) {
         self.queued.borrow_mut().insert(command.etcd.clone(), command);
     }
 
-    /// It is in the queue no more.
+    /// Removes a command that left the queue.
     pub fn remove(&self, etcd: &str) {
         self.queued.borrow_mut().remove(etcd);
     }
 
-    /// Nothing is to be said when it is dropped. Gives those that are queued.
+    /// Takes all of them, so that none is reported on drop.
     pub fn take(&self) -> Vec<Command> {
         let queued = std::mem::take(&mut *self.queued.borrow_mut());
         queued.into_values().collect()
     }
 
-    /// Tells of one that stays.
-    pub fn tell(&self, command: &Command) {
-        self.tell_that_it(command, "stays");
+    /// Reports one that stays queued.
+    pub fn warn_stays(&self, command: &Command) {
+        self.warn_that_it(command, "stays");
     }
 
-    /// Tells of one of which nobody knows, since no answer came.
+    /// Reports one of which it is not known whether it is still queued.
     pub fn warn_may_stay(&self, command: &Command) {
-        self.tell_that_it(command, "may still be");
+        self.warn_that_it(command, "may still be");
     }
 
-    fn tell_that_it(&self, command: &Command, stays: &str) {
+    fn warn_that_it(&self, command: &Command, stays: &str) {
         let cancel = command.cancel(self.context, &self.cluster);
         self.ui
             .warn(&format!("{}; to remove it: {cancel}", command.describe(stays)));
@@ -90,7 +90,7 @@ impl<'a> QueuedCommands<'a> {
 impl Drop for QueuedCommands<'_> {
     fn drop(&mut self) {
         for command in self.take() {
-            self.tell(&command);
+            self.warn_stays(&command);
         }
     }
 }

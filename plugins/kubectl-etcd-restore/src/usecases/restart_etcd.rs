@@ -1,4 +1,4 @@
-//! Stops the containers, one after the other, and waits until kubelet has started each again.
+//! Restarts etcd-manager: stops its containers one by one, and waits until kubelet has started each again.
 
 use std::time::Duration;
 
@@ -18,15 +18,15 @@ use crate::usecases::queue;
 
 /// How long kubelet may take to start a container again.
 const BACK: Duration = Duration::from_secs(90);
-/// Between two looks.
+/// Polling interval.
 const TICK: Duration = Duration::from_secs(2);
 
-/// How one step ended.
+/// The result of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepResult {
-    /// Stopped, and kubelet has started another one.
+    /// Stopped and started again.
     Restarted,
-    /// Stopped, and no other was seen in time.
+    /// Stopped, and not started again in time.
     NotBack(Duration),
     Failed(HostError),
 }
@@ -42,14 +42,14 @@ impl StepResult {
 
     pub fn reason(&self) -> String {
         match self {
-            Self::Restarted => "kubelet has started it again".to_owned(),
-            Self::NotBack(waited) => format!("kubelet has not started it again within {} s", waited.as_secs()),
+            Self::Restarted => "started again by kubelet".to_owned(),
+            Self::NotBack(waited) => format!("not started again by kubelet within {} s", waited.as_secs()),
             Self::Failed(error) => error.kind.to_string(),
         }
     }
 }
 
-/// How many of each.
+/// Numbers of results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     restarted: usize,
@@ -58,7 +58,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Counts these, too.
+    /// Adds results.
     pub fn add(&mut self, results: &[Option<StepResult>]) {
         for result in results.iter().flatten() {
             match result {
@@ -69,10 +69,8 @@ impl Outcome {
         }
     }
 
-    /// Whether all went well.
-    ///
     /// # Errors
-    /// What did not.
+    /// Where a step failed, or the leader may have been missed.
     pub fn judged(self, leader_missed: bool) -> Result<(), CommandError> {
         if self.not_back == 0 && self.failed == 0 && !leader_missed {
             return Ok(());
@@ -98,7 +96,7 @@ impl Outcome {
     }
 }
 
-/// One result a step of the plan; `None` where nothing was to be done. A host that fails does not stop the others.
+/// One result for each step of the plan; `None` where nothing was to be done. A failed host does not stop the others.
 pub async fn apply(
     plan: &Plan,
     known: &[String],
@@ -142,7 +140,7 @@ async fn restart(
     }
     let begun = Instant::now();
     loop {
-        // A host that is busy starting things may miss a question.
+        // A busy host may fail to respond once.
         if let Ok(facts) = hosts::inspect_one(&step.machine, hosts).await
             && facts
                 .etcd_manager(etcd, known)
@@ -211,10 +209,10 @@ pub async fn queues(context: &Context) -> (Vec<EtcdQueue>, Vec<String>) {
     (selected, known)
 }
 
-/// Restarts the leader of one etcd cluster for `run`, whose consent covers it.
+/// Restarts the leader of one etcd cluster, with the consent given to `run`.
 ///
 /// # Errors
-/// Where no host answers, or the container does not come back.
+/// Where no host responds, or the container is not started again.
 pub async fn restart_leader(etcd: &str, ssh: &SshArgs, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
     let ui = &context.session.ui;
     let hosts = context.hosts(ssh)?;

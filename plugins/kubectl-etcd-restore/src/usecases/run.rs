@@ -15,7 +15,7 @@ use crate::usecases::run_record::{self, RecordEntry, RunRecord};
 use crate::usecases::submit::{Done, submit};
 use crate::usecases::target::Target;
 
-/// Notes that a run begins, before anything is ordered. One of two who begin at the same time is told so.
+/// Records the start of the run before anything is queued. Of two runs that start at the same time, one is refused.
 pub async fn begin(
     survey: &Survey<'_>,
     anew: bool,
@@ -34,7 +34,7 @@ pub async fn begin(
         return Ok(record);
     };
     if let Some((void, _)) = &survey.void {
-        // One of two who begin at the same time removes it; the other is told by the next write.
+        // Of two runs that start at the same time, the next write refuses one.
         run_record::discard(context.session.objects(), at, void, consent).await?;
     }
     let mode = if anew { PutMode::Replace } else { PutMode::Create };
@@ -49,8 +49,7 @@ pub async fn begin(
     }
 }
 
-/// Pins what is to be restored: retention must not take it away while etcd-manager reads it, or when it has to be restored once more.
-/// That helps, and is no condition. Gives what it pinned.
+/// Pins the backup, so that it is not deleted while etcd-manager reads it. A failure is only a warning. Gives what was pinned.
 pub async fn pin_backup(
     target: &Target<'_>,
     survey: &Survey<'_>,
@@ -65,7 +64,7 @@ pub async fn pin_backup(
         return None;
     }
     let etcd = &target.catalog.store.etcd;
-    // Without a state store there is no place for it.
+    // Without a state store there is no place for a pin.
     let pin = pin::plan_pin(target.catalog, backup).ok()??;
     session.ui.note(&format!(
         "$ kubectl etcd-backups pin {}={} --name {} --yes",
@@ -84,9 +83,9 @@ pub async fn pin_backup(
     Some(format!("{etcd}={}", backup.name))
 }
 
-/// Orders what is not ordered yet, and notes it before and after. Both operators of one run name the command by the run's own time, so that
-/// it is queued once.
-pub async fn carry_out(
+/// Queues the restore unless it was queued before, and records it before and after. The command is named by the start of the run, so that two users
+/// who resume it queue it once.
+pub async fn queue_restore(
     target: &Target<'_>,
     record: &mut RunRecord,
     survey: &Survey<'_>,
@@ -104,10 +103,10 @@ pub async fn carry_out(
     }
     let backup = match &target.choice {
         Choice::Backup { backup, .. } => Some(backup.name.to_string()),
-        // Ordered already: it was told above.
+        // Queued already.
         Choice::Deleted(_) => return Ok(()),
         Choice::Fresh(_) => None,
-        // What blocks was told by the plan.
+        // The plan says why.
         Choice::Leave(_) | Choice::Nothing(_) => return Ok(()),
     };
     match &backup {
@@ -133,7 +132,7 @@ pub async fn carry_out(
         newest: target.catalog.latest().map(|backup| backup.name.to_string()),
         no_members: target.no_members.is_some(),
     };
-    // What is gone on with is this run's own where its record says so.
+    // A resumed command is this run's own where the record says so.
     if let (Some(queued), Some(before)) = (&target.queued, record.of(etcd))
         && before.command.as_ref() == Some(&queued.name)
     {

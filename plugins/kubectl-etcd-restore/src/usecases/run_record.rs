@@ -1,10 +1,9 @@
-//! What a run of restores has ordered: `<cluster>/backups/recovery/etcd-restore-run.json`.
+//! The record of an unfinished run: `<cluster>/backups/recovery/etcd-restore-run.json`.
 //!
-//! A command that is gone tells nobody whether it was carried out or never queued. Without this record a run that was
-//! interrupted after a restore would order it again, and wipe what was just restored. It lies where neither kops nor etcd-manager
-//! looks, and never in `control/`.
+//! Without it, an interrupted run could not tell a completed restore from one that was never queued: it would queue it again and wipe restored
+//! data. Neither kops nor etcd-manager reads this folder.
 //!
-//! It holds only for the masters that it was made for: after another disaster what it says was restored is gone again.
+//! It is valid only for the masters that it was written for.
 
 use runbook_kit::model::observed::Observed;
 use std::collections::BTreeSet;
@@ -18,29 +17,29 @@ use runbook_kit::ports::{ObjectStore, PutMode, StoreError, StoreErrorKind};
 
 /// The file's name.
 const FILE: &str = "etcd-restore-run.json";
-/// More than any record has.
+/// More than the size of any record.
 const LIMIT: u64 = 64 * 1024;
-/// The version of what is written: those before 2 do not say for which masters.
+/// Version of the format: those before 2 have no masters.
 pub const VERSION: u32 = 2;
 
-/// A run that is under way.
+/// An unfinished run.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunRecord {
     /// [`VERSION`] when it was written.
     #[serde(default)]
     pub version: u32,
-    /// When it began.
+    /// When it started.
     pub started: Timestamp,
-    /// The masters (instance ids) that ran when it began; `None` where AWS could not be asked.
+    /// The masters (instance ids) that ran when it started; `None` where AWS was not available.
     #[serde(default)]
     pub masters: Option<BTreeSet<String>>,
-    /// What it has ordered.
+    /// One entry for each etcd cluster.
     #[serde(rename = "orders")]
     pub entries: Vec<RecordEntry>,
 }
 
-/// What was ordered of one etcd cluster.
+/// The restore of one etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordEntry {
@@ -50,64 +49,64 @@ pub struct RecordEntry {
     pub backup: Option<String>,
     /// The command's name, where there is one.
     pub command: Option<String>,
-    /// Whether it was ordered already: the command was queued, or the created marker removed.
+    /// Whether the command was queued, or the created marker removed.
     #[serde(rename = "ordered")]
     pub submitted: bool,
-    /// Whether the command is this run's own; somebody else's that orders the same was gone on with.
+    /// Whether the command is from this run, and not another user's that was adopted.
     #[serde(default)]
     pub own: bool,
-    /// The content of `etcd-cluster-created` before it was ordered; `None` where there was none.
+    /// The content of `etcd-cluster-created` before.
     #[serde(default)]
     pub created: Option<String>,
-    /// The id of the etcd cluster that served when it was ordered, in hexadecimal digits.
+    /// The id of the etcd cluster that served before, in hexadecimal digits.
     #[serde(default)]
     pub served: Option<String>,
-    /// The newest backup in the store when it was ordered.
+    /// The newest backup in the store before.
     #[serde(default)]
     pub newest: Option<String>,
-    /// Whether it was proven then that etcd has no members.
+    /// Whether etcd was proven to have no members.
     #[serde(default)]
     pub no_members: bool,
 }
 
 impl RecordEntry {
-    /// The id of the etcd cluster that served when it was ordered.
+    /// The id of the etcd cluster that served before.
     #[must_use]
     pub fn served(&self) -> Option<u64> {
         u64::from_str_radix(self.served.as_deref()?, 16).ok()
     }
 }
 
-/// Whether what a record says still holds.
+/// Whether a record is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Validity {
-    /// It is of the masters that run now.
+    /// It is for the masters that run now.
     Holds,
-    /// Whether it is cannot be told, for this reason: of what it says only a command that is still queued counts.
+    /// Not known, for this reason: only entries that can be verified are used.
     Doubtful(String),
-    /// It is of another day, for this reason.
+    /// It is for an earlier recovery, for this reason.
     Void(String),
 }
 
-/// What is known now, to be compared with a record.
+/// The current state, to compare a record with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present<'a> {
     /// The masters that run.
     pub masters: &'a Observed<BTreeSet<String>>,
-    /// When the newest wipe of this cluster began; `None` where there was none.
+    /// When the newest wipe of this cluster started; `None` where there was none.
     pub wiped: Observed<Option<Timestamp>>,
     /// The content of `etcd-cluster-created` of each etcd cluster.
     pub created: &'a [(&'a str, Option<String>)],
 }
 
 impl RunRecord {
-    /// What it says of an etcd cluster.
+    /// The entry of an etcd cluster.
     #[must_use]
     pub fn of(&self, etcd: &str) -> Option<&RecordEntry> {
         self.entries.iter().find(|entry| entry.etcd == etcd)
     }
 
-    /// A run that begins now.
+    /// A run that starts now.
     #[must_use]
     pub fn begin(started: Timestamp, masters: &Observed<BTreeSet<String>>) -> Self {
         Self {
@@ -121,8 +120,7 @@ impl RunRecord {
         }
     }
 
-    /// Whether it still holds: it must be of the masters that run now and of the etcd clusters that were seeded then, and no wipe may have
-    /// begun since.
+    /// Whether it is valid: it must be for the masters that run now and for the same created markers, and no wipe may have started since.
     #[must_use]
     pub fn validity(&self, now: &Present<'_>) -> Validity {
         if self.version < VERSION {
@@ -140,7 +138,7 @@ impl RunRecord {
             .filter(|entry| entry.submitted && entry.backup.is_some())
         {
             let now = now.created.iter().find(|(etcd, _)| *etcd == entry.etcd);
-            // One that is gone altogether is found by the preflight.
+            // A missing marker is found by the preflight.
             if let Some((_, Some(created))) = now
                 && entry.created.as_ref() != Some(created)
             {
@@ -172,14 +170,14 @@ impl RunRecord {
         }
     }
 
-    /// The etcd clusters whose command is in this record under this name.
+    /// Whether this command is in the record.
     #[must_use]
     pub fn has_command(&self, etcd: &str, command: &str) -> bool {
         self.of(etcd)
             .is_some_and(|entry| entry.command.as_deref() == Some(command))
     }
 
-    /// Forgets what was ordered by a command that was taken back. `false` where it was not of this run.
+    /// Removes the entry of a removed command. `false` where there is none.
     pub fn forget(&mut self, etcd: &str, command: &str) -> bool {
         let before = self.entries.len();
         self.entries
@@ -187,7 +185,7 @@ impl RunRecord {
         self.entries.len() != before
     }
 
-    /// Notes something of an etcd cluster, in place of what was noted before.
+    /// Adds or replaces the entry of an etcd cluster.
     pub fn note(&mut self, submitted: RecordEntry) {
         self.entries.retain(|other| other.etcd != submitted.etcd);
         self.entries.push(submitted);
@@ -195,16 +193,16 @@ impl RunRecord {
     }
 }
 
-/// Where a cluster's record lies; `recovery` is the folder of pinned backups of one of its etcd clusters.
+/// The URL of a cluster's record; `recovery` is the folder of pinned backups of one of its etcd clusters.
 #[must_use]
 pub fn place(recovery: &StoreUrl) -> Option<StoreUrl> {
     recovery.parent().map(|folder| folder.join(FILE))
 }
 
-/// Reads it; `None` where no run is under way. One that cannot be read is as good as none: `Ok(Err(..))` tells why.
+/// Reads it; `None` where there is none, `Ok(Err(..))` where it cannot be parsed.
 ///
 /// # Errors
-/// Where the store does not answer.
+/// Where the store fails.
 pub async fn read(objects: &dyn ObjectStore, at: &StoreUrl) -> Result<Result<Option<RunRecord>, String>, StoreError> {
     match objects.get(at, LIMIT).await {
         Ok(content) => Ok(serde_json::from_slice(&content)
@@ -215,10 +213,10 @@ pub async fn read(objects: &dyn ObjectStore, at: &StoreUrl) -> Result<Result<Opt
     }
 }
 
-/// Writes it. With [`PutMode::Create`] one of two operators is told that the other has begun.
+/// Writes it. With [`PutMode::Create`] it fails where another run has started.
 ///
 /// # Errors
-/// Where the store refuses.
+/// Where the store fails.
 pub async fn write(
     objects: &dyn ObjectStore,
     at: &StoreUrl,
@@ -228,7 +226,7 @@ pub async fn write(
 ) -> Result<(), StoreError> {
     let content = serde_json::to_vec_pretty(record).unwrap_or_default();
     match objects.put(at, content.clone(), mode, consent).await {
-        // A request that was tried again may have met its own first attempt.
+        // A retried request may find its own first attempt.
         Err(error)
             if error.kind == StoreErrorKind::AlreadyExists
                 && objects.get(at, LIMIT).await.is_ok_and(|found| found == content) =>
@@ -239,10 +237,10 @@ pub async fn write(
     }
 }
 
-/// Removes a record that holds no more, if it still is that one: somebody else may have begun meanwhile.
+/// Removes an invalid record, unless another run has replaced it.
 ///
 /// # Errors
-/// Where the store refuses.
+/// Where the store fails.
 pub async fn discard(
     objects: &dyn ObjectStore,
     at: &StoreUrl,
@@ -260,10 +258,10 @@ pub async fn discard(
     objects.delete_if(at, &content, consent).await
 }
 
-/// Removes it: the run is over.
+/// Removes it: the run is complete.
 ///
 /// # Errors
-/// Where the store refuses.
+/// Where the store fails.
 pub async fn remove(objects: &dyn ObjectStore, at: &StoreUrl, consent: &Consent) -> Result<(), StoreError> {
     objects.delete(at, consent).await
 }

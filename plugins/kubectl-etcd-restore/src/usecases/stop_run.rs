@@ -14,7 +14,7 @@ use crate::usecases::queued_commands::{Command, QueuedCommands};
 use crate::usecases::run_record::{self, RunRecord};
 use crate::usecases::target::Target;
 
-/// What is left to be done where following was stopped.
+/// Cleans up after a run that stopped.
 pub struct Aftermath<'a> {
     pub survey: &'a Survey<'a>,
     pub queued_commands: &'a QueuedCommands<'a>,
@@ -24,8 +24,8 @@ pub struct Aftermath<'a> {
 }
 
 impl Aftermath<'_> {
-    /// Removes what this run has queued and etcd-manager has not taken in time, but where nothing can be lost by it; tells of what stays; and
-    /// notes what holds no more, so that the same command orders it anew.
+    /// Removes the commands of this run that etcd-manager has not taken in time, unless etcd is dead; reports those that stay; and updates the
+    /// record, so that the next run queues the removed ones again.
     pub async fn of(&self, stopped: &Stopped, mut record: RunRecord) {
         let ui = &self.context.session.ui;
         let before = record.clone();
@@ -69,7 +69,7 @@ impl Aftermath<'_> {
                     }
                 }
             }
-            self.queued_commands.tell(&command);
+            self.queued_commands.warn_stays(&command);
         }
         if let Some(etcd) = stopped.why.removed()
             && let Some(command) = record.of(etcd).and_then(|order| order.command.clone())

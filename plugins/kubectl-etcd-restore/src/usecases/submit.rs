@@ -1,4 +1,4 @@
-//! Carries out what was planned and agreed to: queues the commands, or forgets a created marker.
+//! Applies a confirmed plan: queues the restore, or removes the created marker.
 
 use crate::usecases::queue::{self, Queued, RestoreRequest};
 use jiff::Timestamp;
@@ -9,12 +9,12 @@ use crate::context::Context;
 use crate::usecases::choose::Choice;
 use crate::usecases::target::Target;
 
-/// What was done to one etcd cluster.
+/// The result for one etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
     /// A command was queued.
     Queued(Queued),
-    /// It was queued already.
+    /// The command was already queued.
     Adopted(String),
     /// The created marker was removed.
     MarkerRemoved,
@@ -22,7 +22,7 @@ pub enum Done {
     Nothing,
 }
 
-/// Orders what the target's choice says; `time` names the command, now where it is none. The preflight must have been shown, and nothing in it refuses.
+/// Applies the choice for one etcd cluster; the command is named by `time`, or by the current time. The preflight must have passed.
 pub async fn submit(
     target: &Target<'_>,
     time: Option<Timestamp>,
@@ -38,7 +38,7 @@ pub async fn submit(
         copy_back(target, context, consent).await?;
         return Ok(Done::Adopted(queued.name.clone()));
     }
-    // The plan was shown a while ago: somebody else may have ordered something meanwhile.
+    // Another user may have queued a command since the plan was shown.
     let meanwhile = queue::commands(session.objects(), target.catalog).await?;
     if let Some(found) = meanwhile.first() {
         let wanted = match &target.choice {
@@ -88,7 +88,7 @@ pub async fn submit(
     }
 }
 
-/// A backup that retention has taken from under its command is copied back from where it is pinned.
+/// Copies a deleted backup back from its pin.
 async fn copy_back(target: &Target<'_>, context: &Context, consent: &Consent) -> Result<(), AnyFailure> {
     let session = &context.session;
     let Choice::Backup { backup, .. } = &target.choice else {

@@ -13,20 +13,20 @@ pub struct Target<'a> {
     pub catalog: &'a Catalog,
     pub choice: Choice<'a>,
     pub spec: Option<ClusterSpec>,
-    /// The command that orders this very restore already.
+    /// The command that is already queued for this restore.
     pub queued: Option<QueuedCommand>,
-    /// What a run under way has ordered, where nothing is to be ordered any more: its command is gone.
+    /// The entry of an unfinished run whose command was already taken.
     pub submitted: Option<RecordEntry>,
     /// The content of `etcd-cluster-created`.
     pub created: Option<String>,
-    /// What was seen of its etcd.
+    /// What etcd showed.
     pub seen: EtcdSeen,
-    /// What proves that it has no members, in words.
+    /// The proof that it has no members.
     pub no_members: Option<String>,
 }
 
 impl Target<'_> {
-    /// Whether a run under way has ordered it, as far as can be seen: its command is queued, or was taken.
+    /// Whether the run of this record has queued it: the command is in the queue, or was taken.
     pub fn is_of(&self, record: &RunRecord) -> bool {
         let etcd = &self.catalog.store.etcd;
         let own = |queued: &QueuedCommand| record.has_command(etcd, &queued.name);

@@ -1,4 +1,4 @@
-//! The chosen backup: whether it can be restored, and whether it should be.
+//! Checks of the chosen backup.
 
 use super::{EtcdFacts, Wanted};
 use runbook_kit::model::backup::goodness::{MAIN, Rejection};
@@ -27,7 +27,7 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
             let cure = if etcd.etcd == MAIN {
                 "check all: `kubectl etcd-backups verify --all`; to use one that is intact but fails sanity checks, name it (main=NAME) and pass --even-if-poor".to_owned()
             } else {
-                // Without it the API does not start, so it must not be left behind.
+                // The API does not start without it.
                 format!(
                     "name another with --backup {0}=NAME, or seed it anew with --fresh {0}",
                     etcd.etcd
@@ -39,11 +39,11 @@ pub(super) fn backup(etcd: &EtcdFacts, even_if_poor: bool) -> Check {
     };
     let name = &backup.name;
     let reasons: Vec<String> = backup.rejections.iter().map(ToString::to_string).collect();
-    let unsound = backup
+    let damaged = backup
         .rejections
         .iter()
         .any(|rejection| matches!(rejection, Rejection::Incomplete | Rejection::Damaged(_)));
-    if unsound {
+    if damaged {
         return Check::found(NAME, Severity::Block, format!("{name}: {}", reasons.join("; ")))
             .cure("choose another: `kubectl etcd-backups verify --all`; etcd-manager would retry this one forever");
     }

@@ -1,4 +1,4 @@
-//! What has to fit together over all etcd clusters: masters, times, encryption keys.
+//! Checks over all etcd clusters: masters, times, encryption keys.
 
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::model::observed::Observed;
@@ -8,10 +8,10 @@ use super::{ClusterFacts, ControlFact, Wanted};
 use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::units;
 
-/// Backups of one cluster further apart than this do not fit together well.
+/// Backups of one cluster should not be further apart.
 const APART: SignedDuration = SignedDuration::from_mins(30);
 
-/// A command for more members than there are masters merges the backup into the living etcd.
+/// With fewer masters than members, etcd-manager would merge the backup into the running etcd.
 pub(super) fn masters(facts: &ClusterFacts) -> Check {
     const NAME: &str = "masters";
     let wanted = facts

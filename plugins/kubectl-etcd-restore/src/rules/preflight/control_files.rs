@@ -1,4 +1,4 @@
-//! What lies in `control/`: without the first two etcd-manager does nothing or seeds anew, and it runs every command there is.
+//! Checks of the files in `control/`.
 
 use super::{ControlFact, EtcdFacts, Wanted};
 use runbook_kit::model::check::{Check, Severity};
@@ -112,7 +112,7 @@ pub(super) fn queue(etcd: &EtcdFacts) -> Check {
                         ", which is neither in the store nor pinned: etcd-manager retries it forever"
                     };
                     let age = match command.age {
-                        Some(age) if !command.is_of_now() => format!(", queued {} ago", units::age(age)),
+                        Some(age) if !command.may_be_resumed() => format!(", queued {} ago", units::age(age)),
                         _ => String::new(),
                     };
                     format!("{} (restores {backup}{age}{gone})", command.name)

@@ -1,30 +1,30 @@
-//! An etcd cluster of the spec that is not to be restored: without members and without a command it would never serve again.
+//! Checks of etcd clusters that are left out: one without members and without a command would never serve again.
 
 use crate::rules::follow::EtcdSeen;
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::observed::Observed;
 
-/// The etcd cluster in which kops' API servers keep the events; they do not start without it.
+/// The etcd cluster of the events; kops' API servers do not start without it.
 const EVENTS: &str = "events";
 
-/// What is known of one.
+/// An etcd cluster that is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
     /// `main`, `events`, …
     pub etcd: String,
     /// The names of the queued commands.
     pub commands: Observed<Vec<String>>,
-    /// Whether `etcd-cluster-created` is there.
+    /// Whether `etcd-cluster-created` exists.
     pub created: bool,
-    /// What was seen of its etcd.
+    /// What etcd showed.
     pub seen: EtcdSeen,
-    /// What proves that it has no members, in words; `None` where nothing does.
+    /// The proof that it has no members.
     pub no_members: Option<String>,
 }
 
 impl LeftOut {
-    /// Whether it may be that nothing makes it serve; `Some(true)` where that is proven.
+    /// Whether it waits for a command that is not queued; `None` where that is not known.
     #[must_use]
     pub fn waits(&self) -> Option<bool> {
         let unqueued = matches!(&self.commands, Observed::Known(commands) if commands.is_empty());
@@ -37,14 +37,14 @@ impl LeftOut {
         }
     }
 
-    /// What does not work without it, in words.
+    /// What does not work without it.
     #[must_use]
     pub fn needed_by(&self) -> &'static str {
         needed_by(&self.etcd)
     }
 }
 
-/// What does not work without an etcd cluster, in words.
+/// What does not work without an etcd cluster.
 #[must_use]
 pub fn needed_by(etcd: &str) -> &'static str {
     match etcd {

@@ -1,4 +1,4 @@
-//! The etcd that is there: whether it lives, and what it would lose.
+//! Checks of the running etcd: whether it is alive, and what it will lose.
 
 use super::{EtcdFacts, Wanted};
 use crate::rules::follow::EtcdSeen;
@@ -43,7 +43,7 @@ pub(super) fn etcd(etcd: &EtcdFacts) -> Check {
     }
 }
 
-/// What a restore over it takes away: `everything after 2026-11-22T15:18:01Z`.
+/// What a restore deletes: `everything after 2026-11-22T15:18:01Z`.
 #[must_use]
 pub fn since(etcd: &EtcdFacts) -> String {
     match &etcd.wanted {
@@ -52,7 +52,7 @@ pub fn since(etcd: &EtcdFacts) -> String {
     }
 }
 
-/// The same counted, where it could be.
+/// The data loss in numbers, where it was checked.
 pub(super) fn data_loss(etcd: &EtcdFacts) -> Option<Check> {
     const NAME: &str = "losses";
     Some(match etcd.data_loss.as_ref()? {
@@ -65,7 +65,7 @@ pub(super) fn data_loss(etcd: &EtcdFacts) -> Option<Check> {
     })
 }
 
-/// What a restore takes away, as far as it is known: for the question that wants the cluster's name.
+/// The data loss, for the confirmation by cluster name.
 #[must_use]
 pub fn lost(etcd: &EtcdFacts) -> String {
     let verb = if etcd.liveness.is_alive() { "is" } else { "would be" };

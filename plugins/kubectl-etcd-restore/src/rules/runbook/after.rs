@@ -1,4 +1,4 @@
-//! The steps on the new masters.
+//! The steps on the new control plane.
 
 use runbook_kit::model::shell::{ShellCommand, ShellScript};
 
@@ -8,47 +8,47 @@ use super::facts::Facts;
 pub fn restore(facts: &Facts) -> Step {
     let ours = vec![
         Block::new(
-            "The plan, of every etcd at once",
+            "The plan for all etcd clusters",
             ShellCommand::of("kubectl etcd-restore plan"),
-            "no check blocks, and main comes back from the backup that you chose",
+            "no check blocks, and main is restored from the backup that you chose",
         ),
         Block::new(
-            "Do it. It waits until etcd and the API serve",
+            "Apply it. It waits until etcd and the API serve",
             ShellCommand::of("kubectl etcd-restore run --backup")
                 .expand(r#"main="${BACKUP_main:?}""#)
                 .arg("--yes"),
-            "every etcd is restored and serves",
+            "every etcd cluster is restored and serves",
         ),
     ];
     let stepwise = vec![
         Block::new(
-            "Only the command",
+            "Queue only the command",
             ShellCommand::of("kubectl etcd-restore queue")
                 .expand(r#"main="${BACKUP_main:?}""#)
                 .arg("--yes"),
             "it is queued",
         ),
         Block::new(
-            "The same for every other etcd",
+            "The same for every other etcd cluster",
             others(facts),
-            "each is queued; for one without a good backup, `run --fresh ETCD` lets etcd-manager seed it anew",
+            "each is queued; without a good backup, use `run --fresh ETCD` to seed it anew",
         ),
         Block::new(
-            "How far it is",
+            "The state of the restores",
             ShellCommand::of("kubectl etcd-restore status"),
-            "every etcd is `serving`; after a wipe its leader takes the command within half a minute",
+            "every etcd cluster is `serving`; after a wipe the leader takes the command within half a minute",
         ),
         Block::new(
-            "Only where an etcd had members and does not take its command: the leader has to be restarted",
+            "Only if an etcd cluster had members and does not take its command: restart the leader",
             facts
                 .with_ssh("kubectl etcd-restore restart-etcd --etcd main")
                 .arg("--yes"),
             "it is restarted, and the state is `restoring`, then `serving`",
         ),
         Block::new(
-            "What etcd-manager says",
+            "The log of etcd-manager",
             facts.with_ssh("kubectl etcd-restore logs etcd --no-follow"),
-            "`Setting quarantined state to false` stands there",
+            "it shows `Setting quarantined state to false`",
         ),
     ];
     let mut hand: Vec<Block> = facts
@@ -61,35 +61,35 @@ pub fn restore(facts: &Facts) -> Step {
                     .arg(format!("--backup-store={}", etcd.base))
                     .arg("restore-backup")
                     .expand(format!("\"${{{}:?}}\"", etcd.variable())),
-                "the command was added; nothing checked that the backup is there",
+                "the command is added; it was not checked whether the backup exists",
             )
         })
         .collect();
     hand.extend([
         Block::lines(
-            "Only where an etcd had members: restart every etcd-manager, so that a leader reads the command",
+            "Only if an etcd cluster had members: restart every etcd-manager, so that a leader reads the command",
             [r#"for master in $(masters); do stop_on "$master" etcd-manager; done"#],
-            "kubelet has started each one again, within half a minute",
+            "kubelet has started each one again within half a minute",
         ),
         Block::lines(
-            "What they say",
+            "Their logs",
             [r#"for master in $(masters); do on_master "$master" 'sudo tail -n 20 /var/log/etcd.log /var/log/etcd-events.log'; done"#],
-            "`Setting quarantined state to false` stands in each log of one of them",
+            "one instance shows `Setting quarantined state to false` in each log",
         ),
     ]);
     Step {
         title: "Restore etcd",
-        about: "All etcd clusters: the API does not start while one of them does not answer. Of the ways take one: a command that is queued twice wipes twice. \
+        about: "Restore all etcd clusters: the API does not start while one of them does not respond. Use only one of the alternatives: a command that is queued twice wipes etcd twice. \
             The old data is moved to `data-trashcan` on each volume."
             .to_owned(),
         ways: Ways::ours(ours)
             .or("With these tools, one step at a time instead of `run`", stepwise)
             .or("By hand", hand),
-        stop: "where the state is `looping`: the backup cannot be restored; take the command back (`kubectl etcd-restore commands`, `cancel NAME`) and choose another",
+        stop: "if the state is `looping`: the backup cannot be restored; remove the command (`kubectl etcd-restore commands`, `cancel NAME`) and choose another backup",
     }
 }
 
-/// Queues the newest good backup of every etcd but main.
+/// Queues the newest good backup of every etcd cluster but main.
 fn others(facts: &Facts) -> ShellScript {
     let others = facts.etcds.iter().filter(|etcd| etcd.name != "main");
     others.fold(ShellScript::default(), |script, etcd| {
@@ -103,27 +103,27 @@ fn others(facts: &Facts) -> ShellScript {
 
 pub fn api(facts: &Facts) -> Step {
     Step {
-        title: "Bring the API back",
-        about: "Revisions start again with a restore: an API server that kept running holds some from the future, and must go. On new masters none did; this \
-            does no harm there."
+        title: "Restart the API",
+        about: "A restore resets etcd's revisions: an API server that kept running has stale caches and must be restarted. On a new control plane none did; the \
+            step does no harm there."
             .to_owned(),
         ways: Ways::ours(vec![
             Block::new(
-                "Restart kubelets, and API servers that are older than their etcd",
+                "Restart kubelet, and API servers that are older than their etcd",
                 facts.with_ssh("kubectl etcd-restore restart-kubelet").arg("--yes"),
-                "every kubelet is restarted, and the API is ready three times in a row",
+                "kubelet is restarted everywhere, and the API was ready three times in a row",
             ),
             Block::new(
-                "What the API servers say",
+                "The logs of the API servers",
                 facts.with_ssh("kubectl etcd-restore logs kube-apiserver --no-follow"),
-                "no line repeats that etcd cannot be reached",
+                "no line keeps reporting that etcd cannot be reached",
             ),
         ])
         .or(
             "By hand",
             vec![
                 Block::lines(
-                    "One master after the other",
+                    "One instance after the other",
                     [
                         r#"for master in $(masters); do"#,
                         r#"  stop_on "$master" kube-apiserver; on_master "$master" 'sudo systemctl restart kubelet'"#,
@@ -132,18 +132,18 @@ pub fn api(facts: &Facts) -> Step {
                     "no error is shown",
                 ),
                 Block::lines(
-                    "What the API servers say",
+                    "The logs of the API servers",
                     [r#"for master in $(masters); do on_master "$master" 'sudo tail -n 20 /var/log/kube-apiserver.log'; done"#],
-                    "no line repeats that etcd cannot be reached",
+                    "no line keeps reporting that etcd cannot be reached",
                 ),
                 Block::new(
-                    "Whether the API is ready",
+                    "Check that the API is ready",
                     ShellCommand::of("kubectl get --raw /readyz"),
-                    "it shows `ok`",
+                    "it prints `ok`",
                 ),
             ],
         ),
-        stop: "where the API does not come up within ten minutes: look which etcd does not answer (`kubectl etcd-restore status`)",
+        stop: "if the API does not start within ten minutes: check which etcd cluster does not respond (`kubectl etcd-restore status`)",
     }
 }
 
@@ -153,72 +153,72 @@ pub fn clean(facts: &Facts) -> Step {
     let asked = |rest: &str| format!(r#"for master in $(masters); do etcdctl_on "$master" {port} {rest}; break; done"#);
     let ours = vec![
         Block::new(
-            "Which masters etcd believes in",
+            "The masterleases",
             ShellCommand::of("kubectl masterleases list"),
-            "the old masters are `stale`, and the new ones `live`",
+            "the old API servers are `stale`, and the new ones `live`",
         ),
         Block::new(
             "Delete the stale ones",
             ShellCommand::of("kubectl masterleases prune --yes"),
-            "`default/kubernetes` lists live masters only",
+            "`default/kubernetes` lists only live API servers",
         ),
         Block::new(
-            "Nodes without an instance; without --yes they are only shown",
+            "Delete the Nodes without an instance; without --yes only the plan is shown",
             ShellCommand::of("kubectl etcd-restore cleanup nodes --yes"),
-            "the old masters' Nodes are gone, and no other",
+            "the old control plane's Nodes are deleted, and no others",
         ),
         Block::new(
-            "Events that would stay for ever",
+            "Delete the events that never expire",
             ShellCommand::of("kubectl etcd-restore cleanup events --yes"),
             "they are deleted",
         ),
         Block::new(
-            "Whether the workers' kubelets came along",
+            "Check the kubelets",
             ShellCommand::of("kubectl etcd-restore cleanup workers"),
-            "each one renews its Lease; those that do not are restarted in step 8",
+            "each one renews its Lease; the others are restarted in step 8",
         ),
     ];
     let hand = vec![
         Block::new(
-            "Which Nodes there are",
+            "The Nodes",
             ShellCommand::of("kubectl get nodes"),
-            "you know which are the old masters",
+            "you know which are old control plane Nodes",
         ),
         Block::new(
-            "Delete each of the old masters",
+            "Delete each old control plane Node",
             ShellCommand::of("kubectl delete node NODE_OF_AN_OLD_MASTER"),
             "it is deleted",
         ),
         Block::new(
-            "Whom the API's own endpoint lists",
+            "The addresses of the `kubernetes` endpoint",
             ShellCommand::of("kubectl -n default get endpoints kubernetes"),
-            "you know which addresses are old masters'",
+            "you know which addresses are old",
         ),
         Block::lines(
-            "Whom etcd believes in",
+            "The masterleases in etcd",
             [asked("get --prefix /registry/masterleases/ --keys-only")],
-            "the addresses of old masters stand there",
+            "they include the old addresses",
         ),
         Block::lines(
-            "Delete each of the old masters' keys",
+            "Delete the key of each old address",
             [asked("del /registry/masterleases/ADDRESS_OF_AN_OLD_MASTER")],
-            "it shows 1; within 10 s the endpoint lists that one no more",
+            "it prints 1; the endpoint no longer lists the address after 10 s",
         ),
     ];
     Step {
         title: "Clean up",
         about:
-            "The restore dropped every lease: old masters stay in the `kubernetes` endpoint, and old events for ever."
+            "The restore removed every lease: old API servers stay in the `kubernetes` endpoint, and old events never expire."
                 .to_owned(),
         ways: Ways::ours(ours).or("By hand", hand),
-        stop: "where a `live` master would go: its API server would write it again",
+        stop: "if a `live` address is to be deleted: its API server would write it again",
     }
 }
 
 pub fn afterwards(facts: &Facts) -> Step {
     Step {
-        title: "Afterwards",
-        about: "Workers hold revisions of before, too.".to_owned(),
+        title: "Follow up",
+        about: "Workers have stale caches, too.".to_owned(),
         ways: Ways::ours(vec![
             Block::new(
                 "Restart the workers' kubelets",
@@ -228,26 +228,26 @@ pub fn afterwards(facts: &Facts) -> Step {
                 "every kubelet is restarted",
             ),
             Block::new(
-                "Whether backups come again, an hour later",
+                "An hour later, check that new backups are taken",
                 ShellCommand::of("kubectl etcd-backups check --max-age 30m"),
-                "it finds nothing",
+                "it reports no problem",
             ),
             Block::new(
-                "What the quarantine holds, days later, when all is well: with --yes it is deleted",
+                "Days later, show the volumes in quarantine; --yes deletes them",
                 ShellCommand::of("kops-wipe-masters purge-volumes --name").arg(&facts.cluster),
-                "you need none of them any more",
+                "you do not need any of them",
             ),
         ])
         .or(
-            "By hand, slower and thorough",
+            "By hand, slower but thorough",
             vec![Block::new(
-                "Replace every machine, one after the other",
+                "Replace every instance, one after the other",
                 ShellCommand::of("kops rolling-update cluster --name")
                     .arg(&facts.cluster)
                     .args(["--force", "--yes"]),
-                "it says that the rolling update is completed",
+                "it reports that the rolling update is completed",
             )],
         ),
-        stop: "and look again, where no new backup of main has come after an hour",
+        stop: "and investigate if there is no new backup of main after an hour",
     }
 }

@@ -1,4 +1,4 @@
-//! The steps up to new, empty masters.
+//! The steps up to a new, empty control plane.
 
 use runbook_kit::model::shell::{Pipeline, ShellCommand, ShellScript, quoted};
 
@@ -8,11 +8,11 @@ use super::facts::{EtcdFacts, Facts};
 pub fn look(facts: &Facts) -> Step {
     let replaces = !facts.etcds.is_empty() && facts.etcds.iter().all(|etcd| etcd.replaces);
     let about = if replaces {
-        "A wipe may not be needed. While two of three members of an etcd run, etcd-manager replaces the third by itself when it comes up with an empty \
+        "A wipe may not be needed. While two of three members of an etcd cluster run, etcd-manager replaces the third by itself when it starts with an empty \
          volume."
     } else {
         "A wipe may not be needed. While two of three members of an etcd run, the third can be replaced: remove it from etcd (`etcdctl member list`, \
-         `etcdctl member remove ID`), then give it an empty volume. This etcd-manager is not known to do that by itself."
+         `etcdctl member remove ID`), then give it an empty volume. This etcd-manager is not known to do it by itself."
     };
     let volumes = volumes(facts).args([
         "--query",
@@ -21,42 +21,42 @@ pub fn look(facts: &Facts) -> Step {
         "text",
     ]);
     Step {
-        title: "Look, before anything is changed",
+        title: "Check the cluster before you change anything",
         about: about.to_owned(),
         ways: Ways::ours(vec![
             Block::new(
-                "Where the cluster stands",
+                "The state of the cluster",
                 ShellCommand::of("kubectl etcd-restore"),
-                "you have read every line, and what it names as next is not less than a wipe",
+                "you have read every line, and the next command is not a smaller fix than a wipe",
             ),
             Block::new(
-                "What is wrong, and the least that mends it",
+                "The problems, and the smallest fix",
                 ShellCommand::of("kops-wipe-masters audit"),
                 "`smallest cure` says that a wipe is needed",
             ),
             Block::new(
-                "Which backups there are",
+                "The backups",
                 ShellCommand::of("kubectl etcd-backups list"),
-                "each etcd has some from before the trouble began",
+                "each etcd cluster has backups from before the problem started",
             ),
         ])
         .or(
             "By hand",
             vec![
-                Block::new("Whether the API answers", ShellCommand::of("kubectl get nodes"), "it does not answer"),
+                Block::new("Check whether the API responds", ShellCommand::of("kubectl get nodes"), "it does not respond"),
                 Block::lines(
-                    "What the masters say",
+                    "The logs of the control plane",
                     [r#"for master in $(masters); do on_master "$master" 'sudo tail -n 20 /var/log/etcd.log /var/log/kube-apiserver.log'; done"#],
                     "you know why etcd has no quorum",
                 ),
                 Block::new(
-                    "Which volumes etcd has",
+                    "The etcd volumes",
                     volumes,
-                    "you know which members have lost theirs",
+                    "you know which members have lost their volume",
                 ),
             ],
         ),
-        stop: "where the API answers, or where two of three members of main run: mend one member instead",
+        stop: "if the API responds, or if two of three members of main run: replace one member instead",
     }
 }
 
@@ -64,25 +64,25 @@ pub fn choose(facts: &Facts) -> Step {
     let main = "main";
     let ours = vec![
         Block::lines(
-            "The newest good backup of main, chosen now",
+            "The newest good backup of main",
             chosen(
                 "BACKUP_main",
                 ShellCommand::of("kubectl etcd-backups show latest-good --etcd main -o name"),
             ),
-            "it names one backup, of a time from which you can go on: everything after it is lost",
+            "it prints one backup that is recent enough: everything after it is lost",
         ),
         Block::new(
-            "Whether it is whole",
+            "Verify it",
             ShellCommand::of("kubectl etcd-backups verify").expand(r#"main="${BACKUP_main:?}""#),
             "the verdict is `ok`",
         ),
         Block::new(
-            "Whether it comes back, in a throwaway etcd on this machine",
+            "Restore it into a throwaway etcd on this machine",
             ShellCommand::of("kubectl etcd-restore drill --etcd main --backup").expand(r#"main="${BACKUP_main:?}""#),
-            "it counts the Nodes and namespaces that you know",
+            "its Nodes and namespaces are those of your cluster",
         ),
         Block::new(
-            "Keep it out of the clean-up's reach",
+            "Protect it from retention",
             ShellCommand::of("kubectl etcd-backups pin")
                 .expand(r#"main="${BACKUP_main:?}""#)
                 .arg("--yes"),
@@ -91,13 +91,13 @@ pub fn choose(facts: &Facts) -> Step {
     ];
     let hand = facts.etcds.iter().flat_map(|etcd| by_hand_of(facts, etcd)).collect();
     Step {
-        title: "Choose and keep a backup",
+        title: "Choose and pin a backup",
         about: format!(
-            "The newest one may be worthless: an etcd that was seeded by accident takes backups, too. `latest-good` passes those over. Every other etcd \
-             than {main} gets its newest good backup at the restore, by itself."
+            "The newest backup may be useless: an etcd that was seeded by accident takes backups, too. `latest-good` skips those. The restore uses the newest \
+             good backup of every etcd cluster other than {main}."
         ),
         ways: Ways::ours(ours).or("By hand", hand),
-        stop: "where no backup of main is good: delete nothing; the volumes that are left hold the only data there is",
+        stop: "if no backup of main is good: delete nothing, as the remaining volumes have the only data",
     }
 }
 
@@ -111,7 +111,7 @@ fn by_hand_of(facts: &Facts, etcd: &EtcdFacts) -> Vec<Block> {
         facts.state().trim_end_matches('/'),
         facts.cluster
     );
-    // A backup is one whose meta is there.
+    // A backup is complete once its meta exists.
     let metas = if facts.in_bucket() {
         ShellCommand::of("aws s3 ls --recursive").arg(format!("{base}/"))
     } else {
@@ -148,23 +148,23 @@ fn by_hand_of(facts: &Facts, etcd: &EtcdFacts) -> Vec<Block> {
         .then(ShellCommand::of("etcdutl snapshot status -w table").arg(&db));
     vec![
         Block::lines(
-            format!("The newest backup of {name} that is complete"),
+            format!("The newest complete backup of {name}"),
             chosen(&variable, newest),
-            "it names one of before the trouble began; else set the variable to an older one, by hand",
+            "it prints one from before the problem started; otherwise set the variable to an older one",
         ),
         Block::new(
-            format!("Whether the backup of {name} holds anything"),
+            format!("Check the content of the backup of {name}"),
             ShellScript::from(fetch).then_all(unpacked),
             if name == "main" {
-                "TOTAL KEYS is as large as you know your cluster; a new, empty one has less than 200"
+                "TOTAL KEYS fits the size of your cluster; a new, empty one has less than 200"
             } else {
-                "it could be read; an etcd events with no keys is normal after an hour without API"
+                "it can be read; an etcd cluster events without keys is normal after an hour without API"
             },
         ),
         Block::new(
-            format!("Keep it, where the clean-up of {name} never comes"),
+            format!("Copy it to where retention of {name} does not delete it"),
             keep,
-            "both files were copied",
+            "both files are copied",
         ),
     ]
 }
@@ -186,41 +186,41 @@ pub fn wipe(facts: &Facts) -> Step {
         Block::new(
             "The plan",
             ShellCommand::of("kops-wipe-masters --name").arg(&facts.cluster),
-            "it names the groups, masters and etcd volumes of this cluster and no other, and no check blocks; where only `backups-arriving` does, since the last \
-             backup is young, and you are sure that the cluster is dead, add --even-if-alive here and in the next block",
+            "it lists the groups, instances and etcd volumes of this cluster and no other, and no check blocks; if only `backups-arriving` blocks, because the \
+             last backup is recent, and you are sure that the cluster is dead, add --even-if-alive here and in the next block",
         ),
         Block::new(
-            "Do it. It asks for the cluster's name, and tells first what is lost",
+            "Apply it. It shows what is lost, and asks for the cluster's name",
             ShellCommand::of("kops-wipe-masters --name")
                 .arg(&facts.cluster)
                 .arg("--yes"),
-            "it says that the control plane is wiped, and what comes next",
+            "it reports that the control plane is wiped, and the next step",
         ),
     ];
     Step {
-        title: "Wipe the masters",
-        about: "From here on the cluster is down, and everything after the backup is lost. The tool puts the etcd volumes into quarantine, from which \
-            `kops-wipe-masters restore-volumes` takes them back as long as no new masters were made. By hand they are deleted for good."
+        title: "Wipe the control plane",
+        about: "From here on the cluster is down, and everything after the backup is lost. The tool puts the etcd volumes into quarantine; \
+            `kops-wipe-masters restore-volumes` restores them as long as there is no new control plane. The manual commands delete them permanently."
             .to_owned(),
         ways: Ways::ours(ours)
             .or("By hand", wipe_by_hand(facts))
-            .or("Where Terraform keeps the cluster, before either of them", vec![Block::lines(
-                "Terraform would put the tags of a quarantined volume back, or miss a deleted one: let it forget them",
+            .or("If Terraform manages the cluster, before either of them", vec![Block::lines(
+                "Terraform would restore the tags of quarantined volumes, or miss deleted ones: remove them from its state",
                 [
                     r"terraform state list | grep -E '^aws_ebs_volume\..*etcd-' | while read -r volume; do",
                     r#"  terraform state rm "$volume""#,
                     "done",
                 ],
-                "each etcd volume was removed from the state, and nothing else",
+                "each etcd volume is removed from the state, and nothing else",
             )])
-            .or("To take it back, while there are no new masters", vec![
+            .or("To undo it, while there is no new control plane", vec![
                 Block::new(
-                    "The volumes out of the quarantine; without --yes it is only shown",
+                    "Restore the volumes from quarantine; without --yes only the plan is shown",
                     ShellCommand::of("kops-wipe-masters restore-volumes --name").arg(&facts.cluster).arg("--yes"),
-                    "every volume is restored; then go on with step 4, and leave out step 5",
+                    "every volume is restored; then continue with step 4, and skip step 5",
                 ),
             ]),
-        stop: "where anything of another cluster is named, or a volume or an instance does not go away: nothing new may be made before all are gone",
+        stop: "if anything of another cluster is listed, or a volume or instance is not deleted: create nothing new before all are gone",
     }
 }
 
@@ -240,17 +240,17 @@ fn wipe_by_hand(facts: &Facts) -> Vec<Block> {
     let choose = |name: &str, from: ShellCommand| chosen(name, Pipeline::from(from));
     let mut blocks = vec![
         Block::lines(
-            "Which masters go",
+            "The instances to delete",
             choose("MASTERS", instances),
-            "these are the masters of this cluster, and no worker",
+            "these are the control plane instances of this cluster, and no workers",
         ),
         Block::lines(
-            "Which volumes go",
+            "The volumes to delete",
             choose("VOLUMES", etcd_volumes),
-            "these are the etcd volumes of this cluster: one for each member of each etcd",
+            "these are the etcd volumes of this cluster: one for each member of each etcd cluster",
         ),
         Block::lines(
-            "A snapshot of each volume, the only way back from here",
+            "A snapshot of each volume, to be able to undo it",
             [
                 r#"for volume in $(echo ${VOLUMES:?}); do aws ec2 create-snapshot --volume-id "$volume" --description "before the wipe of $KOPS_CLUSTER_NAME"; done"#,
             ],
@@ -259,34 +259,38 @@ fn wipe_by_hand(facts: &Facts) -> Vec<Block> {
     ];
     if groups.steps().is_empty() {
         blocks.push(Block::new(
-            "Delete the groups, for each group of masters",
+            "Delete each Auto Scaling group of the control plane",
             ShellCommand::of(
                 "aws autoscaling delete-auto-scaling-group --force-delete --auto-scaling-group-name GROUP",
             ),
-            "each was taken",
+            "each request is accepted",
         ));
     } else {
-        blocks.push(Block::new("Delete the groups of the masters", groups, "each was taken"));
+        blocks.push(Block::new(
+            "Delete the Auto Scaling groups of the control plane",
+            groups,
+            "each request is accepted",
+        ));
     }
     blocks.extend([
         Block::lines(
-            "Wait until the masters are gone",
+            "Wait until the instances are gone",
             ["aws ec2 wait instance-terminated --instance-ids $(echo ${MASTERS:?})"],
-            "it has ended by itself; it takes minutes",
+            "the command has ended, after a few minutes",
         ),
         Block::lines(
-            "Delete the volumes, for good",
+            "Delete the volumes permanently",
             [
                 r#"for volume in $(echo ${VOLUMES:?}); do"#,
                 r#"  aws ec2 wait volume-available --volume-ids "$volume" && aws ec2 delete-volume --volume-id "$volume""#,
                 "done",
             ],
-            "each was deleted",
+            "each is deleted",
         ),
         Block::new(
-            "Whether they are gone",
+            "Check that they are gone",
             query(volumes(facts), "Volumes[].[VolumeId,State]"),
-            "it shows nothing; else paste it again a minute later",
+            "there is no output; otherwise repeat it a minute later",
         ),
     ]);
     blocks
@@ -296,7 +300,7 @@ pub fn build(facts: &Facts) -> Step {
     let cluster = &facts.cluster;
     let kubeconfig = || {
         Block::new(
-            "Credentials for the API that is to come",
+            "Credentials for the new API",
             ShellCommand::of("kops export kubeconfig --admin --name").arg(cluster),
             "the context is set",
         )
@@ -306,7 +310,7 @@ pub fn build(facts: &Facts) -> Step {
         .into_iter()
         .map(|group| {
             Block::new(
-                format!("Only if the machines of {group} were too small: another `machineType`"),
+                format!("Only if the instances of {group} were too small: change `machineType`"),
                 ShellCommand::of("kops edit ig").arg(group).option("--name", cluster),
                 "it is saved",
             )
@@ -314,50 +318,50 @@ pub fn build(facts: &Facts) -> Step {
         .collect();
     kops.extend([
         Block::new(
-            "What it would make",
+            "The changes",
             ShellCommand::of("kops update cluster --name").arg(cluster),
-            "it makes the groups and volumes of the masters, and changes nothing else",
+            "it creates the groups and volumes of the control plane, and changes nothing else",
         ),
         Block::new(
-            "Make them",
+            "Apply them",
             ShellCommand::of("kops update cluster --name").arg(cluster).arg("--yes"),
-            "it says that the cluster is updated",
+            "it reports that the cluster is updated",
         ),
         kubeconfig(),
         Block::new(
-            "Until every etcd waits: a few minutes",
+            "Wait a few minutes until every etcd cluster waits",
             ShellCommand::of("kubectl etcd-restore status"),
-            "every etcd is `waiting`: its members are there, and it holds nothing",
+            "every etcd cluster is `waiting`: etcd-manager runs, and etcd has no members",
         ),
     ]);
     let terraform = vec![
         Block::new(
-            "kops writes the files instead of calling AWS; in the folder of the ones that are there",
+            "kops writes Terraform files instead of calling AWS; run it in the folder of the existing files",
             ShellCommand::of("kops update cluster --target=terraform --out=. --name").arg(cluster),
-            "it says where they are",
+            "it prints their folder",
         ),
         Block::new(
-            "What it would make",
+            "The changes",
             ShellCommand::of("terraform plan -out=masters.plan"),
-            "it adds the groups and volumes of the masters, and destroys nothing",
+            "it adds the groups and volumes of the control plane, and destroys nothing",
         ),
         Block::new(
-            "Make them",
+            "Apply them",
             ShellCommand::of("terraform apply masters.plan"),
-            "it says `Apply complete`",
+            "it prints `Apply complete`",
         ),
         kubeconfig(),
     ];
     Step {
-        title: "Let kops build new ones",
+        title: "Build a new control plane with kops",
         about: format!(
-            "Use the kops that the cluster was last updated with: {}. Another one changes more than the masters.",
+            "Use the kops version that last updated the cluster: {}. Another version changes more than the control plane.",
             facts
                 .kops
                 .as_deref()
                 .unwrap_or("see `kops-version.txt` in the state store")
         ),
-        ways: Ways::ours(kops).or("Where Terraform keeps the cluster", terraform),
-        stop: "where kops or Terraform would change or destroy anything but the masters, or where a group starts no instance",
+        ways: Ways::ours(kops).or("If Terraform manages the cluster", terraform),
+        stop: "if kops or Terraform will change or destroy anything but the control plane, or if a group starts no instance",
     }
 }

@@ -1,8 +1,8 @@
-//! A block of the runbook: one thing to paste, and what must be seen before the next.
+//! A block of the runbook: commands to paste, and the expected result.
 
 use runbook_kit::model::shell::{Pipeline, ShellScript};
 
-/// One thing to paste.
+/// Commands to paste.
 #[derive(Clone, Debug)]
 pub struct Block {
     about: String,
@@ -11,12 +11,12 @@ pub struct Block {
 }
 
 impl Block {
-    /// `about` says what it does, `seen` what must be there before one goes on.
+    /// `about` says what it does, `seen` is the expected result.
     pub fn new(about: impl Into<String>, command: impl Into<ShellScript>, seen: impl Into<String>) -> Self {
         Self::lines(about, command.into().lines(), seen)
     }
 
-    /// The same from lines of a shell that are not plain commands: loops, functions. What comes from outside must be quoted in them.
+    /// The same from shell lines that are not plain commands, such as loops and functions. Values in them must be quoted.
     pub fn lines(
         about: impl Into<String>,
         lines: impl IntoIterator<Item = impl Into<String>>,
@@ -39,12 +39,12 @@ impl Block {
     }
 }
 
-/// `NAME=$(…)`, and then what it holds.
+/// `NAME=$(…)`, then `echo`.
 pub fn chosen(name: &str, from: impl Into<Pipeline>) -> Vec<String> {
     vec![format!("{name}=$({})", from.into()), format!("echo \"${name}\"")]
 }
 
-/// The ways of a step that lead to the same, of which one is gone.
+/// The alternatives of a step.
 pub struct Ways(Vec<(&'static str, Vec<Block>)>);
 
 impl Ways {
@@ -53,7 +53,7 @@ impl Ways {
         Self(vec![("With these tools", blocks)])
     }
 
-    /// Another way.
+    /// Adds an alternative.
     pub fn or(mut self, name: &'static str, blocks: Vec<Block>) -> Self {
         self.0.push((name, blocks));
         self
@@ -68,12 +68,12 @@ impl Ways {
     }
 }
 
-/// One step.
+/// A step of the runbook.
 pub struct Step {
     pub title: &'static str,
-    /// What it is for, and what has to be known of it.
+    /// What it is for.
     pub about: String,
     pub ways: Ways,
-    /// When not to go on.
+    /// When to stop.
     pub stop: &'static str,
 }

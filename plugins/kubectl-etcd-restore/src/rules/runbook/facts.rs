@@ -1,4 +1,4 @@
-//! What is known of the cluster when its runbook is written.
+//! The facts of the cluster for its runbook.
 
 use jiff::Timestamp;
 use runbook_kit::model::shell::ShellCommand;
@@ -39,12 +39,12 @@ pub struct Master {
     pub member: Option<String>,
 }
 
-/// Which tool of the container runtime the masters have.
+/// The container tool on the masters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
     /// kops 1.34 and later.
     Ctr,
-    /// kops before that, as far back as it sets up containerd only.
+    /// kops 1.24 to 1.33: containerd only.
     Crictl,
     /// Older, or not known.
     Unknown,
@@ -57,14 +57,14 @@ impl Tool {
         let mut number = || numbers.next().and_then(|text| text.parse::<u32>().ok());
         match number().zip(number()) {
             Some(version) if version >= (1, 34) => Self::Ctr,
-            // Docker went with 1.24.
+            // 1.24 removed Docker.
             Some(version) if version >= (1, 24) => Self::Crictl,
             _ => Self::Unknown,
         }
     }
 }
 
-/// What is known of the cluster.
+/// The facts of the cluster.
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub cluster: String,
@@ -97,14 +97,14 @@ impl Facts {
         self.user.as_deref().unwrap_or("SSH_USER")
     }
 
-    /// `ssh` as this user types it, up to the host.
+    /// `ssh` with the flags of this user, up to the host.
     pub fn ssh(&self) -> ShellCommand {
         ShellCommand::of("ssh")
             .option_if("-J", self.jump.as_ref())
             .option("-l", self.user())
     }
 
-    /// A command of ours, with the flags that lead to the hosts.
+    /// A command of this plugin with its ssh flags.
     pub fn with_ssh(&self, command: &str) -> ShellCommand {
         ShellCommand::of(command)
             .option_if("--ssh-user", self.user.as_ref())
@@ -129,12 +129,12 @@ impl Facts {
             .collect()
     }
 
-    /// What the masters' containers are spoken to by.
+    /// The container tool on the masters.
     pub fn tool(&self) -> Tool {
         Tool::of_kops(self.kops.as_deref())
     }
 
-    /// Whether the backups lie in a bucket.
+    /// Whether the backups are in a bucket.
     pub fn in_bucket(&self) -> bool {
         self.etcds.iter().all(|etcd| etcd.base.starts_with("s3://"))
     }

@@ -1,4 +1,4 @@
-//! The runbook as one text: pure, from facts.
+//! The text of the runbook.
 
 use std::fmt::Write as _;
 
@@ -38,10 +38,10 @@ pub fn markdown(facts: &Facts) -> String {
 fn head(facts: &Facts) -> String {
     let Facts { cluster, written, .. } = facts;
     let mut text = format!(
-        "# Recovery of {cluster}\n\nWritten {written:.0} by `kubectl etcd-restore runbook`. Words in capitals could not be asked then: put in what \
-         they stand for.\n\nEach block is pasted as one. Look at what it shows before you paste the next. Of the ways of a step take one; the first \
-         is the one to take where these tools are at hand. What is chosen, a backup or a master, is chosen when its block is pasted, and not \
-         when this was written.\n\n"
+        "# Recovery of {cluster}\n\nWritten {written:.0} by `kubectl etcd-restore runbook`. Words in capitals are unknown values: replace \
+         them.\n\nPaste one block at a time, and check its output before the next one. Use one of the alternatives of a step: the first, if \
+         these tools are installed. Backups and instances are looked up when a block is pasted, not when this runbook was \
+         written.\n\n"
     );
     let _ = writeln!(
         text,
@@ -69,16 +69,16 @@ fn head(facts: &Facts) -> String {
         );
     }
     if !facts.masters.is_empty() {
-        text.push_str("\nThe masters as they were then; step 3 deletes them:\n\n| master | instance | member of main |\n|---|---|---|\n");
+        text.push_str("\nThe control plane at that time; step 3 deletes it:\n\n| master | instance | member of main |\n|---|---|---|\n");
         for master in &facts.masters {
             let instance = master.instance.as_deref().unwrap_or("?");
             let member = master.member.as_deref().unwrap_or("?");
             let _ = writeln!(text, "| {} | {instance} | {member} |", master.host);
         }
     }
-    let ways = Ways::ours(shell(facts)).or("By hand, too", by_hand(facts));
-    let _ = write!(text, "\n## Before all else, in every shell\n\n{}", ways.markdown());
-    text.push_str("\n**Stop** where another account is shown: its clusters may have the same names.\n");
+    let ways = Ways::ours(shell(facts)).or("By hand, in addition", by_hand(facts));
+    let _ = write!(text, "\n## First, in every shell\n\n{}", ways.markdown());
+    text.push_str("\n**Stop** if another account is shown: its clusters may have the same names.\n");
     text
 }
 
@@ -87,24 +87,24 @@ fn shell(facts: &Facts) -> Vec<Block> {
     let identity = ShellCommand::of("aws sts get-caller-identity --query Account --output text");
     vec![
         Block::lines(
-            "Which cluster, and where",
+            "The cluster and its region",
             [
                 export("KOPS_STATE_STORE", facts.state()),
                 export("KOPS_CLUSTER_NAME", &facts.cluster),
                 export("AWS_REGION", facts.region()),
                 export("AWS_DEFAULT_REGION", facts.region()),
             ],
-            "nothing is shown",
+            "there is no output",
         ),
         Block::new(
-            "CaMatch account this shell has credentials of",
+            "The AWS account of this shell's credentials",
             identity,
             format!("it shows {}", facts.account()),
         ),
     ]
 }
 
-/// The functions that the manual way needs: which masters there are now, and how they are spoken to.
+/// The shell functions for the manual commands.
 fn by_hand(facts: &Facts) -> Vec<Block> {
     let filters = facts.instance_filters();
     let masters = ShellCommand::of("aws ec2 describe-instances --filters")
@@ -133,22 +133,22 @@ fn by_hand(facts: &Facts) -> Vec<Block> {
     lines.push("}".to_owned());
     vec![
         Block::lines(
-            "`masters` lists their addresses as they are now, `on_master` runs a command on one, `stop_on` ends containers there so that kubelet starts them \
-             again, and `etcdctl_on` asks its etcd",
+            "`masters` lists the current addresses of the control plane, `on_master` runs a command on one instance, `stop_on` stops containers there, which \
+             kubelet starts again, and `etcdctl_on` runs etcdctl there",
             lines,
-            "nothing is shown",
+            "there is no output",
         ),
         Block::lines(
-            "Whether they can be reached",
+            "Check that the instances can be reached",
             [EACH_HOSTNAME],
-            "each master has told its name",
+            "each instance prints its host name",
         ),
     ]
 }
 
 const EACH_HOSTNAME: &str = r#"for master in $(masters); do on_master "$master" hostname; done"#;
 
-/// Ends the running containers of one name; `$1` is the name in the pod.
+/// Stops the running containers of one name; `$1` is the name in the pod.
 const fn stop(tool: Tool) -> &'static [&'static str] {
     match tool {
         Tool::Ctr => &[
@@ -158,18 +158,18 @@ const fn stop(tool: Tool) -> &'static [&'static str] {
         ],
         Tool::Crictl => &[r#"for id in $(crictl ps -q --name "^$1\$"); do crictl stop "$id"; done"#],
         Tool::Unknown => &[
-            "# crictl on masters of kops before 1.34, ctr since then, docker long ago",
+            "# crictl with kops before 1.34, ctr since then, docker before 1.24",
             r#"for id in $(crictl ps -q --name "^$1\$" 2>/dev/null); do crictl stop "$id" && found=1; done"#,
             r#"[ -n "$found" ] || for id in $(ctr -n k8s.io containers ls -q "labels.\"io.kubernetes.container.name\"==$1" 2>/dev/null); do"#,
             r#"  ctr -n k8s.io tasks ls | grep -q "^$id .*RUNNING" && ctr -n k8s.io tasks kill -s SIGTERM "$id" && found=1"#,
             "done",
             r#"[ -n "$found" ] || for id in $(docker ps -q --filter "label=io.kubernetes.container.name=$1" 2>/dev/null); do docker stop "$id" && found=1; done"#,
-            r#"[ -n "$found" ] || echo "no container $1 runs here, or nothing here can tell" >&2"#,
+            r#"[ -n "$found" ] || echo "no container $1 runs here, or no container tool works here" >&2"#,
         ],
     }
 }
 
-/// etcdctl lies in etcd-manager's container, which has no shell: it is reached through the process of etcd. `$1` is etcd's port.
+/// etcdctl is in etcd-manager's container, which has no shell: it is run through etcd's /proc/PID/root. `$1` is etcd's port.
 const ETCDCTL: [&str; 8] = [
     "port=$1; shift",
     "root=/proc/$(pgrep -xo etcd)/root/opt",

@@ -84,7 +84,7 @@ fn what_is_not_known_is_a_placeholder() {
         "it shows ACCOUNT",
         "ssh -l SSH_USER \"$1\" \"$2\"",
         "kops KOPS_VERSION",
-        "Go on when: each master has told its name",
+        "Go on when: each instance prints its host name",
     ] {
         assert!(text.contains(words), "no {words} in {text}");
     }

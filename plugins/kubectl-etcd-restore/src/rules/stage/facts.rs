@@ -1,4 +1,4 @@
-//! What was found out about a cluster in its recovery.
+//! What is known about a cluster in its recovery.
 
 use jiff::Timestamp;
 use runbook_kit::model::liveness::Liveness;
@@ -10,22 +10,22 @@ use crate::rules::follow::State;
 /// Whether AWS was asked in the cluster's own account and region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountMatch {
-    /// It was, by this evidence.
+    /// Yes, by this evidence.
     Own(String),
-    /// Nothing contradicts it, and the cluster's spec names nothing by which two accounts could be told apart.
+    /// Nothing contradicts it, but the cluster's spec has nothing to prove it.
     Unproven(String),
-    /// It was not.
+    /// No.
     Foreign {
-        /// By which evidence.
+        /// The evidence.
         why: String,
-        /// What comes next.
+        /// The next command.
         next: Next,
     },
-    /// Nobody can tell, for this reason.
+    /// Not known, for this reason.
     NotKnown(String),
 }
 
-/// The masters, by AWS.
+/// The masters in AWS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Masters {
     /// Groups of masters.
@@ -34,18 +34,18 @@ pub struct Masters {
     pub running: usize,
     /// Masters that start.
     pub pending: usize,
-    /// Masters that are stopped, or of which AWS says something else.
+    /// Masters that are stopped, or in another state.
     pub stopped: usize,
-    /// Groups, masters and etcd volumes that AWS still removes.
+    /// Groups, masters and etcd volumes that AWS is deleting.
     pub leaving: usize,
 }
 
 /// The newest wipe of the masters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wipe {
-    /// When it ended; `None` where it did not come to its end.
+    /// When it ended; `None` where it is not complete.
     pub ended: Option<Timestamp>,
-    /// In words.
+    /// As text.
     pub detail: String,
 }
 
@@ -54,37 +54,37 @@ pub struct Wipe {
 pub struct Quarantine {
     /// How many.
     pub count: usize,
-    /// In words.
+    /// As text.
     pub detail: String,
-    /// The command that shows how they come back.
+    /// The command that shows how to restore them.
     pub way_back: Option<ShellCommand>,
 }
 
-/// The note of a run of restores.
+/// The record of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunState {
     /// There is none.
     None,
-    /// It is of the masters that run now.
+    /// It is for the masters that run now.
     Holds(String),
-    /// Whether it is cannot be told.
+    /// Not known whether it is valid.
     Doubtful(String),
-    /// It is of another day.
+    /// It is for an earlier recovery.
     Void(String),
-    /// It is so old that no run goes on with it.
+    /// It is too old to be resumed.
     Left(String),
     /// It could not be read.
     NotKnown(String),
 }
 
-/// Which backup a restore would bring back.
+/// The backup that a restore will use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BestBackup {
-    /// This one, in words with its age.
+    /// This one, as text with its age.
     Is(String),
-    /// None can be restored, for these reasons.
+    /// None, for these reasons.
     None(String),
-    /// The backups were not looked into, for this reason.
+    /// The backups were not read, for this reason.
     NotJudged(String),
 }
 
@@ -92,13 +92,13 @@ pub enum BestBackup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EtcdFacts {
     pub etcd: String,
-    /// What the store and the log show of a restore.
+    /// The state of the restore.
     pub state: State,
-    /// Whether it lives.
+    /// Whether it is alive.
     pub liveness: Liveness,
-    /// Whether it was asked at all.
+    /// Whether it was checked.
     pub asked: bool,
-    /// What stands in the way.
+    /// What blocks the restore.
     pub problem: Option<String>,
     /// The commands that are queued, each with its age.
     pub queued: Vec<String>,
@@ -108,40 +108,40 @@ pub struct EtcdFacts {
 /// The API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Api {
-    /// Whether it is ready; `None` where it was not asked.
+    /// Whether it is ready; `None` where it was not checked.
     pub ready: Option<bool>,
-    /// Whether anybody answered.
+    /// Whether it responded.
     pub answers: bool,
     /// Whether it is proven to be this cluster's.
     pub proven: bool,
-    /// What it answered, or why it was not asked.
+    /// Its answer, or why it was not checked.
     pub detail: String,
 }
 
-/// All that was seen.
+/// Everything that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     pub members: usize,
     pub account: AccountMatch,
     pub masters: Observed<Masters>,
-    /// What shows that Terraform manages the cluster, and what that means for its volumes; `None` where nothing does.
+    /// The evidence that Terraform manages the cluster, and what that means for its volumes.
     pub terraform: Option<String>,
     pub wipe: Observed<Option<Wipe>>,
     pub quarantine: Observed<Quarantine>,
     pub run: RunState,
     pub etcds: Vec<EtcdFacts>,
     pub api: Api,
-    /// Masterleases without a lease, where etcd main was asked.
+    /// Masterleases without a lease, where etcd main was read.
     pub leaseless: Option<usize>,
-    /// Nodes whose instance AWS does not have, where both were asked.
+    /// Nodes without an instance in AWS, where both were read.
     pub dead_nodes: Option<usize>,
 }
 
-/// A command to type.
+/// The next command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// One that wants the flags which name the cluster.
+    /// One that needs the flags of the cluster.
     OfCluster(ShellCommand),
-    /// One that is whole.
+    /// A complete one.
     Whole(ShellCommand),
 }

@@ -1,4 +1,4 @@
-//! What was found out, one line for each thing.
+//! What is known, one line for each subject.
 
 use runbook_kit::model::liveness::Liveness;
 use runbook_kit::model::observed::Observed;
@@ -8,15 +8,15 @@ use super::facts::{AccountMatch, Api, BestBackup, EtcdFacts, Facts, Masters, Run
 use super::{counted, removes};
 use crate::rules::follow::State;
 
-/// What is known of one thing.
+/// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Statement {
     pub subject: String,
-    /// A word or two.
+    /// Its state in a few words.
     pub state: String,
-    /// By whom and how that is known, or why it is not.
+    /// The evidence for it, or why it was not checked.
     pub evidence: String,
-    /// Whether it was looked at.
+    /// Whether it was checked.
     pub checked: bool,
 }
 
@@ -36,7 +36,7 @@ fn not_checked(subject: impl Into<String>, evidence: impl Into<String>) -> State
     }
 }
 
-/// All that is known, in the order of the runbook.
+/// All lines, in the order of the runbook.
 pub fn statements(facts: &Facts) -> Vec<Statement> {
     let mut told = vec![
         match &facts.account {
@@ -63,7 +63,7 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
         Observed::Known(quarantine) => {
             let back = quarantine.way_back.as_ref().filter(|_| has_no_masters(facts));
             let detail = match back {
-                Some(back) => format!("{}; back they come by {back}", quarantine.detail),
+                Some(back) => format!("{}; to restore them: {back}", quarantine.detail),
                 None => quarantine.detail.clone(),
             };
             told.push(checked("quarantine", counted(quarantine.count, "volume"), detail));
@@ -72,10 +72,10 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
     }
     match &facts.run {
         RunState::None => {}
-        RunState::Holds(detail) => told.push(checked("run", "under way", detail)),
+        RunState::Holds(detail) => told.push(checked("run", "unfinished", detail)),
         RunState::Doubtful(why) => told.push(checked("run", "doubtful", why)),
-        RunState::Void(why) => told.push(checked("run", "of another day", why)),
-        RunState::Left(why) => told.push(checked("run", "LEFT BEHIND", why)),
+        RunState::Void(why) => told.push(checked("run", "outdated", why)),
+        RunState::Left(why) => told.push(checked("run", "TOO OLD", why)),
         RunState::NotKnown(why) => told.push(not_checked("run", why)),
     }
     for etcd in &facts.etcds {
@@ -95,9 +95,7 @@ pub fn statements(facts: &Facts) -> Vec<Statement> {
 
 fn masters(facts: &Facts) -> Statement {
     match (&facts.account, &facts.masters) {
-        (AccountMatch::Foreign { .. }, _) => {
-            not_checked("masters", "what another place has says nothing of this cluster")
-        }
+        (AccountMatch::Foreign { .. }, _) => not_checked("masters", "not the cluster's account"),
         (_, Observed::Known(masters)) => {
             let starting = match masters.pending {
                 0 => String::new(),
@@ -148,13 +146,13 @@ fn api(api: &Api) -> Statement {
     match api.ready {
         None => not_checked("API", format!("may be alive: {}", api.detail)),
         Some(true) if api.proven => checked("API", "ready", &api.detail),
-        Some(true) => checked("API", "not proven ours", &api.detail),
+        Some(true) => checked("API", "not proven", &api.detail),
         Some(false) if api.answers => checked("API", "not ready", &api.detail),
         Some(false) => checked("API", "no answer", format!("may be alive: {}", api.detail)),
     }
 }
 
-/// The volumes come back only where none of the control plane is there.
+/// Quarantined volumes can be restored only where there is no control plane.
 const fn has_no_masters(facts: &Facts) -> bool {
     matches!(
         facts.masters,

@@ -4,10 +4,10 @@ use runbook_kit::exit::Exit;
 use runbook_kit::failure::Failure;
 use runbook_kit::model::shell::quoted;
 
-/// It did not come to its end.
+/// Why a restore, or the API, was not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// etcd-manager tries it for ever.
+    /// The restore keeps failing.
     #[error("{etcd} is looping: {says}{line}")]
     Loops {
         etcd: String,
@@ -15,15 +15,15 @@ pub enum FollowError {
         line: String,
         way_out: &'static str,
     },
-    /// The command went, and the etcd that served before still does.
+    /// The command was removed, and the previous etcd still serves.
     #[error("{etcd}: the command was removed before the restore; the previous etcd still serves")]
     Cancelled { etcd: String },
-    /// The command went, and nobody answers.
+    /// The command was removed, and etcd does not respond.
     #[error(
         "{etcd}: the command was removed before the restore; no response for {seconds} s, not even on the quarantine port"
     )]
     Removed { etcd: String, seconds: u64 },
-    /// The command went, and nothing tells that it was carried out.
+    /// The command is gone, and there is no proof of a restore.
     #[error("{etcd}: the command is gone, and no restore was confirmed within {seconds} s")]
     NotSeen { etcd: String, seconds: u64 },
     /// Too long in one state.
@@ -33,16 +33,16 @@ pub enum FollowError {
         seconds: u64,
         what: &'static str,
         hint: String,
-        /// Whether the command lies there untouched.
+        /// Whether the command is still queued.
         untaken: bool,
     },
-    /// The API does not come.
+    /// The API is not ready.
     #[error("every etcd is restored, and the API was not ready within {seconds} s: {last}{}", each(.held_up))]
     ApiNotReady {
         cluster: String,
         seconds: u64,
         last: String,
-        /// Etcd clusters that were left out and hold it up.
+        /// Etcd clusters that were left out, and that the API waits for.
         held_up: Vec<String>,
     },
 }
@@ -52,7 +52,7 @@ fn each(by: &[String]) -> String {
 }
 
 impl FollowError {
-    /// Whether its command was removed: what the run has noted of it holds no more.
+    /// The etcd cluster whose command was removed: the record of the run is no longer valid for it.
     pub fn removed(&self) -> Option<&str> {
         match self {
             Self::Cancelled { etcd } | Self::Removed { etcd, .. } => Some(etcd),
@@ -60,7 +60,7 @@ impl FollowError {
         }
     }
 
-    /// Whether etcd-manager left a command untouched for too long.
+    /// Whether etcd-manager did not take a command in time.
     pub const fn untaken(&self) -> bool {
         matches!(self, Self::TooLong { untaken: true, .. })
     }
@@ -78,18 +78,18 @@ impl Failure for FollowError {
                 "find out who removed it; repeat the command to queue it again".to_owned()
             }
             Self::NotSeen { etcd, .. } => format!(
-                "look into its log, `kubectl etcd-restore logs etcd --etcd {}`, and at what it holds; the same command looks on, and \
-                 with --anew it orders the restore anew",
+                "check its log, `kubectl etcd-restore logs etcd --etcd {}`, and its data; repeat the command to continue, or add --anew \
+                 to queue the restore again",
                 quoted(etcd)
             ),
             Self::TooLong { hint, .. } => hint.clone(),
             Self::ApiNotReady { cluster, held_up, .. } => format!(
-                "{}look into the logs of the API servers, `kubectl etcd-restore logs kube-apiserver --name {name}`, and restart the \
-                 masters' kubelets, `kubectl etcd-restore restart-kubelet --name {name} --yes`; then the same `run` again looks on",
+                "{}check the logs of the API servers, `kubectl etcd-restore logs kube-apiserver --name {name}`, and restart kubelet on the \
+                 control plane, `kubectl etcd-restore restart-kubelet --name {name} --yes`; then repeat `run` to continue",
                 if held_up.is_empty() {
                     ""
                 } else {
-                    "restore what holds it up, or have it seeded anew: the same `run` without --etcd; else "
+                    "restore the missing etcd, or seed it anew: `run` without --etcd; otherwise "
                 },
                 name = quoted(cluster)
             ),

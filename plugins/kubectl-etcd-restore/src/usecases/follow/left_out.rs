@@ -1,4 +1,4 @@
-//! Etcd clusters that are left out, and that kube-apiserver waits for.
+//! The etcd clusters that are left out, and that kube-apiserver waits for.
 
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::observed::Observed;
@@ -6,8 +6,8 @@ use runbook_kit::model::observed::Observed;
 use crate::rules::follow::{EtcdSeen, Seen};
 use crate::rules::preflight::LeftOut;
 
-/// The etcd clusters that are left out, and without which an API server does not start.
-pub fn holding_up(left_out: &[LeftOut], seen: &[Seen]) -> Vec<String> {
+/// Why the API server waits for etcd clusters that are left out.
+pub fn blocking(left_out: &[LeftOut], seen: &[Seen]) -> Vec<String> {
     let mut found = Vec::new();
     for (one, seen) in left_out.iter().zip(seen) {
         if ![MAIN, "events"].contains(&one.etcd.as_str()) {
@@ -25,15 +25,13 @@ pub fn holding_up(left_out: &[LeftOut], seen: &[Seen]) -> Vec<String> {
         let (etcd, needed) = (&one.etcd, one.needed_by());
         found.extend(match (now.waits(), &now.commands, &now.seen) {
             (Some(true), ..) => Some(format!("etcd {etcd} has no members and no command: {needed}")),
-            (_, _, EtcdSeen::Serving(answer)) if !answer.leader => {
-                Some(format!("etcd {etcd} answers and has no leader: {needed}"))
-            }
+            (_, _, EtcdSeen::Serving(answer)) if !answer.leader => Some(format!("etcd {etcd} has no leader: {needed}")),
             (_, _, EtcdSeen::Serving(_)) => None,
             (_, Observed::Known(commands), _) if !commands.is_empty() => {
                 Some(format!("etcd {etcd} is not restored yet: {needed}"))
             }
             (_, Observed::Known(_), EtcdSeen::Silent(_)) => Some(format!(
-                "etcd {etcd} does not answer, and no command is queued for it: {needed}"
+                "etcd {etcd} does not respond, and no command is queued for it: {needed}"
             )),
             (_, Observed::Known(_), EtcdSeen::NotAsked(_)) => Some(format!(
                 "not checked whether etcd {etcd} has members, and no command is queued for it: {needed}"

@@ -12,10 +12,10 @@ use crate::usecases::choose::Choice;
 use crate::usecases::run_record::RunRecord;
 use crate::usecases::target::Target;
 
-/// A command that is gone while nobody answers on any port of etcd was removed: a restore is in quarantine before its command goes.
+/// A command that is gone while etcd does not respond on any port was removed: a restored etcd is in quarantine before its command is deleted.
 const REMOVED_AFTER: Duration = Duration::from_secs(60);
 
-/// How long each step may take.
+/// Timeouts of the steps.
 pub struct Limits {
     pub take: Duration,
     pub restore: Duration,
@@ -25,15 +25,15 @@ pub struct Limits {
 pub struct Track {
     pub etcd: String,
     pub follow: Follow,
-    /// Since when it is in its state. Of our own: a clock that is set must not end a wait.
+    /// Since when it is in its state, by a monotonic clock.
     since: Instant,
     fresh: bool,
     pub skipped: bool,
-    told_restart: bool,
+    reported_restart: bool,
     pub restarted: bool,
-    /// Its created marker was seen to be gone, or is another than when it was ordered.
+    /// Its created marker was removed, or has changed.
     marker_gone: bool,
-    told_sign: bool,
+    reported_proof: bool,
 }
 
 impl Track {
@@ -56,16 +56,16 @@ impl Track {
             fresh: matches!(target.choice, Choice::Fresh(_)),
             skipped: matches!(target.choice, Choice::Nothing(_) | Choice::Leave(_)),
             since: Instant::now(),
-            told_restart: false,
+            reported_restart: false,
             restarted: false,
-            // What was ordered just now was ordered by removing it.
+            // A new run has just removed it.
             marker_gone: before.is_none_or(|before| *before != target.created),
-            told_sign: false,
+            reported_proof: false,
             etcd,
         }
     }
 
-    /// Takes a look in, and gives what is to be said.
+    /// Takes an observation, and gives the lines to print.
     pub fn step(&mut self, seen: &Seen, now: jiff::Timestamp) -> Vec<String> {
         let next = self.follow.step(seen, now);
         let mut said = Vec::new();
@@ -83,8 +83,8 @@ impl Track {
             };
             said.push(format!("{}: {}{what}{waits}", self.etcd, next.state.name()));
         }
-        if let (Some(sign), false) = (next.restored, self.told_sign) {
-            self.told_sign = true;
+        if let (Some(sign), false) = (next.restored, self.reported_proof) {
+            self.reported_proof = true;
             said.push(format!("{}: restore confirmed: {}", self.etcd, sign.describe()));
         }
         if next.problem != self.follow.problem
@@ -96,10 +96,10 @@ impl Track {
         if let Ok(store) = &seen.store {
             self.marker_gone |= !store.created;
         }
-        if !self.told_restart && self.follow.restart(seen) == Restart::Leader {
-            self.told_restart = true;
+        if !self.reported_restart && self.follow.restart(seen) == Restart::Leader {
+            self.reported_restart = true;
             said.push(format!(
-                "{}: etcd has members, so only a new leader of etcd-manager reads the command. Restart it now: \
+                "{}: etcd has members, so the command is read only after a restart of etcd-manager's leader. Restart it now: \
                  kubectl etcd-restore restart-etcd --etcd {}",
                 self.etcd,
                 quoted(&self.etcd)
@@ -108,9 +108,9 @@ impl Track {
         said
     }
 
-    /// Whether nothing more can be waited for.
+    /// Whether there is nothing left to wait for.
     pub fn done(&self, seen: &Seen, api: &ApiSeen) -> bool {
-        let out_of_sight = matches!(seen.etcd, EtcdSeen::NotAsked(_));
+        let not_checked = matches!(seen.etcd, EtcdSeen::NotAsked(_));
         if self.skipped {
             return true;
         }
@@ -118,9 +118,9 @@ impl Track {
         match self.follow.state {
             State::Serving if self.fresh => seeded(),
             State::Serving => self.follow.restored.is_some(),
-            // The API's own readiness tells of main; nobody tells of the others.
-            State::Restored => out_of_sight && (seen.api_ready.is_none() || matches!(api, ApiSeen::NotAsked(_))),
-            State::Idle => self.fresh && out_of_sight && seeded(),
+            // The API's readiness proves main only.
+            State::Restored => not_checked && (seen.api_ready.is_none() || matches!(api, ApiSeen::NotAsked(_))),
+            State::Idle => self.fresh && not_checked && seeded(),
             _ => false,
         }
     }
@@ -165,26 +165,26 @@ impl Track {
             ),
             State::Queued => (
                 limits.take,
-                "check that every master runs its etcd-manager (`kubectl etcd-restore logs`): fewer than the spec's members, or a broken \
-                 command in the queue, and nothing happens"
+                "check that etcd-manager runs on every control plane instance (`kubectl etcd-restore logs`): with fewer than the spec's \
+                 members, or with a broken command in the queue, no command is taken"
                     .to_owned(),
             ),
             State::Restoring => (
                 limits.restore,
-                "look into the log (`kubectl etcd-restore logs`): a backup that cannot be restored is tried for ever; a command that stays \
+                "check the log (`kubectl etcd-restore logs`): a backup that cannot be restored is retried forever; a command that stays \
                  after the restore means that the masters are not allowed to delete it (s3:DeleteObject on control/)"
                     .to_owned(),
             ),
             State::Restored => (
                 limits.restore,
-                "look into the log (`kubectl etcd-restore logs`); `run --anew` orders it anew".to_owned(),
+                "check the log (`kubectl etcd-restore logs`); `run --anew` queues the restore again".to_owned(),
             ),
             State::Waiting if self.fresh => (
                 limits.take,
-                "check that every master runs its etcd-manager (`kubectl etcd-restore logs`)".to_owned(),
+                "check that etcd-manager runs on every control plane instance (`kubectl etcd-restore logs`)".to_owned(),
             ),
             State::Waiting | State::Idle if !self.fresh => {
-                (limits.take, "no command is queued: order it anew by `kubectl etcd-restore run --anew --yes`".to_owned())
+                (limits.take, "no command is queued: queue it again with `kubectl etcd-restore run --anew --yes`".to_owned())
             }
             _ => return None,
         };

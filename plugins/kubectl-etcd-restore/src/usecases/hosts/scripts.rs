@@ -1,4 +1,4 @@
-//! What is run on the hosts: small, for `sh`, leaving nothing behind. `$s` is sudo where there is one.
+//! The scripts that run on the hosts, for `sh`. They leave no files behind. `$s` is sudo where it exists.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use runbook_kit::ports::hosts::Script;
 
 use crate::rules::host_facts::{Container, Runtime};
 
-/// Where kops puts crictl, beside the usual places. Source: kubernetes/kops `nodeup/pkg/model/crictl.go`.
+/// Where kops installs crictl, in addition to the usual directories. Source: kubernetes/kops `nodeup/pkg/model/crictl.go`.
 const PATH: &str = "PATH=$PATH:/usr/local/bin:/opt/kops/bin:/home/kubernetes/bin";
 const QUICK: Duration = Duration::from_secs(30);
-/// How long a container may take to end by itself, where we have to wait for it.
+/// Grace period for a container to stop, in seconds.
 const GRACE_S: u32 = 20;
-/// What a log's script exits with where there is no such file.
+/// Exit code of a log script where the file does not exist.
 pub const NO_FILE: i32 = 44;
 
 fn script(what: &str, text: String, limit: Option<Duration>) -> Script {
@@ -22,10 +22,10 @@ fn script(what: &str, text: String, limit: Option<Duration>) -> Script {
     }
 }
 
-/// What every runtime's own tool shows of the containers that a recovery asks for. A runtime's section is printed only where all its
-/// questions were answered: no answer is not an empty host. One line a container: its id, its name in the pod, its pod.
+/// Lists the containers of etcd-manager and kube-apiserver with the tool of every runtime. The section of a runtime is printed only where all its
+/// commands succeeded: a failure is not an empty host. One line per container: its id, its name in the pod, its pod.
 ///
-/// `ctr` knows nothing of pods but by labels, and lists what has ended, too; what runs has a task. Tried on containerd 1.6.
+/// `ctr` knows pods only by labels, and also lists stopped containers; a running one has a task. Tested on containerd 1.6.
 fn runtimes() -> String {
     format!(
         r#"{PATH}
@@ -49,7 +49,7 @@ if d=$(command -v docker) && j=$(docker_ps </dev/null 2>/dev/null); then echo; e
     )
 }
 
-/// Containers, listening ports, names of etcd's peers, and how long processes run: [`crate::rules::host_facts::parse`] reads it.
+/// Prints containers, listening ports, names of etcd peers, and ages of processes: [`crate::rules::host_facts::parse`] reads it.
 pub fn inspect() -> Script {
     let text = format!(
         r#"{}
@@ -63,14 +63,14 @@ true"#,
     script("look at the containers", text, Some(QUICK))
 }
 
-/// Stops one container; kubelet starts another one for its pod.
+/// Stops one container; kubelet starts a new one for its pod.
 pub fn stop(container: &Container, runtime: Runtime) -> Script {
     let program = runtime.program();
-    // The id comes from the host's own runtime; only what an id can be is ever put into a script.
+    // The id comes from the host: only characters of an id go into the script.
     let id: String = container.id.chars().filter(char::is_ascii_alphanumeric).collect();
     let stop = match runtime {
         Runtime::Crictl | Runtime::Docker => format!("$s $c stop {id} </dev/null"),
-        // ctr only sends the signal, and kubelet only starts another one when this one has ended.
+        // ctr only sends the signal; kubelet starts a new container once this one has stopped.
         Runtime::Ctr => format!(
             r#"runs() {{ $s $c -n k8s.io tasks ls </dev/null | grep -q "^{id} .*RUNNING"; }}
 $s $c -n k8s.io tasks kill -s SIGTERM {id} </dev/null || exit 1
@@ -90,7 +90,7 @@ pub fn restart_kubelet() -> Script {
     script("restart kubelet", text, Some(QUICK * 2))
 }
 
-/// The last lines of a log, and all that follow, until nobody listens any more.
+/// The last lines of a log and all that follow, until the connection is closed.
 pub fn follow(file: &str, lines: u32) -> Script {
     let text = format!(
         "$s tail -n {lines} -F {file} </dev/null 2>/dev/null & p=$!; cat >/dev/null; $s kill $p 2>/dev/null; true"

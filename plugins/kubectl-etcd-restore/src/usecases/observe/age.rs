@@ -1,4 +1,4 @@
-//! How old the chosen backups are, and what younger ones are passed over.
+//! The age of the chosen backups, and the newer ones that are skipped.
 
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::model::check::{Check, Severity};
@@ -9,10 +9,10 @@ use runbook_kit::usecases::catalog::{Backup, Catalog};
 use crate::usecases::choose::Choice;
 use crate::usecases::target::Target;
 
-/// How old a backup may be.
+/// The flag for the age of backups.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct AgeArgs {
-    /// Where a chosen backup is older, the cluster's name is wanted
+    /// Require confirmation by cluster name if a chosen backup is older
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse)]
     pub max_age: SignedDuration,
 }
@@ -21,7 +21,7 @@ fn parse(text: &str) -> Result<SignedDuration, String> {
     duration::parse(text).map_err(|error| error.to_string())
 }
 
-/// The backup that is restored, and how old it is.
+/// The backup that is restored, and its age.
 pub fn of<'a>(target: &Target<'a>, now: Timestamp) -> Option<(&'a Backup, SignedDuration)> {
     match &target.choice {
         Choice::Backup { backup, .. } => Some((backup, now.duration_since(backup.name.created()))),
@@ -29,13 +29,13 @@ pub fn of<'a>(target: &Target<'a>, now: Timestamp) -> Option<(&'a Backup, Signed
     }
 }
 
-/// The younger ones that are whole, newest first, each with the reason where one is known.
+/// The newer complete backups, newest first, with the reason where it is known.
 pub fn passed_over(catalog: &Catalog, backup: &Backup, reasons: &[String]) -> Vec<String> {
-    let younger = catalog
+    let newer = catalog
         .complete()
         .rev()
         .filter(|other| other.name.created() > backup.name.created());
-    let told = younger.map(|other| {
+    let told = newer.map(|other| {
         let name = other.name.as_str();
         let reason = reasons.iter().find(|reason| reason.starts_with(name));
         reason
@@ -45,8 +45,8 @@ pub fn passed_over(catalog: &Catalog, backup: &Backup, reasons: &[String]) -> Ve
     told.collect()
 }
 
-/// Those of a target.
-pub fn passed_over_by(target: &Target<'_>) -> Vec<String> {
+/// The newer backups that are skipped for a target.
+pub fn skipped_of(target: &Target<'_>) -> Vec<String> {
     match &target.choice {
         Choice::Backup {
             backup,
@@ -57,41 +57,41 @@ pub fn passed_over_by(target: &Target<'_>) -> Vec<String> {
     }
 }
 
-/// One line of the plan, for a backup that is restored.
+/// The check of the plan.
 pub fn check(target: &Target<'_>, max_age: SignedDuration, now: Timestamp) -> Option<Check> {
     let (_, age) = of(target, now)?;
-    Some(judge(age, passed_over_by(target).len(), max_age).of(target.catalog.store.etcd.clone()))
+    Some(judge(age, skipped_of(target).len(), max_age).of(target.catalog.store.etcd.clone()))
 }
 
 fn judge(age: SignedDuration, passed_over: usize, max_age: SignedDuration) -> Check {
     const NAME: &str = "age";
-    let passed = match passed_over {
+    let skipped = match passed_over {
         0 => "no newer backup".to_owned(),
         1 => "1 newer backup skipped".to_owned(),
         several => format!("{several} newer backups skipped"),
     };
     let shown = units::age(age);
     if age <= max_age {
-        return Check::passed(NAME, format!("{shown} old; {passed}"));
+        return Check::passed(NAME, format!("{shown} old; {skipped}"));
     }
     let limit = units::age(max_age);
     Check::found(
         NAME,
         Severity::Warn,
-        format!("{shown} old, older than {limit} (--max-age): confirmation by cluster name required; {passed}"),
+        format!("{shown} old, older than {limit} (--max-age): confirmation by cluster name required; {skipped}"),
     )
     .cure("compare the newer backups with `kubectl etcd-backups list` and `diff`; raise --max-age to skip the confirmation")
 }
 
-/// For the question: the backup of this target is too old to be taken without asking.
+/// Why the confirmation is required, where the backup is too old.
 pub fn too_old(target: &Target<'_>, max_age: SignedDuration, now: Timestamp) -> Option<String> {
     let (backup, age) = of(target, now).filter(|(_, age)| *age > max_age)?;
-    let passed = match passed_over_by(target).len() {
+    let skipped = match skipped_of(target).len() {
         0 => String::new(),
         count => format!(", and {count} newer skipped"),
     };
     Some(format!(
-        "etcd {}: {} is {} old, older than {} (--max-age){passed}.",
+        "etcd {}: {} is {} old, older than {} (--max-age){skipped}.",
         target.catalog.store.etcd,
         backup.name,
         units::age(age),

@@ -26,17 +26,17 @@ use crate::rules::stage::{AccountMatch, Masters, Next, caller_identity};
 pub struct AwsState {
     pub caller: Caller,
     pub inventory: Inventory,
-    /// What of it is certainly the control plane.
+    /// What is certainly the control plane.
     pub selection: Selection,
     pub quarantined: Vec<Volume>,
-    /// Its VPCs and subnets; asked only where nothing else was found.
+    /// Number of its VPCs and subnets; read only where nothing else was found.
     networks: usize,
-    /// Those of the spec's networks that are there.
+    /// The networks of the spec that exist.
     existing: Result<BTreeSet<String>, String>,
 }
 
 impl AwsState {
-    /// As the verdict on life wants them.
+    /// The machines, for the liveness verdict.
     pub fn of_control_plane(&self, cluster: &str) -> liveness::Machines {
         let Inventory {
             groups,
@@ -47,7 +47,7 @@ impl AwsState {
     }
 }
 
-/// Asks AWS.
+/// Reads it from AWS.
 pub async fn ask_aws(cluster: &str, context: &Context) -> Result<AwsState, String> {
     if cluster.is_empty() {
         return Err("no cluster is named".to_owned());
@@ -57,12 +57,12 @@ pub async fn ask_aws(cluster: &str, context: &Context) -> Result<AwsState, Strin
     let asked = timeout(AWS_TIMEOUT, ask(cluster, &named, context.fleet()));
     asked
         .await
-        .map_err(|_| format!("AWS gave no answer within {} s", AWS_TIMEOUT.as_secs()))?
+        .map_err(|_| format!("no response from AWS within {} s", AWS_TIMEOUT.as_secs()))?
         .map_err(|error| chain_with_hint(&error))
 }
 
 async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<AwsState, FleetError> {
-    // Who has no credentials is told that, and not the same of whatever fails first.
+    // First, so that missing credentials are reported as such.
     let caller = fleet.caller().await?;
     let (groups, instances, volumes, quarantined) = tokio::try_join!(
         fleet.groups_of(cluster),
@@ -75,7 +75,7 @@ async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<AwsSt
         true => fleet.networks_of(cluster).await?.len(),
         false => 0,
     };
-    // Whoever may not ask for networks may look at the rest all the same.
+    // Missing permission for networks must not hide the rest.
     let existing = match named.is_empty() {
         true => Ok(Vec::new()),
         false => fleet.networks(named).await.map_err(|error| chain_with_hint(&error)),
@@ -95,7 +95,7 @@ async fn ask(cluster: &str, named: &[String], fleet: &dyn Fleet) -> Result<AwsSt
     })
 }
 
-/// As the wipe looks at it: whoever would refuse to wipe here cannot say what is missing here either.
+/// Whether this is the cluster's account, by the same checks as for a wipe.
 pub fn account(machines: &AwsState, context: &Context) -> AccountMatch {
     let spec = context.session.found.get().and_then(|found| found.spec.as_ref());
     let selection = &machines.selection;
@@ -110,7 +110,7 @@ pub fn account(machines: &AwsState, context: &Context) -> AccountMatch {
         match &machines.existing {
             Ok(existing) => checks.extend(check_networks(spec, caller, selection, existing)),
             Err(why) => {
-                return AccountMatch::NotKnown(format!("whether the spec's networks are there is not known: {why}"));
+                return AccountMatch::NotKnown(format!("not checked whether the spec's networks exist: {why}"));
             }
         }
     }
@@ -127,11 +127,11 @@ pub fn account(machines: &AwsState, context: &Context) -> AccountMatch {
     let at = format!("account {} in {}", caller.account, caller.region);
     if spec.is_none() {
         return AccountMatch::NotKnown(format!(
-            "{at} was asked, and no spec of the cluster tells whether that is its own"
+            "{at} was checked; without the cluster's spec it is not known whether it is the cluster's"
         ));
     }
     match checks.iter().find(|check| !check.ok) {
-        Some(doubt) => AccountMatch::Unproven(format!("{at} was asked; {}", doubt.message)),
+        Some(doubt) => AccountMatch::Unproven(format!("{at} was checked; {}", doubt.message)),
         None => {
             let said: Vec<&str> = checks.iter().map(|check| check.message.as_str()).collect();
             AccountMatch::Own(said.join("; "))
@@ -139,7 +139,7 @@ pub fn account(machines: &AwsState, context: &Context) -> AccountMatch {
     }
 }
 
-/// That there is no master is said only where none may be one.
+/// Counts the masters. Instances that may be masters count as well, so that 0 means none.
 pub fn masters(cluster: &str, machines: &AwsState) -> Masters {
     let count = |state, is_one: fn(&Tags, &str) -> bool| {
         let instances = machines.inventory.instances.iter();
@@ -164,7 +164,7 @@ pub fn masters(cluster: &str, machines: &AwsState) -> Masters {
     }
 }
 
-/// Groups and etcd volumes that AWS is about to remove.
+/// Groups and etcd volumes that AWS is removing.
 fn leaving(cluster: &str, inventory: &Inventory) -> usize {
     let groups = inventory.groups.iter();
     let groups = groups.filter(|group| may_be_master(&group.tags, cluster) && group.status.is_some());
@@ -192,7 +192,7 @@ pub async fn control_plane(
         return unknown(why.clone(), why);
     }
     let fleet = context.fleet();
-    let no_answer = || format!("AWS gave no answer within {} s", AWS_TIMEOUT.as_secs());
+    let no_answer = || format!("no response from AWS within {} s", AWS_TIMEOUT.as_secs());
     let instances = match timeout(AWS_TIMEOUT, fleet.instances_of(cluster)).await {
         Ok(Ok(instances)) => instances,
         Ok(Err(error)) => return unknown(chain(&error), chain_with_hint(&error)),

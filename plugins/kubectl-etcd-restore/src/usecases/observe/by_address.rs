@@ -1,4 +1,4 @@
-//! The API asked by the masters' own addresses, where its name does not serve: a record may still lead to a master that is gone.
+//! Reaches the API at the addresses of the masters where its DNS name does not work: the record may still point to a master that is gone.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,18 +13,18 @@ use tokio::time::{Instant, timeout};
 use crate::context::Context;
 use crate::rules::machines::is_running_master;
 
-/// Of one question.
+/// Timeout of one request.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// Following must not wait for AWS.
+/// Timeout for AWS: following must not wait longer.
 const AWS_TIMEOUT: Duration = Duration::from_secs(8);
-/// What was found stays for so long.
+/// How long a result is cached.
 const RESULT_CACHED_FOR: Duration = Duration::from_secs(15);
-/// And who the masters are for so long: asking AWS every few seconds would wear its limits out.
+/// How long the masters are cached: AWS limits the rate of requests.
 const MASTERS_CACHED_FOR: Duration = Duration::from_secs(60);
 /// Where kops' API servers listen.
 const PORT: u16 = 443;
 
-/// A master, by one of its addresses.
+/// One address of a master.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiAddress {
     /// `i-…`, or the host that the user named.
@@ -32,19 +32,19 @@ pub struct ApiAddress {
     pub address: IpAddr,
 }
 
-/// What the addresses told.
+/// What the addresses showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServersFound {
     place: ApiEndpoint,
-    /// All that are known.
+    /// All known addresses.
     servers: Vec<ApiAddress>,
-    /// Those behind which an API server serves, with the port.
+    /// Those where an API server serves, with the port.
     serving: Vec<(ApiAddress, u16)>,
-    /// Those behind which one answers and is not ready, in its words.
+    /// Those where an API server responds but is not ready, with its answer.
     starting: Vec<(ApiAddress, String)>,
 }
 
-/// Asks, and remembers.
+/// Checks the addresses, and caches the result.
 pub struct ByAddress<'a> {
     context: &'a Context,
     cluster: String,
@@ -59,7 +59,7 @@ struct Known {
 }
 
 impl<'a> ByAddress<'a> {
-    /// Of the hosts that the user named, else of the cluster's masters, from AWS.
+    /// Uses the hosts that the user named, else the cluster's masters in AWS.
     pub fn new(context: &'a Context, cluster: &str, hosts: &[String]) -> Self {
         Self {
             context,
@@ -69,7 +69,7 @@ impl<'a> ByAddress<'a> {
         }
     }
 
-    /// `None` where no master's address is known, or nobody answers at any that says more than the name did.
+    /// `None` where no address is known, or none shows more than the name does.
     pub async fn find(&self) -> Option<ServersFound> {
         if let Some((at, last)) = &self.known().last
             && at.elapsed() < RESULT_CACHED_FOR
@@ -104,7 +104,7 @@ impl<'a> ByAddress<'a> {
         .await;
         let found = ServersFound::of(place, servers.clone(), answers.into_iter().flatten());
         let tells_more = found.serves() || !found.starting.is_empty();
-        (tells_more && !found.is_where_the_name_leads()).then_some(found)
+        (tells_more && !found.is_at_the_name()).then_some(found)
     }
 
     async fn servers(&self) -> Vec<ApiAddress> {
@@ -127,7 +127,7 @@ impl<'a> ByAddress<'a> {
             return masters.clone();
         }
         let asked = timeout(AWS_TIMEOUT, self.context.fleet().instances_of(&self.cluster)).await;
-        // Where AWS cannot be asked, the name is all there is.
+        // Without AWS only the name is left.
         let masters = match asked {
             Ok(Ok(instances)) => of_masters(&instances, &self.cluster),
             _ => Vec::new(),
@@ -141,7 +141,7 @@ impl<'a> ByAddress<'a> {
     }
 }
 
-/// The private address of each, and the public one where there is one: which of them we reach depends on where we stand.
+/// The private address of each, and the public one where there is one: either may be reachable.
 fn of_masters(instances: &[Instance], cluster: &str) -> Vec<ApiAddress> {
     let masters = instances.iter().filter(|instance| is_running_master(instance, cluster));
     masters
@@ -184,8 +184,8 @@ impl ServersFound {
         !self.serving.is_empty()
     }
 
-    /// Whether the name leads nowhere but to where an API server serves: then it has just come up, and the name will tell.
-    fn is_where_the_name_leads(&self) -> bool {
+    /// Whether the name resolves only to addresses where an API server serves: then it has just started, and the name works.
+    fn is_at_the_name(&self) -> bool {
         let serves = |address: &IpAddr| {
             let mut serving = self.serving.iter();
             serving.any(|(server, port)| server.address == *address && *port == self.place.port)
@@ -194,13 +194,13 @@ impl ServersFound {
         !addresses.is_empty() && addresses.iter().all(serves)
     }
 
-    /// In words, with what comes of it.
+    /// The result as text.
     pub fn describe(&self) -> String {
         let Some((first, port)) = self.serving.first() else {
             let starting: Vec<String> = self
                 .starting
                 .iter()
-                .map(|(server, words)| format!("master {} answers: {words}", server.name()))
+                .map(|(server, words)| format!("master {} responds: {words}", server.name()))
                 .collect();
             return format!("by address {}", starting.join(", "));
         };
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leads_to_a_master_that_is_gone_is_told_with_who_mends_it() {
+    fn a_name_that_points_to_a_removed_master_is_reported_with_what_updates_it() {
         let old = found(
             "api.example.com",
             Ok(&["10.0.1.5"]),
@@ -318,10 +318,10 @@ mod tests {
         // One of two has gone: what has come up is not where the name leads alone.
         let both = Ok(&["10.0.1.5", "10.0.1.9"][..]);
         let half = found("api.example.com", both, &[("10.0.1.9", Readiness::Ready)]);
-        assert!(!half.describe().contains("not a running master") && !half.is_where_the_name_leads());
+        assert!(!half.describe().contains("not a running master") && !half.is_at_the_name());
         let same = found("api.example.com", Ok(&["10.0.1.9"]), &[("10.0.1.9", Readiness::Ready)]);
-        assert!(same.is_where_the_name_leads());
-        assert!(!old.is_where_the_name_leads() && !nowhere.is_where_the_name_leads());
+        assert!(same.is_at_the_name());
+        assert!(!old.is_at_the_name() && !nowhere.is_at_the_name());
         let by_number = found("10.0.1.5", Ok(&["10.0.1.5"]), &[("10.0.1.9", Readiness::Ready)]);
         assert!(
             by_number
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_starts_is_told_and_is_not_taken_for_one_that_serves() {
+    fn an_api_server_that_starts_is_reported_as_not_serving() {
         let starting = Readiness::NotReady {
             status: 500,
             failing: vec!["etcd".to_owned()],
@@ -340,12 +340,12 @@ mod tests {
         assert!(!found.serves());
         assert_eq!(
             found.describe(),
-            "by address master i-0new (10.0.1.9) answers: not ready: etcd"
+            "by address master i-0new (10.0.1.9) responds: not ready: etcd"
         );
     }
 
     #[test]
-    fn only_masters_of_this_cluster_that_run_are_asked_by_number() {
+    fn only_running_masters_of_this_cluster_are_checked_by_address() {
         let instance = |id: &str, cluster: &str, role: &str, state| {
             let tags: Tags = [("KubernetesCluster", cluster), (role, "1")]
                 .iter()

@@ -1,4 +1,4 @@
-//! Whether the kubelets come back after a restore: those that renew their Lease do.
+//! Whether the kubelets work after a restore: whether they renew their Leases.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,25 +11,25 @@ use crate::context::Context;
 use crate::usecases::observe::missing_instances;
 use crate::usecases::observe::observer::Observer;
 
-/// Between two looks; kubelets renew every 10 s.
+/// Polling interval; kubelets renew every 10 s.
 const TICK: Duration = Duration::from_secs(2);
 
-/// What was seen.
+/// The result.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kubelets {
-    /// The Nodes that have a machine, as far as AWS tells.
+    /// Nodes that have an instance, where AWS is available.
     pub nodes: usize,
-    /// Those whose kubelet renewed its Lease while we looked.
+    /// Nodes whose kubelet renewed its Lease.
     pub renewed: usize,
-    /// Those whose kubelet did not.
+    /// Nodes whose kubelet did not.
     pub silent: Vec<String>,
-    /// Nodes whose instance AWS does not have: nobody waits for them.
+    /// Nodes without an instance in AWS.
     pub gone: Vec<String>,
 }
 
 impl Kubelets {
-    /// For a person.
+    /// As text.
     pub fn summary(&self) -> String {
         let mut text = format!("kubelets: {} of {} renewed their Lease", self.renewed, self.nodes);
         if !self.silent.is_empty() {
@@ -42,8 +42,8 @@ impl Kubelets {
     }
 }
 
-/// Watches the Leases until all were renewed, or `limit` has passed. That they change is what counts, whatever their clocks say. `None` where
-/// the API is out of sight or tells nothing.
+/// Watches the Leases until all were renewed, or `limit` has passed. Any change counts as a renewal, whatever the clocks. `None` where the API
+/// cannot be read.
 pub async fn wait(observer: &Observer<'_>, limit: Duration, context: &Context) -> Option<Kubelets> {
     if limit.is_zero() {
         return None;

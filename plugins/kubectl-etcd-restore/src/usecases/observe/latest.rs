@@ -1,4 +1,4 @@
-//! What was seen last of each thing, looked at by each at its own pace; and when all of it together may be judged.
+//! The latest observation of each store, each etcd and the API, which are polled independently.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use crate::rules::observation::ApiSeen;
 
 pub type Whole = (Vec<Result<StoreSeen, String>>, Vec<EtcdSeen>, ApiSeen);
 
-/// The latest look at each thing.
+/// The latest observations.
 pub struct Latest {
     stores: Vec<Option<(Result<StoreSeen, String>, Instant)>>,
     etcds: Vec<Option<(EtcdSeen, Instant)>>,
@@ -25,7 +25,7 @@ impl Latest {
         }
     }
 
-    /// Remembers since when the store has been as it is.
+    /// Keeps the time of the store's last change.
     pub fn store(&mut self, index: usize, seen: Result<StoreSeen, String>) {
         if let Some(place) = self.stores.get_mut(index) {
             match place {
@@ -41,8 +41,8 @@ impl Latest {
         }
     }
 
-    /// All of it, once each thing was looked at, and etcd after the store's last change: that a command is gone and that the old etcd
-    /// serves must not be told from looks at different times.
+    /// All of them, once each etcd was observed after the last change of its store: else an old observation of etcd would be combined with a newer
+    /// one of the queue.
     pub fn whole(&self) -> Option<Whole> {
         let (mut stores, mut etcds) = (Vec::new(), Vec::new());
         for (store, etcd) in self.stores.iter().zip(&self.etcds) {
@@ -57,7 +57,7 @@ impl Latest {
     }
 }
 
-/// A look that panicked spoils nothing.
+/// A panic elsewhere does not invalidate the data.
 pub fn lock(latest: &Mutex<Latest>) -> MutexGuard<'_, Latest> {
     latest.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_at_etcd_older_than_the_stores_change_does_not_count() {
+    fn an_observation_of_etcd_older_than_the_stores_change_does_not_count() {
         let mut latest = Latest::new(1);
         latest.api = Some(ApiSeen::Ready);
         let early = Instant::now();

@@ -11,17 +11,17 @@ use crate::rules::log_messages::LogEvent;
 use crate::rules::preflight::LeftOut;
 use crate::usecases::observe::wiped;
 
-/// The etcd clusters of the cluster that nothing is to be done to.
+/// The etcd clusters that are not changed.
 #[derive(Default)]
 pub struct OtherEtcds {
-    /// Those whose store can be read.
+    /// Those with a readable store.
     pub catalogs: Vec<Catalog>,
-    /// The names of the others, and why theirs cannot be.
+    /// The names of the others, and why their store cannot be read.
     pub unread: Vec<(String, String)>,
 }
 
 impl OtherEtcds {
-    /// Those that `--etcd` leaves out.
+    /// The etcd clusters that `--etcd` leaves out.
     pub async fn find(context: &Context) -> Result<Self, AnyFailure> {
         let mut found = Self::default();
         for (store, read) in context.session.left_out().await? {
@@ -34,7 +34,7 @@ impl OtherEtcds {
     }
 }
 
-/// What is known of them, for the preflight.
+/// The facts of the preflight.
 pub fn facts(others: &OtherEtcds, seen: &[Seen], wipe: &Observed<Option<Entry>>) -> Vec<LeftOut> {
     let mut found = Vec::new();
     for (catalog, seen) in others.catalogs.iter().zip(seen) {

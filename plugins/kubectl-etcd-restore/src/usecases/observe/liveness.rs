@@ -1,4 +1,4 @@
-//! Whether each etcd cluster is alive, dead, or nobody knows: all that tells of it is gathered, and judged elsewhere.
+//! Gathers the evidence whether each etcd cluster is alive, dead or unknown.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use runbook_kit::usecases::wipe_journal::Entry;
 use crate::context::Context;
 use crate::rules::observation::ApiSeen;
 
-/// Of one question to the API.
+/// Timeout of one API request.
 const API_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What was gathered.
+/// The evidence.
 pub struct LivenessEvidence {
     evidence: Evidence,
-    /// What the API answers, where it is proven to be this cluster's.
+    /// The answer of the API, where it is proven to be this cluster's.
     api: ProbeResult,
 }
 
@@ -29,7 +29,7 @@ pub fn wipe_ended(entry: &Entry, cluster: &str) -> Option<Timestamp> {
     entry.finished.filter(|_| entry.cluster == cluster)
 }
 
-/// Gathers it from the control plane instances, from hosts that the user named, and from the API.
+/// Gathers it from the control plane instances, the hosts that the user named, and the API.
 pub async fn gather(
     context: &Context,
     cluster: &str,
@@ -47,35 +47,35 @@ pub async fn gather(
 }
 
 impl LivenessEvidence {
-    /// What the API answers, where it is proven to be this cluster's.
+    /// The answer of the API, where it is proven to be this cluster's.
     pub const fn api(&self) -> &ProbeResult {
         &self.api
     }
 
-    /// The verdict on one etcd cluster, of which this was seen.
+    /// The verdict on one etcd cluster.
     pub fn of(&self, catalog: &Catalog, seen: &EtcdSeen, api: &ApiSeen, now: Timestamp) -> Liveness {
         let heard = heard(&catalog.store.etcd, seen, api, &self.api);
         decide(&self.evidence.of_etcd(catalog, heard), now)
     }
 }
 
-/// What came of asking etcd; of main the API tells, too, which keeps its objects there.
+/// The evidence from etcd itself; for main also from the API, which stores its objects there.
 fn heard(etcd: &str, seen: &EtcdSeen, api: &ApiSeen, proven: &ProbeResult) -> ProbeResult {
     let own = match seen {
         EtcdSeen::Serving(answer) if answer.leader => {
             ProbeResult::Answers(format!("it serves at revision {}", answer.revision))
         }
         EtcdSeen::Serving(answer) => ProbeResult::NoLeader(format!(
-            "a member answers at revision {}, and has no leader",
+            "a member responds at revision {}, but has no leader",
             answer.revision
         )),
         EtcdSeen::Quarantined(_) => {
-            ProbeResult::Quarantined("it answers on its quarantine port: a restore is under way".to_owned())
+            ProbeResult::Quarantined("it responds on its quarantine port: a restore is in progress".to_owned())
         }
         EtcdSeen::Silent(why) => ProbeResult::NoResponse(why.clone()),
         EtcdSeen::NotAsked(why) => ProbeResult::NotChecked {
             why: why.clone(),
-            cure: "pass --endpoints or --host, so that it is asked".to_owned(),
+            cure: "pass --endpoints or --host to have it checked".to_owned(),
         },
     };
     if etcd != MAIN || api.serves() != Some(true) {
@@ -91,7 +91,7 @@ fn heard(etcd: &str, seen: &EtcdSeen, api: &ApiSeen, proven: &ProbeResult) -> Pr
     ProbeResult::strongest([own.clone(), by_api]).unwrap_or(own)
 }
 
-/// An API that serves and may be another's is told beside what etcd itself said.
+/// Adds why the answer of the API does not count.
 fn and(own: ProbeResult, api: &str) -> ProbeResult {
     match own {
         ProbeResult::NoResponse(why) => ProbeResult::NoResponse(format!("{why}; {api}")),
@@ -112,7 +112,7 @@ mod tests {
     fn word(heard: &ProbeResult) -> &'static str {
         match heard {
             ProbeResult::Answers(_) => "answers",
-            ProbeResult::NoLeader(_) => "limps",
+            ProbeResult::NoLeader(_) => "no-leader",
             ProbeResult::Quarantined(_) => "quarantined",
             ProbeResult::NoResponse(_) => "silent",
             ProbeResult::NotChecked { .. } => "not-asked",
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_api_speaks_for_main_where_it_is_proven_to_be_this_clusters() {
+    fn an_api_of_this_cluster_is_evidence_for_main() {
         let answer = |leader| Answer {
             cluster: 1,
             revision: 9,
@@ -164,7 +164,13 @@ mod tests {
                 &not_proven,
                 "answers",
             ),
-            ("main", &EtcdSeen::Serving(answer(false)), &down, &not_proven, "limps"),
+            (
+                "main",
+                &EtcdSeen::Serving(answer(false)),
+                &down,
+                &not_proven,
+                "no-leader",
+            ),
         ] {
             assert_eq!(
                 word(&heard(etcd, seen, api, proven)),

@@ -1,5 +1,4 @@
-//! What etcd-manager says in its logs on the masters, where the user has given a way to the hosts. It tells nobody else why it
-//! fails.
+//! Follows etcd-manager's logs on the hosts that the user named. Only the log shows why a restore fails.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,10 +14,10 @@ use tokio::time::sleep;
 use crate::context::Context;
 use crate::usecases::hosts::scripts;
 
-/// Before a host whose log broke off is asked again.
+/// Delay before a closed log is opened again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The log_watch for one etcd cluster.
+/// The logs of one etcd cluster.
 pub struct LogWatch {
     hosts: Box<dyn Hosts>,
     names: Vec<String>,
@@ -29,12 +28,12 @@ pub struct LogWatch {
 #[derive(Default)]
 struct LogBuffer {
     events: Vec<LogEvent>,
-    /// Whether any host's log was reached.
+    /// Whether any log was read.
     any: bool,
 }
 
 impl LogWatch {
-    /// Where hosts were named; nobody else's ssh is used.
+    /// `None` where the user has named no hosts.
     pub fn open(access: &EtcdAccess, etcd: &str, context: &Context) -> Option<Self> {
         if access.host.is_empty() {
             return None;
@@ -62,7 +61,7 @@ impl LogWatch {
         }
     }
 
-    /// Listens to all of them, and never ends. What was said before is another restore's: only new lines count.
+    /// Follows all of them, without end. Only new lines count: older ones are from another restore.
     pub async fn follow(&self, context: &Context) {
         join_all(self.names.iter().map(|host| async move {
             let mut told = false;
@@ -82,7 +81,7 @@ impl LogWatch {
         .await;
     }
 
-    /// What was said since the last call; `None` where nothing was ever heard.
+    /// The events since the last call; `None` where no log was ever read.
     pub fn take(&self) -> Option<Vec<LogEvent>> {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         buffer.any.then(|| std::mem::take(&mut buffer.events))

@@ -1,4 +1,4 @@
-//! Which Nodes have no machine any more, by AWS.
+//! The Nodes whose instance does not exist in AWS.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use runbook_kit::model::kubernetes::cluster::NodeState;
 use crate::context::Context;
 use crate::usecases::observe::AWS_TIMEOUT;
 
-/// Their names. `None` where AWS does not tell, or knows not one of the Nodes: then it is the wrong account that was asked.
+/// Their names. `None` where AWS is not available, or has none of the instances: then it is probably the wrong account.
 pub async fn of(nodes: &[NodeState], context: &Context) -> Option<BTreeSet<String>> {
     let ids: Vec<String> = nodes.iter().filter_map(instance).map(str::to_owned).collect();
     if ids.is_empty() {
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn gone_is_what_aws_has_terminated_or_forgotten() {
+    fn terminated_and_unknown_instances_are_missing() {
         let nodes = [
             node("a", Some("aws:///us-east-1a/i-00000001")),
             node("b", Some("aws:///us-east-1a/i-00000002")),
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_knows_none_of_them_is_the_wrong_one() {
+    fn an_account_without_any_of_them_is_the_wrong_one() {
         assert_eq!(without(&[node("a", Some("aws:///us-east-1a/i-00000001"))], &[]), None);
     }
 }

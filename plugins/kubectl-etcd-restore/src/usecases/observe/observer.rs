@@ -1,4 +1,4 @@
-//! What can be seen of a restore: the store, etcd and the API, each as far as it can be reached.
+//! Observes the stores, etcd and the API, where they can be reached.
 
 use runbook_kit::model::observed::Observed;
 use std::ops::ControlFlow;
@@ -30,12 +30,12 @@ use crate::usecases::observe::by_address::ByAddress;
 use crate::usecases::observe::latest::{Latest, lock};
 use crate::usecases::observe::log_watch::LogWatch;
 
-/// Between two looks at the same thing.
+/// Polling interval.
 const TICK: Duration = Duration::from_secs(1);
-/// Where the kubeconfig does not show it, asking again is cheap, and a new file may come.
+/// Timeout of one API request.
 const API_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The observer. Connections are kept between looks.
+/// Keeps its connections between observations.
 pub struct Observer<'a> {
     etcds: Vec<EtcdObserver<'a>>,
     api: ApiObserver<'a>,
@@ -49,7 +49,7 @@ struct EtcdObserver<'a> {
     quarantine: Option<EtcdAccess>,
     key_store: Option<StoreUrl>,
     log_watch: Option<LogWatch>,
-    /// The one that serves.
+    /// The open connection.
     connected: tokio::sync::Mutex<Option<Box<dyn EtcdKv>>>,
 }
 
@@ -61,8 +61,7 @@ struct ApiObserver<'a> {
 }
 
 impl<'a> Observer<'a> {
-    /// Opens them. `access` may name endpoints of several etcd clusters, each with `ETCD=` before it. Those of `beside` are looked at as
-    /// well, after the others.
+    /// `access` may name endpoints of several etcd clusters, each with `ETCD=` in front. The etcd clusters of `others` come last.
     pub async fn open(
         context: &'a Context,
         catalogs: &'a [Catalog],
@@ -70,7 +69,7 @@ impl<'a> Observer<'a> {
         access: &EtcdAccess,
     ) -> Self {
         let only = catalogs.len() == 1;
-        // Without a certificate etcd is out of sight, and that is said where it matters.
+        // Without a client certificate etcd is reported as not checked.
         let key_store = if access.cacert.is_some() || access.plain_http || access.via == Via::Ssh {
             None
         } else {
@@ -105,7 +104,7 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Looks once at everything: at the stores first, so that what is seen of etcd is younger.
+    /// Observes everything once: the stores first, so that the observation of etcd is newer.
     pub async fn observe(&self) -> Observation {
         let (stores, api) = tokio::join!(join_all(self.etcds.iter().map(EtcdObserver::store)), self.api.observe());
         let etcds = join_all(self.etcds.iter().map(EtcdObserver::etcd)).await;
@@ -115,7 +114,7 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Looks at everything again and again, each thing at its own pace, until `judge` breaks.
+    /// Polls everything, each part independently, until `judge` breaks.
     pub async fn watch<T>(&self, mut judge: impl FnMut(&Observation) -> ControlFlow<T>) -> T {
         let latest = Mutex::new(Latest::new(self.etcds.len()));
         let news = Notify::new();
@@ -164,7 +163,7 @@ impl<'a> Observer<'a> {
         );
         let judging = async {
             loop {
-                // Also when nothing is new, time passes.
+                // `judge` also checks timeouts, so it runs without news as well.
                 let _ = tokio::time::timeout(TICK, news.notified()).await;
                 let whole = lock(&latest).whole();
                 let Some((stores, etcds, api)) = whole else { continue };
@@ -179,7 +178,6 @@ impl<'a> Observer<'a> {
         };
         let looking = async {
             join_all(loops).await;
-            // They never end.
             std::future::pending().await
         };
         tokio::select! {
@@ -195,25 +193,25 @@ impl<'a> Observer<'a> {
                 store,
                 etcd,
                 log: observer.log_watch.as_ref().and_then(LogWatch::take),
-                // The API server's own objects are in main: of another etcd cluster it tells nothing.
+                // The API server stores its objects in main: its readiness proves nothing for another etcd cluster.
                 api_ready: (observer.catalog.store.etcd == MAIN).then(|| api.ready()).flatten(),
             })
             .collect()
     }
 
-    /// What an etcd that serves holds below a prefix, in the order of the catalogs; `None` where it was not seen to serve.
+    /// The keys below a prefix; `None` where this etcd does not serve.
     pub async fn range(&self, index: usize, prefix: &[u8]) -> Option<KeyRange> {
         let connected = self.etcds.get(index)?.connected.lock().await;
         connected.as_ref()?.range(prefix).await.ok()
     }
 
-    /// What a restore of a backup would take away from an etcd that serves.
+    /// What a restore of a backup will delete in an etcd that serves.
     pub async fn data_loss(&self, index: usize, backup: &Content) -> Observed<DataLoss> {
         let Some(etcd) = self.etcds.get(index) else {
-            return Observed::Unknown("there is no such etcd cluster".to_owned());
+            return Observed::Unknown("no such etcd cluster".to_owned());
         };
         match etcd.connected.lock().await.as_ref() {
-            None => Observed::Unknown("it does not answer any more".to_owned()),
+            None => Observed::Unknown("it no longer responds".to_owned()),
             Some(kv) => match data_loss::data_loss(kv.as_ref(), backup, Limits::default()).await {
                 Ok(loss) => Observed::Known(loss),
                 Err(error) => Observed::Unknown(chain(&error)),
@@ -221,7 +219,7 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// The API, once it was seen.
+    /// The API, once it is connected.
     pub async fn api(&self) -> Option<tokio::sync::MappedMutexGuard<'_, Box<dyn ClusterApi>>> {
         let guard = self.api.client.lock().await;
         tokio::sync::MutexGuard::try_map(guard, Option::as_mut).ok()
@@ -318,7 +316,7 @@ impl ApiObserver<'_> {
             Ok(other) => (ApiSeen::Answers as fn(String) -> ApiSeen, other.describe()),
             Err(error) => (ApiSeen::Silent as fn(String) -> ApiSeen, chain(&error)),
         };
-        // The name may lead to a master that is gone, or that has lost its etcd.
+        // The name may point to a master that is gone, or that has lost its etcd.
         match self.by_address.find().await {
             Some(found) if found.serves() => ApiSeen::Elsewhere(format!("{words}; {}", found.describe())),
             Some(found) => seen(format!("{words}; {}", found.describe())),
@@ -327,7 +325,7 @@ impl ApiObserver<'_> {
     }
 }
 
-/// The flags for one etcd cluster: of the endpoints only its own.
+/// The flags for one etcd cluster, with only its own endpoints.
 fn of_etcd(access: &EtcdAccess, etcd: &str, only: bool) -> Result<EtcdAccess, String> {
     let mut own = access.clone();
     let mine = |text: &String| match named_endpoint(text) {
@@ -337,14 +335,12 @@ fn of_etcd(access: &EtcdAccess, etcd: &str, only: bool) -> Result<EtcdAccess, St
     own.endpoints = access.endpoints.iter().filter_map(mine).collect();
     let elsewhere = access.via != Via::Direct && !access.host.is_empty();
     if own.endpoints.is_empty() && !access.endpoints.is_empty() && !elsewhere {
-        return Err(format!(
-            "no endpoint is given for it: --endpoints {etcd}=https://HOST:PORT"
-        ));
+        return Err(format!("no endpoint is given: --endpoints {etcd}=https://HOST:PORT"));
     }
     Ok(own)
 }
 
-/// The same for the port where a restored etcd is kept from everybody; `None` where it is not known.
+/// The same for the quarantine port; `None` where it is not known.
 fn quarantined(access: &EtcdAccess, etcd: &str) -> Option<EtcdAccess> {
     let (client, port) = (access.etcd_port.or_else(|| client_port(etcd))?, quarantine_port(etcd)?);
     let mut own = access.clone();
@@ -369,14 +365,14 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_are_of_the_etcd_cluster_that_they_name() {
+    fn endpoints_belong_to_the_etcd_cluster_that_they_name() {
         let both = access(&["main=https://10.0.0.7:4001", "events=https://10.0.0.7:4002"]);
         assert_eq!(
             of_etcd(&both, "events", false).unwrap().endpoints,
             ["https://10.0.0.7:4002"]
         );
         assert!(of_etcd(&both, "cilium", false).is_err());
-        // Without a name it is of the only one there is, and never of two.
+        // Without a name it counts only where there is a single etcd cluster.
         let unnamed = access(&["https://10.0.0.7:4001"]);
         assert_eq!(of_etcd(&unnamed, "main", true).unwrap().endpoints.len(), 1);
         assert!(of_etcd(&unnamed, "main", false).is_err());
@@ -391,7 +387,7 @@ mod tests {
             quarantine("https://[fd00::7]:4001/").unwrap(),
             ["https://[fd00::7]:3994"]
         );
-        // Somebody's own tunnel: where its quarantine port is, nobody knows.
+        // A tunnel: its quarantine port is not known.
         assert_eq!(quarantine("https://127.0.0.1:54321"), None);
         assert_eq!(quarantined(&access(&[]), "events").unwrap().etcd_port, Some(3995));
     }

@@ -28,11 +28,11 @@ use crate::usecases::observe::observer::Observer;
 use crate::usecases::observe::{control_file, missing_instances};
 use crate::usecases::run_record::{self, Present, Validity};
 
-/// Where API servers keep their objects, unless they were told otherwise.
+/// The default --etcd-prefix of kube-apiserver.
 const PREFIX: &str = "/registry";
 const NO_AWS: &str = "AWS could not be asked";
 
-/// Looks.
+/// Observes everything.
 pub async fn observe(catalogs: &[Catalog], access: &EtcdAccess, context: &Context) -> Result<Facts, AnyFailure> {
     let cluster = catalogs
         .first()
@@ -114,7 +114,7 @@ async fn journals(catalogs: &[Catalog], context: &Context) -> Result<Vec<StoredJ
     read.map_err(|error| chain(&error))
 }
 
-/// What wipes left behind.
+/// The last wipe, and the volumes in quarantine.
 fn aftermath(
     cluster: &str,
     journals: &Result<Vec<StoredJournal>, String>,
@@ -145,8 +145,8 @@ fn aftermath(
     (wipe, quarantine)
 }
 
-/// By the cluster's spec, its groups, or what the last wipe saw while there were groups. Volumes in quarantine have to be forgotten first:
-/// Terraform gives them their tags back.
+/// Whether Terraform manages the cluster: by its spec, its groups, or the journal of the last wipe. Terraform must forget volumes in quarantine
+/// first, as it restores their tags.
 fn of_terraform(
     journals: &Result<Vec<StoredJournal>, String>,
     machines: &Result<AwsState, String>,
@@ -159,7 +159,7 @@ fn of_terraform(
     let noted = last.and_then(|newest| newest.entry.plan.get("terraform")?.as_array());
     let sign = terraform::signs(spec, selection).into_iter().next().or_else(|| {
         let sign = noted?.first()?.as_str()?;
-        Some(format!("the last wipe saw that {sign}"))
+        Some(format!("by the last wipe: {sign}"))
     })?;
     let held = machines.as_ref().map(|machines| machines.quarantined.as_slice());
     let named: Vec<String> = held
@@ -172,13 +172,13 @@ fn of_terraform(
     Some(match forget.is_empty() {
         true => format!("Terraform manages it ({sign})"),
         false => format!(
-            "Terraform manages it ({sign}), and gives volumes in quarantine their tags back unless it forgets them first ({})",
+            "Terraform manages it ({sign}), and restores the tags of volumes in quarantine unless they are removed from its state first ({})",
             forget.join(", ")
         ),
     })
 }
 
-/// The note of a run, and whether it is of the masters that run now.
+/// The record of a run, and whether it is valid.
 async fn run(
     catalogs: &[Catalog],
     running: Result<BTreeSet<String>, &String>,
@@ -203,7 +203,7 @@ async fn run(
         ));
     }
     let age = context.session.now().duration_since(record.started);
-    let begun = format!("begun at {:.0}", record.started);
+    let begun = format!("started at {:.0}", record.started);
     let validity = record.validity(&Present {
         masters: &match running {
             Ok(masters) => Observed::Known(masters),
@@ -220,9 +220,9 @@ async fn run(
         created: &created,
     });
     Ok(match validity {
-        // As `run` has it, which refuses to go on with that one.
+        // `run` does not resume it.
         Validity::Holds | Validity::Doubtful(_) if age > ADOPTED_FOR => {
-            RunState::Left(format!("{begun}, {} ago, and never seen to end", units::age(age)))
+            RunState::Left(format!("{begun}, {} ago, and never completed", units::age(age)))
         }
         Validity::Holds => RunState::Holds(begun),
         Validity::Doubtful(why) => RunState::Doubtful(format!("{begun}; {why}")),
@@ -245,7 +245,7 @@ fn queued(seen: &Seen, now: Timestamp) -> Vec<String> {
     told.collect()
 }
 
-/// Backups are looked into only where a restore may come next: that reads them.
+/// The best backups. They are read only where a restore may be the next step.
 async fn best_backups(catalogs: &[Catalog], verdicts: &[Liveness], api: &Api, context: &Context) -> Vec<BestBackup> {
     let now = context.session.now();
     let alive = catalogs
@@ -255,13 +255,10 @@ async fn best_backups(catalogs: &[Catalog], verdicts: &[Liveness], api: &Api, co
     if alive || api.ready == Some(true) {
         let newest = |catalog: &Catalog| match catalog.latest() {
             Some(newest) => format!("newest {}, {} old; ", newest.name, units::age(newest.age(now))),
-            None => "there is none; ".to_owned(),
+            None => "no backup; ".to_owned(),
         };
         let told = catalogs.iter().map(|catalog| {
-            BestBackup::NotJudged(format!(
-                "{}nothing has to be restored while main is alive",
-                newest(catalog)
-            ))
+            BestBackup::NotJudged(format!("{}no restore is needed while main is alive", newest(catalog)))
         });
         return told.collect();
     }
@@ -276,12 +273,12 @@ async fn best_backups(catalogs: &[Catalog], verdicts: &[Liveness], api: &Api, co
                 let age = units::age(chosen.backup.age(now));
                 let passed = match chosen.rejected.as_slice() {
                     [] => String::new(),
-                    [newest, ..] => format!("; {} younger passed over, the newest: {newest}", chosen.rejected.len()),
+                    [newest, ..] => format!("; {} newer skipped, the newest: {newest}", chosen.rejected.len()),
                 };
                 let good = if matches!(pick.picked, Picked::Good(_)) {
                     "good"
                 } else {
-                    "sound"
+                    "intact"
                 };
                 BestBackup::Is(format!("{}, {good}, {age} old{passed}", chosen.backup.name))
             }
@@ -314,7 +311,7 @@ fn api(observation: &Observation, evidence: &LivenessEvidence) -> Api {
             proven: false,
             detail: why.clone(),
         },
-        // Another one's certificate, or no context of this cluster: that says nothing of this cluster's API.
+        // Another cluster's certificate, or no context of this cluster: nothing is known of this cluster's API.
         (ApiSeen::Silent(_), Some(why)) => Api {
             ready: None,
             answers: false,
@@ -336,14 +333,14 @@ fn api(observation: &Observation, evidence: &LivenessEvidence) -> Api {
     }
 }
 
-/// One look only: whether a key without a lease is stale, `kubectl masterleases` watches.
+/// Masterleases without a lease; `kubectl masterleases` checks which of them are stale.
 async fn leaseless(observer: &Observer<'_>, catalogs: &[Catalog]) -> Option<usize> {
     let main = catalogs.iter().position(|catalog| catalog.store.etcd == MAIN)?;
     let range = observer.range(main, format!("{PREFIX}{FOLDER}").as_bytes()).await?;
     Some(range.keys.iter().filter(|key| key.lease == 0).count())
 }
 
-/// Nodes whose instance AWS does not have any more.
+/// Nodes without an instance in AWS.
 async fn dead_nodes(observer: &Observer<'_>, context: &Context) -> Option<usize> {
     let nodes = observer.api().await?.nodes().await.ok()?;
     Some(missing_instances::of(&nodes, context).await?.len())

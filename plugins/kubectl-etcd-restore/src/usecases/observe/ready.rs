@@ -7,14 +7,14 @@ use runbook_kit::model::kubernetes::cluster::Readiness;
 use runbook_kit::ports::cluster_api::ClusterApi;
 use tokio::time::{Instant, sleep};
 
-/// Between two questions.
+/// Polling interval.
 const TICK: Duration = Duration::from_secs(2);
 
-/// Asks until `times` answers in a row say that it serves. 401 counts: an API server answers, and does not know us. Each new
-/// answer is told once.
+/// Polls until the API was ready `times` times in a row. 401 counts: the API server responds, but does not accept the credentials. Each new answer
+/// is reported once.
 ///
 /// # Errors
-/// Where it was not, with the last answer.
+/// Where it was not ready in time, with the last answer.
 pub async fn wait(
     api: &dyn ClusterApi,
     times: u32,
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_ends_and_says_the_last_answer() {
+    async fn it_ends_with_the_last_answer() {
         let api = MemoryApi::default();
         api.readiness([Ok(starting())]);
         let never = wait(&api, 3, Duration::from_secs(60), &|_| {}).await.unwrap_err();

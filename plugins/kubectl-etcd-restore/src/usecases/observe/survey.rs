@@ -27,57 +27,56 @@ use crate::usecases::run_record::{Present, RunRecord, Validity};
 use crate::usecases::target::Target;
 use known::{Known, counts, is_the_same};
 
-/// Where kops keeps the API servers' encryption config.
+/// Where kops stores the encryption config of the API servers.
 const ENCRYPTION_CONFIG: &str = "secrets/encryptionconfig";
 
-/// What is asked for.
+/// What to plan.
 pub struct SurveyRequest<'a> {
     pub wanted: &'a WantedArgs,
     pub fresh: &'a [String],
     pub access: &'a EtcdAccess,
-    /// What is older wants the cluster's name.
+    /// An older backup requires confirmation by cluster name.
     pub max_age: SignedDuration,
-    /// Whether a run that is under way is gone on with.
+    /// Whether to resume an unfinished run.
     pub resume: bool,
-    /// Whether only commands are queued, for one etcd cluster after the other: then none is seeded unasked, and one left out does not
-    /// refuse.
+    /// Whether commands are only queued: then no etcd cluster is seeded unless named, and one that is left out does not block.
     pub one_by_one: bool,
-    /// The etcd clusters of the same cluster that are left out.
+    /// The etcd clusters that are left out.
     pub others: &'a OtherEtcds,
 }
 
-/// What was found.
+/// The result.
 pub struct Survey<'a> {
     pub facts: ClusterFacts,
     pub checks: Vec<Check>,
     pub targets: Vec<Target<'a>>,
-    /// A run that is under way, and of the masters that run now as far as can be told.
+    /// The record of an unfinished run, unless it is invalid.
     pub record: Option<RunRecord>,
-    /// One that holds no more, and why.
+    /// An invalid record, and why.
     pub void: Option<(RunRecord, String)>,
-    /// The masters that run.
+    /// The running masters.
     pub masters: Observed<BTreeSet<String>>,
-    /// Where it is, or would be, noted.
+    /// The URL of the record.
     pub record_at: Option<StoreUrl>,
-    /// What is out of sight.
+    /// What was not checked.
     pub unseen: Vec<String>,
-    /// When it was looked.
+    /// The time of the survey.
     pub now: Timestamp,
 }
 
 impl Survey<'_> {
-    /// Whether something refuses.
+    /// Whether a check blocks.
     pub fn blocked(&self) -> bool {
         self.checks.iter().any(Check::blocks)
     }
 
-    /// The etcd clusters that are proven alive, and lose what they hold.
+    /// The etcd clusters that are proven alive, and will lose data.
     pub fn alive(&self) -> Vec<&str> {
         let alive = self.at_risk().into_iter().filter(|etcd| etcd.liveness.is_alive());
         alive.map(|etcd| etcd.etcd.as_str()).collect()
     }
 
-    /// Those that are not proven dead, and something is to be done to them: what is ordered already is not asked again.
+    /// The etcd clusters that are changed and not proven dead, without those that are queued already.
     pub fn at_risk(&self) -> Vec<&EtcdFacts> {
         let both = self.facts.etcds.iter().zip(&self.targets);
         let open = both.filter(|(etcd, target)| target.submitted.is_none() && etcd.at_risk());
@@ -85,7 +84,7 @@ impl Survey<'_> {
     }
 }
 
-/// Looks.
+/// Observes everything, chooses the backups and runs the checks.
 pub async fn survey<'a>(
     request: &SurveyRequest<'_>,
     catalogs: &'a [Catalog],
@@ -106,7 +105,7 @@ pub async fn survey<'a>(
             .map(|((catalog, queue), record)| Before {
                 catalog,
                 adoptable: match queue.as_slice() {
-                    [only] if queued_fact(only, catalog, *record, now).is_of_now() => Some(only),
+                    [only] if queued_fact(only, catalog, *record, now).may_be_resumed() => Some(only),
                     _ => None,
                 },
                 queue,
@@ -125,14 +124,14 @@ pub async fn survey<'a>(
         (masters, evidence)
     };
     let (observation, evidence, masters, validity, choices, records) = match &known.record {
-        // Masters that are gone are waited for while backups are verified.
+        // Hosts that are gone time out while the backups are verified.
         None => {
             let records: Vec<Option<&RunRecord>> = catalogs.iter().map(|_| None).collect();
             let (observation, (masters, evidence), choices) =
                 tokio::join!(observer.observe(), evidence, choose(&records));
             (observation, evidence, masters, Validity::Holds, choices?, records)
         }
-        // What is chosen goes by the record, and that by the masters.
+        // The choice depends on the record, and the record's validity on the masters.
         Some(record) => {
             let (observation, (masters, evidence)) = tokio::join!(observer.observe(), evidence);
             let created: Vec<(&str, Option<String>)> = catalogs
@@ -170,7 +169,7 @@ pub async fn survey<'a>(
     let each = each.zip(&known.created).zip(&records);
     for (index, (((((catalog, queue), choice), seen), created), record)) in each.enumerate() {
         let choice = match (choice, &seen.etcd) {
-            // Nobody has named it, and every etcd is to serve in the end.
+            // The user has not named it, and it serves already.
             (Choice::Fresh(why), EtcdSeen::Serving(_)) if !why.is_empty() => Choice::Leave(why),
             (choice, _) => choice,
         };
@@ -188,7 +187,7 @@ pub async fn survey<'a>(
             facts.data_loss = Some(if answer.leader {
                 observer.data_loss(index, content).await
             } else {
-                Observed::Unknown("it has no leader, since too few of its members are up".to_owned())
+                Observed::Unknown("it has no leader, as too few of its members are up".to_owned())
             });
         }
         targets.push(Target {
@@ -220,7 +219,7 @@ pub async fn survey<'a>(
         left_out: left_out::facts(request.others, others, &known.wipe),
         one_by_one: request.one_by_one,
     };
-    // What is ordered already is not judged again: that its etcd serves is what was wanted.
+    // No checks for what is queued already: its etcd is meant to serve.
     let over = |check: &Check| {
         let of = |target: &Target<'_>| Some(&target.catalog.store.etcd) == check.etcd.as_ref();
         targets.iter().any(|target| target.submitted.is_some() && of(target))
@@ -234,7 +233,7 @@ pub async fn survey<'a>(
     checks.retain(|check| !over(check));
     let (record, void) = match (known.record, validity) {
         (Some(record), Validity::Void(why)) => (None, Some((record, why))),
-        // Nothing of it can be seen: a new run is noted, with the masters of now.
+        // Nothing of it can be verified: start a new run.
         (Some(record), Validity::Doubtful(why)) if !targets.iter().any(|target| target.is_of(&record)) => (
             None,
             Some((record, format!("{why}, and nothing of it can be verified"))),

@@ -1,4 +1,4 @@
-//! The last wipe of the cluster's masters, by the journal that it left: what it proves, and what it ends.
+//! The last wipe of the control plane, by its journal.
 
 use jiff::Timestamp;
 use runbook_kit::failure::chain;
@@ -21,7 +21,7 @@ pub async fn newest(catalogs: &[Catalog], context: &Context) -> Observed<Option<
     }
 }
 
-/// Its last sign of life: what was noted before is of the masters that it took away.
+/// The time of its last entry: an older record is for masters that were deleted.
 pub fn last(wipe: &Observed<Option<Entry>>) -> Observed<Option<Timestamp>> {
     match wipe {
         Observed::Known(found) => Observed::Known(found.as_ref().map(|entry| entry.updated.max(entry.started))),
@@ -29,7 +29,7 @@ pub fn last(wipe: &Observed<Option<Entry>>) -> Observed<Option<Timestamp>> {
     }
 }
 
-/// When it ended, where no backup of this etcd cluster was taken since.
+/// When it ended, if no backup of this etcd cluster was taken since.
 fn ended_without_a_backup(wipe: &Observed<Option<Entry>>, catalog: &Catalog) -> Option<Timestamp> {
     let Observed::Known(Some(entry)) = wipe else {
         return None;
@@ -39,7 +39,7 @@ fn ended_without_a_backup(wipe: &Observed<Option<Entry>>, catalog: &Catalog) -> 
     (!since).then_some(ended)
 }
 
-/// That nothing restored this etcd cluster since the wipe ended, in words; `None` where that cannot be said.
+/// The proof that this etcd cluster was not restored since the wipe; `None` where there is none.
 pub fn no_restore_since(wipe: &Observed<Option<Entry>>, catalog: &Catalog) -> Option<String> {
     let ended = ended_without_a_backup(wipe, catalog)?;
     Some(format!(
@@ -47,8 +47,7 @@ pub fn no_restore_since(wipe: &Observed<Option<Entry>>, catalog: &Catalog) -> Op
     ))
 }
 
-/// That this etcd cluster has no members, in words: the wipe ended, each master that runs was launched after it, and no backup was taken
-/// since.
+/// The proof that this etcd cluster has no members: the wipe ended, every running master was launched after it, and no backup was taken since.
 pub fn no_members(
     wipe: &Observed<Option<Entry>>,
     catalog: &Catalog,

@@ -20,7 +20,7 @@ use crate::usecases::choose::Choice;
 use crate::usecases::observe::control_file;
 use crate::usecases::queue;
 
-/// And what the chosen backup holds.
+/// The facts, and the content of the chosen backup.
 pub async fn of_etcd(
     catalog: &Catalog,
     commands: Vec<QueuedFact>,
@@ -84,7 +84,7 @@ pub async fn of_etcd(
     Ok((facts, content))
 }
 
-/// Whether a backup of this name is whole, in the store or where it is pinned.
+/// Whether a backup of this name is complete, in the store or pinned.
 pub fn is_there(catalog: &Catalog, name: &str) -> bool {
     let mut backups = catalog.backups.iter();
     backups.any(|backup| backup.name.as_str() == name && backup.complete())
@@ -133,7 +133,7 @@ async fn of_backup(
     ))
 }
 
-/// The keys that values are encrypted by, as `aescbc:key1`.
+/// The encryption keys of its values, as `aescbc:key1`.
 fn encrypted_by(examined: &Examined) -> Vec<String> {
     let Some(snapshot) = &examined.snapshot else {
         return Vec::new();
@@ -141,7 +141,7 @@ fn encrypted_by(examined: &Examined) -> Vec<String> {
     let (Some(content), Some(db)) = (&snapshot.content, &snapshot.db) else {
         return Vec::new();
     };
-    // A value that cannot be read was reported as damage already.
+    // Values that cannot be read are reported as damage elsewhere.
     let contents = Contents::of(Snapshot::new(content, db.as_ref())).unwrap_or_default();
     let mut keys: Vec<String> = contents
         .encryption
@@ -153,14 +153,14 @@ fn encrypted_by(examined: &Examined) -> Vec<String> {
     keys
 }
 
-/// What the etcd-managers of the masters can restore; `None` where no state store shows them.
+/// Whether the cluster's etcd-managers can restore it.
 async fn manager(catalog: &Catalog, version: &str, context: &Context) -> Option<Check> {
     let session = &context.session;
     let Ok(Some(state)) = session.state() else {
         return Some(Check::found(
             "etcd-manager",
             Severity::Warn,
-            "no state store is named, so nobody can tell what it can restore",
+            "no state store is named: not checked whether it can restore this backup",
         ));
     };
     let config_base = match session.discover().await {
@@ -170,7 +170,7 @@ async fn manager(catalog: &Catalog, version: &str, context: &Context) -> Option<
     match kops_state::etcd_managers::etcd_managers(session.objects(), &config_base, &catalog.store).await {
         Ok(found) => {
             let mut check = found.check(version);
-            // What nobody can tell warns, as without a state store: a cluster that has lost its manifests must come back, too.
+            // Only a warning: a cluster that has lost its manifests must be restorable, too.
             if found.manifests.is_empty() {
                 check.severity = Severity::Warn;
             }

@@ -13,7 +13,7 @@ use crate::usecases::observe::{control_file, wiped};
 use crate::usecases::queue::{self, QueuedCommand};
 use crate::usecases::run_record::{self, RecordEntry, RunRecord};
 
-/// Whether a run that is under way has ordered just this.
+/// Whether an unfinished run has already queued this choice.
 pub fn is_the_same(submitted: &RecordEntry, choice: &Choice<'_>) -> bool {
     submitted.submitted
         && match choice {
@@ -24,8 +24,8 @@ pub fn is_the_same(submitted: &RecordEntry, choice: &Choice<'_>) -> bool {
         }
 }
 
-/// Whether what a record says of an etcd cluster counts. One that holds does. Of one of which nobody can tell only what can be seen counts:
-/// a command of its own that is still queued, or an etcd that is there and another than before.
+/// Whether the entry of an etcd cluster is used. Of a doubtful record only what can be verified is used: a command that is still queued, or an etcd
+/// that has changed since.
 pub fn counts(
     record: &RunRecord,
     doubtful: bool,
@@ -48,7 +48,7 @@ pub fn counts(
     }
 }
 
-/// What the store says of a cluster beside its backups, before anything is chosen.
+/// What is read before a backup is chosen.
 pub struct Known {
     pub queues: Vec<Vec<QueuedCommand>>,
     pub created: Vec<Option<String>>,
