@@ -163,13 +163,13 @@ async fn what_shows_whose_account_it_is_and_what_goes_with_an_instance() {
     let events = instance.devices[2].volume.clone();
     let volume = fleet.volumes(&[events]).await.unwrap().remove(0);
     let fate = at_termination(&volume, &volume.attachments[0], Some(&instance));
-    assert_eq!(fate, AtTermination::IsDeleted);
+    assert_eq!(fate, AtTermination::Deleted);
     let consent = runbook_kit::cli::confirm::plain(true).unwrap();
     fleet.keep_volume(&instance.id, "/dev/xvdv", &consent).await.unwrap();
     let after = fleet.instances_of(A).await.unwrap().remove(0);
     assert_eq!(
         at_termination(&volume, &volume.attachments[0], Some(&after)),
-        AtTermination::Stays
+        AtTermination::Kept
     );
     // The root volume's is left as it was.
     assert_eq!(after.devices[0].delete_on_termination, Some(true));

@@ -48,7 +48,7 @@ fn from_the_wipe_to_etcds_that_serve_it_names_each_next_command() {
     let (state, evidence) = told(&wiped, "wipe");
     assert_eq!(state, "ended");
     assert!(
-        evidence.starts_with("the masters were wiped at 2026-11-22T15:26:00Z by "),
+        evidence.starts_with("the control plane was wiped at 2026-11-22T15:26:00Z by "),
         "{evidence}"
     );
     let (_, account) = told(&wiped, "AWS");

@@ -45,8 +45,8 @@ fn the_same_name_in_another_account_is_refused() {
     let ended = env.wipe_yes(&[]).run().unwrap().code(3);
     let _ = ended
         .stdout_has("Account      123456789012 (production)")
-        .stderr_has("the cluster's spec names vpc-0123456789abcdef0, which account 123456789012 (production) does not have in us-east-1")
-        .stderr_has("this is not the cluster of the state store");
+        .stderr_has("the cluster spec has vpc-0123456789abcdef0, which account 123456789012 (production) does not have in us-east-1")
+        .stderr_has("this is not the cluster in the state store");
     // The audit tells nothing of a cluster that it is not.
     let _ = env
         .wipe(&["audit"])
@@ -59,7 +59,7 @@ fn the_same_name_in_another_account_is_refused() {
     let other = other.text_at(&["vpc", "vpcId"]);
     say(&env, &format!("networkID: {other}"));
     let ended = env.wipe_yes(&[]).run().unwrap().code(3);
-    let _ = ended.stderr_has(&format!("and the cluster's spec says {other}"));
+    let _ = ended.stderr_has(&format!("but the cluster spec has {other}"));
     assert_eq!(env.picture(), before);
     assert!(env.journals().is_empty());
     // The right one.
@@ -69,7 +69,7 @@ fn the_same_name_in_another_account_is_refused() {
         .run()
         .unwrap()
         .success()
-        .stdout_has("has the VPC and the subnets that the cluster's spec names");
+        .stdout_has("has the VPC and subnets of the cluster spec");
     env.assert_wiped();
 }
 
@@ -109,9 +109,9 @@ fn a_plan_that_is_blocked_exits_with_three_and_names_no_next_step() {
     let empty = Moto::start().unwrap();
     for format in ["table", "json"] {
         let ended = env.wipe_through(&empty, &["-o", format]).run().unwrap().code(3);
-        let _ = ended.clone().stderr_has("nothing at all of this cluster is in account");
+        let _ = ended.clone().stderr_has("nothing of this cluster exists in account");
         assert!(!ended.stdout.contains("kops update cluster"), "{}", ended.stdout);
-        assert!(!ended.stderr.contains("to do exactly this"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("to apply exactly this"), "{}", ended.stderr);
     }
     say(&env, "networkID: vpc-0123456789abcdef0");
     let blocked = env.wipe(&[]).run().unwrap().code(3);
@@ -129,7 +129,7 @@ fn with_terraform_the_next_step_is_terraforms_and_each_volume_is_to_be_forgotten
     let forget = |etcd: &str| format!("terraform state rm aws_ebs_volume.a-etcd-{etcd}-super-k8s-local");
     let shown = env.wipe(&[]).run().unwrap().success();
     let _ = shown
-        .stdout_has("Terraform seems to manage this cluster (the cluster's spec has target.terraform)")
+        .stdout_has("Terraform seems to manage this cluster (the cluster spec has target.terraform)")
         .stdout_has(&format!("`{}`", forget("main")))
         .stdout_has("--etcd-volumes snapshot-then-delete");
     let ended = env.wipe_yes(&["-o", "json"]).run().unwrap().success().json();

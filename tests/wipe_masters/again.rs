@@ -39,9 +39,9 @@ fn the_same_command_after_the_new_masters_came_is_refused() {
             .run()
             .unwrap()
             .code(3)
-            .stderr_has("already wiped at 2026-11-22T18:20:00Z; these masters were launched since: i-")
+            .stderr_has("already wiped at 2026-11-22T18:20:00Z; masters launched since: i-")
             .stderr_has(new)
-            .stderr_has("--again wipes these masters, too");
+            .stderr_has("to wipe these masters too, pass --again");
     }
     // --again lifts it, and no more than it: the name is still asked for.
     let _ = env
@@ -82,7 +82,7 @@ fn two_generations_are_kept_apart_and_told_apart() {
     let shown = env.wipe(&["restore-volumes"]).run().unwrap().code(3);
     let _ = shown
         .clone()
-        .stdout_has("2 volumes in quarantine were of main/a")
+        .stdout_has("2 volumes in quarantine are of main/a")
         .stdout_has(&format!(
             "--run ({} of {later}, {} of 2026-11-22T18:20:00Z)",
             runs[1], runs[0]
@@ -123,7 +123,7 @@ fn two_generations_are_kept_apart_and_told_apart() {
         .run()
         .unwrap()
         .code(3)
-        .stdout_has("2 volumes in quarantine were of main/a");
+        .stdout_has("2 volumes in quarantine are of main/a");
     assert_eq!(env.picture(), before);
     let _ = env.wipe(&PURGE).args(["--run", &runs[1]]).run().unwrap().success();
     let gone: Vec<&str> = rebuilt.etcd_volumes.iter().map(|volume| volume.id.as_str()).collect();
@@ -136,11 +136,9 @@ fn the_last_resort_is_not_purged_while_no_master_runs() {
     let _ = env.wipe_yes(&[]).run().unwrap().success();
     let before = env.picture();
     for command in [env.wipe(&PURGE), env.wipe(&["purge-volumes"])] {
-        let _ = command
-            .run()
-            .unwrap()
-            .code(3)
-            .stderr_has("no master of this cluster runs: until it is back, these volumes are its last resort");
+        let _ = command.run().unwrap().code(3).stderr_has(
+            "no master of this cluster runs: until the cluster is back, these volumes are the last copy of its data",
+        );
     }
     assert_eq!(env.picture(), before);
 }
@@ -269,9 +267,9 @@ fn the_audit_after_a_wipe_knows_of_it_and_names_the_way_back() {
     let _ = env.wipe_yes(&[]).run().unwrap().success();
     let audit = env.wipe(&["audit"]).run().unwrap().code(5);
     let _ = audit
-        .stderr_has("the masters were wiped at 2026-11-22T18:20:00Z by ")
-        .stdout_has("is in quarantine since the wipe of 2026-11-22T18:20:00Z: its data is there")
-        .stdout_has("2 etcd volumes are in quarantine, so no data of theirs is gone")
+        .stderr_has("the control plane was wiped at 2026-11-22T18:20:00Z by ")
+        .stdout_has("is in quarantine since the wipe of 2026-11-22T18:20:00Z, with its data")
+        .stdout_has("2 etcd volumes are in quarantine with their data")
         .stdout_has(&format!(
             "kops-wipe-masters restore-volumes --name {CLUSTER} --state file:///"
         ));

@@ -20,11 +20,7 @@ fn a_healthy_cluster_is_healthy() {
         ended.stderr
     );
     let ended = env.audit(&[]).run().unwrap().success();
-    assert!(
-        ended.stdout.starts_with("smallest cure  nothing is wrong"),
-        "{}",
-        ended.stdout
-    );
+    assert!(ended.stdout.starts_with("no problems found"), "{}", ended.stdout);
     assert_eq!(env.account.picture().unwrap(), before, "an audit changes nothing");
 }
 
@@ -70,11 +66,7 @@ fn mixed_up_volumes_are_told_with_the_commands_that_mend_them() {
     let table = env.audit(&["-o", "wide"]).run().unwrap().code(5);
     assert!(table.stdout.starts_with("FINDING"), "{}", table.stdout);
     let ended = env.audit(&[]).run().unwrap().code(5);
-    assert!(
-        ended.stdout.contains("smallest cure  do not wipe: "),
-        "{}",
-        ended.stdout
-    );
+    assert!(ended.stdout.contains("smallest fix  do not wipe: "), "{}", ended.stdout);
     assert!(!ended.stdout.contains("kops-wipe-masters"), "{}", ended.stdout);
 }
 

@@ -83,7 +83,7 @@ fn volumes_do_not_come_back_while_there_is_a_new_control_plane() {
         .run()
         .unwrap()
         .code(3)
-        .stdout_has("2 volumes in quarantine were of main/a");
+        .stdout_has("2 volumes in quarantine are of main/a");
     let first: Vec<&str> = env.built.etcd_volumes.iter().map(|volume| volume.id.as_str()).collect();
     let arguments: Vec<&str> = ["restore-volumes", "--yes"]
         .into_iter()

@@ -44,7 +44,7 @@ fn the_next_run_ends_it(env: &Env) {
         .run()
         .unwrap()
         .success()
-        .stderr_has("going on with a run that did not come to its end");
+        .stderr_has("resuming an interrupted run");
     env.assert_wiped();
 }
 
@@ -216,7 +216,7 @@ fn an_interrupted_run_says_so_and_is_gone_on_with() {
     let ended = child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(130));
     let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(said.contains("the same command goes on with the rest"), "{said}");
+    assert!(said.contains("repeat the command to resume"), "{said}");
     the_next_run_ends_it(&env);
 }
 
@@ -234,12 +234,12 @@ fn two_operators_do_not_run_at_once() {
         .run()
         .unwrap()
         .code(3)
-        .stderr_has("is wiping these masters already");
+        .stderr_has("is already wiping these masters");
     let _ = second(NOW)
         .run()
         .unwrap()
         .code(3)
-        .stderr_has("goes on with it after 2026-11-22T18:22:00Z");
+        .stderr_has("this command resumes it after 2026-11-22T18:22:00Z");
     let _ = env
         .wipe(&["restore-volumes", "--yes"])
         .run()
@@ -255,7 +255,7 @@ fn two_operators_do_not_run_at_once() {
         .run()
         .unwrap()
         .success()
-        .stderr_has("going on with a run");
+        .stderr_has("resuming an interrupted run");
     env.assert_wiped();
     assert_eq!(env.journals().len(), 2);
 }
@@ -301,7 +301,7 @@ fn somebody_rebuilds_meanwhile_and_that_is_no_success() {
         .run()
         .unwrap()
         .code(3)
-        .stderr_has("new in it:")
+        .stderr_has("; new: ")
         .stderr_has(&rebuilt.masters[0].instance);
     assert_eq!(env.picture(), before);
 }
@@ -344,7 +344,7 @@ fn a_master_that_was_detached_by_hand_and_protected_is_named_with_the_cure() {
         .unwrap()
         .code(4)
         .stderr_has("given up: terminate")
-        .stderr_has("which uses it, is still there")
+        .stderr_has("still uses it")
         .stderr_has("--no-disable-api-termination --instance-id i-");
     protect("false");
     let _ = env.wipe_yes(&[]).run().unwrap().success();

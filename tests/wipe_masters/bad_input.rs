@@ -60,13 +60,13 @@ fn another_account_another_region_and_none() {
         .run()
         .unwrap()
         .code(3)
-        .stderr_has("nothing at all of this cluster is in account 123456789012 in us-east-1");
+        .stderr_has("nothing of this cluster exists in account 123456789012 in us-east-1");
     let _ = env
         .wipe_yes(&["--region", "eu-west-1"])
         .run()
         .unwrap()
         .code(3)
-        .stderr_has("the cluster is in us-east-1, and eu-west-1 was asked")
+        .stderr_has("the cluster is in us-east-1, not in eu-west-1")
         .stderr_has("pass --region us-east-1");
     let _ = env
         .wipe(&[])
@@ -137,7 +137,7 @@ fn only_the_plan_that_was_shown_and_what_remains_of_it() {
             .run()
             .unwrap()
             .code(3)
-            .stderr_has("the plan is not");
+            .stderr_has("the plan changed");
     }
     // The same things, and another deed.
     let _ = env
@@ -145,7 +145,7 @@ fn only_the_plan_that_was_shown_and_what_remains_of_it() {
         .run()
         .unwrap()
         .code(3)
-        .stderr_has("new in it: delete vol-");
+        .stderr_has("new: delete vol-");
     assert_eq!(env.picture(), before);
     // One master goes by itself: the rest is still what was shown.
     let gone = &env.built.masters[0];
@@ -199,7 +199,12 @@ fn what_cannot_be_told_apart_refuses() {
         ("Device", "/dev/xvdz"),
     ];
     env.account.ec2("AttachVolume", &attach).unwrap();
-    let _ = env.wipe_yes(&[]).run().unwrap().code(3).stderr_has("which stays");
+    let _ = env
+        .wipe_yes(&[])
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("which will be kept");
 }
 
 #[test]

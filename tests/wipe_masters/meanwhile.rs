@@ -86,9 +86,9 @@ fn what_was_made_after_the_plan_was_shown_is_refused_by_name() {
             .run()
             .unwrap()
             .code(3)
-            .stderr_has("new in it:")
+            .stderr_has("; new: ")
             .stderr_has(new)
-            .stderr_has("look at the plan as it is now");
+            .stderr_has("check the new plan");
         assert_eq!(env.picture(), before);
     };
     let grown = grow(&env);
@@ -105,10 +105,10 @@ fn an_instance_that_comes_into_a_planned_group_stops_the_run_before_its_first_ch
     let mut made = String::new();
     let (code, said, requests) = wipe_and(&env, BEFORE, || made = grow(&env));
     assert_eq!(code, Some(4), "{said}");
-    let why = format!("{made} came into it, which is not in the plan and would be terminated along");
+    let why = format!("{made} joined it, which is not in the plan and would be terminated too");
     assert!(said.contains(&why), "{said}");
     assert!(
-        said.contains("look at the plan again") && said.contains("nothing of the control plane was changed"),
+        said.contains("check the plan again") && said.contains("nothing of the control plane was changed"),
         "{said}"
     );
     assert_eq!(requests.iter().filter(|request| request.is_change()).count(), 0);
@@ -133,7 +133,7 @@ fn masters_that_somebody_rebuilds_while_the_old_ones_go_are_named_and_left_alone
         other.build_masters(&env.account, &mut rebuilt).unwrap();
     });
     assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("somebody made more meanwhile"), "{said}");
+    assert!(said.contains("new resources appeared meanwhile"), "{said}");
     for machine in &rebuilt.masters {
         assert!(said.contains(&machine.instance), "{said}");
     }
@@ -158,10 +158,10 @@ fn a_planned_group_that_somebody_makes_again_is_not_deleted_twice() {
     assert_eq!(code, Some(4), "{said}");
     let new = &rebuilt.masters[0].instance;
     assert!(
-        said.contains(&format!("{new} came into it, which is not in the plan")),
+        said.contains(&format!("{new} joined it, which is not in the plan")),
         "{said}"
     );
-    assert!(said.contains("look at the plan again"), "{said}");
+    assert!(said.contains("check the plan again"), "{said}");
     assert_only_planned(&env, &requests);
     let deletions = requests
         .iter()
@@ -193,7 +193,7 @@ fn a_planned_volume_that_a_new_master_mounts_is_left_to_it() {
         volume.id, new.instance
     );
     assert!(said.contains(&why), "{said}");
-    assert!(said.contains("look at the plan again"), "{said}");
+    assert!(said.contains("check the plan again"), "{said}");
     assert_only_planned(&env, &requests);
     assert_eq!(env.account.volume_tags(&volume.id).unwrap(), tags);
     assert!(env.picture().has(&new.instance));

@@ -140,7 +140,7 @@ fn what_is_switched_on_after_the_plan_was_shown_is_refused_by_name() {
         .run()
         .unwrap()
         .code(3)
-        .stderr_has(&format!("new in it: keep {volume} on i-"));
+        .stderr_has(&format!("new: keep {volume} on i-"));
     assert_eq!(env.picture(), before);
     // Deleted for good it may go as it likes.
     let proxy = Proxy::start(&env.moto).unwrap();
@@ -166,7 +166,10 @@ fn a_volume_that_vanishes_is_a_failure_and_stays_one_until_it_was_told() {
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert_eq!(ended.status.code(), Some(4), "{said}");
     assert!(
-        said.contains(&format!("volume {}: lost: it is gone, and was to be kept", lost.id)),
+        said.contains(&format!(
+            "volume {}: lost: it no longer exists, and should have been kept",
+            lost.id
+        )),
         "{said}"
     );
     assert!(!said.contains("gone: somebody deleted it"), "{said}");
@@ -179,7 +182,7 @@ fn a_volume_that_vanishes_is_a_failure_and_stays_one_until_it_was_told() {
         .run()
         .unwrap()
         .code(4)
-        .stderr_has("these volumes were to be kept and are gone")
+        .stderr_has("these volumes should have been kept and no longer exist")
         .stderr_has(&lost.id)
         .stdout_has("lost-volumes");
     assert!(env.journals().last().unwrap()["log"].to_string().contains(&lost.id));

@@ -42,7 +42,7 @@ fn without_yes_the_plan_is_shown_and_nothing_is_changed() {
         .stdout_has("123456789012")
         .stdout_has("its role is bastion")
         .stdout_has("volume of a PersistentVolume")
-        .stderr_has("nothing was changed; to do exactly this: --yes --plan ");
+        .stderr_has("nothing was changed; to apply exactly this: --yes --plan ");
     assert_eq!(env.picture(), before);
     assert!(env.journals().is_empty());
 }
@@ -99,7 +99,7 @@ fn masters_go_volumes_are_hidden_and_all_else_is_untouched() {
     let again = env.wipe_yes(&[]).run().unwrap().success();
     let _ = again
         .stderr_has("nothing is left to wipe")
-        .stdout_has("wiped already; 6 volumes are in quarantine");
+        .stdout_has("already wiped; 6 volumes are in quarantine");
 }
 
 #[test]
@@ -213,5 +213,5 @@ fn another_kops_than_the_clusters_own_is_warned_of() {
         .run()
         .unwrap()
         .success()
-        .stderr_has("the cluster was last updated by kops 1.37.0-alpha.1, and here is kops 1.30.0");
+        .stderr_has("the cluster was last updated by kops 1.37.0-alpha.1, this machine has kops 1.30.0");
 }

@@ -11,11 +11,11 @@ use runbook_kit::failure::{AnyFailure, CommandError};
 use crate::commands::{audit, purge_volumes, restore_volumes, wipe};
 use crate::context::Context;
 
-/// Remove the control plane of one cluster, so that kops can rebuild it, and nothing else
+/// Delete the control plane of one cluster, so that kops can rebuild it
 ///
-/// Without a subcommand and without --yes it shows what would go, and why, and changes nothing: the control-plane groups, their
-/// instances, and the etcd volumes, which are put into quarantine unless one insists. Refused without a good backup of etcd main,
-/// and while the cluster is alive. Can be interrupted at any time: the same command goes on.
+/// Without a subcommand and without --yes it shows the plan and changes nothing: the Auto Scaling groups of the control plane, their
+/// instances, and the etcd volumes, which are put into quarantine by default. Refused without a good backup of etcd main, and while the
+/// cluster is alive. Safe to interrupt: repeat the command to resume.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
 #[command(
@@ -61,15 +61,15 @@ impl Cli {
         }
     }
 
-    /// Runs what was asked for.
+    /// Runs the command.
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
         let Some(command) = self.command else {
             return wipe::run(*self.wipe, context).await;
         };
         if self.wipe.consent.yes || self.wipe.consent.confirm.is_some() || self.wipe.plan.is_some() {
-            let message = "--yes, --confirm and --plan belong to the command that they stand behind";
+            let message = "--yes, --confirm and --plan apply to the command that precedes them";
             return Err(CommandError::usage(message)
-                .hint("put them after the subcommand, if it is the subcommand that is meant")
+                .hint("for the subcommand, put them after it")
                 .into());
         }
         match command {
@@ -83,20 +83,18 @@ impl Cli {
     }
 }
 
-/// A kubectl context only leads to the API: it never names what is to be wiped.
 const NAME: &str = "Name of the cluster; never taken from a kubectl context [env: KOPS_CLUSTER_NAME]";
-const CONTEXT: &str =
-    "kubectl context by which the API is asked whether the cluster is alive [default: the current one]";
+const CONTEXT: &str = "kubectl context for the check whether the API is alive [default: the current context]";
 
 const EXAMPLES: &str = "\
 Examples:
-  # What would go, what stays, and why?
+  # Show the plan
   kops-wipe-masters --name k8s.example.com --state s3://kops-state
 
-  # Do exactly that
+  # Apply exactly this plan
   kops-wipe-masters --name k8s.example.com --state s3://kops-state --yes --plan DIGEST
 
-  # The masters were not to blame: give them their volumes back
+  # Undo the quarantine of the etcd volumes
   kops-wipe-masters restore-volumes --name k8s.example.com --state s3://kops-state --yes
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 failed after a change, 5 a finding, 130 interrupted";
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 failed after a change, 5 found a problem, 130 interrupted";

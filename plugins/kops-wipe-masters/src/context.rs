@@ -1,4 +1,4 @@
-//! What every subcommand works with, and the only place where adapters are connected.
+//! What every subcommand works with. Connects the adapters.
 
 use std::time::Duration;
 
@@ -17,17 +17,14 @@ use runbook_kit::usecases::liveness::{Evidence, Machines};
 
 use crate::rules::audit::facts::Profiles;
 
-/// The world, and how to talk of it.
 pub struct Context {
     pub session: Session,
-    /// AWS' machines.
     pub fleet: Box<dyn FleetChange>,
-    /// Notes on this machine.
     pub local_state: Box<dyn LocalState>,
     pub profiles: Profiles,
 }
 
-/// Connects the adapters to what the flags and the environment say. Nothing is asked yet.
+/// Connects the adapters as flags and environment say. Sends no request yet.
 pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
     let aws = flags.aws.clone();
     let session = connect::connect(flags, ui)?;
@@ -44,9 +41,9 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
 }
 
 impl Context {
-    /// What the cluster's API answers; an answer counts where it is proven to be this cluster's.
-    pub async fn probe_api(&self, cluster: &str, patience: Duration) -> ProbeResult {
-        connect::kube::probe_api(&self.session, cluster, patience).await
+    /// What the cluster's API answers, proven by the cluster's CA.
+    pub async fn probe_api(&self, cluster: &str, timeout: Duration) -> ProbeResult {
+        connect::kube::probe_api(&self.session, cluster, timeout).await
     }
 
     /// What an etcd cluster answers.
@@ -54,7 +51,7 @@ impl Context {
         connect::etcd::probe_etcd(&self.session, access, etcd).await
     }
 
-    /// What proves whether the control plane lives. Hosts are asked over ssh only where the user names them.
+    /// Evidence whether the control plane is alive. Uses ssh only for hosts that the user names.
     pub async fn evidence(
         &self,
         machines: Machines,
@@ -65,7 +62,7 @@ impl Context {
         evidence::gather(machines, wiped, etcds, access).await
     }
 
-    /// The version of the kops on `PATH`, where there is one that tells.
+    /// The version of the kops on `PATH`.
     pub async fn local_kops(&self) -> Option<String> {
         kops_program::version().await
     }

@@ -97,7 +97,7 @@ impl State {
         let is_deleted = |volume: &Volume| {
             let instance = instances.iter().find(|instance| instance.id == id);
             let mut on_it = volume.attachments.iter().filter(|attachment| attachment.instance == id);
-            on_it.any(|attachment| at_termination(volume, attachment, instance) == AtTermination::IsDeleted)
+            on_it.any(|attachment| at_termination(volume, attachment, instance) == AtTermination::Deleted)
         };
         volumes.retain(|volume| !is_deleted(volume));
         for instance in self.inventory.instances.iter_mut().filter(|instance| instance.id == id) {

@@ -1,5 +1,4 @@
-//! What wipes of the masters left behind: their journals, and the volumes that they put into quarantine. For whoever tells where a cluster stands,
-//! and for the way back.
+//! Past wipes of a cluster: their journals, and the volumes in quarantine.
 
 use std::collections::BTreeMap;
 
@@ -17,43 +16,43 @@ use crate::usecases::wipe_journal::StoredJournal;
 pub struct QuarantinedVolume {
     /// `vol-…`.
     pub id: String,
-    /// The etcd clusters and members that it was of: `main/a`.
+    /// Its former etcd clusters and members: `main/a`.
     pub members: Vec<String>,
-    /// The zone that it is in.
+    /// Its zone.
     pub zone: String,
 }
 
-/// What one wipe put away.
+/// The volumes of one wipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantine {
-    /// The id of the wipe, as the volumes' tag has it.
+    /// The ID of the wipe, from the volumes' tag.
     pub run: Option<String>,
-    /// When that wipe began; `None` where no journal tells.
-    pub begun: Option<Timestamp>,
+    /// When that wipe began; `None` without its journal.
+    pub began: Option<Timestamp>,
     /// Its volumes, sorted by id.
     pub volumes: Vec<QuarantinedVolume>,
 }
 
-/// All of it.
+/// All wipes of a cluster.
 #[derive(Clone, Debug, Default)]
 pub struct PastWipes {
     /// The newest journal.
     pub newest: Option<StoredJournal>,
-    /// What is in quarantine, the youngest wipe first.
+    /// Of the newest wipe first.
     pub quarantines: Vec<Quarantine>,
 }
 
-/// The volumes of a cluster that are in quarantine, and not on their way out.
+/// The volumes of a cluster in quarantine, without those being deleted.
 ///
 /// # Errors
-/// What AWS says.
+/// If AWS fails.
 pub async fn quarantined(fleet: &dyn Fleet, cluster: &str) -> Result<Vec<Volume>, FleetError> {
     let mut volumes = fleet.volumes_tagged(quarantine::MARK, cluster).await?;
     volumes.retain(|volume| !matches!(volume.state, VolumeState::Deleted | VolumeState::Deleting));
     Ok(volumes)
 }
 
-/// The members that a volume in quarantine was of, by its shadow tags: `main/a`.
+/// The former members of a volume in quarantine: `main/a`.
 #[must_use]
 pub fn members_of(volume: &Volume) -> Vec<String> {
     let tags = quarantine::originals(&volume.tags);
@@ -63,9 +62,9 @@ pub fn members_of(volume: &Volume) -> Vec<String> {
         .collect()
 }
 
-/// When the wipe of this id began: of several runs of one wipe, the first.
+/// When the first run of this wipe began.
 #[must_use]
-pub fn begun(journals: &[StoredJournal], run: &str) -> Option<Timestamp> {
+pub fn began(journals: &[StoredJournal], run: &str) -> Option<Timestamp> {
     let of_run = journals.iter().filter(|journal| journal.entry.first == run);
     of_run.map(|journal| journal.entry.started).min()
 }
@@ -88,58 +87,58 @@ impl PastWipes {
         let quarantines = by_run.into_iter().map(|(run, mut volumes)| {
             volumes.sort_by(|a, b| a.id.cmp(&b.id));
             Quarantine {
-                begun: run.and_then(|run| begun(journals, run)),
+                began: run.and_then(|run| began(journals, run)),
                 run: run.cloned(),
                 volumes,
             }
         });
         let mut quarantines: Vec<Quarantine> = quarantines.collect();
-        quarantines.sort_by(|a, b| (b.begun, &b.run).cmp(&(a.begun, &a.run)));
+        quarantines.sort_by(|a, b| (b.began, &b.run).cmp(&(a.began, &a.run)));
         Self {
             newest: journals.last().cloned(),
             quarantines,
         }
     }
 
-    /// The volumes of the youngest wipe that were of this member, `main/a`.
+    /// The volume of this member, `main/a`, from the newest wipe that has one.
     #[must_use]
     pub fn volume_of(&self, member: &str) -> Option<(&QuarantinedVolume, &Quarantine)> {
         self.quarantines.iter().find_map(|of_wipe| {
             let mut volumes = of_wipe.volumes.iter();
-            let held = volumes.find(|held| held.members.iter().any(|of| of == member))?;
-            Some((held, of_wipe))
+            let volume = volumes.find(|volume| volume.members.iter().any(|of| of == member))?;
+            Some((volume, of_wipe))
         })
     }
 
-    /// How many volumes are in quarantine.
+    /// The number of volumes in quarantine.
     #[must_use]
     pub fn count(&self) -> usize {
         self.quarantines.iter().map(|of_wipe| of_wipe.volumes.len()).sum()
     }
 
-    /// What is known of wipes, each a lowercase fragment; empty where there was none.
+    /// Lowercase fragments; empty without wipes.
     #[must_use]
     pub fn summary(&self) -> Vec<String> {
         let mut words = Vec::new();
         if let Some(newest) = &self.newest {
             let (entry, at) = (&newest.entry, &newest.at);
             words.push(match entry.finished {
-                Some(finished) => format!("the masters were wiped at {finished:.0} by {} ({at})", entry.by),
+                Some(finished) => format!("the control plane was wiped at {finished:.0} by {} ({at})", entry.by),
                 None => format!(
-                    "a wipe that {} began at {:.0} did not come to its end ({at})",
+                    "a wipe started by {} at {:.0} was interrupted ({at})",
                     entry.by, entry.started
                 ),
             });
         }
         for of_wipe in &self.quarantines {
-            let since = match of_wipe.begun {
-                Some(begun) => format!(" since the wipe of {begun:.0}"),
+            let since = match of_wipe.began {
+                Some(began) => format!(" since the wipe of {began:.0}"),
                 None => String::new(),
             };
             let volumes: Vec<String> = of_wipe
                 .volumes
                 .iter()
-                .map(|held| format!("{} ({})", held.id, held.members.join(" ")))
+                .map(|volume| format!("{} ({})", volume.id, volume.members.join(" ")))
                 .collect();
             let count = match volumes.len() {
                 1 => "1 volume is".to_owned(),
@@ -150,14 +149,14 @@ impl PastWipes {
         words
     }
 
-    /// The command that takes the youngest quarantine back; `None` where nothing is in quarantine.
+    /// The command that undoes the newest quarantine; `None` without one.
     #[must_use]
     pub fn restore_command(&self, cluster: &str, state: &StoreUrl) -> Option<ShellCommand> {
-        let youngest = self.quarantines.first()?;
+        let newest = self.quarantines.first()?;
         let command = ShellCommand::new("kops-wipe-masters")
             .args(["restore-volumes", "--name", cluster, "--state"])
             .arg(state.to_string());
-        let run = youngest.run.as_ref().filter(|_| self.quarantines.len() > 1);
+        let run = newest.run.as_ref().filter(|_| self.quarantines.len() > 1);
         Some(match run {
             Some(run) => command.arg("--run").arg(run),
             None => command,
@@ -170,7 +169,7 @@ mod tests {
     use super::*;
     use crate::usecases::wipe_journal::Entry;
 
-    /// As a version before this one wrote it.
+    /// As an older version wrote it.
     fn journal(number: u32, first: &str, started: &str, finished: Option<&str>) -> StoredJournal {
         let finished = finished.map_or("null".to_owned(), |time| format!("\"{time}\""));
         let text = format!(
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn generations_are_kept_apart_by_their_wipe_and_the_youngest_comes_first() {
+    fn generations_are_kept_apart_by_wipe_newest_first() {
         let journals = [
             journal(1, "old", "2026-11-22T10:00:00Z", None),
             journal(2, "old", "2026-11-22T10:20:00Z", Some("2026-11-22T10:30:00Z")),
@@ -219,8 +218,8 @@ mod tests {
             .quarantines
             .iter()
             .map(|one| {
-                let begun = one.begun.map(|begun| begun.to_string());
-                (one.run.as_deref().unwrap(), begun, one.volumes.len())
+                let began = one.began.map(|began| began.to_string());
+                (one.run.as_deref().unwrap(), began, one.volumes.len())
             })
             .collect();
         assert_eq!(
@@ -231,13 +230,13 @@ mod tests {
                 ("lost", None, 1),
             ]
         );
-        let (held, of) = after.volume_of("main/a").unwrap();
-        assert_eq!((held.id.as_str(), of.run.as_deref()), ("vol-3", Some("new")));
+        let (volume, of) = after.volume_of("main/a").unwrap();
+        assert_eq!((volume.id.as_str(), of.run.as_deref()), ("vol-3", Some("new")));
         assert!(after.volume_of("main/c").is_none() && after.volume_of("events/a").is_none());
         assert_eq!(after.count(), 5);
         let words = after.summary();
         assert!(
-            words[0].starts_with("the masters were wiped at 2026-11-22T18:10:00Z by arn:x"),
+            words[0].starts_with("the control plane was wiped at 2026-11-22T18:10:00Z by arn:x"),
             "{words:?}"
         );
         assert_eq!(
@@ -252,12 +251,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_wipe_and_an_empty_quarantine_are_told_as_they_are() {
+    fn an_interrupted_wipe_and_an_empty_quarantine_are_reported() {
         let after = PastWipes::of(&[journal(1, "a", "2026-11-22T10:00:00Z", None)], &[]);
         assert_eq!(
             after.summary(),
             [
-                "a wipe that arn:x began at 2026-11-22T10:00:00Z did not come to its end (s3://state/c/backups/recovery/wipe-0001.json)"
+                "a wipe started by arn:x at 2026-11-22T10:00:00Z was interrupted (s3://state/c/backups/recovery/wipe-0001.json)"
             ]
         );
         let state = "s3://state".parse().unwrap();

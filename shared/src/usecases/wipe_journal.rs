@@ -1,50 +1,49 @@
-//! The record that a wipe of the masters leaves: `<cluster>/backups/recovery/wipe-0001.json`, one object a run, numbered.
+//! The journals of wipes: `<cluster>/backups/recovery/wipe-0001.json`, one numbered object per run.
 //!
-//! `kops-wipe-masters` writes it. Who restores reads it: a wipe that ended proves that nothing of the old etcd lives any more.
+//! `kops-wipe-masters` writes them. A restore reads them: a finished wipe proves that the old etcd is dead.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::CommandError;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectStore, StoreError};
 
-/// More than any journal has, in bytes.
+/// The size limit of a journal, in bytes.
 pub const LIMIT: u64 = 4 << 20;
 
-/// What is written.
+/// One journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// This run.
+    /// The ID of this run.
     pub run: String,
-    /// The run that this one goes on with, and those before it: the id of the first.
+    /// The ID of the wipe: that of its first run. Later runs resume it.
     pub first: String,
-    /// The cluster whose masters were wiped.
+    /// The cluster.
     pub cluster: String,
     /// The AWS account.
     pub account: String,
     /// The region.
     pub region: String,
-    /// Who: the ARN that AWS knows.
+    /// The caller's ARN.
     pub by: String,
     /// When it began.
     pub started: Timestamp,
-    /// The last sign of life.
+    /// The last write.
     pub updated: Timestamp,
-    /// When it ended; `None` while it runs, and where it was cut off.
+    /// When it ended; `None` while it runs, and after an interruption.
     pub finished: Option<Timestamp>,
     /// The digest of its plan.
     pub digest: String,
-    /// Every deed of its plan.
+    /// All actions of its plan.
     #[serde(rename = "deeds")]
     pub actions: BTreeSet<String>,
     /// The plan as it was shown.
     pub plan: serde_json::Value,
-    /// What was done and seen, in order.
+    /// Progress, in order.
     pub log: Vec<Line>,
 }
 
@@ -63,14 +62,14 @@ impl Entry {
             .map(|(_, volume)| volume)
     }
 
-    /// Whether it is of this account and region: a state store that moved may have journals of another place.
+    /// Whether it is of this account and region: a moved state store may have journals of another one.
     #[must_use]
     pub fn is_of(&self, account: &str, region: &str) -> bool {
         self.account == account && self.region == region
     }
 }
 
-/// The word of a deed.
+/// An action on a volume.
 const QUARANTINE: &str = "quarantine";
 
 /// One line of it.
@@ -82,52 +81,36 @@ pub struct Line {
     pub what: String,
 }
 
-/// The newest journal of a cluster.
+/// A journal in the state store.
 #[derive(Clone, Debug)]
 pub struct StoredJournal {
     /// Its number, from 1.
     pub number: u32,
-    /// Where it is.
+    /// Its URL.
     pub at: StoreUrl,
-    /// What it says.
+    /// Its content.
     pub entry: Entry,
 }
 
 impl StoredJournal {
-    /// Whether its run came to its end.
+    /// Whether its run ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.entry.finished.is_some()
     }
 }
 
-/// The journals cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// What lies there is not ours.
-    #[error("{at} cannot be read as the journal of a wipe: {why}")]
-    Unreadable {
-        /// Where.
-        at: StoreUrl,
-        /// Why not.
-        why: String,
-    },
-    /// The state store refused.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// The state store failed, and nothing was changed.
+#[must_use]
+pub fn store_failed(error: StoreError) -> CommandError {
+    CommandError::failed(error.to_string())
+        .hint_if(error.hint())
+        .source(error)
 }
 
-impl Failure for ReadError {
-    fn exit(&self) -> Exit {
-        Exit::Failed
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unreadable { .. } => Some("look at it, and move it away if it is none".to_owned()),
-            Self::Store(error) => Failure::hint(error),
-        }
-    }
+fn unreadable(at: &StoreUrl, error: &serde_json::Error) -> CommandError {
+    CommandError::failed(format!("{at} cannot be read as the journal of a wipe: {error}"))
+        .hint("check the file, and move it away if it is not a journal")
 }
 
 /// The folder of a cluster's journals.
@@ -136,55 +119,49 @@ pub fn folder(state: &StoreUrl, cluster: &str) -> StoreUrl {
     state.join(cluster).join("backups/recovery")
 }
 
-/// Where the journal of this number lies.
+/// The URL of the journal with this number.
 #[must_use]
 pub fn place(folder: &StoreUrl, number: u32) -> StoreUrl {
     folder.join(&format!("wipe-{number:04}.json"))
 }
 
-/// The number of a journal by its name in the folder; `None` of what is none.
+/// The number of a journal, by its file name.
 #[must_use]
 pub fn number_of(path: &str) -> Option<u32> {
     path.strip_prefix("wipe-")?.strip_suffix(".json")?.parse().ok()
 }
 
-/// Reads the newest one; `None` where no wipe was ever begun.
+/// Reads the newest one; `None` if there was no wipe.
 ///
 /// # Errors
-/// [`ReadError`].
-pub async fn newest(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Option<StoredJournal>, ReadError> {
-    let listed = objects.list(folder).await?;
+/// If the store fails, or the journal is unreadable.
+pub async fn newest(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Option<StoredJournal>, CommandError> {
+    let listed = objects.list(folder).await.map_err(store_failed)?;
     let Some(number) = listed.iter().filter_map(|object| number_of(&object.path)).max() else {
         return Ok(None);
     };
     let at = place(folder, number);
-    let content = objects.get(&at, LIMIT).await?;
-    let entry = serde_json::from_slice(&content).map_err(|error| ReadError::Unreadable {
-        at: at.clone(),
-        why: error.to_string(),
-    })?;
+    let content = objects.get(&at, LIMIT).await.map_err(store_failed)?;
+    let entry = serde_json::from_slice(&content).map_err(|error| unreadable(&at, &error))?;
     Ok(Some(StoredJournal { number, at, entry }))
 }
 
-/// Reads all of them, in their order. The newest one has to be readable; an older one that is not does not hide the others.
+/// Reads all of them, in order, without unreadable ones.
 ///
 /// # Errors
-/// [`ReadError`].
-pub async fn all(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Vec<StoredJournal>, ReadError> {
-    let listed = objects.list(folder).await?;
+/// If the store fails, or the newest journal is unreadable.
+pub async fn all(objects: &dyn ObjectStore, folder: &StoreUrl) -> Result<Vec<StoredJournal>, CommandError> {
+    let listed = objects.list(folder).await.map_err(store_failed)?;
     let mut numbers: Vec<u32> = listed.iter().filter_map(|object| number_of(&object.path)).collect();
     numbers.sort_unstable();
     let last = numbers.last().copied();
     let mut journals = Vec::new();
     for number in numbers {
         let at = place(folder, number);
-        let content = objects.get(&at, LIMIT).await?;
+        let content = objects.get(&at, LIMIT).await.map_err(store_failed)?;
         match serde_json::from_slice(&content) {
             Ok(entry) => journals.push(StoredJournal { number, at, entry }),
-            Err(error) if Some(number) == last => {
-                let why = error.to_string();
-                return Err(ReadError::Unreadable { at, why });
-            }
+            Err(error) if Some(number) == last => return Err(unreadable(&at, &error)),
             Err(_) => {}
         }
     }

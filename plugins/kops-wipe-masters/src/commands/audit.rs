@@ -1,4 +1,4 @@
-//! `audit`: why are the masters ill, and what is the least that helps?
+//! `audit`: why the control plane is unhealthy, and the smallest fix.
 
 use clap::Args as ClapArgs;
 use runbook_kit::cli::output::{self, Format};
@@ -12,10 +12,10 @@ use crate::rules::audit::rows::{rows, verdict};
 use crate::rules::report::word;
 use crate::usecases::audit;
 
-/// Find out why the masters are ill, and what is the least that helps
+/// Find out why the control plane is unhealthy, and the smallest fix
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Example:\n  kops-wipe-masters audit --name k8s.example.com\n\nExits with 5 when something was found. Nothing is changed."
+    after_help = "Example:\n  kops-wipe-masters audit --name k8s.example.com\n\nExits with 5 if a problem is found. Changes nothing."
 )]
 pub struct Args {}
 
@@ -31,7 +31,7 @@ pub async fn run(_args: &Args, context: &Context) -> Result<Exit, AnyFailure> {
     for etcd in &facts.etcds {
         if let Err(why) = &etcd.rules {
             ui.note(&format!(
-                "the lifecycle rules of etcd {}'s bucket are not known: {why}",
+                "the lifecycle rules of the bucket of etcd {} could not be read: {why}",
                 etcd.name()
             ));
         }
@@ -46,7 +46,7 @@ pub async fn run(_args: &Args, context: &Context) -> Result<Exit, AnyFailure> {
     Ok(exit)
 }
 
-/// For people: a table on a screen has no room for what it causes and what mends it.
+/// For people: a table has no room for causes and fixes.
 fn text(findings: &[Finding], cure: &SmallestCure) -> String {
     let mut text = String::new();
     for (at, found) in findings.iter().enumerate() {
@@ -63,19 +63,19 @@ fn text(findings: &[Finding], cure: &SmallestCure) -> String {
             found.causes
         ));
         if let Some(command) = &found.command {
-            text.push_str(&format!("   mend    {}\n", command.lines().join("\n           ")));
+            text.push_str(&format!("   fix     {}\n", command.lines().join("\n           ")));
         }
         if let Some(note) = &found.note {
             text.push_str(&format!("   note    {note}\n"));
         }
         text.push('\n');
     }
-    text.push_str(&format!("smallest cure  {}\n", cure.why));
+    match findings.is_empty() {
+        true => text.push_str(&format!("{}\n", cure.why)),
+        false => text.push_str(&format!("smallest fix  {}\n", cure.why)),
+    }
     if let Some(command) = &cure.command {
-        text.push_str(&format!(
-            "next           {}\n",
-            command.lines().join("\n               ")
-        ));
+        text.push_str(&format!("next          {}\n", command.lines().join("\n              ")));
     }
     text
 }

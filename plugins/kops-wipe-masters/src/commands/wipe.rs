@@ -264,7 +264,7 @@ async fn close(prepared: Prepared, context: &Context, consent: &Consent) -> Resu
 
 fn finish(prepared: &Prepared, journal: Option<String>, applied: bool, context: &Context) -> Result<(), AnyFailure> {
     // A refused plan has no next steps.
-    let is_done = applied || (prepared.plan.is_empty() && prepared.plan.blockers().next().is_none());
+    let is_done = applied || (prepared.plan.is_empty() && !prepared.plan.is_blocked());
     let next_steps = match is_done {
         true => next_steps(prepared),
         false => Vec::new(),

@@ -1,7 +1,7 @@
-//! The interlock: nothing is taken away before there is something to come back from.
+//! The interlock: nothing is deleted unless the cluster can be restored.
 //!
-//! That is a good backup of `main`, both control files beside it, and an etcd-manager on the masters to come that can restore it. Of other
-//! etcd clusters the lack of it warns: the cluster comes back without them.
+//! That takes a good backup of `main`, both control files, and an etcd-manager on the new masters that can restore the backup. For other etcd
+//! clusters a lack of these only warns: the cluster can be restored without them.
 
 use std::fmt;
 
@@ -23,13 +23,13 @@ use runbook_kit::usecases::kops_state::etcd_managers::EtcdManagers;
 use runbook_kit::usecases::pin::Pin;
 use serde::Serialize;
 
-/// What the user accepts.
+/// What to accept.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct InterlockArgs {
-    /// Delete volumes only if the backup is younger; for a quarantine the question says that it is older [default: 2h; quarantine: 24h]
+    /// Maximum age of the backup: an older one refuses to delete volumes, and warns before a quarantine [default: 2h; quarantine: 24h]
     #[arg(long, value_name = "DURATION", value_parser = max_age)]
     pub max_age: Option<SignedDuration>,
-    /// Go on without a good backup; with --etcd-volumes quarantine only
+    /// Wipe without a good backup; only with --etcd-volumes quarantine
     #[arg(long)]
     pub skip_backup_check: bool,
 }
@@ -38,34 +38,38 @@ fn max_age(text: &str) -> Result<SignedDuration, String> {
     duration::parse(text).map_err(|error| error.to_string())
 }
 
-/// What is deleted for good wants a young backup.
-const TO_DELETE: SignedDuration = SignedDuration::from_hours(2);
-/// An older one is worth a second thought.
-const TO_KEEP: SignedDuration = SignedDuration::from_hours(24);
+/// For a permanent deletion.
+const MAX_AGE_TO_DELETE: SignedDuration = SignedDuration::from_hours(2);
+/// For a quarantine.
+const MAX_AGE_TO_QUARANTINE: SignedDuration = SignedDuration::from_hours(24);
 
 impl InterlockArgs {
-    /// How old a backup may be. `reversible`: the volumes are only put into quarantine.
+    /// The maximum age. `reversible`: the volumes are only put into quarantine.
     fn limit(&self, reversible: bool) -> SignedDuration {
-        self.max_age.unwrap_or(if reversible { TO_KEEP } else { TO_DELETE })
+        self.max_age.unwrap_or(if reversible {
+            MAX_AGE_TO_QUARANTINE
+        } else {
+            MAX_AGE_TO_DELETE
+        })
     }
 
-    /// Whether the flags go together. `reversible`: the volumes are only put into quarantine.
+    /// Whether the flags fit together. `reversible`: the volumes are only put into quarantine.
     pub fn require_reversible(&self, reversible: bool) -> Result<(), CommandError> {
         if self.skip_backup_check && !reversible {
             return Err(
-                CommandError::usage("--skip-backup-check goes with --etcd-volumes quarantine only")
-                    .hint("put the volumes into quarantine: it keeps the data, and can be undone"),
+                CommandError::usage("--skip-backup-check is allowed with --etcd-volumes quarantine only")
+                    .hint("put the volumes into quarantine: that keeps the data and can be undone"),
             );
         }
         Ok(())
     }
 }
 
-/// What is known of one etcd cluster.
+/// The state of one etcd cluster's backups.
 #[derive(Clone, Debug)]
 pub struct EtcdFacts {
     pub etcd: String,
-    /// Where its control files are.
+    /// Its backup store.
     pub base: StoreUrl,
     /// The newest good backup, or why there is none.
     pub best: Result<BestBackup, NoBackup>,
@@ -73,34 +77,31 @@ pub struct EtcdFacts {
     pub managers: EtcdManagers,
 }
 
-/// The backup to come back from.
+/// The newest good backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BestBackup {
     pub name: BackupName,
     pub size_bytes: u64,
-    /// As its meta has it, without a `v`.
+    /// From its metadata, without a `v`.
     pub etcd_version: String,
-    /// Younger ones that were passed over, newest first.
+    /// Newer ones that are not good, newest first.
     pub rejected: Vec<Rejected>,
-    /// What should be known of it.
     pub warnings: Vec<Warning>,
-    /// Why it is not a good one of `main`'s time, where it is not; of another etcd cluster than `main` only.
+    /// Why it does not fit the backup of `main`; only for other etcd clusters.
     pub note: Option<String>,
-    /// Its copy out of retention's reach: what is still to be done for it, or why that is impossible.
+    /// What is left to do to pin it, or why it cannot be pinned.
     pub pin: Result<Option<Pin>, String>,
 }
 
-/// Why there is none.
+/// Why there is no good backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoBackup {
-    /// There is no backup at all.
     None,
-    /// Not one is good; newest first.
+    /// Newest first.
     NoneGood(Vec<Rejected>),
-    /// More than one cluster wrote there, and it cannot be told which is meant; with what decides it.
+    /// Backups of more than one lineage, with the hint.
     Undecided(String, Option<String>),
-    /// They could not be looked at.
-    NotLookedAt(String),
+    Unreadable(String),
 }
 
 impl fmt::Display for NoBackup {
@@ -115,43 +116,42 @@ impl fmt::Display for NoBackup {
                 }
             }
             Self::Undecided(why, _) => f.write_str(why),
-            Self::NotLookedAt(why) => write!(f, "the backups could not be looked at: {why}"),
+            Self::Unreadable(why) => write!(f, "the backups could not be read: {why}"),
         }
     }
 }
 
-/// What the interlock says.
+/// The result.
 #[derive(Clone, Debug, Default)]
 pub struct Interlock {
     pub checks: Vec<Check>,
-    /// The backups to come back from, one of each etcd cluster that has one.
+    /// The newest good backup of each etcd cluster.
     pub backups: Vec<PlannedBackup>,
-    /// Copies to be made before anything is deleted.
+    /// To do before anything is deleted.
     pub pins: Vec<Pin>,
-    /// `everything after 03:12 UTC is lost`; nothing where no backup of `main` is good.
+    /// `everything after 03:12 UTC is lost`; `None` without a good backup of `main`.
     pub data_loss: Option<String>,
-    /// What the question has to say beside it: backups that are old.
+    /// For the question: backups that are too old.
     pub warnings: Vec<String>,
 }
 
-/// A backup to come back from, in the plan.
+/// A restorable backup, in the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedBackup {
     pub etcd: String,
     pub name: String,
     pub created: Timestamp,
-    /// How old it is.
     pub age_seconds: i64,
-    /// The younger ones, newest first, each with the reason why it is not the one.
+    /// The newer ones, newest first, with the reason why they are not good.
     pub passed_over: Vec<String>,
     pub size_bytes: u64,
     pub etcd_version: String,
-    /// Whether it is out of retention's reach already.
+    /// Whether it is already pinned.
     pub pinned: bool,
 }
 
-/// What it means. `reversible`: the volumes are only put into quarantine.
+/// The checks. `reversible`: the volumes are only put into quarantine.
 pub fn judge(facts: &[EtcdFacts], args: &InterlockArgs, reversible: bool, now: Timestamp) -> Interlock {
     let mut checks = Vec::new();
     if !facts.iter().any(|etcd| etcd.etcd == MAIN) {
@@ -167,9 +167,10 @@ pub fn judge(facts: &[EtcdFacts], args: &InterlockArgs, reversible: bool, now: T
         for check in &mut checks {
             check.severity = check.severity.min(Severity::Warn);
         }
-        let message = "the backups are not insisted on (--skip-backup-check): keep the quarantined volumes until the cluster is back";
+        let message =
+            "backups are not required (--skip-backup-check): keep the volumes in quarantine until the cluster is back";
         checks.push(Check::found("skipped", Severity::Warn, message).cure(
-            "`kops-wipe-masters restore-volumes` undoes the quarantine; `purge-volumes` is for when the cluster is back",
+            "`kops-wipe-masters restore-volumes` undoes the quarantine; run `purge-volumes` only after the cluster is back",
         ));
     }
     let best = || {
@@ -201,7 +202,7 @@ pub fn judge(facts: &[EtcdFacts], args: &InterlockArgs, reversible: bool, now: T
     }
 }
 
-/// `everything after 03:12 UTC is lost`, with the date where that is another one than today's.
+/// `everything after 03:12 UTC is lost`, with the date unless it is today.
 pub fn data_loss(created: Timestamp, now: Timestamp) -> String {
     let utc = |time: Timestamp| time.to_zoned(TimeZone::UTC);
     let (then, today) = (utc(created), utc(now).date());
@@ -217,7 +218,7 @@ impl BestBackup {
     fn passed_over(&self) -> String {
         match self.rejected.len() {
             0 => String::new(),
-            count => format!(", {count} younger passed over"),
+            count => format!(", {count} newer not good"),
         }
     }
 
@@ -237,7 +238,7 @@ impl BestBackup {
 }
 
 impl EtcdFacts {
-    /// Without `main` there is no cluster; without another one the cluster comes back poorer.
+    /// Only `main` is required: the cluster works without the other etcd clusters' data.
     fn judge(&self, args: &InterlockArgs, reversible: bool, now: Timestamp) -> Vec<Check> {
         let severity = if self.etcd == MAIN {
             Severity::Block
@@ -245,7 +246,7 @@ impl EtcdFacts {
             Severity::Warn
         };
         let mut checks = match &self.best {
-            Ok(best) => self.of_best(best, args, reversible, now),
+            Ok(best) => self.best_checks(best, args, reversible, now),
             Err(lack) => vec![Check::found("backup", severity, lack.to_string()).cure(self.cure_of(lack))],
         };
         checks.push(self.control_files());
@@ -259,7 +260,7 @@ impl EtcdFacts {
         checks
     }
 
-    fn of_best(&self, best: &BestBackup, args: &InterlockArgs, reversible: bool, now: Timestamp) -> Vec<Check> {
+    fn best_checks(&self, best: &BestBackup, args: &InterlockArgs, reversible: bool, now: Timestamp) -> Vec<Check> {
         let age = now.duration_since(best.name.created());
         let lost = data_loss(best.name.created(), now);
         let shown = units::age(age);
@@ -274,14 +275,14 @@ impl EtcdFacts {
                 format!("{why}: {}, {shown} old{}", best.name, best.passed_over()),
             )
             .cure(format!(
-                "look at it: `kubectl etcd-backups verify --etcd {} {}`",
+                "check it: `kubectl etcd-backups verify --etcd {} {}`",
                 self.etcd, best.name
             )),
         }];
         for warning in &best.warnings {
             checks.push(
                 Check::found("backup-content", Severity::Warn, warning.to_string()).cure(format!(
-                    "look at it: `kubectl etcd-backups inspect --etcd {} {}`",
+                    "check it: `kubectl etcd-backups inspect --etcd {} {}`",
                     self.etcd, best.name
                 )),
             );
@@ -289,11 +290,11 @@ impl EtcdFacts {
         if let Some(newest) = best.rejected.first() {
             let count = best.rejected.len();
             let message = match count {
-                1 => format!("a younger backup is not good: {newest}"),
-                _ => format!("{count} younger backups are not good, the newest: {newest}"),
+                1 => format!("a newer backup is not good: {newest}"),
+                _ => format!("{count} newer backups are not good, the newest: {newest}"),
             };
             checks.push(Check::found("younger-backups", Severity::Warn, message).cure(format!(
-                "look at them: `kubectl etcd-backups verify --etcd {} --all`",
+                "check them: `kubectl etcd-backups verify --etcd {} --all`",
                 quoted(&self.etcd)
             )));
         }
@@ -305,18 +306,18 @@ impl EtcdFacts {
                 units::age(limit)
             );
             checks.push(Check::found("backup-age", Severity::Warn, message).cure(format!(
-                "if etcd still runs on a master, take a younger one: `kubectl etcd-backups take --etcd {} --via ssh --host MASTER`",
+                "if etcd still runs on a master, take a newer one: `kubectl etcd-backups take --etcd {} --via ssh --host MASTER`",
                 self.etcd
             )));
         }
         if !reversible && age > limit {
             let limit = units::age(limit);
             let message = format!(
-                "{} is {shown} old, and volumes are only deleted for one younger than {limit}",
+                "{} is {shown} old; to delete volumes it must be younger than {limit}",
                 best.name
             );
             checks.push(Check::found("backup-age", Severity::Block, message).cure(
-                "leave --etcd-volumes at quarantine, which keeps the data; or raise --max-age if you can do without what came after",
+                "use --etcd-volumes quarantine, which keeps the data, or raise --max-age if newer changes may be lost",
             ));
         }
         if let Err(why) = &best.pin {
@@ -336,11 +337,13 @@ impl EtcdFacts {
                 )
             }
             NoBackup::NoneGood(_) => format!(
-                "look at them (`kubectl etcd-backups verify --etcd {etcd} --all`), copy an older one back, or take one from an etcd that still runs \
-                 (`kubectl etcd-backups take`); else --skip-backup-check, with the volumes in quarantine"
+                "check them (`kubectl etcd-backups verify --etcd {etcd} --all`), copy an older one back, or take one from a running etcd \
+                 (`kubectl etcd-backups take`); else pass --skip-backup-check, with the volumes in quarantine"
             ),
-            NoBackup::Undecided(_, cure) => cure.clone().unwrap_or_else(|| "name one by --lineage UID".to_owned()),
-            NoBackup::NotLookedAt(_) => "mend that and repeat the command".to_owned(),
+            NoBackup::Undecided(_, cure) => cure
+                .clone()
+                .unwrap_or_else(|| "select one with --lineage UID".to_owned()),
+            NoBackup::Unreadable(_) => "fix that and repeat the command".to_owned(),
         }
     }
 
@@ -354,55 +357,51 @@ impl EtcdFacts {
             return Check::found(
                 NAME,
                 Severity::Block,
-                format!("{marker} is missing: the new masters would seed a new, empty etcd and not wait for a restore"),
+                format!("{marker} is missing: the new masters would create a new, empty etcd instead of waiting for a restore"),
             )
-            .cure(format!("write it: `{}`", write_marker(&marker, None)));
+            .cure(format!("create it: `{}`", write_marker(&marker, None)));
         }
         if broken(&self.control.cluster_created) {
-            let message =
-                format!("{marker} cannot be used: etcd-manager would be blocked, and not even wait for a restore");
+            let message = format!("{marker} is invalid: etcd-manager would be blocked, and not wait for a restore");
             return Check::found(NAME, Severity::Block, message)
-                .cure(format!("write it: `{}`", write_marker(&marker, None)));
+                .cure(format!("create it: `{}`", write_marker(&marker, None)));
         }
-        let rewrite = "`kops update cluster --yes` writes it anew; it starts no machine";
+        let rewrite = "`kops update cluster --yes` rewrites it; it starts no instance";
         if self.control.cluster_spec.is_none() {
-            let message = format!("{spec} is missing: etcd-manager would not know how many members there are to be");
+            let message = format!("{spec} is missing: etcd-manager would not know the number of members");
             return Check::found(NAME, Severity::Block, message).cure(rewrite);
         }
         if broken(&self.control.cluster_spec) {
-            let message = format!("{spec} cannot be used: etcd-manager would be blocked");
+            let message = format!("{spec} is invalid: etcd-manager would be blocked");
             return Check::found(NAME, Severity::Block, message).cure(rewrite);
         }
-        Check::passed(NAME, "both are there")
+        Check::passed(NAME, "both exist")
     }
 
-    /// Commands that are still queued: the new masters run them all, in turn, before anything else.
+    /// Queued commands: the new masters run all of them first.
     fn queue(&self) -> Option<Check> {
         const NAME: &str = "queue";
         let etcd = quoted(&self.etcd);
         let commands = &self.control.commands;
         let first = commands.first()?;
         if let Some(broken) = commands.iter().find(|command| command.command.is_err()) {
-            let message = format!(
-                "{} cannot be read: it blocks etcd-manager's leader altogether",
-                broken.path
-            );
+            let message = format!("{} cannot be read: it blocks etcd-manager's leader", broken.path);
             return Some(Check::found(NAME, Severity::Warn, message).cure(format!(
                 "`kubectl etcd-restore cancel {etcd}={} --yes` removes it",
                 quoted(broken.name())
             )));
         }
         let message = match commands.len() {
-            1 => format!("{} is queued: the new masters carry it out by themselves", first.path),
-            count => format!("{count} commands are queued: the new masters carry them all out, in turn"),
+            1 => format!("{} is queued: the new masters will run it", first.path),
+            count => format!("{count} commands are queued: the new masters will run all of them"),
         };
         Some(Check::found(NAME, Severity::Warn, message).cure(format!(
-            "`kubectl etcd-restore commands --etcd {etcd}` shows them, `cancel` takes them back"
+            "`kubectl etcd-restore commands --etcd {etcd}` shows them, `cancel` removes them"
         )))
     }
 }
 
-/// The command that writes the created marker. etcd-manager only asks whether it is there and can be read; the time in it does not matter.
+/// The command that writes the created marker. etcd-manager only checks that it exists and is readable; the time in it does not matter.
 pub fn write_marker(at: &StoreUrl, profile: Option<&str>) -> Pipeline {
     let content = ShellCommand::of("echo").arg(r#"{"timestamp":1700000000000000000}"#);
     match at {

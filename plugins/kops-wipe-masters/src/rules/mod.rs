@@ -1,4 +1,4 @@
-//! What only this plugin decides. Pure: no clock, environment, file or network.
+//! Decisions of this plugin, without clock, environment, files and network.
 
 pub mod audit;
 pub mod interlock;

@@ -1,4 +1,4 @@
-//! What would be done, to what, and why. Pure: facts in, a plan out.
+//! The plan: which actions on which resources, and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +11,16 @@ use sha2::{Digest, Sha256};
 
 use crate::rules::interlock::PlannedBackup;
 
-/// What becomes of the etcd volumes.
+/// What to do with the etcd volumes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum EtcdVolumes {
-    /// Hide them from kops and etcd-manager by moving their tags; `restore-volumes` takes that back
+    /// Hide them from kops and etcd-manager by changing their tags; `restore-volumes` undoes it
     #[default]
     Quarantine,
     /// Take an EBS snapshot of each, then delete it
     SnapshotThenDelete,
-    /// Delete them for good
+    /// Delete them permanently
     Delete,
 }
 
@@ -34,7 +34,7 @@ impl EtcdVolumes {
         }
     }
 
-    /// Whether a volume may go only as this says, and not with its instance.
+    /// Whether volumes must not be deleted with their instances.
     pub const fn keeps(self) -> bool {
         match self {
             Self::Quarantine | Self::SnapshotThenDelete => true,
@@ -43,7 +43,7 @@ impl EtcdVolumes {
     }
 }
 
-/// The whole plan, as programs see it.
+/// The plan.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
@@ -55,7 +55,7 @@ pub struct Plan {
     pub region: String,
     pub state_store: String,
     pub etcd_volumes: EtcdVolumes,
-    /// What is switched off before anything is deleted.
+    /// Volumes whose DeleteOnTermination is turned off first.
     pub keeps: Vec<PlannedKeep>,
     pub auto_scaling_groups: Vec<PlannedGroup>,
     pub instances: Vec<PlannedInstance>,
@@ -63,13 +63,13 @@ pub struct Plan {
     pub near_misses: Vec<NearMiss>,
     pub backups: Vec<PlannedBackup>,
     pub checks: Vec<Check>,
-    /// What shows that Terraform manages the cluster; empty where nothing does.
+    /// Signs that Terraform manages the cluster.
     pub terraform: Vec<String>,
-    /// Over ids and actions: the same digest, the same deeds.
+    /// Over account, region, cluster, and all actions with their IDs.
     pub digest: String,
 }
 
-/// A volume that AWS would delete with its instance, and is told not to.
+/// A volume that AWS would delete with its instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedKeep {
@@ -82,13 +82,13 @@ pub struct PlannedKeep {
 }
 
 impl PlannedKeep {
-    /// By what it is told from others: a volume may be attached twice.
+    /// Unique, because a volume may be attached twice.
     pub fn id(&self) -> String {
         format!("{} on {}", self.volume, self.instance)
     }
 }
 
-/// A group that is deleted, with all that is in it.
+/// A group to delete with its instances.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedGroup {
@@ -99,7 +99,7 @@ pub struct PlannedGroup {
     pub reason: String,
 }
 
-/// An instance that is terminated: by its group's deletion, else by itself.
+/// An instance to terminate, with its group or alone.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedInstance {
@@ -113,14 +113,14 @@ pub struct PlannedInstance {
     pub reason: String,
 }
 
-/// A volume that is put away.
+/// A volume to put into quarantine or to delete.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedVolume {
     pub id: String,
     pub action: &'static str,
     pub name: Option<String>,
-    /// The etcd clusters and members that it is of: `main/a`.
+    /// Its etcd clusters and members: `main/a`.
     pub members: Vec<String>,
     pub state: VolumeState,
     pub zone: String,
@@ -129,7 +129,7 @@ pub struct PlannedVolume {
     pub reason: String,
 }
 
-/// What the plan is made of.
+/// What the plan is made from.
 pub struct Facts<'a> {
     pub cluster: &'a str,
     pub state_store: &'a str,
@@ -137,13 +137,13 @@ pub struct Facts<'a> {
     pub selection: Selection,
     pub etcd_volumes: EtcdVolumes,
     pub backups: Vec<PlannedBackup>,
-    /// What was looked at beside the selection.
+    /// Checks beside those of the selection.
     pub checks: Vec<Check>,
-    /// What shows that Terraform manages the cluster.
+    /// Signs that Terraform manages the cluster.
     pub terraform: Vec<String>,
 }
 
-/// The volumes that must not go with their instances, and would, or of which AWS does not say that they would not.
+/// Volumes that AWS would delete with their instances, or does not report as kept.
 fn keeps(selection: &Selection) -> Vec<PlannedKeep> {
     let instance = |id: &str| {
         let mut instances = selection.instances.iter().map(|chosen| &chosen.thing);
@@ -154,9 +154,9 @@ fn keeps(selection: &Selection) -> Vec<PlannedKeep> {
     let keeps = attached.filter_map(|(volume, attachment)| {
         let id = &attachment.instance;
         let reason = match at_termination(volume, attachment, instance(id)) {
-            AtTermination::Stays => return None,
-            AtTermination::IsDeleted => format!("DeleteOnTermination is on: AWS would delete it with {id}"),
-            AtTermination::NotTold => format!("AWS does not say whether it is deleted with {id}"),
+            AtTermination::Kept => return None,
+            AtTermination::Deleted => format!("DeleteOnTermination is on: AWS would delete it with {id}"),
+            AtTermination::Unknown => format!("AWS does not report whether it is deleted with {id}"),
         };
         Some(PlannedKeep {
             volume: volume.id.clone(),
@@ -170,16 +170,16 @@ fn keeps(selection: &Selection) -> Vec<PlannedKeep> {
     keeps.collect()
 }
 
-fn of_keep(keep: &PlannedKeep) -> Check {
+fn check_delete_on_termination(keep: &PlannedKeep) -> Check {
     let message = format!(
-        "volume {}: {}; it is switched off ({}) before anything is deleted",
+        "volume {}: {}; it is turned off ({}) before anything is deleted",
         keep.volume, keep.reason, keep.device
     );
     Check::found("delete-on-termination", Severity::Warn, message)
 }
 
-/// Terraform holds the volumes' tags to its configuration.
-fn of_terraform(signs: &[String], selection: &Selection) -> Check {
+/// Terraform resets the volumes' tags to its configuration.
+fn check_terraform(signs: &[String], selection: &Selection) -> Check {
     let names = selection
         .volumes
         .iter()
@@ -189,7 +189,7 @@ fn of_terraform(signs: &[String], selection: &Selection) -> Check {
         .map(|command| format!("`{command}`"))
         .collect();
     let message = format!(
-        "Terraform seems to manage this cluster ({}): its next apply gives volumes in quarantine their tags back, and the new masters would mount them",
+        "Terraform seems to manage this cluster ({}): its next apply restores the tags of volumes in quarantine, and the new masters would mount them",
         signs.join("; ")
     );
     Check::found("terraform", Severity::Warn, message).cure(format!(
@@ -214,21 +214,21 @@ pub fn plan(facts: Facts<'_>) -> Plan {
         true => keeps(&selection),
         false => Vec::new(),
     };
-    checks.extend(keeps.iter().map(of_keep));
+    checks.extend(keeps.iter().map(check_delete_on_termination));
     if etcd_volumes == EtcdVolumes::Quarantine {
         if !terraform.is_empty() && !selection.volumes.is_empty() {
-            checks.push(of_terraform(&terraform, &selection));
+            checks.push(check_terraform(&terraform, &selection));
         }
         for volume in &selection.volumes {
             if let Some(obstacle) = quarantine::obstacle(&volume.thing, cluster) {
                 let message = format!("volume {} cannot be put into quarantine: {obstacle}", volume.thing.id);
-                let cure = "pass --etcd-volumes snapshot-then-delete, or take tags of your own off it";
+                let cure = "pass --etcd-volumes snapshot-then-delete, or remove tags of your own from it";
                 checks.push(Check::found("quarantine", Severity::Block, message).cure(cure));
             }
         }
     }
     checks.extend(selection.checks);
-    // What refuses first; else in the order in which it was looked at.
+    // Blocking checks first, else in order of checking.
     checks.sort_by_key(|check| (!check.blocks(), check.ok));
     let groups = selection.groups.into_iter().map(|chosen| PlannedGroup {
         action: "delete",
@@ -287,12 +287,12 @@ pub fn plan(facts: Facts<'_>) -> Plan {
 }
 
 impl Plan {
-    /// Whether nothing is to be done.
+    /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.auto_scaling_groups.is_empty() && self.instances.is_empty() && self.volumes.is_empty()
     }
 
-    /// Every deed, by action and id.
+    /// Every action with its ID.
     pub fn actions(&self) -> BTreeSet<String> {
         let groups = self.auto_scaling_groups.iter();
         let instances = self.instances.iter();
@@ -319,17 +319,17 @@ impl Plan {
         bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The account's number, and its alias where it has one that may be known.
+    /// The account's number and alias.
     pub fn account_label(&self) -> String {
         account_label(&self.account, self.account_alias.as_deref())
     }
 
-    /// The checks that refuse.
-    pub fn blockers(&self) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(|check| check.blocks())
+    /// Whether a check refuses the plan.
+    pub fn is_blocked(&self) -> bool {
+        self.checks.iter().any(Check::blocks)
     }
 
-    /// Names for ids, for lines that tell of progress.
+    /// Names by ID, for progress lines.
     pub fn names(&self) -> BTreeMap<String, String> {
         let instances = self.instances.iter().map(|instance| (&instance.id, &instance.name));
         let volumes = self.volumes.iter().map(|volume| (&volume.id, &volume.name));
@@ -348,7 +348,7 @@ pub fn account_label(account: &str, alias: Option<&str>) -> String {
     }
 }
 
-/// What of a plan was not in the one that was shown.
+/// Actions of a plan that were not in the one shown.
 pub fn added_since(plan: &Plan, shown: &BTreeSet<String>) -> Vec<String> {
     plan.actions().difference(shown).cloned().collect()
 }

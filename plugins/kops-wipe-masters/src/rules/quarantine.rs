@@ -83,7 +83,7 @@ impl QuarantinedVolume {
         Self {
             action,
             members: past_wipes::members_of(&volume),
-            wiped: run.as_ref().and_then(|run| past_wipes::begun(journals, run)),
+            wiped: run.as_ref().and_then(|run| past_wipes::began(journals, run)),
             in_journal: journals.iter().any(|journal| journal.entry.quarantines(&volume.id)),
             contradiction: contradiction(&volume.tags, &tags, cluster),
             is_hidden: quarantine::is_hidden(&volume.tags, cluster),
@@ -100,7 +100,7 @@ impl QuarantinedVolume {
     }
 }
 
-/// What says that a volume with the mark of a quarantine is not one that a wipe of this cluster put away. `were` are the tags that it had.
+/// Why a volume with the quarantine tag was not put there by a wipe of this cluster. `were` are its former tags.
 fn contradiction(tags: &Tags, were: &Tags, cluster: &str) -> Option<String> {
     if is_persistent_volume(tags) {
         return Some("it is tagged as the volume of a PersistentVolume".to_owned());
@@ -119,7 +119,7 @@ fn contradiction(tags: &Tags, were: &Tags, cluster: &str) -> Option<String> {
 }
 
 impl QuarantinedVolume {
-    /// Whether something beside the mark shows that a wipe put it away.
+    /// Whether anything besides the quarantine tag shows that a wipe put it there.
     pub fn is_proven(&self) -> bool {
         self.in_journal
             || self
@@ -144,7 +144,7 @@ impl Quarantine {
         }
     }
 
-    /// Members that more than one of the volumes is of: it cannot be told which is meant.
+    /// Members with more than one volume in quarantine.
     pub fn duplicates(&self) -> Vec<Check> {
         let mut by_member: BTreeMap<&String, Vec<&str>> = BTreeMap::new();
         for volume in &self.volumes {
@@ -156,18 +156,18 @@ impl Quarantine {
         several
             .map(|(member, ids)| {
                 let message = format!(
-                    "{} volumes in quarantine were of {member}: {}",
+                    "{} volumes in quarantine are of {member}: {}",
                     ids.len(),
                     ids.join(", ")
                 );
                 let runs = self.runs().join(", ");
                 Check::found("duplicates", Severity::Block, message)
-                    .cure(format!("name the wipe that is meant by --run ({runs}), or the volumes"))
+                    .cure(format!("select one wipe with --run ({runs}), or name the volumes"))
             })
             .collect()
     }
 
-    /// The wipes that put volumes away, the youngest first: `0123456789abcdef of 2026-11-22T18:20:00Z`.
+    /// The wipes that these volumes are from, newest first: `0123456789abcdef of 2026-11-22T18:20:00Z`.
     fn runs(&self) -> Vec<String> {
         let runs: BTreeSet<(Option<Timestamp>, &String)> = self
             .volumes
@@ -181,18 +181,18 @@ impl Quarantine {
         words.collect()
     }
 
-    /// What has the mark of a quarantine, and was not put there by a wipe of this cluster.
+    /// Volumes with the quarantine tag that no wipe of this cluster put there.
     pub fn foreign(&self) -> Vec<Check> {
         let found = self.volumes.iter().filter_map(|volume| {
             let why = volume.contradiction.as_ref()?;
-            let message = format!("volume {} has the mark of a quarantine, but {why}", volume.id);
-            let cure = "find out whose it is, and take the mark off it, or name the volumes that are meant";
+            let message = format!("volume {} has the quarantine tag, but {why}", volume.id);
+            let cure = "find out what it is, and remove the quarantine tag from it, or name the volumes to use";
             Some(Check::found("owner", Severity::Block, message).cure(cure))
         });
         found.collect()
     }
 
-    /// A volume that something uses is not one that is put away.
+    /// Volumes in use.
     pub fn attached(&self) -> Vec<Check> {
         let used = self.volumes.iter().filter(|volume| !volume.attached_to.is_empty());
         used.map(|volume| {
@@ -212,13 +212,13 @@ impl QuarantinePlan {
         plan::account_label(&self.account, self.account_alias.as_deref())
     }
 
-    /// There are none, and where they were looked for.
+    /// There are none, and where.
     pub fn no_volumes(&self) -> String {
         let (cluster, account, region) = (&self.cluster, self.account_label(), &self.region);
         format!("no volume of {cluster} is in quarantine in account {account}, region {region}")
     }
 
-    /// Shows it to people.
+    /// Shows it as text.
     pub fn show(&self, ui: &Ui, format: Format) -> Result<(), AnyFailure> {
         if !report::is_text(format) {
             return Ok(());
@@ -260,7 +260,7 @@ impl QuarantinePlan {
         Ok(())
     }
 
-    /// Ends it: for programs all of it, for people what comes next.
+    /// Prints the result: everything for programs, the next steps for people.
     pub fn finish(&self, ui: &Ui, format: Format) -> Result<Exit, AnyFailure> {
         match format {
             Format::Json | Format::Yaml => output::structured(ui, format, self)?,

@@ -1,4 +1,4 @@
-//! The plan and what came of it, for people and for programs.
+//! Output of the plan and of its result.
 
 use std::collections::BTreeMap;
 
@@ -13,27 +13,32 @@ use serde::Serialize;
 
 use crate::rules::plan::Plan;
 
-/// The plan, and what came of it.
+/// The plan and its result.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report<'a> {
     #[serde(flatten)]
     pub plan: &'a Plan,
-    /// Whether all of it was carried out.
+    /// Whether all of it was applied.
     pub applied: bool,
-    /// Where the run is recorded; `null` where nothing was run.
+    /// The run's journal; `null` without a run.
     pub journal: Option<String>,
-    /// What comes next in the runbook.
+    /// The next steps of the runbook.
     pub next_steps: Vec<Step>,
 }
 
-/// Shows it. For people the plan comes before the deed; for programs all comes at the end.
+/// Prints it for programs; people have seen the plan before it was applied.
 pub fn structured(ui: &Ui, format: Format, report: &Report<'_>) -> Result<(), AnyFailure> {
     match format {
         Format::Json | Format::Yaml => output::structured(ui, format, report)?,
         Format::Name => {
-            let deeds: String = report.plan.actions().iter().map(|deed| format!("{deed}\n")).collect();
-            ui.result(&deeds)?;
+            let actions: String = report
+                .plan
+                .actions()
+                .iter()
+                .map(|action| format!("{action}\n"))
+                .collect();
+            ui.result(&actions)?;
         }
         Format::Table | Format::Wide | Format::Prometheus => {}
     }
@@ -58,7 +63,7 @@ pub fn is_text(format: Format) -> bool {
     matches!(format, Format::Table | Format::Wide)
 }
 
-/// The plan for people.
+/// Prints the plan for people.
 pub fn show(ui: &Ui, format: Format, plan: &Plan) -> Result<(), AnyFailure> {
     if !is_text(format) {
         return Ok(());
@@ -66,13 +71,13 @@ pub fn show(ui: &Ui, format: Format, plan: &Plan) -> Result<(), AnyFailure> {
     let is_wide = format == Format::Wide;
     let mut text = head(plan);
     if !plan.is_empty() {
-        text.push_str(&format!("\nWould go:\n{}", deeds(plan, is_wide)));
+        text.push_str(&format!("\nWill delete:\n{}", actions(plan, is_wide)));
     }
     if !plan.near_misses.is_empty() {
-        text.push_str(&format!("\nStays:\n{}", stays(&plan.near_misses, is_wide)));
+        text.push_str(&format!("\nWill keep:\n{}", kept(&plan.near_misses, is_wide)));
     }
     if !plan.backups.is_empty() {
-        text.push_str(&format!("\nTo come back from:\n{}", backups(plan)));
+        text.push_str(&format!("\nRestorable backups:\n{}", backups(plan)));
     }
     if !plan.checks.is_empty() {
         text.push_str(&format!("\nChecks:\n{}", checks::sheet(&plan.checks)));
@@ -99,7 +104,7 @@ fn head(plan: &Plan) -> String {
         .collect()
 }
 
-fn deeds(plan: &Plan, is_wide: bool) -> String {
+fn actions(plan: &Plan, is_wide: bool) -> String {
     let columns = [
         column("ACTION"),
         column("KIND"),
@@ -158,16 +163,16 @@ fn row(action: &str, kind: &str, id: &str, name: Option<&str>, state: String, zo
     ]
 }
 
-/// As AWS says it.
+/// As AWS and JSON spell it.
 pub fn word(state: &impl Serialize) -> String {
     let value = serde_json::to_value(state).unwrap_or_default();
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// So many of one kind are named; `-o wide` names all.
-const NAMED: usize = 4;
+/// Listed per kind and reason; `-o wide` lists all.
+const LISTED: usize = 4;
 
-fn stays(misses: &[NearMiss], is_wide: bool) -> String {
+fn kept(misses: &[NearMiss], is_wide: bool) -> String {
     let mut by_reason: BTreeMap<(&str, &str), Vec<&NearMiss>> = BTreeMap::new();
     for miss in misses {
         by_reason
@@ -177,7 +182,7 @@ fn stays(misses: &[NearMiss], is_wide: bool) -> String {
     }
     let mut rows = Vec::new();
     for ((kind, reason), misses) in by_reason {
-        let shown = if is_wide { misses.len() } else { NAMED };
+        let shown = if is_wide { misses.len() } else { LISTED };
         for miss in misses.iter().take(shown) {
             rows.push(vec![
                 Cell::text(kind),
@@ -216,7 +221,7 @@ fn backups(plan: &Plan) -> String {
             Cell::text(&backup.name),
             Cell::text(backup.created.to_string()),
             Cell::number(units::bytes(backup.size_bytes)),
-            Cell::text(if backup.pinned { "yes" } else { "first thing" }),
+            Cell::text(if backup.pinned { "yes" } else { "before the wipe" }),
         ]
     });
     output::table(&columns, rows.collect(), true)

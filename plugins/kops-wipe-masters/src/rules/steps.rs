@@ -120,7 +120,7 @@ impl Steps<'_> {
             .attachments
             .iter()
             .filter(|attachment| attachment.instance == instance);
-        on_it.any(|attachment| !is_gone && at_termination(volume, attachment, seen) != AtTermination::Stays)
+        on_it.any(|attachment| !is_gone && at_termination(volume, attachment, seen) != AtTermination::Kept)
     }
 
     /// Why nothing at all may be deleted or terminated now: a volume that should be kept would be deleted too, or is already gone.

@@ -1,4 +1,4 @@
-//! Is it really dead? Asked of the API, of each etcd cluster, of the machines, and of the backups, which only a living etcd-manager makes.
+//! Whether the cluster is alive, by the API, each etcd cluster, the instances, and the age of the backups.
 
 use clap::Args;
 use futures::future::join_all;
@@ -12,32 +12,30 @@ use runbook_kit::usecases::liveness::{Machines, newest};
 
 use crate::context::Context;
 
-const CURE: &str = "if you are sure that these masters are to go, pass --even-if-alive";
+const CURE: &str = "to wipe these masters anyway, pass --even-if-alive";
 
-/// How to ask, and what a living cluster changes.
+/// How to check.
 #[derive(Clone, Debug, Default, Args)]
 pub struct AliveArgs {
-    /// Go on although the API or etcd answers, or backups still arrive
+    /// Wipe even if the API or etcd answers, or new backups arrive
     #[arg(long)]
     pub even_if_alive: bool,
     #[command(flatten)]
     pub access: EtcdAccess,
 }
 
-/// What was found.
+/// What was observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Whether the API lives.
     pub api: Liveness,
-    /// Whether it is dead by all but the age of the backups.
+    /// Whether the API is dead, regardless of the age of the backups.
     pub api_is_gone: bool,
-    /// Whether each etcd cluster lives.
     pub etcds: Vec<(String, Liveness)>,
     /// The newest backup of each etcd cluster that has one.
     pub newest: Vec<NewestBackup>,
 }
 
-/// Asks the API and each etcd at the same time; what the backups tell is known already.
+/// Checks the API and each etcd cluster concurrently.
 pub async fn observe(
     context: &Context,
     cluster: &str,
@@ -46,7 +44,7 @@ pub async fn observe(
     machines: Machines,
     wiped: Option<Timestamp>,
 ) -> Facts {
-    context.session.ui.note("asking whether the API and etcd answer");
+    context.session.ui.note("checking whether the API and etcd answer");
     let etcds: Vec<String> = catalogs.iter().map(|catalog| catalog.store.etcd.clone()).collect();
     let (api, heard, evidence) = tokio::join!(
         context.probe_api(cluster, access.etcd_timeout),
@@ -71,7 +69,7 @@ pub async fn observe(
     }
 }
 
-/// What it means: one check named `api`, one `etcd` of each etcd cluster, and `backups-arriving`.
+/// One check `api`, one `etcd` per etcd cluster, and `backups-arriving`.
 pub fn judge(facts: &Facts, even_if_alive: bool, now: Timestamp) -> Vec<Check> {
     let alive = if even_if_alive { Severity::Warn } else { Severity::Block };
     let mut checks = vec![api(&facts.api, alive)];
@@ -85,7 +83,7 @@ pub fn judge(facts: &Facts, even_if_alive: bool, now: Timestamp) -> Vec<Check> {
     checks
 }
 
-/// For the question: what is not proven dead, with the evidence, each on a line of its own.
+/// For the question: what is not proven dead, with the evidence, one per line.
 pub fn at_risk(facts: &Facts) -> Vec<String> {
     let etcds = facts.etcds.iter().map(|(name, life)| (format!("etcd {name}"), life));
     let all = std::iter::once(("the API".to_owned(), &facts.api)).chain(etcds);
@@ -111,8 +109,8 @@ fn etcd(etcd: &Liveness, alive: Severity) -> Check {
     match etcd {
         Liveness::Alive { why, serves: true } => Check::found(NAME, alive, format!("etcd is alive: {why}")).cure(CURE),
         Liveness::Alive { why, serves: false } => {
-            Check::found(NAME, Severity::Warn, format!("a member is up and cannot serve: {why}"))
-                .cure("see whether the other members can be brought back: `kops-wipe-masters audit`")
+            Check::found(NAME, Severity::Warn, format!("a member runs but cannot serve: {why}"))
+                .cure("check whether the other members can be recovered: `kops-wipe-masters audit`")
         }
         other => not_alive(NAME, other),
     }
@@ -125,34 +123,34 @@ fn not_alive(name: &'static str, life: &Liveness) -> Check {
     }
 }
 
-/// Backups that still arrive say that etcd-manager works. Where the API is gone by all else, that may be the last one
-/// of a cluster that has just died; where nobody could be asked, it is the only sign of life there is.
+/// New backups show that etcd-manager works. If the API is otherwise dead, the newest may be the last one of a cluster that has just died; if
+/// nothing could be checked, it is the only evidence.
 fn backups(facts: &Facts, alive: Severity, now: Timestamp) -> Check {
     const NAME: &str = "backups-arriving";
-    let Some(youngest) = facts
+    let Some(newest_of_all) = facts
         .newest
         .iter()
         .max_by_key(|newest| (newest.created(), &newest.etcd))
     else {
-        return Check::passed(NAME, "there is none");
+        return Check::passed(NAME, "there are no backups");
     };
     let young = facts.newest.iter().filter(|newest| newest.is_young(now));
     let Some(recent) = young.max_by_key(|newest| newest.created()) else {
-        let age = units::age(now.duration_since(youngest.created()));
-        return Check::passed(NAME, format!("the newest, of {}, is {age} old", youngest.etcd));
+        let age = units::age(now.duration_since(newest_of_all.created()));
+        return Check::passed(NAME, format!("the newest, of {}, is {age} old", newest_of_all.etcd));
     };
     let message = recent.describe(now);
     match &facts.api {
-        Liveness::Alive { .. } => Check::found(NAME, alive, format!("backups still arrive: {message}")).cure(CURE),
+        Liveness::Alive { .. } => Check::found(NAME, alive, format!("new backups arrive: {message}")).cure(CURE),
         _ if facts.api_is_gone => Check::found(NAME, Severity::Warn, format!("etcd may be alive: {message}"))
-            .cure("wait for two intervals: if another one arrives, etcd is alive"),
+            .cure("wait two backup intervals: if another backup arrives, etcd is alive"),
         _ => Check::found(
             NAME,
             alive,
             format!("the cluster may be alive, and the API is not proven dead: {message}"),
         )
         .cure(format!(
-            "let the API be asked (--kubeconfig, --context; --host over ssh), or wait for two intervals; {CURE}"
+            "make the API reachable (--kubeconfig, --context; --host over ssh), or wait two backup intervals; {CURE}"
         )),
     }
 }
@@ -203,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_combination_has_the_severity_that_its_danger_asks_for() {
+    fn every_combination_has_the_right_severity() {
         let (mut combinations, mut blocked) = (0, 0);
         for api in &every_life() {
             for etcd in &every_life() {
@@ -260,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_says_which_of_both_it_is_and_why() {
+    fn the_question_says_what_is_or_may_be_alive_and_why() {
         let facts = Facts {
             api: Liveness::Unknown {
                 why: "not checked (no context is named k8s)".into(),
@@ -289,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_youngest_backup_of_any_etcd_cluster_counts_by_its_own_interval() {
+    fn the_newest_backup_of_any_etcd_cluster_counts_by_its_own_interval() {
         let dead = Liveness::Dead("x".into());
         let mut facts = Facts {
             api: dead.clone(),

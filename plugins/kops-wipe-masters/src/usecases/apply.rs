@@ -98,7 +98,7 @@ impl Failure for Stopped {
     }
 
     fn hint(&self) -> Option<String> {
-        Some(with_repeating(self.cure.clone(), "goes on where it stopped"))
+        Some(with_repeating(self.cure.clone(), "resumes where it stopped"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Gathers what an audit goes by.
+//! Reads what the audit needs.
 
 use runbook_kit::failure::{AnyFailure, CommandError, chain};
 use runbook_kit::model::check::Check;
@@ -14,7 +14,7 @@ use crate::rules::report;
 use crate::usecases::interlock;
 use crate::usecases::observe;
 
-/// AWS, the state store and the backups; refused where the account or the region is not the cluster's.
+/// From AWS, the state store and the backups. Refused in the wrong account or region.
 pub async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
     let session = &context.session;
     let ui = &session.ui;

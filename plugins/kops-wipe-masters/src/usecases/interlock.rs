@@ -1,4 +1,4 @@
-//! Reads what the interlock decides by: the backups, the control files, the etcd-managers.
+//! Reads what the interlock needs: backups, control files and etcd-manager manifests.
 
 use runbook_kit::failure::{AnyFailure, Failure, chain};
 use runbook_kit::model::store_url::StoreUrl;
@@ -10,14 +10,14 @@ use runbook_kit::usecases::{control_files, examine, pin};
 
 use crate::rules::interlock::{BestBackup, EtcdFacts, NoBackup};
 
-/// Looks for the newest good backup of every etcd cluster, and at what it takes to restore it. Backups that cannot be looked at are a
-/// fact; a store that does not let itself be listed is an error.
+/// Finds the newest good backup of every etcd cluster, and what a restore of it needs. Unreadable backups are a result; a store that cannot
+/// be listed is an error.
 pub async fn gather(
     session: &Session,
     catalogs: &[Catalog],
     config_base: &StoreUrl,
 ) -> Result<Vec<EtcdFacts>, AnyFailure> {
-    session.ui.note("looking for the backups to come back from");
+    session.ui.note("looking for restorable backups");
     let mut facts = Vec::new();
     for pick in choose::pick_all(session.choose_context(), catalogs, None).await {
         let catalog = pick.catalog;
@@ -33,7 +33,7 @@ pub async fn gather(
 }
 
 async fn best(session: &Session, pick: Pick<'_>) -> Result<BestBackup, NoBackup> {
-    let not_looked_at = |error: &dyn Failure| NoBackup::NotLookedAt(chain(error));
+    let unreadable = |error: &dyn Failure| NoBackup::Unreadable(chain(error));
     let chosen = match pick.picked {
         Picked::Good(chosen) | Picked::Sound { chosen, .. } => chosen,
         Picked::None(error) => {
@@ -43,14 +43,14 @@ async fn best(session: &Session, pick: Pick<'_>) -> Result<BestBackup, NoBackup>
                 ChooseError::Undecided { .. }
                 | ChooseError::NoSuchLineage { .. }
                 | ChooseError::AmbiguousLineage { .. } => NoBackup::Undecided(chain(&error), error.hint()),
-                error => not_looked_at(&error),
+                error => unreadable(&error),
             });
         }
     };
     let meta = examine::meta(session.objects(), chosen.backup).await;
     let meta = meta
-        .map_err(|error| not_looked_at(&error))?
-        .map_err(NoBackup::NotLookedAt)?;
+        .map_err(|error| unreadable(&error))?
+        .map_err(NoBackup::Unreadable)?;
     Ok(BestBackup {
         name: chosen.backup.name.clone(),
         size_bytes: chosen.backup.data_size.unwrap_or_default(),

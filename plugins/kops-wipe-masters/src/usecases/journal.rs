@@ -13,8 +13,8 @@ use runbook_kit::consent::Consent;
 use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::local_state::{LocalState, Note};
-use runbook_kit::ports::{Clock, ObjectStore, PutMode, StoreError, StoreErrorKind};
-use runbook_kit::usecases::wipe_journal::{Entry, LIMIT, Line, StoredJournal, newest, number_of, place};
+use runbook_kit::ports::{Clock, ObjectStore, PutMode, StoreErrorKind};
+use runbook_kit::usecases::wipe_journal::{Entry, LIMIT, Line, StoredJournal, newest, number_of, place, store_failed};
 use tokio::time::Instant;
 
 use crate::context::Context;
@@ -41,13 +41,6 @@ impl<'a> JournalPorts<'a> {
             clock: context.session.clock.as_ref(),
         }
     }
-}
-
-/// The state store refused, and nothing was changed.
-fn store_failed(error: StoreError) -> CommandError {
-    CommandError::failed(error.to_string())
-        .hint_if(error.hint())
-        .source(error)
 }
 
 /// The actions of the plan with this digest, if it was shown on this machine or a run started with it.

@@ -1,4 +1,4 @@
-//! What AWS has of the cluster, and of what belongs to it without saying so.
+//! The cluster's resources in AWS, with those that belong to it without its tags.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use runbook_kit::model::fleet::Inventory;
 use runbook_kit::model::fleet::wipe::GROUP_TAG;
 use runbook_kit::ports::fleet::{Fleet, FleetError, FleetErrorKind};
 
-/// Everything with one of the cluster's tags; beside them the instances that its groups list and that its volumes are attached
-/// to, and the groups that its instances name: deleting a group would take along whatever is in it.
+/// Everything with one of the cluster's tags; also the instances that its groups list and that its volumes are attached to, and the
+/// groups that its instances name, because deleting a group terminates all of its instances.
 pub async fn inventory(fleet: &dyn Fleet, cluster: &str) -> Result<Inventory, FleetError> {
     let (groups, instances, volumes) = tokio::try_join!(
         fleet.groups_of(cluster),
@@ -31,8 +31,8 @@ pub async fn inventory(fleet: &dyn Fleet, cluster: &str) -> Result<Inventory, Fl
         .iter()
         .flat_map(|volume| &volume.attachments)
         .map(|attachment| &attachment.instance);
-    let strangers: BTreeSet<&String> = members.chain(users).filter(|id| !known.contains(id)).collect();
-    let strangers: Vec<String> = strangers.into_iter().cloned().collect();
+    let untagged: BTreeSet<&String> = members.chain(users).filter(|id| !known.contains(id)).collect();
+    let untagged: Vec<String> = untagged.into_iter().cloned().collect();
     let known: BTreeSet<&String> = inventory.groups.iter().map(|group| &group.name).collect();
     let named: BTreeSet<&String> = inventory
         .instances
@@ -41,9 +41,9 @@ pub async fn inventory(fleet: &dyn Fleet, cluster: &str) -> Result<Inventory, Fl
         .filter(|group| !known.contains(group))
         .collect();
     let named: Vec<String> = named.into_iter().cloned().collect();
-    // Asked only where there are any: the usual cluster has none.
-    if !strangers.is_empty() {
-        inventory.instances.extend(fleet.instances(&strangers).await?);
+    // Usually there are none.
+    if !untagged.is_empty() {
+        inventory.instances.extend(fleet.instances(&untagged).await?);
         inventory.instances.sort_by(|a, b| a.id.cmp(&b.id));
     }
     if !named.is_empty() {

@@ -1,43 +1,43 @@
-//! CaMatch is it?
+//! Which cluster a resource belongs to.
 
 use super::{CLUSTER_TAG, Tags, cluster_key};
 
 const CLUSTER_PREFIX: &str = "kubernetes.io/cluster/";
 
-/// CaMatch something is, by its tags.
+/// The owner of a resource, by its tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// This cluster's, and nobody else's.
+    /// Only this cluster.
     Ours,
-    /// Used by this cluster and made by somebody else.
+    /// Used by this cluster, created elsewhere.
     Shared,
-    /// Its tags contradict each other; how, a lowercase fragment.
+    /// Its tags contradict each other, and how.
     Contradicting(String),
     /// It has none of this cluster's tags.
     NotOurs,
 }
 
-/// CaMatch it is. Old clusters have only `KubernetesCluster=<cluster>`, newer ones `kubernetes.io/cluster/<cluster>=owned` as well.
+/// The owner of a resource. Old clusters have only `KubernetesCluster=<cluster>`, newer ones `kubernetes.io/cluster/<cluster>=owned` as well.
 #[must_use]
 pub fn owner(tags: &Tags, cluster: &str) -> Owner {
     let own_key = cluster_key(cluster);
     let named = tags.get(CLUSTER_TAG).map(String::as_str);
-    let said = tags.get(&own_key).map(String::as_str);
-    if named != Some(cluster) && said.is_none() {
+    let tagged = tags.get(&own_key).map(String::as_str);
+    if named != Some(cluster) && tagged.is_none() {
         return Owner::NotOurs;
     }
-    if said == Some("shared") {
+    if tagged == Some("shared") {
         return Owner::Shared;
     }
     if let Some(other) = named.filter(|name| *name != cluster) {
-        return Owner::Contradicting(format!("tag {CLUSTER_TAG} says {other}"));
+        return Owner::Contradicting(format!("tag {CLUSTER_TAG} is {other}"));
     }
     let others = tags.keys().filter(|key| key.starts_with(CLUSTER_PREFIX));
     if let Some(other) = others.into_iter().find(|key| **key != own_key) {
-        return Owner::Contradicting(format!("it has tag {other}, too"));
+        return Owner::Contradicting(format!("it also has tag {other}"));
     }
-    match said {
+    match tagged {
         None | Some("owned") => Owner::Ours,
-        Some(other) => Owner::Contradicting(format!("tag {own_key} says `{other}`")),
+        Some(other) => Owner::Contradicting(format!("tag {own_key} is `{other}`")),
     }
 }

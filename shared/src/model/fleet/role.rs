@@ -1,8 +1,8 @@
-//! What is it for? The one place where it is decided what a master is.
+//! The role of an instance: the only place that decides what a master is.
 //!
-//! kops tags masters with `k8s.io/role/control-plane=1`, `k8s.io/role/master=1` or both, and nothing but `1`: etcd-manager and the masters'
-//! IAM policy ask for that value, too. So `1` is a plain yes. A role tag with another value, a role that kops does not make, and two roles that
-//! exclude each other are neither yes nor no: nothing is wiped while such a thing is there, and none of them proves that a master is gone.
+//! kops tags masters with `k8s.io/role/control-plane=1`, `k8s.io/role/master=1` or both, always with `1`: etcd-manager and the masters' IAM policy
+//! require that value. A role tag with another value, a role that kops does not use, and two conflicting roles are unclear: nothing is wiped while
+//! such a resource exists, and it does not prove that a master is gone.
 //! Source: kubernetes/kops `pkg/model/awsmodel/autoscalinggroup.go`, `pkg/model/iam/iam_builder.go`; kubernetes-sigs/etcd-manager `pkg/volumes/aws`.
 
 use super::owner::{Owner, owner};
@@ -12,14 +12,14 @@ use super::{ETCD_PREFIX, ROLE_PREFIX, Tags};
 const MASTERS: [&str; 2] = ["control-plane", "master"];
 const OTHERS: [&str; 3] = ["node", "apiserver", "bastion"];
 
-/// What a machine is for, by its tags.
+/// The role, by tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaggedRole {
     /// etcd and the API server: the tag that says so.
     Master(String),
     /// Something else: `node`, `apiserver`, `bastion`.
     Other(String),
-    /// A role that we do not know, or one that is no plain yes: it must not be guessed.
+    /// An unknown role, or an unknown value.
     Unknown(String),
     /// The control plane and something else.
     Contradicting(String),
@@ -27,7 +27,7 @@ pub enum TaggedRole {
     None,
 }
 
-/// What it is for.
+/// The role, by tags.
 #[must_use]
 pub fn role(tags: &Tags) -> TaggedRole {
     let (mut master, mut other) = (None, None);
@@ -58,7 +58,7 @@ pub enum Mastery {
     Yes,
     /// It is not.
     No,
-    /// Its tags contradict each other, or say what kops does not: it may be one.
+    /// It may be one: its tags contradict each other, or are not as kops writes them.
     Unclear,
 }
 
@@ -79,19 +79,19 @@ pub fn mastery(tags: &Tags, cluster: &str) -> Mastery {
     }
 }
 
-/// Whether it is certainly a master of this cluster: what may be logged in to, listed, or wiped.
+/// Whether it is certainly a master of this cluster.
 #[must_use]
 pub fn is_master(tags: &Tags, cluster: &str) -> bool {
     mastery(tags, cluster) == Mastery::Yes
 }
 
-/// Whether it is, or may be, a master of this cluster: where the absence of masters would prove something, none of these may be there.
+/// Whether it is, or may be, a master of this cluster. An absence of masters is proven only without any of these.
 #[must_use]
 pub fn may_be_master(tags: &Tags, cluster: &str) -> bool {
     mastery(tags, cluster) != Mastery::No
 }
 
-/// The etcd clusters that a volume is of, each with the tag's value, `<member>/<all members>`.
+/// The etcd clusters of a volume, each with the tag's value, `<member>/<all members>`.
 #[must_use]
 pub fn etcds(tags: &Tags) -> Vec<(&str, &str)> {
     tags.iter()
@@ -100,7 +100,7 @@ pub fn etcds(tags: &Tags) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// Whether it was made for a PersistentVolume, by the in-tree provisioner or the CSI driver. Source: kubernetes/kubernetes
+/// Whether it was created for a PersistentVolume, by the in-tree provisioner or the CSI driver. Source: kubernetes/kubernetes
 /// `pkg/volume/util`, kubernetes-sigs/aws-ebs-csi-driver `pkg/cloud`, `docs/tagging.md`.
 #[must_use]
 pub fn is_persistent_volume(tags: &Tags) -> bool {
@@ -122,9 +122,9 @@ mod tests {
         pairs.collect()
     }
 
-    /// Every caller asks one of these three; the table is what "a master" means in all four plugins.
+    /// What "a master" means in all four plugins.
     #[test]
-    fn what_a_master_is_is_one_table() {
+    fn what_is_a_master() {
         const OURS: (&str, &str) = ("KubernetesCluster", C);
         const OWNED: (&str, &str) = ("kubernetes.io/cluster/a.example.com", "owned");
         const NEW: (&str, &str) = ("k8s.io/role/control-plane", "1");
@@ -134,14 +134,14 @@ mod tests {
             (&[OURS, OLD], Mastery::Yes),
             (&[OURS, OWNED, NEW, OLD], Mastery::Yes),
             (&[OWNED, OLD], Mastery::Yes),
-            // Any value but `1` is what kops never writes.
+            // kops only writes `1`.
             (&[OURS, ("k8s.io/role/master", "0")], Mastery::Unclear),
             (&[OURS, ("k8s.io/role/master", "")], Mastery::Unclear),
             (&[OURS, ("k8s.io/role/control-plane", "true")], Mastery::Unclear),
             (&[OURS, NEW, ("k8s.io/role/master", "no")], Mastery::Unclear),
-            // Two roles that exclude each other.
+            // Conflicting roles.
             (&[OURS, NEW, ("k8s.io/role/node", "1")], Mastery::Unclear),
-            // Another's too, or shared.
+            // Also another cluster's, or shared.
             (
                 &[OURS, NEW, ("kubernetes.io/cluster/b.example.com", "owned")],
                 Mastery::Unclear,

@@ -1,4 +1,4 @@
-//! The smallest cure: a wipe only where nothing less helps. Pure.
+//! The smallest fix: a wipe only if nothing less helps.
 
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::etcd_manager::FIRST_TO_REPLACE;
@@ -8,49 +8,49 @@ use serde::Serialize;
 use super::facts::{Etcd, Facts, attached_to};
 use super::findings::{Finding, Kind};
 
-/// How much has to be done, least first.
+/// What has to be done, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cure {
     /// Nothing was found.
     Nothing,
-    /// The machines are well; mend what was found.
+    /// Volumes and instances are fine; fix the findings.
     #[serde(rename = "mend")]
     Fix,
-    /// Quorum is there: mend one member at a time.
+    /// etcd has quorum: fix one member at a time.
     #[serde(rename = "mend-members")]
     FixMembers,
-    /// No quorum, but enough members' data is there to have it again.
+    /// No quorum, but the data of enough members exists.
     #[serde(rename = "mount-again")]
     Remount,
-    /// `main` has its quorum; another etcd cluster cannot have its own again: restore that one only.
+    /// `main` has quorum, another etcd cluster cannot regain it: restore only that one.
     RestoreOne,
-    /// Quorum cannot come back by itself: wipe, rebuild, restore.
+    /// Quorum is lost: wipe, rebuild, restore.
     Wipe,
-    /// It is wiped already: rebuild, restore.
+    /// Already wiped: rebuild, restore.
     Rebuild,
-    /// Quorum cannot come back, and there is nothing to restore.
+    /// Quorum is lost, and there is nothing to restore.
     KeepEverything,
 }
 
-/// The cure, and why it is enough.
+/// The fix, and why it is enough.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SmallestCure {
     pub cure: Cure,
     pub why: String,
-    /// What comes next, to be pasted.
+    /// The next command.
     pub command: Option<ShellScript>,
 }
 
-/// How an etcd cluster stands, as far as AWS can show it.
+/// The members of an etcd cluster, as far as AWS shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuorumStatus {
     pub etcd: String,
     pub members: usize,
-    /// Members whose volume is on a running master that has no second one of this etcd cluster.
+    /// Members whose volume is on a running master of their own.
     pub mounted: usize,
-    /// Members that have a volume anywhere.
+    /// Members that have a volume.
     pub with_data: usize,
 }
 
@@ -68,7 +68,7 @@ impl QuorumStatus {
             status.members += 1;
             let volumes: Vec<_> = facts.volumes_of(name).filter(|(_, of)| *of == member).collect();
             status.with_data += usize::from(!volumes.is_empty());
-            // Two members on one instance are one that runs.
+            // Of two members on one instance only one runs.
             let mut on = volumes.iter().flat_map(|(volume, _)| attached_to(volume));
             let runs = on.find(|id| !used.contains(id) && facts.running().any(|instance| instance.id == *id));
             if let Some(instance) = runs {
@@ -88,13 +88,14 @@ impl QuorumStatus {
     }
 }
 
-/// The least that helps against what was found.
+/// The smallest fix for the findings.
 pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
     let next = |command: &str| Some(facts.of_cluster(command).into());
     if findings.is_empty() {
         return SmallestCure {
             cure: Cure::Nothing,
-            why: "nothing is wrong with the masters' volumes, the control files or the backups, as far as AWS and the state store show it".to_owned(),
+            why: "no problems found in volumes, control files and backups, as far as AWS and the state store show"
+                .to_owned(),
             command: next("kubectl etcd-restore logs"),
         };
     }
@@ -108,8 +109,7 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
     if !findings.iter().any(|found| found.finding.is_about_machines()) {
         return SmallestCure {
             cure: Cure::Fix,
-            why: "every member is mounted by a running master of its own: do not wipe, run the commands above"
-                .to_owned(),
+            why: "do not wipe: every member is mounted by its own running master; run the commands above".to_owned(),
             command: None,
         };
     }
@@ -117,7 +117,7 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
         .etcds
         .iter()
         .map(|etcd| QuorumStatus::of(facts, etcd))
-        // Of one whose members nobody names nothing can be said.
+        // Without known members nothing can be said.
         .filter(|status| status.members > 0)
         .collect();
     let without: Vec<&QuorumStatus> = statuses.iter().filter(|status| !status.has_quorum()).collect();
@@ -125,9 +125,9 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
         return SmallestCure {
             cure: Cure::FixMembers,
             why: format!(
-                "do not wipe: {}. Mend one member at a time, by the commands above; {}",
-                told(&statuses.iter().collect::<Vec<_>>(), "keeps its quorum"),
-                replaced(facts)
+                "do not wipe: {}. Fix one member at a time with the commands above; {}",
+                counts(&statuses.iter().collect::<Vec<_>>(), "has quorum"),
+                replacement(facts)
             ),
             command: next("kubectl etcd-restore status"),
         };
@@ -137,8 +137,8 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
         return SmallestCure {
             cure: Cure::Remount,
             why: format!(
-                "{}, but the volumes of enough members are there: try to get them mounted first, by the commands above; wipe if that fails",
-                told(&without, "has no quorum")
+                "{}, but the volumes of enough members exist: first try to mount them with the commands above; wipe only if that fails",
+                counts(&without, "has no quorum")
             ),
             command: next("kubectl etcd-restore status"),
         };
@@ -149,8 +149,8 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
         return SmallestCure {
             cure: Cure::RestoreOne,
             why: format!(
-                "do not wipe: etcd {MAIN} keeps its quorum, and {}. Mend its volumes by the commands above, then restore it alone",
-                told(&without, "has none")
+                "do not wipe: etcd {MAIN} has quorum, and {}. Fix its volumes with the commands above, then restore only this etcd cluster",
+                counts(&without, "has none")
             ),
             command: Some(
                 facts
@@ -160,7 +160,7 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
             ),
         };
     }
-    let why = told(&without, "cannot have a quorum again");
+    let why = counts(&without, "cannot regain quorum");
     let backup = facts
         .etcds
         .iter()
@@ -174,50 +174,48 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
         return SmallestCure {
             cure: Cure::KeepEverything,
             why: format!(
-                "{why}, and there is no good backup of main: delete nothing; the volumes that are left hold the only data there is"
+                "{why}, and there is no good backup of main: delete nothing; the remaining volumes hold the only copy of the data"
             ),
             command: next("kubectl etcd-backups list"),
         };
     }
     let first = if manager {
-        "; first mend what a restore needs, by the commands above"
+        "; first fix what the restore needs, with the commands above"
     } else {
         ""
     };
     SmallestCure {
         cure: Cure::Wipe,
-        why: format!("{why}: it has to be restored from a backup{first}"),
+        why: format!("{why}: restore it from a backup{first}"),
         command: next("kops-wipe-masters"),
     }
 }
 
-/// The control plane is gone: by a wipe of ours, or otherwise.
+/// The control plane is gone, by a wipe or otherwise.
 fn rebuild(facts: &Facts) -> String {
-    const NEXT: &str = "let kops make it anew, then restore";
+    const NEXT: &str = "rebuild it with kops, then restore";
     let by = match &facts.past_wipes.newest {
         Some(newest) => match newest.entry.finished {
-            Some(finished) => format!("the masters were wiped at {finished}"),
+            Some(finished) => format!("the control plane was wiped at {finished}"),
             None => format!(
-                "a wipe begun at {} took the control plane, and did not come to its end: repeat it first",
+                "a wipe of the control plane, started at {}, was interrupted: repeat it first",
                 newest.entry.started
             ),
         },
-        None => "the control plane is gone already".to_owned(),
+        None => "the control plane no longer exists".to_owned(),
     };
-    let Some(back) = facts.past_wipes.restore_command(&facts.cluster, &facts.state) else {
+    let Some(restore) = facts.past_wipes.restore_command(&facts.cluster, &facts.state) else {
         return format!("{by}: {NEXT}");
     };
-    let held = match facts.past_wipes.count() {
+    let volumes = match facts.past_wipes.count() {
         1 => "1 etcd volume is in quarantine".to_owned(),
         several => format!("{several} etcd volumes are in quarantine"),
     };
-    format!(
-        "{by}, and {held}, so no data of theirs is gone: {NEXT}; `{back}` takes the wipe of the volumes back instead"
-    )
+    format!("{by}, and {volumes} with their data: {NEXT}; or undo the quarantine: `{restore}`")
 }
 
-/// `etcd main keeps its quorum (2 of 3 members are mounted)`.
-fn told(statuses: &[&QuorumStatus], what: &str) -> String {
+/// `etcd main has quorum (2 of 3 members are mounted)`.
+fn counts(statuses: &[&QuorumStatus], what: &str) -> String {
     let each: Vec<String> = statuses
         .iter()
         .map(|status| {
@@ -230,18 +228,17 @@ fn told(statuses: &[&QuorumStatus], what: &str) -> String {
     each.join(", ")
 }
 
-/// Whether a member that comes up empty is replaced without anybody's doing.
-fn replaced(facts: &Facts) -> String {
+/// Whether etcd-manager replaces an empty member by itself.
+fn replacement(facts: &Facts) -> String {
     let known = || facts.etcds.iter().filter(|etcd| !etcd.member_names(facts).is_empty());
     if known().all(|etcd| etcd.replaces_itself(facts)) {
-        return "one that comes up empty is replaced by etcd-manager itself, while the others keep quorum".to_owned();
+        return "etcd-manager replaces an empty member while the others keep quorum".to_owned();
     }
     if known().any(|etcd| etcd.member_names(facts).len() < 3) {
-        return "a cluster of fewer than three members cannot replace one by itself: take a backup before you touch it"
-            .to_owned();
+        return "with fewer than three members etcd-manager replaces none: take a backup first".to_owned();
     }
     format!(
-        "one that comes up empty has to be removed from etcd by hand first (`etcdctl member remove`): no etcd-manager older than \
-         {FIRST_TO_REPLACE} does it by itself"
+        "first remove an empty member from etcd by hand (`etcdctl member remove`): only etcd-manager {FIRST_TO_REPLACE} and newer \
+         replaces it"
     )
 }

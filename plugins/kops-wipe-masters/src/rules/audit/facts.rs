@@ -1,4 +1,4 @@
-//! What the diagnosis rests on.
+//! What the findings are based on.
 
 use jiff::{SignedDuration, Timestamp};
 use runbook_kit::model::backup::lifecycle::ExpiryRule;
@@ -11,7 +11,7 @@ use runbook_kit::usecases::past_wipes::PastWipes;
 
 use crate::rules::interlock::EtcdFacts;
 
-/// The AWS profiles of the flags; what is not named is up to the environment.
+/// The AWS profiles of the flags; without one the environment decides.
 #[derive(Clone, Debug, Default)]
 pub struct Profiles {
     /// For EC2 and Auto Scaling.
@@ -27,11 +27,9 @@ pub struct Facts {
     pub region: String,
     pub profiles: Profiles,
     pub now: Timestamp,
-    /// Where kops keeps the cluster.
+    /// The kops state store.
     pub state: StoreUrl,
-    /// What earlier wipes left: their journal, and volumes in quarantine.
     pub past_wipes: PastWipes,
-    /// Its control plane, as AWS has it.
     pub selection: Selection,
     pub etcds: Vec<Etcd>,
 }
@@ -39,15 +37,14 @@ pub struct Facts {
 /// One etcd cluster.
 #[derive(Clone, Debug)]
 pub struct Etcd {
-    /// What the state store has of it.
     pub state: EtcdFacts,
-    /// The members that the spec asks for; empty where no spec was found.
+    /// The members in the spec; empty without a spec.
     pub members: Vec<MemberSpec>,
-    /// The time between two backups.
+    /// Between two backups.
     pub interval: SignedDuration,
     /// Its newest complete backup, good or not.
     pub newest: Option<NewestBackup>,
-    /// The rules of the bucket that it is kept in, or why they are not known.
+    /// The lifecycle rules of its bucket, or why they could not be read.
     pub rules: Result<Vec<ExpiryRule>, String>,
 }
 
@@ -56,7 +53,7 @@ pub struct Etcd {
 pub struct NewestBackup {
     pub name: String,
     pub created: Timestamp,
-    /// As its meta has it; `None` where that cannot be read.
+    /// From its metadata; `None` if unreadable.
     pub etcd_version: Option<String>,
 }
 
@@ -69,7 +66,7 @@ impl Facts {
             .option_if("--profile", self.profiles.machines.as_ref())
     }
 
-    /// `aws s3 …`, on the state store; its own region the CLI finds by itself.
+    /// `aws s3 …`, on the state store.
     pub fn aws_s3(&self, operation: &str) -> ShellCommand {
         ShellCommand::of("aws")
             .args(operation.split(' '))
@@ -83,12 +80,11 @@ impl Facts {
             .option("--state", self.state.to_string())
     }
 
-    /// `kops update cluster`, which changes what it shows.
     pub fn kops_update(&self) -> ShellCommand {
         self.of_cluster("kops update cluster").arg("--yes")
     }
 
-    /// The control plane's instances that run.
+    /// Running instances of the control plane.
     pub fn running(&self) -> impl Iterator<Item = &Instance> {
         let masters = self.selection.instances.iter().map(|chosen| &chosen.thing);
         masters.filter(|instance| instance.state == InstanceState::Running)
@@ -122,7 +118,7 @@ impl Etcd {
         &self.state.etcd
     }
 
-    /// Its members' names: by the spec, else by what the volumes' tags list, sorted.
+    /// Its members' names, sorted: from the spec, else from the volumes' tags.
     pub fn member_names(&self, facts: &Facts) -> Vec<String> {
         let mut names: Vec<String> = if self.members.is_empty() {
             let tags = facts
@@ -143,7 +139,7 @@ impl Etcd {
         names
     }
 
-    /// Whether etcd-manager is known to replace a member that comes up empty by itself.
+    /// Whether etcd-manager is known to replace an empty member by itself.
     pub fn replaces_itself(&self, facts: &Facts) -> bool {
         self.state
             .managers
@@ -156,7 +152,7 @@ impl Etcd {
     }
 }
 
-/// The member that a volume is of, as its tag `k8s.io/etcd/<etcd>=<member>/<all members>` says.
+/// The member of a volume, by its tag `k8s.io/etcd/<etcd>=<member>/<all members>`.
 pub fn member_of<'a>(volume: &'a Volume, etcd: &str) -> Option<&'a str> {
     let found = etcds(&volume.tags).into_iter().find(|(name, _)| *name == etcd)?;
     found.1.split('/').next()

@@ -1,4 +1,4 @@
-//! The diagnosis: what is wrong, what it causes, and what mends it. Pure.
+//! The findings: what is wrong, what it causes, and what fixes it.
 
 mod masters;
 mod store;
@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use super::facts::{Etcd, Facts};
 
-/// What is wrong, by a name that stays the same.
+/// What is wrong. The serialized names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Two volumes say that they are the same member.
+    /// Two volumes are tagged as the same member.
     DuplicateEtcdTag,
     /// One instance has two volumes of one etcd cluster.
     TwoVolumesOneInstance,
@@ -22,26 +22,26 @@ pub enum Kind {
     MemberNotMounted,
     /// A member has no volume.
     MemberMissing,
-    /// A volume is of a member that the spec does not have.
+    /// A volume belongs to a member that is not in the spec.
     MemberUnknown,
-    /// An instance group of a member has no running instance.
+    /// A member's instance group has no running instance.
     MasterMissing,
     /// A control file is missing or broken.
     ControlFile,
-    /// A rule of the bucket deletes or archives what a recovery needs.
+    /// A lifecycle rule of the bucket deletes or archives what a restore needs.
     LifecycleRule,
-    /// What cannot be restored.
+    /// etcd-manager cannot restore the newest backup.
     EtcdManager,
     /// No backup is good.
     NoGoodBackup,
     /// The newest backup is not good.
     NewestBackupNotGood,
-    /// No backup arrives any more.
+    /// No new backups arrive.
     BackupsStopped,
 }
 
 impl Kind {
-    /// Whether it is about volumes and machines, of which a wipe would make new ones.
+    /// Whether it is about volumes and instances, which a wipe replaces.
     pub fn is_about_machines(self) -> bool {
         matches!(
             self,
@@ -55,39 +55,37 @@ impl Kind {
     }
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     pub finding: Kind,
-    /// `block` where etcd or a restore cannot work with it, `warn` else.
+    /// `block` if etcd or a restore cannot work, else `warn`.
     pub severity: Severity,
     pub etcd: Option<String>,
     /// Ids of instances and volumes, names of members, URLs.
     pub objects: Vec<String>,
     pub what: String,
     pub causes: String,
-    /// What mends it, to be pasted; what stands there in capitals is to be filled in. `None` where no command does.
+    /// The commands that fix it; words in capitals are placeholders.
     pub command: Option<ShellScript>,
-    /// What is to be known, or done, beside the command.
+    /// What else to know or do.
     pub note: Option<String>,
 }
 
 impl Finding {
-    /// Mended by this.
     fn fix(mut self, command: impl Into<ShellScript>) -> Self {
         self.command = Some(command.into());
         self
     }
 
-    /// With this beside it.
     fn note(mut self, text: impl Into<String>) -> Self {
         self.note = Some(text.into());
         self
     }
 }
 
-/// Everything that is wrong: etcd cluster by etcd cluster, and in each the gravest kind first.
+/// All problems, by etcd cluster, the most severe kind first.
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     for etcd in &facts.etcds {

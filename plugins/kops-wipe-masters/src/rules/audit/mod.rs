@@ -1,4 +1,4 @@
-//! Why the masters are unhealthy, and the smallest cure.
+//! Why the control plane is unhealthy, and the smallest fix.
 
 pub mod cure;
 pub mod facts;

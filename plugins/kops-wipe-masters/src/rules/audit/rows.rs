@@ -1,4 +1,4 @@
-//! What is printed of an audit for programs: the findings, and at the end the cure in the shape of one.
+//! The rows of an audit: the findings, and last the smallest fix.
 
 use runbook_kit::cli::output::{Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
@@ -10,7 +10,6 @@ use super::cure::{Cure, SmallestCure};
 use super::findings::Finding;
 use crate::rules::report::word;
 
-/// A finding, or at the end the cure, in the shape of one.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum AuditRow {
@@ -78,7 +77,7 @@ pub fn verdict(severity: Severity) -> Verdict {
     }
 }
 
-/// For programs: nothing found is an empty list.
+/// Without findings there are no rows.
 pub fn rows(findings: Vec<Finding>, cure: SmallestCure) -> Vec<AuditRow> {
     if findings.is_empty() {
         return Vec::new();

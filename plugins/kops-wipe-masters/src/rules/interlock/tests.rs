@@ -87,7 +87,7 @@ fn wrong(facts: &[EtcdFacts], args: &InterlockArgs, reversible: bool) -> Vec<Str
 }
 
 #[test]
-fn with_a_good_backup_all_is_well_and_the_loss_is_said_in_words() {
+fn a_good_backup_passes_and_the_data_loss_is_shown() {
     let facts = [healthy("main"), healthy("events")];
     assert!(wrong(&facts, &args(), true).is_empty());
     let interlock = judge(&facts, &args(), true, now());
@@ -109,7 +109,7 @@ fn with_a_good_backup_all_is_well_and_the_loss_is_said_in_words() {
 }
 
 #[test]
-fn what_is_merely_sound_warns_and_what_nobody_can_know_refuses_with_the_flag() {
+fn a_backup_that_does_not_fit_main_warns_and_an_unknown_lineage_refuses() {
     let mut facts = [healthy("main"), healthy("events")];
     facts[1].best.as_mut().unwrap().note =
         Some("no backup of etcd events is good: the newest that verifies is taken".into());
@@ -141,7 +141,7 @@ fn what_is_merely_sound_warns_and_what_nobody_can_know_refuses_with_the_flag() {
 }
 
 #[test]
-fn yesterdays_loss_has_a_date() {
+fn data_loss_since_yesterday_has_a_date() {
     let then = "2026-11-21T23:59:59Z".parse().unwrap();
     assert_eq!(data_loss(then, now()), "everything after 2026-11-21 23:59 UTC is lost");
     // Another zone's midnight is none.
@@ -153,11 +153,11 @@ fn yesterdays_loss_has_a_date() {
 }
 
 #[test]
-fn without_a_good_backup_of_main_it_blocks_and_of_events_it_warns() {
+fn no_good_backup_of_main_blocks_and_of_events_warns() {
     for lack in [
         NoBackup::None,
         NoBackup::NoneGood(vec![rejected(NAME)]),
-        NoBackup::NotLookedAt("access denied".into()),
+        NoBackup::Unreadable("access denied".into()),
     ] {
         let mut facts = [healthy("main"), healthy("events")];
         facts[0].best = Err(lack.clone());
@@ -172,7 +172,7 @@ fn without_a_good_backup_of_main_it_blocks_and_of_events_it_warns() {
 }
 
 #[test]
-fn control_files_have_to_be_there_and_readable() {
+fn control_files_must_exist_and_be_readable() {
     let broken = || {
         Some(ControlFile {
             says: String::new(),
@@ -228,7 +228,7 @@ fn an_etcd_manager_that_cannot_restore_it_blocks() {
 }
 
 #[test]
-fn age_never_blocks_a_quarantine_and_always_a_deletion() {
+fn an_old_backup_warns_before_a_quarantine_and_blocks_a_deletion() {
     let facts = [healthy("main")];
     assert!(wrong(&facts, &args(), true).is_empty());
     assert_eq!(wrong(&facts, &args(), false), ["backup-age/main/Block"]);
@@ -251,7 +251,7 @@ fn age_never_blocks_a_quarantine_and_always_a_deletion() {
     let found = judge(&old, &args(), true, now());
     assert_eq!(
         found.warnings,
-        ["etcd main: 2026-11-21T18:12:01Z-000001 is 24h old, older than 24h (--max-age), 1 younger passed over."]
+        ["etcd main: 2026-11-21T18:12:01Z-000001 is 24h old, older than 24h (--max-age), 1 newer not good."]
     );
     assert_eq!(found.backups[0].passed_over.len(), 1);
     let impatient = InterlockArgs {
@@ -273,7 +273,7 @@ fn age_never_blocks_a_quarantine_and_always_a_deletion() {
 }
 
 #[test]
-fn skipping_makes_warnings_of_blocks_and_only_for_a_quarantine() {
+fn skip_backup_check_turns_blocks_into_warnings_only_for_a_quarantine() {
     let skipping = InterlockArgs {
         skip_backup_check: true,
         ..args()
@@ -293,7 +293,7 @@ fn skipping_makes_warnings_of_blocks_and_only_for_a_quarantine() {
 }
 
 #[test]
-fn younger_backups_that_are_worthless_and_queued_commands_are_told() {
+fn bad_newer_backups_and_queued_commands_are_reported() {
     let mut facts = [healthy("main")];
     if let Ok(best) = &mut facts[0].best {
         best.rejected = vec![
@@ -320,7 +320,7 @@ fn younger_backups_that_are_worthless_and_queued_commands_are_told() {
 }
 
 #[test]
-fn what_is_chosen_is_handed_on_to_be_pinned() {
+fn the_chosen_backups_are_to_be_pinned() {
     let mut facts = [healthy("main")];
     if let Ok(best) = &mut facts[0].best {
         best.pin = Err("no place".into());

@@ -74,41 +74,37 @@ pub fn planned(inventory: &Inventory, etcd_volumes: EtcdVolumes) -> Plan {
     })
 }
 
-/// The same, and AWS would delete the volume of a master with it.
-pub fn with_a_volume_that_goes(zone: usize) -> Inventory {
+/// The same, with DeleteOnTermination on for one volume.
+pub fn with_delete_on_termination(zone: usize) -> Inventory {
     let mut inventory = inventory();
     inventory.instances[zone].devices[0].delete_on_termination = Some(true);
     inventory
 }
 
 #[test]
-fn a_volume_that_would_go_with_its_instance_is_planned_to_be_kept() {
+fn delete_on_termination_is_planned_to_be_turned_off() {
     for mode in [EtcdVolumes::Quarantine, EtcdVolumes::SnapshotThenDelete] {
-        let plan = planned(&with_a_volume_that_goes(0), mode);
+        let plan = planned(&with_delete_on_termination(0), mode);
         assert_eq!(plan.keeps.len(), 1);
         assert!(plan.actions().contains("keep vol-a on i-a"), "{:?}", plan.actions());
-        assert_ne!(
-            plan.digest,
-            planned(&inventory(), mode).digest,
-            "what is shown is what is done"
-        );
-        let told = plan.checks.iter().any(|check| check.name == "delete-on-termination");
-        assert!(told, "{:?}", plan.checks);
+        assert_ne!(plan.digest, planned(&inventory(), mode).digest, "the digest covers it");
+        let warned = plan.checks.iter().any(|check| check.name == "delete-on-termination");
+        assert!(warned, "{:?}", plan.checks);
     }
-    // What is deleted anyway need not be kept.
-    let deleted = planned(&with_a_volume_that_goes(0), EtcdVolumes::Delete);
+    // Deleted anyway.
+    let deleted = planned(&with_delete_on_termination(0), EtcdVolumes::Delete);
     assert!(deleted.keeps.is_empty());
-    // Where AWS does not say, nothing is taken for granted.
+    // Not reported by AWS.
     let mut silent = inventory();
     silent.instances[1].devices.clear();
     let plan = planned(&silent, EtcdVolumes::Quarantine);
     assert_eq!(plan.keeps[0].id(), "vol-b on i-b");
-    assert!(plan.keeps[0].reason.contains("does not say"));
+    assert!(plan.keeps[0].reason.contains("does not report"));
     assert!(planned(&inventory(), EtcdVolumes::Quarantine).keeps.is_empty());
 }
 
 #[test]
-fn terraform_is_warned_of_with_the_command_for_each_volume() {
+fn the_terraform_warning_has_a_command_for_each_volume() {
     let with = |etcd_volumes| {
         plan(Facts {
             cluster: C,
@@ -150,7 +146,7 @@ fn the_digest_is_over_ids_and_actions() {
     let mut other = inventory();
     other.volumes.remove(0);
     assert_ne!(whole.digest, planned(&other, EtcdVolumes::Quarantine).digest);
-    // What changes without changing a deed leaves it.
+    // Changes that do not change an action.
     let mut later = inventory();
     later.volumes[0].state = VolumeState::Available;
     later.volumes[0].attachments.clear();
@@ -158,7 +154,7 @@ fn the_digest_is_over_ids_and_actions() {
 }
 
 #[test]
-fn what_remains_of_a_shown_plan_was_shown_and_another_action_was_not() {
+fn a_partly_applied_plan_adds_nothing_and_another_action_does() {
     let whole = planned(&inventory(), EtcdVolumes::Quarantine);
     let mut rest = inventory();
     rest.groups.remove(0);

@@ -1,7 +1,7 @@
 use runbook_kit::model::fleet::{Attachment, GroupMember, Inventory};
 
 use super::*;
-use crate::rules::plan::tests::{inventory, planned, with_a_volume_that_goes};
+use crate::rules::plan::tests::{inventory, planned, with_delete_on_termination};
 
 fn seen(inventory: &Inventory) -> AwsState {
     AwsState {
@@ -47,7 +47,7 @@ fn first_only_groups_are_deleted() {
 
 #[test]
 fn nothing_is_deleted_before_delete_on_termination_is_off_for_every_volume() {
-    let before = with_a_volume_that_goes(1);
+    let before = with_delete_on_termination(1);
     let keep = StepState::Ready(Action::Keep {
         instance: "i-b".into(),
         device: "/dev/xvdu".into(),
@@ -86,7 +86,7 @@ fn nothing_is_deleted_before_delete_on_termination_is_off_for_every_volume() {
 
 #[test]
 fn delete_on_termination_turned_on_after_the_plan_blocks_the_wipe() {
-    let (before, now) = (inventory(), with_a_volume_that_goes(1));
+    let (before, now) = (inventory(), with_delete_on_termination(1));
     assert!(matches!(state(&before, Q, &now, GROUP), StepState::Blocked(why) if why.contains("not in the plan")));
 }
 

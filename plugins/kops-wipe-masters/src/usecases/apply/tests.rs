@@ -5,7 +5,7 @@ use runbook_kit::model::fleet::{Caller, Inventory, VolumeState};
 use runbook_kit::testing::MemoryFleet;
 
 use super::*;
-use crate::rules::plan::tests::{C, inventory, planned, with_a_volume_that_goes};
+use crate::rules::plan::tests::{C, inventory, planned, with_delete_on_termination};
 
 #[derive(Default)]
 struct Lines(Vec<String>);
@@ -41,7 +41,7 @@ fn fleet() -> MemoryFleet {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_is_wiped_and_the_volumes_are_hidden() {
+async fn everything_is_wiped_and_the_volumes_are_hidden() {
     let fleet = fleet();
     let (ended, lines) = run(&fleet, &inventory(), EtcdVolumes::Quarantine).await;
     ended.unwrap();
@@ -94,7 +94,7 @@ async fn each_request_may_fail_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_denied_is_given_up_and_the_rest_is_done() {
+async fn denied_actions_are_given_up_and_the_others_are_done() {
     let fleet = fleet();
     fleet.fail_once("tag vol-a", FleetErrorKind::AccessDenied("ec2:CreateTags".into()));
     let (ended, _) = run(&fleet, &inventory(), EtcdVolumes::Quarantine).await;
@@ -110,24 +110,19 @@ async fn what_is_denied_is_given_up_and_the_rest_is_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_something_given_up_is_not_waited_for() {
+async fn resources_that_depend_on_a_given_up_one_are_not_waited_for() {
     let fleet = fleet();
     let group = format!("delete_group control-plane-a.masters.{C}");
     fleet.fail_once(&group, FleetErrorKind::AccessDenied("no".into()));
     let (ended, lines) = run(&fleet, &inventory(), EtcdVolumes::Quarantine).await;
     let stopped = ended.unwrap_err();
     assert_eq!((stopped.done, stopped.left.len()), (3, 3), "{stopped}\n{lines:?}");
-    assert!(
-        stopped
-            .to_string()
-            .contains("vol-a: i-a, which uses it, is still there"),
-        "{stopped}"
-    );
+    assert!(stopped.to_string().contains("vol-a: i-a still uses it"), "{stopped}");
     assert!(stopped.hint().unwrap().contains("use credentials that may do this"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_that_run_out_before_anything_leave_nothing_changed() {
+async fn credentials_that_expire_before_the_first_change_leave_nothing_changed() {
     let fleet = fleet();
     for zone in ["a", "b"] {
         let change = format!("delete_group control-plane-{zone}.masters.{C}");
@@ -144,7 +139,7 @@ async fn credentials_that_run_out_before_anything_leave_nothing_changed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_that_hangs_ends_the_wait_with_a_cure() {
+async fn a_volume_stuck_in_detaching_times_out_with_a_cure() {
     let mut hanging = inventory();
     hanging.volumes[0].attachments[0].instance = "i-b".into();
     hanging.volumes[0].attachments[0].state = "detaching".into();
@@ -170,9 +165,9 @@ fn at(changes: &[String], what: &str) -> Vec<usize> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_that_would_go_with_its_instance_is_kept_before_anything_is_deleted() {
+async fn delete_on_termination_is_turned_off_before_anything_is_deleted() {
     for mode in [EtcdVolumes::Quarantine, EtcdVolumes::SnapshotThenDelete] {
-        let before = with_a_volume_that_goes(1);
+        let before = with_delete_on_termination(1);
         let fleet = MemoryFleet::new(Caller::default(), before.clone());
         let (ended, lines) = run(&fleet, &before, mode).await;
         ended.unwrap();
@@ -180,7 +175,7 @@ async fn a_volume_that_would_go_with_its_instance_is_kept_before_anything_is_del
         assert_eq!(at(&changes, "keep_volume"), [0], "{changes:?}");
         assert_eq!(changes[0], "keep_volume /dev/xvdu of i-b");
         assert!(
-            lines.contains(&"vol-b on i-b: the volume stays when the instance is terminated".to_owned()),
+            lines.contains(&"vol-b on i-b: the volume is kept when the instance is terminated".to_owned()),
             "{lines:?}"
         );
         if mode == EtcdVolumes::Quarantine {
@@ -193,9 +188,9 @@ async fn a_volume_that_would_go_with_its_instance_is_kept_before_anything_is_del
 
 /// Denied, failing for ever, or taken and not followed: nothing was deleted then, and it is no success.
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_kept_stops_it_before_anything_is_deleted() {
+async fn nothing_is_deleted_if_delete_on_termination_cannot_be_turned_off() {
     for how in ["denied", "failing", "deaf"] {
-        let before = with_a_volume_that_goes(0);
+        let before = with_delete_on_termination(0);
         let fleet = MemoryFleet::new(Caller::default(), before.clone());
         let keep = "keep_volume /dev/xvdu of i-a";
         match how {
@@ -224,9 +219,9 @@ async fn what_cannot_be_kept_stops_it_before_anything_is_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_failure_of_the_switch_is_tried_again() {
+async fn a_failure_to_turn_it_off_is_retried() {
     for kind in [FleetErrorKind::Throttled, FleetErrorKind::Unreachable] {
-        let before = with_a_volume_that_goes(0);
+        let before = with_delete_on_termination(0);
         let fleet = MemoryFleet::new(Caller::default(), before.clone());
         fleet.fail_once("keep_volume /dev/xvdu of i-a", kind);
         run(&fleet, &before, EtcdVolumes::Quarantine).await.0.unwrap();
@@ -235,7 +230,7 @@ async fn one_failure_of_the_switch_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_that_is_gone_is_a_failure_and_the_others_are_put_away() {
+async fn a_lost_volume_is_a_failure_and_nothing_else_is_changed() {
     let before = inventory();
     // Gone before anything was done: nothing is begun.
     let mut gone = before.clone();
@@ -246,7 +241,7 @@ async fn a_volume_that_is_gone_is_a_failure_and_the_others_are_put_away() {
     assert!(
         stopped
             .to_string()
-            .contains("volume vol-a: it is gone, and was to be kept"),
+            .contains("volume vol-a: it no longer exists, and should have been kept"),
         "{stopped}"
     );
     assert!(fleet.changes().is_empty(), "{:?}", fleet.changes());

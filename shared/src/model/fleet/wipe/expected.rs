@@ -1,4 +1,4 @@
-//! What kops' state store says should be there, held against what was chosen.
+//! Compares the chosen resources with the state store.
 
 use crate::model::shell::quoted;
 use std::collections::BTreeSet;
@@ -9,22 +9,22 @@ use crate::model::fleet::Group;
 use crate::model::kops::cluster::EtcdClusterSpec;
 use crate::model::kops::instance_group::{InstanceGroup, Role};
 
-/// What the state store says.
+/// What the state store has.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
-    /// The instance groups; empty where they could not be read.
+    /// Empty if they could not be read.
     pub groups: Vec<InstanceGroup>,
-    /// The etcd clusters with their members; empty where no spec was found.
+    /// Empty without a spec.
     pub etcds: Vec<EtcdClusterSpec>,
 }
 
-/// The instance group of a chosen group, by tag, else by kops' way to name it: `<ig>.masters.<cluster>`.
+/// The instance group of a group, by tag, else by its name: `<ig>.masters.<cluster>`.
 fn instance_group_of<'a>(group: &'a Group, cluster: &str) -> Option<&'a str> {
     let tagged = group.tags.get(INSTANCE_GROUP_TAG).map(String::as_str);
     tagged.or_else(|| group.name.strip_suffix(&format!(".masters.{cluster}")))
 }
 
-/// Holds them against each other.
+/// Compares them.
 #[must_use]
 pub fn compare(cluster: &str, selection: &Selection, expected: &Expected) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -35,7 +35,7 @@ pub fn compare(cluster: &str, selection: &Selection, expected: &Expected) -> Vec
 
 fn groups(cluster: &str, selection: &Selection, expected: &Expected, checks: &mut Vec<Check>) {
     if expected.groups.is_empty() {
-        let message = "no instance group could be read from the state store to compare with";
+        let message = "no instance group could be read from the state store";
         checks.push(Check::found("instance-groups", Severity::Warn, message));
         return;
     }
@@ -49,7 +49,8 @@ fn groups(cluster: &str, selection: &Selection, expected: &Expected, checks: &mu
             Some(known) if known.role == Role::ControlPlane => {}
             Some(known) => {
                 let (group, name, role) = (&group.name, &known.name, &known.role);
-                let message = format!("group {group} is tagged as control plane, but instance group {name} is {role}");
+                let message =
+                    format!("group {group} is tagged as control plane, but instance group {name} has role {role}");
                 let cure = format!(
                     "find out which is right: `kops get ig {} --name {} -o yaml`",
                     quoted(name),
@@ -59,7 +60,7 @@ fn groups(cluster: &str, selection: &Selection, expected: &Expected, checks: &mu
             }
             None => {
                 let message = format!(
-                    "the state store has no instance group {}: kops will not make group {} again",
+                    "the state store has no instance group {}: kops will not recreate group {}",
                     name.unwrap_or("(unnamed)"),
                     group.name
                 );
@@ -75,7 +76,7 @@ fn groups(cluster: &str, selection: &Selection, expected: &Expected, checks: &mu
         }
     }
     if checks.len() == before && !selection.groups.is_empty() {
-        let message = "the groups are those that the state store has as control plane";
+        let message = "the groups match the control-plane instance groups in the state store";
         checks.push(Check::passed("instance-groups", message));
     }
 }
@@ -93,7 +94,7 @@ fn volumes(selection: &Selection, expected: &Expected, checks: &mut Vec<Check>) 
             let known = members.is_some_and(|known| known.members.iter().any(|known| known.name == member));
             if !known {
                 let message = format!(
-                    "volume {} is of member `{member}` of etcd {etcd}, which the cluster's spec does not have",
+                    "volume {} belongs to member `{member}` of etcd {etcd}, which is not in the cluster spec",
                     volume.id
                 );
                 checks.push(Check::found("members", Severity::Warn, message).of(etcd));
@@ -113,6 +114,6 @@ fn volumes(selection: &Selection, expected: &Expected, checks: &mut Vec<Check>) 
         }
     }
     if checks.len() == before {
-        checks.push(Check::passed("members", "each member of the spec has its volume"));
+        checks.push(Check::passed("members", "each member in the spec has a volume"));
     }
 }

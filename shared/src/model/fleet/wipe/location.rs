@@ -1,4 +1,4 @@
-//! Is this the right account and region, and is the cluster there at all?
+//! Checks that this is the cluster's account and region, and that the cluster exists there.
 
 use std::collections::BTreeSet;
 
@@ -7,16 +7,16 @@ use crate::model::check::{Check, Severity};
 use crate::model::fleet::{Caller, Inventory};
 use crate::model::kops::cluster::ClusterSpec;
 
-/// What was found of the cluster beside its control plane.
+/// Resources of the cluster beside its control plane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OtherResources {
-    /// Volumes that an earlier wipe put into quarantine.
+    /// Volumes in quarantine.
     pub quarantined: usize,
-    /// Its VPCs and subnets; asked only where nothing else was found.
+    /// VPCs and subnets; counted only if nothing else exists.
     pub networks: usize,
 }
 
-/// Whether `caller` asks in the place where the cluster is. `region` is what the cluster's spec says.
+/// Whether the cluster is in the caller's account and region. `region` is that of the cluster spec.
 #[must_use]
 pub fn check_place(
     caller: &Caller,
@@ -25,19 +25,18 @@ pub fn check_place(
     selection: &Selection,
     others: OtherResources,
 ) -> Vec<Check> {
-    let asked = &caller.region;
-    if let Some(other) = region.filter(|region| region != asked) {
-        let message = format!("the cluster is in {other}, and {asked} was asked");
+    let used = &caller.region;
+    if let Some(other) = region.filter(|region| region != used) {
+        let message = format!("the cluster is in {other}, not in {used}");
         let check = Check::found("region", Severity::Block, message).cure(format!("pass --region {other}"));
         return vec![check];
     }
-    let place = format!("account {} in {asked}", caller.account);
+    let place = format!("account {} in {used}", caller.account);
     let machines = inventory.groups.len() + inventory.instances.len() + inventory.volumes.len();
     if machines + others.quarantined + others.networks == 0 {
-        let message =
-            format!("nothing at all of this cluster is in {place}: neither machines nor volumes nor a network");
-        let cure = "use the credentials of the cluster's own account: --profile or AWS_PROFILE; `aws sts get-caller-identity` \
-            shows whose they are";
+        let message = format!("nothing of this cluster exists in {place}: no instances, volumes or networks");
+        let cure = "use credentials of the cluster's account: --profile or AWS_PROFILE; `aws sts get-caller-identity` shows the \
+            current account";
         return vec![Check::found("account", Severity::Block, message).cure(cure)];
     }
     if !selection.is_empty() {
@@ -50,19 +49,18 @@ pub fn check_place(
     };
     vec![Check::passed(
         "account",
-        format!("the cluster is in {place}, and its control plane is wiped already{left}"),
+        format!("the cluster is in {place}, and its control plane is already wiped{left}"),
     )]
 }
 
-/// The networks that the spec names by id: those of which [`check_networks`] wants to know whether the account has them.
+/// The VPC and subnet IDs in the spec, for [`check_networks`].
 #[must_use]
 pub fn named_networks(spec: &ClusterSpec) -> Vec<String> {
     spec.network_id.iter().chain(&spec.subnet_ids).cloned().collect()
 }
 
-/// Whether the account is the one that the spec is written for: the same name may be used in two accounts. `existing` are those of
-/// [`named_networks`] that the account has in this region. What contradicts the spec refuses; where the spec says nothing by which two
-/// accounts could be told apart, that is said.
+/// Whether the account is the one of the spec: two accounts may have clusters of the same name. `existing` are those of [`named_networks`]
+/// that exist in this account and region. A contradiction blocks; a spec without IDs warns.
 #[must_use]
 pub fn check_networks(
     spec: &ClusterSpec,
@@ -82,7 +80,7 @@ pub fn check_networks(
         .collect();
     if !missing.is_empty() {
         wrong.push(format!(
-            "the cluster's spec names {}, which {account} does not have in {}",
+            "the cluster spec has {}, which {account} does not have in {}",
             missing.join(", "),
             caller.region
         ));
@@ -91,9 +89,7 @@ pub fn check_networks(
     if let Some(network) = &spec.network_id {
         let elsewhere = |vpc: &&String| *vpc != network;
         for (id, vpc) in instances().filter_map(|one| Some((&one.id, one.vpc.as_ref().filter(elsewhere)?))) {
-            wrong.push(format!(
-                "instance {id} is in {vpc}, and the cluster's spec says {network}"
-            ));
+            wrong.push(format!("instance {id} is in {vpc}, but the cluster spec has {network}"));
         }
     }
     if spec.has_all_subnet_ids {
@@ -106,28 +102,28 @@ pub fn check_networks(
             subnets.map(|subnet| (format!("group {}", group.name), subnet))
         });
         for (what, subnet) in of_groups.chain(of_instances) {
-            wrong.push(format!("{what} is in {subnet}, which the cluster's spec does not have"));
+            wrong.push(format!("{what} is in {subnet}, which is not in the cluster spec"));
         }
     }
     let mut checks = zones(spec, selection);
     if !wrong.is_empty() {
-        let cure = "use the state store and the credentials of one and the same cluster: another one of this name may be in another account";
-        let message = format!("{}: this is not the cluster of the state store", wrong.join("; "));
+        let cure = "use the state store and the credentials of the same cluster: another account may have a cluster of this name";
+        let message = format!("{}: this is not the cluster in the state store", wrong.join("; "));
         checks.push(Check::found(NAME, Severity::Block, message).cure(cure));
     } else if named_networks(spec).is_empty() {
         let message = format!(
-            "the cluster's spec names neither its VPC nor its subnets by id: whether {account} is this cluster's own cannot be told from it"
+            "the cluster spec has no VPC or subnet IDs: it cannot be verified that this cluster is in {account}"
         );
-        let cure = "compare the account with the one that you mean: a cluster of the same name may be in another one";
+        let cure = "check that the account is the right one: another account may have a cluster of the same name";
         checks.push(Check::found(NAME, Severity::Warn, message).cure(cure));
     } else {
-        let message = format!("{account} has the VPC and the subnets that the cluster's spec names");
+        let message = format!("{account} has the VPC and subnets of the cluster spec");
         checks.push(Check::passed(NAME, message));
     }
     checks
 }
 
-/// A zone of the spec's region says nothing of the account; masters in none of the spec's zones are another cluster's.
+/// Masters outside all zones of the spec belong to another cluster.
 fn zones(spec: &ClusterSpec, selection: &Selection) -> Vec<Check> {
     const NAME: &str = "zones";
     let instances = selection.instances.iter().map(|chosen| chosen.thing.zone.as_str());
@@ -142,13 +138,13 @@ fn zones(spec: &ClusterSpec, selection: &Selection) -> Vec<Check> {
     match known.is_empty() {
         true => {
             let message =
-                format!("the masters are in {zones}, and the cluster's spec says {spec}: they are another cluster's");
-            let cure = "use the state store and the credentials of one and the same cluster";
+                format!("the masters are in {zones}, but the cluster spec has {spec}: they belong to another cluster");
+            let cure = "use the state store and the credentials of the same cluster";
             vec![Check::found(NAME, Severity::Block, message).cure(cure)]
         }
         false => {
             let message =
-                format!("masters or etcd volumes are in {zones}, which the cluster's spec does not have ({spec})");
+                format!("masters or etcd volumes are in {zones}, which the cluster spec does not have ({spec})");
             vec![Check::found(NAME, Severity::Warn, message)]
         }
     }

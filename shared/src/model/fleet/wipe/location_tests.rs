@@ -57,9 +57,8 @@ fn found(spec: &ClusterSpec, selection: &Selection, existing: &[&str]) -> Vec<St
     checks.into_iter().map(word).collect()
 }
 
-/// What the spec says, where the masters are, what the account has → what is said.
 #[test]
-fn a_contradiction_refuses_and_silence_warns() {
+fn a_contradiction_blocks_and_a_spec_without_ids_warns() {
     const SUBNET: &str = "{name: a, zone: us-east-1a, id: subnet-1}";
     let own = "subnets: [{name: a, zone: us-east-1a}]".to_owned();
     let vpc = format!("networkID: vpc-1, {own}");
@@ -68,7 +67,7 @@ fn a_contradiction_refuses_and_silence_warns() {
     let here = ("vpc-1", "subnet-1", "us-east-1a");
     let both: &[&str] = &["vpc-1", "subnet-1"];
     for (says, (network, subnet, zone), has, wanted) in [
-        // kops made its own VPC: its id is nowhere, so two accounts look alike.
+        // The VPC is kops' own: the spec has no ID.
         (&own, here, &[][..], &["network/Warn"][..]),
         (&vpc, here, &["vpc-1"], &["network/ok"]),
         (&subnets, here, both, &["network/ok"]),
@@ -83,7 +82,7 @@ fn a_contradiction_refuses_and_silence_warns() {
         ),
         (&subnets, here, &["vpc-1"], &["network/Block"]),
         (&subnets, ("vpc-1", "subnet-2", "us-east-1a"), both, &["network/Block"]),
-        // Not every subnet has an id: another one may be that of the masters.
+        // Not every subnet has an ID.
         (&some, ("vpc-1", "subnet-2", "us-east-1a"), both, &["network/ok"]),
         // Zones.
         (
@@ -109,7 +108,7 @@ fn a_contradiction_refuses_and_silence_warns() {
 }
 
 #[test]
-fn a_leftover_volume_in_a_zone_that_was_given_up_warns_only() {
+fn a_volume_in_a_former_zone_only_warns() {
     let spec = spec("subnets: [{name: a, zone: us-east-1a}]");
     let mut selection = selection("vpc-1", "subnet-1", "us-east-1a");
     selection.volumes.push(chosen(Volume {

@@ -1,6 +1,6 @@
-//! What of a cluster is its control plane, and may be wiped. Pure: AWS' facts in, a selection with reasons out.
+//! Which resources of a cluster are its control plane and may be wiped, with reasons.
 //!
-//! Tags decide, never names: several clusters in one account are normal, and the name of one may end in another's. Source of
+//! Tags decide, never names: an account may have several clusters, and the name of one may end in another's. Source of
 //! the tags: kubernetes/kops `pkg/model/awsmodel/autoscalinggroup.go`, `pkg/model/master_volumes.go`, `upup/pkg/fi/cloudup/awsup`.
 
 pub mod expected;
@@ -24,21 +24,21 @@ pub use select::select;
 
 /// The tag that AWS puts on an instance of a group.
 pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
-/// The tag by which kops remembers from which group it took an instance.
+/// The tag that kops puts on an instance that it detached from a group.
 pub const DETACHED_TAG: &str = "kops.k8s.io/detached-from-asg";
 /// The tag that names the instance group.
 pub const INSTANCE_GROUP_TAG: &str = "kops.k8s.io/instancegroup";
 
-/// Something that was chosen, and why.
+/// A chosen resource, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen<T> {
-    /// What.
+    /// The resource.
     pub thing: T,
-    /// Why, a lowercase fragment.
+    /// Why, as a lowercase fragment.
     pub reason: String,
 }
 
-/// What kind of thing.
+/// The kind of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -53,7 +53,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As it is called in a sentence.
+    /// The word for messages.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -65,21 +65,21 @@ impl Kind {
     }
 }
 
-/// Something of the cluster that was not chosen, and why not.
+/// A resource of the cluster that was not chosen, and why not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NearMiss {
-    /// What kind of thing.
+    /// Its kind.
     pub kind: Kind,
     /// The group's name, `i-…` or `vol-…`.
     pub id: String,
     /// Its tag `Name`.
     pub name: Option<String>,
-    /// Why it was not chosen, a lowercase fragment.
+    /// Why not, as a lowercase fragment.
     pub reason: String,
 }
 
-/// What would be wiped, what is near and would not, and what is doubtful.
+/// Resources to wipe, resources to keep, and checks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Sorted by name.
@@ -90,7 +90,7 @@ pub struct Selection {
     pub volumes: Vec<Chosen<Volume>>,
     /// Sorted by kind and id.
     pub near_misses: Vec<NearMiss>,
-    /// What refuses, and what gives to think.
+    /// Blocking and warning ones.
     pub checks: Vec<Check>,
 }
 

@@ -1,6 +1,6 @@
-//! Quarantine: a volume loses every tag by which kops, etcd-manager or the masters find it, and keeps them under other keys.
+//! Quarantine: every tag by which kops, etcd-manager or the masters find a volume is moved to a shadow key.
 //!
-//! Who finds a volume by what: `kops update` by `Name` and `KubernetesCluster`; `kops delete cluster` by `KubernetesCluster`;
+//! Identifying tags: `kops update` by `Name` and `KubernetesCluster`; `kops delete cluster` by `KubernetesCluster`;
 //! etcd-manager by `kubernetes.io/cluster/<c>`, `k8s.io/etcd/<etcd>` and `k8s.io/role/control-plane`; the masters' IAM policy by
 //! `KubernetesCluster` and `k8s.io/role/master`. Source: kubernetes/kops `upup/pkg/fi/cloudup/awstasks/ebsvolume.go`,
 //! `pkg/model/iam/iam_builder.go`; kubernetes-sigs/etcd-manager `pkg/volumes/aws`.
@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use super::{ETCD_PREFIX, ROLE_PREFIX};
 use crate::model::fleet::{CLUSTER_TAG, Tags, Volume, cluster_key};
 
-/// What keys of shadow tags begin with; the rest is the key that the tag had.
+/// The prefix of shadow keys; the rest is the original key.
 pub const SHADOW_PREFIX: &str = "kops-recovery/was/";
 /// The tag that marks a volume in quarantine; its value is the cluster.
 pub const MARK: &str = "kops-recovery/quarantined";
-/// The tag that tells in which run: of a snapshot, too. What was put away on another day is never taken for it.
+/// The tag with the wipe's ID, also of snapshots.
 pub const RUN_TAG: &str = "kops-recovery/run";
 /// AWS' limits. Source: EC2 user guide, "Tag restrictions".
 const LONGEST_KEY: usize = 128;
@@ -42,7 +42,7 @@ pub fn keys(tags: &Tags) -> BTreeSet<String> {
     tags.keys().cloned().collect()
 }
 
-/// The tags to be written before the identifying ones are taken off: their shadows, and the mark.
+/// The tags to write before the identifying ones are removed: their shadows, and the mark.
 #[must_use]
 pub fn shadows(tags: &Tags, cluster: &str, run: &str) -> Tags {
     let shadows = identifying(tags, cluster).into_iter();
@@ -62,7 +62,7 @@ pub fn originals(tags: &Tags) -> Tags {
         .collect()
 }
 
-/// The keys that only a volume in quarantine has.
+/// The keys to remove when a volume leaves quarantine.
 #[must_use]
 pub fn shadow_keys(tags: &Tags) -> BTreeSet<String> {
     let shadows = tags
@@ -71,13 +71,13 @@ pub fn shadow_keys(tags: &Tags) -> BTreeSet<String> {
     shadows.cloned().collect()
 }
 
-/// Whether it is in quarantine, wholly: nothing finds it any more, and it can be brought back.
+/// Whether it is completely in quarantine.
 #[must_use]
 pub fn is_hidden(tags: &Tags, cluster: &str) -> bool {
     identifying(tags, cluster).is_empty() && tags.get(MARK).is_some_and(|mark| mark == cluster)
 }
 
-/// Why AWS would not take the shadow tags, where it would not.
+/// Why AWS would refuse the shadow tags.
 #[must_use]
 pub fn obstacle(volume: &Volume, cluster: &str) -> Option<String> {
     let shadows = shadows(&volume.tags, cluster, "");
@@ -87,7 +87,7 @@ pub fn obstacle(volume: &Volume, cluster: &str) -> Option<String> {
     let together: BTreeSet<&String> = volume.tags.keys().chain(shadows.keys()).collect();
     // AWS' own tags do not count.
     let count = together.iter().filter(|key| !key.starts_with("aws:")).count();
-    (count > MOST_TAGS).then(|| format!("it would have {count} tags for a moment, and AWS allows {MOST_TAGS}"))
+    (count > MOST_TAGS).then(|| format!("it would temporarily have {count} tags, and AWS allows {MOST_TAGS}"))
 }
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn there_and_back_is_the_same() {
+    fn a_restored_volume_has_its_original_tags() {
         let before = tags();
         let mut hidden = before.clone();
         hidden.extend(shadows(&before, C, "run-1"));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_would_not_take_is_known_before() {
+    fn limits_of_aws_are_checked_before() {
         let mut volume = Volume {
             tags: tags(),
             ..Volume::default()

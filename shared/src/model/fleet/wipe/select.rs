@@ -1,4 +1,4 @@
-//! The selection: every thing of the cluster is looked at by its own tags, then by what it belongs to.
+//! Selects the control plane: by a resource's own tags, then by what it belongs to.
 
 use crate::model::shell::quoted;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,8 +12,8 @@ use crate::model::fleet::{
     CLUSTER_TAG, Group, Instance, InstanceState, Inventory, Tags, Volume, VolumeState, cluster_key,
 };
 
-/// Chooses the control plane of `cluster`. The inventory holds all with one of the cluster's tags; beside them the instances that
-/// its groups list, that its volumes are attached to, and the groups that its instances name, whatever tags they have.
+/// Chooses the control plane of `cluster`. The inventory has all resources with one of the cluster's tags, the instances that its groups list or
+/// its volumes are attached to, and the groups that its instances name, with any tags.
 #[must_use]
 pub fn select(cluster: &str, inventory: &Inventory) -> Selection {
     let mut selecting = Selecting {
@@ -45,15 +45,15 @@ struct Selecting<'a> {
     found: Selection,
 }
 
-/// What the tags of one thing say.
+/// What the tags of one resource mean.
 enum Judged {
-    /// It is a master's: why.
+    /// Of a master, and why.
     Master(String),
-    /// It is this cluster's and not a master's, or not this cluster's alone: why it is left.
-    Left(String),
-    /// It cannot be told, and looks like this cluster's: why.
-    Doubtful(String),
-    /// It is of no concern.
+    /// Of this cluster but not of a master, or not only of this cluster, and why it is kept.
+    Keep(String),
+    /// Unclear, and why.
+    Unclear(String),
+    /// Of no interest.
     Foreign,
 }
 
@@ -61,20 +61,22 @@ fn judge(tags: &Tags, cluster: &str) -> Judged {
     let of_master = matches!(role(tags), TaggedRole::Master(_));
     match (owner(tags, cluster), role(tags)) {
         (Owner::NotOurs, _) => Judged::Foreign,
-        (Owner::Shared, _) => Judged::Left(format!("it is shared: {}=shared", cluster_key(cluster))),
-        (Owner::Contradicting(how), _) if of_master => Judged::Left(format!("it is not this cluster's alone: {how}")),
-        (Owner::Contradicting(how), _) => Judged::Left(how),
+        (Owner::Shared, _) => Judged::Keep(format!("it is shared: {}=shared", cluster_key(cluster))),
+        (Owner::Contradicting(how), _) if of_master => {
+            Judged::Keep(format!("it does not belong to this cluster alone: {how}"))
+        }
+        (Owner::Contradicting(how), _) => Judged::Keep(how),
         (Owner::Ours, TaggedRole::Master(tag)) => Judged::Master(format!("{}, {tag}", ours(tags, cluster))),
-        (Owner::Ours, TaggedRole::Other(role)) => Judged::Left(format!("its role is {role}")),
-        (Owner::Ours, TaggedRole::None) => Judged::Left("it has no k8s.io/role/ tag".to_owned()),
-        (Owner::Ours, TaggedRole::Unknown(tag)) => Judged::Doubtful(format!("its role is not known: {tag}")),
+        (Owner::Ours, TaggedRole::Other(role)) => Judged::Keep(format!("its role is {role}")),
+        (Owner::Ours, TaggedRole::None) => Judged::Keep("it has no k8s.io/role/ tag".to_owned()),
+        (Owner::Ours, TaggedRole::Unknown(tag)) => Judged::Unclear(format!("its role is unknown: {tag}")),
         (Owner::Ours, TaggedRole::Contradicting(tags)) => {
-            Judged::Doubtful(format!("its roles contradict each other: {tags}"))
+            Judged::Unclear(format!("its roles contradict each other: {tags}"))
         }
     }
 }
 
-/// The tag that makes it this cluster's.
+/// The tag that assigns it to this cluster.
 fn ours(tags: &Tags, cluster: &str) -> String {
     if tags.get(CLUSTER_TAG).is_some_and(|name| name == cluster) {
         format!("{CLUSTER_TAG}={cluster}")
@@ -84,7 +86,7 @@ fn ours(tags: &Tags, cluster: &str) -> String {
 }
 
 impl Selecting<'_> {
-    fn miss(&mut self, kind: Kind, id: &str, tags: &Tags, reason: impl Into<String>) {
+    fn keep(&mut self, kind: Kind, id: &str, tags: &Tags, reason: impl Into<String>) {
         self.found.near_misses.push(NearMiss {
             kind,
             id: id.to_owned(),
@@ -93,9 +95,9 @@ impl Selecting<'_> {
         });
     }
 
-    /// It is left, and as long as that is so nothing is wiped.
-    fn doubt(&mut self, kind: Kind, id: &str, tags: &Tags, reason: &str, cure: &str) {
-        self.miss(kind, id, tags, reason);
+    /// Keeps it, and blocks the wipe.
+    fn block(&mut self, kind: Kind, id: &str, tags: &Tags, reason: &str, cure: &str) {
+        self.keep(kind, id, tags, reason);
         let message = format!("{} {id}: {reason}", kind.word());
         let check = Check::found("selection", Severity::Block, message).cure(cure);
         self.found.checks.push(check);
@@ -105,8 +107,8 @@ impl Selecting<'_> {
         let kind = Kind::AutoScalingGroup;
         match judge(&group.tags, self.cluster) {
             Judged::Foreign => {}
-            Judged::Left(why) => self.miss(kind, &group.name, &group.tags, why),
-            Judged::Doubtful(why) => self.doubt(kind, &group.name, &group.tags, &why, ROLE_CURE),
+            Judged::Keep(why) => self.keep(kind, &group.name, &group.tags, why),
+            Judged::Unclear(why) => self.block(kind, &group.name, &group.tags, &why, ROLE_CURE),
             Judged::Master(reason) => {
                 self.protection(group);
                 self.found.groups.push(Chosen {
@@ -123,7 +125,7 @@ impl Selecting<'_> {
             return;
         }
         let name = &group.name;
-        let message = format!("group {name} is protected from deletion: {protection}");
+        let message = format!("group {name} has deletion protection: {protection}");
         self.found.checks.push(
             Check::found("deletion-protection", Severity::Block, message).cure(format!(
                 "aws autoscaling update-auto-scaling-group --auto-scaling-group-name {} --deletion-protection none",
@@ -132,7 +134,7 @@ impl Selecting<'_> {
         );
     }
 
-    /// Deleting a group terminates whatever is in it: so all of it must be a master's.
+    /// Deleting a group terminates all of its instances, so all must be masters.
     fn members(&mut self) {
         let known: BTreeMap<&str, &Instance> = self
             .inventory
@@ -146,7 +148,7 @@ impl Selecting<'_> {
             .flat_map(|group| group.thing.members.iter().map(move |member| (&group.thing, member)))
         {
             let Some(instance) = known.get(member.instance.as_str()) else {
-                // AWS has forgotten it: it is gone.
+                // No longer exists.
                 continue;
             };
             if instance.state == InstanceState::Terminated {
@@ -158,7 +160,7 @@ impl Selecting<'_> {
                 (Owner::NotOurs, TaggedRole::None) if !instance.tags.contains_key(CLUSTER_TAG) => Ok(()),
                 (Owner::NotOurs, _) => Err("it is of another cluster".to_owned()),
                 _ => match judge(&instance.tags, self.cluster) {
-                    Judged::Left(why) | Judged::Doubtful(why) => Err(why),
+                    Judged::Keep(why) | Judged::Unclear(why) => Err(why),
                     Judged::Master(_) | Judged::Foreign => Ok(()),
                 },
             };
@@ -168,35 +170,35 @@ impl Selecting<'_> {
                     reason,
                 }),
                 Err(why) => {
-                    let why = format!("{reason}, which would take it along, but {why}");
-                    self.doubt(Kind::Instance, &instance.id, &instance.tags, &why, MEMBER_CURE);
+                    let why = format!("{reason}, whose deletion would terminate it, but {why}");
+                    self.block(Kind::Instance, &instance.id, &instance.tags, &why, MEMBER_CURE);
                 }
             }
         }
     }
 
     fn instance(&mut self, instance: &Instance) {
-        let looked_at = |id: &str| self.found.instances.iter().any(|chosen| chosen.thing.id == id);
-        let doubted = |id: &str| self.found.near_misses.iter().any(|miss| miss.id == id);
-        if instance.state == InstanceState::Terminated || looked_at(&instance.id) || doubted(&instance.id) {
+        let is_chosen = |id: &str| self.found.instances.iter().any(|chosen| chosen.thing.id == id);
+        let is_kept = |id: &str| self.found.near_misses.iter().any(|miss| miss.id == id);
+        if instance.state == InstanceState::Terminated || is_chosen(&instance.id) || is_kept(&instance.id) {
             return;
         }
         let kind = Kind::Instance;
         match judge(&instance.tags, self.cluster) {
             Judged::Foreign => {}
-            Judged::Left(why) => self.miss(kind, &instance.id, &instance.tags, why),
-            Judged::Doubtful(why) => self.doubt(kind, &instance.id, &instance.tags, &why, ROLE_CURE),
+            Judged::Keep(why) => self.keep(kind, &instance.id, &instance.tags, why),
+            Judged::Unclear(why) => self.block(kind, &instance.id, &instance.tags, &why, ROLE_CURE),
             Judged::Master(tags) => match self.outside(instance) {
                 Ok(place) => self.found.instances.push(Chosen {
                     thing: instance.clone(),
                     reason: format!("{place}; {tags}"),
                 }),
-                Err(why) => self.doubt(kind, &instance.id, &instance.tags, &why, ROLE_CURE),
+                Err(why) => self.block(kind, &instance.id, &instance.tags, &why, ROLE_CURE),
             },
         }
     }
 
-    /// How a master comes to be outside the chosen groups' lists.
+    /// Why a master is not listed in a chosen group.
     fn outside(&self, instance: &Instance) -> Result<String, String> {
         if let Some(group) = instance.tags.get(GROUP_TAG) {
             if self.found.groups.iter().any(|chosen| &chosen.thing.name == group) {
@@ -205,9 +207,9 @@ impl Selecting<'_> {
             let is_there = self.inventory.groups.iter().any(|found| &found.name == group);
             return match is_there {
                 true => Err(format!(
-                    "it looks like a master in group {group}, which is not of the control plane"
+                    "it looks like a master, but its group {group} is not of the control plane"
                 )),
-                false => Ok(format!("its group {group} is gone")),
+                false => Ok(format!("its group {group} no longer exists")),
             };
         }
         Ok(match instance.tags.get(DETACHED_TAG) {
@@ -229,7 +231,7 @@ impl Selecting<'_> {
             Owner::Contradicting(how) => Some(how),
         };
         if let Some(why) = left {
-            return self.miss(kind, &volume.id, &volume.tags, why);
+            return self.keep(kind, &volume.id, &volume.tags, why);
         }
         if of.is_empty() {
             let why = match (is_persistent_volume(&volume.tags), &volume.attachments.first()) {
@@ -237,21 +239,21 @@ impl Selecting<'_> {
                 (false, Some(attachment)) => format!("no k8s.io/etcd/ tag; attached to {}", attachment.instance),
                 (false, None) => "no k8s.io/etcd/ tag".to_owned(),
             };
-            return self.miss(kind, &volume.id, &volume.tags, why);
+            return self.keep(kind, &volume.id, &volume.tags, why);
         }
         if is_persistent_volume(&volume.tags) {
             let why = "it is tagged as an etcd volume and as a PersistentVolume";
-            return self.doubt(kind, &volume.id, &volume.tags, why, VOLUME_CURE);
+            return self.block(kind, &volume.id, &volume.tags, why, VOLUME_CURE);
         }
         match role(&volume.tags) {
             TaggedRole::Master(_) | TaggedRole::None => {}
             TaggedRole::Other(role) => {
                 let why = format!("it is tagged as an etcd volume, and its role is {role}");
-                return self.doubt(kind, &volume.id, &volume.tags, &why, VOLUME_CURE);
+                return self.block(kind, &volume.id, &volume.tags, &why, VOLUME_CURE);
             }
             TaggedRole::Unknown(tag) | TaggedRole::Contradicting(tag) => {
-                let why = format!("it is tagged as an etcd volume, and its role is not known: {tag}");
-                return self.doubt(kind, &volume.id, &volume.tags, &why, VOLUME_CURE);
+                let why = format!("it is tagged as an etcd volume, and its role is unknown: {tag}");
+                return self.block(kind, &volume.id, &volume.tags, &why, VOLUME_CURE);
             }
         }
         self.attachments(volume);
@@ -266,7 +268,7 @@ impl Selecting<'_> {
         });
     }
 
-    /// A volume in use by something that stays must not be taken.
+    /// A volume in use by an instance that is kept blocks.
     fn attachments(&mut self, volume: &Volume) {
         let chosen: BTreeSet<&str> = self
             .found
@@ -288,7 +290,7 @@ impl Selecting<'_> {
             return;
         }
         let message = format!(
-            "volume {} is attached to {}, which stays",
+            "volume {} is attached to {}, which will be kept",
             volume.id,
             outside.join(" and ")
         );
@@ -302,6 +304,6 @@ impl Selecting<'_> {
     }
 }
 
-const ROLE_CURE: &str = "set its k8s.io/role/ tags right, or take the cluster's tags off it";
-const MEMBER_CURE: &str = "detach it from the group (aws autoscaling detach-instances), or set its tags right";
-const VOLUME_CURE: &str = "find out what it is, and take the tags off it that are wrong";
+const ROLE_CURE: &str = "correct its k8s.io/role/ tags, or remove the cluster's tags from it";
+const MEMBER_CURE: &str = "detach it from the group (aws autoscaling detach-instances), or correct its tags";
+const VOLUME_CURE: &str = "find out what it is, and remove the wrong tags from it";

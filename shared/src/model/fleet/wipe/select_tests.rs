@@ -205,7 +205,7 @@ fn an_instance_group_of_another_role_blocks_and_a_missing_one_warns() {
 }
 
 #[test]
-fn a_wrong_account_is_told_from_a_cluster_that_is_wiped_already() {
+fn a_wrong_account_differs_from_a_wiped_cluster() {
     let caller = Caller {
         account: "123456789012".into(),
         region: "us-east-1".into(),
@@ -218,7 +218,10 @@ fn a_wrong_account_is_told_from_a_cluster_that_is_wiped_already() {
     };
     let nothing = Inventory::default();
     let (blocks, message) = judge(Some("us-east-1"), &nothing, OtherResources::default());
-    assert!(blocks && message.contains("nothing at all"), "{message}");
+    assert!(
+        blocks && message.contains("nothing of this cluster exists"),
+        "{message}"
+    );
     let (blocks, message) = judge(Some("eu-west-1"), &nothing, OtherResources::default());
     assert!(blocks && message.contains("is in eu-west-1"), "{message}");
     let others = OtherResources {
@@ -227,7 +230,7 @@ fn a_wrong_account_is_told_from_a_cluster_that_is_wiped_already() {
     };
     let (blocks, message) = judge(None, &nothing, others);
     assert!(
-        !blocks && message.contains("wiped already; 2 volumes are in quarantine"),
+        !blocks && message.contains("already wiped; 2 volumes are in quarantine"),
         "{message}"
     );
     let nodes = Inventory {
@@ -235,7 +238,7 @@ fn a_wrong_account_is_told_from_a_cluster_that_is_wiped_already() {
         ..Inventory::default()
     };
     let (blocks, message) = judge(Some("us-east-1"), &nodes, OtherResources::default());
-    assert!(!blocks && message.contains("wiped already"), "{message}");
+    assert!(!blocks && message.contains("already wiped"), "{message}");
 }
 
 /// What AWS said of a cluster that real kops made (tests/fixtures/kops-built/aws).

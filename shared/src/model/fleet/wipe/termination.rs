@@ -1,37 +1,35 @@
-//! What becomes of a volume when the instance that it is attached to is terminated.
+//! Whether AWS deletes a volume with its instance: the flag `DeleteOnTermination` of the attachment.
 //!
-//! An attachment has a flag, `DeleteOnTermination`: where it is on, AWS deletes the volume together with the instance, whatever tags it has.
-//! Volumes that etcd-manager attaches have it off; a hand, a launch template or an image may have turned it on. Source: EC2 API reference,
+//! etcd-manager attaches volumes with the flag off; a person, a launch template or an image may have turned it on. Source: EC2 API reference,
 //! `VolumeAttachment` and `EbsInstanceBlockDevice`.
 
 use crate::model::fleet::{Attachment, Instance, Volume};
 
-/// What becomes of it.
+/// The volume when its instance is terminated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtTermination {
-    /// It stays.
-    Stays,
+    /// It is kept.
+    Kept,
     /// AWS deletes it.
-    IsDeleted,
-    /// AWS does not say.
-    NotTold,
+    Deleted,
+    /// Not reported by AWS.
+    Unknown,
 }
 
-/// What becomes of `volume` when the instance of one of its attachments is terminated. AWS tells it of the volume and of the instance; where
-/// one of them says that it is deleted, that counts.
+/// AWS reports the flag for the volume and for the instance; `true` in either counts.
 #[must_use]
 pub fn at_termination(volume: &Volume, attachment: &Attachment, instance: Option<&Instance>) -> AtTermination {
     let device = instance.and_then(|instance| instance.devices.iter().find(|device| device.volume == volume.id));
-    let told = [
+    let flags = [
         attachment.delete_on_termination,
         device.and_then(|device| device.delete_on_termination),
     ];
-    if told.contains(&Some(true)) {
-        AtTermination::IsDeleted
-    } else if told.contains(&Some(false)) {
-        AtTermination::Stays
+    if flags.contains(&Some(true)) {
+        AtTermination::Deleted
+    } else if flags.contains(&Some(false)) {
+        AtTermination::Kept
     } else {
-        AtTermination::NotTold
+        AtTermination::Unknown
     }
 }
 
@@ -41,19 +39,19 @@ mod tests {
     use crate::model::fleet::Device;
 
     #[test]
-    fn whoever_says_that_it_is_deleted_is_believed_and_silence_is_no_promise() {
-        use AtTermination::{IsDeleted, NotTold, Stays};
+    fn deleted_in_either_report_counts_and_no_report_is_unknown() {
+        use AtTermination::{Deleted, Kept, Unknown};
         let (no, yes) = (Some(false), Some(true));
         for (by_volume, by_instance, wanted) in [
-            (None, None, NotTold),
-            (no, None, Stays),
-            (None, no, Stays),
-            (no, no, Stays),
-            (yes, None, IsDeleted),
-            (None, yes, IsDeleted),
-            (yes, no, IsDeleted),
-            (no, yes, IsDeleted),
-            (yes, yes, IsDeleted),
+            (None, None, Unknown),
+            (no, None, Kept),
+            (None, no, Kept),
+            (no, no, Kept),
+            (yes, None, Deleted),
+            (None, yes, Deleted),
+            (yes, no, Deleted),
+            (no, yes, Deleted),
+            (yes, yes, Deleted),
         ] {
             let attachment = Attachment {
                 instance: "i-1".into(),
@@ -77,6 +75,6 @@ mod tests {
             assert_eq!(at_termination(&volume, &attachment, Some(&instance)), wanted);
         }
         let alone = Volume::default();
-        assert_eq!(at_termination(&alone, &Attachment::default(), None), NotTold);
+        assert_eq!(at_termination(&alone, &Attachment::default(), None), Unknown);
     }
 }

@@ -1,27 +1,26 @@
-//! Whether Terraform manages the cluster, and what comes next where it does.
+//! Whether Terraform manages the cluster, and the next steps if it does.
 //!
-//! `kops update cluster --target=terraform` writes a configuration; Terraform makes the groups and the etcd volumes, and holds their tags to what
-//! is written there. Whether it did can be seen in two places only: the spec may have settings for it (`target.terraform`), and a group's
-//! launch template has a version by number where kops itself writes `$Latest` (very old kops wrote a number, too). A cluster that shows neither
-//! may still be Terraform's. Source: kubernetes/kops `pkg/apis/kops/v1alpha2/cluster.go` (`TargetSpec`),
+//! `kops update cluster --target=terraform` writes a configuration; Terraform creates the groups and the etcd volumes, and resets their tags. There
+//! are two signs: the spec may have `target.terraform`, and a group's launch template has a numeric version where kops writes `$Latest` (very old
+//! kops wrote a number, too). Without them Terraform may still manage the cluster. Source: kubernetes/kops `pkg/apis/kops/v1alpha2/cluster.go` (`TargetSpec`),
 //! `upup/pkg/fi/cloudup/awstasks/{autoscalinggroup,launchtemplate_target_terraform,ebsvolume}.go`, `upup/pkg/fi/cloudup/terraformWriter/writer.go`.
 
 use super::Selection;
 use crate::model::kops::cluster::ClusterSpec;
 use crate::model::shell::ShellCommand;
 
-/// What shows that Terraform manages the cluster, each a lowercase fragment; empty where nothing does.
+/// Signs that Terraform manages the cluster, as lowercase fragments.
 #[must_use]
 pub fn signs(spec: Option<&ClusterSpec>, selection: &Selection) -> Vec<String> {
     let of_spec = spec
         .filter(|spec| spec.for_terraform)
-        .map(|_| "the cluster's spec has target.terraform".to_owned());
+        .map(|_| "the cluster spec has target.terraform".to_owned());
     let by_number = selection.groups.iter().find_map(|chosen| {
         let template = chosen.thing.launch_template.as_ref()?;
         let is_number = !template.version.is_empty() && template.version.bytes().all(|byte| byte.is_ascii_digit());
         is_number.then(|| {
             format!(
-                "group {} has launch template {} at version {}, and kops itself writes $Latest",
+                "group {} has launch template {} at version {}, where kops uses $Latest",
                 chosen.thing.name, template.name, template.version
             )
         })
@@ -29,7 +28,7 @@ pub fn signs(spec: Option<&ClusterSpec>, selection: &Selection) -> Vec<String> {
     of_spec.into_iter().chain(by_number).collect()
 }
 
-/// The address of an etcd volume in Terraform's state, by its tag `Name`; in a module of one's own `module.NAME.` stands before it.
+/// The address of an etcd volume in Terraform's state, by its tag `Name`; in a module it needs the prefix `module.NAME.`.
 #[must_use]
 pub fn volume_address(name: &str) -> String {
     let starts_with_digit = name.starts_with(|first: char| first.is_ascii_digit());
@@ -38,7 +37,7 @@ pub fn volume_address(name: &str) -> String {
     format!("aws_ebs_volume.{prefix}{safe}")
 }
 
-/// Makes Terraform forget volumes, given by their tag `Name`: else the next `terraform apply` puts their tags back.
+/// Removes volumes, by their tag `Name`, from Terraform's state: else the next `terraform apply` restores their tags.
 #[must_use]
 pub fn forget<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<ShellCommand> {
     let addresses = names.into_iter().map(volume_address);
@@ -47,7 +46,7 @@ pub fn forget<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<ShellCommand>
         .collect()
 }
 
-/// Makes Terraform know a volume again that came back from quarantine.
+/// Imports a volume that was restored from quarantine.
 #[must_use]
 pub fn import(name: &str, volume: &str) -> ShellCommand {
     ShellCommand::new("terraform")
@@ -56,7 +55,7 @@ pub fn import(name: &str, volume: &str) -> ShellCommand {
         .arg(volume)
 }
 
-/// What rebuilds the masters where Terraform manages the cluster, to be run in the folder of its configuration.
+/// Rebuilds the masters, in the folder of the Terraform configuration.
 #[must_use]
 pub fn rebuild(cluster: &str, state: &str) -> Vec<ShellCommand> {
     let update = ShellCommand::new("kops")
@@ -110,9 +109,9 @@ mod tests {
         assert_eq!(both.len(), 2, "{both:?}");
     }
 
-    /// As kops' own expected outputs have them.
+    /// From kops' expected test outputs.
     #[test]
-    fn a_volume_is_called_as_kops_calls_it() {
+    fn volume_addresses_are_those_of_kops() {
         for (name, address) in [
             (
                 "us-test-1a.etcd-main.minimal.example.com",
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pasted_has_the_words_that_were_meant() {
+    fn commands_are_quoted() {
         let hostile = "a$(reboot).etcd-main.x;y";
         let commands = forget([hostile, "a.etcd-main.a.example.com"]);
         let words: Vec<&[String]> = commands.iter().map(ShellCommand::words).collect();

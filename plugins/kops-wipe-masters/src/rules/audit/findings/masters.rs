@@ -1,4 +1,4 @@
-//! Masters that are not there.
+//! Missing masters.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use runbook_kit::model::shell::ShellCommand;
 use super::{Finding, Kind};
 use crate::rules::audit::facts::Facts;
 
-/// The command, and what it is for.
+/// The command, and a note.
 pub(super) fn start_master(facts: &Facts, instance_group: Option<&str>) -> (ShellCommand, Option<&'static str>) {
     match instance_group.and_then(|group| facts.group_of(group)) {
         Some(group) => (
@@ -17,7 +17,7 @@ pub(super) fn start_master(facts: &Facts, instance_group: Option<&str>) -> (Shel
                 .aws("autoscaling describe-scaling-activities")
                 .option("--auto-scaling-group-name", &group.name)
                 .args(["--max-items", "3"]),
-            Some("it says why the group starts none"),
+            Some("it shows why the group starts no instance"),
         ),
         None => (facts.kops_update(), None),
     }
@@ -50,7 +50,7 @@ pub(super) fn masters(facts: &Facts, found: &mut Vec<Finding>) {
             etcd: None,
             objects: vec![group.to_owned()],
             what,
-            causes: "its API server and its members of etcd are down".to_owned(),
+            causes: "its API server and its etcd members are down".to_owned(),
             command: Some(command.into()),
             note: note.map(str::to_owned),
         });

@@ -1,4 +1,4 @@
-//! What is wrong in the state store: control files, lifecycle rules, manifests and backups.
+//! Problems in the state store: control files, lifecycle rules, manifests and backups.
 
 use jiff::SignedDuration;
 use runbook_kit::model::backup::goodness::MAIN;
@@ -20,12 +20,12 @@ pub(super) fn control_files(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>
         (
             at(layout::CLUSTER_CREATED_FILE),
             &control.cluster_created,
-            "at its next start etcd-manager seeds a new, empty etcd instead of waiting for a restore",
+            "at its next start etcd-manager creates a new, empty etcd instead of waiting for a restore",
         ),
         (
             at(layout::CLUSTER_SPEC_FILE),
             &control.cluster_spec,
-            "etcd-manager does not know how many members there are to be, and a restore cannot be queued",
+            "etcd-manager does not know the number of members, and a restore cannot be queued",
         ),
     ];
     for (url, file, without) in files {
@@ -33,8 +33,8 @@ pub(super) fn control_files(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>
             None => (format!("{url} is missing"), without.to_owned()),
             Some(file) => match &file.problem {
                 Some(problem) => (
-                    format!("{url} cannot be used: {problem}"),
-                    "etcd-manager's leader is blocked altogether: no restore, and no backups either".to_owned(),
+                    format!("{url} is invalid: {problem}"),
+                    "etcd-manager's leader is blocked: no restores and no backups".to_owned(),
                 ),
                 None => continue,
             },
@@ -49,7 +49,7 @@ pub(super) fn control_files(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>
             true => about.fix(write_marker(&url, facts.profiles.state.as_deref())),
             false => about
                 .fix(facts.kops_update())
-                .note("it writes the file anew, and starts no machine"),
+                .note("it rewrites the file, and starts no instance"),
         });
     }
     for broken in control.commands.iter().filter(|command| command.command.is_err()) {
@@ -57,7 +57,7 @@ pub(super) fn control_files(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>
         let about = Finding {
             what: format!("{url} cannot be read"),
             objects: vec![url.to_string()],
-            causes: "etcd-manager's leader is blocked altogether: no restore, and no backups either".to_owned(),
+            causes: "etcd-manager's leader is blocked: no restores and no backups".to_owned(),
             ..finding(Kind::ControlFile, Severity::Block, etcd)
         };
         let cancel = ShellCommand::of("kubectl etcd-restore cancel").arg(format!("{}={}", etcd.name(), broken.name()));
@@ -76,25 +76,25 @@ pub(super) fn lifecycle(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     let Ok(rules) = &etcd.rules else {
         return;
     };
-    // Some thirty bytes, written once in a cluster's life: the first thing that any rule by age takes away.
+    // Some thirty bytes, written once: the first object that a rule by age removes.
     let marker = format!("{key}/{}/{}", layout::CONTROL_FOLDER, layout::CLUSTER_CREATED_FILE);
     for rule in rules.iter().filter(|rule| rule.applies_to(&marker, 33)) {
         let about = Finding {
             objects: vec![format!("s3://{bucket}")],
             what: format!(
-                "rule {} of bucket {bucket} {} what lies below {}",
+                "lifecycle rule {} of bucket {bucket} {} objects below {}",
                 rule.name(),
                 rule.fate,
                 base.join(layout::CONTROL_FOLDER)
             ),
-            causes: "it takes the created marker away: at its next start etcd-manager seeds a new, empty etcd over the old one".to_owned(),
+            causes: "it removes the created marker: at its next start etcd-manager creates a new, empty etcd over the old one".to_owned(),
             ..finding(Kind::LifecycleRule, Severity::Block, etcd)
         };
         let shown = facts
             .aws_s3("s3api get-bucket-lifecycle-configuration")
             .option("--bucket", bucket);
         found.push(about.fix(shown).note(
-            "then narrow the rule's prefix or switch the rule off, and write all of them back with put-bucket-lifecycle-configuration",
+            "then narrow the rule's prefix or disable the rule, and write all rules back with put-bucket-lifecycle-configuration",
         ));
     }
 }
@@ -116,7 +116,7 @@ pub(super) fn managers(etcd: &Etcd, found: &mut Vec<Finding>) {
     found.push(Finding {
         objects: vec![name.to_owned()],
         what: format!("etcd-manager and backup {name}: {}", check.message),
-        causes: "a restore of it stops etcd, moves its data aside, fails, and begins again, for ever".to_owned(),
+        causes: "a restore stops etcd, moves its data aside, fails, and starts again in a loop".to_owned(),
         note: check.cure,
         ..finding(Kind::EtcdManager, check.severity, etcd)
     });
@@ -134,15 +134,15 @@ pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
             let about = Finding {
                 objects: vec![etcd.state.base.to_string()],
                 what: lack.to_string(),
-                causes: "there is nothing to come back from: do not wipe".to_owned(),
+                causes: "nothing can be restored: do not wipe".to_owned(),
                 ..finding(Kind::NoGoodBackup, severity, etcd)
             };
             let take = facts.of_cluster("kubectl etcd-backups take").option("--etcd", name);
             found.push(match lack {
                 NoBackup::None => about
                     .fix(take.args(["--via", "ssh", "--host", "MASTER"]))
-                    .note("while an etcd still runs; MASTER is the address of a master"),
-                NoBackup::NoneGood(_) | NoBackup::Undecided(..) | NoBackup::NotLookedAt(_) => about.fix(verify),
+                    .note("works while etcd runs; MASTER is the address of a master"),
+                NoBackup::NoneGood(_) | NoBackup::Undecided(..) | NoBackup::Unreadable(_) => about.fix(verify),
             });
         }
         Ok(best) => {
@@ -150,7 +150,7 @@ pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                 found.push(Finding {
                     objects: vec![best.name.to_string()],
                     what: why.clone(),
-                    causes: format!("etcd {name} comes back from {}", best.name),
+                    causes: format!("etcd {name} is restored from {}", best.name),
                     command: Some(verify.into()),
                     ..finding(Kind::NoGoodBackup, Severity::Warn, etcd)
                 });
@@ -160,7 +160,7 @@ pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                     objects: vec![newest.name.to_string()],
                     what: format!("the newest backup is not good: {newest}"),
                     causes: format!(
-                        "retention will remove the good ones in time; the newest good one is {}",
+                        "retention will remove the good backups; the newest good one is {}",
                         best.name
                     ),
                     ..finding(Kind::NewestBackupNotGood, Severity::Warn, etcd)
@@ -177,11 +177,11 @@ pub(super) fn backups(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
         let about = Finding {
             objects: vec![newest.name.clone()],
             what: format!(
-                "no backup has come for {}: one is due every {}",
+                "no backup for {}: one is due every {}",
                 units::age(age),
                 units::age(etcd.interval)
             ),
-            causes: "etcd-manager has no leader that works: no quorum, a blocked queue, or no way to the bucket"
+            causes: "etcd-manager has no working leader: no quorum, a blocked queue, or no access to the bucket"
                 .to_owned(),
             ..finding(Kind::BackupsStopped, Severity::Warn, etcd)
         };

@@ -1,4 +1,4 @@
-//! What is wrong with the volumes and members of one etcd cluster.
+//! Problems with the volumes and members of one etcd cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +15,10 @@ use crate::rules::audit::cure::QuorumStatus;
 use crate::rules::audit::facts::{Etcd, Facts, attached_to};
 
 /// `vol-1 (attached to i-1)`.
-fn shown(volume: &Volume) -> String {
+fn label(volume: &Volume) -> String {
     let on: Vec<&str> = attached_to(volume).collect();
     if on.is_empty() {
-        format!("{} (attached to nothing)", volume.id)
+        format!("{} (not attached)", volume.id)
     } else {
         format!("{} (attached to {})", volume.id, on.join(" and "))
     }
@@ -28,7 +28,7 @@ fn is_mounted(facts: &Facts, volume: &Volume) -> bool {
     attached_to(volume).any(|id| facts.running().any(|instance| instance.id == id))
 }
 
-/// Takes a volume off its master, and then the tags by which kops and etcd-manager find it.
+/// Detaches a volume, and removes the tags by which kops and etcd-manager find it.
 fn hide(facts: &Facts, volume: &Volume) -> ShellScript {
     let own = cluster_key(&facts.cluster);
     let identifying = |key: &&String| {
@@ -48,7 +48,7 @@ fn hide(facts: &Facts, volume: &Volume) -> ShellScript {
     off.then(untag)
 }
 
-/// From this instance only: by the time that it is pasted the volume may be another one's.
+/// Only from this instance: when the command is run the volume may be attached elsewhere.
 fn detach(facts: &Facts, volume: &str, from: &str) -> ShellCommand {
     facts
         .aws("ec2 detach-volume")
@@ -65,8 +65,7 @@ pub(super) fn duplicates(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
         if volumes.len() < 2 {
             continue;
         }
-        // Which one stays: what is named after this member, what runs, else the older one: a younger one was made when the older
-        // was not seen, and is empty.
+        // Keep the one named after this member, else the mounted one, else the oldest: a newer one was created empty.
         volumes.sort_by_key(|volume| {
             let another = named_after(facts, etcd, volume, member).is_some();
             (another, !is_mounted(facts, volume), volume.created, volume.id.clone())
@@ -79,11 +78,11 @@ pub(super) fn duplicates(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
             what: format!(
                 "member {member} has {} volumes: {}",
                 volumes.len(),
-                volumes.iter().map(|volume| shown(volume)).collect::<Vec<_>>().join(", ")
+                volumes.iter().map(|volume| label(volume)).collect::<Vec<_>>().join(", ")
             ),
             causes: format!(
-                "a master mounts any of them, so {member} may come up with old data or none, and another member with no volume at all; `kops update \
-                 cluster` stops over two volumes of one name"
+                "a master mounts any of them: {member} may start with old data or none, and another member without a volume; `kops update \
+                 cluster` fails on two volumes with one name"
             ),
             command: Some(command),
             note: Some(note),
@@ -92,7 +91,7 @@ pub(super) fn duplicates(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     }
 }
 
-/// The other member that a volume is named after: kops calls it `<member>.etcd-<etcd>.<cluster>`, so its tag was changed later.
+/// Another member that the volume's name says: kops names it `<member>.etcd-<etcd>.<cluster>`, so its tag was changed later.
 fn named_after(facts: &Facts, etcd: &Etcd, volume: &Volume, member: &str) -> Option<String> {
     let name = name_of(&volume.tags)?;
     let named = name.strip_suffix(&format!(".etcd-{}.{}", etcd.name(), facts.cluster))?;
@@ -118,15 +117,15 @@ fn fix_duplicates(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume])
                 .option("--resources", &volume.id)
                 .option("--tags", aws_tags([(key.as_str(), Some(value.as_str()))])),
         );
-        notes.push(format!("by its name {} is member {named}'s", volume.id));
+        notes.push(format!("by its name {} belongs to member {named}", volume.id));
     }
     if hides {
-        let stays = volumes.first().map(|volume| volume.id.as_str()).unwrap_or_default();
+        let kept = volumes.first().map(|volume| volume.id.as_str()).unwrap_or_default();
         notes.push(
             match volumes.iter().filter(|volume| is_mounted(facts, volume)).count() {
-                1 => format!("{stays} is the one in use; the data of the other stays"),
+                1 => format!("{kept} is in use; the data of the other is kept"),
                 _ => {
-                    format!("{stays} is the older one: look which holds the data before you go on; no data is deleted")
+                    format!("{kept} is the older one: find out which holds the data first; no data is deleted")
                 }
             },
         );
@@ -148,8 +147,8 @@ pub(super) fn two_on_one(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
         let group = facts
             .instance(instance)
             .and_then(|instance| instance.tags.get(INSTANCE_GROUP_TAG));
-        let at_home = |member: &str| group.is_some() && etcd.instance_group(member) == group.map(String::as_str);
-        volumes.sort_by_key(|(volume, member)| (!at_home(member), volume.created, volume.id.clone()));
+        let belongs_here = |member: &str| group.is_some() && etcd.instance_group(member) == group.map(String::as_str);
+        volumes.sort_by_key(|(volume, member)| (!belongs_here(member), volume.created, volume.id.clone()));
         let list: Vec<String> = volumes
             .iter()
             .map(|(volume, member)| format!("{} (member {member})", volume.id))
@@ -169,10 +168,10 @@ pub(super) fn two_on_one(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
                 etcd.name(),
                 list.join(", ")
             ),
-            causes: "its etcd-manager uses one of them; the other member has no disk, and its master runs no etcd"
+            causes: "its etcd-manager uses one of them; the other member has no volume, and its master runs no etcd"
                 .to_owned(),
             command: Some(command),
-            note: Some("the master without a volume then mounts it by itself".to_owned()),
+            note: Some("the master without a volume then mounts it".to_owned()),
             ..finding(Kind::TwoVolumesOneInstance, Severity::Block, etcd)
         });
     }
@@ -193,26 +192,26 @@ pub(super) fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
             let (causes, command, note) = if let Some((volume, _)) = retagged {
                 (
                     format!(
-                        "by its name {} is this member's, and its tag says another one",
+                        "by its name {} belongs to this member, but its tag names another one",
                         volume.id
                     ),
                     None,
-                    format!("give {} its tag back, as said above; nothing else", volume.id),
+                    format!("restore the tag of {} as described above; nothing else", volume.id),
                 )
-            } else if let Some(held) = in_quarantine(facts, name, &member) {
-                held
+            } else if let Some(found) = in_quarantine(facts, name, &member) {
+                found
             } else if QuorumStatus::of(facts, etcd).has_quorum() {
                 let (command, note) = new_volume(facts, etcd, &member);
                 (
-                    format!("etcd {name} runs without it: one more failure may cost the quorum"),
+                    format!("etcd {name} runs without it: one more failure may lose quorum"),
                     Some(command),
                     note,
                 )
             } else {
                 (
-                    format!("etcd {name} has no quorum, and this member's data is gone"),
+                    format!("etcd {name} has no quorum, and this member's data is lost"),
                     None,
-                    "nothing by itself: a new volume would be empty; see the smallest cure".to_owned(),
+                    "a new volume would be empty; see the smallest fix".to_owned(),
                 )
             };
             found.push(Finding {
@@ -229,16 +228,15 @@ pub(super) fn members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Finding>) {
     }
 }
 
-/// An empty volume for a member, while the others keep quorum. Where etcd-manager does not replace the member by itself, etcd has to
-/// forget the old one first.
+/// An empty volume for a member, while the others keep quorum. If etcd-manager does not replace the member by itself, the old one has
+/// to be removed from etcd first.
 fn new_volume(facts: &Facts, etcd: &Etcd, member: &str) -> (ShellScript, String) {
     let update = facts.kops_update();
     if etcd.replaces_itself(facts) {
         return (
             update.into(),
             format!(
-                "it makes an empty volume; etcd-manager {FIRST_TO_REPLACE} and newer, as here, replaces the member by itself while the others \
-                 keep quorum"
+                "it creates an empty volume; etcd-manager {FIRST_TO_REPLACE} and newer, as here, replaces the member while the others keep quorum"
             ),
         );
     }
@@ -251,21 +249,21 @@ fn new_volume(facts: &Facts, etcd: &Etcd, member: &str) -> (ShellScript, String)
         .then(etcdctl(etcd).args(["member", "remove", "MEMBER_ID"]))
         .then(update);
     let note = format!(
-        "etcd-manager is not known to replace an empty member by itself here: that takes {FIRST_TO_REPLACE} or newer on every master, and three \
-         members. POD is one on a master whose member answers, MEMBER_ID what `member list` shows of {}",
+        "etcd-manager is not known to replace an empty member here: that needs {FIRST_TO_REPLACE} or newer on every master, and three \
+         members. POD is on a master whose member responds, MEMBER_ID is what `member list` shows for {}",
         peer_id(name, member)
     );
     (script, note)
 }
 
-/// etcdctl in the pod of an etcd-manager, with the certificates of its host.
+/// etcdctl in an etcd-manager pod, with the certificates of its host.
 fn etcdctl(etcd: &Etcd) -> ShellCommand {
     let name = etcd.name();
     let manifests = etcd.state.managers.manifests.iter();
     let manifest = manifests.filter_map(|stored| stored.read.as_ref().ok()).next();
     let version = manifest.and_then(|manifest| manifest.etcd_versions.last());
     let version = version.map_or_else(|| "VERSION".to_owned(), ToString::to_string);
-    // Since it is an image volume the program lies where etcd's own image has it.
+    // Since etcd is an image volume, the path is that of etcd's own image.
     let in_image =
         manifest.is_some_and(|manifest| manifest.image_date().is_some_and(|build| build >= FIRST_TO_REPLACE));
     let folder = if in_image { "usr/local/bin/" } else { "" };
@@ -279,25 +277,25 @@ fn etcdctl(etcd: &Etcd) -> ShellCommand {
         .option("--key", file("client.key"))
 }
 
-/// No data is gone that a wipe only put away.
+/// The member's volume in quarantine: its data is not lost.
 fn in_quarantine(facts: &Facts, etcd: &str, member: &str) -> Option<(String, Option<ShellScript>, String)> {
-    let (held, of) = facts.past_wipes.volume_of(&format!("{etcd}/{member}"))?;
-    let since = match of.begun {
-        Some(begun) => format!(" since the wipe of {begun}"),
+    let (volume, wipe) = facts.past_wipes.volume_of(&format!("{etcd}/{member}"))?;
+    let since = match wipe.began {
+        Some(began) => format!(" since the wipe of {began}"),
         None => String::new(),
     };
-    let causes = format!("its volume {} is in quarantine{since}: its data is there", held.id);
-    let back = facts.past_wipes.restore_command(&facts.cluster, &facts.state)?;
+    let causes = format!("its volume {} is in quarantine{since}, with its data", volume.id);
+    let restore = facts.past_wipes.restore_command(&facts.cluster, &facts.state)?;
     Some(match facts.selection.is_empty() {
         true => (
             causes,
-            Some(back.into()),
-            "it takes the volumes back out of the quarantine".to_owned(),
+            Some(restore.into()),
+            "it takes the volumes out of quarantine".to_owned(),
         ),
         false => (
             causes,
             None,
-            format!("go on with the restore; or, after the masters that are there now are wiped, `{back}`"),
+            format!("continue with the restore; or wipe the present masters, then `{restore}`"),
         ),
     })
 }
@@ -311,12 +309,12 @@ pub(super) fn unknown_members(facts: &Facts, etcd: &Etcd, found: &mut Vec<Findin
         found.push(Finding {
             objects: vec![volume.id.clone()],
             what: format!(
-                "{} is of member `{member}`, which the cluster's spec does not have",
-                shown(volume)
+                "{} belongs to member `{member}`, which is not in the cluster spec",
+                label(volume)
             ),
-            causes: "a master may mount it instead of its own member's volume".to_owned(),
+            causes: "a master may mount it instead of the volume of its own member".to_owned(),
             command: Some(hide(facts, volume)),
-            note: Some("its data stays".to_owned()),
+            note: Some("its data is kept".to_owned()),
             ..finding(Kind::MemberUnknown, Severity::Warn, etcd)
         });
     }
@@ -345,12 +343,12 @@ fn not_mounted(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) ->
                 };
                 (
                     format!(
-                        "instance {} in its zone has no volume of etcd {name}: its etcd-manager does not run, or may not mount",
+                        "instance {} in its zone has no volume of etcd {name}: its etcd-manager does not run, or is not allowed to mount",
                         idle.id
                     ),
                     ShellScript::from(on_it("kubectl etcd-restore logs").arg("--no-follow"))
                         .then(on_it("kubectl etcd-restore restart-etcd")),
-                    Some("the log says why; the second command shows what it would stop"),
+                    Some("the log shows why; the second command shows what it would stop"),
                 )
             }
             None => {
@@ -369,10 +367,10 @@ fn not_mounted(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) ->
     Finding {
         objects: ids,
         what: format!(
-            "member {member} is mounted by no running master: {}",
+            "member {member} is not mounted by a running master: {}",
             volumes
                 .iter()
-                .map(|volume| shown(volume))
+                .map(|volume| label(volume))
                 .collect::<Vec<_>>()
                 .join(", ")
         ),
@@ -394,13 +392,13 @@ fn attached_elsewhere(facts: &Facts, volume: &Volume, on: &str) -> (String, Shel
             facts.aws("ec2 wait instance-running").option("--instance-ids", on),
         ),
         Some(_) => (
-            format!("instance {on} is on its way out"),
+            format!("instance {on} is terminating"),
             facts
                 .aws("ec2 wait volume-available")
                 .option("--volume-ids", &volume.id),
         ),
         None => (
-            format!("instance {on} is none of this cluster's masters"),
+            format!("instance {on} is not a master of this cluster"),
             detach(facts, &volume.id, on),
         ),
     }

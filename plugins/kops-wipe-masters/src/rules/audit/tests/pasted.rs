@@ -145,7 +145,7 @@ fn troubles() -> Vec<Facts> {
 }
 
 #[test]
-fn what_the_programs_get_is_what_was_meant() {
+fn pasted_commands_get_the_right_arguments() {
     let folder = tempfile::tempdir().unwrap();
     let (mut kinds, mut cures, mut hostile) = (BTreeSet::new(), BTreeSet::new(), 0);
     for facts in troubles() {
@@ -211,7 +211,7 @@ fn the_marker_is_written_into_a_file_store_too() {
 }
 
 #[test]
-fn an_empty_member_is_replaced_by_itself_only_where_that_is_known() {
+fn automatic_replacement_is_claimed_only_where_it_is_known() {
     let mut inventory = machines();
     inventory.volumes.retain(|volume| volume.id != "vol-main-c");
     let told = |image: &str, inventory: &Inventory| {
@@ -230,8 +230,8 @@ fn an_empty_member_is_replaced_by_itself_only_where_that_is_known() {
         lines,
         ["kops update cluster --name k8s.example.com --state s3://state --yes"]
     );
-    assert!(note.contains("replaces the member by itself"), "{note}");
-    assert!(why.contains("replaced by etcd-manager itself"), "{why}");
+    assert!(note.contains("as here, replaces the member"), "{note}");
+    assert!(why.contains("etcd-manager replaces an empty member"), "{why}");
     for old in ["x:v3.0.20260530", "mirror/etcd-manager:ours"] {
         let (lines, note, why) = told(old, &inventory);
         let etcdctl = "kubectl -n kube-system exec POD -c etcd-manager -- /opt/etcd-v3.5.30/etcdctl --endpoints=https://127.0.0.1:4001 \
@@ -246,9 +246,9 @@ fn an_empty_member_is_replaced_by_itself_only_where_that_is_known() {
                 "kops update cluster --name k8s.example.com --state s3://state --yes".to_owned(),
             ]
         );
-        assert!(note.contains("MEMBER_ID what `member list` shows of etcd-c"), "{note}");
+        assert!(note.contains("MEMBER_ID what `member list` shows for etcd-c"), "{note}");
         assert!(
-            !note.contains("by itself while") && !why.contains("itself, while"),
+            !note.contains("as here, replaces") && !why.contains("etcd-manager replaces an empty member"),
             "{note} {why}"
         );
         assert!(why.contains("`etcdctl member remove`"), "{why}");
