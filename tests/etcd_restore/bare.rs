@@ -142,7 +142,7 @@ fn of_a_re_seeded_store_the_worthless_backup_is_not_the_one_to_restore() {
     let best = told(&report, "backup main");
     let evidence = best["evidence"].as_str().unwrap();
     assert!(
-        evidence.starts_with(&format!("{MAIN}, good, 75m old; 3 younger passed over")),
+        evidence.starts_with(&format!("{MAIN}, good, 75m old; 3 newer skipped")),
         "{evidence}"
     );
     assert!(!report["next"].to_string().contains("--yes"), "{report}");

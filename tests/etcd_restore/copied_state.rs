@@ -75,5 +75,5 @@ fn the_region_is_the_one_that_the_spec_tells_where_nobody_names_one() {
         .unwrap()
         .stdout;
     assert!(!said.contains("no AWS region is named"), "{said}");
-    assert!(said.contains("0 of 3 run"), "{said}");
+    assert!(said.contains("only 0 of 3 masters run"), "{said}");
 }

@@ -285,7 +285,7 @@ fn an_old_backup_wants_the_name_even_after_our_own_wipe() {
         age(&found)["message"]
             .as_str()
             .unwrap()
-            .ends_with("2 younger ones are passed over")
+            .ends_with("2 newer backups skipped")
     );
     assert_eq!(age(&plan("--max-age 48h"))["ok"], true);
     aws.cmd("run --yes --max-age 48h").now(late).run().unwrap().success();

@@ -162,7 +162,7 @@ fn cancel_shows_first_names_what_is_there_and_removes_only_that() {
         .run()
         .unwrap()
         .code(1)
-        .stderr_has("queued are main=2026-11-22T15:20:06Z-000000");
+        .stderr_has("queued commands: main=2026-11-22T15:20:06Z-000000");
     env.restore("cancel cilium=2026-11-22T15:20:06Z-000000 --yes")
         .run()
         .unwrap()

@@ -107,7 +107,7 @@ fn an_api_that_never_gets_ready_shows_what_its_servers_said_last() {
         .code(4)
         .stderr_has("master-c  E1122 15:20:00.000000 1 run.go:1] etcd is unreachable")
         .stderr_has("master-a  E1122 15:20:00.000000 1 run.go:1] cannot bind 443")
-        .stderr_has("master-b  there is no /var/log/kube-apiserver.log");
+        .stderr_has("master-b  no /var/log/kube-apiserver.log");
     // Without a way to the hosts the command that shows them is named.
     let blind = run(&[]).code(4);
     assert!(!blind.stderr.contains("run.go"), "{}", blind.stderr);

@@ -39,7 +39,7 @@ fn a_command_is_written_once_and_removed_only_while_it_is_the_same() {
             .unwrap()
     };
     // No master of this cluster runs in this account: a restore would be merged into nothing.
-    queue("--yes").code(3).stderr_has("0 of 3 run");
+    queue("--yes").code(3).stderr_has("only 0 of 3 masters run");
     // Asked of nobody else, it is a warning.
     let blind = |arguments: &str| {
         restore(&moto, arguments)

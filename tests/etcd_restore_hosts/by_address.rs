@@ -93,7 +93,7 @@ fn a_name_that_leads_to_an_old_master_is_told_from_an_api_that_is_down() {
     // A name without a record.
     let nowhere = world.seeing("status", "api.super.k8s.invalid").run().unwrap().success();
     nowhere
-        .stdout_has("api.super.k8s.invalid leads nowhere")
+        .stdout_has("api.super.k8s.invalid does not resolve")
         .stdout_has("kops' dns-controller, which runs on the masters, updates the record");
     // With the right one nobody asks by address.
     let ready = world.seeing("status", "127.0.0.1").run().unwrap().success();
@@ -137,7 +137,7 @@ fn the_addresses_come_from_aws_where_no_host_is_named() {
     let status = status.run().unwrap().success();
     status
         .stdout_has(&format!("master {id} (127.0.0.1) serves"))
-        .stdout_has("where none of the masters that run is");
+        .stdout_has("not a running master");
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn programs_that_are_missing_or_of_another_version_are_named() {
     let newer = components::etcd(EtcdVersion::V3_7).unwrap();
     std::os::unix::fs::symlink(newer, ground.programs.path().join("etcd")).unwrap();
     drill()
-        .stderr_has("here are etcd 3.7.")
+        .stderr_has("installed are etcd 3.7.")
         .stderr_has("etcdutl 3.6.")
         .stderr_has("minor version");
     assert_eq!(ground.left(), 0);

@@ -128,16 +128,16 @@ fn a_wait_for_the_api_names_the_etcd_that_holds_it_up() {
     let wiped = Wiped::new();
     let run = format!("run --etcd main --yes --confirm {CLUSTER} --api-timeout 4s");
     let held_up =
-        "etcd events does not answer, and no command is queued for it: kube-apiserver does not start without it";
+        "etcd events does not respond, and no command is queued for it: kube-apiserver does not start without it";
     wiped
         .run(&run)
         .run()
         .unwrap()
         .code(4)
         .stdout_has("not checked whether it has members")
-        .stderr_has(&format!("the API waits: {held_up}"))
+        .stderr_has(&format!("kube-apiserver waits: {held_up}"))
         .stderr_has("every etcd is restored, and the API was not ready within 4 s")
-        .stderr_has("the same `run` without --etcd");
+        .stderr_has("`run` without --etcd");
     assert!(wiped.main.serving() && !wiped.events.serving());
     // That is the way out: main is not restored again.
     let (ended, _api) = wiped.run_to_the_end();

@@ -197,7 +197,7 @@ fn another_account_refuses_everything() {
     world.of_instance(GONE);
     let refused = world.admin(&format!("{CLEAN} --yes")).run().unwrap().code(3);
     refused
-        .stderr_has("looks like another account or region")
+        .stderr_has("looks like the wrong account or region")
         .stderr_has("--profile");
 }
 

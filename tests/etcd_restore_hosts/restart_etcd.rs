@@ -148,7 +148,7 @@ fn a_container_that_does_not_come_back_is_said() {
         .unwrap()
         .code(4);
     ended
-        .stderr_has("has not started it again")
+        .stderr_has("not started again by kubelet")
         .stderr_has("restart-kubelet");
 }
 
@@ -166,7 +166,7 @@ fn who_leads_is_not_guessed() {
     };
     restart("")
         .code(3)
-        .stderr_has("is not known, so neither is the leader")
+        .stderr_has("is not known, so the leader is not known")
         .stderr_has("--all");
     assert!((0..3).all(|at| env.calls(at).is_empty()));
     restart("--all").success();

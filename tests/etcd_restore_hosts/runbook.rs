@@ -55,8 +55,8 @@ fn it_names_bucket_groups_and_the_masters_that_aws_has() {
         .unwrap()
         .success();
     let blind = blind
-        .stderr_has("the masters of now are left out")
-        .stderr_has("the account stands as a placeholder");
+        .stderr_has("the current masters are omitted")
+        .stderr_has("the account is a placeholder");
     assert!(blind.stdout.contains("ssh -l SSH_USER "), "{}", blind.stdout);
     assert!(blind.stdout.contains("it shows ACCOUNT"), "{}", blind.stdout);
     env.cmd("runbook -o json").run().unwrap().code(2).stderr_has("Markdown");
@@ -164,7 +164,7 @@ fn the_manual_way_does_what_it_says() {
         old.iter().all(|address| said.contains(&format!("a line of {address}"))),
         "{said}"
     );
-    let newest = screen(&seen, "The newest complete backup of main");
+    let newest = screen(&seen, "The newest backup of main");
     assert_eq!(newest, "2026-11-22T15:20:36Z-000001");
     let keys = screen(&seen, "Check the content of the backup of main");
     assert!(keys.contains("TOTAL KEYS") || keys.contains("HASH"), "{keys}");
@@ -174,7 +174,11 @@ fn the_manual_way_does_what_it_says() {
     }
     // Every thing of the control plane is gone, after a snapshot of each volume, and no other thing.
     let masters: Vec<&str> = built.masters.iter().map(|master| master.instance.as_str()).collect();
-    assert!(masters.iter().all(|id| screen(&seen, "Which masters go").contains(id)));
+    assert!(
+        masters
+            .iter()
+            .all(|id| screen(&seen, "The instances to delete").contains(id))
+    );
     let after = account.picture().unwrap();
     let gone: Vec<&str> = built
         .masters
@@ -250,12 +254,12 @@ fn the_manual_way_does_what_it_says() {
             ]
         );
     }
-    let believed = screen(&seen, "Whom etcd believes in");
+    let believed = screen(&seen, "The masterleases in etcd");
     assert!(
         believed.contains("10.9.9.1") && believed.contains(names[0]),
         "{believed}"
     );
-    assert_eq!(screen(&seen, "Delete each of the old masters keys"), "1");
+    assert_eq!(screen(&seen, "Delete the key of each old address"), "1");
     let left = etcd.keys(b"/registry/masterleases/").unwrap();
     assert_eq!(left.len(), 1);
     assert!(left[0].key.ends_with(names[0].as_bytes()));

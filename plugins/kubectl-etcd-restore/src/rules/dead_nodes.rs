@@ -58,13 +58,15 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
     /// AWS has none of the instances.
-    #[error("AWS has no instance of any of the {0} Nodes in {1}: check the account and region")]
+    #[error("AWS has no instance of any of the {0} Nodes in {1}: this looks like the wrong account or region")]
     NoneFound(usize, String),
     /// AWS does not have an instance whose kubelet is alive.
-    #[error("AWS does not know the instance of {0}, and its kubelet is alive: check the account and region")]
+    #[error(
+        "AWS does not know the instance of {0}, and its kubelet is alive: this looks like the wrong account or region"
+    )]
     AliveAndUnknown(String),
     /// The instances belong to another cluster.
-    #[error("instance {instance} of Node {node} is not of cluster {cluster}: check the kubeconfig")]
+    #[error("instance {instance} of Node {node} is not of cluster {cluster}: this looks like the wrong kubeconfig")]
     OtherCluster {
         node: String,
         instance: String,

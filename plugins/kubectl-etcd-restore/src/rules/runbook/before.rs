@@ -148,7 +148,7 @@ fn by_hand_of(facts: &Facts, etcd: &EtcdFacts) -> Vec<Block> {
         .then(ShellCommand::of("etcdutl snapshot status -w table").arg(&db));
     vec![
         Block::lines(
-            format!("The newest complete backup of {name}"),
+            format!("The newest backup of {name} that is complete"),
             chosen(&variable, newest),
             "it prints one from before the problem started; otherwise set the variable to an older one",
         ),
