@@ -7,11 +7,11 @@
     reason = "these are tests"
 )]
 
-use harness::{AwsAccount, Cmd, KopsCluster, Moto, S3};
 use runbook_kit::adapters::aws::{AwsFleet, FleetOptions};
 use runbook_kit::model::fleet::wipe::termination::{AtTermination, at_termination};
 use runbook_kit::model::fleet::{InstanceState, VolumeState};
 use runbook_kit::ports::fleet::{Fleet, FleetChange};
+use support::{AwsAccount, Cmd, KopsCluster, Moto, S3};
 
 /// The SDK reads the environment, and a test must not change its own: this test calls itself.
 const INNER: &str = "AWS_FLEET_TEST_INNER";

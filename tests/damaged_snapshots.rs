@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 fn healthy() -> Vec<u8> {
     let path = "state-store-restored/super.k8s.local/backups/etcd/main/2026-11-22T15:18:01Z-000001";
-    std::fs::read(harness::paths::fixture(path).join("etcd.backup.gz")).unwrap()
+    std::fs::read(support::paths::fixture(path).join("etcd.backup.gz")).unwrap()
 }
 
 fn inflated(object: &[u8]) -> Vec<u8> {

@@ -17,14 +17,14 @@ mod ssh;
 
 use std::path::PathBuf;
 
-use harness::pki::{self, Issued};
-use harness::{Ca, Etcd, EtcdVersion, KeyKind, Put, ServerTls, Usage};
 use runbook_kit::adapters::etcd::access::{AccessError, Connected, KeySource, Ways, connect};
 use runbook_kit::adapters::file::FileStore;
 use runbook_kit::cli::confirm;
 use runbook_kit::consent::Consent;
 use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 use runbook_kit::ports::{EtcdErrorKind, EtcdKv, KeyPage};
+use support::pki::{self, Issued};
+use support::{Ca, Etcd, EtcdVersion, KeyKind, Put, ServerTls, Usage};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 

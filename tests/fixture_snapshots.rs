@@ -37,7 +37,7 @@ struct Key {
 }
 
 fn fixtures() -> PathBuf {
-    harness::paths::fixture("")
+    support::paths::fixture("")
 }
 
 fn expected() -> BTreeMap<String, BTreeMap<String, Expected>> {

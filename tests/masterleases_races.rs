@@ -9,11 +9,11 @@
 
 use std::time::Duration;
 
-use harness::{Etcd, EtcdVersion, Put};
 use runbook_kit::adapters::etcd::access::{Ways, connect};
 use runbook_kit::cli::confirm;
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::ports::EtcdKv;
+use support::{Etcd, EtcdVersion, Put};
 
 const KEY: &str = "/registry/masterleases/10.0.0.1";
 

@@ -14,10 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{
-    Ca, Cmd, Etcd, EtcdManagerStandIn, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions, Put, ServerTls, Usage,
-};
 use serde_json::{Value, json};
+use support::{
+    Ca, Cmd, Etcd, EtcdManagerSimulator, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions, Put, ServerTls,
+    Usage,
+};
 use tempfile::TempDir;
 
 const OLD: [&str; 3] = ["10.245.21.57", "10.245.21.58", "10.245.21.59"];
@@ -34,7 +35,7 @@ impl Cluster {
     fn new() -> Self {
         let etcd_ca = Ca::new("etcd-clients-ca", KeyKind::Rsa).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        harness::pki::write(folder.path(), "ca.crt", etcd_ca.certificate()).unwrap();
+        support::pki::write(folder.path(), "ca.crt", etcd_ca.certificate()).unwrap();
         etcd_ca
             .issue(Usage::Client)
             .unwrap()
@@ -132,7 +133,7 @@ fn watch_endpoint(master: &KubeApiServer, stop: &AtomicBool) -> (BTreeSet<Vec<St
 
 fn prune_fixes_the_endpoint(version: EtcdVersion) {
     let cluster = Cluster::new();
-    let manager = EtcdManagerStandIn::new(cluster.path("backups"));
+    let manager = EtcdManagerSimulator::new(cluster.path("backups"));
 
     let etcd = Etcd::start_tls(version, &cluster.tls).unwrap();
     let masters = cluster.masters(&etcd, &OLD);

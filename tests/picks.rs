@@ -1,8 +1,6 @@
 //! Which backup of each etcd cluster is chosen for a restore, in stores of etcd-manager.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use harness::paths;
-use harness::store::{self, CLUSTER, StateStore};
 use jiff::Timestamp;
 use runbook_kit::adapters::file::FileStore;
 use runbook_kit::adapters::unpack::Unpacker;
@@ -10,6 +8,8 @@ use runbook_kit::model::backup::goodness::Rejection;
 use runbook_kit::usecases::catalog::{self, Catalog};
 use runbook_kit::usecases::choose::{ChooseContext, ChooseError, FactsCache, Pick, Picked, pick, pick_all};
 use runbook_kit::usecases::discover;
+use support::paths;
+use support::store::{self, CLUSTER, StateStore};
 
 const MAIN: &str = "2026-11-22T15:20:36Z-000001";
 const EVENTS: &str = "2026-11-22T15:20:35Z-000001";

@@ -12,13 +12,13 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use harness::{Fault, Moto, Proxy, Rule, S3, SeaweedFs};
 use runbook_kit::adapters::store_options::{Multipart, StoreEnvironment, StoreOptions};
 use runbook_kit::adapters::stores::Stores;
 use runbook_kit::cli::confirm;
 use runbook_kit::consent::Consent;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::{ObjectStore, PutMode, StoreError, StoreErrorKind};
+use support::{Fault, Moto, Proxy, Rule, S3, SeaweedFs};
 use tokio::io::AsyncReadExt;
 
 #[path = "s3_stores/aws_chain.rs"]

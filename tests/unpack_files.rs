@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
 fn healthy() -> Vec<u8> {
     let path = "state-store-restored/super.k8s.local/backups/etcd/main/2026-11-22T15:18:01Z-000001";
-    std::fs::read(harness::paths::fixture(path).join("etcd.backup.gz")).unwrap()
+    std::fs::read(support::paths::fixture(path).join("etcd.backup.gz")).unwrap()
 }
 
 fn body(object: Vec<u8>) -> ObjectBody {

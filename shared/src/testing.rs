@@ -1,4 +1,4 @@
-//! Env-ins for the ports, for unit tests of this crate and of the plugins: feature `testing`.
+//! Stand-ins for the ports, for unit tests of this crate and of the plugins: feature `testing`.
 
 mod cluster_api;
 mod fleet;

@@ -3,9 +3,9 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use harness::{Etcd, EtcdVersion, Put, ServerTls, Usage, Wire, WireFault, pki};
 use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 use runbook_kit::ports::EtcdErrorKind;
+use support::{Etcd, EtcdVersion, Put, ServerTls, Usage, Wire, WireFault, pki};
 use tokio::io::AsyncReadExt;
 
 use super::{World, agreed, ec, reach, refused, works};

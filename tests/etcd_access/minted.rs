@@ -1,10 +1,10 @@
 //! Certificates made from keysets of kops, and what a real etcd says to them.
 
-use harness::{Ca, EtcdVersion, KeyKind, pki};
 use runbook_kit::adapters::etcd::access::connect;
 use runbook_kit::failure::Failure;
 use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 use runbook_kit::ports::EtcdErrorKind;
+use support::{Ca, EtcdVersion, KeyKind, pki};
 
 use super::{World, ec, kind, ways};
 

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use harness::servers::kube_api::Mood;
-use harness::{Ca, EtcdVersion, KeyKind, KubeApi, Pod, pki};
 use runbook_kit::adapters::etcd::access::{AccessError, Connected, Ways, connect};
 use runbook_kit::failure::Failure;
 use runbook_kit::model::etcd_access::{EtcdAccess, Via};
 use runbook_kit::ports::EtcdErrorKind;
+use support::servers::kube_api::Mood;
+use support::{Ca, EtcdVersion, KeyKind, KubeApi, Pod, pki};
 
 use super::{Keys, World, ec, kind, ways, works};
 

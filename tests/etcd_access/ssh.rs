@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use harness::servers::sshd;
-use harness::{Ca, EtcdVersion, Sshd, Usage, pki};
 use runbook_kit::adapters::etcd::access::{AccessError, Connected, connect};
 use runbook_kit::failure::Failure;
 use runbook_kit::model::etcd_access::{EtcdAccess, Via};
+use support::servers::sshd;
+use support::{Ca, EtcdVersion, Sshd, Usage, pki};
 
 use super::{World, ec, ways, works};
 

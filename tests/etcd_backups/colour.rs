@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use harness::store::CLUSTER;
+use support::store::CLUSTER;
 
 use crate::env::{Env, LATER, RESEEDED};
 

@@ -45,7 +45,7 @@ fn a_script_for_each_shell_and_one_that_kubectl_finds() {
     let script = folder.path().join("kubectl_complete-etcd_backups");
     let ended = Command::new(&script)
         .arg("tim")
-        .env("PATH", harness::command::path_with(folder.path()))
+        .env("PATH", support::cmd::path_with(folder.path()))
         .output()
         .unwrap();
     assert!(

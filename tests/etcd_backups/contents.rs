@@ -4,8 +4,8 @@
 
 use std::process::Command;
 
-use harness::store::{CLUSTER, make_state_store};
-use harness::{Cmd, Ended};
+use support::store::{CLUSTER, make_state_store};
+use support::{Cmd, Ended};
 use tempfile::TempDir;
 
 const HEALTHY: &str = "main=2026-11-22T15:18";
@@ -76,7 +76,7 @@ fn inspect_of_both_etcds_and_of_an_empty_one() {
 
 #[test]
 fn inspect_agrees_with_etcdutl_on_every_backup() {
-    let expected = harness::store::expected().unwrap();
+    let expected = support::store::expected().unwrap();
     for store in ["state-store-restored", "state-store-reseeded"] {
         let folder = state_store(store);
         for (backup, facts) in expected[store].as_object().unwrap() {

@@ -4,8 +4,8 @@ use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use harness::store::{self, CLUSTER, StateStore};
-use harness::{Cmd, paths};
+use support::store::{self, CLUSTER, StateStore};
+use support::{Cmd, paths};
 
 /// A minute after the last backup of the healthy fixture.
 pub const NOW: &str = "2026-11-22T15:21:36Z";

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use harness::{Etcd, EtcdVersion, Put, components, run};
 use serde_json::Value;
+use support::{Etcd, EtcdVersion, Put, components, run};
 
 use crate::env::backups;
 

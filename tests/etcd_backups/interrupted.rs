@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::store::{self, CLUSTER};
-use harness::{Fault, Moto, Proxy, Rule, S3};
+use support::store::{self, CLUSTER};
+use support::{Fault, Moto, Proxy, Rule, S3};
 
 use crate::env::{Env, NOW, RESTORED, backups};
 

@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use harness::store::CLUSTER;
-use harness::{Etcd, EtcdVersion, Put, backup};
 use serde_json::Value;
+use support::store::CLUSTER;
+use support::{Etcd, EtcdVersion, Put, backup};
 use tempfile::TempDir;
 
 use crate::env::{Env, RESTORED};
@@ -20,7 +20,7 @@ type Shape = (Option<&'static str>, usize, usize);
 
 /// The keys that an API server of 1.34 creates by itself.
 static BOOTSTRAP: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let expected = harness::store::expected().unwrap();
+    let expected = support::store::expected().unwrap();
     let keys = &expected["state-store-reseeded"]["main/2026-11-22T16:25:57Z-000002"]["keys"];
     let keys = keys.as_array().unwrap().iter();
     keys.map(|key| key["key"].as_str().unwrap().to_owned()).collect()
@@ -58,7 +58,7 @@ fn store(backups: &[(&str, Shape)]) -> Env {
         }
         let (_, folder) = made.iter().find(|(known, _)| known == shape).unwrap();
         let target = env.base("main").join(format!("{time}-000001"));
-        harness::store::copy_folder(folder.path(), &target).unwrap();
+        support::store::copy_folder(folder.path(), &target).unwrap();
     }
     env
 }
@@ -215,7 +215,7 @@ fn a_bare_cluster_is_not_chosen_if_only_a_pin_of_the_old_one_exists() {
         .join(CLUSTER)
         .join("backups/recovery/main")
         .join(format!("{YESTERDAY}-000001"));
-    harness::store::copy_folder(&folder, &pinned).unwrap();
+    support::store::copy_folder(&folder, &pinned).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(chosen(&env, &[]), format!("{YESTERDAY}-000001"));
 
@@ -228,7 +228,7 @@ fn a_bare_cluster_is_not_chosen_if_only_a_pin_of_the_old_one_exists() {
         .join("backups/recovery/main")
         .join(format!("{LAST_WEEK}-000001"));
     let _ = env.backups(&["show", "main=latest-good"]).run().unwrap().code(3);
-    harness::store::copy_folder(&folder, &pinned).unwrap();
+    support::store::copy_folder(&folder, &pinned).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(chosen(&env, &[]), format!("{NEWEST}-000001"));
 }

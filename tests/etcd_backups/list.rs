@@ -44,7 +44,7 @@ fn agrees_with_the_listing_recorded_with_the_fixture() {
             .unwrap()
             .success()
             .json();
-        let expected = harness::store::expected().unwrap();
+        let expected = support::store::expected().unwrap();
         let expected = expected[store].as_object().unwrap();
         let listed: Vec<(String, &Value)> = rows
             .as_array()

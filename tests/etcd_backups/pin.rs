@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::store::CLUSTER;
+use support::store::CLUSTER;
 
 use crate::env::{Env, RESTORED, tree};
 

@@ -1,7 +1,7 @@
 //! The same over S3 servers: moto and SeaweedFS.
 
-use harness::store::{self, CLUSTER, LongStore};
-use harness::{Cmd, Moto, Proxy, Rule, S3, SeaweedFs};
+use support::store::{self, CLUSTER, LongStore};
+use support::{Cmd, Moto, Proxy, Rule, S3, SeaweedFs};
 
 use crate::env::{NOW, RESTORED, backups};
 

@@ -31,7 +31,7 @@ fn shows_all_details() {
 #[test]
 fn a_queued_restore_is_shown() {
     let env = Env::new(RESTORED);
-    harness::store::copy_folder(&harness::paths::fixture("state-store-restore-pending"), env.root()).unwrap();
+    support::store::copy_folder(&support::paths::fixture("state-store-restore-pending"), env.root()).unwrap();
     let rows = env
         .backups(&["show", "main=2026-11-22T15:18", "-o", "json"])
         .run()

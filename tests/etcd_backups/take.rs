@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use harness::servers::sshd;
-use harness::store::CLUSTER;
-use harness::{
-    Ca, Cmd, Etcd, EtcdOptions, EtcdVersion, KubeApi, Moto, Pod, Put, S3, ServerTls, Sshd, Stored, Usage, backup,
-    command, pki,
+use support::servers::sshd;
+use support::store::CLUSTER;
+use support::{
+    Ca, Cmd, Etcd, EtcdOptions, EtcdVersion, KubeApi, Moto, Pod, Put, S3, ServerTls, Sshd, Stored, Usage, backup, cmd,
+    pki,
 };
 use tempfile::TempDir;
 
@@ -270,7 +270,7 @@ fn through_the_kubernetes_api_and_over_ssh() {
     let port = living.port().to_string();
     let over_ssh = living.take(&["--host", sshd::HOST, "--etcd-port", &port, "--yes"]);
     let ended = over_ssh
-        .env("PATH", command::path_with(&sshd.path()))
+        .env("PATH", cmd::path_with(&sshd.path()))
         .run()
         .unwrap()
         .success();

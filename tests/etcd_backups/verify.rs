@@ -6,7 +6,7 @@ use crate::env::{Env, LATER, RESEEDED, RESTORED};
 
 #[test]
 fn agrees_with_etcdutl_on_every_backup_of_the_fixtures() {
-    let expected = harness::store::expected().unwrap();
+    let expected = support::store::expected().unwrap();
     for store in [RESTORED, RESEEDED] {
         let ended = Env::new(store)
             .backups(&["verify", "--all", "-o", "json"])

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use harness::store::CLUSTER;
-use harness::{Etcd, EtcdManagerStandIn, EtcdOptions, EtcdVersion, Put, backup};
 use serde_json::Value;
+use support::store::CLUSTER;
+use support::{Etcd, EtcdManagerSimulator, EtcdOptions, EtcdVersion, Put, backup};
 
 use crate::env::{Env, MAIN, RESTORED};
 
@@ -95,7 +95,7 @@ fn encryption_keys_that_the_cluster_does_not_know_are_named() {
         "k8s:enc:aescbc:v1:key2:\u{1}\u{2}",
     )])
     .unwrap();
-    let taken = EtcdManagerStandIn::new(env.base("main"))
+    let taken = EtcdManagerSimulator::new(env.base("main"))
         .take_backup(&etcd, version)
         .unwrap();
     let now = jiff::Timestamp::now().to_string();

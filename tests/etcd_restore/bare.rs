@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use harness::paths;
-use harness::store;
-use harness::terminal::{broken_words, overlong, screen};
+use support::paths;
+use support::store;
+use support::terminal::{broken_words, overlong, screen};
 
 use crate::env::{Env, MAIN, RESEEDED, RESTORED, tree, wait_for};
 

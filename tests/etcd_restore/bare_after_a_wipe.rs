@@ -1,7 +1,7 @@
 //! Without a subcommand, from a wipe on: AWS played by moto, etcd real.
 
-use harness::store::CLUSTER;
 use serde_json::{Value, json};
+use support::store::CLUSTER;
 
 use crate::env::{Env, MAIN, RESTORED, wait_for};
 

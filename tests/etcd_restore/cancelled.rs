@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::{ControlLoopStandIn, Ended, HoldAt};
+use support::{ControlLoopSimulator, Ended, HoldAt};
 
 use crate::env::{Env, RESTORED, tree, wait_for};
 
@@ -54,7 +54,7 @@ fn while_the_old_etcd_serves_it_is_told_at_once() {
     let env = Env::new(RESTORED);
     let mut options = env.manager("main");
     options.alive = true;
-    let manager = ControlLoopStandIn::start(options).unwrap();
+    let manager = ControlLoopSimulator::start(options).unwrap();
     let ended = removed_meanwhile(&env, "run --etcd main --yes --confirm super.k8s.local").code(4);
     let ended = ended.stderr_has("main: the command was removed before the restore; the previous etcd still serves");
     not_called_restored(&ended);

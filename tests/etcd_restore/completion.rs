@@ -64,7 +64,7 @@ fn a_script_for_each_shell_and_one_that_kubectl_finds() {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kubectl-etcd-restore"), link).unwrap();
     let ended = Command::new(folder.path().join("kubectl_complete-etcd_restore"))
         .arg("dri")
-        .env("PATH", harness::command::path_with(folder.path()))
+        .env("PATH", support::cmd::path_with(folder.path()))
         .output()
         .unwrap();
     assert!(

@@ -1,7 +1,7 @@
 //! A copy of a state store: its spec still names the backup stores of the original.
 
-use harness::store::{self, CLUSTER};
-use harness::{Moto, Proxy, Rule, S3};
+use support::store::{self, CLUSTER};
+use support::{Moto, Proxy, Rule, S3};
 
 use crate::env::{Env, RESTORED, restore, tree};
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::store::{self, CLUSTER, StateStore};
-use harness::{AwsAccount, Cmd, ControlLoopOptions, ControlLoopStandIn, KopsCluster, ManagerStore, Moto, S3, paths};
 use serde_json::Value;
+use support::store::{self, CLUSTER, StateStore};
+use support::{AwsAccount, Cmd, ControlLoopOptions, ControlLoopSimulator, KopsCluster, ManagerStore, Moto, S3, paths};
 
 /// A minute after the last backup of the healthy fixture.
 pub const NOW: &str = "2026-11-22T15:21:36Z";
@@ -41,7 +41,7 @@ impl Env {
     pub fn new(backups: &str) -> Self {
         Self {
             store: StateStore::new(backups).unwrap(),
-            address: ControlLoopStandIn::address(),
+            address: ControlLoopSimulator::address(),
             aws: None,
         }
     }
@@ -164,8 +164,8 @@ impl Env {
         options
     }
 
-    pub fn start(&self, etcd: &str) -> ControlLoopStandIn {
-        ControlLoopStandIn::start(self.manager(etcd)).unwrap()
+    pub fn start(&self, etcd: &str) -> ControlLoopSimulator {
+        ControlLoopSimulator::start(self.manager(etcd)).unwrap()
     }
 }
 

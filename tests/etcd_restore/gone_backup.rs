@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use harness::store::CLUSTER;
-use harness::{ControlLoopStandIn, HoldAt};
+use support::store::CLUSTER;
+use support::{ControlLoopSimulator, HoldAt};
 
 use crate::env::{Env, MAIN, RESTORED, wait_for};
 
@@ -12,7 +12,7 @@ fn pinned(env: &Env) -> std::path::PathBuf {
     env.root().join(CLUSTER).join("backups/recovery/main").join(MAIN)
 }
 
-fn count(manager: &ControlLoopStandIn) -> usize {
+fn count(manager: &ControlLoopSimulator) -> usize {
     manager.log().matches("got restore-backup command:").count()
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use harness::reference;
+use support::reference;
 
 #[test]
 fn of_every_command_is_in_the_reference() {

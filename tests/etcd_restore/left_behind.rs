@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use harness::ControlLoopStandIn;
 use serde_json::Value;
+use support::ControlLoopSimulator;
 
 use crate::env::{EVENTS, Env, MAIN, RESTORED, blocking, tree};
 
@@ -126,7 +126,7 @@ fn events_that_serve_and_have_no_backup_are_left_as_they_are() {
     keep(&env, &[]);
     let mut options = env.manager("events");
     options.alive = true;
-    let events = ControlLoopStandIn::start(options).unwrap();
+    let events = ControlLoopSimulator::start(options).unwrap();
     let _main = env.start("main");
     let marker = fs::read(env.control("events", "etcd-cluster-created")).unwrap();
     let plan = env.seeing("plan -o json").run().unwrap().success().json();
@@ -184,7 +184,7 @@ fn one_that_is_left_out_is_looked_at() {
     );
     let mut options = env.manager("events");
     options.alive = true;
-    let events = ControlLoopStandIn::start(options).unwrap();
+    let events = ControlLoopSimulator::start(options).unwrap();
     assert_eq!(
         check(&plan(), "events", "left-out")["message"],
         "is left out; it serves"

@@ -1,7 +1,7 @@
 //! `--lineage`: which of two clusters that wrote to one store is meant.
 
-use harness::paths;
-use harness::store;
+use support::paths;
+use support::store;
 
 use crate::env::{EVENTS, Env, MAIN, RESEEDED, RESTORED};
 

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use harness::aws::Built;
-use harness::store::CLUSTER;
-use harness::{AwsAccount, Cmd, ControlLoopStandIn, HoldAt, KopsCluster, Moto, S3};
 use serde_json::{Value, json};
+use support::aws::Built;
+use support::store::CLUSTER;
+use support::{AwsAccount, Cmd, ControlLoopSimulator, HoldAt, KopsCluster, Moto, S3};
 
 use crate::env::{Env, MAIN, RESTORED, restore, tree, wait_for};
 
@@ -240,7 +240,7 @@ fn queue_asks_like_run_where_nothing_is_in_reach() {
         .success();
     // Without a cluster's name nobody can be asked for it.
     let elsewhere = env.root().join("elsewhere");
-    harness::store::copy_folder(&env.base("events"), &elsewhere).unwrap();
+    support::store::copy_folder(&env.base("events"), &elsewhere).unwrap();
     let nameless = format!("queue latest --yes --store events=file://{}", elsewhere.display());
     restore(&nameless)
         .run()
@@ -253,7 +253,7 @@ fn queue_asks_like_run_where_nothing_is_in_reach() {
 #[test]
 fn an_old_backup_wants_the_name_even_after_our_own_wipe() {
     let aws = InAws::new();
-    let _managers: [ControlLoopStandIn; 2] = [aws.env.start("main"), aws.env.start("events")];
+    let _managers: [ControlLoopSimulator; 2] = [aws.env.start("main"), aws.env.start("events")];
     aws.wiped(1, CLUSTER, Some(WIPED));
     let late = "2026-11-23T16:00:00Z";
     let refused = aws.cmd("run --yes").now(late).run().unwrap().code(3);

@@ -1,7 +1,7 @@
 //! What a restore over a living etcd would take away, counted beforehand on real etcds.
 
-use harness::{Cmd, Etcd, EtcdOptions, EtcdVersion, Put, backup};
 use serde_json::{Value, json};
+use support::{Cmd, Etcd, EtcdOptions, EtcdVersion, Put, backup};
 use tempfile::TempDir;
 
 use crate::env::{Env, RESTORED, tree};

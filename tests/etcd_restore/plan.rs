@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use harness::paths;
-use harness::store::{self, CLUSTER};
+use support::paths;
+use support::store::{self, CLUSTER};
 
 use crate::env::{EVENTS, Env, MAIN, RESEEDED, RESTORED, blocking, tree};
 

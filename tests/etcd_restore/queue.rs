@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use harness::store::CLUSTER;
 use serde_json::json;
+use support::store::CLUSTER;
 
 use crate::env::{EVENTS, Env, MAIN, NOW, RESTORED, restore, tree};
 

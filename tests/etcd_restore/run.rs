@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use harness::{ControlLoopStandIn, HoldAt, store};
 use serde_json::Value;
+use support::{ControlLoopSimulator, HoldAt, store};
 
 use crate::env::{EVENTS, Env, MAIN, RESTORED, tree, wait_for};
 
@@ -21,7 +21,7 @@ fn expected(etcd: &str, backup: &str) -> Vec<String> {
     keys
 }
 
-fn keys(manager: &ControlLoopStandIn) -> BTreeMap<String, i64> {
+fn keys(manager: &ControlLoopSimulator) -> BTreeMap<String, i64> {
     let stored = manager.with_etcd(|etcd| etcd.keys(b"").unwrap()).unwrap();
     stored
         .into_iter()
@@ -94,7 +94,7 @@ fn an_etcd_that_is_alive_wants_the_clusters_name_and_its_leader_restarted() {
     let env = Env::new(RESTORED);
     let mut options = env.manager("main");
     options.alive = true;
-    let manager = ControlLoopStandIn::start(options).unwrap();
+    let manager = ControlLoopSimulator::start(options).unwrap();
     let before = tree(env.root());
     let run = |more: &str| env.seeing(&format!("run --etcd main --yes {more}"));
     run("").run().unwrap().code(3).stderr_has("--confirm super.k8s.local");
@@ -122,7 +122,7 @@ fn a_store_of_no_cluster_cannot_agree_to_lose_one() {
     store::copy_folder(&env.base("main"), &elsewhere).unwrap();
     let mut options = env.manager("main");
     options.alive = true;
-    let _manager = ControlLoopStandIn::start(options).unwrap();
+    let _manager = ControlLoopSimulator::start(options).unwrap();
     let run = |more: &str| {
         let url = format!("main=file://{}", elsewhere.display());
         let arguments = format!("run --yes --store {url} --endpoints http://{}:4001 {more}", env.address);
@@ -199,7 +199,7 @@ fn masters_that_may_not_delete_their_command_are_found_out() {
     options.may_delete = false;
     // What gives it away, an etcd that is full beside a command that stays, lasts one cycle: long enough for a slow machine.
     options.cycle = Duration::from_secs(3);
-    let _manager = ControlLoopStandIn::start(options).unwrap();
+    let _manager = ControlLoopSimulator::start(options).unwrap();
     env.seeing("run --etcd main --yes --confirm super.k8s.local")
         .run()
         .unwrap()

@@ -3,15 +3,15 @@
 use std::thread;
 use std::time::Duration;
 
-use harness::{ContainerRuntime, ControlLoopStandIn, HoldAt, MastersStandIn, command};
+use support::{ContainerRuntime, ControlLoopSimulator, HoldAt, MastersSimulator, command};
 
 use crate::env::{Env, MAIN, RESTORED, wait_for};
 
 const HOSTS: [&str; 3] = ["master-c", "master-a", "master-b"];
 const ADDRESSES: [&str; 3] = ["10.0.0.3", "10.0.0.1", "10.0.0.2"];
 
-fn masters() -> MastersStandIn {
-    let masters = MastersStandIn::start(&HOSTS, ContainerRuntime::Containerd).unwrap();
+fn masters() -> MastersSimulator {
+    let masters = MastersSimulator::start(&HOSTS, ContainerRuntime::Containerd).unwrap();
     let peers: Vec<(&str, &str)> = ADDRESSES.into_iter().zip(["c", "a", "b"]).collect();
     for (at, address) in ADDRESSES.iter().enumerate() {
         masters.host(at).unwrap().peer(address, &peers).unwrap();
@@ -29,7 +29,7 @@ fn the_leader_is_restarted_over_ssh_when_a_command_would_lie_untouched() {
     let env = Env::new(RESTORED);
     let mut options = env.manager("main");
     options.alive = true;
-    let manager = ControlLoopStandIn::start(options).unwrap();
+    let manager = ControlLoopSimulator::start(options).unwrap();
     let run = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .args(HOSTS.iter().flat_map(|host| ["--host", host]))

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use harness::HoldAt;
+use support::HoldAt;
 
 use crate::env::{Env, RESTORED, wait_for};
 

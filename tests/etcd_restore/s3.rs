@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use harness::store::{self, CLUSTER};
-use harness::{Cmd, Fault, Moto, Proxy, Rule, S3};
+use support::store::{self, CLUSTER};
+use support::{Cmd, Fault, Moto, Proxy, Rule, S3};
 
 use crate::env::{NOW, RESTORED};
 

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use harness::ControlLoopStandIn;
-use harness::store::CLUSTER;
 use serde_json::json;
+use support::ControlLoopSimulator;
+use support::store::CLUSTER;
 
 use crate::env::{Env, MAIN, RESTORED};
 
@@ -29,7 +29,7 @@ fn left_by_a_run(env: &Env) {
     drop(managers);
 }
 
-fn orders(manager: &ControlLoopStandIn) -> usize {
+fn orders(manager: &ControlLoopSimulator) -> usize {
     manager.log().matches("got restore-backup command:").count()
 }
 

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use harness::store::CLUSTER;
-use harness::{ControlLoopStandIn, HoldAt};
 use serde_json::Value;
+use support::store::CLUSTER;
+use support::{ControlLoopSimulator, HoldAt};
 
 use crate::env::{Env, RESTORED, tree, wait_for};
 
@@ -115,7 +115,7 @@ fn a_command_on_a_living_etcd_is_said_to_need_a_restart_and_then_is_carried_out(
     let env = Env::new(RESTORED);
     let mut options = env.manager("main");
     options.alive = true;
-    let manager = ControlLoopStandIn::start(options).unwrap();
+    let manager = ControlLoopSimulator::start(options).unwrap();
     env.seeing("queue main=latest-good --yes --confirm super.k8s.local --etcd main")
         .run()
         .unwrap()

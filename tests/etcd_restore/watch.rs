@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use harness::HoldAt;
+use support::HoldAt;
 
 use crate::env::{Env, RESTORED, tree};
 

@@ -1,13 +1,13 @@
 //! Each failure of ssh is told from the others, with its cure.
 
-use harness::ContainerRuntime::Containerd;
-use harness::command;
-use harness::servers::sshd::{HERMETIC, ssh_with};
+use support::ContainerRuntime::Containerd;
+use support::command;
+use support::servers::sshd::{HERMETIC, ssh_with};
 
 use crate::env::{Env, plugin};
 
 /// One host under several configs: the text that ssh is given before what is hermetic.
-fn with(env: &Env, entries: &str, arguments: &str) -> harness::Ended {
+fn with(env: &Env, entries: &str, arguments: &str) -> support::Ended {
     let folder = tempfile::tempdir().unwrap();
     let bin = ssh_with(folder.path(), &format!("{entries}{HERMETIC}")).unwrap();
     plugin("logs --no-follow --ssh-timeout 3s")

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use harness::store::{CLUSTER, StateStore};
-use harness::{
-    AwsAccount, Ca, Cmd, ControlLoopStandIn, Etcd, EtcdVersion, KeyKind, KopsCluster, KubeApiServer,
+use serde_json::{Value, json};
+use support::store::{CLUSTER, StateStore};
+use support::{
+    AwsAccount, Ca, Cmd, ControlLoopSimulator, Etcd, EtcdVersion, KeyKind, KopsCluster, KubeApiServer,
     KubeApiServerOptions, Moto, Put, S3,
 };
-use serde_json::{Value, json};
 
 use crate::env::plugin;
 
@@ -28,7 +28,7 @@ fn what_aws_has_tells_wiped_masters_from_ones_that_are_being_made() {
     let store = StateStore::new("state-store-restored").unwrap();
     let moto = Moto::start().unwrap();
     let account = AwsAccount::of(&moto);
-    let nobody = format!("http://{}:4001", ControlLoopStandIn::address());
+    let nobody = format!("http://{}:4001", ControlLoopSimulator::address());
     let look = || cmd(&store, &moto, &nobody).run().unwrap().success().json();
     // An account that has nothing at all of the cluster is not its own.
     let nothing = look();
@@ -83,7 +83,7 @@ fn an_api_whose_certificate_is_not_trusted_says_nothing_of_this_cluster() {
     let api = KubeApiServer::start(&etcd, &KubeApiServerOptions::plain(&ca, "10.245.21.57")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = api.kubeconfig(folder.path(), CLUSTER, &other).unwrap();
-    let nobody = format!("http://{}:4001", ControlLoopStandIn::address());
+    let nobody = format!("http://{}:4001", ControlLoopSimulator::address());
     let report = cmd(&store, &moto, &nobody)
         .arg("--kubeconfig")
         .arg(&kubeconfig)
@@ -125,7 +125,7 @@ fn a_cluster_that_serves_again_is_led_through_the_clean_up() {
     assert_eq!(at(&anybodys).0, "unknown", "{anybodys}");
     let keyset = store.root().join(CLUSTER).join("pki/private/kubernetes-ca/keyset.yaml");
     std::fs::create_dir_all(keyset.parent().unwrap()).unwrap();
-    std::fs::write(keyset, harness::pki::keyset("kubernetes-ca", &[("1", &ca)], "1")).unwrap();
+    std::fs::write(keyset, support::pki::keyset("kubernetes-ca", &[("1", &ca)], "1")).unwrap();
     let node = |id: &str| {
         let node = json!({ "metadata": { "name": id }, "spec": { "providerID": format!("aws:///us-east-1a/{id}") } });
         api.create("/api/v1/nodes", &node).unwrap();

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use harness::store::{CLUSTER, StateStore};
-use harness::{
-    AwsAccount, Ca, Cmd, ControlLoopOptions, ControlLoopStandIn, Etcd, EtcdVersion, KeyKind, KubeApiServer,
+use support::store::{CLUSTER, StateStore};
+use support::{
+    AwsAccount, Ca, Cmd, ControlLoopOptions, ControlLoopSimulator, Etcd, EtcdVersion, KeyKind, KubeApiServer,
     KubeApiServerOptions, ManagerStore, Moto, S3,
 };
 
@@ -16,7 +16,7 @@ pub struct World {
     pub store: StateStore,
     pub api: KubeApiServer,
     pub ca: Ca,
-    manager: ControlLoopStandIn,
+    manager: ControlLoopSimulator,
     endpoints: String,
     _etcd: Etcd,
 }
@@ -31,10 +31,10 @@ impl World {
         // As kops keeps it: by it the API is known to be this cluster's.
         let keyset = store.root().join(CLUSTER).join("pki/private/kubernetes-ca/keyset.yaml");
         fs::create_dir_all(keyset.parent().unwrap()).unwrap();
-        fs::write(keyset, harness::pki::keyset("kubernetes-ca", &[("1", &ca)], "1")).unwrap();
-        let address = ControlLoopStandIn::address();
+        fs::write(keyset, support::pki::keyset("kubernetes-ca", &[("1", &ca)], "1")).unwrap();
+        let address = ControlLoopSimulator::address();
         let manager = ManagerStore::Folder(store.base("main"));
-        let manager = ControlLoopStandIn::start(ControlLoopOptions::after_a_wipe("main", manager, address)).unwrap();
+        let manager = ControlLoopSimulator::start(ControlLoopOptions::after_a_wipe("main", manager, address)).unwrap();
         Self {
             store,
             api,

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use harness::ContainerRuntime::Unknown;
-use harness::{Cmd, Containerd};
+use support::ContainerRuntime::Unknown;
+use support::{Cmd, Containerd};
 
 use crate::env::{Env, HOSTS};
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use harness::store::{self, CLUSTER};
-use harness::{Cmd, EtcdVersion, components};
+use support::store::{self, CLUSTER};
+use support::{Cmd, EtcdVersion, components};
 use tempfile::TempDir;
 
 use crate::env::plugin;

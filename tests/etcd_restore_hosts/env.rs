@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use harness::store::{self, CLUSTER};
-use harness::{Cmd, ContainerRuntime, MastersStandIn, command, paths};
+use support::store::{self, CLUSTER};
+use support::{Cmd, ContainerRuntime, MastersSimulator, command, paths};
 use tempfile::TempDir;
 
 pub const NOW: &str = "2026-11-22T15:21:36Z";
@@ -12,13 +12,13 @@ const ADDRESSES: [&str; 3] = ["10.0.0.3", "10.0.0.1", "10.0.0.2"];
 
 /// Three masters, known to ssh by names whose order is not that of their members, and the cluster's state store.
 pub struct Env {
-    pub masters: MastersStandIn,
+    pub masters: MastersSimulator,
     store: TempDir,
 }
 
 impl Env {
     pub fn new(runtime: ContainerRuntime) -> Self {
-        let masters = MastersStandIn::start(&HOSTS, runtime).unwrap();
+        let masters = MastersSimulator::start(&HOSTS, runtime).unwrap();
         let peers: Vec<(&str, &str)> = ADDRESSES.into_iter().zip(["c", "a", "b"]).collect();
         for (at, address) in ADDRESSES.iter().enumerate() {
             masters.host(at).unwrap().peer(address, &peers).unwrap();

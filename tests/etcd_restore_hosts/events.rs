@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
-use harness::pki;
-use harness::{Ca, Cmd, Etcd, EtcdVersion, KeyKind, Put, ServerTls, Usage};
+use support::pki;
+use support::{Ca, Cmd, Etcd, EtcdVersion, KeyKind, Put, ServerTls, Usage};
 use tempfile::TempDir;
 
 use crate::env::plugin;

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use harness::store::{CLUSTER, StateStore};
-use harness::{
-    Ca, Cmd, ControlLoopOptions, ControlLoopStandIn, Ended, KeyKind, KubeApiServer, KubeApiServerOptions, LoadBalancer,
-    ManagerStore,
-};
 use serde_json::json;
+use support::store::{CLUSTER, StateStore};
+use support::{
+    Ca, Cmd, ControlLoopOptions, ControlLoopSimulator, Ended, KeyKind, KubeApiServer, KubeApiServerOptions,
+    LoadBalancer, ManagerStore,
+};
 
 use crate::env::plugin;
 
@@ -20,8 +20,8 @@ const EMPTY: &str = "2026-11-22T15:15:59Z-000001";
 /// Masters after a wipe.
 struct Wiped {
     store: StateStore,
-    main: ControlLoopStandIn,
-    events: ControlLoopStandIn,
+    main: ControlLoopSimulator,
+    events: ControlLoopSimulator,
     endpoints: [String; 2],
     ca: Ca,
     /// The API's name: nobody is behind it yet.
@@ -39,17 +39,17 @@ impl Wiped {
                 fs::remove_dir_all(entry.path()).unwrap();
             }
         }
-        let address = ControlLoopStandIn::address();
+        let address = ControlLoopSimulator::address();
         let start = |etcd: &str| {
             let folder = ManagerStore::Folder(store.base(etcd));
-            ControlLoopStandIn::start(ControlLoopOptions::after_a_wipe(etcd, folder, address)).unwrap()
+            ControlLoopSimulator::start(ControlLoopOptions::after_a_wipe(etcd, folder, address)).unwrap()
         };
         let (ca, api) = (
             Ca::new("kubernetes-ca", KeyKind::Ec).unwrap(),
             LoadBalancer::start().unwrap(),
         );
         Self {
-            kubeconfig: harness::admin_kubeconfig(store.root(), CLUSTER, &ca, api.port()).unwrap(),
+            kubeconfig: support::admin_kubeconfig(store.root(), CLUSTER, &ca, api.port()).unwrap(),
             ca,
             api,
             main: start("main"),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use harness::{Cmd, ContainerRuntime};
+use support::{Cmd, ContainerRuntime};
 
 use crate::env::{Env, HOSTS};
 

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
-use harness::ContainerRuntime::Containerd;
+use support::ContainerRuntime::Containerd;
 
 use crate::env::Env;
 

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use harness::aws::Built;
-use harness::{
+use serde_json::{Value, json};
+use support::aws::Built;
+use support::{
     AwsAccount, Ca, Cmd, Etcd, EtcdVersion, KeyKind, KopsCluster, KubeApiServer, KubeApiServerOptions, Moto, S3, pki,
 };
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::env::plugin;

@@ -1,8 +1,8 @@
 //! `restart-etcd`: the right container of the right host, and no other.
 
-use harness::ContainerRuntime::{Containerd, Ctr, Docker, Unknown};
-use harness::store::CLUSTER;
-use harness::{AwsAccount, KopsCluster, MastersStandIn, Moto, S3, command};
+use support::ContainerRuntime::{Containerd, Ctr, Docker, Unknown};
+use support::store::CLUSTER;
+use support::{AwsAccount, KopsCluster, MastersSimulator, Moto, S3, command};
 
 use crate::env::{Env, HOSTS};
 
@@ -182,7 +182,7 @@ fn who_leads_is_not_guessed() {
 fn a_kubectl_context_names_no_cluster_for_this() {
     let env = Env::new(Containerd);
     crate::env::plugin("restart-etcd --host master-a")
-        .env("PATH", harness::command::path_with(&env.masters.path()))
+        .env("PATH", support::cmd::path_with(&env.masters.path()))
         .run()
         .unwrap()
         .code(2)
@@ -196,7 +196,7 @@ fn hosts_and_members_are_those_that_aws_has() {
     let account = AwsAccount::of(&moto);
     let built = KopsCluster::new(CLUSTER).build(&account).unwrap();
     let ips: Vec<&str> = built.masters.iter().map(|master| master.private_ip.as_str()).collect();
-    let masters = MastersStandIn::start(&ips, Containerd).unwrap();
+    let masters = MastersSimulator::start(&ips, Containerd).unwrap();
     let restart = |more: &str| {
         env.cmd("restart-etcd --etcd main --ssh-address private -o json")
             .args(more.split_whitespace())

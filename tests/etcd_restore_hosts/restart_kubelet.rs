@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 
-use harness::ContainerRuntime::{Containerd, Ctr, Docker, Unknown};
-use harness::store::CLUSTER;
-use harness::{Ca, Etcd, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions, LoadBalancer, admin_kubeconfig};
+use support::ContainerRuntime::{Containerd, Ctr, Docker, Unknown};
+use support::store::CLUSTER;
+use support::{Ca, Etcd, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions, LoadBalancer, admin_kubeconfig};
 
 use crate::env::Env;
 

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use harness::store::CLUSTER;
 use serde_json::json;
+use support::store::CLUSTER;
 
 use crate::by_address::World;
 

@@ -1,8 +1,8 @@
 //! `runbook`: the cluster's own names, and nothing but Markdown on stdout.
 
-use harness::runbook::{self, RunbookBlock};
-use harness::store::{self, CLUSTER};
-use harness::{AwsAccount, ContainerRuntime, Etcd, EtcdVersion, KopsCluster, MastersStandIn, Moto, Paste, S3};
+use support::runbook::{self, RunbookBlock};
+use support::store::{self, CLUSTER};
+use support::{AwsAccount, ContainerRuntime, Etcd, EtcdVersion, KopsCluster, MastersSimulator, Moto, Paste, S3};
 
 use crate::env::{Env, plugin};
 
@@ -94,12 +94,12 @@ fn screen<'s>(shown: &'s [(String, String, i32)], about: &str) -> &'s str {
 
 /// An operator with the manual way's programs: AWS' own command line, etcdutl, ssh. What cannot be had here, kubectl's API and
 /// etcd-manager-ctl, writes down how it was called.
-fn operator(moto: &Moto, hosts: &MastersStandIn) -> Paste {
+fn operator(moto: &Moto, hosts: &MastersSimulator) -> Paste {
     let mut paste = Paste::new().unwrap();
     for (name, value) in moto.env() {
         paste.env(name, value);
     }
-    let etcdutl = harness::components::ensure("etcd").unwrap().unwrap().remove(2);
+    let etcdutl = support::components::ensure("etcd").unwrap().unwrap().remove(2);
     paste
         .program("etcdutl", &format!("exec {} \"$@\"", etcdutl.display()))
         .unwrap();
@@ -134,12 +134,12 @@ fn the_manual_way_does_what_it_says() {
     let blocks = runbook::blocks(&text);
 
     // Up to the wipe.
-    let addresses = |built: &harness::aws::Built| -> Vec<String> {
+    let addresses = |built: &support::aws::Built| -> Vec<String> {
         built.masters.iter().map(|master| master.private_ip.clone()).collect()
     };
     let of_old = addresses(&built);
     let old: Vec<&str> = of_old.iter().map(String::as_str).collect();
-    let old_hosts = MastersStandIn::start(&old, ContainerRuntime::Ctr).unwrap();
+    let old_hosts = MastersSimulator::start(&old, ContainerRuntime::Ctr).unwrap();
     for (at, address) in old.iter().enumerate() {
         let host = old_hosts.host(at).unwrap();
         host.set("addresses", address).unwrap();
@@ -201,17 +201,17 @@ fn the_manual_way_does_what_it_says() {
 
     // kops makes new masters, at other addresses; from here on the runbook is about those.
     drop(old_hosts);
-    let mut new = harness::aws::Built::default();
+    let mut new = support::aws::Built::default();
     kops.build_masters(&account, &mut new).unwrap();
     let of_new = addresses(&new);
     let names: Vec<&str> = of_new.iter().map(String::as_str).collect();
-    let hosts = MastersStandIn::start(&names, ContainerRuntime::Ctr).unwrap();
+    let hosts = MastersSimulator::start(&names, ContainerRuntime::Ctr).unwrap();
     let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
     for address in ["10.9.9.1", names[0]] {
-        etcd.put(&[harness::Put::new(format!("/registry/masterleases/{address}"), b"x")])
+        etcd.put(&[support::Put::new(format!("/registry/masterleases/{address}"), b"x")])
             .unwrap();
     }
-    let etcdctl = harness::components::etcdctl().unwrap();
+    let etcdctl = support::components::etcdctl().unwrap();
     for at in 0..3 {
         let host = hosts.host(at).unwrap();
         // The host's certificates and port are this etcd's own; what is asked is what the runbook asks.

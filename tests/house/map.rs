@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use harness::{paths, plugins};
+use support::{paths, plugins};
 
 /// Folders that the map must name all, with where they are.
 const COMPLETE: [&str; 3] = ["shared/src", "shared/src/model", "tests"];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::paths;
+use support::paths;
 
 use crate::laws::lies_in;
 

@@ -1,6 +1,6 @@
 //! Certificates that are not accepted, and etcds without masterleases.
 
-use harness::{Ca, EtcdVersion, KeyKind, Usage};
+use support::{Ca, EtcdVersion, KeyKind, Usage};
 
 use crate::env::{Env, plugin};
 
@@ -8,7 +8,7 @@ use crate::env::{Env, plugin};
 fn each_certificate_problem_has_its_own_message() {
     let env = Env::of_a_cluster("uid-1");
     let stranger = Ca::new("another", KeyKind::Ec).unwrap();
-    harness::pki::write(env.folder.path(), "other-ca.crt", stranger.certificate()).unwrap();
+    support::pki::write(env.folder.path(), "other-ca.crt", stranger.certificate()).unwrap();
     stranger
         .issue(Usage::Client)
         .unwrap()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use harness::{Ca, Cmd, Etcd, EtcdVersion, KeyKind, Put, ServerTls, Usage};
+use support::{Ca, Cmd, Etcd, EtcdVersion, KeyKind, Put, ServerTls, Usage};
 use tempfile::TempDir;
 
 pub struct Env {
@@ -23,7 +23,7 @@ impl Env {
         let tls = ServerTls::new(&ca, &[&ca]).unwrap();
         let etcd = Etcd::start_tls(version, &tls).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        harness::pki::write(folder.path(), "ca.crt", ca.certificate()).unwrap();
+        support::pki::write(folder.path(), "ca.crt", ca.certificate()).unwrap();
         ca.issue(Usage::Client).unwrap().write(folder.path(), "client").unwrap();
         Self {
             ca,

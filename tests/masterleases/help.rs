@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use harness::reference;
+use support::reference;
 
 use crate::env::plugin;
 

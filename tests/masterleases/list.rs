@@ -108,7 +108,7 @@ fn check_fails_for_stale_ones_only() {
 
 #[test]
 fn another_prefix_and_no_watching() {
-    let env = Env::empty(harness::EtcdVersion::V3_5);
+    let env = Env::empty(support::EtcdVersion::V3_5);
     env.put("/kubernetes.io/masterleases/10.0.0.1", &endpoints(&["10.0.0.1"]), 0);
     let ended = env
         .cmd("list --observe 0 --etcd-prefix kubernetes.io -o json")

@@ -1,7 +1,7 @@
 //! `prune` and `undo` on keys, without API servers: those are in `masterleases_real`.
 
-use harness::{components, run};
 use serde_json::json;
+use support::{components, run};
 
 use crate::env::{ENDPOINTS, Env, endpoints, key};
 

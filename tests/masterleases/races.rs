@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::Put;
+use support::Put;
 
 use crate::env::{Env, endpoints, key};
 

@@ -1,6 +1,6 @@
 //! How objects are written: encrypted, with an ACL, on condition.
 
-use harness::Recorded;
+use support::Recorded;
 
 use super::*;
 

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use harness::store::CLUSTER;
-use harness::{Ca, Cmd, Ended, Etcd, EtcdVersion, KeyKind, Proxy, Put, Rule, S3, Usage};
+use support::store::CLUSTER;
+use support::{Ca, Cmd, Ended, Etcd, EtcdVersion, KeyKind, Proxy, Put, Rule, S3, Usage};
 
 use crate::commands::{Own, ROWS, Row};
 use crate::place::{Lines, Place};
@@ -23,7 +23,7 @@ use crate::world::{BUCKET, World};
 const SECRET_KEY: &str = "CANARY/of/the/secret/access/key/0123456789";
 const SESSION: &str = "CANARY//of/the/session/token/0123456789abcdef";
 const IN_A_SECRET: &str = "CANARYofaSecretInABackup0123456789";
-/// What the API server of the harness takes and does not take any more.
+/// What the API server of the tests takes and does not take any more.
 const TOKENS: [&str; 2] = ["a-token-for-tests", "a-token-of-yesterday"];
 
 /// The lines of a key in PEM that hold the key.
@@ -280,7 +280,7 @@ fn a_server_that_is_named_without_a_scheme_is_spoken_to_by_tls() {
     assert_eq!(first_said(to_s3)[0], HANDSHAKE);
     let keys = tempfile::tempdir().unwrap();
     let ca = Ca::new("etcd-clients-ca", KeyKind::Ec).unwrap();
-    harness::pki::write(keys.path(), "ca.crt", ca.certificate()).unwrap();
+    support::pki::write(keys.path(), "ca.crt", ca.certificate()).unwrap();
     ca.issue(Usage::Client).unwrap().write(keys.path(), "client").unwrap();
     let to_etcd = |port: u16| {
         let at = |name: &str| keys.path().join(name);

@@ -1,6 +1,6 @@
 //! Every command once: how it is called, whom it talks to, and what of the world it changes.
 
-use harness::store::CLUSTER;
+use support::store::CLUSTER;
 
 /// Whom a command talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use harness::{Ended, Proxy, Rule, S3, Wire, WireFault};
+use support::{Ended, Proxy, Rule, S3, Wire, WireFault};
 
 use crate::commands::{Own, ROWS, Row, Target};
 use crate::place::{Lines, Place};

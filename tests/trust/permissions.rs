@@ -8,8 +8,8 @@ mod rbac;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use harness::store::CLUSTER;
-use harness::{AwsAccount, Proxy, S3, paths};
+use support::store::CLUSTER;
+use support::{AwsAccount, Proxy, S3, paths};
 
 use crate::commands::{Own, ROWS, Row, Target};
 use crate::place::{Lines, Place};

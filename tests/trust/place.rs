@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use harness::aws::Built;
-use harness::store::CLUSTER;
-use harness::{AwsAccount, Cmd, KopsCluster, S3, admin_kubeconfig};
+use support::aws::Built;
+use support::store::CLUSTER;
+use support::{AwsAccount, Cmd, KopsCluster, S3, admin_kubeconfig};
 use tempfile::TempDir;
 
 use crate::commands::{self, Own, Row, Target};

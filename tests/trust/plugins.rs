@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use harness::reference::{Page, pages};
-use harness::{Cmd, plugins};
+use support::reference::{Page, pages};
+use support::{Cmd, plugins};
 
 /// The folder that this test was built into, and that the binaries are built into.
 fn folder() -> &'static Path {

@@ -4,13 +4,13 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use harness::aws::Built;
-use harness::store::{self, CLUSTER};
-use harness::{
-    AwsAccount, Ca, ContainerRuntime, Etcd, EtcdOptions, EtcdVersion, KeyKind, KopsCluster, KubeApiServer,
-    KubeApiServerOptions, MastersStandIn, Moto, Proxy, Put, S3, ServerTls, backup, components, pki,
-};
 use serde_json::json;
+use support::aws::Built;
+use support::store::{self, CLUSTER};
+use support::{
+    AwsAccount, Ca, ContainerRuntime, Etcd, EtcdOptions, EtcdVersion, KeyKind, KopsCluster, KubeApiServer,
+    KubeApiServerOptions, MastersSimulator, Moto, Proxy, Put, S3, ServerTls, backup, components, pki,
+};
 use tempfile::TempDir;
 
 /// The bucket that nothing is written to.
@@ -38,7 +38,7 @@ pub struct World {
     pub api: KubeApiServer,
     pub api_ca: Ca,
     _api_etcd: Etcd,
-    pub masters: MastersStandIn,
+    pub masters: MastersSimulator,
     /// The state store, to be copied from.
     store: TempDir,
     /// The CA of AWS, and the programs on `PATH`.
@@ -77,7 +77,7 @@ impl World {
         // The masters, and the machine of the group of API servers.
         let machines = built.masters.iter().chain(built.others.get(1));
         let ips: Vec<&str> = machines.map(|machine| machine.private_ip.as_str()).collect();
-        let masters = MastersStandIn::start(&ips, ContainerRuntime::Containerd).unwrap();
+        let masters = MastersSimulator::start(&ips, ContainerRuntime::Containerd).unwrap();
         let peers: Vec<(&str, &str)> = ips.iter().copied().zip(["a", "b", "c"]).collect();
         for (at, ip) in ips.iter().enumerate() {
             let host = masters.host(at).unwrap();

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use harness::store::CLUSTER;
-use harness::{KopsCluster, Moto};
+use support::store::CLUSTER;
+use support::{KopsCluster, Moto};
 
 use crate::env::Env;
 

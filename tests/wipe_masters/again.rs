@@ -1,8 +1,8 @@
 //! After a wipe: the same command again, a second generation in quarantine, and what must not be purged.
 
-use harness::KopsCluster;
-use harness::aws::Built;
-use harness::store::CLUSTER;
+use support::KopsCluster;
+use support::aws::Built;
+use support::store::CLUSTER;
 
 use crate::env::Env;
 

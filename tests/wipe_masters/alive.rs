@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::servers::kube_api::Mood;
-use harness::store::CLUSTER;
-use harness::{Ca, Cmd, Etcd, EtcdVersion, KeyKind, KubeApi, KubeApiServer, KubeApiServerOptions};
 use serde_json::Value;
+use support::servers::kube_api::Mood;
+use support::store::CLUSTER;
+use support::{Ca, Cmd, Etcd, EtcdVersion, KeyKind, KubeApi, KubeApiServer, KubeApiServerOptions};
 
 use crate::env::Env;
 
@@ -44,7 +44,7 @@ fn severity(command: Cmd, name: &str) -> String {
 }
 
 fn kubeconfig(folder: &Path, context: &str, port: u16, ca: &str, token: &str) -> PathBuf {
-    let authority = harness::pki::write(folder, "kubernetes-ca.crt", ca).unwrap();
+    let authority = support::pki::write(folder, "kubernetes-ca.crt", ca).unwrap();
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: {context}\n\
          clusters:\n- name: c\n  cluster:\n    server: https://127.0.0.1:{port}\n    tls-server-name: kubernetes.default.svc\n    \
@@ -53,14 +53,14 @@ fn kubeconfig(folder: &Path, context: &str, port: u16, ca: &str, token: &str) ->
          contexts:\n- name: {context}\n  context: {{cluster: c, user: u}}\n",
         authority.display()
     );
-    harness::pki::write(folder, "kubeconfig", &text).unwrap()
+    support::pki::write(folder, "kubeconfig", &text).unwrap()
 }
 
 /// As kops keeps the cluster's CA.
 fn keep_ca(env: &Env, ca: &Ca) {
     let folder = env.root().join(CLUSTER).join("pki/private/kubernetes-ca");
     std::fs::create_dir_all(&folder).unwrap();
-    let keyset = harness::pki::keyset("kubernetes-ca", &[("1", ca)], "1");
+    let keyset = support::pki::keyset("kubernetes-ca", &[("1", ca)], "1");
     std::fs::write(folder.join("keyset.yaml"), keyset).unwrap();
 }
 
@@ -196,7 +196,7 @@ fn young_backups_block_where_the_api_is_not_proven_dead() {
 #[test]
 fn masters_that_do_not_run_prove_it_and_then_a_young_backup_only_warns() {
     let env = Env::new();
-    let stop = |machines: &[harness::aws::Machine]| {
+    let stop = |machines: &[support::aws::Machine]| {
         for machine in machines {
             let stop = [("InstanceId.1", machine.instance.as_str())];
             env.account.ec2("StopInstances", &stop).unwrap();

@@ -1,7 +1,7 @@
 //! `audit`: what is wrong is found, and nobody is sent to wipe who need not.
 
-use harness::S3;
-use harness::store::CLUSTER;
+use support::S3;
+use support::store::CLUSTER;
 
 use crate::audit_env::{AuditEnv, BUCKET, told};
 

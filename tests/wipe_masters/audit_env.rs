@@ -1,9 +1,9 @@
 //! One moto with a state store and an account, both of which a test may spoil.
 
-use harness::aws::{AwsAccount, Built, KopsCluster};
-use harness::store::{CLUSTER, serve_state_store};
-use harness::{Cmd, Ended, Moto, S3};
 use serde_json::Value;
+use support::aws::{AwsAccount, Built, KopsCluster};
+use support::store::{CLUSTER, serve_state_store};
+use support::{Cmd, Ended, Moto, S3};
 
 /// A minute after the last backup of the healthy fixture.
 pub const NOW: &str = "2026-11-22T15:21:36Z";

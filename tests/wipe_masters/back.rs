@@ -1,8 +1,8 @@
 //! The way back: `restore-volumes`; and the end of a quarantine: `purge-volumes`.
 
-use harness::aws::Built;
-use harness::store::CLUSTER;
-use harness::{Fault, KopsCluster, Proxy, Rule};
+use support::aws::Built;
+use support::store::CLUSTER;
+use support::{Fault, KopsCluster, Proxy, Rule};
 
 use crate::env::Env;
 

@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
 
-use harness::store::CLUSTER;
-use harness::{Cmd, Fault, KopsCluster, Proxy, Rule};
+use support::store::CLUSTER;
+use support::{Cmd, Fault, KopsCluster, Proxy, Rule};
 
 use crate::env::{Env, NOW};
 
@@ -287,7 +287,7 @@ fn somebody_rebuilds_meanwhile_and_that_is_no_success() {
     // A `kops update` elsewhere: what it made is a new plan, never part of the old one.
     let shown = env.wipe(&["-o", "json"]).run().unwrap().success().json();
     assert_eq!(shown["autoScalingGroups"].as_array().unwrap().len(), 0);
-    let mut rebuilt = harness::aws::Built::default();
+    let mut rebuilt = support::aws::Built::default();
     KopsCluster {
         masters: 1,
         ..KopsCluster::new(CLUSTER)

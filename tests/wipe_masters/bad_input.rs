@@ -1,7 +1,7 @@
 //! Wrong, partial and hostile input: a clear error, and nothing lost.
 
-use harness::store::CLUSTER;
-use harness::{Cmd, KopsCluster, Moto, Proxy, Rule, S3};
+use support::store::CLUSTER;
+use support::{Cmd, KopsCluster, Moto, Proxy, Rule, S3};
 
 use crate::env::{Env, NOW, YES};
 
@@ -256,7 +256,7 @@ fn the_spec_of_a_copied_state_store_is_not_followed_to_the_original() {
     let env = Env::new();
     let before = env.picture();
     let copy = tempfile::tempdir().unwrap();
-    harness::store::copy_folder(env.root(), copy.path()).unwrap();
+    support::store::copy_folder(env.root(), copy.path()).unwrap();
     let url = format!("file://{}", copy.path().display());
     let wipe = |more: &[&str]| {
         let named = ["--name", CLUSTER, "--state", &url];

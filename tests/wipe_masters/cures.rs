@@ -1,8 +1,8 @@
 //! What `audit` prints to be pasted is pasted: AWS' own command line does with it what was meant.
 
-use harness::store::CLUSTER;
-use harness::{Paste, S3};
 use serde_json::Value;
+use support::store::CLUSTER;
+use support::{Paste, S3};
 
 use crate::audit_env::{AuditEnv, BUCKET, told};
 

@@ -1,7 +1,7 @@
 //! The state store is elsewhere, or goes away; and somebody was here before.
 
-use harness::store::CLUSTER;
-use harness::{AwsAccount, Fault, KopsCluster, Moto, Proxy, Rule};
+use support::store::CLUSTER;
+use support::{AwsAccount, Fault, KopsCluster, Moto, Proxy, Rule};
 
 use crate::env::Env;
 
@@ -24,7 +24,7 @@ fn a_state_store_in_another_account_is_read_and_written_by_its_own_profile() {
     let folder = tempfile::tempdir().unwrap();
     let profile = |name: &str, key: &str| format!("[{name}]\naws_access_key_id = {key}\naws_secret_access_key = s\n");
     let both = profile("machines", "KEYOFMACHINES") + &profile("state", "KEYOFSTATE");
-    let credentials = harness::pki::write(folder.path(), "credentials", &both).unwrap();
+    let credentials = support::pki::write(folder.path(), "credentials", &both).unwrap();
     let ended = env
         .wipe_yes_through(&proxy, &["--profile", "machines", "--state-profile", "state"])
         .without_env("AWS_ACCESS_KEY_ID")

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use harness::{Cmd, reference};
+use support::{Cmd, reference};
 
 fn program(arguments: &[&str]) -> Cmd {
     Cmd::new(env!("CARGO_BIN_EXE_kops-wipe-masters"))

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use harness::store::{self, CLUSTER, tree};
-use harness::{Cmd, paths};
 use serde_json::Value;
+use support::store::{self, CLUSTER, tree};
+use support::{Cmd, paths};
 
 use crate::env::{Env, YES};
 

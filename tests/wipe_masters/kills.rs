@@ -2,8 +2,8 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use harness::store::CLUSTER;
-use harness::{Cmd, Fault, KopsCluster, Moto, Proxy, Recorded, Rule, Victim};
+use support::store::CLUSTER;
+use support::{Cmd, Fault, KopsCluster, Moto, Proxy, Recorded, Rule, Victim};
 
 use crate::env::Env;
 
@@ -110,7 +110,7 @@ fn kill_after_a_wipe(arguments: &[&str], fault: impl Fn(Victim) -> Fault, check:
                 ..KopsCluster::new(CLUSTER)
             };
             cluster
-                .build_masters(&env.account, &mut harness::aws::Built::default())
+                .build_masters(&env.account, &mut support::aws::Built::default())
                 .unwrap();
         }
     };

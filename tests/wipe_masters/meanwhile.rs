@@ -1,8 +1,8 @@
 //! Masters that somebody makes meanwhile: while the plan is looked at, and while it is carried out. None of them is touched.
 
-use harness::aws::{Built, Machine};
-use harness::store::CLUSTER;
-use harness::{Fault, Gate, KopsCluster, Proxy, Recorded, Rule};
+use support::aws::{Built, Machine};
+use support::store::CLUSTER;
+use support::{Fault, Gate, KopsCluster, Proxy, Recorded, Rule};
 
 use crate::env::Env;
 

@@ -1,7 +1,7 @@
 //! Volumes that AWS would delete with their instance: `DeleteOnTermination`. They are kept first, or nothing is deleted.
 
-use harness::store::CLUSTER;
-use harness::{Fault, Gate, KopsCluster, Proxy, Recorded, Rule};
+use support::store::CLUSTER;
+use support::{Fault, Gate, KopsCluster, Proxy, Recorded, Rule};
 
 use crate::env::Env;
 

@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 
-use harness::store::CLUSTER;
-use harness::terminal::{broken_words, overlong, screen};
-use harness::{KopsCluster, S3};
+use support::store::CLUSTER;
+use support::terminal::{broken_words, overlong, screen};
+use support::{KopsCluster, S3};
 
 use crate::env::{Env, NOW};
 

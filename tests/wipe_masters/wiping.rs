@@ -1,7 +1,7 @@
 //! The plan, the deed, the proof that all else is untouched.
 
-use harness::store::CLUSTER;
-use harness::{Fault, Proxy, Rule};
+use support::store::CLUSTER;
+use support::{Fault, Proxy, Rule};
 
 use crate::env::{Env, OTHER};
 
@@ -104,10 +104,10 @@ fn masters_go_volumes_are_hidden_and_all_else_is_untouched() {
 
 #[test]
 fn an_older_cluster_with_one_master_is_wiped_and_the_snapshots_come_first() {
-    let env = Env::with(&harness::KopsCluster {
+    let env = Env::with(&support::KopsCluster {
         older: true,
         masters: 1,
-        ..harness::KopsCluster::new(CLUSTER)
+        ..support::KopsCluster::new(CLUSTER)
     });
     let proxy = Proxy::start(&env.moto).unwrap();
     let before = env.rest();
@@ -197,10 +197,10 @@ fn survivors_of_their_groups_are_terminated_one_by_one() {
 #[test]
 fn another_kops_than_the_clusters_own_is_warned_of() {
     use std::os::unix::fs::PermissionsExt;
-    let env = Env::with(&harness::KopsCluster {
+    let env = Env::with(&support::KopsCluster {
         masters: 1,
         workers: false,
-        ..harness::KopsCluster::new(CLUSTER)
+        ..support::KopsCluster::new(CLUSTER)
     });
     let tools = tempfile::tempdir().unwrap();
     let kops = tools.path().join("kops");

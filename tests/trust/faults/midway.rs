@@ -1,7 +1,7 @@
 //! Commands that change something, cut off at each of their changes in turn: whoever says that nothing was changed is right, and
 //! the same command once more does the rest.
 
-use harness::{Fault, Proxy, Rule, S3};
+use support::{Fault, Proxy, Rule, S3};
 
 use crate::commands::{ROWS, Row};
 use crate::place::{Lines, Place};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use harness::paths;
+use support::paths;
 
 use super::judge::Tried;
 use super::{Cell, FAULTS};

@@ -1,6 +1,6 @@
 //! Which action of IAM a request is, and on what.
 
-use harness::Recorded;
+use support::Recorded;
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

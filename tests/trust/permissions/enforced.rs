@@ -1,8 +1,8 @@
 //! The same on a moto that enforces policies: with its policy a group of commands works, and without one action of it some
 //! command is refused, and says by what.
 
-use harness::store::{self, CLUSTER};
-use harness::{AwsAccount, Ended, KopsCluster, Moto, S3, http};
+use support::store::{self, CLUSTER};
+use support::{AwsAccount, Ended, KopsCluster, Moto, S3, http};
 
 use super::policy::Policy;
 use crate::plugins;

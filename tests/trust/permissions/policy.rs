@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use harness::paths;
 use serde_json::Value;
+use support::paths;
 
 use super::calls::Call;
 

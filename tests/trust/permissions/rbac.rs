@@ -5,9 +5,9 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::store::CLUSTER;
-use harness::{KubeApi, Pod, paths};
 use serde_json::{Value, json};
+use support::store::CLUSTER;
+use support::{KubeApi, Pod, paths};
 
 use crate::commands::{ROWS, Row};
 use crate::place::{Lines, Place};

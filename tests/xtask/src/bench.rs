@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use harness::paths;
+use support::paths;
 
 use crate::{Outcome, plugins, say, target_folder};
 

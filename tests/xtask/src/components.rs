@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use harness::components;
+use support::components;
 
 use crate::{Outcome, say};
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use flate2::Compression;
-use harness::{paths, run};
+use support::{paths, run};
 use target::Target;
 
 use crate::{Outcome, plugins, say, target_folder};

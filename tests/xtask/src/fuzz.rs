@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use harness::paths;
+use support::paths;
 
 use crate::{Outcome, cargo, say};
 

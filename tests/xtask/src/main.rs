@@ -57,13 +57,13 @@ fn main() -> ExitCode {
 
 /// Cargo at the root of the clone.
 fn cargo(arguments: &[&str]) -> Command {
-    let mut cargo = harness::run::cargo();
-    cargo.current_dir(harness::paths::root()).args(arguments);
+    let mut cargo = support::run::cargo();
+    cargo.current_dir(support::paths::root()).args(arguments);
     cargo
 }
 
 /// Where cargo builds.
 fn target_folder() -> PathBuf {
-    let root = harness::paths::root();
+    let root = support::paths::root();
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
 }

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-use harness::plugins;
-pub use harness::plugins::ALL;
+use support::plugins;
+pub use support::plugins::ALL;
 
 /// Builds them, with these flags of `cargo build`.
 pub fn build(flags: &[&str]) -> Result<(), Box<dyn Error>> {

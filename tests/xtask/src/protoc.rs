@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use harness::paths;
+use support::paths;
 use tempfile::TempDir;
 
 /// A machine with nothing but what the shim itself calls.

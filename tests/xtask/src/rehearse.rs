@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use harness::components;
 pub use stage::Stage;
+use support::components;
 use transcript::Transcript;
 
 use crate::{Outcome, acts, plugins, say};

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::run::shown;
+use support::run::shown;
 
 use crate::say;
 

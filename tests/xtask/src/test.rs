@@ -4,7 +4,7 @@ use std::env;
 use std::process::Command;
 use std::thread;
 
-use harness::{components, paths};
+use support::{components, paths};
 
 use crate::steps::{Step, run_all};
 use crate::{Outcome, cargo};

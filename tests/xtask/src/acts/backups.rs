@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-use harness::store::{CLUSTER, serve_state_store};
-use harness::{Etcd, EtcdOptions, EtcdVersion, Moto, S3, components};
+use support::store::{CLUSTER, serve_state_store};
+use support::{Etcd, EtcdOptions, EtcdVersion, Moto, S3, components};
 
 use crate::rehearse::{Act, Stage};
 

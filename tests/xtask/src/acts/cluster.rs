@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use harness::aws::{Built, Machine};
-use harness::store::{CLUSTER, serve_state_store};
-use harness::{
-    AwsAccount, Ca, ContainerRuntime, ControlLoopOptions, ControlLoopStandIn, KeyKind, KopsCluster, KubeApiServer,
-    KubeApiServerOptions, LoadBalancer, ManagerStore, MastersStandIn, Moto, S3, admin_kubeconfig,
-};
 use jiff::Timestamp;
 use serde_json::json;
+use support::aws::{Built, Machine};
+use support::store::{CLUSTER, serve_state_store};
+use support::{
+    AwsAccount, Ca, ContainerRuntime, ControlLoopOptions, ControlLoopSimulator, KeyKind, KopsCluster, KubeApiServer,
+    KubeApiServerOptions, LoadBalancer, ManagerStore, MastersSimulator, Moto, S3, admin_kubeconfig,
+};
 
 const BUCKET: &str = "kops-state";
 
@@ -51,7 +51,7 @@ impl Cluster {
         serve_state_store(&aws, BUCKET, "kops-built/state")?;
         let ca = Ca::new("kubernetes-ca", KeyKind::Ec)?;
         // By it whoever answers is known to be this cluster's API.
-        let keyset = harness::pki::keyset("kubernetes-ca", &[("1", &ca)], "1");
+        let keyset = support::pki::keyset("kubernetes-ca", &[("1", &ca)], "1");
         let key = format!("{CLUSTER}/pki/private/kubernetes-ca/keyset.yaml");
         aws.put(BUCKET, &key, keyset.as_bytes())?;
         let balancer = LoadBalancer::start()?;
@@ -65,7 +65,7 @@ impl Cluster {
             balancer,
             kubeconfig,
             state: folder.join("state"),
-            address: ControlLoopStandIn::address(),
+            address: ControlLoopSimulator::address(),
         })
     }
 
@@ -227,7 +227,7 @@ impl Drop for Kubelets {
     }
 }
 
-fn renew(server: &KubeApiServer, name: &str) -> Result<(), harness::Error> {
+fn renew(server: &KubeApiServer, name: &str) -> Result<(), support::Error> {
     let path = format!("{NODE_LEASES}/{name}");
     let mut lease = server.get(&path)?;
     if let Some(spec) = lease.get_mut("spec").and_then(serde_json::Value::as_object_mut) {
@@ -243,9 +243,9 @@ fn micro(time: Timestamp) -> String {
 /// The masters' control plane: it ends when it is dropped, and what etcd had with it.
 pub struct Control {
     /// Hosts to log in to, under their addresses.
-    pub hosts: MastersStandIn,
-    main: ControlLoopStandIn,
-    events: ControlLoopStandIn,
+    pub hosts: MastersSimulator,
+    main: ControlLoopSimulator,
+    events: ControlLoopSimulator,
     addresses: Vec<String>,
 }
 
@@ -258,12 +258,12 @@ impl Control {
                 bucket: BUCKET.to_owned(),
                 prefix: format!("{CLUSTER}/backups/etcd/{etcd}"),
             };
-            ControlLoopStandIn::start(ControlLoopOptions::after_a_wipe(etcd, store, cluster.address))
+            ControlLoopSimulator::start(ControlLoopOptions::after_a_wipe(etcd, store, cluster.address))
         };
         let addresses: Vec<String> = built.masters.iter().map(|master| master.private_ip.clone()).collect();
         let names: Vec<&str> = addresses.iter().map(String::as_str).collect();
         let control = Self {
-            hosts: MastersStandIn::start(&names, ContainerRuntime::Containerd)?,
+            hosts: MastersSimulator::start(&names, ContainerRuntime::Containerd)?,
             main: manager("main")?,
             events: manager("events")?,
             addresses: addresses.clone(),
@@ -331,7 +331,7 @@ impl Control {
         let manager = if etcd == "main" { &self.main } else { &self.events };
         let live = manager.with_etcd(|etcd| etcd.keys(b"")).ok_or("no etcd")??;
         let live: BTreeSet<Vec<u8>> = live.into_iter().map(|stored| stored.key).collect();
-        let wanted = harness::backup::keys(archive)?;
+        let wanted = support::backup::keys(archive)?;
         let missing = wanted.iter().filter(|stored| !live.contains(&stored.key)).count();
         Ok((missing, wanted.len()))
     }

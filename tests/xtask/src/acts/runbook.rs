@@ -4,10 +4,10 @@
 use std::error::Error;
 use std::thread;
 
-use harness::Paste;
-use harness::components;
-use harness::runbook::{self, RunbookBlock};
-use harness::store::CLUSTER;
+use support::Paste;
+use support::components;
+use support::runbook::{self, RunbookBlock};
+use support::store::CLUSTER;
 
 use super::cluster::{Cluster, Control, register};
 use super::story::{first_api_server, healthy_and_broken, wait_for_grace};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::KubeApiServer;
-use harness::aws::{Built, Machine};
-use harness::command::path_with;
-use harness::store::CLUSTER;
+use support::KubeApiServer;
+use support::aws::{Built, Machine};
+use support::cmd::path_with;
+use support::store::CLUSTER;
 
 use super::cluster::{Cluster, Control, Kubelets, register};
 use crate::rehearse::{Act, Stage};
@@ -36,7 +36,7 @@ pub type Serving = (Vec<Arc<KubeApiServer>>, Kubelets);
 type Done = Result<(), Box<dyn Error>>;
 
 fn play(stage: &Stage) -> Done {
-    stage.tell("A cluster as kops makes it: groups, instances, volumes and state store in AWS (moto), three real kube-apiservers on a real etcd. Env-ins play etcd-manager, kubelet and kops");
+    stage.tell("A cluster as kops makes it: groups, instances, volumes and state store in AWS (moto), three real kube-apiservers on a real etcd. Stand-ins play etcd-manager, kubelet and kops");
     let cluster = Cluster::new(stage.folder())?;
     let operator = stage.with(&cluster.environment())?;
     let broken = healthy_and_broken(&operator, &cluster)?;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
 
-use harness::aws::{Built, EtcdVolume, Picture};
-use harness::store::{CLUSTER, serve_state_store};
-use harness::{AwsAccount, KopsCluster, Moto, S3};
+use support::aws::{Built, EtcdVolume, Picture};
+use support::store::{CLUSTER, serve_state_store};
+use support::{AwsAccount, KopsCluster, Moto, S3};
 
 use crate::rehearse::{Act, Stage};
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Etcd, EtcdVersion, Put, components};
+use support::{Etcd, EtcdVersion, Put, components};
 
 use super::measure::{measure, median};
 use super::{Bench, Row, Rows};

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::store::{CLUSTER, LongStore, make_state_store};
-use harness::{Fault, Proxy, Rule, S3, SeaweedFs};
+use support::store::{CLUSTER, LongStore, make_state_store};
+use support::{Fault, Proxy, Rule, S3, SeaweedFs};
 
 use super::measure::measure;
 use super::{BACKUPS, Bench, Row, Rows};

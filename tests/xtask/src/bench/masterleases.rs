@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use harness::{Ca, Etcd, EtcdVersion, KeyKind, ServerTls, Usage, components};
+use support::{Ca, Etcd, EtcdVersion, KeyKind, ServerTls, Usage, components};
 
 use super::measure::{measure, median};
 use super::{Bench, Row, Rows};
@@ -25,7 +25,7 @@ fn run(binary: &Path) -> Rows {
         etcd.announce(ip)?;
     }
     let (certificate, key) = ca.issue(Usage::Client)?.write(tls.folder(), "client")?;
-    let ca = harness::pki::write(tls.folder(), "ca.crt", ca.certificate())?;
+    let ca = support::pki::write(tls.folder(), "ca.crt", ca.certificate())?;
     let etcdctl = components::etcdctl()?;
     let with_certificates = |command: &mut Command| {
         command.env("ETCDCTL_ENDPOINTS", etcd.tls_endpoint().unwrap_or_default());

@@ -41,7 +41,7 @@ pub(super) fn measure(command: &mut Command) -> Result<Cost, Box<dyn std::error:
     let time = begun.elapsed();
     let peak = watch.join().unwrap_or_default();
     if !status.success() {
-        return Err(format!("{} ended with {status}\n{said}", harness::run::shown(command)).into());
+        return Err(format!("{} ended with {status}\n{said}", support::run::shown(command)).into());
     }
     Ok(Cost { time, peak })
 }

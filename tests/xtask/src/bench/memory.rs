@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use harness::store::{CLUSTER, make_state_store};
-use harness::{AwsAccount, Etcd, EtcdVersion, KopsCluster, Moto, S3};
+use support::store::{CLUSTER, make_state_store};
+use support::{AwsAccount, Etcd, EtcdVersion, KopsCluster, Moto, S3};
 
 use super::measure::measure;
 use super::{BACKUPS, Bench, Row, Rows, release};

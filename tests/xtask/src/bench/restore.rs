@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::store::CLUSTER;
+use support::store::CLUSTER;
 
 use super::{Bench, Row, Rows};
 use crate::acts::cluster::{Cluster, Control, register};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use harness::{Etcd, EtcdVersion, Put, paths};
+use support::{Etcd, EtcdVersion, Put, paths};
 
 use crate::say;
 

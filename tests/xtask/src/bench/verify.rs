@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::components;
+use support::components;
 
 use super::measure::{measure, median};
 use super::snapshot::{NAME, store};

@@ -9,9 +9,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::aws::Built;
-use harness::store::{CLUSTER, make_state_store};
-use harness::{AwsAccount, Fault, KopsCluster, Moto, Proxy, Recorded, Rule, S3};
+use support::aws::Built;
+use support::store::{CLUSTER, make_state_store};
+use support::{AwsAccount, Fault, KopsCluster, Moto, Proxy, Recorded, Rule, S3};
 
 use super::measure::measure;
 use super::{Bench, Row, Rows};

@@ -7,9 +7,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use harness::plugins::krew_name;
-use harness::store::{CLUSTER, StateStore};
-use harness::{Cmd, Etcd, EtcdVersion, components};
+use support::plugins::krew_name;
+use support::store::{CLUSTER, StateStore};
+use support::{Cmd, Etcd, EtcdVersion, components};
 
 /// The homes to test with.
 const HOMES: [&str; 3] = ["a home", "no home", "a read-only home"];

@@ -6,9 +6,9 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::paths;
-use harness::plugins::krew_name;
 use sha2::{Digest, Sha256};
+use support::paths;
+use support::plugins::krew_name;
 
 use super::target::VERSION;
 

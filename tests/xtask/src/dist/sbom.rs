@@ -6,13 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{components, paths, run};
+use support::{components, paths, run};
 
 use super::target::VERSION;
 use crate::plugins;
 
 /// The other members of the workspace, for which the tool writes one as well.
-const OTHERS: [&str; 3] = ["shared", "tests/harness", "tests/xtask"];
+const OTHERS: [&str; 3] = ["shared", "tests/support", "tests/xtask"];
 const FILE: &str = "kops-recovery-sbom";
 
 /// Writes one a plugin into `folder`, and gives the paths.

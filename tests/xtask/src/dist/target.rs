@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{components, paths, run};
+use support::{components, paths, run};
 
 use crate::{plugins, target_folder};
 

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::Instant;
 
-use harness::{Cmd, Ended, run};
+use support::{Cmd, Ended, run};
 use tempfile::TempDir;
 
 use super::transcript::{Played, Transcript};

@@ -16,7 +16,7 @@ const RESTORED: &str = "state-store-restored";
 const RESEEDED: &str = "state-store-reseeded";
 
 fn fixtures() -> PathBuf {
-    harness::paths::fixture("")
+    support::paths::fixture("")
 }
 
 fn backup(store: &str, backup: &str) -> Fake {

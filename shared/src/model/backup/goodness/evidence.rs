@@ -319,7 +319,7 @@ mod tests {
 
     /// The live keys that etcd says a backup of the fixtures has.
     fn keys_of(store: &str, backup: &str) -> Vec<String> {
-        let text = std::fs::read_to_string(harness::paths::fixture("expected.json")).unwrap();
+        let text = std::fs::read_to_string(support::paths::fixture("expected.json")).unwrap();
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         let keys = json[store][backup]["keys"].as_array().unwrap().iter();
         keys.map(|key| key["key"].as_str().unwrap().to_owned()).collect()

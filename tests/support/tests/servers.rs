@@ -1,11 +1,11 @@
-//! The harness itself: its servers serve, its proxy counts and lies as told.
+//! The test support itself: its servers serve, its proxy counts and lies as told.
 #![expect(clippy::unwrap_used, reason = "a helper of tests")]
 
 use std::time::Duration;
 
-use harness::http;
-use harness::store::{self, LongStore};
-use harness::{Etcd, EtcdVersion, Fault, Moto, Proxy, Put, Rule, S3, SeaweedFs};
+use support::http;
+use support::store::{self, LongStore};
+use support::{Etcd, EtcdVersion, Fault, Moto, Proxy, Put, Rule, S3, SeaweedFs};
 
 fn holds_what_it_is_given(server: &impl S3) {
     let files = store::serve_state_store(server, "state", "state-store-restored").unwrap();

@@ -19,11 +19,11 @@ use crate::servers::{Etcd, Put, ServerTls};
 
 /// The stand-in and the backup store of its etcd cluster.
 #[derive(Clone, Debug)]
-pub struct EtcdManagerStandIn {
+pub struct EtcdManagerSimulator {
     store: PathBuf,
 }
 
-impl EtcdManagerStandIn {
+impl EtcdManagerSimulator {
     /// With backups in `store`.
     pub fn new(store: impl Into<PathBuf>) -> Self {
         Self { store: store.into() }

@@ -12,7 +12,7 @@ pub fn root() -> PathBuf {
         .map(PathBuf::as_path)
         .chain([compiled])
         .flat_map(Path::ancestors)
-        .find(|folder| folder.join("tests/harness/Cargo.toml").is_file())
+        .find(|folder| folder.join("tests/support/Cargo.toml").is_file())
         .unwrap_or(compiled)
         .to_path_buf()
 }

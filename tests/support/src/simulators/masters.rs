@@ -26,7 +26,7 @@ pub enum ContainerRuntime {
 
 /// One host.
 #[derive(Debug)]
-pub struct MasterStandIn {
+pub struct MasterSimulator {
     sshd: Sshd,
 }
 
@@ -56,7 +56,7 @@ case "$1 $2" in
 *) exit 1;;
 esac"#;
 
-impl MasterStandIn {
+impl MasterSimulator {
     /// Starts one that shows etcd-manager of main and events, and kube-apiserver.
     ///
     /// # Errors
@@ -164,12 +164,12 @@ impl MasterStandIn {
 
 /// Several hosts, and one ssh that knows them.
 #[derive(Debug)]
-pub struct MastersStandIn {
-    hosts: Vec<Option<MasterStandIn>>,
+pub struct MastersSimulator {
+    hosts: Vec<Option<MasterSimulator>>,
     folder: TempDir,
 }
 
-impl MastersStandIn {
+impl MastersSimulator {
     /// Starts one for each of these names or addresses, under which ssh knows them.
     ///
     /// # Errors
@@ -179,7 +179,7 @@ impl MastersStandIn {
         let mut config = String::new();
         let mut hosts = Vec::new();
         for name in names {
-            let host = MasterStandIn::start(runtime)?;
+            let host = MasterSimulator::start(runtime)?;
             config.push_str(&host.sshd.entry(name));
             hosts.push(Some(host));
         }
@@ -208,7 +208,7 @@ impl MastersStandIn {
 
     /// One of the hosts, by its number; `None` once it is down.
     #[must_use]
-    pub fn host(&self, at: usize) -> Option<&MasterStandIn> {
+    pub fn host(&self, at: usize) -> Option<&MasterSimulator> {
         self.hosts.get(at)?.as_ref()
     }
 

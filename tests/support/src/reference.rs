@@ -5,7 +5,7 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
-use crate::command::Cmd;
+use crate::cmd::Cmd;
 use crate::error::Error;
 use crate::paths;
 

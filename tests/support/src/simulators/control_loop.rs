@@ -32,7 +32,7 @@ pub struct ControlLoopOptions {
     pub store: ManagerStore,
     /// Which etcd it runs.
     pub version: EtcdVersion,
-    /// The master's address, any of 127.0.0.0/8; see [`ControlLoopStandIn::address`].
+    /// The master's address, any of 127.0.0.0/8; see [`ControlLoopSimulator::address`].
     pub address: Ipv4Addr,
     /// Where clients are served.
     pub client_port: u16,
@@ -77,7 +77,7 @@ pub enum HoldAt {
 
 /// The stand-in. It ends when it is dropped, and its etcd with it.
 #[derive(Debug)]
-pub struct ControlLoopStandIn {
+pub struct ControlLoopSimulator {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     folder: TempDir,
@@ -95,7 +95,7 @@ struct Shared {
     data: PathBuf,
 }
 
-impl ControlLoopStandIn {
+impl ControlLoopSimulator {
     /// An address that no other test uses.
     #[must_use]
     pub fn address() -> Ipv4Addr {
@@ -197,7 +197,7 @@ impl ControlLoopStandIn {
     }
 }
 
-impl Drop for ControlLoopStandIn {
+impl Drop for ControlLoopSimulator {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {

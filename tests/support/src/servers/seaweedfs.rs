@@ -77,7 +77,7 @@ impl SeaweedFs {
 
 /// The gateway answers before its volume server has room: only a write that works shows that it serves.
 fn can_write(port: u16) -> bool {
-    let bucket = format!("http://127.0.0.1:{port}/harness-probe");
+    let bucket = format!("http://127.0.0.1:{port}/support-probe");
     let object = format!("{bucket}/probe");
     [
         ("PUT", &bucket),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::command::{Cmd, Ended};
+use crate::cmd::{Cmd, Ended};
 use crate::error::Error;
 use crate::{components, pki};
 

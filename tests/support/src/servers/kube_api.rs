@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::error::Error;
+use crate::faults::wire::Head;
 use crate::pki;
-use crate::proxy::wire::Head;
 
 /// A pod of namespace `kube-system`.
 #[derive(Clone, Debug)]

@@ -50,7 +50,7 @@ impl ServerTls {
 
 impl Etcd {
     /// Starts an empty one that demands a client certificate on [`Etcd::tls_endpoint`]. [`Etcd::endpoint`] stays plain, for
-    /// the harness to drive it.
+    /// this crate to drive it.
     ///
     /// # Errors
     /// When this version cannot be installed or does not start.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::Cmd;
+use support::Cmd;
 
 #[test]
 fn a_command_sees_its_own_environment_only() {
