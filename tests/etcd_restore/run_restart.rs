@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use support::{ContainerRuntime, ControlLoopSimulator, HoldAt, MastersSimulator, command};
+use support::{ContainerRuntime, ControlLoopSimulator, HoldAt, MastersSimulator, cmd};
 
 use crate::env::{Env, MAIN, RESTORED, wait_for};
 
@@ -33,7 +33,7 @@ fn the_leader_is_restarted_over_ssh_when_a_command_would_lie_untouched() {
     let run = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .args(HOSTS.iter().flat_map(|host| ["--host", host]))
-        .env("PATH", command::path_with(&masters.path()));
+        .env("PATH", cmd::path_with(&masters.path()));
     let ended = thread::scope(|scope| {
         let running = scope.spawn(|| run.run().unwrap());
         // What kubelet does with a container that was stopped.
@@ -64,7 +64,7 @@ fn the_log_on_the_master_tells_why_it_loops() {
     let run = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
         .args(["--host", HOSTS[1]])
-        .env("PATH", command::path_with(&masters.path()));
+        .env("PATH", cmd::path_with(&masters.path()));
     let ended = thread::scope(|scope| {
         let running = scope.spawn(|| run.run().unwrap());
         wait_for("it is queued", || !env.queued("main").is_empty());
@@ -98,7 +98,7 @@ fn an_api_that_never_gets_ready_shows_what_its_servers_said_last() {
         let cmd = env.seeing("run --etcd main --yes --confirm super.k8s.local --api-timeout 2s");
         let cmd = cmd.arg("--kubeconfig").arg(&kubeconfig);
         cmd.args(more)
-            .env("PATH", command::path_with(&masters.path()))
+            .env("PATH", cmd::path_with(&masters.path()))
             .run()
             .unwrap()
     };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use support::store::{self, CLUSTER};
-use support::{Cmd, ContainerRuntime, MastersSimulator, command, paths};
+use support::{Cmd, ContainerRuntime, MastersSimulator, cmd, paths};
 use tempfile::TempDir;
 
 pub const NOW: &str = "2026-11-22T15:21:36Z";
@@ -49,7 +49,7 @@ impl Env {
         plugin(arguments)
             .args(["--name", CLUSTER, "--state"])
             .arg(format!("file://{}", self.store.path().display()))
-            .env("PATH", command::path_with(&self.masters.path()))
+            .env("PATH", cmd::path_with(&self.masters.path()))
     }
 
     /// The same, to all hosts by their names.

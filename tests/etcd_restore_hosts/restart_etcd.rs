@@ -2,7 +2,7 @@
 
 use support::ContainerRuntime::{Containerd, Ctr, Docker, Unknown};
 use support::store::CLUSTER;
-use support::{AwsAccount, KopsCluster, MastersSimulator, Moto, S3, command};
+use support::{AwsAccount, KopsCluster, MastersSimulator, Moto, S3, cmd};
 
 use crate::env::{Env, HOSTS};
 
@@ -201,7 +201,7 @@ fn hosts_and_members_are_those_that_aws_has() {
         env.cmd("restart-etcd --etcd main --ssh-address private -o json")
             .args(more.split_whitespace())
             .envs(moto.env())
-            .env("PATH", command::path_with(&masters.path()))
+            .env("PATH", cmd::path_with(&masters.path()))
             .run()
             .unwrap()
     };
