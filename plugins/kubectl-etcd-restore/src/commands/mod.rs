@@ -2,6 +2,7 @@
 
 pub mod cancel;
 pub mod cleanup;
+#[expect(clippy::module_inception, reason = "the file of the subcommand `commands`")]
 pub mod commands;
 pub mod drill;
 pub mod logs;

@@ -177,13 +177,10 @@ pub struct Submitted<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Follow {
     pub state: State,
-    /// Since when.
     pub since: Option<Timestamp>,
-    /// Why it loops.
     pub cause: Option<Cause>,
     /// The last command that was queued.
     pub command: Option<String>,
-    /// The backup that it restores.
     pub backup: Option<String>,
     /// A problem that blocks the restore: a broken command, an unavailable store.
     pub problem: Option<String>,
