@@ -1,7 +1,7 @@
 //! Each failure of ssh is told from the others, with its cure.
 
 use support::ContainerRuntime::Containerd;
-use support::command;
+use support::cmd;
 use support::servers::sshd::{HERMETIC, ssh_with};
 
 use crate::env::{Env, plugin};
@@ -12,7 +12,7 @@ fn with(env: &Env, entries: &str, arguments: &str) -> support::Ended {
     let bin = ssh_with(folder.path(), &format!("{entries}{HERMETIC}")).unwrap();
     plugin("logs --no-follow --ssh-timeout 3s")
         .args(arguments.split_whitespace())
-        .env("PATH", command::path_with(&bin))
+        .env("PATH", cmd::path_with(&bin))
         .run()
         .unwrap()
         .code(1)
