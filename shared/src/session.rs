@@ -398,22 +398,27 @@ impl Session {
     /// settings file, never from a kubectl context.
     ///
     /// # Errors
-    /// Where it is not named, or only by what does not count.
-    pub fn explicit_name(&self, or_settings: bool) -> Result<String, AnyFailure> {
-        let message = |why: &str| CommandError::usage(format!("no cluster is named{why}"));
-        let hint = "pass --name or set KOPS_CLUSTER_NAME";
-        let refused = match self.name() {
+    /// Where it is not named, or only by what does not count. The hint lists the clusters of the state store, where it can be read.
+    pub async fn explicit_name(&self, or_settings: bool) -> Result<String, AnyFailure> {
+        let (why, ignored) = match self.name() {
             Ok(Some(identity::Chosen { value, origin })) => match origin {
                 Origin::Flag | Origin::Environment(_) => return Ok(value),
                 Origin::KopsSettings(_) if or_settings => return Ok(value),
                 Origin::KubectlContext(_) | Origin::KopsSettings(_) => {
-                    message("").hint(format!("{hint}: {origin} is never taken for this command"))
+                    (String::new(), format!(": {origin} is never taken for this command"))
                 }
             },
-            Ok(None) => message("").hint(hint),
-            Err(error) => message(&format!(": {}", chain(&*error))).hint(hint),
+            Ok(None) => (String::new(), String::new()),
+            Err(error) => (format!(": {}", chain(&*error)), String::new()),
         };
-        Err(refused.into())
+        let clusters = match self.state() {
+            Ok(Some(state)) => self.name_hint(&state).await.ok(),
+            _ => None,
+        };
+        let hint = clusters.unwrap_or_else(|| "pass --name or set KOPS_CLUSTER_NAME".to_owned());
+        Err(CommandError::usage(format!("no cluster is named{why}"))
+            .hint(format!("{hint}{ignored}"))
+            .into())
     }
 }
 

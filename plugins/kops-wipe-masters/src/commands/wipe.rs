@@ -45,7 +45,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     args.planning
         .interlock
         .require_reversible(args.planning.is_reversible())?;
-    let name = session.explicit_name(false)?;
+    let name = session.explicit_name(false).await?;
     let prepared = prepare(&args.planning, &name, context).await?;
     let plan = &prepared.plan;
     report::show(&session.ui, session.format, plan)?;

@@ -19,7 +19,7 @@ pub async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
     let session = &context.session;
     let ui = &session.ui;
     let state = session.required_state()?;
-    let cluster = session.explicit_name(false)?;
+    let cluster = session.explicit_name(false).await?;
     let found = session.found(&state, &cluster).await?;
     for note in &found.notes {
         ui.note(&format!("note: {note}"));

@@ -30,7 +30,7 @@ pub async fn gather(action: &'static str, args: &VolumeArgs, context: &Context) 
     if session.format == Format::Prometheus {
         return Err(output::no_metrics().into());
     }
-    let cluster = session.explicit_name(false)?;
+    let cluster = session.explicit_name(false).await?;
     let state = session.required_state()?;
     let folder = wipe_journal::folder(&state, &cluster);
     journal::require_no_run(JournalPorts::of(context), &folder).await?;

@@ -99,7 +99,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         return Err(output::no_metrics().into());
     }
     if args.consent.yes {
-        context.explicit_cluster()?;
+        context.explicit_cluster().await?;
     }
     let mut catalogs = session.catalogs().await?;
     session.require_own_place(args.consent.yes)?;

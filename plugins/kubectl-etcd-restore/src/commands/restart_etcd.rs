@@ -121,7 +121,7 @@ impl Row for StepRow {
 /// Runs `restart-etcd`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (session, ui) = (&context.session, &context.session.ui);
-    let cluster = context.explicit_name()?;
+    let cluster = context.explicit_name().await?;
     let hosts = context.hosts(&args.ssh)?;
     let (queues, known) = apply::queues(context).await;
     let machines = hosts::find(&args.ssh, &[Role::Master], context).await?;

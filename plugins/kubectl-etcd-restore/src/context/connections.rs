@@ -21,14 +21,14 @@ use super::Context;
 
 impl Context {
     /// The cluster's name as given by the user. Commands that change something do not take it from a kubectl context.
-    pub fn explicit_name(&self) -> Result<String, AnyFailure> {
-        self.session.explicit_name(true)
+    pub async fn explicit_name(&self) -> Result<String, AnyFailure> {
+        self.session.explicit_name(true).await
     }
 
     /// Requires a cluster named by the user, or stores given by URL.
-    pub fn explicit_cluster(&self) -> Result<(), AnyFailure> {
+    pub async fn explicit_cluster(&self) -> Result<(), AnyFailure> {
         if self.session.stores.store.is_empty() {
-            self.explicit_name()?;
+            self.explicit_name().await?;
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ pub async fn find(args: &SshArgs, roles: &[Role], context: &Context) -> Result<V
     if !args.host.is_empty() {
         return Ok(args.host.iter().map(|host| Machine::named(host, role)).collect());
     }
-    let cluster = context.explicit_name()?;
+    let cluster = context.explicit_name().await?;
     let instances = context.fleet().instances_of(&cluster).await?;
     let volumes = if roles.contains(&Role::Master) {
         context.fleet().volumes_of(&cluster).await?

@@ -123,7 +123,7 @@ impl Row for NodeRow {
 /// Runs `cleanup nodes`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (session, ui) = (&context.session, &context.session.ui);
-    let cluster = context.explicit_name()?;
+    let cluster = context.explicit_name().await?;
     let api = context.cluster_api(&cluster, args.api_timeout).await?;
     let caller = context.fleet().caller().await?;
     ui.note(&format!(
