@@ -176,10 +176,10 @@ fn the_mark_alone_is_no_reason_to_delete_a_volume() {
         id
     };
     for (tags, why) in [
-        (vec![mark], "has the mark of a quarantine and nothing else"),
+        (vec![mark], "has only the quarantine tag"),
         (
             vec![mark, ("kops-recovery/was/k8s.io/etcd/", "a/a")],
-            "has the mark of a quarantine and nothing else",
+            "has only the quarantine tag",
         ),
         (
             vec![

@@ -164,7 +164,7 @@ fn what_cannot_be_told_apart_refuses() {
         (
             node.instance.as_str(),
             ("k8s.io/role/etcd", "1"),
-            "its role is not known: k8s.io/role/etcd=1",
+            "its role is unknown: k8s.io/role/etcd=1",
         ),
         (
             node.instance.as_str(),

@@ -221,7 +221,7 @@ fn backups(plan: &Plan) -> String {
             Cell::text(&backup.name),
             Cell::text(backup.created.to_string()),
             Cell::number(units::bytes(backup.size_bytes)),
-            Cell::text(if backup.pinned { "yes" } else { "before the wipe" }),
+            Cell::text(if backup.pinned { "yes" } else { "before wipe" }),
         ]
     });
     output::table(&columns, rows.collect(), true)

@@ -246,7 +246,10 @@ fn automatic_replacement_is_claimed_only_where_it_is_known() {
                 "kops update cluster --name k8s.example.com --state s3://state --yes".to_owned(),
             ]
         );
-        assert!(note.contains("MEMBER_ID what `member list` shows for etcd-c"), "{note}");
+        assert!(
+            note.contains("MEMBER_ID is what `member list` shows for etcd-c"),
+            "{note}"
+        );
         assert!(
             !note.contains("as here, replaces") && !why.contains("etcd-manager replaces an empty member"),
             "{note} {why}"
