@@ -1,4 +1,4 @@
-//! One name in two accounts, and Terraform: what the spec says of its cloud is held against what the account has.
+//! Clusters of one name in two accounts, and Terraform.
 
 use std::fs;
 
@@ -74,7 +74,7 @@ fn the_same_name_in_another_account_is_refused() {
 }
 
 #[test]
-fn where_the_spec_names_no_network_the_account_is_to_be_looked_at() {
+fn a_spec_without_network_ids_warns() {
     let env = small();
     let plan = env.wipe(&["-o", "json"]).run().unwrap().success().json();
     let checks = plan["checks"].as_array().unwrap();
@@ -125,7 +125,7 @@ fn a_plan_that_is_blocked_exits_with_three_and_names_no_next_step() {
 }
 
 #[test]
-fn with_terraform_the_next_step_is_terraforms_and_each_volume_is_to_be_forgotten() {
+fn with_terraform_the_next_steps_are_state_rm_and_apply() {
     let env = small();
     say(&env, "target: {terraform: {}}");
     let forget = |etcd: &str| format!("terraform state rm aws_ebs_volume.a-etcd-{etcd}-super-k8s-local");

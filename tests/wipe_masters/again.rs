@@ -1,4 +1,4 @@
-//! After a wipe: the same command again, a second generation in quarantine, and what must not be purged.
+//! After a wipe: the same command again, volumes of two wipes in quarantine, and what must not be purged.
 
 use support::KopsCluster;
 use support::aws::Built;
@@ -28,7 +28,7 @@ fn rebuild(env: &Env) -> Built {
 const PURGE: [&str; 6] = ["purge-volumes", "--yes", "--confirm", CLUSTER, "--poll", "50ms"];
 
 #[test]
-fn the_same_command_after_the_new_masters_came_is_refused() {
+fn the_same_command_is_refused_after_new_masters_launched() {
     let env = small();
     let _ = env.wipe_yes(&[]).run().unwrap().success();
     let rebuilt = rebuild(&env);
@@ -58,7 +58,7 @@ fn the_same_command_after_the_new_masters_came_is_refused() {
 }
 
 #[test]
-fn volumes_that_came_back_are_not_new_and_can_be_put_away_again() {
+fn restored_volumes_are_not_new_and_can_be_wiped_again() {
     let env = small();
     let _ = env.wipe_yes(&[]).run().unwrap().success();
     let _ = env.wipe(&["restore-volumes", "--yes"]).run().unwrap().success();
@@ -67,7 +67,7 @@ fn volumes_that_came_back_are_not_new_and_can_be_put_away_again() {
 }
 
 #[test]
-fn two_generations_are_kept_apart_and_told_apart() {
+fn volumes_of_two_wipes_are_kept_apart() {
     let env = small();
     let _ = env.wipe_yes(&[]).run().unwrap().success();
     let rebuilt = rebuild(&env);
@@ -131,7 +131,7 @@ fn two_generations_are_kept_apart_and_told_apart() {
 }
 
 #[test]
-fn the_last_resort_is_not_purged_while_no_master_runs() {
+fn purge_is_refused_while_no_master_runs() {
     let env = small();
     let _ = env.wipe_yes(&[]).run().unwrap().success();
     let before = env.picture();
@@ -145,7 +145,7 @@ fn the_last_resort_is_not_purged_while_no_master_runs() {
 
 /// Anybody who may tag can put the mark on a volume.
 #[test]
-fn the_mark_alone_is_no_reason_to_delete_a_volume() {
+fn a_volume_with_only_the_quarantine_tag_is_not_deleted() {
     let env = Env::new();
     let _ = env.wipe_yes(&[]).run().unwrap().success();
     let mut rebuilt = Built::default();
@@ -215,7 +215,7 @@ fn the_mark_alone_is_no_reason_to_delete_a_volume() {
 }
 
 #[test]
-fn a_volume_in_quarantine_that_is_attached_is_neither_brought_back_nor_purged() {
+fn an_attached_volume_in_quarantine_is_neither_restored_nor_purged() {
     let env = Env::new();
     let _ = env.wipe_yes(&[]).run().unwrap().success();
     let (volume, node) = (&env.built.etcd_volumes[0].id, &env.built.others[0].instance);
@@ -241,7 +241,7 @@ fn a_volume_in_quarantine_that_is_attached_is_neither_brought_back_nor_purged() 
 
 /// Tags that only look like a quarantine's give nothing to another cluster.
 #[test]
-fn nothing_is_given_tags_of_another_cluster() {
+fn a_volume_of_another_cluster_is_not_restored() {
     let env = small();
     let volume = [("AvailabilityZone", "us-east-1a"), ("Size", "1")];
     let id = env.account.ec2("CreateVolume", &volume).unwrap().text_at(&["volumeId"]);
@@ -262,7 +262,7 @@ fn nothing_is_given_tags_of_another_cluster() {
 }
 
 #[test]
-fn the_audit_after_a_wipe_knows_of_it_and_names_the_way_back() {
+fn an_audit_after_a_wipe_reports_it_and_shows_restore_volumes() {
     let env = small();
     let _ = env.wipe_yes(&[]).run().unwrap().success();
     let audit = env.wipe(&["audit"]).run().unwrap().code(5);

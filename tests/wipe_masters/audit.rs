@@ -1,4 +1,4 @@
-//! `audit`: what is wrong is found, and nobody is sent to wipe who need not.
+//! `audit`: problems are found, and no unnecessary wipe is advised.
 
 use support::S3;
 use support::store::CLUSTER;
@@ -25,21 +25,9 @@ fn a_healthy_cluster_is_healthy() {
 }
 
 #[test]
-fn mixed_up_volumes_are_told_with_the_commands_that_mend_them() {
+fn mixed_up_volumes_are_reported_with_the_commands_that_fix_them() {
     let env = AuditEnv::new("state-store-restored");
-    let (b, events_c) = (env.volume("main", "b").to_owned(), env.volume("events", "c").to_owned());
-    let on_a = env.built.masters[0].instance.clone();
-    // Master a mounts the volume of b, too; a volume of events says that it is another member's.
-    env.detach(&b);
-    env.account
-        .ec2(
-            "AttachVolume",
-            &[("VolumeId", &b), ("InstanceId", &on_a), ("Device", "/dev/xvdx")],
-        )
-        .unwrap();
-    env.account
-        .tag(&events_c, &[("k8s.io/etcd/events", "a/a,b,c")])
-        .unwrap();
+    let (b, events_c, on_a) = env.mix_up_volumes();
     let (ended, rows) = env.audited();
     let _ = ended.code(5);
     let mut pair = [env.volume("events", "a").to_owned(), events_c.clone()];
@@ -71,7 +59,7 @@ fn mixed_up_volumes_are_told_with_the_commands_that_mend_them() {
 }
 
 #[test]
-fn a_lost_quorum_is_told_from_one_that_can_be_mounted_again() {
+fn a_lost_quorum_differs_from_unmounted_volumes() {
     let env = AuditEnv::new("state-store-restored");
     for member in ["b", "c"] {
         env.detach(env.volume("main", member));
@@ -95,7 +83,7 @@ fn a_lost_quorum_is_told_from_one_that_can_be_mounted_again() {
 }
 
 #[test]
-fn what_a_restore_would_stumble_over_is_told_before() {
+fn obstacles_to_a_restore_are_reported() {
     let env = AuditEnv::new("state-store-restored");
     let marker = AuditEnv::key("backups/etcd/main/control/etcd-cluster-created");
     env.moto.delete(BUCKET, &marker).unwrap();
@@ -132,7 +120,7 @@ fn what_a_restore_would_stumble_over_is_told_before() {
 }
 
 #[test]
-fn the_file_that_the_command_writes_is_one_that_passes() {
+fn the_written_control_file_passes() {
     let env = AuditEnv::new("state-store-restored");
     let marker = AuditEnv::key("backups/etcd/main/control/etcd-cluster-created");
     env.moto.delete(BUCKET, &marker).unwrap();
@@ -146,7 +134,7 @@ fn the_file_that_the_command_writes_is_one_that_passes() {
 }
 
 #[test]
-fn a_store_without_a_good_backup_is_no_place_to_wipe() {
+fn without_a_good_backup_no_wipe_is_advised() {
     let env = AuditEnv::new("state-store-reseeded");
     let (ended, rows) = env.audited();
     let _ = ended.code(5);
@@ -186,7 +174,7 @@ fn another_region_or_account_is_refused_instead_of_seeming_empty() {
 }
 
 #[test]
-fn a_stopped_clock_is_said_each_time_even_if_quiet() {
+fn a_fixed_clock_is_warned_of_even_if_quiet() {
     let env = AuditEnv::new("state-store-restored");
     let warning = env.audit(&["-q"]).run().unwrap().success().clock_warning.unwrap();
     assert!(warning.starts_with("warning: KOPS_RECOVERY_NOW is set: "), "{warning}");

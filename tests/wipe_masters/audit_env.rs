@@ -45,6 +45,26 @@ impl AuditEnv {
         self.account.detach(volume).unwrap();
     }
 
+    /// Master a also mounts main's volume of b, and the volume of member c of events is tagged as member a. Returns both volumes and master a.
+    pub fn mix_up_volumes(&self) -> (String, String, String) {
+        let (b, events_c) = (
+            self.volume("main", "b").to_owned(),
+            self.volume("events", "c").to_owned(),
+        );
+        let on_a = self.built.masters[0].instance.clone();
+        self.detach(&b);
+        self.account
+            .ec2(
+                "AttachVolume",
+                &[("VolumeId", &b), ("InstanceId", &on_a), ("Device", "/dev/xvdx")],
+            )
+            .unwrap();
+        self.account
+            .tag(&events_c, &[("k8s.io/etcd/events", "a/a,b,c")])
+            .unwrap();
+        (b, events_c, on_a)
+    }
+
     /// `kops-wipe-masters audit`, some minutes after the last backup.
     pub fn audit(&self, arguments: &[&str]) -> Cmd {
         Cmd::new(env!("CARGO_BIN_EXE_kops-wipe-masters"))

@@ -1,4 +1,4 @@
-//! The way back: `restore-volumes`; and the end of a quarantine: `purge-volumes`.
+//! `restore-volumes` and `purge-volumes`.
 
 use support::aws::Built;
 use support::store::CLUSTER;
@@ -16,7 +16,7 @@ fn rebuild(env: &Env) -> Built {
 }
 
 #[test]
-fn a_quarantine_is_taken_back_tag_by_tag() {
+fn restore_volumes_restores_every_tag() {
     let env = Env::new();
     let id = env.built.etcd_volumes[0].id.clone();
     let original = env.account.volume_tags(&id).unwrap();
@@ -62,7 +62,7 @@ fn a_quarantine_is_taken_back_tag_by_tag() {
 }
 
 #[test]
-fn volumes_do_not_come_back_while_there_is_a_new_control_plane() {
+fn restore_volumes_is_refused_with_a_new_control_plane() {
     let env = Env::new();
     let _ = env.wipe_yes(&[]).run().unwrap().success();
     let rebuilt = rebuild(&env);

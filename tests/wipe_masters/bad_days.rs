@@ -1,4 +1,4 @@
-//! Bad days: requests that fail, things that hang, two operators, Ctrl-C.
+//! Failing requests, timeouts, two operators, Ctrl-C.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
@@ -50,7 +50,7 @@ fn the_next_run_ends_it(env: &Env) {
 
 /// A timeout as the client meets it: the server has done it, and the answer does not come.
 #[test]
-fn a_change_whose_answer_never_comes_is_no_success_and_the_next_run_goes_on() {
+fn a_change_without_a_response_is_a_failure_and_resumable() {
     let env = small();
     let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::always(
@@ -132,7 +132,7 @@ fn each_request_fails_once_and_the_run_does_not() {
 }
 
 #[test]
-fn what_is_denied_is_named_and_the_next_run_goes_on() {
+fn denied_actions_are_named_and_the_next_run_resumes() {
     let env = with_a_volume_to_keep();
     let proxy = Proxy::start(&env.moto).unwrap();
     let before = env.rest();
@@ -161,7 +161,7 @@ fn what_is_denied_is_named_and_the_next_run_goes_on() {
 }
 
 #[test]
-fn credentials_that_expire_half_way_leave_a_run_to_go_on_with() {
+fn a_run_with_expired_credentials_can_be_resumed() {
     let env = small();
     let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::always(
@@ -208,7 +208,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 #[test]
-fn an_interrupted_run_says_so_and_is_gone_on_with() {
+fn an_interrupted_run_warns_and_can_be_resumed() {
     let env = small();
     let proxy = Proxy::start(&env.moto).unwrap();
     let (_home, child) = hanging(&env, &proxy);
@@ -261,7 +261,7 @@ fn two_operators_do_not_run_at_once() {
 }
 
 #[test]
-fn what_hangs_is_named_when_the_time_is_over() {
+fn a_timeout_names_the_unfinished_resources() {
     let env = small();
     let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::times(
@@ -281,7 +281,7 @@ fn what_hangs_is_named_when_the_time_is_over() {
 }
 
 #[test]
-fn somebody_rebuilds_meanwhile_and_that_is_no_success() {
+fn masters_created_meanwhile_are_a_failure() {
     let env = small();
     let _ = env.wipe_yes(&[]).run().unwrap().success();
     // A `kops update` elsewhere: what it made is a new plan, never part of the old one.
@@ -307,7 +307,7 @@ fn somebody_rebuilds_meanwhile_and_that_is_no_success() {
 }
 
 #[test]
-fn a_home_that_cannot_be_written_is_no_obstacle() {
+fn an_unwritable_home_is_ignored() {
     let env = small();
     let _ = env.wipe_yes(&[]).env("HOME", "/proc/nowhere").run().unwrap().success();
     env.assert_wiped();

@@ -13,7 +13,7 @@ fn bare(arguments: &[&str]) -> Cmd {
 }
 
 #[test]
-fn the_cluster_is_always_named_by_somebody() {
+fn the_cluster_must_be_named_explicitly() {
     let env = Env::new();
     let before = env.picture();
     let here = |arguments: &[&str]| bare(arguments).envs(env.moto.env()).args(["--state", &env.url()]);
@@ -98,7 +98,7 @@ fn another_account_another_region_and_none() {
 }
 
 #[test]
-fn consent_is_the_clusters_own_name() {
+fn consent_takes_the_cluster_name() {
     let env = Env::new();
     let before = env.picture();
     let _ = env
@@ -126,7 +126,7 @@ fn consent_is_the_clusters_own_name() {
 }
 
 #[test]
-fn only_the_plan_that_was_shown_and_what_remains_of_it() {
+fn only_the_shown_plan_or_a_part_of_it_is_applied() {
     let env = Env::new();
     let before = env.picture();
     let shown = env.wipe(&["-o", "json"]).run().unwrap().success().json();
@@ -156,7 +156,7 @@ fn only_the_plan_that_was_shown_and_what_remains_of_it() {
 }
 
 #[test]
-fn what_cannot_be_told_apart_refuses() {
+fn unclear_roles_are_refused() {
     let env = Env::new();
     let node = &env.built.others[0];
     let volume = &env.built.etcd_volumes[0];

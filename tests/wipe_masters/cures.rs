@@ -23,22 +23,10 @@ fn commands(rows: &Value) -> Vec<String> {
 }
 
 #[test]
-fn mixed_up_volumes_are_mended_by_what_is_printed() {
+fn printed_commands_fix_mixed_up_volumes() {
     let env = AuditEnv::new("state-store-restored");
     let paste = shell(&env);
-    let b = env.volume("main", "b").to_owned();
-    let events_c = env.volume("events", "c").to_owned();
-    let on_a = env.built.masters[0].instance.clone();
-    env.detach(&b);
-    env.account
-        .ec2(
-            "AttachVolume",
-            &[("VolumeId", &b), ("InstanceId", &on_a), ("Device", "/dev/xvdx")],
-        )
-        .unwrap();
-    env.account
-        .tag(&events_c, &[("k8s.io/etcd/events", "a/a,b,c")])
-        .unwrap();
+    let (b, events_c, _) = env.mix_up_volumes();
     let (_, rows) = env.audited();
     assert_eq!(told(&rows).len(), 4, "{rows:#}");
     for command in commands(&rows).iter().filter(|command| command.starts_with("aws ")) {
@@ -93,7 +81,7 @@ fn a_volume_with_hostile_tags_is_hidden_and_nothing_else_happens() {
 }
 
 #[test]
-fn what_lacks_in_the_state_store_is_written_by_what_is_printed() {
+fn printed_commands_write_missing_control_files() {
     let env = AuditEnv::new("state-store-restored");
     let paste = shell(&env);
     let marker = AuditEnv::key("backups/etcd/main/control/etcd-cluster-created");
@@ -116,7 +104,7 @@ fn what_lacks_in_the_state_store_is_written_by_what_is_printed() {
 }
 
 #[test]
-fn a_group_that_starts_nothing_tells_why() {
+fn the_printed_command_shows_why_a_group_starts_nothing() {
     let env = AuditEnv::new("state-store-restored");
     let paste = shell(&env);
     let group = env.built.masters[1].group.clone();

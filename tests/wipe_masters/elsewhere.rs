@@ -1,4 +1,4 @@
-//! The state store is elsewhere, or goes away; and somebody was here before.
+//! A state store in another account, or one that fails.
 
 use support::store::CLUSTER;
 use support::{AwsAccount, Fault, KopsCluster, Moto, Proxy, Rule};
@@ -45,7 +45,7 @@ fn a_state_store_in_another_account_is_read_and_written_by_its_own_profile() {
 }
 
 #[test]
-fn without_its_state_store_nothing_is_begun() {
+fn nothing_is_started_without_the_state_store() {
     let env = in_s3();
     let before = env.picture();
     let away = || env.wipe_yes(&[]).env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1");
@@ -69,7 +69,7 @@ fn without_its_state_store_nothing_is_begun() {
 }
 
 #[test]
-fn a_pin_that_is_denied_stops_the_wipe_and_what_was_noted_is_told() {
+fn a_denied_pin_stops_the_wipe_and_reports_what_was_recorded() {
     let env = in_s3();
     let before = env.picture();
     let proxy = Proxy::start(&env.moto).unwrap();
@@ -90,7 +90,7 @@ fn a_pin_that_is_denied_stops_the_wipe_and_what_was_noted_is_told() {
 }
 
 #[test]
-fn a_state_store_that_goes_away_half_way_does_not_leave_half_a_wipe() {
+fn a_state_store_that_fails_midway_does_not_stop_the_wipe() {
     let env = in_s3();
     let proxy = Proxy::start(&env.moto).unwrap();
     let before = env.rest();
@@ -113,7 +113,7 @@ fn a_state_store_that_goes_away_half_way_does_not_leave_half_a_wipe() {
 }
 
 #[test]
-fn a_group_that_somebody_deletes_already_is_waited_for() {
+fn a_group_already_being_deleted_is_waited_for() {
     let env = Env::with(&cluster());
     let proxy = Proxy::start(&env.moto).unwrap();
     proxy.inject(Rule::times(

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use support::aws::{Built, Picture};
-use support::store::{self, CLUSTER};
-use support::{AwsAccount, Cmd, KopsCluster, Moto, S3};
+use harness::aws::{Built, Picture};
+use harness::store::{self, CLUSTER};
+use harness::{AwsAccount, Cmd, KopsCluster, Moto, S3};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// Three hours after the last backup of the healthy fixture: as dead as clusters usually are when somebody wipes them.
@@ -179,3 +180,18 @@ impl Env {
 const BUCKET: &str = "kops-state";
 
 pub const YES: [&str; 5] = ["--yes", "--confirm", CLUSTER, "--poll", "50ms"];
+
+/// The plan as JSON. With a blocking check it is printed too, and the exit code is 3.
+pub fn plan(command: Cmd) -> Value {
+    let ended = command.args(["-o", "json"]).run().unwrap();
+    let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let refuses = |check: &Value| check["ok"] == false && check["severity"] == "block";
+    let is_blocked = plan["checks"].as_array().unwrap().iter().any(refuses);
+    assert_eq!(
+        ended.exit_code(),
+        Some(if is_blocked { 3 } else { 0 }),
+        "{}",
+        ended.stderr
+    );
+    plan
+}

@@ -1,13 +1,15 @@
-//! Nothing is taken away before there is something to come back from.
+//! Nothing is deleted unless the cluster can be restored.
 
 use std::fs;
 use std::path::PathBuf;
 
+use harness::paths;
+use harness::store::{self, CLUSTER, tree};
 use serde_json::Value;
 use support::store::{self, CLUSTER, tree};
 use support::{Cmd, paths};
 
-use crate::env::{Env, YES};
+use crate::env::{Env, YES, plan};
 
 const LAST: &str = "2026-11-22T15:20:36Z-000001";
 
@@ -36,21 +38,6 @@ impl Env {
     }
 }
 
-/// The plan. Where a check refuses it is shown, too, and exits with 3.
-fn plan(command: Cmd) -> Value {
-    let ended = command.args(["-o", "json"]).run().unwrap();
-    let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
-    let refuses = |check: &Value| check["ok"] == false && check["severity"] == "block";
-    let is_blocked = plan["checks"].as_array().unwrap().iter().any(refuses);
-    assert_eq!(
-        ended.exit_code(),
-        Some(if is_blocked { 3 } else { 0 }),
-        "{}",
-        ended.stderr
-    );
-    plan
-}
-
 /// The checks that are not well, as `severity name etcd`.
 fn found(plan: &Value) -> Vec<String> {
     let checks = plan["checks"].as_array().unwrap().iter();
@@ -66,7 +53,7 @@ fn found(plan: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_good_backup_is_chosen_and_its_loss_is_told() {
+fn a_good_backup_is_chosen_and_the_data_loss_shown() {
     let env = Env::new();
     let plan = plan(env.wipe(&[]));
     assert_eq!(found(&plan), [""; 0]);
@@ -82,7 +69,7 @@ fn a_good_backup_is_chosen_and_its_loss_is_told() {
 }
 
 #[test]
-fn the_worthless_backups_of_a_reseeded_cluster_are_no_way_back() {
+fn backups_of_a_reseeded_cluster_are_not_good() {
     let env = Env::new();
     // After the accident: the good ones are still there, the newest ones are worthless.
     store::copy_folder(&paths::fixture("state-store-reseeded"), env.root()).unwrap();
@@ -138,7 +125,7 @@ fn a_damaged_backup_is_passed_over() {
 }
 
 #[test]
-fn control_files_that_are_missing_or_empty_refuse_with_the_command_that_mends_them() {
+fn missing_or_empty_control_files_refuse_with_the_command_that_fixes_them() {
     for file in ["etcd-cluster-created", "etcd-cluster-spec"] {
         let env = Env::new();
         let path = env.file(&format!("backups/etcd/main/control/{file}"));

@@ -1,4 +1,4 @@
-//! `kill -9` right before and right after every request that changes something: the next run ends as if nothing had happened.
+//! `kill -9` before and after every write request: the next run completes the work.
 
 use std::os::unix::process::ExitStatusExt;
 
@@ -168,7 +168,7 @@ fn around_each_request_of_snapshots_and_deletions() {
 }
 
 #[test]
-fn around_each_request_of_the_way_back() {
+fn around_each_request_of_restore_volumes() {
     let back = |env: &Env| {
         for volume in &env.built.etcd_volumes {
             let tags = env.account.volume_tags(&volume.id).unwrap();

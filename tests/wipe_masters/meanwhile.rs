@@ -1,4 +1,4 @@
-//! Masters that somebody makes meanwhile: while the plan is looked at, and while it is carried out. None of them is touched.
+//! Masters created after the plan was shown, or while it is applied. None of them is touched.
 
 use support::aws::{Built, Machine};
 use support::store::CLUSTER;
@@ -75,7 +75,7 @@ fn assert_only_planned(env: &Env, requests: &[Recorded]) {
 }
 
 #[test]
-fn what_was_made_after_the_plan_was_shown_is_refused_by_name() {
+fn resources_created_after_the_plan_are_refused_by_name() {
     let env = Env::with(&cluster());
     let shown = env.wipe(&["-o", "json"]).run().unwrap().success().json();
     let digest = shown["digest"].as_str().unwrap();
@@ -100,7 +100,7 @@ fn what_was_made_after_the_plan_was_shown_is_refused_by_name() {
 }
 
 #[test]
-fn an_instance_that_comes_into_a_planned_group_stops_the_run_before_its_first_change() {
+fn an_instance_that_joins_a_planned_group_stops_the_run_before_its_first_change() {
     let env = Env::with(&cluster());
     let mut made = String::new();
     let (code, said, requests) = wipe_and(&env, BEFORE, || made = grow(&env));
@@ -121,7 +121,7 @@ fn an_instance_that_comes_into_a_planned_group_stops_the_run_before_its_first_ch
 }
 
 #[test]
-fn masters_that_somebody_rebuilds_while_the_old_ones_go_are_named_and_left_alone() {
+fn masters_created_during_the_run_are_named_and_kept() {
     let env = Env::with(&cluster());
     let mut rebuilt = Built::default();
     let (code, said, requests) = wipe_and(&env, AMID, || {
@@ -149,7 +149,7 @@ fn masters_that_somebody_rebuilds_while_the_old_ones_go_are_named_and_left_alone
 }
 
 #[test]
-fn a_planned_group_that_somebody_makes_again_is_not_deleted_twice() {
+fn a_recreated_group_is_not_deleted_twice() {
     let env = Env::with(&cluster());
     let mut rebuilt = Built::default();
     let (code, said, requests) = wipe_and(&env, AMID, || {
@@ -171,7 +171,7 @@ fn a_planned_group_that_somebody_makes_again_is_not_deleted_twice() {
 }
 
 #[test]
-fn a_planned_volume_that_a_new_master_mounts_is_left_to_it() {
+fn a_planned_volume_mounted_by_a_new_master_is_kept() {
     let env = Env::with(&cluster());
     let volume = env.built.etcd_volumes[0].clone();
     let tags = env.account.volume_tags(&volume.id).unwrap();

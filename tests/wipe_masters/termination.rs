@@ -1,4 +1,4 @@
-//! Volumes that AWS would delete with their instance: `DeleteOnTermination`. They are kept first, or nothing is deleted.
+//! `DeleteOnTermination`: it is turned off first, or nothing is deleted.
 
 use support::store::CLUSTER;
 use support::{Fault, Gate, KopsCluster, Proxy, Recorded, Rule};
@@ -16,7 +16,7 @@ fn small() -> Env {
 }
 
 /// A cluster whose last volume would go with its master.
-fn would_go(env: &Env) -> String {
+fn turn_delete_on_termination_on(env: &Env) -> String {
     let volume = env.built.etcd_volumes.last().unwrap();
     env.account.delete_on_termination(volume, true).unwrap();
     volume.id.clone()
@@ -30,10 +30,10 @@ fn changes(proxy: &Proxy) -> Vec<String> {
 }
 
 #[test]
-fn it_is_planned_shown_and_switched_off_before_the_first_deletion() {
+fn it_is_planned_shown_and_turned_off_before_the_first_deletion() {
     for how in ["quarantine", "snapshot-then-delete"] {
         let env = Env::new();
-        let volume = would_go(&env);
+        let volume = turn_delete_on_termination_on(&env);
         let arguments = ["--etcd-volumes", how, "--max-age", "4h"];
         let shown = env.wipe(&arguments).run().unwrap().success();
         let _ = shown
@@ -89,9 +89,9 @@ fn it_is_planned_shown_and_switched_off_before_the_first_deletion() {
 
 /// What today's moto does with such a volume where nobody switches it off: so the test above can fail.
 #[test]
-fn without_that_it_would_be_gone() {
+fn otherwise_aws_deletes_the_volume() {
     let env = small();
-    let volume = would_go(&env);
+    let volume = turn_delete_on_termination_on(&env);
     let group = [
         ("AutoScalingGroupName", env.built.masters[0].group.as_str()),
         ("ForceDelete", "true"),
@@ -102,7 +102,7 @@ fn without_that_it_would_be_gone() {
 }
 
 #[test]
-fn where_it_cannot_be_switched_off_nothing_is_deleted() {
+fn nothing_is_deleted_if_it_cannot_be_turned_off() {
     for fault in [
         Rule::error(403, "UnauthorizedOperation"),
         Rule::error(400, "IncorrectInstanceState"),
@@ -110,7 +110,7 @@ fn where_it_cannot_be_switched_off_nothing_is_deleted() {
         Fault::Slow(usize::MAX),
     ] {
         let env = small();
-        let volume = would_go(&env);
+        let volume = turn_delete_on_termination_on(&env);
         let before = env.picture();
         let proxy = Proxy::start(&env.moto).unwrap();
         proxy.inject(Rule::always("POST", format!("Action={KEEP}&"), fault.clone()));
@@ -130,10 +130,10 @@ fn where_it_cannot_be_switched_off_nothing_is_deleted() {
 }
 
 #[test]
-fn what_is_switched_on_after_the_plan_was_shown_is_refused_by_name() {
+fn turned_on_after_the_plan_it_is_refused_by_name() {
     let env = small();
     let plan = env.wipe(&["-o", "json"]).run().unwrap().success().json();
-    let volume = would_go(&env);
+    let volume = turn_delete_on_termination_on(&env);
     let before = env.picture();
     let _ = env
         .wipe_yes(&["--plan", plan["digest"].as_str().unwrap()])
@@ -151,7 +151,7 @@ fn what_is_switched_on_after_the_plan_was_shown_is_refused_by_name() {
 
 /// The look at volumes after the one that still saw the old master.
 #[test]
-fn a_volume_that_vanishes_is_a_failure_and_stays_one_until_it_was_told() {
+fn a_lost_volume_is_a_failure_until_reported() {
     let env = small();
     let lost = env.built.etcd_volumes[0].clone();
     let proxy = Proxy::start(&env.moto).unwrap();

@@ -53,7 +53,7 @@ fn ended(mut child: Child, typed: &[u8]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn the_name_does_it_anything_else_does_not_and_ctrl_c_ends_it() {
+fn only_the_typed_name_is_consent_and_ctrl_c_exits() {
     let env = Env::with(&KopsCluster {
         masters: 1,
         workers: false,

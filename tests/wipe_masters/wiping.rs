@@ -1,4 +1,4 @@
-//! The plan, the deed, the proof that all else is untouched.
+//! The plan, its application, and that all else is untouched.
 
 use support::store::CLUSTER;
 use support::{Fault, Proxy, Rule};
@@ -42,13 +42,13 @@ fn without_yes_the_plan_is_shown_and_nothing_is_changed() {
         .stdout_has("123456789012")
         .stdout_has("its role is bastion")
         .stdout_has("volume of a PersistentVolume")
-        .stderr_has("nothing was changed; to apply exactly this: --yes --plan ");
+        .stderr_has("nothing was changed; to apply exactly this plan, pass --yes --plan ");
     assert_eq!(env.picture(), before);
     assert!(env.journals().is_empty());
 }
 
 #[test]
-fn masters_go_volumes_are_hidden_and_all_else_is_untouched() {
+fn masters_are_deleted_volumes_hidden_and_all_else_is_untouched() {
     let env = Env::new();
     let proxy = Proxy::start(&env.moto).unwrap();
     let before = env.rest();
@@ -139,7 +139,7 @@ fn an_older_cluster_with_one_master_is_wiped_and_the_snapshots_come_first() {
 }
 
 #[test]
-fn what_takes_minutes_is_waited_for_and_volumes_follow_their_instances() {
+fn slow_deletions_are_waited_for_and_volumes_follow_their_instances() {
     let env = Env::new();
     let proxy = Proxy::start(&env.moto).unwrap();
     // Groups take their time, each another one: so many requests of ours later.
@@ -168,7 +168,7 @@ fn what_takes_minutes_is_waited_for_and_volumes_follow_their_instances() {
 }
 
 #[test]
-fn survivors_of_their_groups_are_terminated_one_by_one() {
+fn instances_left_by_their_group_are_terminated_one_by_one() {
     let env = Env::new();
     let survivor = &env.built.masters[1];
     // moto orphans what is protected from scale-in.
@@ -195,7 +195,7 @@ fn survivors_of_their_groups_are_terminated_one_by_one() {
 }
 
 #[test]
-fn another_kops_than_the_clusters_own_is_warned_of() {
+fn a_different_kops_version_warns() {
     use std::os::unix::fs::PermissionsExt;
     let env = Env::with(&support::KopsCluster {
         masters: 1,

@@ -1,4 +1,4 @@
-//! Where each thing of the plan states, and what is to be done to it now. Pure: what was just seen in, the next action out.
+//! The state of each resource of the plan, and the next action on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -281,14 +281,14 @@ impl Steps<'_> {
         if owner(&volume.tags, cluster) != Owner::Ours || etcds(&volume.tags).is_empty() {
             return StepState::Blocked("its tags have changed since the plan was made".to_owned());
         }
-        if let Some(stranger) = volume
+        if let Some(unplanned) = volume
             .attachments
             .iter()
             .find(|attachment| !self.is_planned(&attachment.instance))
         {
             return StepState::Blocked(format!(
                 "it was attached to {}, which is not in the plan",
-                stranger.instance
+                unplanned.instance
             ));
         }
         if let Some(attachment) = volume.attachments.first() {

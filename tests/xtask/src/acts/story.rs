@@ -120,7 +120,7 @@ fn archive(etcd: &str) -> String {
 fn wipe(operator: &Stage) -> Done {
     operator.tell("Nothing less than a wipe helps. The last backup is young, and that the API is dead cannot be proven from here: the wipe refuses until one says that one is sure");
     operator.wipe(&format!("--yes --confirm {CLUSTER} -o name"), 3)?;
-    operator.tell("What would go, what stays, and what is there to come back from?");
+    operator.tell("What will be deleted, what will be kept, and which backups are restorable?");
     operator.wipe("--even-if-alive", 0)?;
     operator.tell("On a terminal the cluster's name is asked for; here --confirm gives it");
     operator.wipe(&format!("--yes --even-if-alive --confirm {CLUSTER} --poll 1s"), 0)?;

@@ -125,7 +125,7 @@ fn no_way_back_no_wipe(operator: &Stage, account: &AwsAccount) -> Result<(), Box
 }
 
 fn wipe(operator: &Stage, account: &AwsAccount, masters: &BTreeSet<String>) -> Result<(), Box<dyn Error>> {
-    operator.tell("With the real one: what would go, what stays, and what is there to come back from?");
+    operator.tell("With the real account: what will be deleted, what will be kept, and which backups are restorable?");
     let before = account.picture()?;
     operator.wipe("", 0)?;
     unchanged(account, &before)?;
@@ -146,7 +146,7 @@ fn wipe(operator: &Stage, account: &AwsAccount, masters: &BTreeSet<String>) -> R
     // Root volumes go with their instances.
     let with_roots = masters.iter().cloned().chain(volumes_on(&before, masters)).collect();
     untouched(operator, &before, &after, &with_roots)?;
-    operator.tell("The backups to come back from are out of retention's reach");
+    operator.tell("The restorable backups are pinned");
     operator.backups("list --etcd main --limit 2", 0)?;
     Ok(())
 }
@@ -172,7 +172,7 @@ fn rebuilt_and_purged(
     let before = account.picture()?;
     operator.wipe("restore-volumes --yes", 3)?;
     unchanged(account, &before)?;
-    operator.tell("The cluster is restored and was looked at: what is in quarantine can go for good");
+    operator.tell("The cluster is restored and checked: the volumes in quarantine can be deleted");
     operator.wipe(&format!("purge-volumes --yes --confirm {CLUSTER}"), 0)?;
     let after = account.picture()?;
     let gone: BTreeSet<String> = masters.iter().filter(|id| id.starts_with("vol-")).cloned().collect();

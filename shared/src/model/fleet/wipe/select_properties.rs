@@ -32,7 +32,7 @@ impl Dice {
 }
 
 const C: &str = "a.example.com";
-/// Each is somebody else's, and looks like ours.
+/// Names of other clusters that resemble this one.
 const OTHERS: [&str; 9] = [
     "x.a.example.com",
     "a.example.com.x",
@@ -44,7 +44,7 @@ const OTHERS: [&str; 9] = [
     "*.example.com",
     "a.example.com ",
 ];
-/// Keys that are almost those that count. None of them may make a master of anything, or keep one from being one.
+/// Keys that resemble the deciding ones, and must not decide anything.
 const NOISE: [(&str, &str); 14] = [
     ("k8s.io/role", "master"),
     ("K8s.io/role/master", "1"),
@@ -62,7 +62,7 @@ const NOISE: [(&str, &str); 14] = [
     ("", ""),
 ];
 
-/// What was made, and what of it is truly this cluster's control plane.
+/// What was generated, and its control plane.
 #[derive(Default)]
 struct Account {
     inventory: Inventory,
@@ -370,7 +370,7 @@ impl Account {
     }
 }
 
-/// The rule once more, in other words: one of the two tags says so, and nothing says otherwise.
+/// The rule, written independently: one of the two tags, and none that contradicts.
 fn is_ours(tags: &Tags) -> bool {
     let clusters: BTreeMap<&String, &String> = tags
         .iter()
@@ -393,7 +393,7 @@ fn masters_role(tags: &Tags) -> bool {
 }
 
 #[test]
-fn nothing_but_the_clusters_masters_is_ever_chosen_and_all_that_kops_makes_for_masters_is() {
+fn exactly_the_control_plane_is_chosen() {
     let (mut chosen_in_all, mut left_in_all, mut blocked_in_all) = (0, 0, 0);
     for number in 0..ACCOUNTS {
         let mut dice = Dice(number);

@@ -49,7 +49,7 @@ fn blockers(selection: &Selection) -> Vec<&str> {
 }
 
 #[test]
-fn a_protected_group_is_chosen_and_named_as_a_blocker_with_its_cure() {
+fn deletion_protection_of_a_group_blocks() {
     let mut protected = group("m.masters.a.example.com", MASTER, &[]);
     protected.deletion_protection = Some("prevent-force-deletion".into());
     let inventory = Inventory {
@@ -63,7 +63,7 @@ fn a_protected_group_is_chosen_and_named_as_a_blocker_with_its_cure() {
 }
 
 #[test]
-fn a_stranger_in_a_masters_group_blocks() {
+fn an_instance_of_another_role_in_a_masters_group_blocks() {
     let mut foreign = instance("i-2", &[]);
     foreign
         .tags
@@ -102,7 +102,7 @@ fn a_stranger_in_a_masters_group_blocks() {
 }
 
 #[test]
-fn masters_outside_groups_are_told_how_they_came_there() {
+fn masters_outside_groups_are_chosen_with_the_reason() {
     let inventory = Inventory {
         groups: vec![group("nodes.a.example.com", "k8s.io/role/node", &[])],
         instances: vec![
@@ -127,7 +127,7 @@ fn masters_outside_groups_are_told_how_they_came_there() {
     assert!(reasons[0].starts_with("outside any group"), "{reasons:?}");
     assert!(reasons[1].starts_with("detached from group m.masters"), "{reasons:?}");
     assert!(
-        reasons[2].starts_with("its group gone.masters.a.example.com is gone"),
+        reasons[2].starts_with("its group gone.masters.a.example.com no longer exists"),
         "{reasons:?}"
     );
     assert_eq!(blockers(&selection).len(), 1);
@@ -135,7 +135,7 @@ fn masters_outside_groups_are_told_how_they_came_there() {
 }
 
 #[test]
-fn a_volume_in_use_by_something_that_stays_blocks() {
+fn a_volume_in_use_by_a_kept_instance_blocks() {
     let volume = |id: &str, instance: &str| Volume {
         id: id.to_owned(),
         state: VolumeState::InUse,
@@ -241,7 +241,7 @@ fn a_wrong_account_differs_from_a_wiped_cluster() {
     assert!(!blocks && message.contains("already wiped"), "{message}");
 }
 
-/// What AWS said of a cluster that real kops made (tests/fixtures/kops-built/aws).
+/// AWS responses for a cluster created by kops (tests/fixtures/kops-built/aws).
 fn built_by_kops() -> Inventory {
     macro_rules! fixture {
         ($name:literal) => {
@@ -308,7 +308,7 @@ fn built_by_kops() -> Inventory {
 }
 
 #[test]
-fn of_what_real_kops_makes_exactly_the_control_plane_is_chosen() {
+fn of_a_real_kops_cluster_exactly_the_control_plane_is_chosen() {
     let cluster = "super.k8s.local";
     let inventory = built_by_kops();
     let selection = select(cluster, &inventory);
