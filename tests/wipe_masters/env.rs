@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use harness::aws::{Built, Picture};
-use harness::store::{self, CLUSTER};
-use harness::{AwsAccount, Cmd, KopsCluster, Moto, S3};
 use serde_json::Value;
+use support::aws::{Built, Picture};
+use support::store::{self, CLUSTER};
+use support::{AwsAccount, Cmd, KopsCluster, Moto, S3};
 use tempfile::TempDir;
 
 /// Three hours after the last backup of the healthy fixture: as dead as clusters usually are when somebody wipes them.

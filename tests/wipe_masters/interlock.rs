@@ -3,11 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use harness::paths;
-use harness::store::{self, CLUSTER, tree};
 use serde_json::Value;
+use support::paths;
 use support::store::{self, CLUSTER, tree};
-use support::{Cmd, paths};
 
 use crate::env::{Env, YES, plan};
 

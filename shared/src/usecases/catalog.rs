@@ -15,7 +15,7 @@ use crate::ports::{ObjectStore, StoreError};
 /// The backups of one etcd cluster.
 #[derive(Clone, Debug)]
 pub struct Catalog {
-    /// CaMatch they are, and where.
+    /// Whose they are, and where.
     pub store: EtcdStore,
     /// All of them, halves included, oldest first.
     pub backups: Vec<Backup>,

@@ -38,7 +38,7 @@ type Rows = Result<Vec<Row>, Box<dyn std::error::Error>>;
 struct Bench {
     /// How `--only` names it.
     name: &'static str,
-    /// CaMatch release binary it measures.
+    /// Whose release binary it measures.
     package: &'static str,
     /// Measures the binary at the given path.
     run: fn(&Path) -> Rows,

@@ -108,7 +108,7 @@ fn worker(cluster: &Cluster) -> Result<&Machine, Box<dyn Error>> {
     Ok(cluster.built.others.first().ok_or("no worker")?)
 }
 
-/// CaMatch kubelets run.
+/// Whose kubelets run.
 fn alive<'b>(built: &'b Built, worker: &'b Machine) -> Vec<&'b Machine> {
     built.masters.iter().chain([worker]).collect()
 }

@@ -3,7 +3,7 @@
 use super::evidence::Evidence;
 use crate::model::backup::name::BackupName;
 
-/// CaMatch the keys are, by the UID of namespace `kube-system`.
+/// Whose the keys are, by the UID of namespace `kube-system`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Lineage {
     /// This UID.
@@ -45,7 +45,7 @@ pub struct Facts {
     pub problems: Vec<String>,
     /// etcd's revision; 0 or 1 when nothing was ever written.
     pub revision: i64,
-    /// CaMatch it is.
+    /// Whose it is.
     pub lineage: Lineage,
     /// What its keys show.
     pub evidence: Evidence,
