@@ -55,7 +55,7 @@ fn lines_of_all_masters_are_in_the_order_of_their_times() {
         .unwrap()
         .code(1);
     let ended = ended
-        .stderr_has("ssh to master-a: it cannot be reached")
+        .stderr_has("ssh to master-a: unreachable")
         .stderr_has("1 of 3 hosts");
     let first: serde_json::Value = serde_json::from_str(ended.stdout.lines().next().unwrap()).unwrap();
     assert_eq!(first["host"], "master-b");

@@ -50,7 +50,7 @@ pub trait Fleet: Send + Sync {
 /// The verbs that change something. None does so without the user's consent:
 ///
 /// ```compile_fail,E0061
-/// # use crate::ports::fleet::{FleetChange, FleetError};
+/// # use runbook_kit::ports::fleet::{FleetChange, FleetError};
 /// async fn careless(fleet: &dyn FleetChange) -> Result<(), FleetError> {
 ///     fleet.delete_group("control-plane-us-east-1a.masters.k8s.example.com").await
 /// }
@@ -59,8 +59,8 @@ pub trait Fleet: Send + Sync {
 /// With a [`Consent`], which only `cli::confirm` makes, the same compiles:
 ///
 /// ```
-/// # use crate::consent::Consent;
-/// # use crate::ports::fleet::{FleetChange, FleetError};
+/// # use runbook_kit::consent::Consent;
+/// # use runbook_kit::ports::fleet::{FleetChange, FleetError};
 /// async fn agreed(fleet: &dyn FleetChange, consent: &Consent) -> Result<(), FleetError> {
 ///     fleet.delete_group("control-plane-us-east-1a.masters.k8s.example.com", consent).await
 /// }

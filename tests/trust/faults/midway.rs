@@ -66,7 +66,7 @@ fn cut_off(world: &World, row: &'static Row, what: CutOff, passed: usize, right:
         Some(code) if code == code_of(row) && after == right => {}
         Some(0) => tell("a success that is none", &ended.stderr),
         // The client's second try finds nothing: that it was the first one's doing nobody can tell.
-        Some(1) if after == right && ended.stderr.contains("went meanwhile") => {}
+        Some(1) if after == right && ended.stderr.contains("no longer queued") => {}
         Some(1) if after != before => tell("it says that nothing was changed", &ended.stderr),
         Some(1) => {}
         Some(4) if !ended.stderr.contains("hint:") => tell("it does not say how to go on", &ended.stderr),
@@ -82,7 +82,7 @@ fn cut_off(world: &World, row: &'static Row, what: CutOff, passed: usize, right:
     let again = again.run().unwrap();
     let both = format!("{}\n--- once more\n{}", ended.stderr, again.stderr);
     // What is gone cannot be taken back once more.
-    let gone_by_now = ["nothing is queued", "is not pinned"];
+    let gone_by_now = ["no command", "is not pinned"];
     let gone = after == right && gone_by_now.iter().any(|words| again.stderr.contains(words));
     if again.exit_code() != Some(code_of(row)) && !gone {
         tell(&format!("once more: {:?}", again.exit_code()), &both);

@@ -39,7 +39,7 @@ pub(super) fn masters(facts: &ClusterFacts) -> Check {
         Observed::Unknown(why) => Check::found(
             NAME,
             Severity::Warn,
-            format!("not checked how many of {wanted} run: {why}"),
+            format!("could not check how many of {wanted} masters run: {why}"),
         )
         .cure(format!(
             "check that {wanted} masters run before you continue; pass --profile to have it checked in AWS"
