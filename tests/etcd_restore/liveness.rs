@@ -14,7 +14,7 @@ use crate::env::{Env, MAIN, RESTORED, restore, tree, wait_for};
 const WIPED: &str = "2026-11-22T15:21:30Z";
 const CONFIRM: &str = "--confirm super.k8s.local";
 
-/// The env, with three masters in AWS that were launched just now.
+/// An env with three masters in AWS that were launched just now.
 struct InAws {
     env: Env,
     moto: Moto,

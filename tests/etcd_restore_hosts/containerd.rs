@@ -9,7 +9,7 @@ use crate::env::{Env, HOSTS};
 
 const OLD: &str = "  3600 /usr/local/bin/kube-apiserver --x\n    60 /opt/etcd-v3.5.30/etcd\n";
 
-/// The first host of a env has a real containerd, and no other tool for it than `ctr`.
+/// The first host of an env has a real containerd, and no other tool for it than `ctr`.
 struct Real {
     env: Env,
     containerd: Containerd,

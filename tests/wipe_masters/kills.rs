@@ -34,7 +34,7 @@ fn assert_only_masters_were_named(env: &Env, requests: &[Recorded]) {
     }
 }
 
-/// Kills what `command` makes of a env at each of its changes in turn, until there is none left to be killed at; `again` runs the rest. Gives
+/// Kills what `command` makes of an env at each of its changes in turn, until there is none left to be killed at; `again` runs the rest. Gives
 /// what it was killed at.
 fn kill_at_each_change(
     prepare: impl Fn(&Env),

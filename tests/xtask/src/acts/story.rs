@@ -176,7 +176,7 @@ fn right_the_endpoint(operator: &Stage, server: &KubeApiServer) -> Done {
 
 /// Insists on where the cluster stands.
 fn ask(operator: &Stage, stage: &str) -> Done {
-    operator.tell("Where does the cluster env, and what comes next?");
+    operator.tell("Where does the cluster stand, and what comes next?");
     operator.restore("", 0)?;
     let found = operator.restore_json("")?;
     let found = found.get("stage").and_then(|stage| stage.as_str()).unwrap_or_default();
