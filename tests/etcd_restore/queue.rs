@@ -261,7 +261,10 @@ fn a_kubectl_context_is_no_name_for_what_wipes_an_etcd() {
         by_context(arguments)
             .code(2)
             .stderr_has("no cluster is named")
-            .stderr_has("--name");
+            .stderr_has(&format!(
+                "pass --name or set KOPS_CLUSTER_NAME; {} holds {CLUSTER}",
+                env.url()
+            ));
     }
     assert_eq!(tree(env.root()), before);
 }

@@ -22,7 +22,10 @@ fn the_cluster_must_be_named_explicitly() {
         .unwrap()
         .code(2)
         .stderr_has("no cluster is named")
-        .stderr_has("--name");
+        .stderr_has(&format!(
+            "pass --name or set KOPS_CLUSTER_NAME; {} holds {CLUSTER}",
+            env.url()
+        ));
 
     // kubectl's context would name it, and does not count.
     let home = tempfile::tempdir().unwrap();
