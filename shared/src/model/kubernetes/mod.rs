@@ -16,6 +16,7 @@ pub mod protojson;
 pub mod service_addresses;
 pub mod types;
 pub mod value;
+pub mod whole;
 
 #[cfg(test)]
 pub(crate) mod testing;
