@@ -3,8 +3,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use super::cipher::Cipher;
@@ -120,7 +120,7 @@ struct RawKeys {
 struct RawKey {
     #[serde(default)]
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "overwritten")]
     secret: Zeroizing<String>,
 }
 
@@ -128,6 +128,10 @@ struct RawKey {
 struct RawKms {
     #[serde(default)]
     name: String,
+}
+
+fn overwritten<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
 }
 
 /// The entries of a configuration, in its order.
