@@ -6,6 +6,7 @@
 pub mod builtin;
 pub mod cluster;
 pub mod config_map;
+pub mod for_apply;
 pub mod key;
 pub mod masterlease;
 pub mod metadata;
@@ -13,6 +14,7 @@ pub mod node;
 pub mod object_ref;
 pub mod protobuf;
 pub mod protojson;
+pub mod selection;
 pub mod service_addresses;
 pub mod types;
 pub mod value;
