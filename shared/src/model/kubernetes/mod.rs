@@ -18,6 +18,7 @@ pub mod selection;
 pub mod service_addresses;
 pub mod types;
 pub mod value;
+pub mod whole;
 
 #[cfg(test)]
 pub(crate) mod testing;
