@@ -87,6 +87,8 @@ impl fmt::Display for ObjectId {
 pub struct Wanted {
     pub id: ObjectId,
     pub stage: Stage,
+    /// Whether the user did not name it: the namespace of what he named. Only of interest where it does not exist.
+    pub implied: bool,
     pub content: Content,
 }
 

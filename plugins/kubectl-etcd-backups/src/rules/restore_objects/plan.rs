@@ -44,7 +44,7 @@ pub struct Creation {
     /// Its owners: those that exist with their UID, the others are created before it.
     pub owners: Vec<(Owner, ObjectId, Option<String>)>,
     /// What is created before it; until then the API cannot be asked about it.
-    pub after: Option<ObjectId>,
+    pub after: Vec<ObjectId>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +65,8 @@ impl Item {
 
 /// Plans all of them, in the order in which they are applied.
 pub fn plan(wanted: Vec<Wanted>, living: &Living, along: &Along, overwrite: bool) -> Vec<Item> {
+    let exists = |one: &Wanted| matches!(living.found.get(&one.id), Some(Found::There(_) | Found::Unknown(_)));
+    let wanted: Vec<Wanted> = wanted.into_iter().filter(|one| !(one.implied && exists(one))).collect();
     let defined = defined_by(&wanted);
     let creatable = |one: &Wanted| matches!(one.content, Content::Ready(_)) && living.found.get(&one.id) == Some(&Found::Absent);
     let absent: BTreeSet<ObjectId> = wanted.iter().filter(|one| creatable(one)).map(|one| one.id.clone()).collect();
@@ -93,7 +95,7 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn item(&self, wanted: Wanted, seen: &mut BTreeSet<ObjectId>) -> Item {
-        let Wanted { id, stage, content } = wanted;
+        let Wanted { id, stage, content, .. } = wanted;
         let mut hints = Vec::new();
         let action = if seen.insert(id.clone()) {
             match content {
@@ -150,7 +152,7 @@ impl Planner<'_> {
         ready: Ready,
         hints: &mut Vec<String>,
     ) -> Result<Action, String> {
-        let mut after = None;
+        let mut after = Vec::new();
         if let Some(name) = &id.namespace {
             let namespace = ObjectId::namespace(name);
             match self.living.found.get(&namespace) {
@@ -159,7 +161,7 @@ impl Planner<'_> {
                         return Err(format!("namespace {name} {going}: repeat the command once it is gone"));
                     }
                 }
-                Some(Found::Absent) if self.absent.contains(&namespace) => after = Some(namespace),
+                Some(Found::Absent) if self.absent.contains(&namespace) => after.push(namespace),
                 Some(Found::Absent) | None => return Err(format!("namespace {name} does not exist")),
                 // The API will say.
                 Some(Found::Unknown(_)) => {}
@@ -167,7 +169,7 @@ impl Planner<'_> {
         }
         let definition = definition_of(&id.group, &id.plural);
         if self.absent.contains(&definition) {
-            after = Some(definition);
+            after.push(definition);
         }
         hints.extend(ready.remarks);
         for reference in references::of(id, &ready.object) {
@@ -272,15 +274,12 @@ fn names_itself(id: &ObjectId, object: &Value) -> Result<(), String> {
 }
 
 /// What lies in a namespace, or is of a kind, that cannot be created after all, cannot either.
-fn fall_with_what_they_need(items: &mut [Item]) {
-    let failed: BTreeMap<ObjectId, ()> = items
-        .iter()
-        .filter(|item| !item.is_change())
-        .map(|item| (item.id.clone(), ()))
-        .collect();
+pub fn fall_with_what_they_need(items: &mut [Item]) {
+    let failed = items.iter().filter(|item| !item.is_change());
+    let failed: BTreeSet<ObjectId> = failed.map(|item| item.id.clone()).collect();
     for item in items {
         if let Action::Create(creation) = &item.action
-            && let Some(after) = creation.after.as_ref().filter(|after| failed.contains_key(after))
+            && let Some(after) = creation.after.iter().find(|after| failed.contains(after))
         {
             item.action = Action::Cannot(format!("{after} cannot be created"));
         }
