@@ -21,6 +21,7 @@ pub mod etcd;
 pub mod fleet;
 pub mod host_probe;
 pub mod hosts;
+pub mod journal;
 pub mod local_state;
 pub mod snapshot;
 
@@ -34,6 +35,7 @@ pub use etcd::{
     SnapshotStream,
 };
 pub use hosts::{HostError, HostErrorKind, Hosts};
+pub use journal::Journal;
 pub use snapshot::{
     PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
 };

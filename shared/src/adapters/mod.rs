@@ -15,6 +15,7 @@ pub mod etcd;
 pub mod file;
 #[cfg(feature = "etcd")]
 pub mod host_probe;
+pub mod journal;
 pub mod kops_config;
 pub mod kops_program;
 #[cfg(feature = "kube")]

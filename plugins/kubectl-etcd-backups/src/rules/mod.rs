@@ -4,3 +4,4 @@ pub mod check_row;
 pub mod history;
 pub mod judged;
 pub mod prometheus;
+pub mod restore_objects;

@@ -2,4 +2,5 @@
 
 pub mod judge;
 pub mod open;
+pub mod restore_objects;
 pub mod take;

@@ -110,7 +110,9 @@ fn canonical(value: &Value) -> String {
         Value::Object(fields) => {
             let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
             sorted.sort();
-            let sorted = sorted.iter().map(|(field, value)| format!("{}:{}", json!(field), canonical(value)));
+            let sorted = sorted
+                .iter()
+                .map(|(field, value)| format!("{}:{}", json!(field), canonical(value)));
             format!("{{{}}}", sorted.collect::<Vec<_>>().join(","))
         }
         Value::Array(elements) => {
@@ -135,7 +137,10 @@ mod tests {
     fn only_content_differs() {
         let wanted = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a/b": "1"},
             "metadata": {"name": "a", "namespace": "shop"}});
-        assert_eq!(patch(&config_map(&json!({"a/b": "1"})), &wanted, &Along::default()), None);
+        assert_eq!(
+            patch(&config_map(&json!({"a/b": "1"})), &wanted, &Along::default()),
+            None
+        );
         let living = config_map(&json!({"a/b": "2", "c": "3"}));
         let found = patch(&living, &wanted, &Along::default()).unwrap();
         assert_eq!(fields(&found), ["/data/a~1b", "/data/c"]);
@@ -166,11 +171,21 @@ mod tests {
             merge_patch::merge(&mut object, &json!({"metadata": metadata}));
             fingerprint(&object)
         };
-        let first = object(json!({"replicas": 1, "paused": false}), json!({"resourceVersion": "1"}), "a");
+        let first = object(
+            json!({"replicas": 1, "paused": false}),
+            json!({"resourceVersion": "1"}),
+            "a",
+        );
         let by_controllers = json!({"resourceVersion": "9", "generation": 3, "annotations": {"x": "y"}});
-        assert_eq!(first, object(json!({"paused": false, "replicas": 3}), by_controllers, "b"));
+        assert_eq!(
+            first,
+            object(json!({"paused": false, "replicas": 3}), by_controllers, "b")
+        );
         assert_ne!(first, object(json!({"paused": true}), json!({}), "a"));
-        assert_ne!(first, object(json!({"paused": false}), json!({"labels": {"a": "b"}}), "a"));
+        assert_ne!(
+            first,
+            object(json!({"paused": false}), json!({"labels": {"a": "b"}}), "a")
+        );
         assert_ne!(first, object(json!({"paused": false}), json!({"uid": "u2"}), "a"));
         assert_eq!(first.len(), 64);
     }

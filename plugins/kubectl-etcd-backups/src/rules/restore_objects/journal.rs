@@ -40,7 +40,12 @@ impl Head {
 
 /// Every other line.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "event", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    tag = "event",
+    deny_unknown_fields
+)]
 pub enum Event {
     /// It is about to be created.
     Creating { object: Target },
@@ -95,7 +100,11 @@ pub enum Changed {
     /// It is this object, with this content.
     Created { uid: String, content: String },
     /// It had the content `before`.
-    Overwritten { uid: String, content: String, before: Box<Value> },
+    Overwritten {
+        uid: String,
+        content: String,
+        before: Box<Value>,
+    },
     /// The run ended before the API's answer was noted.
     InDoubt { created: bool },
 }
@@ -131,7 +140,10 @@ pub fn parse(text: &[u8]) -> Result<Journal, JournalError> {
         format: String,
     }
     let not_ours = |error: serde_json::Error| JournalError::NotOurs(error.to_string());
-    let mut lines = text.split(|byte| *byte == b'\n').enumerate().map(|(at, line)| (at + 1, line));
+    let mut lines = text
+        .split(|byte| *byte == b'\n')
+        .enumerate()
+        .map(|(at, line)| (at + 1, line));
     let first = lines.next().map_or(&[][..], |(_, line)| line);
     let Format { format } = serde_json::from_slice(first).map_err(not_ours)?;
     if format != FORMAT {
@@ -186,7 +198,13 @@ fn take(done: &mut Vec<Done>, open: &mut Option<Open>, event: Event) -> Result<(
     };
     match event {
         Event::Creating { object } => {
-            done.extend(open.replace(Open { target: object, before: None }).map(Open::in_doubt));
+            done.extend(
+                open.replace(Open {
+                    target: object,
+                    before: None,
+                })
+                .map(Open::in_doubt),
+            );
         }
         Event::Overwriting { object, before } => {
             let begun = Open {
@@ -268,13 +286,15 @@ mod tests {
             content: "d".into(),
         });
         events.push(Event::Creating { object: target("c") });
-        events.push(Event::Refused {
-            object: target("c").id,
-        });
+        events.push(Event::Refused { object: target("c").id });
         events.push(Event::Creating { object: target("d") });
         let journal = parse(text(&events).as_bytes()).unwrap();
         assert_eq!((&journal.head, journal.torn), (&head(), false));
-        let changes: Vec<_> = journal.done.iter().map(|done| (done.target.id.name.as_str(), done.change.clone())).collect();
+        let changes: Vec<_> = journal
+            .done
+            .iter()
+            .map(|done| (done.target.id.name.as_str(), done.change.clone()))
+            .collect();
         assert_eq!(
             changes,
             [
@@ -306,14 +326,22 @@ mod tests {
         assert!(journal.torn);
         assert_eq!(journal.done.len(), 2);
         assert_eq!(journal.done[1].change, Changed::InDoubt { created: true });
-        let damaged = whole.replacen("Creating", "Deleting", 1).replacen("creating", "deleting", 1);
-        assert!(matches!(parse(damaged.as_bytes()), Err(JournalError::Damaged { line: 2, .. })));
+        let damaged = whole
+            .replacen("Creating", "Deleting", 1)
+            .replacen("creating", "deleting", 1);
+        assert!(matches!(
+            parse(damaged.as_bytes()),
+            Err(JournalError::Damaged { line: 2, .. })
+        ));
     }
 
     #[test]
     fn other_files_are_refused() {
         for other in ["", "x", "{}", "[]", "\n\n"] {
-            assert!(matches!(parse(other.as_bytes()), Err(JournalError::NotOurs(_))), "{other}");
+            assert!(
+                matches!(parse(other.as_bytes()), Err(JournalError::NotOurs(_))),
+                "{other}"
+            );
         }
         let newer = text(&[]).replace("/v1", "/v2");
         assert!(matches!(parse(newer.as_bytes()), Err(JournalError::Format(_))));
@@ -328,7 +356,10 @@ mod tests {
         for events in [vec![answer], vec![creating.clone(), other], vec![creating, without_uid]] {
             let mut events = events;
             events.extend(created("z"));
-            assert!(matches!(parse(text(&events).as_bytes()), Err(JournalError::Damaged { .. })));
+            assert!(matches!(
+                parse(text(&events).as_bytes()),
+                Err(JournalError::Damaged { .. })
+            ));
         }
     }
 

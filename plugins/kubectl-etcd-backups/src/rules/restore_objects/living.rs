@@ -67,7 +67,9 @@ pub fn definition_of(group: &str, plural: &str) -> ObjectId {
 
 /// The resources that wanted definitions will serve.
 pub fn defined_by(wanted: &[Wanted]) -> Vec<ServedResource> {
-    let definitions = wanted.iter().filter(|one| one.id.is("apiextensions.k8s.io", "customresourcedefinitions"));
+    let definitions = wanted
+        .iter()
+        .filter(|one| one.id.is("apiextensions.k8s.io", "customresourcedefinitions"));
     definitions.flat_map(defined_by_one).collect()
 }
 
@@ -99,7 +101,9 @@ pub fn going(object: &Value) -> Option<String> {
     if text(object, "/metadata/deletionTimestamp").is_empty() && !terminating {
         return None;
     }
-    let finalizers = list(object, "/metadata/finalizers").iter().chain(list(object, "/spec/finalizers"));
+    let finalizers = list(object, "/metadata/finalizers")
+        .iter()
+        .chain(list(object, "/spec/finalizers"));
     let finalizers: Vec<&str> = finalizers.filter_map(Value::as_str).collect();
     Some(match finalizers.as_slice() {
         [] => "is being deleted".to_owned(),

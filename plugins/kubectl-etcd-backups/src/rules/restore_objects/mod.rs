@@ -1,5 +1,6 @@
 //! What `restore-objects` does, and undoes.
 
+pub mod answer;
 pub mod changes;
 pub mod journal;
 pub mod living;

@@ -5,8 +5,8 @@ use std::fmt;
 use runbook_kit::model::kubernetes::builtin;
 use runbook_kit::model::kubernetes::for_apply::Stage;
 use runbook_kit::model::kubernetes::key::ObjectKey;
-use runbook_kit::ports::cluster_objects::ObjectPlace;
 use runbook_kit::model::kubernetes::served::ServedResource;
+use runbook_kit::ports::cluster_objects::ObjectPlace;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -158,5 +158,8 @@ pub fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
 
 /// The elements of a list; none where there is no list.
 pub fn list<'v>(object: &'v Value, pointer: &str) -> &'v [Value] {
-    object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    object
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }

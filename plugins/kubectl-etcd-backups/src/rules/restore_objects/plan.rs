@@ -68,8 +68,13 @@ pub fn plan(wanted: Vec<Wanted>, living: &Living, along: &Along, overwrite: bool
     let exists = |one: &Wanted| matches!(living.found.get(&one.id), Some(Found::There(_) | Found::Unknown(_)));
     let wanted: Vec<Wanted> = wanted.into_iter().filter(|one| !(one.implied && exists(one))).collect();
     let defined = defined_by(&wanted);
-    let creatable = |one: &Wanted| matches!(one.content, Content::Ready(_)) && living.found.get(&one.id) == Some(&Found::Absent);
-    let absent: BTreeSet<ObjectId> = wanted.iter().filter(|one| creatable(one)).map(|one| one.id.clone()).collect();
+    let creatable =
+        |one: &Wanted| matches!(one.content, Content::Ready(_)) && living.found.get(&one.id) == Some(&Found::Absent);
+    let absent: BTreeSet<ObjectId> = wanted
+        .iter()
+        .filter(|one| creatable(one))
+        .map(|one| one.id.clone())
+        .collect();
     let planner = Planner {
         living,
         along,
@@ -79,7 +84,7 @@ pub fn plan(wanted: Vec<Wanted>, living: &Living, along: &Along, overwrite: bool
     };
     let mut seen = BTreeSet::new();
     let mut items: Vec<Item> = wanted.into_iter().map(|one| planner.item(one, &mut seen)).collect();
-    items.sort_by(|a, b| (a.stage, &a.id).cmp(&(b.stage, &b.id)));
+    items.sort_by(|a, b| order(a).cmp(&order(b)));
     fall_with_what_they_need(&mut items);
     owners_first(items)
 }
@@ -106,7 +111,12 @@ impl Planner<'_> {
         } else {
             Action::Cannot("the backup has it twice, under two keys".to_owned())
         };
-        Item { id, stage, action, hints }
+        Item {
+            id,
+            stage,
+            action,
+            hints,
+        }
     }
 
     fn ready(&self, id: &ObjectId, ready: Ready, hints: &mut Vec<String>) -> Result<Action, String> {
@@ -117,7 +127,9 @@ impl Planner<'_> {
             Some(Found::Unknown(why)) => Err(why.clone()),
             Some(Found::Absent) => self.create(id, resource, ready, hints),
             // Its kind is only defined by this restore.
-            None if self.absent.contains(&definition_of(&id.group, &id.plural)) => self.create(id, resource, ready, hints),
+            None if self.absent.contains(&definition_of(&id.group, &id.plural)) => {
+                self.create(id, resource, ready, hints)
+            }
             None => Err("the cluster was not asked for it".to_owned()),
         }
     }
@@ -186,7 +198,10 @@ impl Planner<'_> {
         for owner in ready.owners {
             match self.owner(id, &owner) {
                 Some((target, uid)) => owners.push((owner, target, uid)),
-                None => hints.push(format!("is created without its owner {} {}, which is not there", owner.kind, owner.name)),
+                None => hints.push(format!(
+                    "is created without its owner {} {}, which is not there",
+                    owner.kind, owner.name
+                )),
             }
         }
         Ok(Action::Create(Box::new(Creation {
@@ -253,7 +268,10 @@ impl Planner<'_> {
         }
         if !versions.is_empty() {
             let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
-            return format!("this cluster does not serve {kind} of {api_version}, only of {}", versions.join(", "));
+            return format!(
+                "this cluster does not serve {kind} of {api_version}, only of {}",
+                versions.join(", ")
+            );
         }
         let definition = definition_of(&id.group, &id.plural);
         if self.living.backup_has.contains(&definition) {
@@ -273,6 +291,16 @@ fn names_itself(id: &ObjectId, object: &Value) -> Result<(), String> {
     }
 }
 
+/// What has no namespace first, then one namespace after the other, each in its stages; at the end what may refuse the others.
+fn order(item: &Item) -> (u8, Option<&str>, Stage, &ObjectId) {
+    let part = match (&item.id.namespace, item.stage) {
+        (Some(_), _) => 1,
+        (None, Stage::CustomResources | Stage::Admission) => 2,
+        (None, _) => 0,
+    };
+    (part, item.id.namespace.as_deref(), item.stage, &item.id)
+}
+
 /// What lies in a namespace, or is of a kind, that cannot be created after all, cannot either.
 pub fn fall_with_what_they_need(items: &mut [Item]) {
     let failed = items.iter().filter(|item| !item.is_change());
@@ -286,13 +314,21 @@ pub fn fall_with_what_they_need(items: &mut [Item]) {
     }
 }
 
-/// Stages in order, and within that what owns others before them.
+/// The same order, but owners before what they own.
 fn owners_first(items: Vec<Item>) -> Vec<Item> {
-    let at: BTreeMap<ObjectId, usize> = items.iter().enumerate().map(|(at, item)| (item.id.clone(), at)).collect();
+    let at: BTreeMap<ObjectId, usize> = items
+        .iter()
+        .enumerate()
+        .map(|(at, item)| (item.id.clone(), at))
+        .collect();
     let owners: Vec<Vec<usize>> = items
         .iter()
         .map(|item| match &item.action {
-            Action::Create(creation) => creation.owners.iter().filter_map(|(_, id, _)| at.get(id).copied()).collect(),
+            Action::Create(creation) => creation
+                .owners
+                .iter()
+                .filter_map(|(_, id, _)| at.get(id).copied())
+                .collect(),
             _ => Vec::new(),
         })
         .collect();
@@ -312,5 +348,11 @@ fn owners_first(items: Vec<Item>) -> Vec<Item> {
         }
     }
     let mut items: Vec<Option<Item>> = items.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|item| items.get_mut(item)?.take()).collect()
+    order
+        .into_iter()
+        .filter_map(|item| items.get_mut(item)?.take())
+        .collect()
 }
+
+#[cfg(test)]
+mod tests;

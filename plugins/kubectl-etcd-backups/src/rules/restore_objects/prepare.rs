@@ -22,7 +22,11 @@ pub struct Selected {
 impl Selected {
     /// The PersistentVolume that it is bound to, where it is a claim.
     pub fn volume(&self) -> Option<&str> {
-        let object = self.object.as_ref().ok().filter(|_| self.id.is("", "persistentvolumeclaims"))?;
+        let object = self
+            .object
+            .as_ref()
+            .ok()
+            .filter(|_| self.id.is("", "persistentvolumeclaims"))?;
         Some(text(object, "/spec/volumeName")).filter(|name| !name.is_empty())
     }
 }

@@ -88,7 +88,13 @@ impl Found<'_> {
         let priority = text(spec, "/priorityClassName");
         // Every API server has these.
         if !priority.starts_with("system-") {
-            self.cluster("PriorityClass", "scheduling.k8s.io", "priorityclasses", priority, required);
+            self.cluster(
+                "PriorityClass",
+                "scheduling.k8s.io",
+                "priorityclasses",
+                priority,
+                required,
+            );
         }
         let runtime = text(spec, "/runtimeClassName");
         self.cluster("RuntimeClass", "node.k8s.io", "runtimeclasses", runtime, required);
@@ -128,7 +134,9 @@ mod tests {
 
     fn called(id: &ObjectId, object: &Value) -> Vec<(String, bool)> {
         let references = of(id, object).into_iter();
-        references.map(|found| (found.target.to_string(), found.required)).collect()
+        references
+            .map(|found| (found.target.to_string(), found.required))
+            .collect()
     }
 
     #[test]
@@ -181,7 +189,12 @@ mod tests {
 
     #[test]
     fn other_shapes_mention_nothing() {
-        for object in [json!(null), json!([]), json!({"spec": 3}), json!({"spec": {"template": []}})] {
+        for object in [
+            json!(null),
+            json!([]),
+            json!({"spec": 3}),
+            json!({"spec": {"template": []}}),
+        ] {
             for plural in ["pods", "persistentvolumeclaims"] {
                 assert_eq!(called(&ObjectId::new("", plural, Some("a"), "b"), &object), []);
             }

@@ -80,7 +80,9 @@ fn there(change: &Changed, living: &Value, even_if_changed: bool) -> UndoAction 
     let leave = |why: &str| UndoAction::Leave(why.to_owned());
     let (uid, content) = match change {
         Changed::InDoubt { created: true } => {
-            return leave("may have been created by this run, or by somebody else: the run ended before the API's answer");
+            return leave(
+                "may have been created by this run, or by somebody else: the run ended before the API's answer",
+            );
         }
         Changed::InDoubt { created: false } => {
             return leave("may have been overwritten by this run: it ended before the API's answer");
@@ -116,7 +118,9 @@ fn there(change: &Changed, living: &Value, even_if_changed: bool) -> UndoAction 
 /// Whether the API has seen this command write it.
 fn is_ours(living: &Value) -> bool {
     let managers = list(living, "/metadata/managedFields").iter();
-    managers.map(|entry| text(entry, "/manager")).any(|manager| manager == FIELD_MANAGER)
+    managers
+        .map(|entry| text(entry, "/manager"))
+        .any(|manager| manager == FIELD_MANAGER)
 }
 
 fn hint(id: &ObjectId, action: &UndoAction) -> Option<String> {

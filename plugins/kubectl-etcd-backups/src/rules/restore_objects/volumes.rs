@@ -50,9 +50,15 @@ pub fn decide(claim: &ObjectId, name: &str, volume: &Volume<'_>) -> Decision {
             decision
         }
         Volume::Living(volume) => {
-            let owner = (text(volume, "/spec/claimRef/namespace"), text(volume, "/spec/claimRef/name"));
+            let owner = (
+                text(volume, "/spec/claimRef/namespace"),
+                text(volume, "/spec/claimRef/name"),
+            );
             if owner != ("", "") && owner != (claim.namespace.as_deref().unwrap_or_default(), &claim.name) {
-                return new(format!("its PersistentVolume {name} belongs to {}/{} now", owner.0, owner.1));
+                return new(format!(
+                    "its PersistentVolume {name} belongs to {}/{} now",
+                    owner.0, owner.1
+                ));
             }
             let released = text(volume, "/status/phase") == "Released";
             let remark = released.then(|| {
@@ -81,7 +87,12 @@ fn id_of(volume: &Value) -> Option<&str> {
     let of_ebs = text(volume, "/spec/awsElasticBlockStore/volumeID").rsplit('/').next();
     let handle = Some(text(volume, "/spec/csi/volumeHandle"));
     // Only what is safe to be pasted.
-    let is_plain = |id: &&str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
+    let is_plain = |id: &&str| {
+        !id.is_empty()
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+    };
     of_ebs.into_iter().chain(handle).find(is_plain)
 }
 
@@ -99,11 +110,12 @@ mod tests {
 
     #[test]
     fn a_claim_waits_for_its_volume_where_that_is_there() {
-        let volume = |phase: &str, name: &str| {
-            json!({"spec": {"claimRef": {"namespace": "shop", "name": name, "uid": "old"}}, "status": {"phase": phase}})
-        };
+        let volume = |phase: &str, name: &str| json!({"spec": {"claimRef": {"namespace": "shop", "name": name, "uid": "old"}}, "status": {"phase": phase}});
         assert_eq!(decision(&Volume::Restored), (true, String::new()));
-        assert_eq!(decision(&Volume::Living(&volume("Bound", "data"))), (true, String::new()));
+        assert_eq!(
+            decision(&Volume::Living(&volume("Bound", "data"))),
+            (true, String::new())
+        );
         assert_eq!(decision(&Volume::Living(&json!({"spec": {}}))), (true, String::new()));
         let (keep, remark) = decision(&Volume::Living(&volume("Released", "data")));
         assert!(keep && remark.contains("kubectl patch pv pv-1"), "{remark}");
@@ -122,7 +134,10 @@ mod tests {
         );
         let volume = json!({"spec": {"csi": {"volumeHandle": "vol-0123"}}});
         let (_, remark) = decision(&Volume::Missing(Some(&volume)));
-        assert!(remark.contains("if the disk (vol-0123) still exists, add `persistentvolumes/pv-1`"), "{remark}");
+        assert!(
+            remark.contains("if the disk (vol-0123) still exists, add `persistentvolumes/pv-1`"),
+            "{remark}"
+        );
     }
 
     #[test]

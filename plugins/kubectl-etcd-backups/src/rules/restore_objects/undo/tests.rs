@@ -160,7 +160,10 @@ fn a_namespace_with_others_in_it_is_left() {
         UndoAction::Leave("holds what is not deleted: configmaps/shop/theirs".to_owned())
     );
     // Nothing is known, so nothing is deleted.
-    for others in [BTreeMap::new(), BTreeMap::from([(namespace.clone(), Others::Unknown("no".into()))])] {
+    for others in [
+        BTreeMap::new(),
+        BTreeMap::from([(namespace.clone(), Others::Unknown("no".into()))]),
+    ] {
         let mut items = [item()];
         spare_others(&mut items, &others);
         assert!(matches!(items[0].action, UndoAction::Leave(_)));
