@@ -13,6 +13,7 @@ pub mod drill;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod file;
+pub mod folder;
 #[cfg(feature = "etcd")]
 pub mod host_probe;
 pub mod kops_config;
