@@ -119,7 +119,7 @@ pub fn name(live: &LiveKey) -> String {
 /// # Errors
 /// When the database cannot be read.
 pub fn raw(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<Vec<u8>, ExportError> {
-    Ok(snapshot.value(live)?)
+    Ok(snapshot.stored(live)?)
 }
 
 /// An object of which the metadata was decoded.
