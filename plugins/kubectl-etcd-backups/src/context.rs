@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+pub use runbook_kit::adapters::folder::NewFolder;
 use runbook_kit::adapters::save;
 use runbook_kit::cli::ui::Ui;
 use runbook_kit::connect::{self, Flags};

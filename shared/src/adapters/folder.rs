@@ -137,7 +137,11 @@ fn private_folders(folder: &Path) -> io::Result<()> {
 }
 
 fn new_private_file(file: &Path) -> io::Result<fs::File> {
-    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
 }
 
 #[cfg(test)]
@@ -160,7 +164,10 @@ mod tests {
         assert_eq!(fs::read(folder.join("shop/secrets/t.yaml")).unwrap(), b"y");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         for (path, mode) in [("shop/secrets", 0o700), ("shop/secrets/s.yaml", 0o600)] {
-            assert_eq!(fs::metadata(folder.join(path)).unwrap().permissions().mode() & 0o777, mode);
+            assert_eq!(
+                fs::metadata(folder.join(path)).unwrap().permissions().mode() & 0o777,
+                mode
+            );
         }
     }
 

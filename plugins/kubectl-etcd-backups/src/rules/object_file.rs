@@ -24,7 +24,10 @@ pub fn path(key: &ObjectKey<'_>, stage: Option<Stage>, ending: &str) -> PathBuf 
     if key.prefix != DEFAULT_PREFIX {
         path.push(format!("_{}", part(key.prefix, false)));
     }
-    path.push(key.namespace.map_or_else(|| "_cluster".to_owned(), |namespace| part(namespace, false)));
+    path.push(
+        key.namespace
+            .map_or_else(|| "_cluster".to_owned(), |namespace| part(namespace, false)),
+    );
     let mut resource = part(key.resource, true);
     if !key.group.is_empty() {
         resource = resource + "." + &part(key.group, false);
@@ -93,7 +96,9 @@ mod tests {
     use super::*;
 
     fn of(key: &str, stage: Option<Stage>) -> String {
-        path(&ObjectKey::parse(key.as_bytes()), stage, "yaml").display().to_string()
+        path(&ObjectKey::parse(key.as_bytes()), stage, "yaml")
+            .display()
+            .to_string()
     }
 
     #[test]
@@ -102,9 +107,18 @@ mod tests {
             ("/registry/deployments/shop/web", "shop/deployments.apps/web.yaml"),
             ("/registry/services/specs/shop/web", "shop/services/web.yaml"),
             ("/registry/minions/i-1", "_cluster/nodes/i-1.yaml"),
-            ("/registry/cert-manager.io/certificates/shop/web", "shop/certificates.cert-manager.io/web.yaml"),
-            ("/registry/clusterroles/system:node", "_cluster/clusterroles.rbac.authorization.k8s.io/system%3anode.yaml"),
-            ("/registry/configmaps/shop/kube-root-ca.crt", "shop/configmaps/kube-root-ca.crt.yaml"),
+            (
+                "/registry/cert-manager.io/certificates/shop/web",
+                "shop/certificates.cert-manager.io/web.yaml",
+            ),
+            (
+                "/registry/clusterroles/system:node",
+                "_cluster/clusterroles.rbac.authorization.k8s.io/system%3anode.yaml",
+            ),
+            (
+                "/registry/configmaps/shop/kube-root-ca.crt",
+                "shop/configmaps/kube-root-ca.crt.yaml",
+            ),
             ("/clusters/c1/minions/i-1", "_%2fclusters%2fc1/_cluster/nodes/i-1.yaml"),
         ] {
             assert_eq!(of(key, None), file);
@@ -122,8 +136,32 @@ mod tests {
 
     /// Names that the API would not take, but a key of etcd can hold.
     const ODD: [&str; 26] = [
-        "..", ".", ".hidden", "a.", "a/b", "../../etc/passwd", "/", "a\\b", "A", "a", "%41", "%2541", "a%", "ä", "a\u{308}", "",
-        "con", "a~b", "a b", "*", "-", "_cluster", "~", "a:b", "\u{202e}", "x.yaml/y",
+        "..",
+        ".",
+        ".hidden",
+        "a.",
+        "a/b",
+        "../../etc/passwd",
+        "/",
+        "a\\b",
+        "A",
+        "a",
+        "%41",
+        "%2541",
+        "a%",
+        "ä",
+        "a\u{308}",
+        "",
+        "con",
+        "a~b",
+        "a b",
+        "*",
+        "-",
+        "_cluster",
+        "~",
+        "a:b",
+        "\u{202e}",
+        "x.yaml/y",
     ];
 
     #[test]
@@ -145,8 +183,16 @@ mod tests {
                 }
                 for stage in [None, Some(Stage::of(&key))] {
                     let file = path(&key, stage, "yaml");
-                    assert!(file.components().all(|part| matches!(part, Component::Normal(_))), "{}", file.display());
-                    assert!(file.components().all(|part| part.as_os_str().len() <= 255), "{}", file.display());
+                    assert!(
+                        file.components().all(|part| matches!(part, Component::Normal(_))),
+                        "{}",
+                        file.display()
+                    );
+                    assert!(
+                        file.components().all(|part| part.as_os_str().len() <= 255),
+                        "{}",
+                        file.display()
+                    );
                     let folded = file.to_string_lossy().to_lowercase();
                     let object = (format!("{key:?}"), stage);
                     if let Some(other) = files.insert(folded, object.clone()) {

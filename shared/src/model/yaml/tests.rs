@@ -35,15 +35,73 @@ fn an_object_looks_as_kubectl_prints_it() {
 #[test]
 fn texts_that_look_like_something_else_are_quoted() {
     for text in [
-        "", "true", "Yes", "NO", "on", "y", "N", "null", "~", "1", "-1", "1.5", "1e3", "0x1f", "0o7", "1_000", ".inf", "2001-01-01",
-        "12:30", "-", "- x", "a: b", "a:", "a #b", "#a", "*a", "&a", "!a", "|", ">", "%a", "@a", "`a", "{}", "[]", "?", " a", "a ",
-        "a\tb", "\u{7f}", "\u{85}", "\u{2028}", "\u{feff}", "\u{1b}[2J", "a\r\nb", "<<", "=", "\\", "\"",
+        "",
+        "true",
+        "Yes",
+        "NO",
+        "on",
+        "y",
+        "N",
+        "null",
+        "~",
+        "1",
+        "-1",
+        "1.5",
+        "1e3",
+        "0x1f",
+        "0o7",
+        "1_000",
+        ".inf",
+        "2001-01-01",
+        "12:30",
+        "-",
+        "- x",
+        "a: b",
+        "a:",
+        "a #b",
+        "#a",
+        "*a",
+        "&a",
+        "!a",
+        "|",
+        ">",
+        "%a",
+        "@a",
+        "`a",
+        "{}",
+        "[]",
+        "?",
+        " a",
+        "a ",
+        "a\tb",
+        "\u{7f}",
+        "\u{85}",
+        "\u{2028}",
+        "\u{feff}",
+        "\u{1b}[2J",
+        "a\r\nb",
+        "<<",
+        "=",
+        "\\",
+        "\"",
     ] {
         let written = yaml(&json!({ "k": text }));
         assert!(written.starts_with("k: \""), "{text:?} is written as {written}");
         assert_eq!(serde_saphyr::from_str::<Value>(&written).unwrap(), json!({ "k": text }));
     }
-    for text in ["web", "a b", "apps/v1", "/var/run", "a:b", "10.0.0.1", "1.34.2", "100m", "64Mi", "nginx:1.2", "Deployment has (2) x, y."] {
+    for text in [
+        "web",
+        "a b",
+        "apps/v1",
+        "/var/run",
+        "a:b",
+        "10.0.0.1",
+        "1.34.2",
+        "100m",
+        "64Mi",
+        "nginx:1.2",
+        "Deployment has (2) x, y.",
+    ] {
         assert_eq!(yaml(&json!({ "k": text })), format!("k: {text}\n"));
     }
 }
