@@ -10,9 +10,11 @@ pub mod clock;
 pub mod completion_script;
 #[cfg(feature = "etcd")]
 pub mod drill;
+pub mod encryption_config;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod file;
+pub mod folder;
 #[cfg(feature = "etcd")]
 pub mod host_probe;
 pub mod journal;

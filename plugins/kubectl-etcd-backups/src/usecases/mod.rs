@@ -1,5 +1,6 @@
 //! What the subcommands do, over ports.
 
+pub mod export;
 pub mod judge;
 pub mod open;
 pub mod restore_objects;

@@ -147,8 +147,8 @@ impl Tally {
 }
 
 impl Diff {
-    /// Compares two snapshots. Values are read of those keys only that are in both with values of the same length, and
-    /// of Nodes.
+    /// Compares two snapshots. Values are read of those keys only that are in both with values of the same length, of what is
+    /// encrypted, and of Nodes.
     ///
     /// # Errors
     /// When either database cannot be read.
@@ -280,8 +280,12 @@ impl Found {
                     .add(Change::Changed);
                 return Ok(());
             }
-        } else if old.value.length == new.value.length && from.value(old)? == to.value(new)? {
-            return Ok(());
+        } else {
+            // The same object encrypted once more is other bytes, and of another length under another key.
+            let may_be_same = old.encrypted || new.encrypted || old.value.length == new.value.length;
+            if may_be_same && from.value(old)? == to.value(new)? {
+                return Ok(());
+            }
         }
         self.take(&key, Change::Changed);
         Ok(())

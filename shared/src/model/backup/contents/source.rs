@@ -78,6 +78,28 @@ impl<'a> Snapshot<'a> {
         .read(self.db)
     }
 
+    /// Whether a value is encrypted at rest.
+    #[must_use]
+    pub fn has_encrypted(&self) -> bool {
+        self.content.keys.iter().any(|live| live.encrypted)
+    }
+
+    /// Whether namespace `kube-system` is encrypted at rest: then its UID is unknown without a key.
+    #[must_use]
+    pub fn has_encrypted_identity(&self) -> bool {
+        self.kube_system().is_some_and(|live| live.encrypted)
+    }
+
+    fn kube_system(&self) -> Option<&'a LiveKey> {
+        let elsewhere = || {
+            self.content.keys.iter().find(|live| {
+                let key = ObjectKey::parse(&live.key);
+                key.is("namespaces") && key.name == "kube-system"
+            })
+        };
+        self.content.find(KUBE_SYSTEM).or_else(elsewhere)
+    }
+
     /// The UID of namespace `kube-system`, where it can be read: see [`Snapshot::identity`].
     ///
     /// # Errors
@@ -92,13 +114,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// When the database cannot be read there.
     pub fn identity(&self) -> Result<Lineage, Problem> {
-        let elsewhere = || {
-            self.content.keys.iter().find(|live| {
-                let key = ObjectKey::parse(&live.key);
-                key.is("namespaces") && key.name == "kube-system"
-            })
-        };
-        let Some(live) = self.content.find(KUBE_SYSTEM).or_else(elsewhere) else {
+        let Some(live) = self.kube_system() else {
             return Ok(Lineage::None);
         };
         let value = self.value(live)?;

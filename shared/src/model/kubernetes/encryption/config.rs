@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use super::cipher::Cipher;
@@ -78,6 +79,8 @@ fn wanted(lengths: &[usize]) -> String {
 struct Header {
     #[serde(default)]
     kind: Option<String>,
+    #[serde(default)]
+    resources: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -134,6 +137,8 @@ pub fn parse(content: &[u8]) -> Result<Vec<Entry>, ConfigError> {
     let header: Header = serde_saphyr::from_str(text).map_err(|error| yaml(&error))?;
     match header.kind {
         Some(kind) if KINDS.contains(&kind.as_str()) => {}
+        // kops takes one without a kind into its store; kube-apiserver does not.
+        None if header.resources.is_some() => {}
         kind => {
             let kind = kind.unwrap_or_else(|| "document without a kind".to_owned());
             return Err(ConfigError::Kind { kind });

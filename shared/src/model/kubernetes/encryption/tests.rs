@@ -130,6 +130,10 @@ fn every_shape_of_a_configuration_is_read() {
         ("kind: EncryptionConfiguration", vec![]),
         ("kind: EncryptionConfig\nresources: []", vec![]),
         (
+            "resources: [{resources: [secrets], providers: [{secretbox: {keys: [{name: k, secret: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=}]}}]}]",
+            vec!["secretbox:k"],
+        ),
+        (
             "kind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  providers:\n  - identity: {}\n  - aesgcm:\n",
             vec![],
         ),

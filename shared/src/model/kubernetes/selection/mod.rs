@@ -170,6 +170,18 @@ impl Request {
         })
     }
 
+    /// Where objects are looked for.
+    #[must_use]
+    pub const fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
+    }
+
+    /// Whether everything is meant, rather than some resources.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.wanted.contains(&Wanted::Everything)
+    }
+
     /// Whether one object was named, and nothing else.
     #[must_use]
     pub fn is_one_object(&self) -> bool {
@@ -234,6 +246,12 @@ impl Selection {
     #[must_use]
     pub const fn labels(&self) -> Option<&LabelSelector> {
         self.labels.as_ref()
+    }
+
+    /// Whether everything is meant, which one etcd cluster alone cannot have.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.wanted.contains(&Wanted::Everything)
     }
 
     /// How many parts the request has.
@@ -309,6 +327,26 @@ impl Selection {
             },
         };
         Some(missing)
+    }
+
+    fn near_misses<'k>(
+        &self,
+        resource: &Resource,
+        name: &str,
+        keys: impl Iterator<Item = &'k [u8]> + Clone,
+    ) -> Vec<String> {
+        let near = |text: String| {
+            let object = ObjectRef::parse(&text).ok();
+            object.map_or_else(Vec::new, |object| object.near_misses(keys.clone(), ELSEWHERE))
+        };
+        let within = match &self.namespaces {
+            Namespaces::One(namespace) => near(format!("{}/{namespace}/{name}", resource.label())),
+            Namespaces::All => Vec::new(),
+        };
+        match within.is_empty() {
+            true => near(format!("{}/{name}", resource.label())),
+            false => within,
+        }
     }
 
     fn namespaces_of<'k>(

@@ -46,7 +46,7 @@ impl Resource {
 }
 
 /// The names of a custom resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Custom {
     resource: Resource,
     /// What kubectl accepts for it beside the plural, in lower case. Empty without a definition.
@@ -76,13 +76,13 @@ pub enum ResourceError {
 }
 
 impl Resources {
-    /// Those that Kubernetes compiles in, those that `definitions` (CustomResourceDefinitions as `kubectl get` shows them)
-    /// define, and those of which there are only objects among `keys`.
-    #[must_use]
-    pub fn new<'k>(definitions: &[Value], keys: impl Iterator<Item = &'k [u8]>) -> Self {
-        let mut custom: Vec<Custom> = definitions.iter().filter_map(Custom::of_definition).collect();
+    /// Adds those that `definitions` (CustomResourceDefinitions as `kubectl get` shows them) define, and those of which there
+    /// are only objects among `keys`. What Kubernetes compiles in is always known.
+    pub fn add<'k>(&mut self, definitions: &[Value], keys: impl Iterator<Item = &'k [u8]>) {
+        let defined = definitions.iter().filter_map(Custom::of_definition);
+        self.0.extend(defined);
         let mut undefined = BTreeSet::new();
-        let mut last: Option<(&str, &str)> = None;
+        let mut last = None;
         for key in keys {
             let key = ObjectKey::parse(key);
             if key.origin == Origin::Custom && last != Some((key.group, key.resource)) {
@@ -91,22 +91,20 @@ impl Resources {
             }
         }
         for (group, plural) in undefined.into_iter().flatten() {
-            let resource = Resource {
-                plural: plural.to_owned(),
-                group: group.to_owned(),
-            };
-            if custom.iter().all(|known| known.resource != resource) {
-                custom.push(Custom {
-                    resource,
-                    words: Vec::new(),
-                    categories: Vec::new(),
-                    defined: false,
-                });
-            }
+            self.0.push(Custom {
+                resource: Resource {
+                    plural: plural.to_owned(),
+                    group: group.to_owned(),
+                },
+                words: Vec::new(),
+                categories: Vec::new(),
+                defined: false,
+            });
         }
-        custom.sort();
-        custom.dedup_by(|a, b| a.resource == b.resource);
-        Self(custom)
+        // Of a resource what is defined comes first, and stays.
+        self.0
+            .sort_by(|a, b| (&a.resource, !a.defined).cmp(&(&b.resource, !b.defined)));
+        self.0.dedup_by(|later, first| later.resource == first.resource);
     }
 
     /// What kubectl means by `word`: a plural, singular, kind or short name with or without `.GROUP` or `.VERSION.GROUP`, or a
@@ -266,7 +264,9 @@ mod tests {
             b"/registry/pods/shop/web",
             b"compact_rev_key",
         ];
-        Resources::new(&definitions, keys.into_iter())
+        let mut resources = Resources::default();
+        resources.add(&definitions, keys.into_iter());
+        resources
     }
 
     fn labels(word: &str) -> Vec<String> {

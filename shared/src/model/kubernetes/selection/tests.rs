@@ -33,7 +33,8 @@ fn request(line: &str) -> Result<Request, RequestError> {
 }
 
 fn selection(line: &str) -> Selection {
-    let resources = Resources::new(&[], KEYS.iter().map(|key| key.as_bytes()));
+    let mut resources = Resources::default();
+    resources.add(&[], KEYS.iter().map(|key| key.as_bytes()));
     request(line).unwrap().resolve(&resources).unwrap()
 }
 
@@ -184,7 +185,9 @@ proptest! {
     #[test]
     fn any_line_is_refused_or_selects(arguments in proptest::collection::vec("[a-z/,. *-]{0,8}", 0..3), key: Vec<u8>) {
         if let Ok(request) = Request::parse(&arguments, false, Namespaces::All, None) {
-            if let Ok(selection) = request.resolve(&Resources::new(&[], [key.as_slice()].into_iter())) {
+            let mut resources = Resources::default();
+            resources.add(&[], [key.as_slice()].into_iter());
+            if let Ok(selection) = request.resolve(&resources) {
                 let _ = selection.takes(&key, &ObjectKey::parse(&key));
                 for part in 0..selection.parts() {
                     let _ = selection.missing(part, [key.as_slice()].into_iter());
