@@ -6,6 +6,7 @@
 pub mod builtin;
 pub mod cluster;
 pub mod config_map;
+pub mod fields_diff;
 pub mod key;
 pub mod masterlease;
 pub mod metadata;
