@@ -15,6 +15,7 @@ use crate::model::store_url::StoreUrl;
 
 pub mod api_probe;
 pub mod cluster_api;
+pub mod cluster_objects;
 pub mod drill;
 pub mod etcd;
 pub mod fleet;
@@ -27,6 +28,7 @@ pub use crate::model::snapshot::ReadAt;
 pub use crate::ports::host_probe::HostProbe;
 pub use api_probe::ApiProbe;
 pub use cluster_api::{ClusterApi, KubeError, KubeErrorKind};
+pub use cluster_objects::ClusterObjects;
 pub use etcd::{
     EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyHead, KeyPage, KeyRange, KeySpan, KeyValue, LeaseId,
     SnapshotStream,

@@ -7,6 +7,7 @@ pub mod discover;
 pub mod examine;
 pub mod kops_state;
 pub mod liveness;
+pub mod living_objects;
 pub mod past_wipes;
 pub mod pin;
 pub mod wipe_journal;
