@@ -155,7 +155,7 @@ impl Resource {
 }
 
 /// Whether `plural` is `word`, or its regular English plural: custom resources do not tell their singular in their keys.
-fn is_plural_of(plural: &str, word: &str) -> bool {
+pub(super) fn is_plural_of(plural: &str, word: &str) -> bool {
     match plural.strip_prefix(word) {
         Some(ending) => ["", "s", "es"].contains(&ending),
         None => matches!((plural.strip_suffix("ies"), word.strip_suffix('y')), (Some(a), Some(b)) if a == b),
