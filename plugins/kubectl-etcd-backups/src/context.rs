@@ -1,12 +1,14 @@
 //! What every subcommand uses. The only place that names adapters.
 
 use std::path::Path;
+use std::time::Duration;
 
 use runbook_kit::adapters::save;
 use runbook_kit::cli::ui::Ui;
 use runbook_kit::connect::{self, Flags};
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::etcd_access::EtcdAccess;
+use runbook_kit::ports::cluster_objects::ClusterObjects;
 use runbook_kit::ports::{EtcdKv, ObjectBody};
 pub use runbook_kit::session::{ClusterCatalogs, Session as Context};
 
@@ -19,6 +21,14 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
 pub async fn etcd(context: &Context, access: &EtcdAccess, etcd: &str) -> Result<(Box<dyn EtcdKv>, String), AnyFailure> {
     let connected = connect::etcd::etcd(context, access, etcd).await?;
     Ok((connected.kv, connected.way))
+}
+
+/// The limit of each request to the Kubernetes API: a page of large objects takes its time.
+const API_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The Kubernetes API that the flags and the kubeconfig name. Makes no request yet.
+pub async fn objects(context: &Context) -> Result<Box<dyn ClusterObjects>, AnyFailure> {
+    Ok(Box::new(connect::kube::kube(context, API_TIMEOUT).await?))
 }
 
 /// Saves an object in a file, completely or not at all. Returns the bytes written.

@@ -39,7 +39,7 @@ pub struct DiffOptions<'a> {
 }
 
 impl DiffOptions<'_> {
-    fn wants(&self, raw: &[u8], key: &ObjectKey<'_>) -> bool {
+    pub(super) fn wants(&self, raw: &[u8], key: &ObjectKey<'_>) -> bool {
         self.wanted.is_none_or(|wanted| wanted(raw, key))
     }
 }
@@ -149,7 +149,7 @@ impl Diff {
 }
 
 impl Side {
-    fn of(snapshot: Snapshot<'_>) -> Result<Self, Problem> {
+    pub(super) fn of(snapshot: Snapshot<'_>) -> Result<Self, Problem> {
         Ok(Self {
             revision: snapshot.content.revision,
             keys: snapshot.content.keys.len() as u64,

@@ -13,8 +13,6 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 pub use self::judge::Verdict;
@@ -254,9 +252,4 @@ impl LiveDiff {
     pub fn is_partial(&self) -> bool {
         self.not_compared.iter().any(|one| one.reason.is_failure())
     }
-}
-
-/// The resources with lists of their own, for the etcd that holds nothing else.
-pub(super) fn names(resources: impl IntoIterator<Item = ResourceName>) -> BTreeSet<ResourceName> {
-    resources.into_iter().collect()
 }
