@@ -260,7 +260,9 @@ async fn of_live(
             namespace: selection.as_ref().and_then(Selection::namespace),
             wanted: &wanted,
         };
-        let progress = context.ui.count_progress("comparing", cluster.served.resources.len() as u64);
+        let progress = context
+            .ui
+            .count_progress("comparing", cluster.served.resources.len() as u64);
         let step = |label: &str| progress.step(&format!("comparing {label}"));
         let diff = live::compare(api.as_ref(), &cluster, &stored, &scope, &step)
             .await
@@ -314,7 +316,12 @@ fn of_served(stored: &Stored<'_>, resource: &ServedResource) -> Resource {
 
 fn details(compared: &Compared, shown: Shown) -> String {
     let head = format!("{} of {}", compared.etcd, compared.cluster);
-    diff_text::of_backups(&head, (&compared.from_backup, &compared.to_backup), &compared.diff, shown)
+    diff_text::of_backups(
+        &head,
+        (&compared.from_backup, &compared.to_backup),
+        &compared.diff,
+        shown,
+    )
 }
 
 fn live_details(compared: &ComparedLive, shown: Shown) -> String {

@@ -139,7 +139,11 @@ pub fn fields_of(changed: &Changed, indent: &str) -> String {
 }
 
 fn field(field: &FieldDifference) -> String {
-    let path = if field.path.is_empty() { "(all of it)" } else { &field.path };
+    let path = if field.path.is_empty() {
+        "(all of it)"
+    } else {
+        &field.path
+    };
     match (&field.old, &field.new) {
         (Some(old), Some(new)) => format!("{path}: {old} → {new}"),
         (Some(old), None) => format!("{path}: {old} removed"),

@@ -68,7 +68,10 @@ pub fn of_live(head: &str, backup: &str, age: &str, diff: &LiveDiff, shown: Show
 
 fn lists(diff: &LiveDiff) -> String {
     let names = |names: &[runbook_kit::model::backup::contents::diff::ObjectName]| {
-        names.iter().map(|name| format!("  {}\n", name.object)).collect::<String>()
+        names
+            .iter()
+            .map(|name| format!("  {}\n", name.object))
+            .collect::<String>()
     };
     let changed = |list: &[Changed]| {
         list.iter()
@@ -80,10 +83,7 @@ fn lists(diff: &LiveDiff) -> String {
             "Lost since the backup: in the backup, not in the cluster",
             names(&diff.gone),
         ),
-        (
-            "Made since the backup: a restore would lose them",
-            names(&diff.new),
-        ),
+        ("Made since the backup: a restore would lose them", names(&diff.new)),
         (
             "Changed since the backup: a restore would take the changes back",
             changed(&diff.changed),

@@ -3,7 +3,9 @@
 use runbook_kit::failure::CommandError;
 use runbook_kit::model::backup::contents::Snapshot;
 use runbook_kit::model::kubernetes::key::ObjectKey;
-use runbook_kit::model::kubernetes::selection::{Namespaces, Request, RequestError, ResourceError, Resources, Selection};
+use runbook_kit::model::kubernetes::selection::{
+    Namespaces, Request, RequestError, ResourceError, Resources, Selection,
+};
 use runbook_kit::model::kubernetes::served::Served;
 use runbook_kit::model::kubernetes::value::Value;
 use runbook_kit::model::kubernetes::whole::whole;

@@ -8,7 +8,11 @@ fn lines(old: &Value, new: &Value) -> Vec<String> {
     compare(old, new, &BOOKKEEPING)
         .iter()
         .map(|change| {
-            let path = if change.path == change.pointer { String::new() } else { format!(" ({})", change.path) };
+            let path = if change.path == change.pointer {
+                String::new()
+            } else {
+                format!(" ({})", change.path)
+            };
             format!("{}{path}: {} > {}", change.pointer, side(change.old), side(change.new))
         })
         .collect()
@@ -60,13 +64,17 @@ fn an_inserted_element_that_has_a_name_is_one_difference() {
 
 #[test]
 fn conditions_and_ports_are_told_apart_as_well() {
-    let conditions = |status: &str| json!([{ "type": "Ready", "status": status }, { "type": "Disk", "status": "False" }]);
+    let conditions =
+        |status: &str| json!([{ "type": "Ready", "status": status }, { "type": "Disk", "status": "False" }]);
     assert_eq!(
         lines(&conditions("True"), &conditions("False")),
         [r#"/0/status (/[Ready]/status): "True" > "False""#]
     );
     assert_eq!(
-        lines(&json!([{ "port": 80 }]), &json!([{ "port": 70 }, { "port": 80, "nodePort": 1 }])),
+        lines(
+            &json!([{ "port": 80 }]),
+            &json!([{ "port": 70 }, { "port": 80, "nodePort": 1 }])
+        ),
         [
             r#"/0 (/[70]): - > {"port":70}"#,
             r#"/1/nodePort (/[80]/nodePort): - > 1"#
@@ -77,21 +85,34 @@ fn conditions_and_ports_are_told_apart_as_well() {
 #[test]
 fn other_lists_are_compared_by_index() {
     // Scalars; two elements of one name; another order, which counts for the variables of a container.
-    assert_eq!(lines(&json!(["a", "b"]), &json!(["b"])), [r#"/1: "b" > -"#, r#"/0: "a" > "b""#]);
     assert_eq!(
-        lines(&json!([{ "name": "a" }, { "name": "a", "x": 1 }]), &json!([{ "name": "a" }, { "name": "a", "x": 2 }])),
+        lines(&json!(["a", "b"]), &json!(["b"])),
+        [r#"/1: "b" > -"#, r#"/0: "a" > "b""#]
+    );
+    assert_eq!(
+        lines(
+            &json!([{ "name": "a" }, { "name": "a", "x": 1 }]),
+            &json!([{ "name": "a" }, { "name": "a", "x": 2 }])
+        ),
         ["/1/x: 1 > 2"]
     );
     assert_eq!(
-        lines(&json!([{ "name": "a" }, { "name": "b" }]), &json!([{ "name": "b" }, { "name": "a" }])),
+        lines(
+            &json!([{ "name": "a" }, { "name": "b" }]),
+            &json!([{ "name": "b" }, { "name": "a" }])
+        ),
         [r#"/0/name: "a" > "b""#, r#"/1/name: "b" > "a""#]
     );
-    assert_eq!(lines(&json!([]), &json!([{ "name": "a" }])), [r#"/0: - > {"name":"a"}"#]);
+    assert_eq!(
+        lines(&json!([]), &json!([{ "name": "a" }])),
+        [r#"/0: - > {"name":"a"}"#]
+    );
 }
 
 #[test]
 fn bookkeeping_is_left_out_of_the_metadata_only() {
-    let old = json!({ "metadata": { "managedFields": [1], "resourceVersion": "1" }, "spec": { "resourceVersion": "1" } });
+    let old =
+        json!({ "metadata": { "managedFields": [1], "resourceVersion": "1" }, "spec": { "resourceVersion": "1" } });
     let new = json!({ "metadata": { "managedFields": [2] }, "spec": { "resourceVersion": "2" } });
     assert_eq!(lines(&old, &new), [r#"/spec/resourceVersion: "1" > "2""#]);
     assert!(!same(&old, &new, &BOOKKEEPING));

@@ -153,7 +153,10 @@ fn hashed(value: &Value) -> Value {
     match value {
         Value::String(text) => hash(&BASE64.decode(text).unwrap_or_else(|_| text.clone().into_bytes())),
         Value::Array(list) => list.iter().map(hashed).collect(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), hashed(value))).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), hashed(value)))
+            .collect(),
         scalar => hash(scalar.to_string().as_bytes()),
     }
 }
@@ -206,8 +209,17 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_around_their_first_difference() {
-        let text = |replicas: u32| format!("{}\nreplicas: {replicas}\n{}", "# comment\n".repeat(50), "# more\n".repeat(50));
-        let (old, new) = (json!({ "data": { "conf": text(3) } }), json!({ "data": { "conf": text(5) } }));
+        let text = |replicas: u32| {
+            format!(
+                "{}\nreplicas: {replicas}\n{}",
+                "# comment\n".repeat(50),
+                "# more\n".repeat(50)
+            )
+        };
+        let (old, new) = (
+            json!({ "data": { "conf": text(3) } }),
+            json!({ "data": { "conf": text(5) } }),
+        );
         let found = differences(&old, &new, FieldOptions::default());
         assert_eq!(
             lines(&found),
@@ -222,7 +234,10 @@ mod tests {
 
     #[test]
     fn long_values_of_other_types_are_cut_at_their_end() {
-        let (old, new) = (json!({}), json!({ "list": (0..100).collect::<Vec<_>>(), "short": { "a": 1 } }));
+        let (old, new) = (
+            json!({}),
+            json!({ "list": (0..100).collect::<Vec<_>>(), "short": { "a": 1 } }),
+        );
         assert_eq!(
             of(&old, &new),
             [
@@ -277,14 +292,28 @@ mod tests {
         new["unheardOf"] = json!([{ "x": 7 }]);
         let found = of(&old, &new);
         // printf hunter2 | sha256sum
-        assert_eq!(found[0], r#"/data/password: "sha256:f52fbd32b2b3" > "sha256:11507a0e2f5e""#);
-        assert!(found[1].starts_with("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration: \"sha256:"));
+        assert_eq!(
+            found[0],
+            r#"/data/password: "sha256:f52fbd32b2b3" > "sha256:11507a0e2f5e""#
+        );
+        assert!(
+            found[1].starts_with("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration: \"sha256:")
+        );
         assert!(found[2].starts_with("/metadata/annotations/note: \"sha256:"));
         assert_eq!(found[3], r#"/metadata/labels/app: "web" > "api""#);
-        assert!(found[4].starts_with(r#"/stringData: - > {"other":"sha256:"#), "{}", found[4]);
+        assert!(
+            found[4].starts_with(r#"/stringData: - > {"other":"sha256:"#),
+            "{}",
+            found[4]
+        );
         assert_eq!(found[5], r#"/type: "Opaque" > "custom""#);
-        assert!(found[6].starts_with(r#"/unheardOf: - > [{"x":"sha256:"#), "{}", found[6]);
-        let text = found.join("\n") + &serde_json::to_string(&differences(&old, &new, FieldOptions::default())).unwrap();
+        assert!(
+            found[6].starts_with(r#"/unheardOf: - > [{"x":"sha256:"#),
+            "{}",
+            found[6]
+        );
+        let text =
+            found.join("\n") + &serde_json::to_string(&differences(&old, &new, FieldOptions::default())).unwrap();
         for value in ["hunter2", PASSWORD, "bmV3", "plain text!"] {
             assert!(!text.contains(value), "{text}");
         }
@@ -293,7 +322,10 @@ mod tests {
     #[test]
     fn what_is_stored_as_a_secret_is_one_whatever_it_calls_itself() {
         let (old, new) = (json!({ "data": { "a": "b" } }), json!({}));
-        let options = FieldOptions { secret: true, ..FieldOptions::default() };
+        let options = FieldOptions {
+            secret: true,
+            ..FieldOptions::default()
+        };
         assert!(!lines(&differences(&old, &new, options))[0].contains("\"b\""));
         let whole = differences(&json!(1), &json!("hunter2"), options);
         assert!(!lines(&whole)[0].contains("hunter2"));
@@ -303,10 +335,19 @@ mod tests {
 
     #[test]
     fn managed_fields_are_shown_where_they_are_asked_for() {
-        let (old, new) = (json!({ "metadata": { "managedFields": [1] } }), json!({ "metadata": {} }));
+        let (old, new) = (
+            json!({ "metadata": { "managedFields": [1] } }),
+            json!({ "metadata": {} }),
+        );
         assert_eq!(of(&old, &new), [""; 0]);
-        let options = FieldOptions { managed_fields: true, ..FieldOptions::default() };
-        assert_eq!(lines(&differences(&old, &new, options)), ["/metadata/managedFields: [1] > -"]);
+        let options = FieldOptions {
+            managed_fields: true,
+            ..FieldOptions::default()
+        };
+        assert_eq!(
+            lines(&differences(&old, &new, options)),
+            ["/metadata/managedFields: [1] > -"]
+        );
     }
 
     proptest! {

@@ -140,18 +140,42 @@ fn another_cluster_is_told_and_an_etcd_without_namespaces_is_not() {
 #[test]
 fn fields_are_told_where_they_can_be_read() {
     let before = Fake::of(&[
-        ("/registry/a.example.com/shops/shop/s", 0, br#"{"kind":"Shop","metadata":{"name":"s","managedFields":[1]},"spec":{"size":1}}"#),
+        (
+            "/registry/a.example.com/shops/shop/s",
+            0,
+            br#"{"kind":"Shop","metadata":{"name":"s","managedFields":[1]},"spec":{"size":1}}"#,
+        ),
         ("/registry/configmaps/shop/broken", 0, b"7"),
         ("/registry/secrets/shop/enc", 0, b"k8s:enc:aescbc:v1:key1:\x00\x01"),
-        ("/registry/secrets/shop/s", 0, br#"{"kind":"Secret","metadata":{"name":"s"},"data":{"k":"aHVudGVyMg=="}}"#),
-        ("/registry/services/specs/shop/web", 0, br#"{"kind":"Service","metadata":{"managedFields":[1]}}"#),
+        (
+            "/registry/secrets/shop/s",
+            0,
+            br#"{"kind":"Secret","metadata":{"name":"s"},"data":{"k":"aHVudGVyMg=="}}"#,
+        ),
+        (
+            "/registry/services/specs/shop/web",
+            0,
+            br#"{"kind":"Service","metadata":{"managedFields":[1]}}"#,
+        ),
     ]);
     let after = Fake::of(&[
-        ("/registry/a.example.com/shops/shop/s", 0, br#"{"kind":"Shop","metadata":{"name":"s","managedFields":[2]},"spec":{"size":2}}"#),
+        (
+            "/registry/a.example.com/shops/shop/s",
+            0,
+            br#"{"kind":"Shop","metadata":{"name":"s","managedFields":[2]},"spec":{"size":2}}"#,
+        ),
         ("/registry/configmaps/shop/broken", 0, b"8"),
         ("/registry/secrets/shop/enc", 0, b"k8s:enc:aescbc:v1:key1:\x00\x02"),
-        ("/registry/secrets/shop/s", 0, br#"{"kind":"Secret","metadata":{"name":"s"},"data":{"k":"bmV3"}}"#),
-        ("/registry/services/specs/shop/web", 0, br#"{"kind":"Service","metadata":{"managedFields":[2]}}"#),
+        (
+            "/registry/secrets/shop/s",
+            0,
+            br#"{"kind":"Secret","metadata":{"name":"s"},"data":{"k":"bmV3"}}"#,
+        ),
+        (
+            "/registry/services/specs/shop/web",
+            0,
+            br#"{"kind":"Service","metadata":{"managedFields":[2]}}"#,
+        ),
     ]);
     let options = DiffOptions {
         fields: true,
@@ -177,5 +201,8 @@ fn only_wanted_objects_are_compared() {
     let diff = Diff::between(before.snapshot(), after.snapshot(), options).unwrap();
     assert_eq!(names(&diff.gone), ["secrets/billing/s2"]);
     assert_eq!(changed_names(&diff.changed), ["secrets/billing/s1"]);
-    assert_eq!((diff.new.as_slice(), diff.leases_lost, diff.counts.len()), (&[][..], 0, 1));
+    assert_eq!(
+        (diff.new.as_slice(), diff.leases_lost, diff.counts.len()),
+        (&[][..], 0, 1)
+    );
 }

@@ -71,7 +71,11 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// When the database cannot be read.
     pub fn judge(&self, live: &Json) -> Result<Option<Verdict>, Problem> {
-        let text = |pointer: &str| live.pointer(pointer).and_then(Json::as_str).filter(|text| !text.is_empty());
+        let text = |pointer: &str| {
+            live.pointer(pointer)
+                .and_then(Json::as_str)
+                .filter(|text| !text.is_empty())
+        };
         let Some(name) = text("/metadata/name") else {
             return Ok(None);
         };
@@ -99,7 +103,11 @@ impl<'a> Judge<'a> {
             Ok(stored) => stored,
             Err(error) => {
                 let is_encrypted = matches!(error, ValueError::Encrypted(_));
-                let reason = if is_encrypted { Reason::Encrypted } else { Reason::Undecodable };
+                let reason = if is_encrypted {
+                    Reason::Encrypted
+                } else {
+                    Reason::Undecodable
+                };
                 return Ok(match self.listing.tells_gone {
                     true => What::Part(reason, error.to_string(), None),
                     false => What::Later,
@@ -127,13 +135,17 @@ impl<'a> Judge<'a> {
             let fields = self.stored.options.fields;
             return What::Defaulted(fields.then(|| Box::new(self.changed(&object, &stored.object, live))));
         }
-        let is_status = |change: &FieldChange<'_>| change.pointer == "/status" || change.pointer.starts_with("/status/");
+        let is_status =
+            |change: &FieldChange<'_>| change.pointer == "/status" || change.pointer.starts_with("/status/");
         if object.is("nodes") && !self.stored.options.heartbeats && differences.iter().all(is_status) {
             return What::NodeStatus;
         }
         let mut changed = self.changed(&object, &stored.object, live);
         if self.stored.options.fields {
-            changed.unread = stored.unknown.first().map(|field| format!("not every field is known: {field}"));
+            changed.unread = stored
+                .unknown
+                .first()
+                .map(|field| format!("not every field is known: {field}"));
         }
         What::Changed(Box::new(changed))
     }
@@ -172,7 +184,9 @@ impl<'a> Judge<'a> {
     fn is_unwritten(&self, key: &LiveKey, stored: &Json, live: &Json) -> bool {
         let managers = |object: &Json| {
             let fields = object.pointer("/metadata/managedFields");
-            fields.filter(|fields| fields.as_array().is_some_and(|list| !list.is_empty())).cloned()
+            fields
+                .filter(|fields| fields.as_array().is_some_and(|list| !list.is_empty()))
+                .cloned()
         };
         match (managers(stored), managers(live)) {
             (Some(stored), Some(live)) => stored == live,

@@ -184,7 +184,8 @@ impl<'a> Outcome<'a> {
             }
         }
         for (reason, objects, why) in parts {
-            self.not_compared.extend(why.map(|why| listing.name.not_compared(reason, objects, why)));
+            self.not_compared
+                .extend(why.map(|why| listing.name.not_compared(reason, objects, why)));
         }
         if listing.tells_gone {
             self.gone(&listing.name);
@@ -203,7 +204,10 @@ impl<'a> Outcome<'a> {
     pub fn gone(&mut self, name: &ResourceName) {
         let unseen = |at: &&usize| !self.seen.get(**at).copied().unwrap_or_default();
         let gone: Vec<usize> = self.stored.keys_of(name).iter().filter(unseen).copied().collect();
-        for live in gone.into_iter().filter_map(|at| self.stored.snapshot.content.keys.get(at)) {
+        for live in gone
+            .into_iter()
+            .filter_map(|at| self.stored.snapshot.content.keys.get(at))
+        {
             self.found.take_gone(&ObjectKey::parse(&live.key));
         }
     }

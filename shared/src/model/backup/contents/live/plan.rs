@@ -73,8 +73,11 @@ impl Plan {
         }
         if stored.others > 0 && stored.options.wanted.is_none() {
             let others = ResourceName::new("", "(other)");
-            plan.not_compared
-                .push(others.not_compared(Reason::NotKubernetes, stored.others, "no object of Kubernetes"));
+            plan.not_compared.push(others.not_compared(
+                Reason::NotKubernetes,
+                stored.others,
+                "no object of Kubernetes",
+            ));
         }
         Ok(plan)
     }
@@ -98,9 +101,15 @@ impl Plan {
         if name.plural == MADE_UP && name.group.is_empty() {
             not(Reason::NotStored, "made up by the API server, not stored in etcd");
         } else if is_aggregated == Some(true) {
-            not(Reason::NotStored, "served by an API server of its own, not stored in this etcd");
+            not(
+                Reason::NotStored,
+                "served by an API server of its own, not stored in this etcd",
+            );
         } else if is_aggregated.is_none() && !is_ours() {
-            not(Reason::Refused, "the APIServices cannot be listed, which tell whether it is stored in this etcd");
+            not(
+                Reason::Refused,
+                "the APIServices cannot be listed, which tell whether it is stored in this etcd",
+            );
         } else if OFTEN_ELSEWHERE.contains(&name.plural.as_str()) && name.builtin().is_some() && !stored.has(&name) {
             not(Reason::OtherEtcd, "this backup has none: it has an etcd of its own");
         } else {

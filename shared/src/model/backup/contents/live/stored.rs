@@ -139,7 +139,11 @@ impl<'a> Stored<'a> {
         let name = ResourceName::new(group, plural);
         let without_group = ResourceName::new("", plural);
         let is_newer = !self.has(&name) && name.builtin().is_none() && without_group.builtin().is_none();
-        if is_newer && self.has(&without_group) { without_group } else { name }
+        if is_newer && self.has(&without_group) {
+            without_group
+        } else {
+            name
+        }
     }
 
     /// The key under which an object is stored.
@@ -172,7 +176,11 @@ impl<'a> Stored<'a> {
     /// When the database cannot be read.
     pub fn versions(&self, name: &ResourceName) -> Result<Vec<String>, Problem> {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        for live in self.keys_of(name).iter().filter_map(|at| self.snapshot.content.keys.get(*at)) {
+        for live in self
+            .keys_of(name)
+            .iter()
+            .filter_map(|at| self.snapshot.content.keys.get(*at))
+        {
             if let Some(version) = self.version(live)? {
                 *counts.entry(version).or_default() += 1;
             }
@@ -209,7 +217,10 @@ impl<'a> Stored<'a> {
     /// Whether the resource is one of the custom ones.
     #[must_use]
     pub fn is_custom(&self, name: &ResourceName) -> bool {
-        let live = self.keys_of(name).first().and_then(|at| self.snapshot.content.keys.get(*at));
+        let live = self
+            .keys_of(name)
+            .first()
+            .and_then(|at| self.snapshot.content.keys.get(*at));
         live.is_some_and(|live| ObjectKey::parse(&live.key).origin == Origin::Custom) && !name.group.is_empty()
     }
 }
