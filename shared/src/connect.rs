@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use crate::adapters::clock;
+use crate::adapters::encryption_config;
 use crate::adapters::kops_config::Files;
 use crate::adapters::pack::Packer;
 use crate::adapters::store_options::{StoreEnvironment, StoreOptions};
@@ -25,6 +26,7 @@ use crate::cli::{AwsArgs, ClusterArgs, EtcdArgs, StoreArgs, UnpackArgs};
 use crate::failure::{AnyFailure, CommandError};
 use crate::session::Session;
 use crate::usecases::choose::FactsCache;
+use crate::usecases::encryption::KeyRing;
 
 /// The flags of every session.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +63,11 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Session, AnyFailure> {
     if let Some(warning) = clock::warning(now.as_deref()) {
         ui.warn(&warning);
     }
+    let keys = unpack
+        .encryption_config
+        .as_deref()
+        .map(encryption_config::read)
+        .transpose()?;
     let options = StoreOptions {
         region: aws.region,
         profile: aws.state_profile.or(aws.profile),
@@ -84,6 +91,7 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Session, AnyFailure> {
         packer: Box::new(Packer::new(unpack.temp_dir)),
         clock,
         known: FactsCache::default(),
+        keys: KeyRing::new(keys, move |line| ui.warn(line)),
         found: Arc::new(OnceCell::new()),
     })
 }

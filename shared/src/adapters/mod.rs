@@ -10,6 +10,7 @@ pub mod clock;
 pub mod completion_script;
 #[cfg(feature = "etcd")]
 pub mod drill;
+pub mod encryption_config;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod file;

@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod choose;
 pub mod control_files;
 pub mod discover;
+pub mod encryption;
 pub mod examine;
 pub mod kops_state;
 pub mod liveness;

@@ -123,6 +123,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             objects: context.objects(),
             packer: context.packer(),
             reader: context.reader(),
+            keys: &context.keys,
+            store: &catalog.store,
             etcd: etcd.as_ref(),
         };
         let plan = take::plan(ports, catalog, context.now()).await?;

@@ -17,7 +17,9 @@ use runbook_kit::ports::{
 };
 use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::choose::{ChooseContext, FactsCache, Judge};
-use runbook_kit::usecases::examine::{self, lineage};
+use runbook_kit::usecases::discover::EtcdStore;
+use runbook_kit::usecases::encryption::KeyRing;
+use runbook_kit::usecases::examine::{self, ExamineContext};
 
 /// A control file is small.
 const CONTROL_LIMIT: u64 = 64 * 1024;
@@ -32,7 +34,21 @@ pub struct TakePorts<'a> {
     pub objects: &'a dyn ObjectStore,
     pub packer: &'a dyn SnapshotPacker,
     pub reader: &'a dyn SnapshotReader,
+    pub keys: &'a KeyRing,
     pub etcd: &'a dyn EtcdKv,
+    /// The store that the backup goes to.
+    pub store: &'a EtcdStore,
+}
+
+impl TakePorts<'_> {
+    async fn lineage(self, read: &ReadSnapshot) -> Lineage {
+        let context = ExamineContext {
+            objects: self.objects,
+            reader: self.reader,
+            keys: self.keys,
+        };
+        examine::lineage(context, self.store, read).await
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +136,7 @@ pub async fn take(
             .hint_if(Failure::hint(&error))
             .source(error)
     })?;
-    let taken = judge(&read, packed.size(), expected)?;
+    let taken = judge(&read, ports.lineage(&read).await, packed.size(), expected)?;
     drop(read);
 
     let data = plan.folder.join(layout::DATA_FILE);
@@ -184,11 +200,13 @@ async fn has_own_data(ports: TakePorts<'_>, folder: &StoreUrl, taken: &Taken) ->
     let Ok(body) = ports.objects.open(&folder.join(layout::DATA_FILE)).await else {
         return false;
     };
-    let read = ports.reader.read(body, &|_| {}).await;
-    read.is_ok_and(|read| judge(&read, taken.size, None).is_ok_and(|found| found == *taken))
+    let Ok(read) = ports.reader.read(body, &|_| {}).await else {
+        return false;
+    };
+    judge(&read, ports.lineage(&read).await, taken.size, None).is_ok_and(|found| found == *taken)
 }
 
-fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<Taken, CommandError> {
+fn judge(read: &ReadSnapshot, lineage: Lineage, size: u64, expected: Option<&Expected>) -> Result<Taken, CommandError> {
     let mut problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
     if read.trailer.is_none() && problems.is_empty() {
         problems.push("the SHA-256 at its end is missing".to_owned());
@@ -206,7 +224,6 @@ fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<
         )
         .hint("check --endpoints, --host or --context"));
     }
-    let lineage = lineage(read);
     if let Some(expected) = expected {
         expected.check(&lineage, examine::evidence(content).bare())?;
     }
@@ -275,6 +292,7 @@ pub async fn expected(ports: TakePorts<'_>, catalog: &Catalog) -> Result<Option<
         reader: ports.reader,
         lineage: None,
         known: &known,
+        keys: ports.keys,
     };
     let mut judge = Judge::new(looking, catalog);
     Ok(match judge.verdict().await? {

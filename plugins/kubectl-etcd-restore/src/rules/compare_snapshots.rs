@@ -84,6 +84,7 @@ mod tests {
                 offset: *offset,
                 length: 1,
             },
+            encrypted: false,
         };
         Content {
             revision: 1,

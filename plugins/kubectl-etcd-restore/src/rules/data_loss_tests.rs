@@ -10,6 +10,7 @@ fn backup(keys: &[(&str, i64)]) -> Content {
         version: 1,
         lease: 0,
         value: ValueAt { offset: 0, length: 0 },
+        encrypted: false,
     };
     Content {
         revision: keys.iter().map(|(_, revision)| *revision).max().unwrap_or_default(),

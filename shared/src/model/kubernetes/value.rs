@@ -17,7 +17,7 @@ use crate::model::kubernetes::protobuf::{self, ProtobufError};
 /// What a protobuf value begins with.
 const PROTOBUF_MAGIC: &[u8] = b"k8s\0";
 /// What an encrypted value begins with.
-const ENCRYPTED_MAGIC: &[u8] = b"k8s:enc:";
+pub const ENCRYPTED_MAGIC: &[u8] = b"k8s:enc:";
 
 /// A value, decoded as far as that needs no key and no schema.
 #[derive(Clone, Debug, PartialEq, Eq)]

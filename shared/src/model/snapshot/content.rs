@@ -56,6 +56,8 @@ pub struct LiveKey {
     pub lease: i64,
     /// Where its value is in the database.
     pub value: ValueAt,
+    /// Whether the value says of itself that kube-apiserver encrypted it.
+    pub encrypted: bool,
 }
 
 impl LiveKey {

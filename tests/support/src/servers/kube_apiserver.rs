@@ -26,6 +26,8 @@ pub struct KubeApiServerOptions<'a> {
     /// The address under which it announces itself. It need not be one of this machine, so one machine plays many masters;
     /// Kubernetes refuses loopback addresses.
     pub advertise: &'a str,
+    /// The `EncryptionConfiguration` of `--encryption-provider-config`; `None` encrypts nothing.
+    pub encryption: Option<&'a str>,
 }
 
 impl<'a> KubeApiServerOptions<'a> {
@@ -37,6 +39,16 @@ impl<'a> KubeApiServerOptions<'a> {
             etcd_ca: None,
             events: None,
             advertise,
+            encryption: None,
+        }
+    }
+
+    /// The same with values encrypted at rest, as this `EncryptionConfiguration` says.
+    #[must_use]
+    pub const fn encrypted(self, configuration: &'a str) -> Self {
+        Self {
+            encryption: Some(configuration),
+            ..self
         }
     }
 }
@@ -131,6 +143,9 @@ impl KubeApiServer {
         file("service-account-key-file", &account);
         file("service-account-signing-key-file", &account_key);
         file("token-auth-file", &tokens);
+        if let Some(configuration) = options.encryption {
+            file("encryption-provider-config", &write("encryption.yaml", configuration)?);
+        }
         match (options.etcd_ca, etcd.tls_endpoint()) {
             (Some(ca), Some(endpoint)) => {
                 let (certificate, key) = ca.issue(Usage::Client)?.write(folder.path(), "etcd-client")?;

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::source::Snapshot;
+use crate::model::kubernetes::encryption::DecryptError;
 use crate::model::kubernetes::key::ObjectKey;
 use crate::model::kubernetes::metadata::ObjectMeta;
 use crate::model::kubernetes::object_ref::ObjectRef;
-use crate::model::kubernetes::value::{Encryption, Object, Value, ValueError};
+use crate::model::kubernetes::value::{Object, Value, ValueError};
 use crate::model::snapshot::{LiveKey, Problem};
 
 /// How many near misses are named.
@@ -32,12 +33,12 @@ pub enum ExportError {
         found: Vec<String>,
     },
     /// Encrypted at rest.
-    #[error("{object} is encrypted by {by}: only an API server with that key can read it")]
+    #[error("{object} cannot be read: {why}")]
     Encrypted {
         /// Which object.
         object: String,
-        /// By whom.
-        by: Encryption,
+        /// Which key is missing.
+        why: DecryptError,
     },
     /// Only the metadata of what is stored as protobuf is decoded. Without spec, status and data it is not the object.
     #[error("{object} is stored as protobuf, of which only the metadata can be read: nothing is written")]
@@ -76,6 +77,10 @@ impl ExportError {
             }
             Self::NotFound { near, .. } => Some(format!("did you mean {}?", near.join(", "))),
             Self::Ambiguous { .. } => Some("name it by its key".to_owned()),
+            Self::Encrypted {
+                why: DecryptError::NoKey { .. } | DecryptError::WrongKey { .. },
+                ..
+            } => Some("--encryption-config FILE names the keys; --raw writes the stored bytes".to_owned()),
             Self::Encrypted { .. } | Self::NotWhole { .. } | Self::Undecodable { .. } | Self::Yaml { .. } => {
                 Some("--raw writes the stored bytes".to_owned())
             }
@@ -119,7 +124,7 @@ pub fn name(live: &LiveKey) -> String {
 /// # Errors
 /// When the database cannot be read.
 pub fn raw(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<Vec<u8>, ExportError> {
-    Ok(snapshot.value(live)?)
+    Ok(snapshot.stored(live)?)
 }
 
 /// An object of which the metadata was decoded.
@@ -147,13 +152,13 @@ pub struct Exported {
 /// # Errors
 /// When it is encrypted, damaged, or no object of Kubernetes.
 pub fn decoded(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<Exported, ExportError> {
-    let stored = snapshot.value(live)?;
-    decode(&stored).map_err(|why| match why {
-        ValueError::Encrypted(by) => ExportError::Encrypted { object: name(live), by },
-        why => ExportError::Undecodable {
-            object: name(live),
-            why,
-        },
+    let plain = snapshot.decrypted(live)?.map_err(|why| ExportError::Encrypted {
+        object: name(live),
+        why,
+    })?;
+    decode(&plain).map_err(|why| ExportError::Undecodable {
+        object: name(live),
+        why,
     })
 }
 

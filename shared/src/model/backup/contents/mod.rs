@@ -10,6 +10,8 @@ mod source;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
+mod tests_encrypted;
+#[cfg(test)]
 mod tests_on_fixtures;
 
 pub use source::Snapshot;

@@ -98,8 +98,8 @@ pub struct Side {
 }
 
 impl Diff {
-    /// Compares two snapshots. Values are read of those keys only that are in both with values of the same length, of Nodes,
-    /// and where fields are asked for.
+    /// Compares two snapshots. Values are read of those keys only that are in both with values of the same length, of what is
+    /// encrypted, of Nodes, and where fields are asked for.
     ///
     /// # Errors
     /// When either database cannot be read.
@@ -199,8 +199,12 @@ impl Comparing<'_> {
                 self.found.take_node_status();
                 return Ok(());
             }
-        } else if old.value.length == new.value.length && self.from.value(old)? == self.to.value(new)? {
-            return Ok(());
+        } else {
+            // The same object encrypted once more is other bytes, and of another length under another key.
+            let may_be_same = old.encrypted || new.encrypted || old.value.length == new.value.length;
+            if may_be_same && self.from.value(old)? == self.to.value(new)? {
+                return Ok(());
+            }
         }
         let (from, to, options) = (self.from, self.to, self.options);
         self.found.take_changed(key, |name| {
