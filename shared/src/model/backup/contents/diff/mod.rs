@@ -18,7 +18,7 @@ pub use self::found::{Changed, Count, HeartbeatCount, ObjectName, Tally, is_hear
 use super::source::Snapshot;
 use crate::model::kubernetes::key::ObjectKey;
 use crate::model::kubernetes::node;
-use crate::model::kubernetes::value::{Value, ValueError};
+use crate::model::kubernetes::value::Value;
 use crate::model::kubernetes::whole::{Whole, whole};
 use crate::model::snapshot::{LiveKey, Problem};
 
@@ -211,29 +211,55 @@ impl Comparing<'_> {
             if !options.fields {
                 return Ok(Changed::plain(name));
             }
-            let (old, new) = (from.value(old)?, to.value(new)?);
-            Ok(changed(name, decode(&old), decode(&new), key.is("secrets"), options))
+            Ok(changed(
+                name,
+                read(from, old)?,
+                read(to, new)?,
+                key.is("secrets"),
+                options,
+            ))
         })
     }
 }
 
-fn decode(stored: &[u8]) -> Result<Whole, ValueError> {
-    whole(&Value::decode(stored)?, None)
+/// Why an object cannot be read.
+pub(super) struct Unread {
+    /// For lack of a key.
+    pub encrypted: bool,
+    pub why: String,
+}
+
+/// Decrypts and decodes an object.
+pub(super) fn read(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<Result<Whole, Unread>, Problem> {
+    let value = match snapshot.decrypted(live)? {
+        Ok(value) => value,
+        Err(error) => {
+            return Ok(Err(Unread {
+                encrypted: true,
+                why: error.to_string(),
+            }));
+        }
+    };
+    let object = Value::decode(&value).and_then(|value| whole(&value, None));
+    Ok(object.map_err(|error| Unread {
+        encrypted: false,
+        why: error.to_string(),
+    }))
 }
 
 /// A changed object with its fields, as far as they can be read.
-pub(super) fn changed(
+fn changed(
     name: ObjectName,
-    old: Result<Whole, ValueError>,
-    new: Result<Whole, ValueError>,
+    old: Result<Whole, Unread>,
+    new: Result<Whole, Unread>,
     secret: bool,
     options: DiffOptions<'_>,
 ) -> Changed {
     let (old, new) = match (old, new) {
         (Ok(old), Ok(new)) => (old, new),
-        (Err(why), _) | (_, Err(why)) => {
+        (Err(unread), _) | (_, Err(unread)) => {
             return Changed {
-                unread: Some(why.to_string()),
+                unread: Some(unread.why),
                 ..Changed::plain(name)
             };
         }

@@ -12,11 +12,10 @@ use super::plan::Listing;
 use super::stored::Stored;
 use super::{LiveSide, Reason};
 use crate::model::backup::contents::diff::fields::{self, FieldOptions};
-use crate::model::backup::contents::diff::{Changed, ObjectName};
+use crate::model::backup::contents::diff::{self, Changed, ObjectName};
 use crate::model::kubernetes::fields_diff::{BOOKKEEPING, FieldChange, compare};
 use crate::model::kubernetes::key::ObjectKey;
-use crate::model::kubernetes::value::{Value, ValueError};
-use crate::model::kubernetes::whole::{Whole, whole};
+use crate::model::kubernetes::whole::Whole;
 use crate::model::snapshot::{LiveKey, Problem};
 
 /// What an object of the cluster is.
@@ -97,21 +96,16 @@ impl<'a> Judge<'a> {
     }
 
     fn compare(&self, key: &LiveKey, live: &Json) -> Result<What, Problem> {
-        let value = self.stored.snapshot.value(key)?;
-        let stored = Value::decode(&value).and_then(|value| whole(&value, None));
-        let stored = match stored {
+        let stored = match diff::read(self.stored.snapshot, key)? {
             Ok(stored) => stored,
-            Err(error) => {
-                let is_encrypted = matches!(error, ValueError::Encrypted(_));
-                let reason = if is_encrypted {
+            Err(_) if !self.listing.tells_gone => return Ok(What::Later),
+            Err(unread) => {
+                let reason = if unread.encrypted {
                     Reason::Encrypted
                 } else {
                     Reason::Undecodable
                 };
-                return Ok(match self.listing.tells_gone {
-                    true => What::Part(reason, error.to_string(), None),
-                    false => What::Later,
-                });
+                return Ok(What::Part(reason, unread.why, None));
             }
         };
         let version = stored.object["apiVersion"].as_str().unwrap_or_default();
