@@ -21,6 +21,7 @@ mod help;
 mod interrupted;
 mod lineage;
 mod list;
+mod live;
 mod pin;
 mod s3;
 mod show;

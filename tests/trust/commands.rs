@@ -93,6 +93,12 @@ pub const ROWS: &[Row] = &[
         &[S3],
         &[],
     ),
+    row(
+        "etcd-backups diff --live",
+        "main=2026-11-22T15:18 -o json",
+        &[S3, Api],
+        &[],
+    ),
     row("etcd-backups export", "main=latest apiservices/v1.apps", &[S3], &[]),
     row("etcd-backups pin", "main=latest --yes -o json", &[S3], &[Store]),
     after(

@@ -32,6 +32,7 @@ pub const GROUPS: &[Group] = &[
             "etcd-backups verify",
             "etcd-backups inspect",
             "etcd-backups diff",
+            "etcd-backups diff --live",
             "etcd-backups export",
             "etcd-backups download",
             "etcd-backups timeline",

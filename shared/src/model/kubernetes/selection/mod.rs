@@ -242,6 +242,30 @@ impl Selection {
         self.parts_of(raw, key).next().is_some()
     }
 
+    /// Whether objects of a resource may be meant.
+    #[must_use]
+    pub fn may_take(&self, resource: &Resource, namespaced: bool) -> bool {
+        self.wanted.iter().any(|wanted| match wanted {
+            Wanted::Everything => {
+                self.namespaces == Namespaces::All
+                    || namespaced
+                    || (resource.plural == "namespaces" && resource.group.is_empty())
+            }
+            Wanted::Every { resources, .. } | Wanted::Named { resources, .. } => resources.contains(resource),
+            Wanted::Object(object) => object.may_be_of(&resource.plural, &resource.group),
+        })
+    }
+
+    /// The one namespace in which all objects are looked for, if it is only one.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        let names_its_own = |wanted: &Wanted<_>| matches!(wanted, Wanted::Object(_));
+        match &self.namespaces {
+            Namespaces::One(namespace) if !self.wanted.iter().any(names_its_own) => Some(namespace),
+            _ => None,
+        }
+    }
+
     /// What the labels of an object must be.
     #[must_use]
     pub const fn labels(&self) -> Option<&LabelSelector> {

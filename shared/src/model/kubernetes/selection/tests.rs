@@ -196,3 +196,57 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn resources_that_cannot_be_meant_need_not_be_read() {
+    let lines = [
+        "--all -A",
+        "--all -n shop",
+        "deploy -n shop",
+        "all -n shop",
+        "deploy/web -n shop",
+        "deploy,svc web -n shop",
+        "deployments/shop/web",
+        "/registry/deployments/shop/web",
+        "clusterrole web",
+    ];
+    for line in lines {
+        let selection = selection(line);
+        for raw in KEYS {
+            let key = ObjectKey::parse(raw.as_bytes());
+            let resource = Resource {
+                plural: key.resource.to_owned(),
+                group: key.group.to_owned(),
+            };
+            let may = selection.may_take(&resource, key.namespace.is_some());
+            assert!(may || !selection.takes(raw.as_bytes(), &key), "{line}: {raw}");
+        }
+    }
+    let pods = Resource {
+        plural: "pods".to_owned(),
+        group: String::new(),
+    };
+    let nodes = Resource {
+        plural: "nodes".to_owned(),
+        group: String::new(),
+    };
+    for (line, of_pods, of_nodes) in [
+        ("--all -A", true, true),
+        ("--all -n shop", true, false),
+        ("deploy -n shop", false, false),
+        ("po/web -n shop", true, false),
+        ("deployments/shop/web", false, false),
+        ("/registry/pods/shop/web", true, false),
+    ] {
+        let selection = selection(line);
+        let may = (selection.may_take(&pods, true), selection.may_take(&nodes, false));
+        assert_eq!(may, (of_pods, of_nodes), "{line}");
+    }
+}
+
+#[test]
+fn one_namespace_is_told_unless_an_object_names_its_own() {
+    assert_eq!(selection("deploy -n shop").namespace(), Some("shop"));
+    assert_eq!(selection("deploy -A").namespace(), None);
+    assert_eq!(selection("deployments/shop/web -n bank").namespace(), None);
+}
