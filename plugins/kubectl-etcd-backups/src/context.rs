@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use runbook_kit::adapters::journal::FileJournal;
 pub use runbook_kit::adapters::folder::NewFolder;
+use runbook_kit::adapters::journal::FileJournal;
 use runbook_kit::adapters::save;
 use runbook_kit::cli::ui::Ui;
 use runbook_kit::connect::{self, Flags};

@@ -26,7 +26,7 @@ use crate::rules::restore_objects::object::ObjectId;
 use crate::rules::restore_objects::plan::{self, Action, Item};
 use crate::rules::restore_objects::prepare::prepare;
 use crate::rules::restore_objects::report::{self, CANNOT, ObjectRow, Report};
-use crate::usecases::open::{self, Opened};
+use crate::usecases::export::find::{Found, find};
 use crate::usecases::restore_objects::apply::{Applied, Outcome, Reason, Run, Stopped};
 use crate::usecases::restore_objects::{backup, check, observe};
 use runbook_kit::cli::BackupArgs;
@@ -102,8 +102,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 
 async fn restore(args: &Args, context: &Context) -> Result<Exit, AnyFailure> {
     let request = request(args)?;
-    let opened = opened(args, context).await?;
-    let from_backup = backup::select(&opened, &request)?;
+    let found = found(args, &request, context).await?;
+    let opened = &found.opened;
+    let from_backup = backup::read(&found, args.selector.as_ref())?;
+    if from_backup.selected.is_empty() {
+        return Err(CommandError::failed(format!("no object of backup {} has these labels", opened.name)).into());
+    }
     let backup_uid = opened
         .snapshot()
         .lineage()
@@ -114,7 +118,7 @@ async fn restore(args: &Args, context: &Context) -> Result<Exit, AnyFailure> {
     let here = observe::cluster_uid(api, &served).await?;
     let volumes = observe::volumes(api, &served, &from_backup.selected, from_backup.volumes).await?;
     let (wanted, along) = prepare(from_backup.selected, &volumes);
-    let in_backup = |ids: &BTreeSet<ObjectId>| backup::has(&opened, ids);
+    let in_backup = |ids: &BTreeSet<ObjectId>| backup::has(opened, ids);
     let living = observe::living(api, served, &wanted, in_backup).await?;
     let items = plan::plan(wanted, &living, &along, args.overwrite);
     let items = checked(items, api, &along, context).await?;
@@ -177,8 +181,8 @@ fn request(args: &Args) -> Result<Request, CommandError> {
         .map_err(|error| CommandError::usage(error.to_string()))
 }
 
-/// The backup of the etcd that has objects: the others hold events, or what is not Kubernetes'.
-async fn opened(args: &Args, context: &Context) -> Result<Opened, AnyFailure> {
+/// What is asked for, in a backup of the etcd that has objects: the others hold events, or what is not Kubernetes'.
+async fn found(args: &Args, request: &Request, context: &Context) -> Result<Found, AnyFailure> {
     let Some(backup) = &args.backup else {
         return Err(CommandError::usage("no backup is named").into());
     };
@@ -191,13 +195,16 @@ async fn opened(args: &Args, context: &Context) -> Result<Opened, AnyFailure> {
         catalogs.retain(|catalog| catalog.store.etcd == MAIN);
     }
     let chosen = context.choose(&catalogs, &wanted).await?;
-    let [one] = chosen.as_slice() else {
-        let etcds: Vec<&str> = chosen.iter().map(|one| one.catalog.store.etcd.as_str()).collect();
-        let message = format!("{backup} is a backup of {}: specify which one", etcds.join(" and of "));
-        return Err(CommandError::usage(message).hint("pass --etcd").into());
-    };
-    context.tell_chosen(one);
-    open::open(context, one).await
+    let several = chosen.len() > 1;
+    let found = find(context, &chosen, request).await?.into_iter().next();
+    match found {
+        Some(found) if !several => Ok(found),
+        _ => {
+            let etcds: Vec<&str> = chosen.iter().map(|one| one.catalog.store.etcd.as_str()).collect();
+            let message = format!("{backup} is a backup of {}: specify which one", etcds.join(" and of "));
+            Err(CommandError::usage(message).hint("pass --etcd").into())
+        }
+    }
 }
 
 async fn checked(

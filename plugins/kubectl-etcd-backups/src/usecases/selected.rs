@@ -49,7 +49,8 @@ pub fn resolve(
         }
     }
     let keys = backups.iter().flat_map(|backup| &backup.content.keys);
-    let resources = Resources::new(&definitions, keys.map(|live| live.key.as_slice()));
+    let mut resources = Resources::default();
+    resources.add(&definitions, keys.map(|live| live.key.as_slice()));
     Ok(request.resolve(&resources))
 }
 

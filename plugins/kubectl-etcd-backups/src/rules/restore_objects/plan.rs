@@ -292,13 +292,19 @@ fn names_itself(id: &ObjectId, object: &Value) -> Result<(), String> {
 }
 
 /// What has no namespace first, then one namespace after the other, each in its stages; at the end what may refuse the others.
-fn order(item: &Item) -> (u8, Option<&str>, Stage, &ObjectId) {
+fn order(item: &Item) -> (u8, Option<&str>, Stage, bool, &ObjectId) {
     let part = match (&item.id.namespace, item.stage) {
         (Some(_), _) => 1,
         (None, Stage::CustomResources | Stage::Admission) => 2,
         (None, _) => 0,
     };
-    (part, item.id.namespace.as_deref(), item.stage, &item.id)
+    // A Service that wants a certain address comes before those that get the next free one.
+    let any_address = match &item.action {
+        Action::Create(creation) => text(&creation.object, "/spec/clusterIP").is_empty(),
+        _ => true,
+    };
+    let namespace = item.id.namespace.as_deref();
+    (part, namespace, item.stage, any_address, &item.id)
 }
 
 /// What lies in a namespace, or is of a kind, that cannot be created after all, cannot either.

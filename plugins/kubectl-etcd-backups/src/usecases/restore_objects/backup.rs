@@ -7,13 +7,14 @@ use runbook_kit::model::backup::contents::Snapshot;
 use runbook_kit::model::kubernetes::for_apply::Stage;
 use runbook_kit::model::kubernetes::key::ObjectKey;
 use runbook_kit::model::kubernetes::metadata::ObjectMeta;
-use runbook_kit::model::kubernetes::selection::{Missing, Request, Resources, Selection};
+use runbook_kit::model::kubernetes::selection::LabelSelector;
 use runbook_kit::model::kubernetes::value::Value;
 use runbook_kit::model::kubernetes::whole::whole;
 use runbook_kit::model::snapshot::{LiveKey, Problem};
 
 use crate::rules::restore_objects::object::ObjectId;
 use crate::rules::restore_objects::prepare::Selected;
+use crate::usecases::export::find::Found;
 use crate::usecases::open::Opened;
 
 /// What was found.
@@ -23,40 +24,24 @@ pub struct FromBackup {
     pub volumes: BTreeMap<String, serde_json::Value>,
 }
 
-/// Reads what is requested, and the namespaces that it lies in.
-pub fn select(opened: &Opened, request: &Request) -> Result<FromBackup, CommandError> {
-    let unreadable = |problem| opened.unreadable(problem);
-    let snapshot = opened.snapshot();
-    let definitions = definitions(snapshot).map_err(unreadable)?;
-    let raw_keys = || snapshot.content.keys.iter().map(|live| live.key.as_slice());
-    let resources = Resources::new(&definitions, raw_keys());
-    let selection = request
-        .resolve(&resources)
-        .map_err(|error| CommandError::usage(error.to_string()))?;
-    let mut found = vec![false; selection.parts()];
+/// Reads what was picked, as far as its labels are asked for, and the namespaces that it lies in.
+pub fn read(found: &Found, labels: Option<&LabelSelector>) -> Result<FromBackup, CommandError> {
+    let unreadable = |problem| found.opened.unreadable(problem);
+    let snapshot = found.opened.snapshot();
     let mut selected = Vec::new();
-    for live in &snapshot.content.keys {
+    for live in found
+        .picked
+        .iter()
+        .filter_map(|index| snapshot.content.keys.get(*index))
+    {
         let key = ObjectKey::parse(&live.key);
-        if !key.is_kubernetes() || !selection.takes(&live.key, &key) {
+        if !key.is_kubernetes() {
             continue;
         }
         let plain = plain(snapshot, live).map_err(unreadable)?;
-        if !labels_match(&selection, &plain) {
-            continue;
+        if labels_match(labels, &plain) {
+            selected.push(one(&key, plain, false));
         }
-        for part in selection.parts_of(&live.key, &key) {
-            if let Some(found) = found.get_mut(part) {
-                *found = true;
-            }
-        }
-        selected.push(one(&key, plain, false));
-    }
-    let missing = (0..).zip(&found).filter(|(_, found)| !**found);
-    let missing: Vec<Missing> = missing
-        .filter_map(|(part, _)| selection.missing(part, raw_keys()))
-        .collect();
-    if !missing.is_empty() {
-        return Err(not_there(&opened.name, &missing, selection.labels().is_some()));
     }
     add_namespaces(snapshot, &mut selected).map_err(unreadable)?;
     let volumes = volumes(snapshot, &selected).map_err(unreadable)?;
@@ -101,8 +86,8 @@ fn object(plain: &[u8]) -> Result<serde_json::Value, String> {
 }
 
 /// Where labels are asked for, what cannot be read is not selected: nobody knows its labels.
-fn labels_match(selection: &Selection, plain: &Result<Vec<u8>, String>) -> bool {
-    let Some(wanted) = selection.labels() else {
+fn labels_match(wanted: Option<&LabelSelector>, plain: &Result<Vec<u8>, String>) -> bool {
+    let Some(wanted) = wanted else {
         return true;
     };
     let meta = plain.as_ref().ok().and_then(|plain| {
@@ -110,16 +95,6 @@ fn labels_match(selection: &Selection, plain: &Result<Vec<u8>, String>) -> bool 
         ObjectMeta::of_value(&value).ok()
     });
     meta.is_some_and(|meta| wanted.matches(&meta.labels.into_iter().collect()))
-}
-
-fn definitions(snapshot: Snapshot<'_>) -> Result<Vec<serde_json::Value>, Problem> {
-    let mut found = Vec::new();
-    for live in &snapshot.content.keys {
-        if ObjectKey::parse(&live.key).is("customresourcedefinitions") {
-            found.extend(plain(snapshot, live)?.ok().and_then(|plain| object(&plain).ok()));
-        }
-    }
-    Ok(found)
 }
 
 fn add_namespaces(snapshot: Snapshot<'_>, selected: &mut Vec<Selected>) -> Result<(), Problem> {
@@ -149,24 +124,4 @@ fn volumes(snapshot: Snapshot<'_>, selected: &[Selected]) -> Result<BTreeMap<Str
         }
     }
     Ok(found)
-}
-
-fn not_there(backup: &str, missing: &[Missing], labels: bool) -> CommandError {
-    let names: Vec<&str> = missing.iter().map(|one| one.text.as_str()).collect();
-    let with = if labels { " with these labels" } else { "" };
-    let error = CommandError::failed(format!("backup {backup} has no {}{with}", names.join(", no ")));
-    let near: Vec<&str> = missing.iter().flat_map(|one| &one.near).map(String::as_str).collect();
-    let namespaces: BTreeSet<&str> = missing
-        .iter()
-        .flat_map(|one| &one.namespaces)
-        .map(String::as_str)
-        .collect();
-    if !near.is_empty() {
-        return error.hint(format!("it has {}", near.join(", ")));
-    }
-    if !namespaces.is_empty() {
-        let namespaces: Vec<&str> = namespaces.into_iter().collect();
-        return error.hint(format!("it is in namespace {}: pass -n", namespaces.join(", ")));
-    }
-    error.hint("run `inspect -o name` to list what it has")
 }
