@@ -23,6 +23,7 @@ mod lineage;
 mod list;
 mod live;
 mod pin;
+mod restore_objects;
 mod s3;
 mod show;
 mod take;

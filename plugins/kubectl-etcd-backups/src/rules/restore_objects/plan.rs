@@ -224,7 +224,7 @@ impl Planner<'_> {
 
     fn cure(&self, target: &ObjectId) -> String {
         match self.living.backup_has.contains(target) {
-            true => format!(": the backup has it, add `{}`", target.selector()),
+            true => format!(": the backup has it, restore `{}` first", target.selector()),
             false => ", nor in the backup".to_owned(),
         }
     }

@@ -44,7 +44,7 @@ pub fn decide(claim: &ObjectId, name: &str, volume: &Volume<'_>) -> Decision {
             if let (Some(volume), Some(remark)) = (in_backup, &mut decision.remark) {
                 let id = id_of(volume).map(|id| format!(" ({id})")).unwrap_or_default();
                 remark.push_str(&format!(
-                    "; if the disk{id} still exists, add `persistentvolumes/{name}` to the command"
+                    "; if the disk{id} still exists, restore `persistentvolumes/{name}` first"
                 ));
             }
             decision
@@ -135,7 +135,7 @@ mod tests {
         let volume = json!({"spec": {"csi": {"volumeHandle": "vol-0123"}}});
         let (_, remark) = decision(&Volume::Missing(Some(&volume)));
         assert!(
-            remark.contains("if the disk (vol-0123) still exists, add `persistentvolumes/pv-1`"),
+            remark.contains("if the disk (vol-0123) still exists, restore `persistentvolumes/pv-1` first"),
             "{remark}"
         );
     }

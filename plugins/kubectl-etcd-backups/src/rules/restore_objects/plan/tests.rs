@@ -196,7 +196,7 @@ fn a_custom_resource_needs_its_definition() {
     assert_eq!(
         planned(vec![toy("v1")], &living, false),
         [
-            "toys.example.org/shop/t cannot: Toy is not defined in this cluster: the backup has it, add `customresourcedefinitions/toys.example.org`"
+            "toys.example.org/shop/t cannot: Toy is not defined in this cluster: the backup has it, restore `customresourcedefinitions/toys.example.org` first"
         ]
     );
     living.found.insert(definition_id.clone(), Found::Absent);
@@ -236,7 +236,7 @@ fn what_needs_something_that_is_gone_says_where_it_is() {
         (
             Presence::Missing,
             true,
-            "cannot: StorageClass gp3 does not exist: the backup has it, add `storageclasses/gp3`",
+            "cannot: StorageClass gp3 does not exist: the backup has it, restore `storageclasses/gp3` first",
         ),
         (Presence::There("u".to_owned()), true, "create"),
         (Presence::Unknown, true, "create"),
