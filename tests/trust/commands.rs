@@ -114,6 +114,18 @@ pub const ROWS: &[Row] = &[
         &[S3, Etcd],
         &[Store],
     ),
+    row(
+        "etcd-backups restore-objects",
+        "main=latest secrets/s1 -n billing -o json",
+        &[S3, Api],
+        &[],
+    ),
+    row(
+        "etcd-backups restore-objects --yes",
+        "main=latest cm/c1 cm/c2 -n shop --other-lineage --undo-file undo.jsonl -o json",
+        &[S3, Api],
+        &[Turn],
+    ),
     row("etcd-backups completion", "bash", &[], &[]),
     row("etcd-backups man", "", &[], &[]),
     row("etcd-restore", "-o json {etcd}", &[S3, Ec2, Etcd, Api], &[]),

@@ -34,6 +34,8 @@ pub const GROUPS: &[Group] = &[
             "etcd-backups diff",
             "etcd-backups diff --live",
             "etcd-backups export",
+            "etcd-backups restore-objects",
+            "etcd-backups restore-objects --yes",
             "etcd-backups download",
             "etcd-backups timeline",
             "etcd-backups check",

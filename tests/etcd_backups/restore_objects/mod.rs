@@ -72,8 +72,8 @@ fn a_lost_namespace_comes_back_twice_is_nothing_and_undone_it_is_gone() {
         .stdout_has("the cluster of the backup")
         .stdout_has("IngressClass nginx does not exist");
     for word in [
-        "create     namespaces/shop",
-        "create     secrets/shop/by-aescbc",
+        "create  namespaces/shop",
+        "create  secrets/shop/by-aescbc",
         "replicasets",
     ] {
         assert!(plan.stdout.contains(word), "{word}\n{}", plan.stdout);
