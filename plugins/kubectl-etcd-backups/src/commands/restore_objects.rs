@@ -265,7 +265,7 @@ async fn apply(
     }
     let changes = items.iter().filter(|item| item.is_change()).count();
     let bar = context.ui.count_progress("restoring", changes as u64);
-    let last = std::sync::Mutex::new(None);
+    let (ui, last) = (context.ui, std::sync::Mutex::new(None));
     let progress = |item: &Item| {
         bar.step(&format!("restoring {}", item.id));
         if let Ok(mut last) = last.lock()
@@ -277,7 +277,7 @@ async fn apply(
                     .iter()
                     .filter(|one| one.is_change() && one.id.namespace.as_ref() == Some(namespace));
                 let count = units::counted(of_it.count() as u64, "object");
-                context.ui.note(&format!("namespace {namespace}: {count}"));
+                ui.note(&format!("namespace {namespace}: {count}"));
             }
         }
     };

@@ -109,7 +109,7 @@ fn canonical(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
             let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
-            sorted.sort();
+            sorted.sort_by_key(|(field, _)| *field);
             let sorted = sorted
                 .iter()
                 .map(|(field, value)| format!("{}:{}", json!(field), canonical(value)));

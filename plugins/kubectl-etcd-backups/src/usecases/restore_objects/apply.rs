@@ -35,13 +35,20 @@ pub enum Outcome {
 
 /// Why it ended before all was tried.
 #[derive(Debug, thiserror::Error)]
-#[error("stopped at {at}{}", if *.in_doubt { ", which may or may not have been changed" } else { "" })]
+#[error("stopped at {at}{}", doubt(.in_doubt))]
 pub struct Stopped {
     pub at: ObjectId,
     /// Whether the change of this object may have happened.
     pub in_doubt: bool,
     #[source]
     pub reason: Reason,
+}
+
+const fn doubt(in_doubt: &bool) -> &'static str {
+    match *in_doubt {
+        true => ", which may or may not have been changed",
+        false => "",
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

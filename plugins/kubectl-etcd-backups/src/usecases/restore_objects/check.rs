@@ -22,7 +22,7 @@ pub async fn check(
     let asked = stream::iter(items).map(|item| async move {
         let asked = ask(api, &item).await?;
         progress(&item);
-        Ok(match asked {
+        Ok::<_, KubeError>(match asked {
             Some(answer) => judged(item, answer, along),
             None => item,
         })

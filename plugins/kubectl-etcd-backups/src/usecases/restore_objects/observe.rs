@@ -203,7 +203,7 @@ pub async fn get_all(
 ) -> Result<BTreeMap<ObjectId, Found>, KubeError> {
     let asked = stream::iter(ids).map(|id| async move {
         let found = get(api, served, &id).await?;
-        Ok((id, found))
+        Ok::<_, KubeError>((id, found))
     });
     asked.buffer_unordered(AT_ONCE).try_collect().await
 }

@@ -47,7 +47,7 @@ pub async fn look(
             // Its definition is gone, and so is it.
             None => Found::Absent,
         };
-        Ok((done.target.id.clone(), found))
+        Ok::<_, KubeError>((done.target.id.clone(), found))
     });
     let living: BTreeMap<ObjectId, Found> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
     let mut items = plan(journal, &living, even_if_changed);
@@ -159,7 +159,7 @@ async fn held_by(
     let is_one = |resource: &&ServedResource| {
         resource.allows("list")
             && resource.allows("delete")
-            && served.preferred(&resource.group, &resource.plural) == Some(resource)
+            && served.preferred(&resource.group, &resource.plural) == Some(*resource)
     };
     let listed = stream::iter(resources.filter(is_one)).map(|resource| list(api, resource, namespace));
     let listed: Vec<Result<Vec<(ObjectId, Value)>, String>> = listed.buffer_unordered(AT_ONCE).try_collect().await?;
