@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::model::kubernetes::encryption::{ConfigError, Keys};
+use crate::model::kubernetes::encryption::{ConfigError, Keys, secret_text};
 
 /// Its name in the secret store.
 pub const NAME: &str = "encryptionconfig";
@@ -31,6 +31,7 @@ pub enum SecretError {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Secret {
+    #[serde(deserialize_with = "secret_text")]
     data: Zeroizing<String>,
 }
 

@@ -3,8 +3,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use super::cipher::Cipher;
@@ -110,6 +110,11 @@ struct RawProvider {
     kms: Option<RawKms>,
 }
 
+/// A text that is wiped from memory once it is not needed.
+pub(in crate::model) fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
+}
+
 #[derive(Deserialize)]
 struct RawKeys {
     #[serde(default)]
@@ -121,6 +126,7 @@ struct RawKey {
     #[serde(default)]
     name: String,
     #[serde(default)]
+    #[serde(deserialize_with = "secret_text")]
     secret: Zeroizing<String>,
 }
 

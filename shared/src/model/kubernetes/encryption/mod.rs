@@ -18,5 +18,6 @@ pub(crate) mod testing;
 mod tests;
 
 pub use config::ConfigError;
+pub(in crate::model) use config::secret_text;
 pub use error::DecryptError;
 pub use keys::Keys;
