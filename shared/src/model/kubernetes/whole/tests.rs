@@ -214,12 +214,9 @@ fn what_is_damaged_is_an_error_and_no_half_of_an_object() {
 #[test]
 fn no_depth_is_too_deep_for_the_stack() {
     let mut schema = Vec::new();
-    for _ in 0..100_000 {
+    while schema.len() < 20_000 {
         // JSONSchemaProps.not
         schema = bytes_field(28, &schema);
-        if schema.len() > 400_000 {
-            break;
-        }
     }
     let version = message(7, &[text(1, "v1"), message(4, &[bytes_field(1, &schema)])]);
     let crd = decoded(
