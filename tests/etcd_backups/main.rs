@@ -15,6 +15,8 @@ mod contents;
 mod download;
 mod encryption;
 mod env;
+mod export;
+mod export_apply;
 mod etcd;
 mod good;
 mod help;

@@ -59,9 +59,9 @@ impl NewFolder {
             path: folder.to_owned(),
             source,
         };
-        let made = match fs::read_dir(folder) {
-            Ok(mut entries) if entries.next().is_none() => false,
-            Ok(_) => return Err(FolderError::NotEmpty(folder.to_owned())),
+        let made = match fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => false,
+            Ok(false) => return Err(FolderError::NotEmpty(folder.to_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 private_folders(folder).map_err(failed)?;
                 true

@@ -17,7 +17,7 @@ use crate::model::yaml;
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// Encrypted at rest, and not to be decrypted.
-    #[error("{object} cannot be decrypted: {why}")]
+    #[error("{object} cannot be read: {why}")]
     Encrypted {
         /// Which object.
         object: String,
@@ -52,7 +52,7 @@ impl ExportError {
         match self {
             Self::Encrypted { why, .. } => Some(match why {
                 DecryptError::NoKey { .. } | DecryptError::WrongKey { .. } => {
-                    "pass the EncryptionConfiguration that has this key with --encryption-config; --raw writes the stored bytes".to_owned()
+                    "--encryption-config FILE names the keys; --raw writes the stored bytes".to_owned()
                 }
                 _ => "--raw writes the stored bytes".to_owned(),
             }),
