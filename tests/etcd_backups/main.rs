@@ -13,6 +13,7 @@ mod colour;
 mod completion;
 mod contents;
 mod download;
+mod encryption;
 mod env;
 mod etcd;
 mod good;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::discover::EtcdStore;
-use crate::failure::chain;
+use crate::exit::Exit;
+use crate::failure::{Failure, chain};
 use crate::model::kops::encryption::{self, SecretError};
 use crate::model::kubernetes::encryption::Keys;
 use crate::model::store_url::StoreUrl;
@@ -37,6 +38,12 @@ pub enum KeysError {
         /// Why.
         why: SecretError,
     },
+}
+
+impl Failure for KeysError {
+    fn exit(&self) -> Exit {
+        Exit::Failed
+    }
 }
 
 impl Default for KeyRing {

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::model::kubernetes::encryption::{ConfigError, Keys, secret_text};
+use crate::model::kubernetes::encryption::{ConfigError, Keys};
 
 /// Its name in the secret store.
 pub const NAME: &str = "encryptionconfig";
@@ -31,8 +31,7 @@ pub enum SecretError {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Secret {
-    #[serde(deserialize_with = "secret_text")]
-    data: Zeroizing<String>,
+    data: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -72,7 +71,8 @@ pub fn parse(secret: &[u8]) -> Result<Keys, SecretError> {
 /// The configuration in it, as it was given to kops.
 fn content(secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let secret: Secret = serde_json::from_slice(secret).map_err(|_| SecretError::Format)?;
-    let decoded = BASE64.decode(secret.data.trim()).map_err(|_| SecretError::Data)?;
+    let data = Zeroizing::new(secret.data);
+    let decoded = BASE64.decode(data.trim()).map_err(|_| SecretError::Data)?;
     Ok(Zeroizing::new(decoded))
 }
 

@@ -110,11 +110,6 @@ struct RawProvider {
     kms: Option<RawKms>,
 }
 
-/// A text that is wiped from memory once it is not needed.
-pub(in crate::model) fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
-    String::deserialize(deserializer).map(Zeroizing::new)
-}
-
 #[derive(Deserialize)]
 struct RawKeys {
     #[serde(default)]
@@ -125,8 +120,7 @@ struct RawKeys {
 struct RawKey {
     #[serde(default)]
     name: String,
-    #[serde(default)]
-    #[serde(deserialize_with = "secret_text")]
+    #[serde(default, deserialize_with = "overwritten")]
     secret: Zeroizing<String>,
 }
 
@@ -134,6 +128,10 @@ struct RawKey {
 struct RawKms {
     #[serde(default)]
     name: String,
+}
+
+fn overwritten<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
 }
 
 /// The entries of a configuration, in its order.
