@@ -74,8 +74,20 @@ impl KubeApiServer {
     /// # Errors
     /// When it cannot be built or does not become ready.
     pub fn start(etcd: &Etcd, options: &KubeApiServerOptions<'_>) -> Result<Self, Error> {
-        let program = components::kube_apiserver()?;
-        with_retries(|| Self::start_once(&program, etcd, options))
+        Self::start_with(&components::kube_apiserver()?, etcd, options, &[])
+    }
+
+    /// Starts `program`, which may be of another version, with further flags.
+    ///
+    /// # Errors
+    /// See [`KubeApiServer::start`].
+    pub fn start_with(
+        program: &Path,
+        etcd: &Etcd,
+        options: &KubeApiServerOptions<'_>,
+        flags: &[&str],
+    ) -> Result<Self, Error> {
+        with_retries(|| Self::start_once(program, etcd, options, flags))
     }
 
     /// Starts one for each address at once: most of the time each one waits.
@@ -104,7 +116,12 @@ impl KubeApiServer {
         })
     }
 
-    fn start_once(program: &Path, etcd: &Etcd, options: &KubeApiServerOptions<'_>) -> Result<Self, Error> {
+    fn start_once(
+        program: &Path,
+        etcd: &Etcd,
+        options: &KubeApiServerOptions<'_>,
+        flags: &[&str],
+    ) -> Result<Self, Error> {
         let [port] = free_ports()?;
         let folder = folder("kube-apiserver")?;
         let at = |name: &str| folder.path().join(name);
@@ -134,6 +151,7 @@ impl KubeApiServer {
             "--authorization-mode=RBAC",
             "--anonymous-auth=false",
         ]);
+        command.args(flags);
         let mut file = |flag: &str, path: &Path| {
             command.arg(format!("--{flag}={}", path.display()));
         };
@@ -237,6 +255,14 @@ impl KubeApiServer {
     /// See [`KubeApiServer::get`].
     pub fn replace(&self, path: &str, object: &Value) -> Result<Value, Error> {
         self.call("PUT", path, object.to_string().as_bytes())
+    }
+
+    /// Sends any request of an administrator; a refusal is an answer, too.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub fn answer(&self, method: &str, path: &str, body: &[u8]) -> Result<Response, Error> {
+        self.client.request(method, path, AUTHORIZATION, body)
     }
 
     /// Asks for an object.
