@@ -11,7 +11,7 @@ use runbook_kit::cli::output::{self, Format};
 use runbook_kit::cli::values;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
-use runbook_kit::failure::{AnyFailure, CommandError, Failure, with_repeating};
+use runbook_kit::failure::{AnyFailure, CommandError, with_repeating};
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::backup::reference::BackupRef;
 use runbook_kit::model::kubernetes::for_apply::Along;

@@ -129,7 +129,7 @@ async fn undone(api: &MemoryObjects, journal: &journal::Journal) -> Vec<String> 
         .collect()
 }
 
-const fn outcome(applied: &Applied) -> (usize, bool) {
+fn outcome(applied: &Applied) -> (usize, bool) {
     (applied.outcomes.len(), applied.stopped.is_some())
 }
 
