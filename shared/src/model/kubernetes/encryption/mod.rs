@@ -18,6 +18,5 @@ pub(crate) mod testing;
 mod tests;
 
 pub use config::ConfigError;
-pub(in crate::model) use config::secret_text;
 pub use error::DecryptError;
 pub use keys::Keys;
