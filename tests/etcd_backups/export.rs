@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Component, Path};
 
-use support::Ended;
+use support::{Ended, Etcd, EtcdVersion, Put, backup};
 
 use crate::env::{Env, RESTORED, tree};
 
@@ -125,7 +125,7 @@ fn what_is_not_there_says_where_it_is() {
         (&["deploy/web", "db"], 2),
         (&["deploy/web", "-l", "app=web"], 2),
         (&["deploy", "-l", "app in web"], 2),
-        (&["deploy", "-A", "--raw"], 2),
+        (&["ns", "--raw"], 2),
     ] {
         let ended = export(&[&[HEALTHY], arguments].concat()).code(code);
         assert_eq!(ended.stdout, "", "{arguments:?}");
@@ -159,7 +159,12 @@ fn a_folder_has_a_private_file_for_each_object() {
             "{}",
             path.display()
         );
-        assert!(content.starts_with(b"apiVersion: "), "{}", path.display());
+        let text = String::from_utf8_lossy(content);
+        assert!(
+            text.contains("\nkind: ") && text.contains("\nmetadata:\n"),
+            "{}",
+            path.display()
+        );
     }
     let is_there = |path: &str| files.iter().any(|(file, _)| file == Path::new(&folder.join(path)));
     for path in [
@@ -205,5 +210,91 @@ fn for_applying_nothing_is_left_of_the_old_cluster() {
             assert!(!metadata.contains_key(field), "{item}");
         }
         assert_eq!(item.get("status"), None, "{item}");
+    }
+}
+
+/// A backup of an etcd that holds what no API server would have written.
+fn odd() -> Env {
+    let env = Env::new(RESTORED);
+    fs::remove_dir_all(env.base("main")).unwrap();
+    let object = |name: &str| {
+        format!(
+            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"shop"}},"data":{{"a":"b"}}}}"#
+        )
+    };
+    let mut puts: Vec<Put> = ODD_NAMES
+        .iter()
+        .map(|name| Put::new(format!("/registry/configmaps/shop/{name}"), object("x")))
+        .collect();
+    puts.push(Put::new("/registry/secrets/../../../escaped", object("x")));
+    puts.push(Put::new(
+        "/registry/deployments/shop/damaged",
+        b"k8s\0\x12\x05a".to_vec(),
+    ));
+    puts.push(Put::new(
+        "/registry/deployments/shop/encrypted",
+        "k8s:enc:aescbc:v1:nobody:x",
+    ));
+    puts.push(Put::new("/registry/pods/shop/no-object", "7"));
+    puts.push(Put::new(
+        "/registry/namespaces/shop",
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"shop","deletionTimestamp":"2026-11-22T15:18:01Z"},
+            "spec":{"finalizers":["kubernetes"]},"status":{"phase":"Terminating"}}"#,
+    ));
+    let etcd = Etcd::start(EtcdVersion::V3_6).unwrap();
+    etcd.put(&puts).unwrap();
+    backup::write(&etcd, &env.base("main").join("2026-11-22T15:18:01Z-000001")).unwrap();
+    env
+}
+
+const ODD_NAMES: [&str; 9] = ["a", "A", "../up", "..", ".hidden", "a%2fb", "a/b", "\u{e4}", "a b"];
+
+#[test]
+fn what_cannot_be_read_is_told_and_the_rest_is_written() {
+    let env = odd();
+    let run = |arguments: &[&str]| env.backups(&[&["export", HEALTHY], arguments].concat()).run().unwrap();
+    let ended = run(&["--all", "-n", "shop", "-o", "json"]).code(5);
+    assert_eq!(ended.json()["items"].as_array().unwrap().len(), ODD_NAMES.len() + 1);
+    insta::assert_snapshot!(ended.stderr);
+    for (name, code) in [("deploy/damaged", 5), ("deploy/encrypted", 3), ("po/no-object", 5)] {
+        let ended = run(&[name, "-n", "shop"])
+            .code(code)
+            .stderr_has("--raw writes the stored bytes");
+        assert_eq!(ended.stdout, "", "{name}");
+        let _ = run(&[name, "-n", "shop", "--raw"]).success();
+    }
+    let namespace = run(&["ns/shop", "--for-apply", "-o", "json"])
+        .success()
+        .stderr_has("was being deleted when the backup was taken");
+    assert_eq!(namespace.json()["metadata"], serde_json::json!({"name": "shop"}));
+}
+
+#[test]
+fn no_name_leaves_the_folder_or_shares_a_file() {
+    let env = odd();
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("one/two/export");
+    let to = ["--output-dir", folder.to_str().unwrap()];
+    for for_apply in [&[][..], &["--for-apply"]] {
+        let arguments = [&["export", HEALTHY, "--all", "-A", "--with-secrets"], for_apply, &to].concat();
+        let _ = env.backups(&arguments).run().unwrap().code(5);
+        let files = tree(parent.path());
+        assert!(files.iter().all(|(file, _)| file.starts_with(&folder)), "{files:?}");
+        let mut folded: Vec<String> = files
+            .iter()
+            .map(|(file, _)| file.to_string_lossy().to_lowercase())
+            .collect();
+        folded.dedup();
+        // Those names, the Secret and the namespace.
+        assert_eq!(folded.len(), ODD_NAMES.len() + 2, "{folded:?}");
+        for (file, _) in &files {
+            let relative = file.strip_prefix(&folder).unwrap();
+            assert!(
+                relative.components().all(|part| matches!(part, Component::Normal(_))),
+                "{}",
+                relative.display()
+            );
+        }
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

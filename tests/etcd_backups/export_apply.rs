@@ -340,7 +340,7 @@ fn a_whole_cluster_is_applied_to_an_empty_one_and_applied_again() {
     let folder = tempfile::tempdir().unwrap();
     let config = api.kubeconfig(folder.path(), "c", &ca).unwrap();
     let definitions = export(&env, &["crd", "-A", "--for-apply"]).success().stdout;
-    kubectl(&config, &["apply", "--server-side", "-f", "-"], &definitions).success();
+    let _ = kubectl(&config, &["apply", "--server-side", "-f", "-"], &definitions).success();
     served(&api);
     let all = export(&env, &["--all", "-A", "--for-apply", "--with-secrets"]).success();
     let applied = kubectl(&config, &["apply", "--server-side", "-f", "-"], &all.stdout).success();
@@ -351,7 +351,7 @@ fn a_whole_cluster_is_applied_to_an_empty_one_and_applied_again() {
     );
     compare(&api);
     // Nothing of it was written for one server only.
-    kubectl(&config, &["apply", "--server-side", "-f", "-"], &all.stdout).success();
+    let _ = kubectl(&config, &["apply", "--server-side", "-f", "-"], &all.stdout).success();
     compare(&api);
     insta::assert_snapshot!(all.stderr);
 }
@@ -374,9 +374,9 @@ fn files_are_applied_in_the_order_of_their_names() {
     let ended = export(&env, &arguments).success();
     assert_eq!(ended.stdout, "");
     let definitions = target.join("00-definitions");
-    kubectl(&config, &["apply", "-R", "-f", definitions.to_str().unwrap()], "").success();
+    let _ = kubectl(&config, &["apply", "-R", "-f", definitions.to_str().unwrap()], "").success();
     served(&api);
-    kubectl(&config, &["apply", "-R", "-f", target.to_str().unwrap()], "").success();
+    let _ = kubectl(&config, &["apply", "-R", "-f", target.to_str().unwrap()], "").success();
     compare(&api);
 }
 
