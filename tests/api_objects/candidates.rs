@@ -41,7 +41,7 @@ fn likely(name: &str) -> &'static [&'static str] {
         "addressType" => &["IPv4"],
         "protocol" | "appProtocol" => &["TCP"],
         "serviceName" | "serviceAccountName" | "serviceAccount" => &["default"],
-        "volume" => &["a"],
+        "priorityClassName" => &["system-cluster-critical"],
         _ => &[],
     }
 }

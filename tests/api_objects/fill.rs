@@ -1,6 +1,6 @@
 //! Fills an API server with objects of every kind.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
@@ -20,18 +20,11 @@ const LAST: [&str; 3] = [
 /// Others are made of what is in these, so they come first.
 const FIRST: [&str; 1] = ["pods"];
 
-pub struct Filled {
-    /// How many objects of each resource there are, by its name.
-    pub objects: BTreeMap<String, usize>,
-    pub covered: Covered,
-}
-
-/// Creates them. What a seed or its growth is refused for is a failure of the test.
-pub fn fill(server: &KubeApiServer, resources: &[Resource], types: &Types) -> Filled {
+/// Creates them, and yields which fields they have. A seed or a first growth that is refused is a failure of the test.
+pub fn fill(server: &KubeApiServer, resources: &[Resource], types: &Types) -> Covered {
     prepare(server);
     let (last, mut rest): (Vec<_>, Vec<_>) = resources.iter().partition(|resource| LAST.contains(&resource.group()));
     rest.sort_by_key(|resource| !FIRST.contains(&resource.name().as_str()));
-    let filled = Mutex::new(BTreeMap::new());
     let covered = Covered::default();
     for resources in [rest, last] {
         let queue = Mutex::new(VecDeque::from(resources));
@@ -47,17 +40,13 @@ pub fn fill(server: &KubeApiServer, resources: &[Resource], types: &Types) -> Fi
                             types,
                             covered: &covered,
                         };
-                        let count = one.fill();
-                        filled.lock().unwrap().insert(resource.name(), count);
+                        one.fill();
                     }
                 });
             }
         });
     }
-    Filled {
-        objects: filled.into_inner().unwrap(),
-        covered,
-    }
+    covered
 }
 
 /// What admission wants to be there.
@@ -79,7 +68,7 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    fn fill(&self) -> usize {
+    fn fill(&self) {
         let root = self.types.kind(&self.resource.api_version, &self.resource.kind);
         let root = root.unwrap_or_else(|| panic!("{} is not in the table", self.resource.name()));
         let path = self.path("");
@@ -105,12 +94,11 @@ impl One<'_> {
             }
         }
         if self.resource.has_status {
-            count = self.fill_status(root, count);
+            self.fill_status(root, count);
         }
-        count
     }
 
-    fn fill_status(&self, root: &str, mut count: usize) -> usize {
+    fn fill_status(&self, root: &str, mut count: usize) {
         let name = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
         let status_path = |object: &Value| format!("{}/status", self.path(&name(object)));
         let base = self.server.get(&self.path(&name(&self.seed(0)))).unwrap();
@@ -136,7 +124,6 @@ impl One<'_> {
                 assert!(at > 0, "status of {}: {}", self.resource.name(), refusal.text);
             }
         }
-        count
     }
 
     fn seed(&self, n: usize) -> Value {

@@ -10,8 +10,10 @@ use crate::candidates;
 use crate::place::{self, Place, Step};
 use crate::types::{Field, Held, Types};
 
-/// How often a value is changed after what the API server says of it.
+/// How often a value is changed after what the API server says of it, and how many are tried in the newest object.
 const TRIES: usize = 8;
+/// How many are tried elsewhere.
+const MORE_TRIES: usize = 3;
 /// How deep objects are filled.
 const DEPTH: usize = 14;
 
@@ -115,7 +117,8 @@ impl Grower<'_> {
             if place::get(&objects[index], at).is_none() && index > 0 {
                 continue;
             }
-            if let Some(grown) = self.with(&objects[index], at, of, field) {
+            let tries = if index + 1 == objects.len() { TRIES } else { MORE_TRIES };
+            if let Some(grown) = self.with(&objects[index], at, of, field, tries) {
                 self.note(self.root, &grown);
                 objects[index] = grown;
                 return;
@@ -130,7 +133,7 @@ impl Grower<'_> {
         if tried.contains(&seed.to_string()) {
             return;
         }
-        if let Some(grown) = self.with(seed, at, of, field) {
+        if let Some(grown) = self.with(seed, at, of, field, TRIES) {
             self.note(self.root, &grown);
             objects.push(grown);
         }
@@ -148,11 +151,11 @@ impl Grower<'_> {
         }
         let mut grown = object.clone();
         place::set(&mut grown, &place[..=list_at], Value::Object(element));
-        self.with(&grown, &place, of, field)
+        self.with(&grown, &place, of, field, MORE_TRIES)
     }
 
     /// `object` with the field, where the API server takes it.
-    fn with(&self, object: &Value, at: &Place, of: &str, field: &Field) -> Option<Value> {
+    fn with(&self, object: &Value, at: &Place, of: &str, field: &Field, most: usize) -> Option<Value> {
         let mut here = at.clone();
         here.push(Step::Field(field.name.clone()));
         let values = match candidates::of(self.types, &field.name, &field.of) {
@@ -168,7 +171,7 @@ impl Grower<'_> {
             place::set(&mut grown, &here, candidates::held(field.held, value, &field.of));
             match self.settle(&mut grown, at, of, &here) {
                 Ok(()) => return Some(grown),
-                Err(supported) if tries < TRIES => wanted.extend(supported.into_iter().rev().map(Value::String)),
+                Err(supported) if tries < most => wanted.extend(supported.into_iter().rev().map(Value::String)),
                 Err(_) => return None,
             }
         }

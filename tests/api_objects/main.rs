@@ -5,12 +5,13 @@ mod api;
 mod candidates;
 mod compare;
 mod fill;
+mod golden;
 mod grow;
 mod place;
 mod seeds;
 mod types;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use serde_json::Value;
@@ -27,7 +28,7 @@ const EVERYTHING: [&str; 2] = [
 ];
 
 /// Served, but never stored: questions that are answered at once, and what only acts on other objects.
-const NOT_STORED: [&str; 10] = [
+const NOT_STORED: [&str; 8] = [
     "bindings",
     "componentstatuses",
     "localsubjectaccessreviews.authorization.k8s.io",
@@ -36,8 +37,6 @@ const NOT_STORED: [&str; 10] = [
     "selfsubjectrulesreviews.authorization.k8s.io",
     "subjectaccessreviews.authorization.k8s.io",
     "tokenreviews.authentication.k8s.io",
-    "x",
-    "y",
 ];
 
 struct Cluster {
@@ -96,71 +95,80 @@ impl Cluster {
 fn every_kind_is_decoded_as_the_api_server_shows_it() {
     let cluster = Cluster::start(&components::kube_apiserver().unwrap(), &EVERYTHING, EtcdVersion::V3_6);
     let types = Types::read();
-    let filled = fill::fill(&cluster.server, &cluster.resources, &types);
-    cluster
-        .server
-        .delete("/api/v1/namespaces/default/configmaps/a0")
-        .unwrap();
-    cluster.server.delete("/api/v1/namespaces/default/pods/a0").unwrap();
+    let covered = fill::fill(&cluster.server, &cluster.resources, &types);
+    for path in ["configmaps/a0", "pods/a0"] {
+        cluster
+            .server
+            .delete(&format!("/api/v1/namespaces/default/{path}"))
+            .unwrap();
+    }
 
-    let objects = compare::decode(cluster.snapshot());
-    let same = compare::compare(&objects, |decoded| cluster.get(decoded));
+    // Some are written again by the API server itself between the snapshot and the question.
+    let mut same = BTreeMap::new();
+    for _ in 0..5 {
+        let objects = compare::decode(cluster.snapshot());
+        same.extend(compare::compare(&objects, |decoded| cluster.get(decoded)));
+        if missing(&cluster, &same).is_empty() {
+            break;
+        }
+    }
     let lines: Vec<String> = same.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
     println!("{} kinds compared:\n{}", same.len(), lines.join("\n"));
+    assert_eq!(
+        missing(&cluster, &same),
+        [""; 0],
+        "kinds of which no object was compared"
+    );
+    coverage(&cluster, &types, &covered.into_inner().unwrap());
+}
 
-    let compared: BTreeSet<(String, String)> = same
+/// The served resources of which no object is among the compared ones.
+fn missing(cluster: &Cluster, same: &BTreeMap<String, usize>) -> Vec<String> {
+    let compared: BTreeSet<(&str, &str)> = same
         .keys()
         .map(|kind| {
             let (api_version, kind) = kind.split_once(' ').unwrap();
-            let group = api_version.split_once('/').map_or("", |(group, _)| group);
-            (group.to_owned(), kind.to_owned())
+            (api_version.split_once('/').map_or("", |(group, _)| group), kind)
         })
         .collect();
-    for resource in &cluster.resources {
+    let missing = cluster.resources.iter().filter(|resource| {
         // The events of both groups are stored as those of the older one.
         let group = match resource.group() {
             "events.k8s.io" => "",
             group => group,
         };
-        assert!(
-            compared.contains(&(group.to_owned(), resource.kind.clone())),
-            "no object of {} was compared",
-            resource.name()
-        );
-    }
-    coverage(&cluster, &types, &filled);
+        !compared.contains(&(group, &resource.kind))
+    });
+    missing.map(Resource::name).collect()
 }
 
-/// Which fields of the served types no object has.
-fn coverage(cluster: &Cluster, types: &Types, filled: &fill::Filled) {
-    let covered = filled.covered.lock().unwrap();
-    let mut wanted: Vec<&str> = Vec::new();
-    let roots: Vec<String> = cluster
-        .resources
-        .iter()
-        .map(|resource| types.kind(&resource.api_version, &resource.kind).unwrap().to_owned())
-        .collect();
-    wanted.extend(roots.iter().map(String::as_str));
-    let mut seen: BTreeSet<String> = BTreeSet::new();
-    let mut queue: Vec<String> = roots.clone();
-    let (mut have, mut missing) = (0, Vec::new());
+/// At least this share of the fields of all served types is in some object; the others no valid object has, or none that
+/// is created: what only a subresource sets, say.
+const COVERED: f64 = 0.85;
+
+/// Tells which fields of the served types no object has.
+fn coverage(cluster: &Cluster, types: &Types, covered: &HashSet<(String, String)>) {
+    let kind = |resource: &Resource| types.kind(&resource.api_version, &resource.kind).unwrap().to_owned();
+    let mut queue: Vec<String> = cluster.resources.iter().map(kind).collect();
+    let mut seen = BTreeSet::new();
+    let (mut all, mut missing) = (0, Vec::new());
     while let Some(of) = queue.pop() {
         if !seen.insert(of.clone()) {
             continue;
         }
         for field in types.fields(&of).unwrap_or_default() {
-            queue.push(field.of.clone());
-            if covered.contains(&(of.clone(), field.name.clone())) {
-                have += 1;
-            } else {
+            all += 1;
+            if !covered.contains(&(of.clone(), field.name.clone())) {
                 missing.push(format!("{of}.{}", field.name));
             }
+            queue.push(field.of);
         }
     }
     missing.sort();
     println!(
-        "{have} fields in objects, {} not:\n{}",
+        "of {all} fields {} are in no object:\n{}",
         missing.len(),
         missing.join("\n")
     );
+    assert!((all - missing.len()) as f64 >= COVERED * all as f64);
 }

@@ -26,27 +26,45 @@ fn objects() -> Vec<(String, Value)> {
     let job_template = json!({"spec": {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}});
     let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]);
     vec![
-        (cluster("apis/scheduling.k8s.io/v1", "priorityclasses"), json!({"metadata": {"name": "high"}, "value": 1000})),
+        (
+            cluster("apis/scheduling.k8s.io/v1", "priorityclasses"),
+            json!({"metadata": {"name": "high"}, "value": 1000}),
+        ),
         (
             cluster("apis/storage.k8s.io/v1", "storageclasses"),
             json!({"metadata": {"name": "fast"}, "provisioner": "ebs.csi.aws.com", "volumeBindingMode": "WaitForFirstConsumer"}),
         ),
-        (cluster("apis/rbac.authorization.k8s.io/v1", "clusterroles"), json!({"metadata": {"name": "shop:Reader"}, "rules": rules})),
+        (
+            cluster("apis/rbac.authorization.k8s.io/v1", "clusterroles"),
+            json!({"metadata": {"name": "shop:Reader"}, "rules": rules}),
+        ),
         (
             cluster("api/v1", "persistentvolumes"),
             json!({"metadata": {"name": "pv-1"}, "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
                 "storageClassName": "fast", "claimRef": {"namespace": "shop", "name": "data"},
                 "csi": {"driver": "ebs.csi.aws.com", "volumeHandle": "vol-1"}}}),
         ),
-        (cluster("api/v1", "namespaces"), json!({"metadata": {"name": "shop", "labels": {"team": "shop"}}})),
+        (
+            cluster("api/v1", "namespaces"),
+            json!({"metadata": {"name": "shop", "labels": {"team": "shop"}}}),
+        ),
         (of("api/v1", "serviceaccounts"), json!({"metadata": {"name": "web"}})),
-        (of("api/v1", "configmaps"), json!({"metadata": {"name": "web", "labels": labels}, "data": {"a": "yes", "b": "two\nlines\n", "c": "1e3"}})),
-        (of("api/v1", "configmaps"), json!({"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": "old"}})),
+        (
+            of("api/v1", "configmaps"),
+            json!({"metadata": {"name": "web", "labels": labels}, "data": {"a": "yes", "b": "two\nlines\n", "c": "1e3"}}),
+        ),
+        (
+            of("api/v1", "configmaps"),
+            json!({"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": "old"}}),
+        ),
         (
             of("api/v1", "secrets"),
             json!({"metadata": {"name": "web"}, "stringData": {"password": "correct horse battery staple"}}),
         ),
-        (of("apis/rbac.authorization.k8s.io/v1", "roles"), json!({"metadata": {"name": "web"}, "rules": rules})),
+        (
+            of("apis/rbac.authorization.k8s.io/v1", "roles"),
+            json!({"metadata": {"name": "web"}, "rules": rules}),
+        ),
         (
             of("apis/rbac.authorization.k8s.io/v1", "rolebindings"),
             json!({"metadata": {"name": "web"}, "subjects": [{"kind": "ServiceAccount", "name": "web", "namespace": "shop"}],
@@ -65,7 +83,10 @@ fn objects() -> Vec<(String, Value)> {
             of("api/v1", "services"),
             json!({"metadata": {"name": "dns"}, "spec": {"clusterIP": "100.64.0.10", "ports": [{"port": 53, "protocol": "UDP"}]}}),
         ),
-        (of("api/v1", "services"), json!({"metadata": {"name": "db"}, "spec": {"clusterIP": "None", "selector": {"app": "db"}, "ports": [{"port": 5432}]}})),
+        (
+            of("api/v1", "services"),
+            json!({"metadata": {"name": "db"}, "spec": {"clusterIP": "None", "selector": {"app": "db"}, "ports": [{"port": 5432}]}}),
+        ),
         (
             of("apis/apps/v1", "deployments"),
             json!({"metadata": {"name": "web", "labels": labels}, "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}}),
@@ -76,8 +97,14 @@ fn objects() -> Vec<(String, Value)> {
                 "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"],
                     "resources": {"requests": {"storage": "1Gi"}}}}]}}),
         ),
-        (of("apis/apps/v1", "daemonsets"), json!({"metadata": {"name": "agent"}, "spec": {"selector": {"matchLabels": labels}, "template": template}})),
-        (of("apis/batch/v1", "jobs"), json!({"metadata": {"name": "migrate"}, "spec": {"suspend": true, "template": job_template}})),
+        (
+            of("apis/apps/v1", "daemonsets"),
+            json!({"metadata": {"name": "agent"}, "spec": {"selector": {"matchLabels": labels}, "template": template}}),
+        ),
+        (
+            of("apis/batch/v1", "jobs"),
+            json!({"metadata": {"name": "migrate"}, "spec": {"suspend": true, "template": job_template}}),
+        ),
         (
             of("apis/batch/v1", "cronjobs"),
             json!({"metadata": {"name": "report"}, "spec": {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": job_template}}}}),
@@ -86,20 +113,38 @@ fn objects() -> Vec<(String, Value)> {
             of("apis/autoscaling/v2", "horizontalpodautoscalers"),
             json!({"metadata": {"name": "web"}, "spec": {"maxReplicas": 5, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}}),
         ),
-        (of("apis/policy/v1", "poddisruptionbudgets"), json!({"metadata": {"name": "web"}, "spec": {"minAvailable": "50%", "selector": {"matchLabels": labels}}})),
-        (of("apis/networking.k8s.io/v1", "networkpolicies"), json!({"metadata": {"name": "deny"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}})),
+        (
+            of("apis/policy/v1", "poddisruptionbudgets"),
+            json!({"metadata": {"name": "web"}, "spec": {"minAvailable": "50%", "selector": {"matchLabels": labels}}}),
+        ),
+        (
+            of("apis/networking.k8s.io/v1", "networkpolicies"),
+            json!({"metadata": {"name": "deny"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}),
+        ),
         (
             of("apis/networking.k8s.io/v1", "ingresses"),
             json!({"metadata": {"name": "web"}, "spec": {"rules": [{"host": "shop.example.com", "http": {"paths": [{"path": "/", "pathType": "Prefix",
                 "backend": {"service": {"name": "web", "port": {"number": 80}}}}]}}]}}),
         ),
-        (of("api/v1", "limitranges"), json!({"metadata": {"name": "limits"}, "spec": {"limits": [{"type": "Container", "default": {"cpu": "200m"}}]}})),
-        (of("api/v1", "events"), json!({"metadata": {"name": "e", "namespace": "shop"}, "involvedObject": {"kind": "Pod", "namespace": "shop"}})),
-        (of("apis/coordination.k8s.io/v1", "leases"), json!({"metadata": {"name": "leader"}})),
+        (
+            of("api/v1", "limitranges"),
+            json!({"metadata": {"name": "limits"}, "spec": {"limits": [{"type": "Container", "default": {"cpu": "200m"}}]}}),
+        ),
+        (
+            of("api/v1", "events"),
+            json!({"metadata": {"name": "e", "namespace": "shop"}, "involvedObject": {"kind": "Pod", "namespace": "shop"}}),
+        ),
+        (
+            of("apis/coordination.k8s.io/v1", "leases"),
+            json!({"metadata": {"name": "leader"}}),
+        ),
         (of("apis/example.com/v1", "widgets"), widget()),
         // From here on nobody can create a ConfigMap in the namespace.
         (
-            cluster("apis/admissionregistration.k8s.io/v1", "validatingwebhookconfigurations"),
+            cluster(
+                "apis/admissionregistration.k8s.io/v1",
+                "validatingwebhookconfigurations",
+            ),
             json!({"metadata": {"name": "refuse"}, "webhooks": [{"name": "refuse.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None",
                 "failurePolicy": "Fail", "timeoutSeconds": 1, "clientConfig": {"url": "https://127.0.0.1:1/"},
                 "namespaceSelector": {"matchLabels": {"team": "shop"}},
@@ -137,12 +182,18 @@ fn start() -> (Ca, Etcd, KubeApiServer) {
 /// Made once: an API server takes its time.
 static MADE: LazyLock<Made> = LazyLock::new(|| {
     let (_, etcd, api) = start();
-    api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &definition()).unwrap();
+    api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &definition())
+        .unwrap();
     served(&api);
-    let mut shown = vec![("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com".to_owned(), Value::Null)];
+    let mut shown = vec![(
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com".to_owned(),
+        Value::Null,
+    )];
     for (collection, object) in objects() {
         let path = format!("{collection}/{}", object["metadata"]["name"].as_str().unwrap());
-        let made = api.create(&collection, &object).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let made = api
+            .create(&collection, &object)
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
         if path.ends_with("/deployments/web") {
             owned(&api, &made);
         }
@@ -218,7 +269,13 @@ fn without_its_own(object: &Value) -> Value {
     let mut object = object.clone();
     object.as_object_mut().unwrap().remove("status");
     let metadata = object["metadata"].as_object_mut().unwrap();
-    for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"] {
+    for field in [
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "generation",
+        "managedFields",
+    ] {
         metadata.remove(field);
     }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
@@ -237,7 +294,12 @@ fn without_its_own(object: &Value) -> Value {
         "Job" => {
             object["spec"].as_object_mut().unwrap().remove("selector");
             for labels in ["/metadata", "/spec/template/metadata"] {
-                object.pointer_mut(labels).unwrap().as_object_mut().unwrap().remove("labels");
+                object
+                    .pointer_mut(labels)
+                    .unwrap()
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("labels");
             }
         }
         "PersistentVolume" => {
@@ -261,7 +323,10 @@ fn compare(api: &KubeApiServer) {
         let after = api.get(path).unwrap_or_else(|error| panic!("{path}: {error}"));
         assert_eq!(without_its_own(&after), without_its_own(before), "{path}");
     }
-    for absent in ["/apis/apps/v1/namespaces/shop/replicasets/web-1", "/api/v1/namespaces/shop/pods/web-1-abcde"] {
+    for absent in [
+        "/apis/apps/v1/namespaces/shop/replicasets/web-1",
+        "/api/v1/namespaces/shop/pods/web-1-abcde",
+    ] {
         assert!(api.get(absent).is_err(), "{absent}");
     }
     let kept = api.get("/api/v1/namespaces/shop/configmaps/owned").unwrap();
@@ -275,14 +340,18 @@ fn a_whole_cluster_is_applied_to_an_empty_one_and_applied_again() {
     let folder = tempfile::tempdir().unwrap();
     let config = api.kubeconfig(folder.path(), "c", &ca).unwrap();
     let definitions = export(&env, &["crd", "-A", "--for-apply"]).success().stdout;
-    kubectl(&config, &["apply", "--server-side", "-f", "-"], &definitions).success();
+    let _ = kubectl(&config, &["apply", "--server-side", "-f", "-"], &definitions).success();
     served(&api);
     let all = export(&env, &["--all", "-A", "--for-apply", "--with-secrets"]).success();
     let applied = kubectl(&config, &["apply", "--server-side", "-f", "-"], &all.stdout).success();
-    assert!(applied.stdout.contains("deployment.apps/web serverside-applied"), "{}", applied.stdout);
+    assert!(
+        applied.stdout.contains("deployment.apps/web serverside-applied"),
+        "{}",
+        applied.stdout
+    );
     compare(&api);
     // Nothing of it was written for one server only.
-    kubectl(&config, &["apply", "--server-side", "-f", "-"], &all.stdout).success();
+    let _ = kubectl(&config, &["apply", "--server-side", "-f", "-"], &all.stdout).success();
     compare(&api);
     insta::assert_snapshot!(all.stderr);
 }
@@ -294,13 +363,20 @@ fn files_are_applied_in_the_order_of_their_names() {
     let folder = tempfile::tempdir().unwrap();
     let config = api.kubeconfig(folder.path(), "c", &ca).unwrap();
     let target = folder.path().join("export");
-    let arguments = ["--all", "-A", "--for-apply", "--with-secrets", "--output-dir", target.to_str().unwrap()];
+    let arguments = [
+        "--all",
+        "-A",
+        "--for-apply",
+        "--with-secrets",
+        "--output-dir",
+        target.to_str().unwrap(),
+    ];
     let ended = export(&env, &arguments).success();
     assert_eq!(ended.stdout, "");
     let definitions = target.join("00-definitions");
-    kubectl(&config, &["apply", "-R", "-f", definitions.to_str().unwrap()], "").success();
+    let _ = kubectl(&config, &["apply", "-R", "-f", definitions.to_str().unwrap()], "").success();
     served(&api);
-    kubectl(&config, &["apply", "-R", "-f", target.to_str().unwrap()], "").success();
+    let _ = kubectl(&config, &["apply", "-R", "-f", target.to_str().unwrap()], "").success();
     compare(&api);
 }
 
@@ -308,14 +384,20 @@ fn files_are_applied_in_the_order_of_their_names() {
 fn one_namespace_is_applied_as_json_and_created_by_the_api() {
     let env = store();
     let (_, _etcd, api) = start();
-    let exported = export(&env, &["--all", "-n", "shop", "--for-apply", "--with-secrets", "-o", "json"]).success().json();
+    let exported = export(
+        &env,
+        &["--all", "-n", "shop", "--for-apply", "--with-secrets", "-o", "json"],
+    )
+    .success()
+    .json();
     assert_eq!(exported["kind"], "List");
     let items = exported["items"].as_array().unwrap();
     assert_eq!(items[0]["kind"], "Namespace");
     assert_eq!(items.last().unwrap()["kind"], "Widget");
     for item in items.iter().filter(|item| item["kind"] != "Widget") {
         let path = collection(item);
-        api.create(&path, item).unwrap_or_else(|error| panic!("{path}: {error}\n{item}"));
+        api.create(&path, item)
+            .unwrap_or_else(|error| panic!("{path}: {error}\n{item}"));
     }
 }
 
@@ -346,7 +428,11 @@ fn what_is_exported_is_what_kubectl_shows() {
         assert_eq!(&exported.json(), object, "{path}");
     }
     // The names of custom resources come from their definition.
-    for arguments in [&["wd", "-n", "shop"][..], &["widget/w1", "-n", "shop"], &["all", "-n", "shop"]] {
+    for arguments in [
+        &["wd", "-n", "shop"][..],
+        &["widget/w1", "-n", "shop"],
+        &["all", "-n", "shop"],
+    ] {
         let names = export(&env, &[arguments, &["-o", "name"]].concat()).success().stdout;
         assert!(names.contains("widgets.example.com/shop/w1"), "{arguments:?}: {names}");
     }

@@ -264,4 +264,4 @@ impl EtcdStore {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -108,3 +108,95 @@ fn is_absent(error: &StoreError) -> bool {
         StoreErrorKind::NotFound | StoreErrorKind::NoSuchFolder | StoreErrorKind::NoSuchBucket
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as StdMutex;
+
+    use super::*;
+    use crate::usecases::discover::tests::{COMPLETED, Memory};
+    use crate::usecases::discover::{self, Discovered};
+
+    const SPEC: &str = "s3://kops-state/super.k8s.local/cluster-completed.spec";
+    const OWN: &str = "s3://kops-state/super.k8s.local/secrets/encryptionconfig";
+    const ELSEWHERE: &str = "s3://vault/secrets/encryptionconfig";
+    /// One key of secretbox, as kops keeps it.
+    const KEPT: &str = r#"{"Data":"cmVzb3VyY2VzOiBbe3Jlc291cmNlczogW3NlY3JldHNdLCBwcm92aWRlcnM6IFt7c2VjcmV0Ym94OiB7a2V5czogW3tuYW1lOiBrLCBzZWNyZXQ6IEFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFQkFRRUJBUUU9fV19fV19XQo="}"#;
+
+    async fn discovered(store: &Memory) -> Discovered {
+        let state = "s3://kops-state".parse().unwrap();
+        let found = discover::cluster(store, &state, "super.k8s.local").await.unwrap();
+        store.requests.lock().unwrap().clear();
+        found
+    }
+
+    /// The names of the keys, the requests, the warnings; asked twice.
+    async fn asked(store: &Memory, given: Option<Keys>) -> (Vec<String>, Vec<String>, Vec<String>) {
+        let found = discovered(store).await;
+        let warnings = Arc::new(StdMutex::new(Vec::new()));
+        let told = Arc::clone(&warnings);
+        let ring = KeyRing::new(given, move |line| told.lock().unwrap().push(line.to_owned()));
+        let keys = ring.of(store, &found.stores[0]).await;
+        assert_eq!(ring.of(store, &found.stores[1]).await.names(), keys.names());
+        let requests = store.requests.lock().unwrap().clone();
+        let warnings = warnings.lock().unwrap().clone();
+        (keys.names(), requests, warnings)
+    }
+
+    #[tokio::test]
+    async fn the_state_store_is_asked_once() {
+        let store = Memory::with([(SPEC, COMPLETED), (OWN, KEPT)]);
+        let (names, requests, warnings) = asked(&store, None).await;
+        assert_eq!(
+            (names, requests),
+            (vec!["secretbox:k".to_owned()], vec![format!("read {OWN}")])
+        );
+        assert_eq!(warnings, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn the_spec_may_name_another_place() {
+        let spec = COMPLETED.replace("s3://kops-state/super.k8s.local/secrets", "s3://vault/secrets");
+        let store = Memory::with([(SPEC, spec.as_str()), (ELSEWHERE, KEPT)]);
+        let (names, requests, _) = asked(&store, None).await;
+        assert_eq!(names, ["secretbox:k"]);
+        assert_eq!(requests, [format!("read {OWN}"), format!("read {ELSEWHERE}")]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_a_warning() {
+        let none = Memory::with([(SPEC, COMPLETED)]);
+        let broken = Memory::with([(SPEC, COMPLETED), (OWN, "hunter2")]);
+        let refused = Memory {
+            refuse: Some(("/secrets/".to_owned(), StoreErrorKind::AccessDenied)),
+            ..Memory::with([(SPEC, COMPLETED), (OWN, KEPT)])
+        };
+        for (store, warning) in [
+            (none, None),
+            (
+                broken,
+                Some("encryptionconfig: it does not have the format of kops; pass --encryption-config FILE"),
+            ),
+            (
+                refused,
+                Some("encryptionconfig: access denied; pass --encryption-config FILE"),
+            ),
+        ] {
+            let (names, _, warnings) = asked(&store, None).await;
+            assert_eq!(names, [""; 0]);
+            assert_eq!(warnings.len(), usize::from(warning.is_some()), "{warnings:?}");
+            assert!(
+                warnings.iter().all(|line| line.ends_with(warning.unwrap())),
+                "{warnings:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_user_gave_is_enough() {
+        let store = Memory::with([(SPEC, COMPLETED), (OWN, KEPT)]);
+        let given = Keys::parse(b"kind: EncryptionConfiguration").unwrap();
+        let (names, requests, _) = asked(&store, Some(given)).await;
+        assert_eq!((names, requests), (vec![], vec![]));
+    }
+}

@@ -76,11 +76,11 @@ impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::WasBeingDeleted => "was being deleted when the backup was taken",
-            Self::OwnersLeftOut => "is written without its owner: an owner that is made again has another UID",
+            Self::OwnersLeftOut => "written without its owner: an owner that is made again has another UID",
             Self::VolumeLeftOut => {
-                "is written without its volume, which is not exported: a new, empty one will be provisioned"
+                "written without its volume, which is not exported: a new, empty one will be provisioned"
             }
-            Self::EphemeralContainersLeftOut => "is written without its ephemeral containers",
+            Self::EphemeralContainersLeftOut => "written without its ephemeral containers",
         })
     }
 }

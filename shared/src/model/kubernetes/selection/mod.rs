@@ -325,21 +325,14 @@ impl Selection {
             },
             Wanted::Named { text, resources, name } => {
                 let namespaces = self.namespaces_of(keys.clone(), |key| key.name == *name && is_of(resources, key));
-                let within = match &self.namespaces {
-                    Namespaces::One(namespace) => namespace.as_str(),
-                    Namespaces::All => "",
+                let near = match resources.first() {
+                    Some(resource) if namespaces.is_empty() => self.near_misses(resource, name, keys),
+                    _ => Vec::new(),
                 };
-                let like = resources
-                    .first()
-                    .map(|resource| format!("{}/{within}/{name}", resource.label()));
-                let like = like.and_then(|text| ObjectRef::parse(&text).ok());
                 Missing {
                     text: text.clone(),
                     named: true,
-                    near: match like {
-                        Some(object) if namespaces.is_empty() => object.near_misses(keys, ELSEWHERE),
-                        _ => Vec::new(),
-                    },
+                    near,
                     namespaces,
                 }
             }

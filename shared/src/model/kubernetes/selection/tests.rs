@@ -170,7 +170,7 @@ fn what_is_missing_is_looked_for_elsewhere() {
     assert_eq!(missing("deploy/web").near, [""; 0]);
     assert_eq!(
         missing("deploy/wob -n shop").near,
-        ["deployments/shop/db", "deployments/shop/web"]
+        ["deployments/shop/web", "deployments/shop/db"]
     );
     assert_eq!(missing("pods").namespaces, ["shop"]);
     assert!(!missing("pods").named);

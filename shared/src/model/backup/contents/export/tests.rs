@@ -104,7 +104,7 @@ fn what_cannot_be_written_says_why_and_leaves_nothing() {
         assert_eq!(text, "before;");
         refusals.push(format!("{error}\nhint: {}", error.hint().unwrap_or_default()));
     }
-    insta::assert_snapshot!(refusals.join("\n"), @"");
+    insta::assert_snapshot!(refusals.join("\n"));
 }
 
 #[test]
