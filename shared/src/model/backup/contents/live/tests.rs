@@ -552,6 +552,7 @@ proptest! {
         prop_assert!(compare(live.clone()).is_empty());
         let first = data.keys().next().unwrap();
         live["data"][first] = "another value".into();
-        prop_assert_eq!(changed(&compare(live)), ["configmaps/shop/c"]);
+        let diff = compare(live);
+        prop_assert_eq!(changed(&diff), ["configmaps/shop/c"]);
     }
 }
