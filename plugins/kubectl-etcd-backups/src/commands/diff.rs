@@ -5,7 +5,7 @@ use runbook_kit::cli::output::{self, Format};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::backup::contents::Snapshot;
-use runbook_kit::model::backup::contents::diff::{Changed, Diff, DiffOptions, ObjectName};
+use runbook_kit::model::backup::contents::diff::{Changed, Diff, DiffOptions, ObjectName, Wanted};
 use runbook_kit::model::backup::contents::live::{LiveDiff, Stored};
 use runbook_kit::model::backup::reference::BackupRef;
 use runbook_kit::model::kubernetes::key::ObjectKey;
@@ -102,12 +102,12 @@ struct ComparedLive {
 }
 
 impl Args {
-    fn options<'a>(&self, wanted: Option<&'a Wanted>) -> DiffOptions<'a> {
+    fn options<'a>(&self, wanted: Option<Wanted<'a>>) -> DiffOptions<'a> {
         DiffOptions {
             heartbeats: self.heartbeats,
             fields: self.fields,
             managed_fields: self.show_managed_fields,
-            wanted: wanted.map(|wanted| &**wanted as _),
+            wanted,
         }
     }
 
@@ -125,8 +125,6 @@ impl Args {
     }
 }
 
-type Wanted = dyn Fn(&[u8], &ObjectKey<'_>) -> bool + Sync;
-
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     if context.format == Format::Prometheus {
         return Err(output::no_metrics().into());
@@ -136,7 +134,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let from = context.choose(&catalogs, &BackupArgs::from(args.from.clone())).await?;
     match &args.to {
         Some(to) if !args.live => {
-            let to: BackupRef = to.parse().map_err(|error| CommandError::usage(format!("{error}")))?;
+            let to = to
+                .parse::<BackupRef>()
+                .map_err(|error| CommandError::usage(format!("{error}")))?;
             let later = context.choose(&catalogs, &BackupArgs::from(to.clone())).await?;
             let pairs = pairs((&args.from, &to), context, &from, &later)?;
             of_backups(&args, context, request.as_ref(), &pairs).await
@@ -199,7 +199,7 @@ async fn of_backups(
             continue;
         };
         let is_meant = |raw: &[u8], key: &ObjectKey<'_>| selection.as_ref().is_some_and(|all| all.takes(raw, key));
-        let options = args.options(selection.as_ref().map(|_| &is_meant as &Wanted));
+        let options = args.options(selection.as_ref().map(|_| &is_meant as Wanted<'_>));
         let diff = Diff::between(from.snapshot(), to.snapshot(), options).map_err(|problem| to.unreadable(problem))?;
         found |= selection
             .as_ref()
@@ -250,7 +250,7 @@ async fn of_live(
             continue;
         };
         let is_meant = |raw: &[u8], key: &ObjectKey<'_>| selection.as_ref().is_some_and(|all| all.takes(raw, key));
-        let options = args.options(selection.as_ref().map(|_| &is_meant as &Wanted));
+        let options = args.options(selection.as_ref().map(|_| &is_meant as Wanted<'_>));
         let stored = Stored::of(opened.snapshot(), options);
         let wanted = |resource: &ServedResource| match &selection {
             Some(selection) => selection.may_take(&of_served(&stored, resource), resource.namespaced),

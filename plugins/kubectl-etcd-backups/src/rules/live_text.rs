@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runbook_kit::model::backup::contents::diff::Changed;
+use runbook_kit::model::backup::contents::diff::{Changed, ObjectName};
 use runbook_kit::model::backup::contents::live::{LiveDiff, NotCompared, Reason};
 use runbook_kit::model::kubernetes::builtin;
 use runbook_kit::model::units;
@@ -67,7 +67,7 @@ pub fn of_live(head: &str, backup: &str, age: &str, diff: &LiveDiff, shown: Show
 }
 
 fn lists(diff: &LiveDiff) -> String {
-    let names = |names: &[runbook_kit::model::backup::contents::diff::ObjectName]| {
+    let names = |names: &[ObjectName]| {
         names
             .iter()
             .map(|name| format!("  {}\n", name.object))
