@@ -341,7 +341,7 @@ fn as_a_person_reads_it(living: &Living) {
     let ended = living.diff(TAKEN, &["deploy,cm", "-n", "shop", "--fields"]).success();
     let lines: Vec<&str> = ended.stdout.lines().filter(|line| !line.starts_with("Live ")).collect();
     let lines: Vec<String> = lines.iter().map(|line| without_numbers(line)).collect();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"));
 }
 
 /// The keys and the revision are not those of the next run.

@@ -12,6 +12,7 @@ mod check;
 mod colour;
 mod completion;
 mod contents;
+mod diff;
 mod download;
 mod encryption;
 mod env;

@@ -126,7 +126,7 @@ fn the_same_object_under_another_key_is_not_changed() {
     let changed = |keys: &Keys| {
         let (before, after) = (before.snapshot().with_keys(keys), after.snapshot().with_keys(keys));
         let diff = Diff::between(before, after, DiffOptions::default()).unwrap();
-        let names: Vec<String> = diff.changed.into_iter().map(|name| name.object).collect();
+        let names: Vec<String> = diff.changed.into_iter().map(|one| one.name.object).collect();
         (names, diff.same_lineage)
     };
     let both = keys(&[("aesgcm", "key1", 1), ("secretbox", "a-longer-name", 2)]);

@@ -224,12 +224,12 @@ mod tests {
         assert_eq!(
             lines(&found),
             [
-                r##"/data/conf: "…ent\n\nreplicas: 3\n# more\n# more\n# more\n# more\n# more\n# more\n…" (864 bytes) > "…ent\n\nreplicas: 5\n# more\n# more\n# more\n# more\n# more\n# more\n…" (864 bytes)"##
+                r##"/data/conf: "…ent\n\nreplicas: 3\n# more\n# more\n# more\n# more\n# more\n# more\n#…" (863 bytes) > "…ent\n\nreplicas: 5\n# more\n# more\n# more\n# more\n# more\n# more\n#…" (863 bytes)"##
             ]
         );
         let json = serde_json::to_value(&found).unwrap();
         assert_eq!(json[0]["cut"], true);
-        assert!(json[0]["old"].as_str().unwrap().ends_with("… (864 bytes)"));
+        assert!(json[0]["old"].as_str().unwrap().ends_with("… (863 bytes)"));
     }
 
     #[test]

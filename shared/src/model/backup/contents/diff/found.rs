@@ -210,19 +210,6 @@ impl Found {
         };
         self.summed_up.iter().map(count).collect()
     }
-
-    /// Adds what was found of something else.
-    pub fn absorb(&mut self, other: Self) {
-        self.gone.extend(other.gone);
-        self.new.extend(other.new);
-        self.changed.extend(other.changed);
-        for (resource, tally) in other.summed_up {
-            let sum = self.summed_up.entry(resource).or_default();
-            sum.gone += tally.gone;
-            sum.new += tally.new;
-            sum.changed += tally.changed;
-        }
-    }
 }
 
 /// Whether it is created, deleted and changed all the time by components.

@@ -183,8 +183,30 @@ fn fields_are_told_where_they_can_be_read() {
     };
     let diff = Diff::between(before.snapshot(), after.snapshot(), options).unwrap();
     let json = serde_json::to_value(&diff.changed).unwrap();
-    let rows: String = json.as_array().unwrap().iter().map(|row| format!("{row}\n")).collect();
-    insta::assert_snapshot!(rows, @"");
+    let told = |at: usize| {
+        (
+            json[at]["object"].as_str().unwrap(),
+            &json[at]["fields"],
+            json[at]["unread"].as_str(),
+        )
+    };
+    let none = serde_json::json!([]);
+    assert_eq!(
+        told(0),
+        (
+            "shops.a.example.com/shop/s",
+            &serde_json::json!([{ "pointer": "/spec/size", "old": 1, "new": 2 }]),
+            None
+        )
+    );
+    let (object, fields, unread) = told(1);
+    assert!(object == "configmaps/shop/broken" && fields.is_null() && unread.is_some());
+    let (object, fields, unread) = told(2);
+    assert!(object == "secrets/shop/enc" && fields.is_null() && unread.unwrap().contains("key1"));
+    let hashes =
+        serde_json::json!([{ "pointer": "/data/k", "old": "sha256:f52fbd32b2b3", "new": "sha256:11507a0e2f5e" }]);
+    assert_eq!(told(3), ("secrets/shop/s", &hashes, None));
+    assert_eq!(told(4), ("services/shop/web", &none, None), "nothing but managedFields");
     let plain = Diff::between(before.snapshot(), after.snapshot(), DiffOptions::default()).unwrap();
     assert_eq!(changed_names(&plain.changed), changed_names(&diff.changed));
     assert!(plain.changed.iter().all(|one| one == &Changed::plain(one.name.clone())));

@@ -11,7 +11,11 @@ pub mod judge;
 pub mod plan;
 mod stored;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_plans;
 
 use serde::Serialize;
 
