@@ -5,6 +5,8 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::shop::{self, BACKUP, Cluster, NAMESPACE};
+use crate::env::{Env, RESTORED};
+
 use super::{actions, count, restore, run, undo};
 
 const SETTINGS: &str = "/api/v1/namespaces/shop/configmaps/settings";
@@ -49,7 +51,7 @@ fn what_differs_is_left_unless_it_is_to_be_overwritten_and_put_back() {
     let overwritten = run(restore(&env, &cluster, &["cm,secrets", "--overwrite", "-o", "json"])).success();
     assert_eq!(count(&overwritten, "overwrite"), 0);
 
-    run(undo(&env, &cluster, &file, &["--yes"])).success();
+    let _ = run(undo(&env, &cluster, &file, &["--yes"])).success();
     assert_eq!(cluster.get(SETTINGS).unwrap()["data"], mine["data"]);
     assert_eq!(
         cluster.get("/api/v1/namespaces/shop/secrets/by-aescbc").unwrap()["data"],
@@ -87,7 +89,7 @@ fn what_the_api_would_refuse_is_told_before_anything_is_done() {
     );
     cluster.finalize(going);
     let file = cluster.file("undo.jsonl");
-    run(restore(&env, &cluster, &["cm/settings", "--yes", "--undo-file", &file])).success();
+    let _ = run(restore(&env, &cluster, &["cm/settings", "--yes", "--undo-file", &file])).success();
     assert!(cluster.get(SETTINGS).is_some());
 }
 
@@ -132,7 +134,7 @@ fn a_journal_deletes_only_what_its_run_created_in_its_cluster() {
     cluster.lose(DEPLOYMENT);
     cluster.lose("/api/v1/namespaces/shop/serviceaccounts/web");
     let file = cluster.file("undo.jsonl");
-    run(restore(&env, &cluster, &["--yes", "--undo-file", &file])).success();
+    let _ = run(restore(&env, &cluster, &["--yes", "--undo-file", &file])).success();
     // One is replaced by another of its name, one is changed, one is gone.
     cluster.lose(SETTINGS);
     let other = json!({"metadata": {"name": "settings"}, "data": {"of": "another"}});
@@ -151,7 +153,7 @@ fn a_journal_deletes_only_what_its_run_created_in_its_cluster() {
     let _ = undone.stdout_has("gone").stderr_has("nothing to do");
     assert_eq!(cluster.get(SETTINGS).unwrap()["data"], json!({"of": "another"}));
     assert!(cluster.get(DEPLOYMENT).is_some());
-    run(undo(&env, &cluster, &file, &["--yes", "--even-if-changed"])).success();
+    let _ = run(undo(&env, &cluster, &file, &["--yes", "--even-if-changed"])).success();
     assert_eq!(cluster.get(DEPLOYMENT), None);
     assert!(cluster.get(SETTINGS).is_some());
 
@@ -182,7 +184,7 @@ fn a_journal_deletes_only_what_its_run_created_in_its_cluster() {
 
 #[test]
 fn usage_is_checked_first() {
-    let env = shop::store(false);
+    let env = Env::new(RESTORED);
     for (arguments, words) in [
         (&["restore-objects"][..], "BACKUP"),
         (&["restore-objects", BACKUP], "-n NAMESPACE"),

@@ -155,9 +155,9 @@ fn into_an_empty_cluster_what_it_needs_comes_first() {
         "--other-lineage",
     ];
     let file = cluster.file("first.jsonl");
-    run(restore(&env, &cluster, &needed).args(["--undo-file", &file])).success();
+    let _ = run(restore(&env, &cluster, &needed).args(["--undo-file", &file])).success();
     let file = cluster.file("second.jsonl");
-    run(restore(
+    let _ = run(restore(
         &env,
         &cluster,
         &["--yes", "--other-lineage", "--undo-file", &file],
