@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(value_name = "BACKUP", required_unless_present = "undo")]
     backup: Option<BackupRef>,
     /// What to restore, as for kubectl get: deploy, deploy/web, deploy,svc [default: all of the namespace]
-    #[arg(value_name = "RESOURCE[/NAME]")]
+    #[arg(value_name = "RESOURCE")]
     resources: Vec<String>,
     /// With latest and latest-good: only backups up to this time
     #[arg(long, value_name = "TIME")]
