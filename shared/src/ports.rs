@@ -15,11 +15,13 @@ use crate::model::store_url::StoreUrl;
 
 pub mod api_probe;
 pub mod cluster_api;
+pub mod cluster_objects;
 pub mod drill;
 pub mod etcd;
 pub mod fleet;
 pub mod host_probe;
 pub mod hosts;
+pub mod journal;
 pub mod local_state;
 pub mod snapshot;
 
@@ -27,11 +29,13 @@ pub use crate::model::snapshot::ReadAt;
 pub use crate::ports::host_probe::HostProbe;
 pub use api_probe::ApiProbe;
 pub use cluster_api::{ClusterApi, KubeError, KubeErrorKind};
+pub use cluster_objects::ClusterObjects;
 pub use etcd::{
     EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyHead, KeyPage, KeyRange, KeySpan, KeyValue, LeaseId,
     SnapshotStream,
 };
 pub use hosts::{HostError, HostErrorKind, Hosts};
+pub use journal::Journal;
 pub use snapshot::{
     PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
 };

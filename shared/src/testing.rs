@@ -1,6 +1,7 @@
 //! Stand-ins for the ports, for unit tests of this crate and of the plugins: feature `testing`.
 
 mod cluster_api;
+mod cluster_objects;
 mod fleet;
 mod hosts;
 
@@ -19,6 +20,7 @@ use crate::ports::{
 };
 
 pub use cluster_api::MemoryApi;
+pub use cluster_objects::{MemoryObjects, ObjectTrick};
 pub use fleet::MemoryFleet;
 pub use hosts::MemoryHosts;
 

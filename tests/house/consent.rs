@@ -10,6 +10,7 @@ const WRITING: &[(&str, &[&str])] = &[
     ("ObjectStore", &["put", "put_file", "copy", "delete", "delete_if"]),
     ("EtcdKv", &["delete_unleased", "delete_if_unchanged", "put_if_absent"]),
     ("ClusterApi", &["delete_node"]),
+    ("ClusterObjects", &["create", "patch", "delete"]),
     ("Hosts", &["change"]),
     (
         "FleetChange",

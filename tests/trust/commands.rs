@@ -93,6 +93,12 @@ pub const ROWS: &[Row] = &[
         &[S3],
         &[],
     ),
+    row(
+        "etcd-backups diff --live",
+        "main=2026-11-22T15:18 -o json",
+        &[S3, Api],
+        &[],
+    ),
     row("etcd-backups export", "main=latest apiservices/v1.apps", &[S3], &[]),
     row("etcd-backups pin", "main=latest --yes -o json", &[S3], &[Store]),
     after(
@@ -107,6 +113,18 @@ pub const ROWS: &[Row] = &[
         "--etcd main --yes -o json {etcd}",
         &[S3, Etcd],
         &[Store],
+    ),
+    row(
+        "etcd-backups restore-objects",
+        "main=latest secrets/s1 -n billing -o json",
+        &[S3, Api],
+        &[],
+    ),
+    row(
+        "etcd-backups restore-objects --yes",
+        "main=latest cm/c1 cm/c2 -n shop --other-lineage --undo-file undo.jsonl -o json",
+        &[S3, Api],
+        &[Turn],
     ),
     row("etcd-backups completion", "bash", &[], &[]),
     row("etcd-backups man", "", &[], &[]),

@@ -88,6 +88,9 @@ impl<'a> Place<'a> {
         if owns(Own::Turn) && !world.nodes().iter().any(|node| node == GONE) {
             world.make_node(GONE);
         }
+        if row.name == "etcd-backups restore-objects --yes" {
+            world.lose_the_shop();
+        }
         if let Some(first) = row.first {
             let words = first.split(' ').map(str::to_owned);
             let _ = place.cmd(words, &Lines::straight(world, row)).run().unwrap().success();
@@ -176,6 +179,9 @@ impl<'a> Place<'a> {
                         .unwrap();
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&self.prefix, "");
                     state.extend(keys.iter().map(|key| format!("{} {}", text(&key.key), key.lease == 0)));
+                }
+                Own::Turn if self.row.name == "etcd-backups restore-objects --yes" => {
+                    state.extend(self.world.shop());
                 }
                 Own::Turn => {
                     state.extend(self.world.nodes().iter().map(|name| without_ids(name)));

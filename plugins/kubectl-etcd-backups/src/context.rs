@@ -1,13 +1,17 @@
 //! What every subcommand uses. The only place that names adapters.
 
+use std::io;
 use std::path::Path;
+use std::time::Duration;
 
+pub use runbook_kit::adapters::folder::NewFolder;
+use runbook_kit::adapters::journal::FileJournal;
 use runbook_kit::adapters::save;
 use runbook_kit::cli::ui::Ui;
 use runbook_kit::connect::{self, Flags};
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::etcd_access::EtcdAccess;
-use runbook_kit::ports::{EtcdKv, ObjectBody};
+use runbook_kit::ports::{ClusterObjects, EtcdKv, Journal, ObjectBody};
 pub use runbook_kit::session::{ClusterCatalogs, Session as Context};
 
 /// Connects the adapters as the flags and the environment say. Makes no request yet.
@@ -21,7 +25,25 @@ pub async fn etcd(context: &Context, access: &EtcdAccess, etcd: &str) -> Result<
     Ok((connected.kv, connected.way))
 }
 
+/// The limit of each request to the Kubernetes API: a page of large objects takes its time.
+const API_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The Kubernetes API that the flags and the kubeconfig name. Makes no request yet.
+pub async fn objects(context: &Context) -> Result<Box<dyn ClusterObjects>, AnyFailure> {
+    Ok(Box::new(connect::kube::kube(context, API_TIMEOUT).await?))
+}
+
 /// Saves an object in a file, completely or not at all. Returns the bytes written.
 pub async fn save(body: ObjectBody, file: &Path, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<u64, AnyFailure> {
     Ok(save::save(body, file, progress).await?)
+}
+
+/// Creates a journal, whole with its first line. Fails if the file exists.
+pub fn create_journal(file: &Path, first: &str) -> Result<Box<dyn Journal>, AnyFailure> {
+    Ok(Box::new(FileJournal::create(file, first)?))
+}
+
+/// Reads a file that the user named.
+pub fn read(file: &Path) -> io::Result<Vec<u8>> {
+    save::read(file)
 }

@@ -15,3 +15,4 @@ pub mod shell;
 pub mod snapshot;
 pub mod store_url;
 pub mod units;
+pub mod yaml;

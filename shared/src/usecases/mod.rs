@@ -8,6 +8,7 @@ pub mod encryption;
 pub mod examine;
 pub mod kops_state;
 pub mod liveness;
+pub mod living_objects;
 pub mod past_wipes;
 pub mod pin;
 pub mod wipe_journal;

@@ -19,6 +19,8 @@ const NOBODY: &str = "nobody";
 /// The role that a command needs, where it asks the API.
 pub fn role_of(command: &str) -> Option<&'static str> {
     match command {
+        "etcd-backups diff --live" => Some("etcd-backups-live"),
+        _ if command.starts_with("etcd-backups restore-objects") => Some("etcd-backups-restore-objects"),
         "etcd-restore cleanup nodes" => Some("etcd-restore"),
         "etcd-restore"
         | "etcd-restore plan"
@@ -99,7 +101,9 @@ fn soon(mut done: impl FnMut() -> bool) -> bool {
 #[test]
 fn roles_are_enough_and_none_of_their_rules_is_too_many() {
     let world = World::new();
-    let groups: [(&str, &[&str]); 2] = [
+    let groups: [(&str, &[&str]); 4] = [
+        ("etcd-backups-live", &["etcd-backups diff --live"]),
+        ("etcd-backups-restore-objects", &["etcd-backups restore-objects"]),
         (
             "etcd-restore-read",
             &["etcd-restore cleanup workers", "etcd-restore status", "etcd-restore"],

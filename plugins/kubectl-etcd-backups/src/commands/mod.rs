@@ -7,6 +7,7 @@ pub mod export;
 pub mod inspect;
 pub mod list;
 pub mod pin;
+pub mod restore_objects;
 pub mod show;
 pub mod take;
 pub mod timeline;

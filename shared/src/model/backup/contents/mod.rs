@@ -4,6 +4,7 @@
 
 pub mod diff;
 pub mod export;
+pub mod live;
 pub mod report;
 mod source;
 #[cfg(test)]

@@ -7,7 +7,6 @@ use super::testing::Fake;
 use crate::model::backup::goodness::Lineage;
 use crate::model::kubernetes::encryption::testing::{keys, stored};
 use crate::model::kubernetes::encryption::{DecryptError, Keys};
-use crate::model::kubernetes::object_ref::ObjectRef;
 use crate::model::kubernetes::testing::{bytes_field, object_meta, unknown};
 
 const NAMESPACE: &str = "/registry/namespaces/kube-system";
@@ -127,7 +126,7 @@ fn the_same_object_under_another_key_is_not_changed() {
     let changed = |keys: &Keys| {
         let (before, after) = (before.snapshot().with_keys(keys), after.snapshot().with_keys(keys));
         let diff = Diff::between(before, after, DiffOptions::default()).unwrap();
-        let names: Vec<String> = diff.changed.into_iter().map(|name| name.object).collect();
+        let names: Vec<String> = diff.changed.into_iter().map(|one| one.name.object).collect();
         (names, diff.same_lineage)
     };
     let both = keys(&[("aesgcm", "key1", 1), ("secretbox", "a-longer-name", 2)]);
@@ -141,12 +140,12 @@ fn the_same_object_under_another_key_is_not_changed() {
 #[test]
 fn an_export_reads_with_the_key_and_names_the_missing_one() {
     let fake = fake(by_aesgcm);
-    let live = export::find(fake.snapshot(), &ObjectRef::parse("certificate/shop/web").unwrap()).unwrap();
+    let live = fake.content.find(CERTIFICATE.as_bytes()).unwrap();
     let known = keys(&[("aesgcm", "key1", 1)]);
-    let object = export::decoded(fake.snapshot().with_keys(&known), live).unwrap();
+    let object = export::whole(fake.snapshot().with_keys(&known), live).unwrap();
     assert_eq!(object.object["metadata"]["name"], "web");
     let other = keys(&[("aescbc", "key9", 1)]);
-    let error = export::decoded(fake.snapshot().with_keys(&other), live).unwrap_err();
+    let error = export::whole(fake.snapshot().with_keys(&other), live).unwrap_err();
     assert!(matches!(
         &error,
         ExportError::Encrypted {

@@ -1,23 +1,60 @@
-//! JSON within protobuf (`RawExtension`, `FieldsV1`), handed on as it is read.
+//! JSON as it is stored: custom resources, and what protobuf holds as JSON (`RawExtension`, `FieldsV1`).
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
 
-/// A text of JSON, which serialises as what it says, in its own order. Not even a deep one is a danger: serde_json reads
-/// no deeper than 128.
-pub struct Json<'a>(pub &'a [u8]);
+/// A value of JSON, its texts borrowed where they have no escapes, its objects sorted by name as kubectl shows them. Not
+/// even a deep one is a danger: serde_json reads no deeper than 128.
+#[derive(Debug)]
+pub enum Json<'a> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// Beyond an `i64`.
+    Large(u64),
+    Float(f64),
+    Text(Cow<'a, str>),
+    List(Vec<Self>),
+    /// Sorted, each name once.
+    Object(Vec<(Cow<'a, str>, Self)>),
+}
 
-impl Serialize for Json<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = serde_json::Deserializer::from_slice(self.0);
-        let done = text.deserialize_any(HandOn(serializer)).map_err(S::Error::custom)?;
-        text.end().map_err(S::Error::custom)?;
-        Ok(done)
+impl<'a> Json<'a> {
+    /// Reads a text.
+    pub fn read(text: &'a [u8]) -> Result<Self, serde_json::Error> {
+        // Faster than to check one text in it after the other.
+        match std::str::from_utf8(text) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(text),
+        }
     }
+
+    /// A field of an object.
+    pub fn field(&mut self, name: &str) -> Option<&mut Self> {
+        let Self::Object(fields) = self else { return None };
+        let at = place(fields, name).ok()?;
+        fields.get_mut(at).map(|(_, value)| value)
+    }
+
+    /// Sets a field of an object, and does nothing to what is none.
+    pub fn set(&mut self, name: &'static str, value: Self) {
+        let Self::Object(fields) = self else { return };
+        match place(fields, name) {
+            Ok(at) => {
+                if let Some((_, old)) = fields.get_mut(at) {
+                    *old = value;
+                }
+            }
+            Err(at) => fields.insert(at, (Cow::Borrowed(name), value)),
+        }
+    }
+}
+
+fn place(fields: &[(Cow<'_, str>, Json<'_>)], name: &str) -> Result<usize, usize> {
+    fields.binary_search_by(|(found, _)| found.as_ref().cmp(name))
 }
 
 /// Beyond this a float is not an exact integer.
@@ -33,91 +70,90 @@ pub fn float<S: Serializer>(number: f64, serializer: S) -> Result<S::Ok, S::Erro
     }
 }
 
-/// Hands on what is read to a serializer.
-struct HandOn<S>(S);
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Int(value) => serializer.serialize_i64(*value),
+            Self::Large(value) => serializer.serialize_u64(*value),
+            Self::Float(value) => float(*value, serializer),
+            Self::Text(value) => serializer.serialize_str(value),
+            Self::List(list) => serializer.collect_seq(list),
+            Self::Object(fields) => serializer.collect_map(fields.iter().map(|(name, value)| (name, value))),
+        }
+    }
+}
 
-impl<'de, S: Serializer> Visitor<'de> for HandOn<S> {
-    type Value = S::Ok;
+impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// A name, borrowed where it has no escapes.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<S::Ok, E> {
-        self.0.serialize_bool(value).map_err(E::custom)
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
     }
 
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<S::Ok, E> {
-        self.0.serialize_i64(value).map_err(E::custom)
+    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(value))
     }
 
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<S::Ok, E> {
-        self.0.serialize_u64(value).map_err(E::custom)
+    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Int(value))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<S::Ok, E> {
-        float(value, self.0).map_err(E::custom)
+    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
+        Ok(i64::try_from(value).map_or(Json::Large(value), Json::Int))
     }
 
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<S::Ok, E> {
-        self.0.serialize_str(value).map_err(E::custom)
+    fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
+        Ok(Json::Float(value))
     }
 
-    fn visit_unit<E: serde::de::Error>(self) -> Result<S::Ok, E> {
-        self.0.serialize_unit().map_err(E::custom)
+    fn visit_str<E>(self, value: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(value.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<S::Ok, A::Error> {
-        let mut to = self.0.serialize_seq(None).map_err(A::Error::custom)?;
-        while from.next_element_seed(Element(&mut to))?.is_some() {}
-        to.end().map_err(A::Error::custom)
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(value)))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<S::Ok, A::Error> {
-        let mut to = self.0.serialize_map(None).map_err(A::Error::custom)?;
-        while let Some(key) = from.next_key::<Key<'de>>()? {
-            to.serialize_key(&key.0).map_err(A::Error::custom)?;
-            from.next_value_seed(Entry(&mut to))?;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Json<'de>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = from.next_element()? {
+            list.push(value);
         }
-        to.end().map_err(A::Error::custom)
+        Ok(Json::List(list))
     }
-}
 
-/// A key, borrowed where it has no escapes.
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-struct Element<'t, T>(&'t mut T);
-
-impl<'de, T: SerializeSeq> DeserializeSeed<'de> for Element<'_, T> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        self.0
-            .serialize_element(&Once(Cell::new(Some(from))))
-            .map_err(D::Error::custom)
-    }
-}
-
-struct Entry<'t, T>(&'t mut T);
-
-impl<'de, T: SerializeMap> DeserializeSeed<'de> for Entry<'_, T> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        self.0
-            .serialize_value(&Once(Cell::new(Some(from))))
-            .map_err(D::Error::custom)
-    }
-}
-
-/// What is yet to be read, and can be read once.
-struct Once<D>(Cell<Option<D>>);
-
-impl<'de, D: Deserializer<'de>> Serialize for Once<D> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let from = self.0.take().ok_or_else(|| S::Error::custom("read a second time"))?;
-        from.deserialize_any(HandOn(serializer)).map_err(S::Error::custom)
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Json<'de>, A::Error> {
+        let mut fields: Vec<(Cow<'de, str>, Json<'de>)> = Vec::with_capacity(4);
+        let mut sorted = true;
+        while let Some((Name(name), value)) = from.next_entry()? {
+            sorted &= fields.last().is_none_or(|(last, _)| *last < name);
+            fields.push((name, value));
+        }
+        if !sorted {
+            // Of two of one name the later one counts.
+            fields.reverse();
+            fields.sort_by(|(left, _), (right, _)| left.cmp(right));
+            fields.dedup_by(|(left, _), (right, _)| left == right);
+        }
+        Ok(Json::Object(fields))
     }
 }

@@ -19,6 +19,7 @@ use std::io::{self, Write};
 use serde::ser::{Serialize, Serializer};
 
 use super::value::{Object, Unknown, Value, ValueError};
+use json::Json;
 use message::Message;
 use path::Path;
 use reading::{Beside, Reading};
@@ -59,8 +60,8 @@ pub fn whole(value: &Value<'_>, revision: Option<i64>) -> Result<Whole, ValueErr
     serialize(value, revision, serde_json::value::Serializer).map(|(object, unknown)| Whole { object, unknown })
 }
 
-/// Writes a whole object as one line of JSON without building it in memory; the fields of what is stored as protobuf are
-/// sorted by name, as kubectl has them. Yields what [`Whole::unknown`] would hold.
+/// Writes a whole object as one line of JSON, its fields sorted by name as kubectl has them, without building it in memory:
+/// many calls are made per second, so hand it something buffered. Yields what [`Whole::unknown`] would hold.
 ///
 /// # Errors
 /// As [`whole`], and when it cannot be written. After an error the beginning of the object may have been written: write
@@ -91,7 +92,7 @@ pub fn serialize<S: Serializer>(
         }
         Value::Other(bytes) if bytes.starts_with(CBOR) => Err(ValueError::ContentType("application/cbor".to_owned())),
         value => match value.object()? {
-            Object::Json(text) => json(text, revision, serializer).map(|done| (done, Vec::new())),
+            Object::Json(text) => stored_json(text, revision, serializer).map(|done| (done, Vec::new())),
             Object::Protobuf(_) => Err(ValueError::NotAnObject),
         },
     }
@@ -125,11 +126,13 @@ fn typed<S: Serializer>(
 }
 
 /// What is stored as JSON is whole but for its resource version.
-fn json<S: Serializer>(text: &[u8], revision: Option<i64>, serializer: S) -> Result<S::Ok, ValueError> {
-    let broken = |error: serde_json::Error| ValueError::Json(error.to_string());
-    let mut object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(text).map_err(broken)?;
-    if let (Some(revision), Some(serde_json::Value::Object(metadata))) = (revision, object.get_mut("metadata")) {
-        metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
+fn stored_json<S: Serializer>(text: &[u8], revision: Option<i64>, serializer: S) -> Result<S::Ok, ValueError> {
+    let mut object = Json::read(text).map_err(|error| ValueError::Json(error.to_string()))?;
+    if !matches!(object, Json::Object(_)) {
+        return Err(ValueError::NotAnObject);
+    }
+    if let (Some(revision), Some(metadata)) = (revision, object.field("metadata")) {
+        metadata.set("resourceVersion", Json::Text(revision.to_string().into()));
     }
     object
         .serialize(serializer)

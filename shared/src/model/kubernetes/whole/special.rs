@@ -5,9 +5,7 @@
 //! `staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1/marshal.go`.
 
 use jiff::Timestamp;
-use serde::ser::Serializer;
 
-use super::json::Json;
 use crate::model::kubernetes::protobuf::{self, ProtobufError, Value};
 
 /// Why a special value cannot be shown.
@@ -108,16 +106,6 @@ pub fn int_or_string(raw: &[u8]) -> Result<Result<i64, &[u8]>, Fault> {
         0 => Ok(Ok(number)),
         1 => Ok(Err(text)),
         _ => Err(Fault::Value(format!("{kind} is neither a number nor a text"))),
-    }
-}
-
-/// JSON in field 1; nothing there is `null`.
-pub fn json<S: Serializer>(text: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    use serde::Serialize as _;
-
-    match text {
-        [] => serializer.serialize_unit(),
-        text => Json(text).serialize(serializer),
     }
 }
 

@@ -186,6 +186,18 @@ pub enum Special {
     Unknown,
 }
 
+impl Special {
+    /// The highest of its field numbers, which have no gaps.
+    pub const fn last_number(self) -> u32 {
+        match self {
+            Self::Duration | Self::Quantity | Self::Json => 1,
+            Self::Time | Self::MicroTime | Self::Schema { .. } => 2,
+            Self::IntOrString => 3,
+            Self::Unknown => u32::MAX,
+        }
+    }
+}
+
 /// What may stand for a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Or {

@@ -152,6 +152,19 @@ fn what_is_not_known_is_told_by_its_place() {
         ["field 55", "metadata: field 77", "spec.containers[0]: field 99"]
     );
     assert_eq!(whole.object["spec"]["containers"][0]["name"], "c");
+    // In a time, and in a struct that is left out where it is empty.
+    let times = [
+        bytes_field(8, &varint_field(9, 1)),
+        bytes_field(9, &[varint_field(1, 1), varint_field(3, 1)].concat()),
+    ];
+    let unknown = decoded("v1", "Pod", &[message(1, &times)]).unwrap().unknown;
+    assert_eq!(
+        unknown,
+        [
+            "metadata.creationTimestamp: field 9",
+            "metadata.deletionTimestamp: field 3"
+        ]
+    );
     let many: Vec<Vec<u8>> = (100..200).map(|number| varint_field(number, 1)).collect();
     let unknown = decoded("v1", "Pod", &many).unwrap().unknown;
     assert_eq!((unknown.len(), unknown.last().unwrap().as_str()), (51, "and 50 more"));

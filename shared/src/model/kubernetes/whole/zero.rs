@@ -38,7 +38,9 @@ fn all_zero(table: &Table, fields: &Fields, numbers: &Numbers, raw: &[u8], depth
                 _ => false,
             },
             (Some(Meaning::Inline(numbers)), Value::Bytes(raw)) => all_zero(table, fields, numbers, raw, depth)?,
-            _ => true,
+            (Some(Meaning::Hidden), _) => true,
+            // What is not known is told where the message is shown.
+            (Some(Meaning::Inline(_)) | None, _) => false,
         };
         if !zero {
             return Ok(false);

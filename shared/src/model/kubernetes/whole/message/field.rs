@@ -9,10 +9,11 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use super::{Message, Slot};
 use crate::model::kubernetes::protobuf::{self, ProtobufError, Value};
 use crate::model::kubernetes::value::ValueError;
+use crate::model::kubernetes::whole::json::{self, Json};
 use crate::model::kubernetes::whole::path::{Path, Step};
 use crate::model::kubernetes::whole::reading::{Beside, Reading};
+use crate::model::kubernetes::whole::special;
 use crate::model::kubernetes::whole::table::{Field, Held, Of, Or, Special, Type, TypeId};
-use crate::model::kubernetes::whole::{json, special};
 
 /// A field of a message.
 pub struct FieldValue<'a> {
@@ -170,8 +171,11 @@ impl<'a> Item<'a> {
         let mut found = Vec::new();
         for field in protobuf::fields(raw) {
             let (at, value) = field.map_err(|error| self.reading.fail(error))?;
-            if at == number {
-                found.push(value);
+            match at == number {
+                true => found.push(value),
+                // The lists in place of a schema have it as field 1.
+                false if at > number => self.reading.is_unknown(self.path, at),
+                false => {}
             }
         }
         // Go makes an empty list of what is in a map, and none of a field that is not there.
@@ -187,6 +191,12 @@ impl<'a> Item<'a> {
 
     fn special<S: Serializer>(&self, special: Special, raw: &'a [u8], serializer: S) -> Result<S::Ok, S::Error> {
         let broken = |error: ProtobufError| self.reading.fail(error);
+        for field in protobuf::fields(raw) {
+            let (number, _) = field.map_err(broken)?;
+            if number > special.last_number() {
+                self.reading.is_unknown(self.path, number);
+            }
+        }
         match special {
             Special::Time | Special::MicroTime => special::time_text(raw, special == Special::MicroTime)
                 .map_err(|fault| self.reading.special_fails(self.path, fault))?
@@ -210,10 +220,12 @@ impl<'a> Item<'a> {
                     Err(text) => serializer.serialize_str(&String::from_utf8_lossy(text)),
                 }
             }
-            Special::Json => {
-                let text = special::bytes(raw).map_err(broken)?;
-                special::json(text, serializer).map_err(|error| self.reading.field_fails(self.path, error))
-            }
+            Special::Json => match special::bytes(raw).map_err(broken)? {
+                [] => serializer.serialize_unit(),
+                text => Json::read(text)
+                    .map_err(|error| self.reading.field_fails(self.path, error))?
+                    .serialize(serializer),
+            },
             Special::Schema { schema, or } => self.schema(schema, or, raw, serializer),
             Special::Unknown => Err(self.reading.field_fails(self.path, "its type is not known")),
         }
