@@ -167,10 +167,8 @@ mod tests {
     async fn what_cannot_be_read_is_a_warning() {
         let none = Memory::with([(SPEC, COMPLETED)]);
         let broken = Memory::with([(SPEC, COMPLETED), (OWN, "hunter2")]);
-        let refused = Memory {
-            refuse: Some(("/secrets/".to_owned(), StoreErrorKind::AccessDenied)),
-            ..Memory::with([(SPEC, COMPLETED), (OWN, KEPT)])
-        };
+        let mut refused = Memory::with([(SPEC, COMPLETED), (OWN, KEPT)]);
+        refused.refuse = Some(("/secrets/".to_owned(), StoreErrorKind::AccessDenied));
         for (store, warning) in [
             (none, None),
             (

@@ -1,26 +1,43 @@
-//! YAML as kubectl prints it, written while its source is read: no object is built in memory, which an export of a whole
+//! YAML as kubectl prints it, written while its source is read: no text is made in between, which an export of a whole
 //! cluster would wait for.
 //!
 //! What is written reads back the same in YAML 1.1 (kubectl's own reader, which takes `yes` for true) and in YAML 1.2: a
 //! text stands without quotes only where neither could take it for anything else.
 
+mod entries;
 mod scalar;
 
-use std::fmt;
+use std::fmt::Display;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Error as _, Impossible, Serialize, Serializer};
 
-/// Appends one YAML document, without `---`, of what `source` holds, in its order. `source` is a JSON text or a value.
+use entries::Entries;
+
+/// Why a value has no form in YAML.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct YamlError(String);
+
+impl serde::ser::Error for YamlError {
+    fn custom<T: Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+}
+
+/// Appends one YAML document, without `---`.
 ///
 /// # Errors
-/// Those of `source`. The beginning of the document may have been written then.
-pub fn document<'de, D: Deserializer<'de>>(source: D, out: &mut Vec<u8>) -> Result<(), D::Error> {
-    Node {
-        out,
-        indent: 0,
-        place: Place::Start,
-    }
-    .deserialize(source)
+/// Where the value has no form in JSON either. The beginning of the document may have been written then.
+pub fn document<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), YamlError> {
+    value.serialize(Node::document(out))
+}
+
+/// A node that is still to be written: the serializer of a document.
+pub struct Node<'o> {
+    out: &'o mut Vec<u8>,
+    /// The column of the keys or dashes around it.
+    indent: usize,
+    place: Place,
 }
 
 /// What stands before a node on its line.
@@ -32,179 +49,191 @@ enum Place {
     Key,
     /// `-`
     Dash,
+    /// Nothing: it is a key itself.
+    Name,
 }
 
-/// A node that is still to be written.
-struct Node<'o> {
-    out: &'o mut Vec<u8>,
-    /// The column of the keys or dashes around it.
-    indent: usize,
-    place: Place,
-}
-
-impl Node<'_> {
-    fn scalar(self, text: &str) {
-        if self.place != Place::Start {
-            self.out.push(b' ');
+impl<'o> Node<'o> {
+    /// A document, to be appended to `out`.
+    #[must_use]
+    pub const fn document(out: &'o mut Vec<u8>) -> Self {
+        Self {
+            out,
+            indent: 0,
+            place: Place::Start,
         }
-        self.out.extend_from_slice(text.as_bytes());
-        self.out.push(b'\n');
     }
 
-    /// The column of what is within this node.
-    const fn inner(&self, list: bool) -> usize {
-        match self.place {
+    fn begin(&mut self) {
+        if matches!(self.place, Place::Key | Place::Dash) {
+            self.out.push(b' ');
+        }
+    }
+
+    fn end(self) {
+        if self.place != Place::Name {
+            self.out.push(b'\n');
+        }
+    }
+
+    fn plain(mut self, text: &str) {
+        self.begin();
+        self.out.extend_from_slice(text.as_bytes());
+        self.end();
+    }
+
+    fn entries(self, list: bool) -> Result<Entries<'o>, YamlError> {
+        let column = match self.place {
+            Place::Name => return Err(YamlError::custom("a key is no text")),
             Place::Start => self.indent,
             // kubectl writes a list's dashes below the first letter of its key.
             Place::Key if list => self.indent,
             Place::Key | Place::Dash => self.indent + 2,
-        }
-    }
-
-    /// Begins an entry of what is within this node.
-    fn entry(&mut self, first: bool, column: usize) {
-        match self.place {
-            // The first entry stands on the line of the dash.
-            Place::Dash if first => self.out.push(b' '),
-            Place::Key if first => {
-                self.out.push(b'\n');
-                pad(self.out, column);
-            }
-            _ => pad(self.out, column),
-        }
+        };
+        Ok(Entries::new(self, column, list))
     }
 }
 
-pub(super) fn pad(out: &mut Vec<u8>, columns: usize) {
+fn pad(out: &mut Vec<u8>, columns: usize) {
     out.resize(out.len() + columns, b' ');
 }
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<(), D::Error> {
-        source.deserialize_any(self)
-    }
+/// Integers, which are written as they are.
+macro_rules! integers {
+    ($($name:ident: $type:ty),*) => {
+        $(fn $name(self, number: $type) -> Result<(), YamlError> {
+            self.plain(&number.to_string());
+            Ok(())
+        })*
+    };
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
-    type Value = ();
+impl<'o> Serializer for Node<'o> {
+    type Ok = ();
+    type Error = YamlError;
+    type SerializeSeq = Entries<'o>;
+    type SerializeTuple = Entries<'o>;
+    type SerializeTupleStruct = Impossible<(), YamlError>;
+    type SerializeTupleVariant = Impossible<(), YamlError>;
+    type SerializeMap = Entries<'o>;
+    type SerializeStruct = Entries<'o>;
+    type SerializeStructVariant = Impossible<(), YamlError>;
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value of JSON")
-    }
+    integers!(serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64);
+    integers!(serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64);
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.scalar("null");
+    fn serialize_bool(self, value: bool) -> Result<(), YamlError> {
+        self.plain(if value { "true" } else { "false" });
         Ok(())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.scalar(if value { "true" } else { "false" });
-        Ok(())
+    fn serialize_f32(self, number: f32) -> Result<(), YamlError> {
+        self.serialize_f64(number.into())
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
-        self.scalar(&number.to_string());
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
-        self.scalar(&number.to_string());
-        Ok(())
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<(), E> {
+    fn serialize_f64(self, number: f64) -> Result<(), YamlError> {
         // As JSON writes it, which has a point or an exponent, so that it stays a fraction.
-        self.scalar(&serde_json::to_string(&number).map_err(E::custom)?);
+        self.plain(&serde_json::to_string(&number).map_err(YamlError::custom)?);
         Ok(())
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        if self.place != Place::Start {
-            self.out.push(b' ');
+    fn serialize_char(self, character: char) -> Result<(), YamlError> {
+        self.serialize_str(character.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(mut self, text: &str) -> Result<(), YamlError> {
+        self.begin();
+        match self.place {
+            Place::Name => scalar::write_on_one_line(text, self.out),
+            _ => scalar::write(text, self.indent + 2, self.out),
         }
-        // The root of a document has no parent whose column its lines must be right of.
-        let column = self.indent + 2;
-        scalar::write(text, column, self.out);
-        self.out.push(b'\n');
+        self.end();
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        let column = self.inner(false);
-        let mut first = true;
-        loop {
-            let start = self.out.len();
-            self.entry(first, column);
-            let key = Key { out: self.out };
-            if map.next_key_seed(key)?.is_none() {
-                self.out.truncate(start);
-                break;
-            }
-            self.out.push(b':');
-            map.next_value_seed(Node {
-                out: self.out,
-                indent: column,
-                place: Place::Key,
-            })?;
-            first = false;
-        }
-        if first {
-            self.scalar("{}");
-        }
+    fn serialize_bytes(self, _: &[u8]) -> Result<(), YamlError> {
+        Err(YamlError::custom("bytes have no form in JSON"))
+    }
+
+    fn serialize_none(self) -> Result<(), YamlError> {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), YamlError> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), YamlError> {
+        self.plain("null");
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        let column = self.inner(true);
-        let mut first = true;
-        loop {
-            let start = self.out.len();
-            self.entry(first, column);
-            self.out.push(b'-');
-            let node = Node {
-                out: self.out,
-                indent: column,
-                place: Place::Dash,
-            };
-            if seq.next_element_seed(node)?.is_none() {
-                self.out.truncate(start);
-                break;
-            }
-            first = false;
-        }
-        if first {
-            self.scalar("[]");
-        }
-        Ok(())
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), YamlError> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), YamlError> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), YamlError> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: &T,
+    ) -> Result<(), YamlError> {
+        Err(no_variants(variant))
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Entries<'o>, YamlError> {
+        self.entries(true)
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Entries<'o>, YamlError> {
+        self.entries(true)
+    }
+
+    fn serialize_tuple_struct(self, name: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, YamlError> {
+        Err(no_variants(name))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, YamlError> {
+        Err(no_variants(variant))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'o>, YamlError> {
+        self.entries(false)
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Entries<'o>, YamlError> {
+        self.entries(false)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, YamlError> {
+        Err(no_variants(variant))
     }
 }
 
-/// The key of a map.
-struct Key<'o> {
-    out: &'o mut Vec<u8>,
-}
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<(), D::Error> {
-        source.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<(), E> {
-        scalar::write_on_one_line(key, self.out);
-        Ok(())
-    }
+/// No object of Kubernetes has such.
+fn no_variants(name: &str) -> YamlError {
+    YamlError(format!("{name} is neither a list nor a map"))
 }
 
 #[cfg(test)]

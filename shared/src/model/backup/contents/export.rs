@@ -214,13 +214,9 @@ fn as_it_is(
     };
     match form {
         Form::JsonLine => whole::write_json(value, revision, out).map_err(failed),
-        Form::Yaml => {
-            let mut line = Vec::new();
-            let unknown = whole::write_json(value, revision, &mut line).map_err(failed)?;
-            yaml::document(&mut serde_json::Deserializer::from_slice(&line), out)
-                .map_err(|why| unwritable(live, &why))?;
-            Ok(unknown)
-        }
+        Form::Yaml => whole::serialize(value, revision, yaml::Node::document(out))
+            .map(|((), unknown)| unknown)
+            .map_err(|why| undecodable(live, why)),
         Form::Json | Form::Name => {
             let Whole { object, unknown } = whole::whole(value, revision).map_err(|why| undecodable(live, why))?;
             built(&object, live, form, out)?;
@@ -230,16 +226,16 @@ fn as_it_is(
 }
 
 fn built(object: &Json, live: &LiveKey, form: Form, out: &mut Vec<u8>) -> Result<(), ExportError> {
-    match form {
+    let written = match form {
         Form::Name => {
             out.extend_from_slice(name(live).as_bytes());
-            Ok(())
+            return Ok(());
         }
-        Form::Yaml => yaml::document(object, out),
+        Form::Yaml => return yaml::document(object, out).map_err(|why| unwritable(live, &why)),
         Form::JsonLine => serde_json::to_writer(out, object),
         Form::Json => serde_json::to_writer_pretty(out, object),
-    }
-    .map_err(|why| unwritable(live, &why))
+    };
+    written.map_err(|why| unwritable(live, &why))
 }
 
 fn plain(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<Vec<u8>, ExportError> {
