@@ -78,11 +78,11 @@ impl Grower<'_> {
             if at.is_empty() && !(self.wanted)(&field.name) {
                 continue;
             }
-            let mut here = at.clone();
+            let mut here = match self.is_covered(of, &field.name) {
+                true => at.clone(),
+                false => self.add(objects, seed, at, of, &field).unwrap_or_else(|| at.clone()),
+            };
             here.push(Step::Field(field.name.clone()));
-            if !self.is_covered(of, &field.name) {
-                self.add(objects, seed, at, of, &field);
-            }
             // What is in it, in whichever object has it.
             let Some(value) = objects
                 .iter()
@@ -111,7 +111,8 @@ impl Grower<'_> {
 
     /// Adds one field to the first object that takes it, the newest first; else to the seed, or to an element of its own of
     /// the list that it is in.
-    fn add(&self, objects: &mut Vec<Value>, seed: &Value, at: &Place, of: &str, field: &Field) {
+    /// Yields in which message it is.
+    fn add(&self, objects: &mut Vec<Value>, seed: &Value, at: &Place, of: &str, field: &Field) -> Option<Place> {
         let mut tried = HashSet::new();
         for index in (0..objects.len()).rev().take(3) {
             if place::get(&objects[index], at).is_none() && index > 0 {
@@ -121,26 +122,28 @@ impl Grower<'_> {
             if let Some(grown) = self.with(&objects[index], at, of, field, tries) {
                 self.note(self.root, &grown);
                 objects[index] = grown;
-                return;
+                return Some(at.clone());
             }
             tried.insert(objects[index].to_string());
         }
-        if let Some(grown) = self.beside(&objects[0], at, of, field) {
+        if let Some((grown, place)) = self.beside(&objects[0], at, of, field) {
             self.note(self.root, &grown);
             objects[0] = grown;
-            return;
+            return Some(place);
         }
         if tried.contains(&seed.to_string()) {
-            return;
+            return None;
         }
         if let Some(grown) = self.with(seed, at, of, field, TRIES) {
             self.note(self.root, &grown);
             objects.push(grown);
+            return Some(at.clone());
         }
+        None
     }
 
     /// In an element of its own: what excludes another in one element may be in the next.
-    fn beside(&self, object: &Value, at: &Place, of: &str, field: &Field) -> Option<Value> {
+    fn beside(&self, object: &Value, at: &Place, of: &str, field: &Field) -> Option<(Value, Place)> {
         let list_at = at.iter().rposition(|step| matches!(step, Step::Index(_)))?;
         let list = place::get(object, &at[..list_at])?.as_array()?;
         let mut place = at.clone();
@@ -151,7 +154,8 @@ impl Grower<'_> {
         }
         let mut grown = object.clone();
         place::set(&mut grown, &place[..=list_at], Value::Object(element));
-        self.with(&grown, &place, of, field, MORE_TRIES)
+        let grown = self.with(&grown, &place, of, field, MORE_TRIES)?;
+        Some((grown, place))
     }
 
     /// `object` with the field, where the API server takes it.
