@@ -128,7 +128,9 @@ impl ObjectStore for FileStore {
             }
             match real.to_str() {
                 Some(path) => Ok(StoreUrl::File { path: path.to_owned() }),
-                None => Err(Failure::Kind(StoreErrorKind::Unsupported("its path is not UTF-8".into()))),
+                None => Err(Failure::Kind(StoreErrorKind::Unsupported(
+                    "its path is not UTF-8".into(),
+                ))),
             }
         })
         .await

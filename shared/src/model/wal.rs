@@ -72,7 +72,11 @@ impl WalReader {
             }
             // A negative number has its padding in the upper byte.
             let length = usize::try_from(field & 0x00ff_ffff_ffff_ffff).unwrap_or(usize::MAX);
-            let padding = if field >> 63 == 1 { (field >> 56 & 7) as usize } else { 0 };
+            let padding = if field >> 63 == 1 {
+                (field >> 56 & 7) as usize
+            } else {
+                0
+            };
             if length == 0 || length > LARGEST_RECORD {
                 self.broken();
                 break;

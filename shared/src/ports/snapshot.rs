@@ -207,12 +207,10 @@ impl PackFailure {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Etcd { source, .. } => source
-                .get_ref()
-                .and_then(|inner| {
-                    let of_etcd = inner.downcast_ref::<EtcdError>().and_then(EtcdError::hint);
-                    of_etcd.or_else(|| inner.downcast_ref::<HostError>().and_then(HostError::hint))
-                }),
+            Self::Etcd { source, .. } => source.get_ref().and_then(|inner| {
+                let of_etcd = inner.downcast_ref::<EtcdError>().and_then(EtcdError::hint);
+                of_etcd.or_else(|| inner.downcast_ref::<HostError>().and_then(HostError::hint))
+            }),
             Self::Store { .. } => None,
             Self::Temporary { source, .. } => Some(hint_of_folder(source).to_owned()),
         }

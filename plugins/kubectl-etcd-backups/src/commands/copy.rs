@@ -79,8 +79,16 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         keep: args.keep,
         now: context.now(),
     };
-    let catalogs = if with_backups { context.catalogs().await? } else { Vec::new() };
-    let places = if args.state_store { Some(places(context).await?) } else { None };
+    let catalogs = if with_backups {
+        context.catalogs().await?
+    } else {
+        Vec::new()
+    };
+    let places = if args.state_store {
+        Some(places(context).await?)
+    } else {
+        None
+    };
     may_hold(&args, context, ports, &catalogs, places.as_ref()).await?;
 
     let mut plans = Vec::new();
@@ -103,15 +111,26 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     };
     let mut rows = Vec::new();
     let mut changed = false;
-    let ended = apply(ports, context, &plans, state.as_ref(), &mut rows, &mut changed, &consent).await;
+    let ended = apply(
+        ports,
+        context,
+        &plans,
+        state.as_ref(),
+        &mut rows,
+        &mut changed,
+        &consent,
+    )
+    .await;
     output::rows(&context.ui, context.format, &rows, "Nothing to copy")?;
     match ended {
         Ok(()) => Ok(found(&rows)),
         Err(error) if changed && error.exit() != Exit::FailedAfterChange => {
             let message = chain(error.as_ref());
-            Err(CommandError::after_change(format!("copies were made, and then: {message}"))
-                .hint(with_repeating(error.hint(), "goes on where it stopped"))
-                .into())
+            Err(
+                CommandError::after_change(format!("copies were made, and then: {message}"))
+                    .hint(with_repeating(error.hint(), "goes on where it stopped"))
+                    .into(),
+            )
         }
         Err(error) => Err(error),
     }
@@ -235,9 +254,11 @@ async fn may_hold(
     places: Option<&Places>,
 ) -> Result<(), AnyFailure> {
     if catalogs.iter().any(|catalog| catalog.store.cluster.is_empty()) {
-        return Err(CommandError::usage("the store does not tell which cluster its backups are of")
-            .hint("pass --name: copies lie in the folder of their cluster")
-            .into());
+        return Err(
+            CommandError::usage("the store does not tell which cluster its backups are of")
+                .hint("pass --name: copies lie in the folder of their cluster")
+                .into(),
+        );
     }
     let mut from: Vec<StoreUrl> = Vec::new();
     for catalog in catalogs {

@@ -11,10 +11,10 @@ use runbook_kit::model::units;
 use runbook_kit::usecases::catalog::Catalog;
 
 use crate::context::{self, Context};
-use crate::usecases::take_row::TakeRow;
 use crate::usecases::data_dir::{self, DiskHosts, OnDisk, Wanted};
 use crate::usecases::members;
 use crate::usecases::take::{self, Expected, Origin, TakePlan, TakePorts, Taken};
+use crate::usecases::take_row::TakeRow;
 
 /// Take a backup of an etcd into its store, in the format of etcd-manager
 #[derive(Debug, clap::Args)]
@@ -97,7 +97,13 @@ async fn of_disk(
     consent: Option<&Consent>,
 ) -> Result<TakeRow, AnyFailure> {
     let hosts = context::hosts(&args.access)?;
-    let etcds: Vec<String> = context.discover().await?.stores.into_iter().map(|store| store.etcd).collect();
+    let etcds: Vec<String> = context
+        .discover()
+        .await?
+        .stores
+        .into_iter()
+        .map(|store| store.etcd)
+        .collect();
     let wanted = Wanted {
         hosts: &args.access.host,
         path,
@@ -187,7 +193,11 @@ async fn tell_log(
             return None;
         }
     };
-    let end = if tail.torn { "; the log ends in the middle of a record" } else { "" };
+    let end = if tail.torn {
+        "; the log ends in the middle of a record"
+    } else {
+        ""
+    };
     match tail.entries {
         0 => context.ui.note(&format!(
             "the write-ahead log holds nothing beyond the database (revision {revision}, raft index {applied}){end}"
@@ -222,7 +232,9 @@ fn one_etcd_per_endpoint(args: &Args, catalogs: &[Catalog]) -> Result<(), Comman
             "the {what} belongs to one etcd cluster, but {} are selected",
             etcds.join(" and ")
         ))
-        .hint(format!("select the etcd cluster of the {what}, for example --etcd main")));
+        .hint(format!(
+            "select the etcd cluster of the {what}, for example --etcd main"
+        )));
     }
     Ok(())
 }

@@ -65,7 +65,8 @@ pub fn compare(source: &Files, target: &Files) -> Compared {
     let (Some(data), Some(meta)) = (&source.data, &source.meta) else {
         return Compared::Different;
     };
-    let other_size = |wanted: &Listed, found: &Option<Listed>| found.as_ref().is_some_and(|found| found.size != wanted.size);
+    let other_size =
+        |wanted: &Listed, found: &Option<Listed>| found.as_ref().is_some_and(|found| found.size != wanted.size);
     if other_size(data, &target.data) || other_size(meta, &target.meta) {
         return Compared::Different;
     }
@@ -91,7 +92,13 @@ pub fn is_same_store(source: &[ObjectInfo], target: &[ObjectInfo]) -> bool {
     let mut common = source
         .iter()
         .filter_map(|object| Some((object, target.iter().find(|other| other.path == object.path)?)))
-        .filter(|(object, _)| object.path.split('/').next().is_some_and(|name| name.parse::<BackupName>().is_ok()))
+        .filter(|(object, _)| {
+            object
+                .path
+                .split('/')
+                .next()
+                .is_some_and(|name| name.parse::<BackupName>().is_ok())
+        })
         .peekable();
     common.peek().is_some()
         && common.all(|(a, b)| a.modified.is_some() && (a.modified, a.size, &a.tag) == (b.modified, b.size, &b.tag))
@@ -120,7 +127,11 @@ pub fn expired(
     now: Timestamp,
     spared: &[BackupName],
 ) -> Vec<BackupName> {
-    let newest = copies.iter().filter(|(_, complete)| *complete).map(|(name, _)| name).max();
+    let newest = copies
+        .iter()
+        .filter(|(_, complete)| *complete)
+        .map(|(name, _)| name)
+        .max();
     let Some(newest) = newest else {
         return Vec::new();
     };

@@ -105,7 +105,10 @@ mod tests {
             ..member(2, 6, 10)
         };
         assert_eq!(newest(&[member(1, 5, 9), other]), Err(Dispute::Clusters(vec![7, 8])));
-        assert_eq!(newest(&[member(1, 5, 12), member(2, 6, 10)]), Err(Dispute::Parted(2, 1)));
+        assert_eq!(
+            newest(&[member(1, 5, 12), member(2, 6, 10)]),
+            Err(Dispute::Parted(2, 1))
+        );
         assert_eq!(newest(&[]), Err(Dispute::Nobody));
     }
 }

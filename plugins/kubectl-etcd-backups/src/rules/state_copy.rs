@@ -47,7 +47,10 @@ pub fn parts(folder: StoreUrl, config_base: StoreUrl, key_store: StoreUrl) -> Ve
 
 /// Whether an object of a cluster's folder belongs to its state: all but backups, and what etcd-manager and this suite keep there.
 pub fn is_state(path: &str) -> bool {
-    !path.starts_with("backups/") && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+    !path.starts_with("backups/")
+        && path
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..")
 }
 
 /// The complete copies that a listing shows, oldest first.
@@ -66,7 +69,10 @@ pub fn complete(listing: &[ObjectInfo]) -> Vec<BackupName> {
 pub fn written(name: &BackupName, manifest: &Manifest) -> Vec<String> {
     let files = manifest.files.iter().map(|file| file.path.as_str());
     std::iter::once(MANIFEST)
-        .chain(files.filter(|path| path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")))
+        .chain(files.filter(|path| {
+            path.split('/')
+                .all(|part| !part.is_empty() && part != "." && part != "..")
+        }))
         .map(|path| format!("{name}/{path}"))
         .collect()
 }

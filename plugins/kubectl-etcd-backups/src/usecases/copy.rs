@@ -13,7 +13,9 @@ use runbook_kit::usecases::discover::EtcdStore;
 
 use super::copy_row::{CopyRow, How, State};
 use super::hashed;
-use crate::rules::copies::{Compared, Files, Listed, backups_of, compare, expired, is_expired, is_same_store, same_tag};
+use crate::rules::copies::{
+    Compared, Files, Listed, backups_of, compare, expired, is_expired, is_same_store, same_tag,
+};
 
 /// A meta of etcd-manager has a hundred bytes.
 pub const META_LIMIT: u64 = 64 * 1024;
@@ -84,11 +86,17 @@ pub async fn plan(
     let mut notes = Vec::new();
     for backup in wanted {
         if keep.keep.is_some_and(|age| is_expired(&backup.name, age, keep.now)) {
-            notes.push(format!("{} {} is older than --keep: not copied", store.etcd, backup.name));
+            notes.push(format!(
+                "{} {} is older than --keep: not copied",
+                store.etcd, backup.name
+            ));
             continue;
         }
         let parent = backup.folder.parent().unwrap_or_else(|| backup.folder.clone());
-        let listing = here.iter().find(|(place, _)| *place == parent).map(|(_, listing)| listing);
+        let listing = here
+            .iter()
+            .find(|(place, _)| *place == parent)
+            .map(|(_, listing)| listing);
         let source = Files::of(listing.map(Vec::as_slice).unwrap_or_default(), &backup.name);
         let mut item = Item {
             name: backup.name.clone(),
@@ -115,10 +123,7 @@ pub async fn plan(
 }
 
 /// The folders that hold the wanted backups: the store's own, and that of pinned ones.
-async fn listings(
-    ports: CopyPorts<'_>,
-    wanted: &[&Backup],
-) -> Result<Vec<(StoreUrl, Vec<ObjectInfo>)>, AnyFailure> {
+async fn listings(ports: CopyPorts<'_>, wanted: &[&Backup]) -> Result<Vec<(StoreUrl, Vec<ObjectInfo>)>, AnyFailure> {
     let mut found: Vec<(StoreUrl, Vec<ObjectInfo>)> = Vec::new();
     for backup in wanted {
         let Some(parent) = backup.folder.parent() else {
@@ -183,7 +188,10 @@ async fn deletes(
     match Judge::new(looking, &catalog).latest_good(None).await {
         Ok(good) => spared.push(good.backup.name.clone()),
         Err(ChooseError::NoneGood { .. } | ChooseError::Undecided { .. }) => {
-            notes.push(format!("no copy of etcd {} is known to be good: none is deleted", store.etcd));
+            notes.push(format!(
+                "no copy of etcd {} is known to be good: none is deleted",
+                store.etcd
+            ));
             return Ok(Vec::new());
         }
         Err(error) => return Err(error.into()),
@@ -270,7 +278,11 @@ async fn data_to(
     if !by_server {
         let body = ports.source.open(&from).await?;
         let (spooled, sha256) = ports.spooler.spool(body, progress).await?;
-        match ports.target.put_file(data, spooled.path(), PutMode::Create, consent).await {
+        match ports
+            .target
+            .put_file(data, spooled.path(), PutMode::Create, consent)
+            .await
+        {
             Ok(()) => hash = Some(sha256),
             // A repeated request may find what its first attempt has written: it is compared like any other.
             Err(error) if error.kind == StoreErrorKind::AlreadyExists => hash = Some(sha256),

@@ -133,7 +133,9 @@ async fn manifest_of(objects: &dyn ObjectStore, base: &StoreUrl, name: &BackupNa
 fn all_there(listing: &[runbook_kit::ports::ObjectInfo], name: &BackupName, manifest: &Manifest) -> bool {
     manifest.files.iter().all(|file| {
         let path = format!("{name}/{}", file.path);
-        listing.iter().any(|object| object.path == path && object.size == file.size_bytes)
+        listing
+            .iter()
+            .any(|object| object.path == path && object.size == file.size_bytes)
     })
 }
 
@@ -214,7 +216,10 @@ impl StatePlan {
 
     /// The rows of the plan.
     pub fn rows(&self) -> Vec<CopyRow> {
-        let deletes = self.deletes.iter().map(|(name, _)| self.row(name, State::ToDelete, None));
+        let deletes = self
+            .deletes
+            .iter()
+            .map(|(name, _)| self.row(name, State::ToDelete, None));
         std::iter::once(self.copied(State::Planned)).chain(deletes).collect()
     }
 

@@ -120,12 +120,12 @@ fn fits(one: &OnDisk, wanted: &Wanted<'_>) -> bool {
     let state = one.dir.state.as_ref();
     let is_of = state.and_then(|state| state.is_of(wanted.etcd, wanted.etcds));
     let named = wanted.path.is_some();
-    let exactly = wanted.path.is_some_and(|path| *path == one.dir.path);
+    let put_aside_is_meant = wanted.path.is_some_and(data_dir::is_put_aside);
     let of_etcd = match is_of {
         Some(is_of) => is_of,
         None => named,
     };
-    of_etcd && (exactly || !one.dir.is_put_aside()) && other_cluster(one, wanted).is_none()
+    of_etcd && (put_aside_is_meant || !one.dir.is_put_aside()) && other_cluster(one, wanted).is_none()
 }
 
 fn other_cluster<'a>(one: &'a OnDisk, wanted: &Wanted<'_>) -> Option<&'a str> {
@@ -140,7 +140,10 @@ fn shown(one: &OnDisk) -> String {
         names.join(" ")
     });
     let members = members.filter(|names| !names.is_empty());
-    let members = members.map_or_else(|| "no etcd-manager state".to_owned(), |names| format!("members {names}"));
+    let members = members.map_or_else(
+        || "no etcd-manager state".to_owned(),
+        |names| format!("members {names}"),
+    );
     format!(
         "{} {}  {}, {members}, written {} ago{}",
         one.host,
@@ -176,13 +179,17 @@ impl OnDisk {
     pub fn proof(&self) -> &'static str {
         match self.dir.lock {
             Lock::Unknown => "no process has it open (/proc/*/fd); the host has no flock",
-            Lock::Free | Lock::Held => "no process has it open (/proc/*/fd) and its lock is free (flock), held while it is read",
+            Lock::Free | Lock::Held => {
+                "no process has it open (/proc/*/fd) and its lock is free (flock), held while it is read"
+            }
         }
     }
 
     /// The database, as it is on the disk.
     pub async fn database(&self, hosts: &dyn DiskHosts) -> Result<SnapshotStream, AnyFailure> {
-        let reader = self.files(hosts, "read the database of etcd", &[data_dir::database_file()]).await?;
+        let reader = self
+            .files(hosts, "read the database of etcd", &[data_dir::database_file()])
+            .await?;
         // One more than there was: then it has grown.
         let most = self.dir.db_size.saturating_add(1);
         Ok(SnapshotStream {

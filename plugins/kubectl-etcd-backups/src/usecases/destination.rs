@@ -17,9 +17,11 @@ pub async fn apart(
     let real = target.resolve(to).await?;
     for place in from {
         if overlap(&source.resolve(place).await?, &real) || overlap(place, to) {
-            return Err(CommandError::refused(format!("{to} and {place} are the same store, or one is in the other"))
-                .hint("pass another bucket or another prefix with --to")
-                .into());
+            return Err(
+                CommandError::refused(format!("{to} and {place} are the same store, or one is in the other"))
+                    .hint("pass another bucket or another prefix with --to")
+                    .into(),
+            );
         }
     }
     Ok(())

@@ -25,8 +25,8 @@ pub async fn choose(
     let mut silent = None;
     for (etcd, way) in connected {
         match etcd.status().await {
-            // Two ways may lead to the same member.
-            Ok(status) if members.iter().any(|seen| seen.status.member == status.member) => {}
+            // Two ways may lead to the same member. The same id alone is no proof: a copy of a disk has it, too.
+            Ok(status) if members.iter().any(|seen| is_same(&seen.status, &status)) => {}
             Ok(status) => members.push(Member { etcd, status, way }),
             Err(error) => {
                 ui.note(&format!("passed over: {error}"));
@@ -70,4 +70,8 @@ pub async fn choose(
         ));
     }
     Ok((member, statuses))
+}
+
+fn is_same(a: &EtcdStatus, b: &EtcdStatus) -> bool {
+    (a.member, a.cluster, a.revision, a.raft_index) == (b.member, b.cluster, b.revision, b.raft_index)
 }

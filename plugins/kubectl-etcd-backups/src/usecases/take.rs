@@ -256,7 +256,10 @@ fn of_version(read: &ReadSnapshot, version: &str) -> Result<(), CommandError> {
         let mut numbers = text.split('.').map(|part| part.parse::<u32>().ok());
         numbers.next().flatten().zip(numbers.next().flatten())
     };
-    let storage = read.content.as_ref().and_then(|content| content.storage_version.as_deref());
+    let storage = read
+        .content
+        .as_ref()
+        .and_then(|content| content.storage_version.as_deref());
     match storage.and_then(minor).zip(minor(version)) {
         Some((storage, meant)) if storage > meant => Err(CommandError::refused(format!(
             "the database is of etcd {}.{} and the meta would say {version}: nothing was uploaded",

@@ -161,9 +161,7 @@ impl Ways<'_> {
         match found {
             Some(mut connected) => {
                 if let Some(first) = connected.first_mut() {
-                    first
-                        .passed_over
-                        .splice(0..0, failed.iter().map(ToString::to_string));
+                    first.passed_over.splice(0..0, failed.iter().map(ToString::to_string));
                 }
                 Ok(connected)
             }

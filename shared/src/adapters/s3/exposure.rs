@@ -21,7 +21,12 @@ pub(super) async fn exposure(bucket: &Bucket) -> Exposure {
 }
 
 async fn encrypted(bucket: &Bucket) -> Known {
-    let asked = bucket.client().get_bucket_encryption().bucket(bucket.name()).send().await;
+    let asked = bucket
+        .client()
+        .get_bucket_encryption()
+        .bucket(bucket.name())
+        .send()
+        .await;
     match asked.map_err(Problem::from) {
         Ok(answer) => {
             let rules = answer.server_side_encryption_configuration.map(|found| found.rules);
@@ -29,7 +34,10 @@ async fn encrypted(bucket: &Bucket) -> Known {
                 let default = rule.apply_server_side_encryption_by_default?;
                 Some(default.sse_algorithm.as_str().to_owned())
             });
-            by_default.map_or_else(|| Known::No("the bucket has no default encryption".to_owned()), Known::Yes)
+            by_default.map_or_else(
+                || Known::No("the bucket has no default encryption".to_owned()),
+                Known::Yes,
+            )
         }
         Err(problem) if problem.code() == NO_ENCRYPTION => Known::No("the bucket has no default encryption".to_owned()),
         Err(problem) => unknown("s3:GetEncryptionConfiguration", &problem),
@@ -45,16 +53,31 @@ fn unknown(action: &str, problem: &Problem) -> Known {
 
 /// Blocked altogether; or open by neither policy nor ACL.
 async fn public(bucket: &Bucket) -> Known {
-    let asked = bucket.client().get_public_access_block().bucket(bucket.name()).send().await;
+    let asked = bucket
+        .client()
+        .get_public_access_block()
+        .bucket(bucket.name())
+        .send()
+        .await;
     match asked.map_err(Problem::from) {
-        Ok(answer) if answer.public_access_block_configuration.as_ref().is_some_and(blocks_all) => {
+        Ok(answer)
+            if answer
+                .public_access_block_configuration
+                .as_ref()
+                .is_some_and(blocks_all) =>
+        {
             return Known::No("public access is blocked".to_owned());
         }
         Ok(_) => {}
         Err(problem) if problem.code() == NO_BLOCK => {}
         Err(problem) => return unknown("s3:GetBucketPublicAccessBlock", &problem),
     }
-    let asked = bucket.client().get_bucket_policy_status().bucket(bucket.name()).send().await;
+    let asked = bucket
+        .client()
+        .get_bucket_policy_status()
+        .bucket(bucket.name())
+        .send()
+        .await;
     match asked.map_err(Problem::from) {
         Ok(answer) => match answer.policy_status.and_then(|status| status.is_public) {
             Some(false) => {}
@@ -67,7 +90,11 @@ async fn public(bucket: &Bucket) -> Known {
     let asked = bucket.client().get_bucket_acl().bucket(bucket.name()).send().await;
     match asked.map_err(Problem::from) {
         Ok(answer) => {
-            let grantees = answer.grants.into_iter().flatten().filter_map(|grant| grant.grantee?.uri);
+            let grantees = answer
+                .grants
+                .into_iter()
+                .flatten()
+                .filter_map(|grant| grant.grantee?.uri);
             let mut everybody = grantees.filter(|uri| EVERYBODY.iter().any(|group| uri.ends_with(group)));
             match everybody.next() {
                 Some(group) => Known::Yes(format!("its ACL grants access to {group}")),

@@ -101,7 +101,7 @@ impl DataDir {
     /// Whether etcd-manager has put it aside: it has run another etcd since.
     #[must_use]
     pub fn is_put_aside(&self) -> bool {
-        self.path.as_str().split('/').any(|part| part == TRASHCAN)
+        is_put_aside(&self.path)
     }
 
     /// Whether an etcd, or anything else, is at it.
@@ -115,6 +115,12 @@ impl DataDir {
     pub fn wal_names(&self) -> Vec<String> {
         self.wal.iter().map(|(name, _)| name.clone()).collect()
     }
+}
+
+/// Whether a path is of what etcd-manager has put aside.
+#[must_use]
+pub fn is_put_aside(path: &HostPath) -> bool {
+    path.as_str().split('/').any(|part| part == TRASHCAN)
 }
 
 /// What one host has.

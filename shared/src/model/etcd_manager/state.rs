@@ -102,10 +102,8 @@ fn text(bytes: &[u8]) -> Option<String> {
     plain.then(|| text.to_owned())
 }
 
-/// The file of such a state, for tests that have no etcd-manager.
-#[cfg(any(test, feature = "testing"))]
-#[must_use]
-pub fn encode(version: &str, token: &str, nodes: &[(&str, &str)]) -> Vec<u8> {
+#[cfg(test)]
+fn encode(version: &str, token: &str, nodes: &[(&str, &str)]) -> Vec<u8> {
     let field = |number: u8, bytes: &[u8]| {
         let mut text = vec![number << 3 | 2, u8::try_from(bytes.len()).unwrap_or_default()];
         text.extend_from_slice(bytes);
