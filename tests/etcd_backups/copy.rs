@@ -105,7 +105,7 @@ fn what_is_named_or_young_is_copied_and_pinned_ones_too() {
     assert_eq!(young.len(), 2, "{young:?}");
     assert!(young.contains(&(NEWEST.to_owned(), "there".to_owned())));
 
-    let other = "2026-11-22T15:19:01Z-000001";
+    let other = "2026-11-22T15:19:01Z-000002";
     let pin = copies.env.backups(&["pin", &format!("main={other}"), "--yes"]);
     let _ = pin.run().unwrap().success();
     fs::remove_dir_all(copies.env.base("main").join(other)).unwrap();
@@ -250,10 +250,11 @@ fn retention_is_of_the_copies_only_and_spares_the_newest_good_one() {
 fn check_tells_the_age_of_the_newest_copy() {
     let copies = Copies::new();
     let check = |more: &[&str]| {
-        let check = ["check", "--etcd", "main", "--age-only", "-o", "json", "--copy"];
-        copies.env.backups(&check).arg(copies.url()).args(more).run().unwrap()
+        let to = format!("--copy={}", copies.url());
+        let check = ["check", "--etcd", "main", "--age-only", to.as_str()];
+        copies.env.backups(&check).args(more).run().unwrap()
     };
-    let none = check(&[]).code(5).json();
+    let none = check(&["-o", "json"]).code(5).json();
     assert!(
         none[0]["reasons"][0].as_str().unwrap().contains("no complete copy"),
         "{none}"
@@ -263,12 +264,12 @@ fn check_tells_the_age_of_the_newest_copy() {
         .run()
         .unwrap()
         .success();
-    let row = check(&[]).success().json()[0].clone();
+    let row = check(&["-o", "json"]).success().json()[0].clone();
     assert_eq!(
         (&row["copyNewest"], &row["copyAgeSeconds"]),
         (&HEALTHY.into(), &215.into())
     );
-    let old = check(&["--copy-max-age", "60s"]).code(5).json();
+    let old = check(&["--copy-max-age", "60s", "-o", "json"]).code(5).json();
     assert!(
         old[0]["reasons"][0].as_str().unwrap().contains("the newest copy is 3m"),
         "{old}"
