@@ -22,9 +22,10 @@ use crate::usecases::destination;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Copies lie in <URL>/<cluster>/backups/etcd/<etcd>/, so that `--state URL --name CLUSTER` lists and restores them. S3 copies by \
-    itself where one set of credentials may; else the data is streamed through this machine. Every copy is compared with its source: by \
+    itself where one set of credentials may; else the data is streamed through this machine. Every new copy is compared with its source: by \
     S3's checksum (ETag) where both have one, else by the SHA-256 of what is read back; the meta file, without which it is no backup, \
-    is written last. What is there and the same is skipped; what is different is left alone and ends with 5.\n\n\
+    is written last. What is there already is skipped if size, meta and checksum, where there is one, are the same; what is different \
+    is left alone, and the command ends with 5.\n\n\
     --keep deletes copies from the destination only, never the newest good one, and none unless one is known to be good.\n\n\
     --state-store copies spec, instance groups, keys, secrets and manifests to <URL>/<cluster>/backups/state/<TIME>/, when they have \
     changed. It has private keys: the destination must be encrypted and not public (S3), or a folder of mode 0700.\n\nExamples:\n  \
@@ -121,7 +122,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         &consent,
     )
     .await;
-    output::rows(&context.ui, context.format, &rows, "Nothing to copy")?;
+    // Also what was copied before a failure.
+    if ended.is_ok() || !rows.is_empty() {
+        output::rows(&context.ui, context.format, &rows, "Nothing to copy")?;
+    }
     match ended {
         Ok(()) => Ok(found(&rows)),
         Err(error) if changed && error.exit() != Exit::FailedAfterChange => {

@@ -46,7 +46,11 @@ pub fn newest(members: &[EtcdStatus]) -> Result<usize, Dispute> {
             _ => best,
         })
         .ok_or(Dispute::Nobody)?;
-    let parted = |member: &&EtcdStatus| member.revision < chosen.revision && member.raft_applied > chosen.raft_applied;
+    // Under a leader there is one history, and a status is no single moment of it.
+    let parted = |member: &&EtcdStatus| {
+        let leaderless = member.leader.is_none() && chosen.leader.is_none();
+        leaderless && member.revision < chosen.revision && member.raft_applied > chosen.raft_applied
+    };
     match members.iter().find(parted) {
         Some(other) => Err(Dispute::Parted(chosen.member, other.member)),
         None => Ok(at),
@@ -109,6 +113,11 @@ mod tests {
             newest(&[member(1, 5, 12), member(2, 6, 10)]),
             Err(Dispute::Parted(2, 1))
         );
+        let led = |member: EtcdStatus| EtcdStatus {
+            leader: Some(1),
+            ..member
+        };
+        assert_eq!(newest(&[led(member(1, 5, 12)), led(member(2, 6, 10))]), Ok(1));
         assert_eq!(newest(&[]), Err(Dispute::Nobody));
     }
 }

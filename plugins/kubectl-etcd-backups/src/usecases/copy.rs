@@ -72,8 +72,10 @@ pub async fn plan(
     let base = backups_of(to, &store.cluster, &store.etcd);
     let there = ports.target.list(&base).await?;
     let here = listings(ports, wanted).await?;
+    // A folder has one real name, and copies of files may keep their times; where nothing is deleted, that does no harm.
+    let may_be_the_same = matches!(base, StoreUrl::S3 { .. }) || keep.keep.is_some();
     for (_, listing) in &here {
-        if is_same_store(listing, &there) {
+        if may_be_the_same && is_same_store(listing, &there) {
             return Err(CommandError::refused(format!(
                 "{base} holds the very objects of {}: it is the same store by another name",
                 store.base

@@ -90,7 +90,10 @@ pub async fn find(hosts: &dyn DiskHosts, wanted: &Wanted<'_>) -> Result<OnDisk, 
             message = format!("{message}; left out, for their names: {}", odd.join(", "));
         }
         return Err(CommandError::failed(message)
-            .hint("mount the volume, read-only if nothing else needs it, and pass its path: --data-dir PATH")
+            .hint(
+                "mount the volume, or one that was made of a snapshot of it (aws ec2 create-snapshot, create-volume, attach-volume), and pass \
+                 the mount point: --data-dir PATH",
+            )
             .into());
     };
     in_use(&one)?;
