@@ -246,6 +246,10 @@ impl EtcdKv for MemoryEtcd {
             member: 1,
             cluster: 1,
             revision: self.state().revision,
+            raft_term: 2,
+            raft_index: 9,
+            raft_applied: 9,
+            learner: false,
         })
     }
 

@@ -33,7 +33,7 @@ pub enum Own {
 pub struct Row {
     /// As [`crate::plugins::all`] names it.
     pub name: &'static str,
-    /// What follows the name; `{prefix}` stands for the prefix of the keys.
+    /// What follows the name; `{prefix}` stands for the prefix of the keys, `{copies}` for another bucket.
     pub arguments: &'static str,
     /// Whom it talks to.
     pub uses: &'static [Target],
@@ -125,6 +125,15 @@ pub const ROWS: &[Row] = &[
         "main=latest cm/c1 cm/c2 -n shop --other-lineage --undo-file undo.jsonl -o json",
         &[S3, Api],
         &[Turn],
+    ),
+    after(
+        row(
+            "etcd-backups copy",
+            "--all --state-store --keep 2m --to {copies} --yes -o json",
+            &[S3],
+            &[Store],
+        ),
+        "copy --all --to {copies} --yes",
     ),
     row("etcd-backups completion", "bash", &[], &[]),
     row("etcd-backups man", "", &[], &[]),

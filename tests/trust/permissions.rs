@@ -50,6 +50,10 @@ pub const GROUPS: &[Group] = &[
         commands: &["etcd-backups take"],
     },
     Group {
+        policy: "etcd-backups-copy",
+        commands: &["etcd-backups copy"],
+    },
+    Group {
         policy: "etcd-restore-read",
         commands: &[
             "etcd-restore",

@@ -139,6 +139,27 @@ impl World {
         self.moto.upload_folder(bucket, "", copy.path()).unwrap();
     }
 
+    /// A bucket that may hold private keys: encrypted, and closed to the public.
+    pub fn make_copies(&self, bucket: &str) {
+        self.moto.create_bucket(bucket).unwrap();
+        let xml = |name: &str, content: &str| {
+            format!("<{name} xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{content}</{name}>")
+        };
+        let encrypted = xml(
+            "ServerSideEncryptionConfiguration",
+            "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>\
+             </ApplyServerSideEncryptionByDefault></Rule>",
+        );
+        let blocked = xml(
+            "PublicAccessBlockConfiguration",
+            "<BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls>\
+             <BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets>",
+        );
+        for (query, body) in [("encryption", encrypted), ("publicAccessBlock", blocked)] {
+            let _ = self.moto.bucket_request("PUT", bucket, query, body.as_bytes()).unwrap();
+        }
+    }
+
     /// A Node, whose instance AWS has or not.
     pub fn make_node(&self, name: &str) {
         let node = json!({

@@ -9,7 +9,7 @@ use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 
 use crate::commands::{
-    check, diff, download, export, inspect, list, pin, restore_objects, show, take, timeline, unpin, verify,
+    check, copy, diff, download, export, inspect, list, pin, restore_objects, show, take, timeline, unpin, verify,
 };
 use crate::context::Context;
 
@@ -61,6 +61,7 @@ pub enum Command {
     Take(take::Args),
     #[command(alias = "bring-back")]
     RestoreObjects(Box<restore_objects::Args>),
+    Copy(copy::Args),
     #[command(flatten)]
     Program(ProgramCommand),
 }
@@ -81,6 +82,7 @@ impl Command {
             Self::Check(args) => check::run(args, context).await,
             Self::Take(args) => take::run(args, context).await,
             Self::RestoreObjects(args) => restore_objects::run(*args, context).await,
+            Self::Copy(args) => copy::run(args, context).await,
             Self::Program(command) => connect::program::program::<Cli>(command, env!("CARGO_PKG_NAME"), &context.ui),
         }
     }

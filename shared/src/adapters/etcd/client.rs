@@ -255,6 +255,10 @@ impl EtcdKv for EtcdClient {
             member: header.map_or(0, ResponseHeader::member_id),
             cluster: header.map_or(0, ResponseHeader::cluster_id),
             revision: revision_of(header),
+            raft_term: answer.raft_term(),
+            raft_index: answer.raft_index(),
+            raft_applied: answer.raft_applied_index(),
+            learner: answer.is_learner(),
         })
     }
 
@@ -293,6 +297,7 @@ impl EtcdKv for EtcdClient {
         });
         Ok(SnapshotStream {
             reader: Box::new(StreamReader::new(Box::pin(blocks))),
+            has_trailer: true,
         })
     }
 }
