@@ -17,6 +17,7 @@ pub mod api_probe;
 pub mod cluster_api;
 pub mod drill;
 pub mod etcd;
+pub mod etcd_members;
 pub mod fleet;
 pub mod host_probe;
 pub mod hosts;
@@ -31,6 +32,7 @@ pub use etcd::{
     EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyHead, KeyPage, KeyRange, KeySpan, KeyValue, LeaseId,
     SnapshotStream,
 };
+pub use etcd_members::EtcdMembers;
 pub use hosts::{HostError, HostErrorKind, Hosts};
 pub use snapshot::{
     PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
