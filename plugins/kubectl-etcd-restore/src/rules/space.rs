@@ -82,6 +82,23 @@ pub enum Step {
     Disarm(EtcdAlarm),
 }
 
+impl Step {
+    /// In words: `compact to revision 1234`.
+    #[must_use]
+    pub fn text(&self, facts: &Facts) -> String {
+        match self {
+            Self::Compact(revision) => format!("compact: forget the history before revision {revision}"),
+            Self::Defragment(id) => {
+                let role = if facts.leader() == Some(*id) { ", the leader" } else { "" };
+                format!("defragment member {}{role}", facts.name_of(*id))
+            }
+            Self::Disarm(alarm) => {
+                format!("disarm the alarm {} of member {}", alarm.kind.word(), facts.name_of(alarm.member))
+            }
+        }
+    }
+}
+
 /// What will be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -132,20 +149,23 @@ impl Facts {
 /// What to do about the space of an etcd cluster.
 #[must_use]
 pub fn plan(facts: &Facts) -> Plan {
+    let steps = steps(facts);
     let mut remarks = Vec::new();
     remarks.extend(corrupt(facts));
     remarks.extend(no_leader(facts));
-    remarks.extend(silent(facts));
-    remarks.extend(behind(facts));
-    remarks.extend(learners(facts));
-    let mut plan = Plan {
-        remarks,
-        steps: Vec::new(),
-    };
-    if !plan.is_blocked() {
-        plan.steps = steps(facts);
+    if !steps.is_empty() {
+        remarks.extend(silent(facts));
+        remarks.extend(behind(facts));
+        remarks.extend(learners(facts));
     }
-    plan
+    let wanted = Plan { remarks, steps };
+    match wanted.is_blocked() {
+        true => Plan {
+            steps: Vec::new(),
+            ..wanted
+        },
+        false => wanted,
+    }
 }
 
 fn steps(facts: &Facts) -> Vec<Step> {
@@ -291,3 +311,6 @@ pub fn judge(facts: &Facts) -> Option<Remark> {
         ),
     })
 }
+
+#[cfg(test)]
+mod tests;
