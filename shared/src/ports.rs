@@ -10,6 +10,7 @@ use tokio::io::AsyncRead;
 
 use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
+use crate::model::exposure::{Exposure, Known};
 use crate::model::kops::identity::{Chosen, SettingsError};
 use crate::model::store_url::StoreUrl;
 
@@ -35,7 +36,7 @@ pub use etcd::{
 pub use etcd_members::EtcdMembers;
 pub use hosts::{HostError, HostErrorKind, Hosts};
 pub use snapshot::{
-    PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
+    ObjectSpooler, PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
 };
 
 /// Tells the time.
@@ -73,6 +74,9 @@ pub struct ObjectInfo {
     pub size: u64,
     /// When it was last written, where the store tells.
     pub modified: Option<Timestamp>,
+    /// A tag that equal content has, too, where the store has one: S3's `ETag` of what was written at once. That of a bucket
+    /// with a key of KMS says nothing.
+    pub tag: Option<String>,
 }
 
 /// An object's content, to be read once from its beginning.
@@ -147,6 +151,20 @@ pub trait ObjectStore: Send + Sync {
                 _ => Err(error),
             },
         }
+    }
+
+    /// The same location by its one name: a folder may have several, by links.
+    async fn resolve(&self, at: &StoreUrl) -> Result<StoreUrl, StoreError> {
+        Ok(at.clone())
+    }
+
+    /// Whether what lies there is encrypted, and open to others; of the whole bucket, or of the folder itself.
+    async fn exposure(&self, _at: &StoreUrl) -> Result<Exposure, StoreError> {
+        let unknown = || Known::Unknown("this store does not tell".to_owned());
+        Ok(Exposure {
+            encrypted: unknown(),
+            public: unknown(),
+        })
     }
 
     /// The rules by which the store itself takes objects away, of the whole bucket that `at` is in. A folder has none.

@@ -16,7 +16,7 @@ use crate::failure::{AnyFailure, CommandError};
 use crate::model::kops::identity::{self, Origin};
 use crate::model::moment;
 use crate::model::store_url::StoreUrl;
-use crate::ports::{Clock, ObjectStore, SnapshotPacker, SnapshotReader, UserSettings};
+use crate::ports::{Clock, ObjectSpooler, ObjectStore, SnapshotPacker, SnapshotReader, UserSettings};
 use crate::usecases::catalog::{self, Backup, Catalog};
 use crate::usecases::choose::{self, ChooseContext, ChooseError, Chosen, FactsCache, Rejected};
 use crate::usecases::discover::{self, DiscoverError, Discovered, EtcdStore, ExplicitStore, NotFollowed};
@@ -46,6 +46,8 @@ pub struct Session {
     pub reader: Box<dyn SnapshotReader>,
     /// Makes backups.
     pub packer: Box<dyn SnapshotPacker>,
+    /// Keeps objects on the disk for a while.
+    pub spooler: Box<dyn ObjectSpooler>,
     /// Tells the time.
     pub clock: Box<dyn Clock>,
     /// What was read of backups already.

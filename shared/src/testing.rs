@@ -247,6 +247,10 @@ impl EtcdKv for MemoryEtcd {
             revision: self.state().revision,
             in_use: 16_384,
             quota: None,
+            raft_term: 2,
+            raft_index: 9,
+            raft_applied: 9,
+            learner: false,
         })
     }
 

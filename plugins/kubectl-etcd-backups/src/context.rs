@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use runbook_kit::adapters::save;
+use runbook_kit::adapters::ssh::{Ssh, SshOptions};
 use runbook_kit::cli::ui::Ui;
 use runbook_kit::connect::{self, Flags};
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::etcd_access::EtcdAccess;
-use runbook_kit::ports::{EtcdKv, ObjectBody};
+use runbook_kit::ports::hosts::HostError;
+use runbook_kit::ports::{EtcdKv, ObjectBody, ObjectStore};
 pub use runbook_kit::session::{ClusterCatalogs, Session as Context};
 
 /// Connects the adapters as the flags and the environment say. Makes no request yet.
@@ -15,10 +17,31 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
     connect::connect(flags, ui)
 }
 
-/// Connects to an etcd as the flags say; also returns how, as text.
-pub async fn etcd(context: &Context, access: &EtcdAccess, etcd: &str) -> Result<(Box<dyn EtcdKv>, String), AnyFailure> {
-    let connected = connect::etcd::etcd(context, access, etcd).await?;
-    Ok((connected.kv, connected.way))
+/// Connects to each member of an etcd that the flags lead to; also returns how, as text.
+pub async fn members(
+    context: &Context,
+    access: &EtcdAccess,
+    etcd: &str,
+) -> Result<Vec<(Box<dyn EtcdKv>, String)>, AnyFailure> {
+    let connected = connect::etcd::each_member(context, access, etcd).await?;
+    Ok(connected.into_iter().map(|one| (one.kv, one.way)).collect())
+}
+
+/// The hosts that the flags name, over the user's ssh.
+pub fn hosts(access: &EtcdAccess) -> Result<Ssh, AnyFailure> {
+    let options = SshOptions {
+        program: access.ssh_program.clone(),
+        user: access.ssh_user.clone(),
+        jump: access.ssh_jump.clone(),
+        timeout: access.etcd_timeout,
+    };
+    let first = || access.host.first().cloned().unwrap_or_default();
+    Ok(Ssh::new(&options).map_err(|kind| HostError { host: first(), kind })?)
+}
+
+/// Stores that are reached with the credentials of another profile.
+pub fn other_stores(context: &Context, profile: String) -> Box<dyn ObjectStore> {
+    connect::other_stores(context, profile, None)
 }
 
 /// Saves an object in a file, completely or not at all. Returns the bytes written.

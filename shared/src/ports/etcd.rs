@@ -93,6 +93,14 @@ pub struct EtcdStatus {
     pub in_use: u64,
     /// The quota of its database file in bytes; `None` from etcd before 3.6, which does not tell.
     pub quota: Option<u64>,
+    /// The raft term that it is in.
+    pub raft_term: u64,
+    /// The index of the last entry of its raft log.
+    pub raft_index: u64,
+    /// The index of the last entry that its store holds.
+    pub raft_applied: u64,
+    /// Whether it has no vote yet.
+    pub learner: bool,
 }
 
 /// etcd's snapshot stream: the database file and the 32 bytes of its SHA-256. An error in the middle surfaces as an
@@ -100,6 +108,8 @@ pub struct EtcdStatus {
 pub struct SnapshotStream {
     /// The bytes as they come.
     pub reader: Box<dyn AsyncRead + Send + Unpin>,
+    /// Whether the SHA-256 is among them. Where it is not, as with a file off a disk, the packer appends it.
+    pub has_trailer: bool,
 }
 
 impl fmt::Debug for SnapshotStream {

@@ -1,6 +1,7 @@
 //! One file per subcommand: its doc, its `Args`, its `run`.
 
 pub mod check;
+pub mod copy;
 pub mod diff;
 pub mod download;
 pub mod export;

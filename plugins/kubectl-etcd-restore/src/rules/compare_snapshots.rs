@@ -91,6 +91,7 @@ mod tests {
             records: 0,
             db_size: 0,
             storage_version: None,
+            applied_index: None,
             lease_count: 0,
             keys: keys.iter().map(live).collect(),
         }

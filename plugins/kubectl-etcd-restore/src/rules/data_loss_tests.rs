@@ -17,6 +17,7 @@ fn backup(keys: &[(&str, i64)]) -> Content {
         records: keys.len() as u64,
         db_size: 0,
         storage_version: None,
+        applied_index: None,
         lease_count: 0,
         keys: keys.iter().map(live).collect(),
     }

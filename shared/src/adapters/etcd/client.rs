@@ -267,6 +267,10 @@ impl EtcdKv for EtcdClient {
             revision: revision_of(header),
             in_use: u64::try_from(answer.raft_used_db_size()).unwrap_or_default(),
             quota: u64::try_from(answer.db_size_quota()).ok().filter(|quota| *quota > 0),
+            raft_term: answer.raft_term(),
+            raft_index: answer.raft_index(),
+            raft_applied: answer.raft_applied_index(),
+            learner: answer.is_learner(),
         })
     }
 
@@ -305,6 +309,7 @@ impl EtcdKv for EtcdClient {
         });
         Ok(SnapshotStream {
             reader: Box::new(StreamReader::new(Box::pin(blocks))),
+            has_trailer: true,
         })
     }
 }

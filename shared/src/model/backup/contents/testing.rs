@@ -79,6 +79,7 @@ impl Fake {
             records: keys.len() as u64,
             db_size: bytes.len() as u64,
             storage_version: None,
+            applied_index: None,
             lease_count: 0,
             keys,
         };
