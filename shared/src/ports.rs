@@ -19,6 +19,7 @@ pub mod cluster_api;
 pub mod cluster_objects;
 pub mod drill;
 pub mod etcd;
+pub mod etcd_members;
 pub mod fleet;
 pub mod host_probe;
 pub mod hosts;
@@ -35,6 +36,7 @@ pub use etcd::{
     EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyHead, KeyPage, KeyRange, KeySpan, KeyValue, LeaseId,
     SnapshotStream,
 };
+pub use etcd_members::EtcdMembers;
 pub use hosts::{HostError, HostErrorKind, Hosts};
 pub use journal::Journal;
 pub use snapshot::{

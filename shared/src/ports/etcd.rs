@@ -3,6 +3,7 @@
 //! Each verb is one request to etcd; those that look before they change something are one transaction. Reads are
 //! linearizable: a follower that lags behind asks its leader first.
 
+use super::EtcdMembers;
 use crate::consent::Consent;
 use crate::failure::Failure;
 use std::fmt;
@@ -88,6 +89,10 @@ pub struct EtcdStatus {
     pub cluster: u64,
     /// Its store's revision; a follower's may lag.
     pub revision: i64,
+    /// Of the database file, the bytes in use; the rest are free pages.
+    pub in_use: u64,
+    /// The quota of its database file in bytes; `None` from etcd before 3.6, which does not tell.
+    pub quota: Option<u64>,
     /// The raft term that it is in.
     pub raft_term: u64,
     /// The index of the last entry of its raft log.
@@ -115,7 +120,7 @@ impl fmt::Debug for SnapshotStream {
 
 /// One etcd cluster that can be reached.
 #[async_trait]
-pub trait EtcdKv: Send + Sync {
+pub trait EtcdKv: EtcdMembers {
     /// Every key that begins with `prefix`, all as of one revision; linearizable. An empty prefix means all keys.
     async fn range(&self, prefix: &[u8]) -> Result<KeyRange, EtcdError>;
 
