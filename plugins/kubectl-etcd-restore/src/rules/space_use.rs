@@ -62,6 +62,7 @@ mod tests {
         };
         let content = Content {
             revision: 9,
+            applied_index: None,
             hash: 0,
             records: 4,
             db_size: 0,
