@@ -30,7 +30,9 @@ fn what_differs_is_left_unless_it_is_to_be_overwritten_and_put_back() {
     let plan = run(restore(&env, &cluster, &["cm,secrets", "--yes", "-o", "json"])).success();
     let plan = plan.stderr_has("nothing to do");
     assert_eq!(count(&plan, "differs"), 2);
-    let row = plan.json()["objects"][0].clone();
+    let rows = plan.json()["objects"].clone();
+    let row = rows.as_array().unwrap().iter().find(|row| row["name"] == "settings");
+    let row = row.unwrap();
     assert_eq!(row["fields"], json!(["/data/a", "/data/more"]));
     assert_eq!(cluster.get(SETTINGS).unwrap(), mine);
 

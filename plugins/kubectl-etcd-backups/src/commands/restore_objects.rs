@@ -101,6 +101,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 }
 
 async fn restore(args: &Args, context: &Context) -> Result<Exit, AnyFailure> {
+    if args.even_if_changed {
+        return Err(CommandError::usage("--even-if-changed goes with --undo FILE").into());
+    }
     let request = request(args)?;
     let found = found(args, &request, context).await?;
     let opened = &found.opened;
