@@ -23,6 +23,21 @@ const FIRST: [&str; 1] = ["pods"];
 /// Creates them, and yields which fields they have. A seed or a first growth that is refused is a failure of the test.
 pub fn fill(server: &KubeApiServer, resources: &[Resource], types: &Types) -> Covered {
     prepare(server);
+    let refused: Vec<String> = resources
+        .iter()
+        .filter_map(|resource| {
+            let one = One {
+                server,
+                resource,
+                types,
+                covered: &Covered::default(),
+            };
+            let path = format!("{}?dryRun=All", one.path(""));
+            let refusal = one.send("POST", &path, &one.seed(0)).err()?;
+            Some(format!("{}: {}", resource.name(), refusal.text))
+        })
+        .collect();
+    assert!(refused.is_empty(), "seeds are refused:\n{}", refused.join("\n"));
     let (last, mut rest): (Vec<_>, Vec<_>) = resources.iter().partition(|resource| LAST.contains(&resource.group()));
     rest.sort_by_key(|resource| !FIRST.contains(&resource.name().as_str()));
     let covered = Covered::default();
@@ -74,9 +89,6 @@ impl One<'_> {
         let path = self.path("");
         let ask = |object: &Value| self.send("POST", &format!("{path}?dryRun=All"), object).map(drop);
         let seed = self.seed(0);
-        if let Err(refusal) = ask(&seed) {
-            panic!("seed of {} refused: {}", self.resource.name(), refusal.text);
-        }
         let grower = Grower {
             types: self.types,
             covered: self.covered,

@@ -87,7 +87,11 @@ impl Cluster {
         let metadata = &decoded.object["metadata"];
         let namespace = text(&metadata["namespace"]);
         let path = resource.path(&api_version, namespace.as_deref(), &text(&metadata["name"])?);
-        Some(self.server.get(&path).unwrap())
+        Some(
+            self.server
+                .get(&path)
+                .unwrap_or_else(|error| panic!("{}: {error}", decoded.key)),
+        )
     }
 }
 

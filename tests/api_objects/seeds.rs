@@ -166,6 +166,10 @@ pub fn of(resource: &str, n: usize) -> Option<Value> {
         "ipaddresses.networking.k8s.io" => format!("10.245.77.{}", n + 1),
         "customresourcedefinitions.apiextensions.k8s.io" => format!("as{n}.example.com"),
         "apiservices.apiregistration.k8s.io" => format!("v1.g{n}.example.com"),
+        // Stored where those of the other group are.
+        "events.events.k8s.io" => format!("b{n}"),
+        "storageversions.internal.apiserver.k8s.io" => format!("example.com.a{n}"),
+        "clustertrustbundles.certificates.k8s.io" => format!("a{n}"),
         "csidrivers.storage.k8s.io" | "deviceclasses.resource.k8s.io" => format!("a{n}.example.com"),
         _ => format!("a{n}"),
     };

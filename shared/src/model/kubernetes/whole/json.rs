@@ -8,7 +8,7 @@ use serde::ser::{Serialize, Serializer};
 
 /// A value of JSON, its texts borrowed where they have no escapes, its objects sorted by name as kubectl shows them. Not
 /// even a deep one is a danger: serde_json reads no deeper than 128.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Json<'a> {
     Null,
     Bool(bool),
@@ -37,6 +37,20 @@ impl<'a> Json<'a> {
         let Self::Object(fields) = self else { return None };
         let at = place(fields, name).ok()?;
         fields.get_mut(at).map(|(_, value)| value)
+    }
+
+    /// Takes a field out of an object.
+    pub fn take(&mut self, name: &str) -> Option<Self> {
+        let Self::Object(fields) = self else { return None };
+        let at = place(fields, name).ok()?;
+        Some(fields.remove(at).1)
+    }
+
+    /// Gives a field another name.
+    pub fn rename(&mut self, old: &str, new: &'static str) {
+        if let Some(value) = self.take(old) {
+            self.set(new, value);
+        }
     }
 
     /// Sets a field of an object, and does nothing to what is none.

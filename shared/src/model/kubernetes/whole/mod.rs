@@ -2,8 +2,9 @@
 //!
 //! What etcd holds lacks one field that kubectl shows: `metadata.resourceVersion` is the revision that wrote the key
 //! last, and comes from the caller. An object is shown in the version that it is stored at, which need not be the one
-//! that kubectl asks for.
+//! that kubectl asks for; but for CustomResourceDefinitions, whose stored version no API server serves.
 
+mod crd;
 mod json;
 mod message;
 mod path;
@@ -131,6 +132,7 @@ fn stored_json<S: Serializer>(text: &[u8], revision: Option<i64>, serializer: S)
     if !matches!(object, Json::Object(_)) {
         return Err(ValueError::NotAnObject);
     }
+    crd::as_served(&mut object);
     if let (Some(revision), Some(metadata)) = (revision, object.field("metadata")) {
         metadata.set("resourceVersion", Json::Text(revision.to_string().into()));
     }

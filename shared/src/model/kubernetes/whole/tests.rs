@@ -191,6 +191,44 @@ fn what_is_stored_as_json_keeps_all_of_it() {
 }
 
 #[test]
+fn a_custom_resource_definition_is_shown_as_v1() {
+    let shown = |spec: serde_json::Value| {
+        let stored = json!({"apiVersion": "apiextensions.k8s.io/v1beta1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "as.example.com"}, "spec": spec})
+        .to_string();
+        let shown = whole(&Value::decode(stored.as_bytes()).unwrap(), None).unwrap().object;
+        assert_eq!(shown["apiVersion"], "apiextensions.k8s.io/v1");
+        shown["spec"].clone()
+    };
+    let schema = json!({"openAPIV3Schema": {"type": "object"}});
+    let other = json!({"openAPIV3Schema": {"type": "object", "nullable": true}});
+    assert_eq!(
+        shown(json!({
+            "group": "example.com", "version": "v1", "preserveUnknownFields": false, "validation": schema,
+            "additionalPrinterColumns": [{"name": "A", "type": "string", "JSONPath": ".a"}],
+            "versions": [{"name": "v1", "served": true, "storage": true}, {"name": "v2", "served": true, "storage": false, "schema": other}],
+            "conversion": {"strategy": "Webhook", "webhookClientConfig": {"url": "https://example.com"}, "conversionReviewVersions": ["v1"]},
+        })),
+        json!({
+            "group": "example.com",
+            "versions": [
+                {"name": "v1", "served": true, "storage": true, "schema": schema,
+                    "additionalPrinterColumns": [{"name": "A", "type": "string", "jsonPath": ".a"}]},
+                {"name": "v2", "served": true, "storage": false, "schema": other,
+                    "additionalPrinterColumns": [{"name": "A", "type": "string", "jsonPath": ".a"}]},
+            ],
+            "conversion": {"strategy": "Webhook",
+                "webhook": {"clientConfig": {"url": "https://example.com"}, "conversionReviewVersions": ["v1"]}},
+        })
+    );
+    assert_eq!(
+        shown(json!({"version": "v1", "preserveUnknownFields": true, "conversion": {"strategy": "None"}})),
+        json!({"preserveUnknownFields": true, "conversion": {"strategy": "None"},
+            "versions": [{"name": "v1", "served": true, "storage": true}]})
+    );
+}
+
+#[test]
 fn other_encodings_are_told() {
     let told = |stored: &[u8]| whole(&Value::decode(stored).unwrap(), None).unwrap_err();
     assert_eq!(
