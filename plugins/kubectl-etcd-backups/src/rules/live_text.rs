@@ -55,7 +55,10 @@ pub fn of_live(head: &str, backup: &str, age: &str, diff: &LiveDiff, shown: Show
     }
     let mut text = diff_text::facts(&lines);
     if diff.is_empty() {
-        text.push_str("No differences.\n");
+        text.push_str(match diff.is_partial() {
+            true => "No differences in what could be compared.\n",
+            false => "No differences.\n",
+        });
     } else {
         text.push('\n');
         text.push_str(&diff_text::counts(&diff.counts, ["LOST", "MADE", "CHANGED"]));
