@@ -25,7 +25,13 @@ fn members_that_die(version: EtcdVersion) {
     let all = all.stderr_has("3 of 3 voting members answer, 2 are a quorum").json();
     let names: Vec<String> = states(&all).into_iter().map(|(name, _, _)| name).collect();
     assert_eq!(names, ["m0", "m1", "m2"]);
-    assert_eq!(states(&all).iter().filter(|(_, _, leader)| *leader == Some(true)).count(), 1);
+    assert_eq!(
+        states(&all)
+            .iter()
+            .filter(|(_, _, leader)| *leader == Some(true))
+            .count(),
+        1
+    );
     let row = &all[0];
     assert!(row["dbSizeBytes"].as_u64().unwrap() >= row["inUseBytes"].as_u64().unwrap());
     assert_eq!(row["alarms"], serde_json::json!([]));

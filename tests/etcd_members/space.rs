@@ -11,7 +11,12 @@ const KEYS: usize = 40;
 fn fill(env: &Env) {
     let etcd = &env.members[0];
     let kept: Vec<Put> = (0..KEYS)
-        .map(|number| Put::new(format!("/registry/secrets/ns{}/s{number}", number % 2), vec![b'k'; 1000]))
+        .map(|number| {
+            Put::new(
+                format!("/registry/secrets/ns{}/s{number}", number % 2),
+                vec![b'k'; 1000],
+            )
+        })
         .collect();
     etcd.put(&kept).unwrap();
     let again = || etcd.put(&[Put::new("/registry/configmaps/shop/churn", vec![b'c'; 1 << 20])]);
@@ -28,7 +33,12 @@ fn full_and_cured(version: EtcdVersion) {
     let plan = env.cmd("space -o json --quota 16MiB").run().unwrap().success();
     let plan = plan.stderr_has("nothing was changed; pass --yes").json();
     assert_eq!((&plan["quotaBytes"], &plan["blocked"]), (&QUOTA.into(), &false.into()));
-    let steps: Vec<&str> = plan["steps"].as_array().unwrap().iter().map(|step| step.as_str().unwrap()).collect();
+    let steps: Vec<&str> = plan["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step.as_str().unwrap())
+        .collect();
     assert!(steps[0].starts_with("compact"), "{steps:?}");
     let defragment: Vec<&&str> = steps.iter().filter(|step| step.starts_with("defragment")).collect();
     assert_eq!(defragment.len(), 3);
@@ -36,7 +46,10 @@ fn full_and_cured(version: EtcdVersion) {
     assert!(steps.last().unwrap().contains("NOSPACE"), "{steps:?}");
     assert_eq!(plan["largest"][0]["namespace"], "shop");
     assert_eq!(plan["largest"][1]["objects"], KEYS / 2);
-    assert!(env.members[0].put(&[Put::new("/registry/x", "x")]).is_err(), "the plan changed nothing");
+    assert!(
+        env.members[0].put(&[Put::new("/registry/x", "x")]).is_err(),
+        "the plan changed nothing"
+    );
 
     let done = env.cmd("space --yes --quota 16MiB -o json").run().unwrap().success();
     let done = done.stderr_has("etcd takes writes again").json();
@@ -46,7 +59,11 @@ fn full_and_cured(version: EtcdVersion) {
     }
     env.members[2].put(&[Put::new("/registry/x", "x")]).unwrap();
     assert_eq!(env.members[1].count_keys().unwrap(), KEYS as i64 + 2);
-    env.cmd("space --quota 16MiB").run().unwrap().success().stderr_has("nothing to do");
+    env.cmd("space --quota 16MiB")
+        .run()
+        .unwrap()
+        .success()
+        .stderr_has("nothing to do");
 }
 
 #[test]
@@ -70,7 +87,12 @@ fn a_member_that_is_down_is_no_obstacle_to_a_full_etcd_but_to_one_that_is_only_l
     fill(&env);
     drop(env.members.pop());
     until("two elect a leader", || {
-        env.cmd("member list").run().unwrap().success().stderr.contains("2 of 3")
+        env.cmd("member list")
+            .run()
+            .unwrap()
+            .success()
+            .stderr
+            .contains("2 of 3")
     });
     env.cmd("space --yes")
         .run()
@@ -91,7 +113,12 @@ fn without_a_leader_nothing_is_done() {
     let mut env = Env::new(EtcdVersion::V3_6, QUOTA);
     drop(env.members.split_off(1));
     until("the last member has lost its leader", || {
-        env.cmd("member list").run().unwrap().success().stderr.contains("no member that answers")
+        env.cmd("member list")
+            .run()
+            .unwrap()
+            .success()
+            .stderr
+            .contains("no member that answers")
     });
     env.cmd("space --yes")
         .run()
@@ -104,12 +131,18 @@ fn without_a_leader_nothing_is_done() {
 #[test]
 fn members_of_two_clusters_are_refused() {
     let (one, other) = (Env::new(EtcdVersion::V3_6, QUOTA), Env::new(EtcdVersion::V3_6, QUOTA));
-    let both: Vec<&str> = [&one.members[0], &other.members[0]].map(|member| member.endpoint()).to_vec();
+    let both: Vec<&str> = [&one.members[0], &other.members[0]]
+        .map(|member| member.endpoint())
+        .to_vec();
     one.cmd("space --yes")
         .env("ETCDCTL_ENDPOINTS", both.join(","))
         .run()
         .unwrap()
         .code(1)
         .stderr_has("2 etcd clusters");
-    one.cmd("space --etcd main,events").run().unwrap().code(2).stderr_has("one etcd cluster at a time");
+    one.cmd("space --etcd main,events")
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("one etcd cluster at a time");
 }

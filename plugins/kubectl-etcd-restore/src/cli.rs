@@ -10,8 +10,8 @@ use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::etcd_access::EtcdAccess;
 
 use crate::commands::{
-    cancel, cleanup, commands, drill, logs, member, overview, plan, queue, restart_etcd, restart_kubelet, run, runbook, space,
-    status,
+    cancel, cleanup, commands, drill, logs, member, overview, plan, queue, restart_etcd, restart_kubelet, run, runbook,
+    space, status,
 };
 use crate::context::Context;
 

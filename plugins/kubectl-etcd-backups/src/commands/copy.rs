@@ -75,6 +75,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         same_credentials: other.is_none(),
         spooler: context.spooler.as_ref(),
         reader: context.reader(),
+        keys: &context.keys,
     };
     let keep = Keep {
         keep: args.keep,

@@ -83,6 +83,8 @@ mod tests {
             member: id,
             cluster: 7,
             revision,
+            in_use: 1,
+            quota: None,
             raft_term: 3,
             raft_index: applied + 1,
             raft_applied: applied,

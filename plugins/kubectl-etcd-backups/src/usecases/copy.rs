@@ -10,6 +10,7 @@ use runbook_kit::ports::{ObjectInfo, ObjectSpooler, ObjectStore, PutMode, Snapsh
 use runbook_kit::usecases::catalog::{self, Backup, Catalog};
 use runbook_kit::usecases::choose::{ChooseContext, ChooseError, FactsCache, Judge};
 use runbook_kit::usecases::discover::EtcdStore;
+use runbook_kit::usecases::encryption::KeyRing;
 
 use super::copy_row::{CopyRow, How, State};
 use super::hashed;
@@ -29,6 +30,7 @@ pub struct CopyPorts<'a> {
     pub same_credentials: bool,
     pub spooler: &'a dyn ObjectSpooler,
     pub reader: &'a dyn SnapshotReader,
+    pub keys: &'a KeyRing,
 }
 
 /// What is to be done for one etcd cluster.
@@ -186,6 +188,7 @@ async fn deletes(
         reader: ports.reader,
         lineage: None,
         known: &known,
+        keys: ports.keys,
     };
     match Judge::new(looking, &catalog).latest_good(None).await {
         Ok(good) => spared.push(good.backup.name.clone()),

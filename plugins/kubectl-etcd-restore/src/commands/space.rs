@@ -94,7 +94,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     for remark in &plan.remarks {
         tell(remark, context);
     }
-    apply::apply(&plan.steps, &facts, &members, args.timeout, &|step| ui.note(step), &consent).await?;
+    apply::apply(
+        &plan.steps,
+        &facts,
+        &members,
+        args.timeout,
+        &|step| ui.note(step),
+        &consent,
+    )
+    .await?;
     let members = members::ask(context.each_member(&args.access, &etcd).await?).await?;
     let after = apply::facts(&members, args.quota);
     report.members = sizes(&after);
@@ -115,7 +123,10 @@ async fn what_fills(members: &Members, context: &Context) -> Option<Vec<SpaceUse
     let best = members.best()?;
     let ui = &context.session.ui;
     let progress = ui.bytes_progress("reading a snapshot", best.status.db_size);
-    let read = space_use::largest(best.etcd.as_ref(), &context.session, LARGEST, &|bytes| progress.set(bytes)).await;
+    let read = space_use::largest(best.etcd.as_ref(), &context.session, LARGEST, &|bytes| {
+        progress.set(bytes)
+    })
+    .await;
     drop(progress);
     match read {
         Ok(largest) => Some(largest),
@@ -160,7 +171,13 @@ fn show(report: &Report, context: &Context) -> Result<(), AnyFailure> {
     match format {
         Format::Json | Format::Yaml => output::structured(ui, format, report),
         Format::Prometheus => Err(output::no_metrics().into()),
-        Format::Name => Ok(ui.result(&report.members.iter().map(|one| format!("{}\n", one.name)).collect::<String>())?),
+        Format::Name => Ok(ui.result(
+            &report
+                .members
+                .iter()
+                .map(|one| format!("{}\n", one.name))
+                .collect::<String>(),
+        )?),
         Format::Table | Format::Wide => Ok(ui.result(&text(report))?),
     }
 }
@@ -172,10 +189,18 @@ fn text(report: &Report) -> String {
         report.revision,
         units::bytes(report.quota_bytes)
     );
-    let columns = [column("MEMBER"), column("DB SIZE"), column("IN USE"), column("OF QUOTA"), column("ALARMS")];
+    let columns = [
+        column("MEMBER"),
+        column("DB SIZE"),
+        column("IN USE"),
+        column("OF QUOTA"),
+        column("ALARMS"),
+    ];
     let bytes = |bytes: Option<u64>| Cell::number_or_dash(bytes.map(units::bytes));
     let lines = report.members.iter().map(|member| {
-        let share = member.db_size_bytes.map(|size| format!("{}%", size.saturating_mul(100) / report.quota_bytes.max(1)));
+        let share = member
+            .db_size_bytes
+            .map(|size| format!("{}%", size.saturating_mul(100) / report.quota_bytes.max(1)));
         let alarms = (!member.alarms.is_empty()).then(|| member.alarms.join(","));
         vec![
             Cell::text(&member.name),
@@ -188,7 +213,12 @@ fn text(report: &Report) -> String {
     text.push_str(&output::table(&columns, lines.collect(), true));
     if let Some(largest) = &report.largest {
         text.push_str("\nLargest, without history:\n");
-        let columns = [column("RESOURCE"), column("NAMESPACE"), column("OBJECTS"), column("SIZE")];
+        let columns = [
+            column("RESOURCE"),
+            column("NAMESPACE"),
+            column("OBJECTS"),
+            column("SIZE"),
+        ];
         let lines = largest.iter().map(|one| {
             vec![
                 Cell::text(&one.resource),
@@ -224,7 +254,9 @@ fn told(plan: &Plan, report: &Report, context: &Context) -> Result<Exit, AnyFail
         tell(remark, context);
     }
     if let Some(remark) = blocking {
-        return Err(CommandError::refused(remark.text.clone()).hint_if(remark.hint.clone()).into());
+        return Err(CommandError::refused(remark.text.clone())
+            .hint_if(remark.hint.clone())
+            .into());
     }
     match report.steps.is_empty() {
         true => ui.note("no alarm, and enough space: nothing to do"),

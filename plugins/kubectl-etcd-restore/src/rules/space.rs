@@ -89,11 +89,19 @@ impl Step {
         match self {
             Self::Compact(revision) => format!("compact: forget the history before revision {revision}"),
             Self::Defragment(id) => {
-                let role = if facts.leader() == Some(*id) { ", the leader" } else { "" };
+                let role = if facts.leader() == Some(*id) {
+                    ", the leader"
+                } else {
+                    ""
+                };
                 format!("defragment member {}{role}", facts.name_of(*id))
             }
             Self::Disarm(alarm) => {
-                format!("disarm the alarm {} of member {}", alarm.kind.word(), facts.name_of(alarm.member))
+                format!(
+                    "disarm the alarm {} of member {}",
+                    alarm.kind.word(),
+                    facts.name_of(alarm.member)
+                )
             }
         }
     }
@@ -227,11 +235,15 @@ fn silent(facts: &Facts) -> Option<Remark> {
         .filter(|member| member.status.is_none())
         .map(|member| member.name.as_str())
         .collect();
-    let (all, answering) = (voters.count(), facts.answering().filter(|(member, _)| !member.learner).count());
+    let (all, answering) = (
+        voters.count(),
+        facts.answering().filter(|(member, _)| !member.learner).count(),
+    );
     if all == 1 && silent.is_empty() {
         return Some(Remark {
             severity: Severity::Warn,
-            text: "it has one member, which does not answer while it is defragmented: the API fails for that long".to_owned(),
+            text: "it has one member, which does not answer while it is defragmented: the API fails for that long"
+                .to_owned(),
             hint: None,
         });
     }

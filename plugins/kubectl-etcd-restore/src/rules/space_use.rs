@@ -31,12 +31,14 @@ pub fn largest(content: &Content, most: usize) -> Vec<SpaceUse> {
         *objects += 1;
         *bytes += live.key.len() as u64 + u64::from(live.value.length);
     }
-    let uses = places.into_iter().map(|((resource, namespace), (objects, bytes))| SpaceUse {
-        resource,
-        namespace: namespace.map(str::to_owned),
-        objects,
-        bytes,
-    });
+    let uses = places
+        .into_iter()
+        .map(|((resource, namespace), (objects, bytes))| SpaceUse {
+            resource,
+            namespace: namespace.map(str::to_owned),
+            objects,
+            bytes,
+        });
     let mut uses: Vec<SpaceUse> = uses.collect();
     // Stable: equal ones stay sorted by name.
     uses.sort_by_key(|one| Reverse(one.bytes));
@@ -58,6 +60,7 @@ mod tests {
             mod_revision: 1,
             version: 1,
             lease: 0,
+            encrypted: false,
             value: ValueAt { offset: 0, length },
         };
         let content = Content {

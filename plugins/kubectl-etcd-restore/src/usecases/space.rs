@@ -59,7 +59,10 @@ impl Failure for Stopped {
     }
 
     fn hint(&self) -> Option<String> {
-        Some("repeat the command: each step may be repeated; `kubectl etcd-restore member list` shows the members".to_owned())
+        Some(
+            "repeat the command: each step may be repeated; `kubectl etcd-restore member list` shows the members"
+                .to_owned(),
+        )
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use etcd_client::{
-    Channel, Client, Compare, CompareOp, ConnectOptions, DeleteOptions, GetOptions, KvClient,
-    ResponseHeader, SnapshotResponse, Txn, TxnOp, TxnOpResponse,
+    Channel, Client, Compare, CompareOp, ConnectOptions, DeleteOptions, GetOptions, KvClient, ResponseHeader,
+    SnapshotResponse, Txn, TxnOp, TxnOpResponse,
 };
 use http::HeaderMap;
 use tokio::time::timeout;
@@ -102,7 +102,9 @@ impl EtcdClient {
         asked: impl Future<Output = Result<A, etcd_client::Error>>,
     ) -> Result<A, EtcdError> {
         let waited = self.connection.target.timeout.as_secs();
-        asked.await.map_err(|error| of_error(error, waited).on(action, self.at()))
+        asked
+            .await
+            .map_err(|error| of_error(error, waited).on(action, self.at()))
     }
 
     /// Waits for the answer, but not for ever.

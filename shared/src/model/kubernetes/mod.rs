@@ -6,7 +6,6 @@
 pub mod builtin;
 pub mod cluster;
 pub mod config_map;
-pub mod definition;
 pub mod encryption;
 pub mod fields_diff;
 pub mod for_apply;

@@ -2,7 +2,6 @@
 
 pub mod answer;
 pub mod changes;
-pub mod definition;
 pub mod journal;
 pub mod living;
 pub mod object;

@@ -12,7 +12,6 @@ use runbook_kit::model::kubernetes::value::Value;
 use runbook_kit::model::kubernetes::whole::whole;
 use runbook_kit::model::snapshot::{LiveKey, Problem};
 
-use crate::rules::restore_objects::definition::as_served;
 use crate::rules::restore_objects::object::ObjectId;
 use crate::rules::restore_objects::prepare::Selected;
 use crate::usecases::export::find::Found;
@@ -75,7 +74,7 @@ fn object(plain: &[u8]) -> Result<serde_json::Value, String> {
     let read = Value::decode(plain).and_then(|value| whole(&value, None));
     let read = read.map_err(|error| error.to_string())?;
     match read.unknown.as_slice() {
-        [] => Ok(as_served(read.object)),
+        [] => Ok(read.object),
         [first, ..] => Err(format!(
             "not all of it is understood: {first}{}",
             match read.unknown.len() {

@@ -149,7 +149,9 @@ fn rows(etcd: &str, members: &Members) -> Vec<MemberRow> {
             client_urls: member.client_urls.clone(),
             learner: member.learner,
             answers: status.is_some(),
-            leader: status.and_then(|status| status.leader).map(|leader| leader == member.id),
+            leader: status
+                .and_then(|status| status.leader)
+                .map(|leader| leader == member.id),
             version: status.map(|status| status.version.clone()),
             revision: status.map(|status| status.revision),
             raft_term: status.map(|status| status.raft_term),

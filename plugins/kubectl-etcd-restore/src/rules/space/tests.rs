@@ -34,8 +34,14 @@ fn alarm(member: u64, kind: AlarmKind) -> EtcdAlarm {
 
 fn blocks(facts: &Facts) -> Vec<String> {
     let plan = plan(facts);
-    assert!(!plan.is_blocked() || plan.steps.is_empty(), "what is blocked has no steps");
-    let blocking = plan.remarks.into_iter().filter(|remark| remark.severity == Severity::Block);
+    assert!(
+        !plan.is_blocked() || plan.steps.is_empty(),
+        "what is blocked has no steps"
+    );
+    let blocking = plan
+        .remarks
+        .into_iter()
+        .filter(|remark| remark.severity == Severity::Block);
     blocking.map(|remark| remark.text).collect()
 }
 
@@ -86,14 +92,22 @@ fn what_speaks_against_it() {
 
     let mut down = full();
     down.members[1].status = None;
-    assert!(blocks(&down)[0].contains("etcd-2: with another one blocked"), "{:?}", blocks(&down));
+    assert!(
+        blocks(&down)[0].contains("etcd-2: with another one blocked"),
+        "{:?}",
+        blocks(&down)
+    );
     down.alarms = vec![alarm(1, AlarmKind::NoSpace)];
     assert_eq!(blocks(&down), Vec::<String>::new(), "it refuses writes already");
 
     let mut behind = full();
     behind.members[2].status.as_mut().unwrap().applied = 100;
     behind.members[0].status.as_mut().unwrap().applied = 9_000;
-    assert!(blocks(&behind)[0].contains("etcd-3 (8900 entries)"), "{:?}", blocks(&behind));
+    assert!(
+        blocks(&behind)[0].contains("etcd-3 (8900 entries)"),
+        "{:?}",
+        blocks(&behind)
+    );
 
     let mut alone = full();
     alone.members.truncate(1);

@@ -3,7 +3,6 @@
 use serde_json::Value as Json;
 
 use super::source::Snapshot;
-use crate::model::kubernetes::definition;
 use crate::model::kubernetes::encryption::DecryptError;
 use crate::model::kubernetes::for_apply::{self, Along, LeftOut, Remark};
 use crate::model::kubernetes::key::ObjectKey;
@@ -123,11 +122,9 @@ pub fn raw(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<Vec<u8>, ExportErro
 /// When it cannot be decrypted or decoded.
 pub fn whole(snapshot: Snapshot<'_>, live: &LiveKey) -> Result<Whole, ExportError> {
     let plain = plain(snapshot, live)?;
-    let mut whole = Value::decode(&plain)
+    Value::decode(&plain)
         .and_then(|value| whole::whole(&value, Some(live.mod_revision)))
-        .map_err(|why| undecodable(live, why))?;
-    definition::as_served(&mut whole.object);
-    Ok(whole)
+        .map_err(|why| undecodable(live, why))
 }
 
 /// The metadata of an object.
@@ -184,15 +181,6 @@ fn append(
     }
     let revision = Some(live.mod_revision);
     let Some(along) = &writing.along else {
-        if ObjectKey::parse(&live.key).is("customresourcedefinitions") {
-            let Whole { mut object, unknown } = whole::whole(&value, revision).map_err(failed)?;
-            definition::as_served(&mut object);
-            built(&object, live, writing.form, out)?;
-            return Ok(Written::Whole {
-                unknown,
-                remarks: Vec::new(),
-            });
-        }
         let unknown = as_it_is(&value, revision, live, writing.form, out)?;
         return Ok(Written::Whole {
             unknown,

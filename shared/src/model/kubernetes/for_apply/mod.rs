@@ -13,8 +13,6 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::definition;
-
 pub use fields::asked_for_cluster_ip;
 pub use stage::Stage;
 
@@ -138,7 +136,6 @@ pub fn for_apply(mut object: Value, along: &Along) -> Result<Applicable, LeftOut
     if let Some(why) = made_again::left_out(&object, along) {
         return Err(why);
     }
-    definition::as_served(&mut object);
     let remarks = fields::strip(&mut object, along);
     Ok(Applicable { object, remarks })
 }
