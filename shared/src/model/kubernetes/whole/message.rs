@@ -71,7 +71,9 @@ impl Serialize for Message<'_> {
                 map.serialize_entry(name, text)?;
                 replaced |= *name == field.name;
             }
-            if replaced || values.is_empty() && field.left_out != LeftOut::Never && !field.is_message() {
+            // An API server writes every value that its types have, be it empty: one that is not there is not shown by the
+            // one that wrote it, either.
+            if replaced || values.is_empty() && (field.left_out != LeftOut::Never || field.is_written()) {
                 continue;
             }
             let value = FieldValue {
@@ -94,9 +96,9 @@ impl Serialize for Message<'_> {
 }
 
 impl Field {
-    /// Whether there is always one, which is a message.
-    fn is_message(&self) -> bool {
-        self.held == Held::Value && matches!(self.of, Of::Message(_))
+    /// Whether Go's protobuf writes it even where nothing is set in it.
+    fn is_written(&self) -> bool {
+        self.held == Held::Value && self.of != Of::Bytes
     }
 }
 
