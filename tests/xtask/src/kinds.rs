@@ -25,17 +25,14 @@ pub struct Args {}
 /// Reads every version and writes the table of all.
 pub fn run(_: &Args) -> Outcome {
     let mut table = Table::default();
-    for version in VERSIONS {
-        say::note(&format!("reading the types of k8s.io/api {version}"));
+    let versions = versions()?;
+    for version in &versions {
+        say::note(&format!("reading the types of Kubernetes {}", version.name));
         for conflict in table.add(describe(version)?) {
             say::note(&format!("  {conflict}"));
         }
     }
-    let text = format!(
-        "# From the Go types of k8s.io/api {}, written by `cargo xtask kinds`: do not edit. Read as tests/xtask/src/kinds/table.rs says.\n# inputs {}\n{table}",
-        VERSIONS.join(", "),
-        inputs()?
-    );
+    let text = committed(&versions, &table)?;
     let [plain, packed] = files();
     let compressed = compressed(&text)?;
     say::line(&format!(
