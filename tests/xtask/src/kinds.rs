@@ -24,10 +24,10 @@ pub struct Args {}
 
 /// Reads every version and writes the table of all.
 pub fn run(_: &Args) -> Outcome {
-    let versions = versions()?;
     let mut table = Table::default();
+    let versions = versions()?;
     for version in &versions {
-        say::note(&format!("reading the types of k8s.io/api {}", version.name));
+        say::note(&format!("reading the types of Kubernetes {}", version.name));
         for conflict in table.add(describe(version)?) {
             say::note(&format!("  {conflict}"));
         }
