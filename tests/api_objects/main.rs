@@ -1,5 +1,12 @@
 //! Objects of every kind that a real kube-apiserver serves, decoded out of a snapshot of its etcd: they are as it shows them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by a panic, and prints what it compared"
+)]
 
 mod api;
 mod candidates;

@@ -336,7 +336,7 @@ fn both_keys_of_a_rotation_are_used_and_a_new_one_is_no_change() {
     );
     let changed = |env: &Env| {
         let ended = run(env, &["diff", BEFORE, AFTER, "-o", "json"]).success();
-        let secrets = ended.json()["changed"].as_array().unwrap().clone();
+        let secrets = ended.json()[0]["changed"].as_array().unwrap().clone();
         let secrets = secrets.iter().filter(|found| found["resource"] == "secrets");
         secrets
             .map(|found| found["name"].as_str().unwrap().to_owned())

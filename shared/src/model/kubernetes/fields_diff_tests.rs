@@ -174,8 +174,7 @@ fn object() -> impl Strategy<Value = Value> {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
             proptest::collection::vec(named, 0..5).prop_map(Value::from),
-            proptest::collection::btree_map("[ab~/é]{0,2}|metadata|name", inner, 0..5)
-                .prop_map(|fields| Value::from_iter(fields)),
+            proptest::collection::btree_map("[ab~/é]{0,2}|metadata|name", inner, 0..5).prop_map(Value::from_iter),
         ]
     })
 }

@@ -101,13 +101,13 @@ pub enum Discovery {
 /// Where it is none of the known documents.
 pub fn discovery(document: Value) -> Result<Discovery, serde_json::Error> {
     Ok(match serde_json::from_value(document)? {
-        Document::APIGroupDiscoveryList { items } => Discovery::Whole(whole(items)),
-        Document::APIVersions { versions } => {
+        Document::GroupDiscoveryList { items } => Discovery::Whole(whole(items)),
+        Document::Versions { versions } => {
             let first = versions.first().cloned();
             let of_version = |version: String| (version.clone(), first.as_ref() == Some(&version));
             Discovery::Versions(versions.into_iter().map(of_version).collect())
         }
-        Document::APIGroupList { groups } => {
+        Document::GroupList { groups } => {
             let versions = groups.into_iter().flat_map(|group| {
                 let preferred = group.preferred_version.map(|version| version.group_version);
                 group.versions.into_iter().map(move |version| {
@@ -177,15 +177,18 @@ fn whole(groups: Vec<GroupDiscovery>) -> Served {
 #[derive(Deserialize)]
 #[serde(tag = "kind")]
 enum Document {
-    APIGroupDiscoveryList {
+    #[serde(rename = "APIGroupDiscoveryList")]
+    GroupDiscoveryList {
         #[serde(default)]
         items: Vec<GroupDiscovery>,
     },
-    APIVersions {
+    #[serde(rename = "APIVersions")]
+    Versions {
         #[serde(default)]
         versions: Vec<String>,
     },
-    APIGroupList {
+    #[serde(rename = "APIGroupList")]
+    GroupList {
         #[serde(default)]
         groups: Vec<Group>,
     },

@@ -55,8 +55,8 @@ fn word(reason: &str) -> String {
 /// new namespace its ServiceAccount.
 pub fn passes(refusal: &Refusal) -> bool {
     let message = &refusal.message;
-    (refusal.code == 404 && message.contains("could not find the requested resource"))
-        || (refusal.code == 404 && message.contains("page not found"))
+    let absent = ["could not find the requested resource", "page not found"];
+    (refusal.code == 404 && absent.iter().any(|words| message.contains(words)))
         || (refusal.code == 403 && message.contains("error looking up service account"))
 }
 

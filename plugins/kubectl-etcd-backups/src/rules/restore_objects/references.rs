@@ -24,11 +24,9 @@ pub fn of(id: &ObjectId, object: &Value) -> Vec<Reference> {
         references: Vec::new(),
     };
     match (id.group.as_str(), id.plural.as_str()) {
-        ("", "persistentvolumeclaims") => {
-            // A claim that names its volume needs no class to get one.
-            if text(object, "/spec/volumeName").is_empty() {
-                found.class(object, "/spec/storageClassName", true);
-            }
+        // A claim that names its volume needs no class to get one.
+        ("", "persistentvolumeclaims") if text(object, "/spec/volumeName").is_empty() => {
+            found.class(object, "/spec/storageClassName", true);
         }
         ("", "pods") => found.pod(object, "/spec", true),
         ("batch", "cronjobs") => found.pod(object, "/spec/jobTemplate/spec/template/spec", false),

@@ -17,10 +17,10 @@ pub fn for_applying(found: &mut Found, along: &mut Along) {
             let live = snapshot.content.keys.get(*index)?;
             let key = ObjectKey::parse(&live.key);
             // What cannot be read is told when it is written.
-            if Along::matters(key.resource) {
-                if let Ok(metadata) = export::metadata(snapshot, live) {
-                    along.note(key.resource, &key.name, &metadata.uid);
-                }
+            if Along::matters(key.resource)
+                && let Ok(metadata) = export::metadata(snapshot, live)
+            {
+                along.note(key.resource, &key.name, &metadata.uid);
             }
             let takes_any_address = key.is("services")
                 && export::whole(snapshot, live).is_ok_and(|whole| !for_apply::asked_for_cluster_ip(&whole.object));

@@ -129,9 +129,10 @@ impl Table {
 impl Table {
     /// Fails where the text names a type that it does not describe.
     pub fn check(&self) {
-        let known = |of: Of| match of {
-            Of::Message(id) => assert!(self.of(id).is_some(), "a type of {of:?} is missing"),
-            _ => {}
+        let known = |of: Of| {
+            if let Of::Message(id) = of {
+                assert!(self.of(id).is_some(), "a type of {of:?} is missing");
+            }
         };
         for of in &self.types {
             match of {

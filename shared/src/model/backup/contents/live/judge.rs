@@ -108,7 +108,11 @@ impl<'a> Judge<'a> {
                 return Ok(What::Part(reason, unread.why, None));
             }
         };
-        let version = stored.object["apiVersion"].as_str().unwrap_or_default();
+        let version = stored
+            .object
+            .get("apiVersion")
+            .and_then(Json::as_str)
+            .unwrap_or_default();
         if version == self.listing.resource.api_version() {
             return Ok(self.compare_whole(key, &stored, live));
         }
