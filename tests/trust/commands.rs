@@ -197,6 +197,19 @@ pub const ROWS: &[Row] = &[
         &[Ec2, Api],
         &[Turn],
     ),
+    // Their names: sizes and revisions change while others write.
+    row(
+        "etcd-restore member list",
+        "--etcd main -o name {etcd}",
+        &[S3, Etcd],
+        &[],
+    ),
+    row(
+        "etcd-restore space",
+        "--etcd main --no-snapshot -o name {etcd}",
+        &[S3, Etcd],
+        &[],
+    ),
     row(
         "etcd-restore cleanup events",
         "--etcd-prefix {prefix} --yes -o json {etcd}",

@@ -62,6 +62,8 @@ pub const GROUPS: &[Group] = &[
             "etcd-restore status",
             "etcd-restore logs",
             "etcd-restore cleanup workers",
+            "etcd-restore member list",
+            "etcd-restore space",
             "etcd-restore drill",
             "etcd-restore runbook",
         ],

@@ -28,7 +28,9 @@ pub fn role_of(command: &str) -> Option<&'static str> {
         | "etcd-restore queue"
         | "etcd-restore status"
         | "etcd-restore cleanup workers" => Some("etcd-restore-read"),
-        "etcd-backups take" | "etcd-restore cleanup events" => Some("port-forward"),
+        "etcd-backups take" | "etcd-restore cleanup events" | "etcd-restore member list" | "etcd-restore space" => {
+            Some("port-forward")
+        }
         _ if command.starts_with("masterleases ") => Some("port-forward"),
         _ => None,
     }

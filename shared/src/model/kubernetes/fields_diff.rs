@@ -1,7 +1,7 @@
 //! Which fields of an object differ in two states of it.
 //!
 //! Objects are compared field by field. A list is compared element by element: by what tells its elements apart, where one
-//! of [`KEYS`] does so in both states and what is in both has the same order; else by index. So an inserted container,
+//! of `KEYS` does so in both states and what is in both has the same order; else by index. So an inserted container,
 //! variable, port or condition is one difference, not one of each element that follows.
 
 use std::collections::{BTreeSet, HashMap};
