@@ -55,6 +55,7 @@ impl Cluster {
             etcd_ca: Some(&self.etcd_ca),
             events: None,
             advertise: "",
+            encryption: None,
         };
         KubeApiServer::start_all(etcd, &options, ips).unwrap()
     }

@@ -8,6 +8,7 @@ use runbook_kit::model::backup::goodness::Rejection;
 use runbook_kit::usecases::catalog::{self, Catalog};
 use runbook_kit::usecases::choose::{ChooseContext, ChooseError, FactsCache, Pick, Picked, pick, pick_all};
 use runbook_kit::usecases::discover;
+use runbook_kit::usecases::encryption::KeyRing;
 use support::paths;
 use support::store::{self, CLUSTER, StateStore};
 
@@ -27,12 +28,13 @@ async fn catalogs(store: &StateStore) -> Vec<Catalog> {
     catalog::read(&FileStore, &found.unwrap().stores, now).await.unwrap()
 }
 
-fn looking<'a>(unpacker: &'a Unpacker, known: &'a FactsCache) -> ChooseContext<'a> {
+fn looking<'a>(unpacker: &'a Unpacker, known: &'a FactsCache, keys: &'a KeyRing) -> ChooseContext<'a> {
     ChooseContext {
         objects: &FileStore,
         reader: unpacker,
         lineage: None,
         known,
+        keys,
     }
 }
 
@@ -61,7 +63,12 @@ async fn other_etcds_are_chosen_near_the_time_of_main() {
     let store = merged();
     let found = catalogs(&store).await;
     // The newest backup of events is intact, but of the cluster after the accident.
-    let picks = pick_all(looking(&unpacker, &FactsCache::default()), &found, None).await;
+    let picks = pick_all(
+        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        &found,
+        None,
+    )
+    .await;
     assert_eq!(
         picks.iter().map(words).collect::<Vec<_>>(),
         [format!("main: good {MAIN}"), format!("events: good {EVENTS}")]
@@ -73,7 +80,12 @@ async fn other_etcds_are_chosen_near_the_time_of_main() {
 
     // With a time, that of main is not used.
     let at = "2026-11-22T15:18:30Z".parse().unwrap();
-    let picks = pick_all(looking(&unpacker, &FactsCache::default()), &found, Some(at)).await;
+    let picks = pick_all(
+        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        &found,
+        Some(at),
+    )
+    .await;
     assert_eq!(
         picks.iter().map(words).collect::<Vec<_>>(),
         [
@@ -85,7 +97,12 @@ async fn other_etcds_are_chosen_near_the_time_of_main() {
     // No backup of events near main's time: the newest good one, with a note.
     remove(&store, "events", &["2026-11-22T15:15", "2026-11-22T16"]);
     let found = catalogs(&store).await;
-    let picks = pick_all(looking(&unpacker, &FactsCache::default()), &found, None).await;
+    let picks = pick_all(
+        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        &found,
+        None,
+    )
+    .await;
     assert_eq!(words(&picks[1]), "events: good 2026-11-22T16:26:06Z-000001");
     assert!(
         picks[1]
@@ -97,7 +114,13 @@ async fn other_etcds_are_chosen_near_the_time_of_main() {
 
     // Also if the user named the backup of main.
     let time = "2026-11-22T15:16:00Z".parse().unwrap();
-    let events = pick(looking(&unpacker, &FactsCache::default()), &found[1], None, Some(time)).await;
+    let events = pick(
+        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        &found[1],
+        None,
+        Some(time),
+    )
+    .await;
     assert_eq!(words(&events), "events: good 2026-11-22T16:26:06Z-000001");
 }
 
@@ -108,7 +131,12 @@ async fn only_main_needs_a_good_backup() {
     // Nothing was ever written to events.
     remove(&store, "events", &["2026-11-22T15:15", "2026-11-22T16:24"]);
     let found = catalogs(&store).await;
-    let picks = pick_all(looking(&unpacker, &FactsCache::default()), &found, None).await;
+    let picks = pick_all(
+        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        &found,
+        None,
+    )
+    .await;
     assert_eq!(words(&picks[1]), "events: sound 2026-11-22T16:24:46Z-000001 [Empty]");
     assert!(
         picks[1]
@@ -125,7 +153,12 @@ async fn only_main_needs_a_good_backup() {
     )
     .unwrap();
     let found = catalogs(&store).await;
-    let picks = pick_all(looking(&unpacker, &FactsCache::default()), &found, None).await;
+    let picks = pick_all(
+        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        &found,
+        None,
+    )
+    .await;
     assert_eq!(words(&picks[1]), "events: sound 2026-11-22T15:15:59Z-000001 [Empty]");
     let chosen = picks[1].picked.chosen().unwrap();
     assert!(matches!(chosen.rejected[0].reasons[..], [Rejection::Damaged(_)]));
@@ -133,7 +166,12 @@ async fn only_main_needs_a_good_backup() {
     remove(&store, "events", &[]);
     remove(&store, "main", &["2026-11-22T16"]);
     let found = catalogs(&store).await;
-    let picks = pick_all(looking(&unpacker, &FactsCache::default()), &found, None).await;
+    let picks = pick_all(
+        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        &found,
+        None,
+    )
+    .await;
     assert!(matches!(&picks[0].picked, Picked::None(ChooseError::NoneGood { rejected, .. }) if rejected.len() == 3));
     assert!(matches!(&picks[1].picked, Picked::None(ChooseError::NoBackups { .. })));
 }

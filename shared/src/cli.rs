@@ -126,6 +126,9 @@ pub struct UnpackArgs {
     /// For latest-good of main: UID of the cluster's namespace kube-system, or a prefix of it
     #[arg(long, global = true, value_name = "UID", help_heading = "Cluster", value_parser = values::uid)]
     pub lineage: Option<String>,
+    /// EncryptionConfiguration of the API servers, to read what is encrypted at rest [default: that of the state store]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub encryption_config: Option<PathBuf>,
     /// Directory for unpacked snapshots [default: the system's]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub temp_dir: Option<PathBuf>,
@@ -138,6 +141,7 @@ impl Default for UnpackArgs {
     fn default() -> Self {
         Self {
             lineage: None,
+            encryption_config: None,
             temp_dir: None,
             max_db_size: 16 << 30,
         }

@@ -9,10 +9,12 @@ pub mod kube;
 pub mod program;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
 use crate::adapters::clock;
+use crate::adapters::encryption_config;
 use crate::adapters::kops_config::Files;
 use crate::adapters::pack::Packer;
 use crate::adapters::store_options::{StoreEnvironment, StoreOptions};
@@ -23,8 +25,10 @@ use crate::cli::output::Format;
 use crate::cli::ui::Ui;
 use crate::cli::{AwsArgs, ClusterArgs, EtcdArgs, StoreArgs, UnpackArgs};
 use crate::failure::{AnyFailure, CommandError};
+use crate::ports::ObjectStore;
 use crate::session::Session;
 use crate::usecases::choose::FactsCache;
+use crate::usecases::encryption::KeyRing;
 
 /// The flags of every session.
 #[derive(Clone, Debug, Default)]
@@ -61,13 +65,12 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Session, AnyFailure> {
     if let Some(warning) = clock::warning(now.as_deref()) {
         ui.warn(&warning);
     }
-    let options = StoreOptions {
-        region: aws.region,
-        profile: aws.state_profile.or(aws.profile),
-        environment: StoreEnvironment::from_process(),
-        silence: aws.aws_timeout,
-        ..StoreOptions::default()
-    };
+    let keys = unpack
+        .encryption_config
+        .as_deref()
+        .map(encryption_config::read)
+        .transpose()?;
+    let options = store_options(aws.region, aws.state_profile.or(aws.profile), aws.aws_timeout);
     Ok(Session {
         ui,
         format,
@@ -81,11 +84,31 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Session, AnyFailure> {
             temp_dir: unpack.temp_dir.clone(),
             max_db_size: unpack.max_db_size,
         })),
-        packer: Box::new(Packer::new(unpack.temp_dir)),
+        packer: Box::new(Packer::new(unpack.temp_dir.clone())),
+        spooler: Box::new(Packer::new(unpack.temp_dir)),
         clock,
         known: FactsCache::default(),
+        keys: KeyRing::new(keys, move |line| ui.warn(line)),
         found: Arc::new(OnceCell::new()),
     })
+}
+
+fn store_options(region: Option<String>, profile: Option<String>, silence: Option<Duration>) -> StoreOptions {
+    StoreOptions {
+        region,
+        profile,
+        environment: StoreEnvironment::from_process(),
+        silence,
+        ..StoreOptions::default()
+    }
+}
+
+/// Stores that are reached with other credentials than the session's own.
+#[must_use]
+pub fn other_stores(session: &Session, profile: String, silence: Option<Duration>) -> Box<dyn ObjectStore> {
+    let ui = session.ui;
+    let options = store_options(None, Some(profile), silence);
+    Box::new(WaitNotices::new(Stores::new(options), move |line| ui.note(line)))
 }
 
 #[cfg(feature = "aws")]

@@ -10,16 +10,20 @@ use tokio::io::AsyncRead;
 
 use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
+use crate::model::exposure::{Exposure, Known};
 use crate::model::kops::identity::{Chosen, SettingsError};
 use crate::model::store_url::StoreUrl;
 
 pub mod api_probe;
 pub mod cluster_api;
+pub mod cluster_objects;
 pub mod drill;
 pub mod etcd;
+pub mod etcd_members;
 pub mod fleet;
 pub mod host_probe;
 pub mod hosts;
+pub mod journal;
 pub mod local_state;
 pub mod snapshot;
 
@@ -27,13 +31,16 @@ pub use crate::model::snapshot::ReadAt;
 pub use crate::ports::host_probe::HostProbe;
 pub use api_probe::ApiProbe;
 pub use cluster_api::{ClusterApi, KubeError, KubeErrorKind};
+pub use cluster_objects::ClusterObjects;
 pub use etcd::{
     EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyHead, KeyPage, KeyRange, KeySpan, KeyValue, LeaseId,
     SnapshotStream,
 };
+pub use etcd_members::EtcdMembers;
 pub use hosts::{HostError, HostErrorKind, Hosts};
+pub use journal::Journal;
 pub use snapshot::{
-    PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
+    ObjectSpooler, PackFailure, PackedSnapshot, ReadFailure, ReadSnapshot, SnapshotFile, SnapshotPacker, SnapshotReader,
 };
 
 /// Tells the time.
@@ -71,6 +78,9 @@ pub struct ObjectInfo {
     pub size: u64,
     /// When it was last written, where the store tells.
     pub modified: Option<Timestamp>,
+    /// A tag that equal content has, too, where the store has one: S3's `ETag` of what was written at once. That of a bucket
+    /// with a key of KMS says nothing.
+    pub tag: Option<String>,
 }
 
 /// An object's content, to be read once from its beginning.
@@ -145,6 +155,20 @@ pub trait ObjectStore: Send + Sync {
                 _ => Err(error),
             },
         }
+    }
+
+    /// The same location by its one name: a folder may have several, by links.
+    async fn resolve(&self, at: &StoreUrl) -> Result<StoreUrl, StoreError> {
+        Ok(at.clone())
+    }
+
+    /// Whether what lies there is encrypted, and open to others; of the whole bucket, or of the folder itself.
+    async fn exposure(&self, _at: &StoreUrl) -> Result<Exposure, StoreError> {
+        let unknown = || Known::Unknown("this store does not tell".to_owned());
+        Ok(Exposure {
+            encrypted: unknown(),
+            public: unknown(),
+        })
     }
 
     /// The rules by which the store itself takes objects away, of the whole bucket that `at` is in. A folder has none.

@@ -16,10 +16,12 @@ use crate::failure::{AnyFailure, CommandError};
 use crate::model::kops::identity::{self, Origin};
 use crate::model::moment;
 use crate::model::store_url::StoreUrl;
-use crate::ports::{Clock, ObjectStore, SnapshotPacker, SnapshotReader, UserSettings};
+use crate::ports::{Clock, ObjectSpooler, ObjectStore, SnapshotPacker, SnapshotReader, UserSettings};
 use crate::usecases::catalog::{self, Backup, Catalog};
 use crate::usecases::choose::{self, ChooseContext, ChooseError, Chosen, FactsCache, Rejected};
 use crate::usecases::discover::{self, DiscoverError, Discovered, EtcdStore, ExplicitStore, NotFollowed};
+use crate::usecases::encryption::KeyRing;
+use crate::usecases::examine::ExamineContext;
 
 /// Clusters whose stores are listed at once.
 const CLUSTERS_AT_ONCE: usize = 16;
@@ -46,10 +48,14 @@ pub struct Session {
     pub reader: Box<dyn SnapshotReader>,
     /// Makes backups.
     pub packer: Box<dyn SnapshotPacker>,
+    /// Keeps objects on the disk for a while.
+    pub spooler: Box<dyn ObjectSpooler>,
     /// Tells the time.
     pub clock: Box<dyn Clock>,
     /// What was read of backups already.
     pub known: FactsCache,
+    /// What decrypts values that are encrypted at rest.
+    pub keys: KeyRing,
     /// What the state store has of the cluster, once it was read.
     pub found: Arc<OnceCell<Discovered>>,
 }
@@ -89,7 +95,14 @@ impl Session {
             reader: self.reader(),
             lineage: self.lineage.as_deref(),
             known: &self.known,
+            keys: &self.keys,
         }
+    }
+
+    /// The context for reading one backup.
+    #[must_use]
+    pub fn examine_context(&self) -> ExamineContext<'_> {
+        self.choose_context().examine()
     }
 
     /// Makes backups.

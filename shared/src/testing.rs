@@ -1,6 +1,7 @@
 //! Stand-ins for the ports, for unit tests of this crate and of the plugins: feature `testing`.
 
 mod cluster_api;
+mod cluster_objects;
 mod fleet;
 mod hosts;
 
@@ -13,12 +14,14 @@ use async_trait::async_trait;
 use crate::consent::Consent;
 use crate::model::kubernetes::masterlease::Probe;
 use crate::ports::etcd::MOST_TXN_OPERATIONS;
+use crate::ports::etcd_members::{EtcdAlarm, EtcdMember, EtcdMembers};
 use crate::ports::{
     ApiProbe, EtcdError, EtcdErrorKind, EtcdKv, EtcdStatus, KeyHead, KeyPage, KeyRange, KeySpan, KeyValue, LeaseId,
     SnapshotStream,
 };
 
 pub use cluster_api::MemoryApi;
+pub use cluster_objects::{MemoryObjects, ObjectTrick};
 pub use fleet::MemoryFleet;
 pub use hosts::MemoryHosts;
 
@@ -244,6 +247,12 @@ impl EtcdKv for MemoryEtcd {
             member: 1,
             cluster: 1,
             revision: self.state().revision,
+            in_use: 16_384,
+            quota: None,
+            raft_term: 2,
+            raft_index: 9,
+            raft_applied: 9,
+            learner: false,
         })
     }
 
@@ -256,6 +265,36 @@ impl EtcdKv for MemoryEtcd {
             "take a snapshot of",
             EtcdErrorKind::Other("memory has no snapshots".to_owned()),
         ))
+    }
+}
+
+/// One member, without alarms.
+#[async_trait]
+impl EtcdMembers for MemoryEtcd {
+    async fn members(&self) -> Result<Vec<EtcdMember>, EtcdError> {
+        Ok(vec![EtcdMember {
+            id: 1,
+            name: "memory".to_owned(),
+            peer_urls: Vec::new(),
+            client_urls: Vec::new(),
+            learner: false,
+        }])
+    }
+
+    async fn alarms(&self) -> Result<Vec<EtcdAlarm>, EtcdError> {
+        Ok(Vec::new())
+    }
+
+    async fn compact(&self, _revision: i64, _consent: &Consent) -> Result<(), EtcdError> {
+        Ok(())
+    }
+
+    async fn defragment(&self, _consent: &Consent) -> Result<(), EtcdError> {
+        Ok(())
+    }
+
+    async fn disarm(&self, _alarm: &EtcdAlarm, _consent: &Consent) -> Result<(), EtcdError> {
+        Ok(())
     }
 }
 

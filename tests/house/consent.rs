@@ -9,7 +9,9 @@ use crate::source::sources;
 const WRITING: &[(&str, &[&str])] = &[
     ("ObjectStore", &["put", "put_file", "copy", "delete", "delete_if"]),
     ("EtcdKv", &["delete_unleased", "delete_if_unchanged", "put_if_absent"]),
+    ("EtcdMembers", &["compact", "defragment", "disarm"]),
     ("ClusterApi", &["delete_node"]),
+    ("ClusterObjects", &["create", "patch", "delete"]),
     ("Hosts", &["change"]),
     (
         "FleetChange",

@@ -33,7 +33,7 @@ pub enum Own {
 pub struct Row {
     /// As [`crate::plugins::all`] names it.
     pub name: &'static str,
-    /// What follows the name; `{prefix}` stands for the prefix of the keys.
+    /// What follows the name; `{prefix}` stands for the prefix of the keys, `{copies}` for another bucket.
     pub arguments: &'static str,
     /// Whom it talks to.
     pub uses: &'static [Target],
@@ -93,6 +93,12 @@ pub const ROWS: &[Row] = &[
         &[S3],
         &[],
     ),
+    row(
+        "etcd-backups diff --live",
+        "main=2026-11-22T15:18 -o json",
+        &[S3, Api],
+        &[],
+    ),
     row("etcd-backups export", "main=latest apiservices/v1.apps", &[S3], &[]),
     row("etcd-backups pin", "main=latest --yes -o json", &[S3], &[Store]),
     after(
@@ -107,6 +113,27 @@ pub const ROWS: &[Row] = &[
         "--etcd main --yes -o json {etcd}",
         &[S3, Etcd],
         &[Store],
+    ),
+    row(
+        "etcd-backups restore-objects",
+        "main=latest secrets/s1 -n billing -o json",
+        &[S3, Api],
+        &[],
+    ),
+    row(
+        "etcd-backups restore-objects --yes",
+        "main=latest cm/c1 cm/c2 -n shop --other-lineage --undo-file undo.jsonl -o json",
+        &[S3, Api],
+        &[Turn],
+    ),
+    after(
+        row(
+            "etcd-backups copy",
+            "--all --state-store --keep 2m --to {copies} --yes -o json",
+            &[S3],
+            &[Store],
+        ),
+        "copy --all --to {copies} --yes",
     ),
     row("etcd-backups completion", "bash", &[], &[]),
     row("etcd-backups man", "", &[], &[]),
@@ -169,6 +196,19 @@ pub const ROWS: &[Row] = &[
         "--observe 1s --yes -o json",
         &[Ec2, Api],
         &[Turn],
+    ),
+    // Their names: sizes and revisions change while others write.
+    row(
+        "etcd-restore member list",
+        "--etcd main -o name {etcd}",
+        &[S3, Etcd],
+        &[],
+    ),
+    row(
+        "etcd-restore space",
+        "--etcd main --no-snapshot -o name {etcd}",
+        &[S3, Etcd],
+        &[],
     ),
     row(
         "etcd-restore cleanup events",

@@ -32,7 +32,10 @@ pub const GROUPS: &[Group] = &[
             "etcd-backups verify",
             "etcd-backups inspect",
             "etcd-backups diff",
+            "etcd-backups diff --live",
             "etcd-backups export",
+            "etcd-backups restore-objects",
+            "etcd-backups restore-objects --yes",
             "etcd-backups download",
             "etcd-backups timeline",
             "etcd-backups check",
@@ -47,6 +50,10 @@ pub const GROUPS: &[Group] = &[
         commands: &["etcd-backups take"],
     },
     Group {
+        policy: "etcd-backups-copy",
+        commands: &["etcd-backups copy"],
+    },
+    Group {
         policy: "etcd-restore-read",
         commands: &[
             "etcd-restore",
@@ -55,6 +62,8 @@ pub const GROUPS: &[Group] = &[
             "etcd-restore status",
             "etcd-restore logs",
             "etcd-restore cleanup workers",
+            "etcd-restore member list",
+            "etcd-restore space",
             "etcd-restore drill",
             "etcd-restore runbook",
         ],

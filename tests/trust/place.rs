@@ -77,6 +77,9 @@ impl<'a> Place<'a> {
             place.bucket = format!("state-{number:05}");
             world.make_bucket(&place.bucket);
         }
+        if row.name == "etcd-backups copy" {
+            world.make_copies(&place.copies());
+        }
         if owns(Own::Keys) {
             place.prefix = format!("/trial-{number:05}");
             make_keys(&world.changed_etcd, &place.prefix);
@@ -87,6 +90,9 @@ impl<'a> Place<'a> {
         }
         if owns(Own::Turn) && !world.nodes().iter().any(|node| node == GONE) {
             world.make_node(GONE);
+        }
+        if row.name == "etcd-backups restore-objects --yes" {
+            world.lose_the_shop();
         }
         if let Some(first) = row.first {
             let words = first.split(' ').map(str::to_owned);
@@ -105,7 +111,7 @@ impl<'a> Place<'a> {
         self.cmd(words.map(str::to_owned), lines)
     }
 
-    /// The plugin of the row with these words, in which `{etcd}` and `{prefix}` stand for what they are here.
+    /// The plugin of the row with these words, in which `{etcd}`, `{prefix}` and `{copies}` stand for what they are here.
     pub fn cmd(&self, words: impl Iterator<Item = String>, lines: &Lines) -> Cmd {
         let mut arguments = Vec::new();
         for word in words {
@@ -115,6 +121,7 @@ impl<'a> Place<'a> {
                     arguments.extend(commands::etcd_flags(self.row, &endpoint));
                 }
                 "{prefix}" => arguments.push(self.prefix.clone()),
+                "{copies}" => arguments.push(format!("s3://{}", self.copies())),
                 _ => arguments.push(word),
             }
         }
@@ -162,7 +169,12 @@ impl<'a> Place<'a> {
             match own {
                 // A wipe pins and writes its journal before it changes a machine: its own are the machines.
                 Own::Store if self.row.own.contains(&Own::Cluster) => {}
-                Own::Store => state.extend(self.objects()),
+                Own::Store => {
+                    state.extend(self.objects(&self.bucket));
+                    if self.row.name == "etcd-backups copy" {
+                        state.extend(self.objects(&self.copies()));
+                    }
+                }
                 Own::Cluster => {
                     let picture = self.account.picture().unwrap().0;
                     let text = |(id, what)| without_run(&without_ids(&format!("{id} {what}")));
@@ -176,6 +188,9 @@ impl<'a> Place<'a> {
                         .unwrap();
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&self.prefix, "");
                     state.extend(keys.iter().map(|key| format!("{} {}", text(&key.key), key.lease == 0)));
+                }
+                Own::Turn if self.row.name == "etcd-backups restore-objects --yes" => {
+                    state.extend(self.world.shop());
                 }
                 Own::Turn => {
                     state.extend(self.world.nodes().iter().map(|name| without_ids(name)));
@@ -202,14 +217,19 @@ impl<'a> Place<'a> {
             let content = self.world.moto.get(&self.bucket, &key).unwrap();
             (key, String::from_utf8_lossy(&content).into_owned())
         };
-        self.objects().into_iter().filter(ours).map(read).collect()
+        self.objects(&self.bucket).into_iter().filter(ours).map(read).collect()
     }
 
-    fn objects(&self) -> Vec<String> {
+    /// Where copies of the store go.
+    fn copies(&self) -> String {
+        format!("copies-of-{}", self.bucket)
+    }
+
+    fn objects(&self, bucket: &str) -> Vec<String> {
         let listed = self
             .world
             .moto
-            .bucket_request("GET", &self.bucket, "list-type=2&max-keys=1000", b"");
+            .bucket_request("GET", bucket, "list-type=2&max-keys=1000", b"");
         let listed = listed.unwrap().text();
         let field = |text: &str, name: &str| {
             let from = text.split(&format!("<{name}>")).nth(1).unwrap_or_default();

@@ -19,6 +19,8 @@ pub const BUCKET: &str = "kops-state";
 pub const PREFIX: &str = "/shared";
 /// An instance that AWS does not have.
 pub const GONE: &str = "i-0aaaaaaaaaaaaaaaa";
+/// The namespace of a backup that is restored.
+const SHOP: &str = "/api/v1/namespaces/shop";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 pub struct World {
@@ -137,6 +139,27 @@ impl World {
         self.moto.upload_folder(bucket, "", copy.path()).unwrap();
     }
 
+    /// A bucket that may hold private keys: encrypted, and closed to the public.
+    pub fn make_copies(&self, bucket: &str) {
+        self.moto.create_bucket(bucket).unwrap();
+        let xml = |name: &str, content: &str| {
+            format!("<{name} xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{content}</{name}>")
+        };
+        let encrypted = xml(
+            "ServerSideEncryptionConfiguration",
+            "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>\
+             </ApplyServerSideEncryptionByDefault></Rule>",
+        );
+        let blocked = xml(
+            "PublicAccessBlockConfiguration",
+            "<BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls>\
+             <BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets>",
+        );
+        for (query, body) in [("encryption", encrypted), ("publicAccessBlock", blocked)] {
+            let _ = self.moto.bucket_request("PUT", bucket, query, body.as_bytes()).unwrap();
+        }
+    }
+
     /// A Node, whose instance AWS has or not.
     pub fn make_node(&self, name: &str) {
         let node = json!({
@@ -148,6 +171,25 @@ impl World {
             json!({ "metadata": { "name": name, "namespace": "kube-node-lease" }, "spec": { "holderIdentity": name } });
         // It stays when its Node goes.
         drop(self.api.create(LEASES, &lease));
+    }
+
+    /// The names of the ConfigMaps that a trial restored.
+    pub fn shop(&self) -> Vec<String> {
+        let list = self.api.get(&format!("{SHOP}/configmaps")).unwrap();
+        let maps = list["items"].as_array().unwrap().iter();
+        maps.map(|map| map["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Deletes what an earlier trial restored, as the namespace's controller would.
+    pub fn lose_the_shop(&self) {
+        for name in self.shop() {
+            self.api.delete(&format!("{SHOP}/configmaps/{name}")).unwrap();
+        }
+        if let Ok(mut namespace) = self.api.delete(SHOP) {
+            namespace["spec"]["finalizers"] = json!([]);
+            self.api.replace(&format!("{SHOP}/finalize"), &namespace).unwrap();
+        }
     }
 
     /// The names of the Nodes.

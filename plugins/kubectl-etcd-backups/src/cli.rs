@@ -8,7 +8,9 @@ use runbook_kit::connect::Flags;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 
-use crate::commands::{check, diff, download, export, inspect, list, pin, show, take, timeline, unpin, verify};
+use crate::commands::{
+    check, copy, diff, download, export, inspect, list, pin, restore_objects, show, take, timeline, unpin, verify,
+};
 use crate::context::Context;
 
 #[derive(Debug, Parser)]
@@ -57,6 +59,9 @@ pub enum Command {
     Timeline(timeline::Args),
     Check(check::Args),
     Take(take::Args),
+    #[command(alias = "bring-back")]
+    RestoreObjects(Box<restore_objects::Args>),
+    Copy(copy::Args),
     #[command(flatten)]
     Program(ProgramCommand),
 }
@@ -76,6 +81,8 @@ impl Command {
             Self::Timeline(args) => timeline::run(args, context).await,
             Self::Check(args) => check::run(args, context).await,
             Self::Take(args) => take::run(args, context).await,
+            Self::RestoreObjects(args) => restore_objects::run(*args, context).await,
+            Self::Copy(args) => copy::run(args, context).await,
             Self::Program(command) => connect::program::program::<Cli>(command, env!("CARGO_PKG_NAME"), &context.ui),
         }
     }

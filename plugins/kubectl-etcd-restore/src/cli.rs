@@ -10,7 +10,8 @@ use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::etcd_access::EtcdAccess;
 
 use crate::commands::{
-    cancel, cleanup, commands, drill, logs, overview, plan, queue, restart_etcd, restart_kubelet, run, runbook, status,
+    cancel, cleanup, commands, drill, logs, member, overview, plan, queue, restart_etcd, restart_kubelet, run, runbook,
+    space, status,
 };
 use crate::context::Context;
 
@@ -51,6 +52,8 @@ pub enum Command {
     RestartKubelet(Box<restart_kubelet::Args>),
     Logs(Box<logs::Args>),
     Cleanup(cleanup::Args),
+    Member(Box<member::Args>),
+    Space(Box<space::Args>),
     Drill(drill::Args),
     Runbook(Box<runbook::Args>),
     #[command(flatten)]
@@ -86,6 +89,8 @@ impl Cli {
             Command::RestartKubelet(args) => restart_kubelet::run(*args, context).await,
             Command::Logs(args) => logs::run(*args, context).await,
             Command::Cleanup(args) => cleanup::run(args, context).await,
+            Command::Member(args) => member::run(*args, context).await,
+            Command::Space(args) => space::run(*args, context).await,
             Command::Drill(args) => drill::run(args, context).await,
             Command::Runbook(args) => runbook::run(*args, context).await,
             Command::Program(command) => {

@@ -10,6 +10,7 @@ mod connection;
 mod credentials;
 mod dial;
 pub mod liveness;
+mod members;
 mod mint;
 #[cfg(feature = "kube")]
 mod port_forward;

@@ -4,12 +4,14 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::consent::Consent;
+use crate::model::exposure::{Exposure, of_folder};
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind};
 
@@ -108,6 +110,36 @@ impl ObjectStore for FileStore {
             let (mut source, _) = open_file(path)?;
             write_atomically(&target, PutMode::Replace, |file| io::copy(&mut source, file).map(drop))
                 .map_err(Failure::from)
+        })
+        .await
+    }
+
+    async fn resolve(&self, at: &StoreUrl) -> Result<StoreUrl, StoreError> {
+        blocking("list", at, |path| {
+            // What does not exist yet has the name that it gets below what exists.
+            let existing = path.ancestors().find(|folder| folder.exists());
+            let Some(existing) = existing else {
+                return Err(Failure::Kind(StoreErrorKind::NoSuchFolder));
+            };
+            let rest = path.strip_prefix(existing).unwrap_or(Path::new(""));
+            let mut real = existing.canonicalize()?;
+            if !rest.as_os_str().is_empty() {
+                real.push(rest);
+            }
+            match real.to_str() {
+                Some(path) => Ok(StoreUrl::File { path: path.to_owned() }),
+                None => Err(Failure::Kind(StoreErrorKind::Unsupported(
+                    "its path is not UTF-8".into(),
+                ))),
+            }
+        })
+        .await
+    }
+
+    async fn exposure(&self, at: &StoreUrl) -> Result<Exposure, StoreError> {
+        blocking("list", at, |path| {
+            let about = missing_as_none(fs::metadata(path))?.filter(fs::Metadata::is_dir);
+            Ok(of_folder(about.map(|about| about.permissions().mode())))
         })
         .await
     }
@@ -269,6 +301,7 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<ObjectInfo>) -> Result<(), F
             path: name.to_owned(),
             size: about.len(),
             modified,
+            tag: None,
         });
     }
     Ok(())

@@ -3,6 +3,7 @@
 mod by_address;
 pub mod ca_match;
 mod cluster_api;
+mod cluster_objects;
 mod error;
 pub mod liveness;
 

@@ -10,11 +10,14 @@ pub mod clock;
 pub mod completion_script;
 #[cfg(feature = "etcd")]
 pub mod drill;
+pub mod encryption_config;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 pub mod file;
+pub mod folder;
 #[cfg(feature = "etcd")]
 pub mod host_probe;
+pub mod journal;
 pub mod kops_config;
 pub mod kops_program;
 #[cfg(feature = "kube")]

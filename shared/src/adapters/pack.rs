@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
 use tempfile::TempPath;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::ports::snapshot::{PackFailure, PackedSnapshot, SnapshotPacker};
+use crate::ports::snapshot::{ObjectSpooler, PackFailure, PackedSnapshot, SnapshotPacker};
 use crate::ports::{ObjectBody, SnapshotStream};
 
 /// Bytes taken from etcd at once.
@@ -50,7 +51,8 @@ impl SnapshotPacker for Packer {
             .map_err(temporary("creating"))?
             .into_parts();
         let (sender, receiver) = mpsc::channel(BLOCKS_WAITING);
-        let worker = tokio::task::spawn_blocking(move || compress(file, receiver));
+        let has_trailer = stream.has_trailer;
+        let worker = tokio::task::spawn_blocking(move || compress(file, receiver, has_trailer));
         let mut taken = 0;
         loop {
             let mut block = Vec::with_capacity(BLOCK);
@@ -73,14 +75,58 @@ impl SnapshotPacker for Packer {
 }
 
 /// Where the snapshot stops early its sender is dropped, too: then what is written is dropped by the caller.
-fn compress(file: File, mut blocks: mpsc::Receiver<Vec<u8>>) -> io::Result<u64> {
+fn compress(file: File, mut blocks: mpsc::Receiver<Vec<u8>>, has_trailer: bool) -> io::Result<u64> {
     let mut gzip = GzEncoder::new(file, Compression::default());
+    let mut hash = Sha256::new();
     while let Some(block) = blocks.blocking_recv() {
         gzip.write_all(&block)?;
+        if !has_trailer {
+            hash.update(&block);
+        }
+    }
+    if !has_trailer {
+        gzip.write_all(&hash.finalize())?;
     }
     let file = gzip.finish()?;
     file.sync_all()?;
     Ok(file.metadata()?.len())
+}
+
+#[async_trait]
+impl ObjectSpooler for Packer {
+    async fn spool(
+        &self,
+        mut body: ObjectBody,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<(Box<dyn PackedSnapshot>, [u8; 32]), PackFailure> {
+        let folder = self.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let temporary = |action| {
+            let folder = folder.clone();
+            move |source| PackFailure::Temporary { action, folder, source }
+        };
+        let (file, path) = tempfile::NamedTempFile::new_in(&folder)
+            .map_err(temporary("creating"))?
+            .into_parts();
+        let mut file = tokio::fs::File::from_std(file);
+        let (mut hash, mut block, mut size) = (Sha256::new(), vec![0; BLOCK], 0);
+        loop {
+            let count = body.reader.read(&mut block).await;
+            let count = count.map_err(|source| PackFailure::Store { at: size, source })?;
+            let Some(bytes) = block.get(..count).filter(|bytes| !bytes.is_empty()) else {
+                break;
+            };
+            hash.update(bytes);
+            file.write_all(bytes).await.map_err(temporary("writing"))?;
+            size += count as u64;
+            progress(size);
+        }
+        if size != body.size {
+            let source = io::ErrorKind::UnexpectedEof.into();
+            return Err(PackFailure::Store { at: size, source });
+        }
+        file.sync_all().await.map_err(temporary("writing"))?;
+        Ok((Box::new(Packed { path, size }), hash.finalize().into()))
+    }
 }
 
 /// A temporary file, removed with this value.
@@ -117,6 +163,7 @@ mod tests {
     fn stream(reader: impl tokio::io::AsyncRead + Send + Unpin + 'static) -> SnapshotStream {
         SnapshotStream {
             reader: Box::new(reader),
+            has_trailer: true,
         }
     }
 
@@ -144,6 +191,21 @@ mod tests {
         assert!(back == content);
         drop(packed);
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_off_a_disk_gets_its_trailer() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = SnapshotStream {
+            reader: Box::new(io::Cursor::new(b"database".to_vec())),
+            has_trailer: false,
+        };
+        let packer = Packer::new(Some(folder.path().to_owned()));
+        let packed = packer.pack(database, &|_| {}).await.unwrap();
+        let mut back = Vec::new();
+        let gzip = std::fs::File::open(packed.path()).unwrap();
+        flate2::read::GzDecoder::new(gzip).read_to_end(&mut back).unwrap();
+        assert_eq!(back.split_at(8), (&b"database"[..], &Sha256::digest(b"database")[..]));
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ mod body;
 mod bucket;
 mod connect;
 mod copy;
+mod exposure;
 mod lifecycle;
 mod list;
 mod parts;
@@ -19,6 +20,7 @@ use self::problem::Problem;
 use super::store_options::StoreOptions;
 use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
+use crate::model::exposure::Exposure;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind};
 
@@ -156,6 +158,11 @@ impl ObjectStore for S3Store {
         write::delete_if(&place.bucket, place.key, expected)
             .await
             .map_err(|problem| problem.on("delete", at))
+    }
+
+    async fn exposure(&self, at: &StoreUrl) -> Result<Exposure, StoreError> {
+        let place = self.locate("read the settings of", at).await?;
+        Ok(exposure::exposure(&place.bucket).await)
     }
 
     async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {

@@ -1,6 +1,7 @@
 //! The user's own ssh with its config, agent and jump hosts; it never prompts.
 
 mod judge;
+mod stream;
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -8,6 +8,7 @@ use super::s3::S3Store;
 use super::store_options::StoreOptions;
 use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
+use crate::model::exposure::Exposure;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError};
 
@@ -134,6 +135,14 @@ impl ObjectStore for Stores {
 
     async fn delete_if(&self, at: &StoreUrl, expected: &[u8], consent: &Consent) -> Result<bool, StoreError> {
         self.of("delete", at)?.delete_if(at, expected, consent).await
+    }
+
+    async fn resolve(&self, at: &StoreUrl) -> Result<StoreUrl, StoreError> {
+        self.of("list", at)?.resolve(at).await
+    }
+
+    async fn exposure(&self, at: &StoreUrl) -> Result<Exposure, StoreError> {
+        self.of("read the settings of", at)?.exposure(at).await
     }
 
     async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
+use crate::model::exposure::Exposure;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError};
 
@@ -153,6 +154,14 @@ impl<S: ObjectStore> ObjectStore for WaitNotices<S> {
     async fn delete_if(&self, at: &StoreUrl, expected: &[u8], consent: &Consent) -> Result<bool, StoreError> {
         self.wait("deleting", at, self.inner.delete_if(at, expected, consent))
             .await
+    }
+
+    async fn resolve(&self, at: &StoreUrl) -> Result<StoreUrl, StoreError> {
+        self.inner.resolve(at).await
+    }
+
+    async fn exposure(&self, at: &StoreUrl) -> Result<Exposure, StoreError> {
+        self.wait("reading the settings of", at, self.inner.exposure(at)).await
     }
 
     async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {

@@ -132,6 +132,12 @@ impl Ui {
         print_stderr(&format!("{} {text}", Verdict::Doubtful.paint("warning:")));
     }
 
+    /// Whether details are printed.
+    #[must_use]
+    pub const fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// Prints a detail to stderr, with `--verbose` only.
     pub fn detail(&self, text: &str) {
         if self.verbose {

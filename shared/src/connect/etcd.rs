@@ -1,6 +1,6 @@
 //! Connects a plugin to etcd.
 
-use crate::adapters::etcd::access::{self, AccessError, Connected, KeySource, Ways};
+use crate::adapters::etcd::access::{self, Connected, KeySource, Ways};
 use crate::adapters::etcd::liveness;
 use crate::failure::AnyFailure;
 use crate::model::backup::goodness::MAIN;
@@ -13,7 +13,26 @@ use crate::session::Session;
 /// # Errors
 /// Why no way led there.
 pub async fn etcd(session: &Session, args: &EtcdAccess, etcd: &str) -> Result<Connected, AnyFailure> {
-    let connected = by_ways(session, args, etcd).await??;
+    let ways = ways(session, args, etcd).await?;
+    let connected = access::connect(&ways).await?;
+    tell(session, etcd, &connected);
+    Ok(connected)
+}
+
+/// The same to every member that the way leads to and that answers; at least one.
+///
+/// # Errors
+/// Why none answers.
+pub async fn each_member(session: &Session, args: &EtcdAccess, etcd: &str) -> Result<Vec<Connected>, AnyFailure> {
+    let ways = ways(session, args, etcd).await?;
+    let connected = access::connect_each(&ways).await?;
+    for one in &connected {
+        tell(session, etcd, one);
+    }
+    Ok(connected)
+}
+
+fn tell(session: &Session, etcd: &str, connected: &Connected) {
     for failed in &connected.passed_over {
         session.ui.note(&format!("passed over: {failed}"));
     }
@@ -21,7 +40,6 @@ pub async fn etcd(session: &Session, args: &EtcdAccess, etcd: &str) -> Result<Co
         session.ui.warn(doubt);
     }
     session.ui.note(&format!("etcd {etcd}: {}", connected.way));
-    Ok(connected)
 }
 
 /// Probes an etcd cluster. An endpoint without a name is main's.
@@ -30,18 +48,14 @@ pub async fn probe_etcd(session: &Session, args: &EtcdAccess, etcd: &str) -> Pro
     if etcd != MAIN {
         args.endpoints.retain(|text| named_endpoint(text).0.is_some());
     }
-    match by_ways(session, &args, etcd).await {
-        Ok(connected) => liveness::probe(connected, etcd).await,
+    match ways(session, &args, etcd).await {
+        Ok(ways) => liveness::probe(access::connect(&ways).await, etcd).await,
         Err(error) => liveness::not_asked(error.as_ref()),
     }
 }
 
-/// The outer error: no way could be tried. The inner one: none worked.
-async fn by_ways(
-    session: &Session,
-    args: &EtcdAccess,
-    etcd: &str,
-) -> Result<Result<Connected, AccessError>, AnyFailure> {
+/// What the ways there need. An error means that none can be tried.
+async fn ways<'a>(session: &'a Session, args: &'a EtcdAccess, etcd: &'a str) -> Result<Ways<'a>, AnyFailure> {
     // Over ssh the host's own certificates are used.
     let keys = if args.via == Via::Ssh || args.cacert.is_some() || args.plain_http {
         None
@@ -49,7 +63,7 @@ async fn by_ways(
         session.key_store().await?
     };
     let (kubeconfig, context) = session.kube();
-    Ok(access::connect(&Ways {
+    Ok(Ways {
         args,
         etcd,
         kubeconfig,
@@ -59,5 +73,4 @@ async fn by_ways(
             key_store,
         }),
     })
-    .await)
 }

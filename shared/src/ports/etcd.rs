@@ -3,6 +3,7 @@
 //! Each verb is one request to etcd; those that look before they change something are one transaction. Reads are
 //! linearizable: a follower that lags behind asks its leader first.
 
+use super::EtcdMembers;
 use crate::consent::Consent;
 use crate::failure::Failure;
 use std::fmt;
@@ -88,6 +89,18 @@ pub struct EtcdStatus {
     pub cluster: u64,
     /// Its store's revision; a follower's may lag.
     pub revision: i64,
+    /// Of the database file, the bytes in use; the rest are free pages.
+    pub in_use: u64,
+    /// The quota of its database file in bytes; `None` from etcd before 3.6, which does not tell.
+    pub quota: Option<u64>,
+    /// The raft term that it is in.
+    pub raft_term: u64,
+    /// The index of the last entry of its raft log.
+    pub raft_index: u64,
+    /// The index of the last entry that its store holds.
+    pub raft_applied: u64,
+    /// Whether it has no vote yet.
+    pub learner: bool,
 }
 
 /// etcd's snapshot stream: the database file and the 32 bytes of its SHA-256. An error in the middle surfaces as an
@@ -95,6 +108,8 @@ pub struct EtcdStatus {
 pub struct SnapshotStream {
     /// The bytes as they come.
     pub reader: Box<dyn AsyncRead + Send + Unpin>,
+    /// Whether the SHA-256 is among them. Where it is not, as with a file off a disk, the packer appends it.
+    pub has_trailer: bool,
 }
 
 impl fmt::Debug for SnapshotStream {
@@ -105,7 +120,7 @@ impl fmt::Debug for SnapshotStream {
 
 /// One etcd cluster that can be reached.
 #[async_trait]
-pub trait EtcdKv: Send + Sync {
+pub trait EtcdKv: EtcdMembers {
     /// Every key that begins with `prefix`, all as of one revision; linearizable. An empty prefix means all keys.
     async fn range(&self, prefix: &[u8]) -> Result<KeyRange, EtcdError>;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::io::AsyncRead;
 
 use crate::consent::Consent;
 use crate::failure::Failure;
@@ -46,6 +47,34 @@ pub trait Hosts: Send + Sync {
         on_line: OnLine<'_>,
         consent: &Consent,
     ) -> Result<ScriptResult, HostError>;
+}
+
+/// Reads files of hosts.
+#[async_trait]
+pub trait HostFiles: Send + Sync {
+    /// What a script prints, as bytes, unpacked where it is `packed` by gzip. Its limit is for each block, not for the whole. An error
+    /// in the middle surfaces as an `io::Error`, whose inner error is a [`HostError`] or, where the script itself failed, a
+    /// [`ScriptFailed`].
+    async fn stream(
+        &self,
+        host: &str,
+        script: &Script,
+        packed: bool,
+    ) -> Result<Box<dyn AsyncRead + Send + Unpin>, HostError>;
+}
+
+/// A script whose bytes were read ended with another exit code than 0.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{host}: `{what}` failed with exit code {code}: {said}")]
+pub struct ScriptFailed {
+    /// The host.
+    pub host: String,
+    /// What it does.
+    pub what: String,
+    /// Its exit code.
+    pub code: i32,
+    /// The end of what it wrote to stderr.
+    pub said: String,
 }
 
 /// A host was not reached, or the script could not be run there.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use super::etcd::{EtcdError, SnapshotStream};
+use super::hosts::HostError;
 use super::{ObjectBody, ReadAt};
 use crate::model::snapshot::{Content, Problem};
 
@@ -143,6 +144,17 @@ pub trait SnapshotPacker: Send + Sync {
     ) -> Result<Box<dyn PackedSnapshot>, PackFailure>;
 }
 
+/// Keeps an object in a temporary file, as it is.
+#[async_trait]
+pub trait ObjectSpooler: Send + Sync {
+    /// Takes the whole object; also tells the SHA-256 of its bytes. `progress` gets the bytes taken so far.
+    async fn spool(
+        &self,
+        body: ObjectBody,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<(Box<dyn PackedSnapshot>, [u8; 32]), PackFailure>;
+}
+
 /// A packed snapshot in a temporary file, which goes with it.
 #[async_trait]
 pub trait PackedSnapshot: Send + Sync {
@@ -168,6 +180,15 @@ pub enum PackFailure {
         #[source]
         source: io::Error,
     },
+    /// The store stopped sending.
+    #[error("reading the backup, after {at} bytes")]
+    Store {
+        /// Bytes that had come.
+        at: u64,
+        /// The store's error.
+        #[source]
+        source: io::Error,
+    },
     /// An error of the temporary file.
     #[error("{action} a temporary file in {}", folder.display())]
     Temporary {
@@ -186,10 +207,11 @@ impl PackFailure {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Etcd { source, .. } => source
-                .get_ref()
-                .and_then(|inner| inner.downcast_ref::<EtcdError>())
-                .and_then(EtcdError::hint),
+            Self::Etcd { source, .. } => source.get_ref().and_then(|inner| {
+                let of_etcd = inner.downcast_ref::<EtcdError>().and_then(EtcdError::hint);
+                of_etcd.or_else(|| inner.downcast_ref::<HostError>().and_then(HostError::hint))
+            }),
+            Self::Store { .. } => None,
             Self::Temporary { source, .. } => Some(hint_of_folder(source).to_owned()),
         }
     }

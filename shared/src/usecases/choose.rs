@@ -14,6 +14,8 @@ pub use judge::{Assessed, Judge};
 pub use pick::{Pick, Picked, pick, pick_all};
 
 use super::catalog::{Backup, Catalog};
+use super::encryption::KeyRing;
+use super::examine::ExamineContext;
 use crate::model::backup::goodness::{Facts, Rejection, Warning};
 use crate::model::backup::name::BackupName;
 use crate::model::backup::reference::{self, BackupRef, Matched, Which};
@@ -97,6 +99,20 @@ pub struct ChooseContext<'a> {
     pub lineage: Option<&'a str>,
     /// What was read already.
     pub known: &'a FactsCache,
+    /// What decrypts.
+    pub keys: &'a KeyRing,
+}
+
+impl<'a> ChooseContext<'a> {
+    /// The part that reads one backup.
+    #[must_use]
+    pub const fn examine(&self) -> ExamineContext<'a> {
+        ExamineContext {
+            objects: self.objects,
+            reader: self.reader,
+            keys: self.keys,
+        }
+    }
 }
 
 /// Finds the requested backups in all catalogs that match. Every catalog gives at most one backup; at least

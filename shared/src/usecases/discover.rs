@@ -35,6 +35,8 @@ pub struct EtcdStore {
     /// Where pinned backups lie, out of retention's reach: `<state>/<cluster>/backups/recovery/<etcd>`. Nothing where neither a
     /// state store nor the base's own path shows it.
     pub recovery: Option<StoreUrl>,
+    /// Where kops may keep the cluster's secrets, the first place first; empty where nothing shows it.
+    pub secrets: Vec<StoreUrl>,
     /// The time between two backups.
     pub interval: SignedDuration,
     /// How long one backup of each hour is kept.
@@ -130,12 +132,8 @@ async fn one(store: &dyn ObjectStore, state: &StoreUrl, name: &str) -> Result<Op
                         etcd: etcd.name.clone(),
                         source,
                     })?;
-                Ok(EtcdStore::specified(
-                    name,
-                    base,
-                    Some(recovery(state, name, &etcd.name)),
-                    etcd,
-                ))
+                let place = Place::of(state, name, Some(&spec));
+                Ok(EtcdStore::specified(name, base, Some(&place), etcd))
             })
             .collect::<Result<Vec<_>, DiscoverError>>()?;
         return Ok(Some(Discovered {
@@ -162,9 +160,10 @@ async fn one(store: &dyn ObjectStore, state: &StoreUrl, name: &str) -> Result<Op
     notes.push(format!(
         "{folder} has no readable cluster spec: using the folders below backups/etcd and etcd-manager's default interval and retention"
     ));
+    let place = Place::of(state, name, None);
     let stores = etcds.into_iter().map(|etcd| {
-        let (base, pinned) = (backups.join(&etcd), recovery(state, name, &etcd));
-        EtcdStore::assumed(name, etcd, base, Some(pinned))
+        let base = backups.join(&etcd);
+        EtcdStore::assumed(name, etcd, base, Some(&place))
     });
     Ok(Some(Discovered {
         stores: stores.collect(),
@@ -196,10 +195,27 @@ async fn unknown(store: &dyn ObjectStore, state: &StoreUrl, name: &str) -> Disco
     }
 }
 
-/// Source of the place: nothing of ours may lie in `<cluster>/` but under `<cluster>/backups/`, else `kops delete cluster`
-/// refuses the state store (kubernetes/kops `pkg/client/simple/vfsclientset/clientset.go`).
-fn recovery(state: &StoreUrl, cluster: &str, etcd: &str) -> StoreUrl {
-    state.join(cluster).join("backups/recovery").join(etcd)
+/// What of a cluster lies beside its backup stores.
+struct Place {
+    /// Nothing of ours may lie in `<cluster>/` but under `<cluster>/backups/`, else `kops delete cluster` refuses the state store
+    /// (kubernetes/kops `pkg/client/simple/vfsclientset/clientset.go`).
+    recovery: StoreUrl,
+    secrets: Vec<StoreUrl>,
+}
+
+impl Place {
+    /// The cluster's own folder comes first: the spec of a copied state store names the original's.
+    fn of(state: &StoreUrl, cluster: &str, spec: Option<&ClusterSpec>) -> Self {
+        let folder = state.join(cluster);
+        let mut secrets = vec![folder.join("secrets")];
+        // What is no URL is no place.
+        let specified = spec.and_then(|spec| spec.secret_store_in(state).ok());
+        secrets.extend(specified.filter(|place| !secrets.contains(place)));
+        Self {
+            recovery: folder.join("backups/recovery"),
+            secrets,
+        }
+    }
 }
 
 impl EtcdStore {
@@ -212,12 +228,13 @@ impl EtcdStore {
         }
     }
 
-    fn specified(cluster: &str, base: StoreUrl, recovery: Option<StoreUrl>, etcd: &EtcdClusterSpec) -> Self {
+    fn specified(cluster: &str, base: StoreUrl, place: Option<&Place>, etcd: &EtcdClusterSpec) -> Self {
         Self {
             cluster: cluster.to_owned(),
             etcd: etcd.name.clone(),
             base,
-            recovery,
+            recovery: place.map(|place| place.recovery.join(&etcd.name)),
+            secrets: place.map(|place| place.secrets.clone()).unwrap_or_default(),
             interval: etcd.backup_interval,
             hourly_retention: etcd.hourly_retention,
             daily_retention: etcd.daily_retention,
@@ -228,12 +245,13 @@ impl EtcdStore {
         }
     }
 
-    fn assumed(cluster: &str, etcd: String, base: StoreUrl, recovery: Option<StoreUrl>) -> Self {
+    fn assumed(cluster: &str, etcd: String, base: StoreUrl, place: Option<&Place>) -> Self {
         Self {
             cluster: cluster.to_owned(),
-            etcd,
             base,
-            recovery,
+            recovery: place.map(|place| place.recovery.join(&etcd)),
+            secrets: place.map(|place| place.secrets.clone()).unwrap_or_default(),
+            etcd,
             interval: DEFAULT_INTERVAL,
             hourly_retention: DEFAULT_HOURLY_RETENTION,
             daily_retention: DEFAULT_DAILY_RETENTION,
@@ -246,4 +264,4 @@ impl EtcdStore {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -9,6 +9,8 @@ use crate::model::snapshot::Content;
 use crate::ports::{ObjectStore, ReadFailure, ReadSnapshot, SnapshotReader, StoreError, StoreErrorKind};
 
 use super::catalog::Backup;
+use super::discover::EtcdStore;
+use super::encryption::KeyRing;
 
 /// More than any meta has; what is larger is none.
 const META_LIMIT: u64 = 64 * 1024;
@@ -86,16 +88,28 @@ pub async fn meta(objects: &dyn ObjectStore, backup: &Backup) -> Result<Result<B
     }
 }
 
-/// Reads a backup whole. `progress` gets the compressed bytes read so far.
+/// What is needed to look into backups.
+#[derive(Clone, Copy)]
+pub struct ExamineContext<'a> {
+    /// The stores.
+    pub objects: &'a dyn ObjectStore,
+    /// What unpacks and decodes.
+    pub reader: &'a dyn SnapshotReader,
+    /// What decrypts.
+    pub keys: &'a KeyRing,
+}
+
+/// Reads a backup of `store` whole. `progress` gets the compressed bytes read so far.
 ///
 /// # Errors
 /// [`ExamineError`] where it could not be looked at. Damage is no error but a fact.
 pub async fn examine(
-    objects: &dyn ObjectStore,
-    reader: &dyn SnapshotReader,
+    context: ExamineContext<'_>,
+    store: &EtcdStore,
     backup: &Backup,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Examined, ExamineError> {
+    let ExamineContext { objects, reader, .. } = context;
     let mut problems = Vec::new();
     let meta = if backup.has_meta {
         meta(objects, backup)
@@ -140,21 +154,25 @@ pub async fn examine(
     {
         facts.revision = content.revision;
         facts.evidence = evidence(content);
-        facts.lineage = lineage(read);
+        facts.lineage = lineage(context, store, read).await;
     }
     Ok(Examined { facts, meta, snapshot })
 }
 
-/// The cluster's identity: the UID of namespace `kube-system`.
-#[must_use]
-pub fn lineage(snapshot: &ReadSnapshot) -> Lineage {
-    match (&snapshot.content, &snapshot.db) {
-        // What cannot be read at its place is reported as damage by the reader.
-        (Some(content), Some(db)) => Snapshot::new(content, db.as_ref())
-            .identity()
-            .unwrap_or(Lineage::Unknown),
-        _ => Lineage::None,
-    }
+/// The cluster's identity: the UID of namespace `kube-system`. Where that is encrypted, the keys are read.
+pub async fn lineage(context: ExamineContext<'_>, store: &EtcdStore, snapshot: &ReadSnapshot) -> Lineage {
+    let (Some(content), Some(db)) = (&snapshot.content, &snapshot.db) else {
+        return Lineage::None;
+    };
+    let snapshot = Snapshot::new(content, db.as_ref());
+    let identity = if snapshot.has_encrypted_identity() {
+        let keys = context.keys.of(context.objects, store).await;
+        snapshot.with_keys(&keys).identity()
+    } else {
+        snapshot.identity()
+    };
+    // What cannot be read at its place is reported as damage by the reader.
+    identity.unwrap_or(Lineage::Unknown)
 }
 
 /// What its keys show.

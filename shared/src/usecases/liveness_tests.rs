@@ -69,6 +69,7 @@ fn catalog(etcd: &str, newest: &str, members: usize) -> Catalog {
             etcd: etcd.to_owned(),
             base,
             recovery: None,
+            secrets: Vec::new(),
             interval: SignedDuration::from_mins(15),
             hourly_retention: SignedDuration::from_hours(168),
             daily_retention: SignedDuration::from_hours(2160),

@@ -7,7 +7,7 @@ use support::Recorded;
 pub struct Call {
     /// `s3:GetObject`.
     pub action: String,
-    /// The bucket as `BUCKET`, then the key; `*` beyond S3.
+    /// The bucket as `BUCKET`, or `COPIES` for another one, then the key; `*` beyond S3.
     pub on: String,
 }
 
@@ -21,13 +21,11 @@ fn call(action: impl Into<String>, on: impl Into<String>) -> Call {
 /// Of S3, as its reference has them under "Actions, resources, and condition keys". A copy reads its source, too.
 pub fn of_s3(request: &Recorded, bucket: &str) -> Vec<Call> {
     let path = decode(&request.path);
-    let key = path
-        .trim_start_matches('/')
-        .strip_prefix(bucket)
-        .unwrap_or_default()
-        .trim_start_matches('/');
-    let object = format!("BUCKET/{key}");
-    let on_bucket = |action: &str| vec![call(format!("s3:{action}"), "BUCKET")];
+    let path = path.trim_start_matches('/');
+    let (found, key) = path.split_once('/').unwrap_or((path, ""));
+    let place = if found == bucket { "BUCKET" } else { "COPIES" };
+    let object = format!("{place}/{key}");
+    let on_bucket = |action: &str| vec![call(format!("s3:{action}"), place)];
     let asks = |what: &str| {
         request
             .query
@@ -37,6 +35,9 @@ pub fn of_s3(request: &Recorded, bucket: &str) -> Vec<Call> {
     if key.is_empty() {
         return match request.method.as_str() {
             "GET" if asks("encryption") => on_bucket("GetEncryptionConfiguration"),
+            "GET" if asks("publicAccessBlock") => on_bucket("GetBucketPublicAccessBlock"),
+            "GET" if asks("policyStatus") => on_bucket("GetBucketPolicyStatus"),
+            "GET" if asks("acl") => on_bucket("GetBucketAcl"),
             "GET" if asks("lifecycle") => on_bucket("GetLifecycleConfiguration"),
             "GET" if asks("versions") => on_bucket("ListBucketVersions"),
             "GET" if asks("location") => on_bucket("GetBucketLocation"),
@@ -57,7 +58,7 @@ pub fn of_s3(request: &Recorded, bucket: &str) -> Vec<Call> {
                 calls.push(call("s3:GetObject", format!("BUCKET/{key}")));
             }
             if request.header("x-amz-acl").is_some() {
-                calls.push(call("s3:PutObjectAcl", format!("BUCKET/{key}")));
+                calls.push(call("s3:PutObjectAcl", format!("{place}/{key}")));
             }
             calls
         }

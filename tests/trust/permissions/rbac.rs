@@ -19,6 +19,8 @@ const NOBODY: &str = "nobody";
 /// The role that a command needs, where it asks the API.
 pub fn role_of(command: &str) -> Option<&'static str> {
     match command {
+        "etcd-backups diff --live" => Some("etcd-backups-live"),
+        _ if command.starts_with("etcd-backups restore-objects") => Some("etcd-backups-restore-objects"),
         "etcd-restore cleanup nodes" => Some("etcd-restore"),
         "etcd-restore"
         | "etcd-restore plan"
@@ -26,7 +28,9 @@ pub fn role_of(command: &str) -> Option<&'static str> {
         | "etcd-restore queue"
         | "etcd-restore status"
         | "etcd-restore cleanup workers" => Some("etcd-restore-read"),
-        "etcd-backups take" | "etcd-restore cleanup events" => Some("port-forward"),
+        "etcd-backups take" | "etcd-restore cleanup events" | "etcd-restore member list" | "etcd-restore space" => {
+            Some("port-forward")
+        }
         _ if command.starts_with("masterleases ") => Some("port-forward"),
         _ => None,
     }
@@ -99,7 +103,9 @@ fn soon(mut done: impl FnMut() -> bool) -> bool {
 #[test]
 fn roles_are_enough_and_none_of_their_rules_is_too_many() {
     let world = World::new();
-    let groups: [(&str, &[&str]); 2] = [
+    let groups: [(&str, &[&str]); 4] = [
+        ("etcd-backups-live", &["etcd-backups diff --live"]),
+        ("etcd-backups-restore-objects", &["etcd-backups restore-objects"]),
         (
             "etcd-restore-read",
             &["etcd-restore cleanup workers", "etcd-restore status", "etcd-restore"],

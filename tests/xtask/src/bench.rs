@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what the plugins cost, measured beside what they replace.
 
 mod events;
+mod export;
 mod listing;
 mod masterleases;
 mod measure;
@@ -54,8 +55,9 @@ struct Row {
     aim: &'static str,
 }
 
-const ALL: [Bench; 9] = [
+const ALL: [Bench; 10] = [
     verify::BENCH,
+    export::BENCH,
     startup::BENCH,
     size::BENCH,
     memory::BENCH,

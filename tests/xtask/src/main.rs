@@ -5,6 +5,7 @@ mod bench;
 mod components;
 mod dist;
 mod fuzz;
+mod kinds;
 mod plugins;
 #[cfg(test)]
 mod protoc;
@@ -36,6 +37,7 @@ enum Chore {
     Components(components::Args),
     Dist(dist::Args),
     Fuzz(fuzz::Args),
+    Kinds(kinds::Args),
     Rehearse(rehearse::Args),
     Test(test::Args),
 }
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Chore::Components(args) => components::run(&args),
         Chore::Dist(args) => dist::run(&args),
         Chore::Fuzz(args) => fuzz::run(&args),
+        Chore::Kinds(args) => kinds::run(&args),
         Chore::Rehearse(args) => rehearse::run(&args),
         Chore::Test(args) => test::run(&args),
     };

@@ -4,7 +4,7 @@ use runbook_kit::cli::output::{self, Cell, Format, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
-use runbook_kit::model::backup::contents::report::{Contents, ResourceCount};
+use runbook_kit::model::backup::contents::report::{Contents, EncryptionCount, ResourceCount};
 use runbook_kit::model::kubernetes::builtin;
 use runbook_kit::model::kubernetes::key::ObjectKey;
 use runbook_kit::model::units;
@@ -126,8 +126,7 @@ fn facts(inspected: &Inspected) -> Vec<(&'static str, String)> {
         ));
     }
     for encryption in &contents.encryption {
-        let (by, what) = (&encryption.by, encryption.resources.join(", "));
-        lines.push(("Encrypted", format!("{} values by {by}: {what}", encryption.objects)));
+        lines.push(("Encrypted", encrypted(encryption)));
     }
     for object in &contents.undecodable.objects {
         lines.push(("Undecodable", object.clone()));
@@ -137,6 +136,22 @@ fn facts(inspected: &Inspected) -> Vec<(&'static str, String)> {
         lines.push(("Undecodable", format!("and {unnamed} more")));
     }
     lines
+}
+
+fn encrypted(count: &EncryptionCount) -> String {
+    let EncryptionCount {
+        by,
+        objects,
+        readable,
+        problem,
+        resources,
+    } = count;
+    let is_readable = match problem {
+        None => "readable".to_owned(),
+        Some(problem) if *readable == 0 => format!("not readable: {problem}"),
+        Some(problem) => format!("{readable} of them readable; of the others: {problem}"),
+    };
+    format!("{objects} values by {by} ({}), {is_readable}", resources.join(", "))
 }
 
 fn values(contents: &Contents) -> String {

@@ -135,7 +135,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
             .filter(|backup| since.is_none_or(|since| backup.name.created() >= since))
             .filter(|backup| until.is_none_or(|until| backup.name.created() <= until))
             .collect();
-        let facts = facts(&shown, args.keys, context).await?;
+        let facts = facts(catalog, &shown, args.keys, context).await?;
         rows.extend(timeline(catalog, &shown, &facts, context.now()));
     }
     output::rows(&context.ui, context.format, &rows, "No backups found")?;
@@ -146,7 +146,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 }
 
 /// The facts of the backups that are read; `None` for the others.
-async fn facts(shown: &[&Backup], all: bool, context: &Context) -> Result<Vec<Option<Facts>>, AnyFailure> {
+async fn facts(
+    catalog: &Catalog,
+    shown: &[&Backup],
+    all: bool,
+    context: &Context,
+) -> Result<Vec<Option<Facts>>, AnyFailure> {
     let wanted = |backup: &Backup| backup.complete() && (all || backup.data_size.is_some_and(|size| size <= SMALL));
     let progress = context
         .ui
@@ -158,7 +163,7 @@ async fn facts(shown: &[&Backup], all: bool, context: &Context) -> Result<Vec<Op
                 if !wanted(backup) {
                     return Ok(None);
                 }
-                let examined = examine(context.objects(), context.reader(), backup, &|_| {}).await?;
+                let examined = examine(context.examine_context(), &catalog.store, backup, &|_| {}).await?;
                 progress.step(backup.name.as_str());
                 Ok::<_, ExamineError>(Some(examined.facts))
             }

@@ -180,7 +180,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         .map(|one| {
             let progress = &progress;
             async move {
-                let examined = examine(context.objects(), context.reader(), one.backup, &|_| {}).await?;
+                let examined = examine(context.examine_context(), &one.catalog.store, one.backup, &|_| {}).await?;
                 progress.step(one.backup.name.as_str());
                 // Drops the snapshot: it is a large file, and there may be hundreds.
                 Ok::<_, ExamineError>((VerifyRow::new(one, &examined), examined.facts))

@@ -1,9 +1,11 @@
 //! A row of `check`: the state of one etcd cluster's backups.
 
 use jiff::{SignedDuration, Timestamp};
-use runbook_kit::cli::output::{Cell, Column, Row, column};
+use runbook_kit::cli::output::{Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::failure::{Failure, chain};
+use runbook_kit::model::backup::name::BackupName;
+use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::model::units;
 use runbook_kit::usecases::catalog::{Backup, Catalog};
 use serde::Serialize;
@@ -29,6 +31,18 @@ pub struct CheckRow {
     pub max_age_seconds: Option<i64>,
     pub size_bytes: Option<u64>,
     pub backups: usize,
+    /// The newest copy in the store of --copy; `null` where there is none, or none was asked for.
+    pub copy_newest: Option<String>,
+    pub copy_created: Option<Timestamp>,
+    pub copy_age_seconds: Option<i64>,
+}
+
+/// What the store of the copies has.
+pub enum Copies {
+    /// Its newest complete one.
+    Newest(Option<BackupName>),
+    /// It could not be listed.
+    Unreadable(String),
 }
 
 impl CheckRow {
@@ -56,7 +70,30 @@ impl CheckRow {
             max_age_seconds: Some(max_age.as_secs()),
             size_bytes: newest.and_then(|backup| backup.data_size),
             backups: catalog.complete().count(),
+            copy_newest: None,
+            copy_created: None,
+            copy_age_seconds: None,
         }
+    }
+
+    /// The same, with what became of the copies.
+    pub fn with_copies(mut self, copies: &Copies, at: &StoreUrl, max_age: SignedDuration, now: Timestamp) -> Self {
+        match copies {
+            Copies::Unreadable(why) => self.reasons.push(format!("the copies were not checked: {why}")),
+            Copies::Newest(None) => self.reasons.push(format!("no complete copy in {at}")),
+            Copies::Newest(Some(newest)) => {
+                let age = now.duration_since(newest.created());
+                if age > max_age {
+                    let (age, most) = (units::age(age), units::age(max_age));
+                    self.reasons.push(format!("the newest copy is {age} old, over {most}"));
+                }
+                self.copy_newest = Some(newest.to_string());
+                self.copy_created = Some(newest.created());
+                self.copy_age_seconds = Some(age.as_secs());
+            }
+        }
+        self.ok = self.reasons.is_empty();
+        self
     }
 
     /// For a cluster whose backups cannot be listed.
@@ -74,6 +111,9 @@ impl CheckRow {
             max_age_seconds: None,
             size_bytes: None,
             backups: 0,
+            copy_newest: None,
+            copy_created: None,
+            copy_age_seconds: None,
         }
     }
 }
@@ -89,6 +129,7 @@ impl Row for CheckRow {
             column("AGE"),
             column("SIZE"),
             column("BACKUPS"),
+            wide("COPY AGE"),
             column("REASON"),
         ]
     }
@@ -108,6 +149,10 @@ impl Row for CheckRow {
             Cell::number_or_dash(self.age_seconds.map(|age| units::age(SignedDuration::from_secs(age)))),
             Cell::number_or_dash(self.size_bytes.map(units::bytes)),
             Cell::number(self.backups),
+            Cell::number_or_dash(
+                self.copy_age_seconds
+                    .map(|age| units::age(SignedDuration::from_secs(age))),
+            ),
             Cell::text(self.reasons.join("; ")),
         ]
     }

@@ -49,6 +49,15 @@ pub fn metrics(rows: &[CheckRow]) -> String {
         "Complete backups in the store.",
         |row| row.etcd.as_ref().and_then(|_| i64::try_from(row.backups).ok()),
     );
+    if rows.iter().any(|row| row.copy_created.is_some()) {
+        block(
+            &mut text,
+            rows,
+            "etcd_backup_copy_newest_timestamp_seconds",
+            "When the backup was taken whose copy is the newest.",
+            |row| row.copy_created.map(|created| created.as_second()),
+        );
+    }
     text
 }
 

@@ -1,7 +1,10 @@
 //! Reads and decodes a chosen backup, for the commands that show its contents.
 
+use std::sync::Arc;
+
 use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::backup::contents::Snapshot;
+use runbook_kit::model::kubernetes::encryption::Keys;
 use runbook_kit::model::snapshot::{Content, Problem};
 use runbook_kit::ports::ReadSnapshot;
 use runbook_kit::ports::SnapshotFile;
@@ -17,11 +20,13 @@ pub struct Opened {
     pub name: String,
     content: Content,
     db: Box<dyn SnapshotFile>,
+    /// Read only where a value is encrypted.
+    keys: Arc<Keys>,
 }
 
 impl Opened {
     pub fn snapshot(&self) -> Snapshot<'_> {
-        Snapshot::new(&self.content, self.db.as_ref())
+        Snapshot::new(&self.content, self.db.as_ref()).with_keys(&self.keys)
     }
 
     pub const fn content(&self) -> &Content {
@@ -41,7 +46,7 @@ pub async fn open(context: &Context, chosen: &Chosen<'_>) -> Result<Opened, AnyF
     let progress = context
         .ui
         .bytes_progress(&format!("reading {name}"), backup.data_size.unwrap_or(0));
-    let examined = examine(context.objects(), context.reader(), backup, &|read| progress.set(read)).await?;
+    let examined = examine(context.examine_context(), store, backup, &|read| progress.set(read)).await?;
     drop(progress);
     let problems = examined.facts.problems;
     match examined.snapshot {
@@ -53,12 +58,17 @@ pub async fn open(context: &Context, chosen: &Chosen<'_>) -> Result<Opened, AnyF
             for problem in &problems {
                 context.ui.warn(&format!("{} {name}: {problem}", store.etcd));
             }
+            let keys = match Snapshot::new(&content, db.as_ref()).has_encrypted() {
+                true => context.keys.of(context.objects(), store).await,
+                false => Arc::default(),
+            };
             Ok(Opened {
                 cluster: store.cluster.clone(),
                 etcd: store.etcd.clone(),
                 name,
                 content,
                 db,
+                keys,
             })
         }
         _ => Err(CommandError::found(format!(

@@ -1,4 +1,4 @@
-//! Takes a backup of a running etcd into its store, in the format of etcd-manager.
+//! Takes a backup of a running etcd, or of a stopped one's disk, into its store, in the format of etcd-manager.
 //!
 //! Order and names: kubernetes-sigs/etcd-manager `pkg/backup`: first the data, then the meta, without which it is no backup.
 
@@ -13,11 +13,16 @@ use runbook_kit::model::etcd_manager::control::ClusterSpec;
 use runbook_kit::model::etcd_manager::layout;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::{
-    EtcdKv, ObjectStore, PackFailure, PutMode, ReadSnapshot, SnapshotPacker, SnapshotReader, StoreErrorKind,
+    ObjectStore, PackFailure, PutMode, ReadSnapshot, SnapshotPacker, SnapshotReader, SnapshotStream, StoreErrorKind,
 };
 use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::choose::{ChooseContext, FactsCache, Judge};
-use runbook_kit::usecases::examine::{self, lineage};
+use runbook_kit::usecases::discover::EtcdStore;
+use runbook_kit::usecases::encryption::KeyRing;
+use runbook_kit::usecases::examine::{self, ExamineContext};
+
+use super::data_dir::{DiskHosts, OnDisk, pack_failure};
+use super::members::Member;
 
 /// A control file is small.
 const CONTROL_LIMIT: u64 = 64 * 1024;
@@ -32,7 +37,59 @@ pub struct TakePorts<'a> {
     pub objects: &'a dyn ObjectStore,
     pub packer: &'a dyn SnapshotPacker,
     pub reader: &'a dyn SnapshotReader,
-    pub etcd: &'a dyn EtcdKv,
+    pub keys: &'a KeyRing,
+    /// The store that the backup goes to.
+    pub store: &'a EtcdStore,
+}
+
+impl TakePorts<'_> {
+    async fn lineage(self, read: &ReadSnapshot) -> Lineage {
+        let context = ExamineContext {
+            objects: self.objects,
+            reader: self.reader,
+            keys: self.keys,
+        };
+        examine::lineage(context, self.store, read).await
+    }
+}
+
+/// Where the data is from.
+#[derive(Clone, Copy)]
+pub enum Origin<'a> {
+    /// A member that answers. It needs no quorum: nothing but its status, its list of members and a snapshot is asked of it.
+    Member(&'a Member),
+    /// The disk of a stopped etcd.
+    Disk(&'a OnDisk, &'a dyn DiskHosts),
+}
+
+impl Origin<'_> {
+    fn db_size(&self) -> u64 {
+        match self {
+            Self::Member(member) => member.status.db_size,
+            Self::Disk(disk, _) => disk.dir.db_size,
+        }
+    }
+
+    fn version(&self) -> Option<&str> {
+        match self {
+            Self::Member(member) => Some(&member.status.version),
+            Self::Disk(disk, _) => disk.dir.state.as_ref()?.etcd_version.as_deref(),
+        }
+    }
+
+    async fn members(&self) -> Result<usize, AnyFailure> {
+        match self {
+            Self::Member(member) => Ok(member.etcd.voters().await?),
+            Self::Disk(disk, _) => Ok(disk.dir.state.as_ref().map_or(0, |state| state.nodes.len())),
+        }
+    }
+
+    async fn stream(&self) -> Result<SnapshotStream, AnyFailure> {
+        match self {
+            Self::Member(member) => Ok(member.etcd.snapshot().await?),
+            Self::Disk(disk, hosts) => disk.database(*hosts).await,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +99,8 @@ pub struct TakePlan {
     pub meta: BackupMeta,
     /// The size of etcd's database file in bytes.
     pub db_size: u64,
-    pub revision: i64,
+    /// `None` where it is known only once the database is read.
+    pub revision: Option<i64>,
     pub notes: Vec<String>,
 }
 
@@ -55,14 +113,20 @@ pub struct Taken {
     /// The number that `etcdutl snapshot status` prints.
     pub hash: u32,
     pub lineage: Lineage,
+    /// The raft index up to which the database holds everything.
+    pub applied_index: Option<u64>,
 }
 
 /// A meta of etcd-manager has a hundred bytes.
 const META_LIMIT: u64 = 64 * 1024;
 
 /// Plans a backup at `now`, from the state of etcd and of the store.
-pub async fn plan(ports: TakePorts<'_>, catalog: &Catalog, now: Timestamp) -> Result<TakePlan, AnyFailure> {
-    let status = ports.etcd.status().await?;
+pub async fn plan(
+    ports: TakePorts<'_>,
+    origin: Origin<'_>,
+    catalog: &Catalog,
+    now: Timestamp,
+) -> Result<TakePlan, AnyFailure> {
     let mut notes = Vec::new();
     let spec_at = catalog
         .store
@@ -77,24 +141,32 @@ pub async fn plan(ports: TakePorts<'_>, catalog: &Catalog, now: Timestamp) -> Re
     } else {
         None
     };
+    let of_spec = spec.as_ref().map(|spec| spec.etcd_version.clone());
+    let version = origin.version().map(str::to_owned).or(of_spec).ok_or_else(|| {
+        CommandError::failed("the version of that etcd is not known: no state of etcd-manager is beside its data, and the store has no etcd-cluster-spec")
+            .hint("pass the path of the whole volume, or use a store with control/etcd-cluster-spec")
+    })?;
     let spec = match spec {
         Some(spec) => spec,
         None => ClusterSpec {
-            member_count: i64::try_from(ports.etcd.voters().await?).unwrap_or(i64::MAX),
-            etcd_version: status.version.clone(),
+            member_count: i64::try_from(origin.members().await?.max(1)).unwrap_or(i64::MAX),
+            etcd_version: version.clone(),
         },
     };
     let name = BackupName::first_of(now);
     Ok(TakePlan {
         folder: catalog.store.base.join(name.as_str()),
         meta: BackupMeta {
-            etcd_version: status.version,
+            etcd_version: version,
             timestamp: Some(now.as_second()),
             cluster_spec: Some(spec),
         },
         name,
-        db_size: status.db_size,
-        revision: status.revision,
+        db_size: origin.db_size(),
+        revision: match origin {
+            Origin::Member(member) => Some(member.status.revision),
+            Origin::Disk(..) => None,
+        },
         notes,
     })
 }
@@ -103,13 +175,14 @@ pub async fn plan(ports: TakePorts<'_>, catalog: &Catalog, now: Timestamp) -> Re
 /// came from etcd.
 pub async fn take(
     ports: TakePorts<'_>,
+    origin: Origin<'_>,
     plan: &TakePlan,
     expected: Option<&Expected>,
     progress: &(dyn Fn(u64) + Send + Sync),
     consent: &Consent,
 ) -> Result<Taken, AnyFailure> {
-    let stream = ports.etcd.snapshot().await?;
-    let packed = ports.packer.pack(stream, progress).await?;
+    let stream = origin.stream().await?;
+    let packed = ports.packer.pack(stream, progress).await.map_err(pack_failure)?;
     let body = packed.open().await.map_err(|source| PackFailure::Temporary {
         action: "reading",
         folder: packed.path().to_owned(),
@@ -120,7 +193,11 @@ pub async fn take(
             .hint_if(Failure::hint(&error))
             .source(error)
     })?;
-    let taken = judge(&read, packed.size(), expected)?;
+    if let Origin::Disk(disk, _) = origin {
+        whole(disk, read.snapshot_bytes)?;
+        of_version(&read, &plan.meta.etcd_version)?;
+    }
+    let taken = judge(&read, ports.lineage(&read).await, packed.size(), expected)?;
     drop(read);
 
     let data = plan.folder.join(layout::DATA_FILE);
@@ -174,6 +251,41 @@ pub async fn take(
     }
 }
 
+/// A file that was cut off, or that has grown, is not the database that was looked at.
+fn whole(disk: &OnDisk, snapshot_bytes: u64) -> Result<(), CommandError> {
+    const TRAILER: u64 = 32;
+    let (found, wanted) = (snapshot_bytes.saturating_sub(TRAILER), disk.dir.db_size);
+    if found == wanted {
+        return Ok(());
+    }
+    Err(CommandError::failed(format!(
+        "{}:{} has {wanted} bytes and {found} were read: nothing was uploaded",
+        disk.host,
+        disk.dir.database()
+    ))
+    .hint("check that no etcd was started there, then repeat the command"))
+}
+
+/// etcd-manager restores by the version in the meta: a database of a newer one would not start.
+fn of_version(read: &ReadSnapshot, version: &str) -> Result<(), CommandError> {
+    let minor = |text: &str| {
+        let mut numbers = text.split('.').map(|part| part.parse::<u32>().ok());
+        numbers.next().flatten().zip(numbers.next().flatten())
+    };
+    let storage = read
+        .content
+        .as_ref()
+        .and_then(|content| content.storage_version.as_deref());
+    match storage.and_then(minor).zip(minor(version)) {
+        Some((storage, meant)) if storage > meant => Err(CommandError::refused(format!(
+            "the database is of etcd {}.{} and the meta would say {version}: nothing was uploaded",
+            storage.0, storage.1
+        ))
+        .hint("pass the path of the whole volume, whose state file has the version")),
+        _ => Ok(()),
+    }
+}
+
 /// Whether the folder has only the data of this backup: a repeated request may find what its first attempt has written.
 async fn has_own_data(ports: TakePorts<'_>, folder: &StoreUrl, taken: &Taken) -> bool {
     let listed = ports.objects.list(folder).await.unwrap_or_default();
@@ -184,11 +296,13 @@ async fn has_own_data(ports: TakePorts<'_>, folder: &StoreUrl, taken: &Taken) ->
     let Ok(body) = ports.objects.open(&folder.join(layout::DATA_FILE)).await else {
         return false;
     };
-    let read = ports.reader.read(body, &|_| {}).await;
-    read.is_ok_and(|read| judge(&read, taken.size, None).is_ok_and(|found| found == *taken))
+    let Ok(read) = ports.reader.read(body, &|_| {}).await else {
+        return false;
+    };
+    judge(&read, ports.lineage(&read).await, taken.size, None).is_ok_and(|found| found == *taken)
 }
 
-fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<Taken, CommandError> {
+fn judge(read: &ReadSnapshot, lineage: Lineage, size: u64, expected: Option<&Expected>) -> Result<Taken, CommandError> {
     let mut problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
     if read.trailer.is_none() && problems.is_empty() {
         problems.push("the SHA-256 at its end is missing".to_owned());
@@ -206,7 +320,6 @@ fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<
         )
         .hint("check --endpoints, --host or --context"));
     }
-    let lineage = lineage(read);
     if let Some(expected) = expected {
         expected.check(&lineage, examine::evidence(content).bare())?;
     }
@@ -216,6 +329,7 @@ fn judge(read: &ReadSnapshot, size: u64, expected: Option<&Expected>) -> Result<
         keys: content.keys.len() as u64,
         hash: content.hash,
         lineage,
+        applied_index: content.applied_index,
     })
 }
 
@@ -275,6 +389,7 @@ pub async fn expected(ports: TakePorts<'_>, catalog: &Catalog) -> Result<Option<
         reader: ports.reader,
         lineage: None,
         known: &known,
+        keys: ports.keys,
     };
     let mut judge = Judge::new(looking, catalog);
     Ok(match judge.verdict().await? {

@@ -172,7 +172,10 @@ async fn drill(
     let progress = session
         .ui
         .bytes_progress("reading", backup.data_size.unwrap_or_default());
-    let examined = examine(session.objects(), session.reader(), backup, &|read| progress.set(read)).await?;
+    let examined = examine(session.examine_context(), &catalog.store, backup, &|read| {
+        progress.set(read)
+    })
+    .await?;
     drop(progress);
     let written = examined.meta.as_ref().and_then(|meta| meta.etcd_version.parse().ok());
     check_versions(written, &tools, &name)?;

@@ -101,6 +101,12 @@ impl Context {
         Ok(connect::etcd::etcd(&self.session, access, etcd).await?.kv)
     }
 
+    /// Every member of an etcd that the flags lead to and that answers; at least one.
+    pub async fn each_member(&self, access: &EtcdAccess, etcd: &str) -> Result<Vec<Box<dyn EtcdKv>>, AnyFailure> {
+        let connected = connect::etcd::each_member(&self.session, access, etcd).await?;
+        Ok(connected.into_iter().map(|one| one.kv).collect())
+    }
+
     /// The hosts, by the user's own ssh.
     pub fn hosts(&self, args: &SshArgs) -> Result<Box<dyn Hosts>, HostError> {
         let options = SshOptions {

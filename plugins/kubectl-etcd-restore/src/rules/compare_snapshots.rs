@@ -84,6 +84,7 @@ mod tests {
                 offset: *offset,
                 length: 1,
             },
+            encrypted: false,
         };
         Content {
             revision: 1,
@@ -91,6 +92,7 @@ mod tests {
             records: 0,
             db_size: 0,
             storage_version: None,
+            applied_index: None,
             lease_count: 0,
             keys: keys.iter().map(live).collect(),
         }

@@ -10,6 +10,7 @@ fn backup(keys: &[(&str, i64)]) -> Content {
         version: 1,
         lease: 0,
         value: ValueAt { offset: 0, length: 0 },
+        encrypted: false,
     };
     Content {
         revision: keys.iter().map(|(_, revision)| *revision).max().unwrap_or_default(),
@@ -17,6 +18,7 @@ fn backup(keys: &[(&str, i64)]) -> Content {
         records: keys.len() as u64,
         db_size: 0,
         storage_version: None,
+        applied_index: None,
         lease_count: 0,
         keys: keys.iter().map(live).collect(),
     }

@@ -14,5 +14,7 @@ pub mod observation;
 pub mod preflight;
 pub mod restart_etcd;
 pub mod runbook;
+pub mod space;
+pub mod space_use;
 pub mod stage;
 pub mod workers;

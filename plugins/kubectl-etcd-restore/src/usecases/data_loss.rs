@@ -82,6 +82,7 @@ mod tests {
             records: 0,
             db_size: 0,
             storage_version: None,
+            applied_index: None,
             lease_count: 0,
             keys: Vec::new(),
         }

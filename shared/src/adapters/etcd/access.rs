@@ -67,33 +67,91 @@ pub struct Connected {
 /// # Errors
 /// [`AccessError`]: why each of them failed.
 pub async fn connect(ways: &Ways<'_>) -> Result<Connected, AccessError> {
-    match ways.args.via {
-        Via::Direct => ways.direct().await,
-        Via::Ssh => ways.ssh().await,
-        Via::PortForward => ways.port_forward().await,
-        Via::Auto => ways.auto().await,
+    let mut connected = ways.go(Wanted::One).await?;
+    connected.pop().ok_or(AccessError::NoWay)
+}
+
+/// The same to every member that the way leads to and that answers: every endpoint, host or pod. At least one.
+///
+/// # Errors
+/// [`AccessError`]: why none answers.
+pub async fn connect_each(ways: &Ways<'_>) -> Result<Vec<Connected>, AccessError> {
+    ways.go(Wanted::Each).await
+}
+
+/// How many members are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// The first that answers.
+    One,
+    /// All that answer.
+    Each,
+}
+
+/// What answered of those that were tried one after the other, and what did not.
+struct Tried {
+    wanted: Wanted,
+    connected: Vec<Connected>,
+    failed: Vec<AccessError>,
+}
+
+impl Tried {
+    const fn new(wanted: Wanted) -> Self {
+        Self {
+            wanted,
+            connected: Vec::new(),
+            failed: Vec::new(),
+        }
+    }
+
+    /// Takes one result; tells whether there is enough.
+    fn enough(&mut self, result: Result<Connected, AccessError>) -> bool {
+        match result {
+            Ok(connected) => self.connected.push(connected),
+            Err(error) => self.failed.push(error),
+        }
+        self.wanted == Wanted::One && !self.connected.is_empty()
+    }
+
+    fn end(mut self) -> Result<Vec<Connected>, AccessError> {
+        match self.connected.first_mut() {
+            Some(first) => {
+                first.passed_over = self.failed.iter().map(ToString::to_string).collect();
+                Ok(self.connected)
+            }
+            None => Err(AccessError::of(self.failed).unwrap_or(AccessError::NoWay)),
+        }
     }
 }
 
 impl Ways<'_> {
-    async fn auto(&self) -> Result<Connected, AccessError> {
+    async fn go(&self, wanted: Wanted) -> Result<Vec<Connected>, AccessError> {
+        match self.args.via {
+            Via::Direct => self.direct(wanted).await,
+            Via::Ssh => self.ssh(wanted).await,
+            Via::PortForward => self.port_forward(wanted).await,
+            Via::Auto => self.auto(wanted).await,
+        }
+    }
+
+    async fn auto(&self, wanted: Wanted) -> Result<Vec<Connected>, AccessError> {
         let mut failed = Vec::new();
         let found = 'found: {
             if !self.endpoints().is_empty() {
-                match self.direct().await {
+                match self.direct(wanted).await {
                     Ok(connected) => break 'found Some(connected),
                     Err(error) => failed.push(error),
                 }
             }
             if !self.args.host.is_empty() {
-                match self.ssh().await {
+                match self.ssh(wanted).await {
                     Ok(connected) => break 'found Some(connected),
                     Err(error) => failed.push(error),
                 }
             }
             // Without a certificate no pod would talk to us: then there is nothing to be tried.
             if self.args.plain_http || self.args.cert.is_some() || self.keys.is_some() {
-                match self.port_forward().await {
+                match self.port_forward(wanted).await {
                     Ok(connected) => break 'found Some(connected),
                     Err(error) => failed.push(error),
                 }
@@ -102,16 +160,16 @@ impl Ways<'_> {
         };
         match found {
             Some(mut connected) => {
-                connected
-                    .passed_over
-                    .splice(0..0, failed.iter().map(ToString::to_string));
+                if let Some(first) = connected.first_mut() {
+                    first.passed_over.splice(0..0, failed.iter().map(ToString::to_string));
+                }
                 Ok(connected)
             }
             None => Err(AccessError::of(failed).unwrap_or(AccessError::NoWay)),
         }
     }
 
-    async fn direct(&self) -> Result<Connected, AccessError> {
+    async fn direct(&self, wanted: Wanted) -> Result<Vec<Connected>, AccessError> {
         let endpoints = self.endpoints();
         if endpoints.is_empty() {
             return Err(AccessError::Missing(
@@ -127,7 +185,7 @@ impl Ways<'_> {
         } else {
             None
         };
-        let mut failed = Vec::new();
+        let mut tried = Tried::new(wanted);
         for endpoint in endpoints {
             let dial = Box::new(Tcp {
                 host: endpoint.host.clone(),
@@ -135,18 +193,17 @@ impl Ways<'_> {
             });
             let credentials = credentials.as_ref().filter(|_| endpoint.tls);
             let way = format!("direct to {}", endpoint.shown());
-            match self
+            let result = self
                 .try_one(dial, &endpoint.host, endpoint.shown(), way, credentials)
-                .await
-            {
-                Ok(connected) => return Ok(connected.after(&failed)),
-                Err(error) => failed.push(error),
+                .await;
+            if tried.enough(result) {
+                break;
             }
         }
-        Err(AccessError::of(failed).unwrap_or(AccessError::NoWay))
+        tried.end()
     }
 
-    async fn ssh(&self) -> Result<Connected, AccessError> {
+    async fn ssh(&self, wanted: Wanted) -> Result<Vec<Connected>, AccessError> {
         if self.args.host.is_empty() {
             return Err(AccessError::Missing("--via ssh needs --host"));
         }
@@ -157,7 +214,7 @@ impl Ways<'_> {
             jump: self.args.ssh_jump.clone(),
             timeout: self.args.etcd_timeout,
         });
-        let mut failed = Vec::new();
+        let mut tried = Tried::new(wanted);
         for host in &self.args.host {
             let unusable = |kind| {
                 SshError::from(HostError {
@@ -166,12 +223,11 @@ impl Ways<'_> {
                 })
             };
             let ssh = found.clone().map_err(unusable)?;
-            match self.ssh_to(ssh, host, port).await {
-                Ok(connected) => return Ok(connected.after(&failed)),
-                Err(error) => failed.push(error),
+            if tried.enough(self.ssh_to(ssh, host, port).await) {
+                break;
             }
         }
-        Err(AccessError::of(failed).unwrap_or(AccessError::NoWay))
+        tried.end()
     }
 
     async fn ssh_to(&self, ssh: Ssh, host: &str, port: u16) -> Result<Connected, AccessError> {
@@ -187,7 +243,7 @@ impl Ways<'_> {
     }
 
     #[cfg(feature = "kube")]
-    async fn port_forward(&self) -> Result<Connected, AccessError> {
+    async fn port_forward(&self, wanted: Wanted) -> Result<Vec<Connected>, AccessError> {
         use super::port_forward::{PortForward, ready_pods};
         use crate::adapters::kube::ca_match::{CaMatch, ca_match};
         use crate::adapters::kube::{KubeClient, KubeOptions};
@@ -222,7 +278,7 @@ impl Ways<'_> {
             },
             None => None,
         };
-        let mut failed = Vec::new();
+        let mut tried = Tried::new(wanted);
         for pod in ready_pods(&kube, self.etcd).await? {
             let at = format!("pod {} port {port}", pod.name);
             let way = format!("port-forward to pod {} through {}", pod.name, kube.server());
@@ -231,20 +287,20 @@ impl Ways<'_> {
                 pod: pod.name,
                 port,
             });
-            match self.try_one(dial, ON_ITS_HOST, at, way, credentials.as_ref()).await {
-                Ok(mut connected) => {
-                    connected.doubts.extend(doubt);
-                    return Ok(connected.after(&failed));
-                }
-                Err(error) => failed.push(error),
+            if tried.enough(self.try_one(dial, ON_ITS_HOST, at, way, credentials.as_ref()).await) {
+                break;
             }
         }
-        Err(AccessError::of(failed).unwrap_or(AccessError::NoWay))
+        let mut connected = tried.end()?;
+        if let Some(first) = connected.first_mut() {
+            first.doubts.extend(doubt);
+        }
+        Ok(connected)
     }
 
     #[cfg(not(feature = "kube"))]
     #[expect(clippy::unused_async, reason = "with the feature kube it waits")]
-    async fn port_forward(&self) -> Result<Connected, AccessError> {
+    async fn port_forward(&self, _wanted: Wanted) -> Result<Vec<Connected>, AccessError> {
         Err(AccessError::Missing(
             "this program does not support port-forward: use --via direct or ssh",
         ))
@@ -319,13 +375,6 @@ impl Ways<'_> {
     fn port(&self) -> Result<u16, AccessError> {
         let port = self.args.etcd_port.or_else(|| client_port(self.etcd));
         port.ok_or_else(|| AccessError::NoPort(self.etcd.to_owned()))
-    }
-}
-
-impl Connected {
-    fn after(mut self, failed: &[AccessError]) -> Self {
-        self.passed_over = failed.iter().map(ToString::to_string).collect();
-        self
     }
 }
 

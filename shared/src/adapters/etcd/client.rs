@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use etcd_client::{
-    Channel, Client, Compare, CompareOp, ConnectOptions, DeleteOptions, GetOptions, KvClient, MaintenanceClient,
-    ResponseHeader, SnapshotResponse, Txn, TxnOp, TxnOpResponse,
+    Channel, Client, Compare, CompareOp, ConnectOptions, DeleteOptions, GetOptions, KvClient, ResponseHeader,
+    SnapshotResponse, Txn, TxnOp, TxnOpResponse,
 };
 use http::HeaderMap;
 use tokio::time::timeout;
@@ -35,9 +35,9 @@ pub struct EtcdClient {
     /// A member that has lost its leader refuses these at once instead of letting us wait.
     keys: KvClient,
     /// What a member answers by itself, with or without a leader.
-    member: Client,
+    pub(super) member: Client,
     /// What takes as long as it takes.
-    streams: MaintenanceClient,
+    pub(super) unlimited: Client,
 }
 
 impl EtcdClient {
@@ -52,11 +52,11 @@ impl EtcdClient {
         };
         let keys = over(limited.clone(), ConnectOptions::new().with_require_leader(true)).await?;
         let member = over(limited, ConnectOptions::new()).await?;
-        let streams = over(Channel::Tonic(connection.channel.clone()), ConnectOptions::new()).await?;
+        let unlimited = over(Channel::Tonic(connection.channel.clone()), ConnectOptions::new()).await?;
         let client = Self {
             keys: keys.kv_client().max_decoding_message_size(LARGEST_ANSWER),
             member,
-            streams: streams.maintenance_client(),
+            unlimited,
             connection,
         };
         client.first_question().await?;
@@ -82,7 +82,7 @@ impl EtcdClient {
     }
 
     /// The answer to a request; where none comes in time, it is found out whether the member has a leader.
-    async fn ask<A>(
+    pub(super) async fn ask<A>(
         &self,
         action: &'static str,
         asked: impl Future<Output = Result<A, etcd_client::Error>>,
@@ -93,6 +93,18 @@ impl EtcdClient {
             Err(problem) => problem,
         };
         Err(problem.on(action, self.at()))
+    }
+
+    /// The answer to a request that takes as long as it takes: whoever asks sets the limit.
+    pub(super) async fn ask_unlimited<A>(
+        &self,
+        action: &'static str,
+        asked: impl Future<Output = Result<A, etcd_client::Error>>,
+    ) -> Result<A, EtcdError> {
+        let waited = self.connection.target.timeout.as_secs();
+        asked
+            .await
+            .map_err(|error| of_error(error, waited).on(action, self.at()))
     }
 
     /// Waits for the answer, but not for ever.
@@ -255,6 +267,12 @@ impl EtcdKv for EtcdClient {
             member: header.map_or(0, ResponseHeader::member_id),
             cluster: header.map_or(0, ResponseHeader::cluster_id),
             revision: revision_of(header),
+            in_use: u64::try_from(answer.raft_used_db_size()).unwrap_or_default(),
+            quota: u64::try_from(answer.db_size_quota()).ok().filter(|quota| *quota > 0),
+            raft_term: answer.raft_term(),
+            raft_index: answer.raft_index(),
+            raft_applied: answer.raft_applied_index(),
+            learner: answer.is_learner(),
         })
     }
 
@@ -267,7 +285,7 @@ impl EtcdKv for EtcdClient {
     async fn snapshot(&self) -> Result<SnapshotStream, EtcdError> {
         const ACTION: &str = "take a snapshot of";
         let (at, timeout) = (self.at().to_owned(), self.connection.target.timeout);
-        let mut streams = self.streams.clone();
+        let mut streams = self.unlimited.maintenance_client();
         let stream = self
             .answer(streams.snapshot())
             .await
@@ -293,6 +311,7 @@ impl EtcdKv for EtcdClient {
         });
         Ok(SnapshotStream {
             reader: Box::new(StreamReader::new(Box::pin(blocks))),
+            has_trailer: true,
         })
     }
 }

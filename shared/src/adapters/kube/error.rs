@@ -63,6 +63,7 @@ fn of_code(code: u16, message: &str) -> KubeErrorKind {
         403 => KubeErrorKind::Forbidden,
         404 => KubeErrorKind::NotFound,
         409 => KubeErrorKind::Conflict,
+        410 => KubeErrorKind::Expired,
         _ => KubeErrorKind::Other(message.to_owned()),
     }
 }

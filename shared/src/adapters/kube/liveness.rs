@@ -131,6 +131,7 @@ fn of_error(error: &KubeError) -> ProbeResult {
         | KubeErrorKind::Forbidden
         | KubeErrorKind::NotFound
         | KubeErrorKind::Conflict
+        | KubeErrorKind::Expired
         | KubeErrorKind::Other(_) => ProbeResult::Answers(why),
         KubeErrorKind::Config(_) | KubeErrorKind::NoTls | KubeErrorKind::NotTrusted(_) => {
             not_asked("check --kubeconfig and --context")

@@ -27,6 +27,7 @@ pub(super) async fn objects(bucket: &Bucket, key: &str) -> Result<Vec<ObjectInfo
                     .and_then(|size| u64::try_from(size).ok())
                     .unwrap_or_default(),
                 modified: object.last_modified.as_ref().and_then(timestamp),
+                tag: object.e_tag.as_deref().and_then(tag),
             })
         })
         .collect();
@@ -84,4 +85,10 @@ fn prefix_of(key: &str) -> String {
 
 fn timestamp(time: &DateTime) -> Option<Timestamp> {
     Timestamp::from_nanosecond(time.as_nanos()).ok()
+}
+
+/// Of what was written in parts it depends on the parts.
+fn tag(etag: &str) -> Option<String> {
+    let tag = etag.trim_matches('"');
+    (!tag.is_empty() && !tag.contains('-')).then(|| tag.to_owned())
 }

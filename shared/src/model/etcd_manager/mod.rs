@@ -1,10 +1,12 @@
 //! etcd-manager: what runs on the masters, and which backups it can restore.
 
 pub mod control;
+pub mod data_dir;
 pub mod layout;
 mod manifest;
 mod replace;
 mod restorable;
+pub mod state;
 mod version;
 
 pub use manifest::{Manifest, ManifestError};

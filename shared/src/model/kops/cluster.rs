@@ -28,6 +28,8 @@ pub struct ClusterSpec {
     pub config_base: Option<String>,
     /// `keyStore` as written; [`Self::key_store_in`] applies the default.
     pub key_store: Option<String>,
+    /// `secretStore` as written; [`Self::secret_store_in`] applies the default.
+    pub secret_store: Option<String>,
     /// `kubernetesVersion`, without a leading `v`.
     pub kubernetes_version: Option<String>,
     /// The AWS region of its subnets.
@@ -140,9 +142,13 @@ impl ClusterSpec {
     }
 
     fn from_raw(name: String, spec: RawSpec) -> Result<Self, SpecError> {
-        let (base, keypairs) = match spec.config_store {
-            Some(RawConfigStore::Parts { base, keypairs }) => (base, keypairs),
-            Some(RawConfigStore::Text(_)) | None => (None, None),
+        let (base, keypairs, secrets) = match spec.config_store {
+            Some(RawConfigStore::Parts {
+                base,
+                keypairs,
+                secrets,
+            }) => (base, keypairs, secrets),
+            Some(RawConfigStore::Text(_)) | None => (None, None, None),
         };
         let (network, moved) = match spec.networking {
             Some(networking) => (networking.network_id, networking.subnets),
@@ -159,6 +165,7 @@ impl ClusterSpec {
             name,
             config_base: filled(spec.config_base.or(base)),
             key_store: filled(spec.key_store.or(keypairs)),
+            secret_store: filled(spec.secret_store.or(secrets)),
             kubernetes_version: filled(spec.kubernetes_version)
                 .map(|version| version.trim_start_matches('v').to_owned()),
             region,
@@ -186,6 +193,14 @@ impl ClusterSpec {
         match &self.key_store {
             Some(url) => url.parse(),
             None => Ok(self.config_base_in(state)?.join("pki")),
+        }
+    }
+
+    /// Where its secrets lie, the encryption configuration among them; by default `<configBase>/secrets`.
+    pub fn secret_store_in(&self, state: &StoreUrl) -> Result<StoreUrl, StoreUrlError> {
+        match &self.secret_store {
+            Some(url) => url.parse(),
+            None => Ok(self.config_base_in(state)?.join("secrets")),
         }
     }
 

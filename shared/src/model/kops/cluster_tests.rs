@@ -76,6 +76,10 @@ fn reads_what_kops_wrote() {
         spec.key_store_in(&state()).unwrap().to_string(),
         "s3://kops-state/super.k8s.local/pki"
     );
+    assert_eq!(
+        spec.secret_store_in(&state()).unwrap().to_string(),
+        "s3://kops-state/super.k8s.local/secrets"
+    );
     let names: Vec<_> = spec.etcd_clusters.iter().map(|etcd| etcd.name.as_str()).collect();
     assert_eq!(names, ["main", "events"]);
     let main = &spec.etcd_clusters[0];
@@ -132,6 +136,10 @@ fn reads_an_older_spec_with_stores_elsewhere() {
         spec.key_store_in(&state()).unwrap().to_string(),
         "s3://elsewhere/configs/old.example.com/pki"
     );
+    assert_eq!(
+        spec.secret_store_in(&state()).unwrap().to_string(),
+        "s3://elsewhere/configs/old.example.com/secrets"
+    );
     assert_eq!(spec.etcd_clusters[0].daily_retention, DEFAULT_DAILY_RETENTION);
     assert_eq!(spec.etcd_clusters[0].members.len(), 2);
     assert_eq!(spec.etcd_clusters[1].members, []);
@@ -142,6 +150,7 @@ fn reads_the_newer_shape_and_what_the_manager_is_told() {
     let spec = ClusterSpec::parse(CILIUM.as_bytes()).unwrap();
     assert_eq!(spec.region.as_deref(), Some("us-west-2"));
     assert_eq!(spec.key_store_in(&state()).unwrap().to_string(), "s3://s/pki-of-c");
+    assert_eq!(spec.secret_store_in(&state()).unwrap().to_string(), "s3://s/x");
     let [main, events, cilium] = spec.etcd_clusters.as_slice() else {
         panic!("three etcd clusters")
     };

@@ -7,6 +7,26 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::model::kubernetes::encryption::{ConfigError, Keys};
+
+/// Its name in the secret store.
+pub const NAME: &str = "encryptionconfig";
+
+/// Why there are no keys in a secret of kops. Nothing of it is quoted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// No `{"Data": …}`.
+    #[error("it does not have the format of kops")]
+    Format,
+    /// Its `Data` is broken.
+    #[error("its Data is no base64")]
+    Data,
+    /// What is in it is no configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -40,19 +60,31 @@ struct Key {
     name: String,
 }
 
-/// The names of its keys, as values name them: `aescbc:key1`, and `kms:plugin`. Never the keys themselves.
+/// The keys in it.
+///
+/// # Errors
+/// [`SecretError`].
+pub fn parse(secret: &[u8]) -> Result<Keys, SecretError> {
+    Ok(Keys::parse(&content(secret)?)?)
+}
+
+/// The configuration in it, as it was given to kops.
+fn content(secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let secret: Secret = serde_json::from_slice(secret).map_err(|_| SecretError::Format)?;
+    let data = Zeroizing::new(secret.data);
+    let decoded = BASE64.decode(data.trim()).map_err(|_| SecretError::Data)?;
+    Ok(Zeroizing::new(decoded))
+}
+
+/// The names of its keys, as values name them: `aescbc:key1`, and `kms:plugin`. Never the keys themselves, and so neither whether
+/// they can be used.
 ///
 /// # Errors
 /// Why it cannot be read, in words that quote nothing of it.
 pub fn keys(secret: &[u8]) -> Result<Vec<String>, String> {
-    let secret: Secret =
-        serde_json::from_slice(secret).map_err(|_| "it does not have the format of kops".to_owned())?;
-    let text = BASE64
-        .decode(secret.data.trim())
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| "its Data is no base64 of a text".to_owned())?;
-    let config: Config = serde_saphyr::from_str(&text).map_err(|_| "it is no EncryptionConfiguration".to_owned())?;
+    let content = content(secret).map_err(|error| error.to_string())?;
+    let text = std::str::from_utf8(&content).map_err(|_| "its Data is no text".to_owned())?;
+    let config: Config = serde_saphyr::from_str(text).map_err(|_| "it is no EncryptionConfiguration".to_owned())?;
     let mut keys = Vec::new();
     for (provider, settings) in config
         .resources
@@ -102,7 +134,28 @@ resources:
     }
 
     #[test]
+    fn its_keys_can_be_used() {
+        let config = "
+kind: EncryptionConfiguration
+apiVersion: apiserver.config.k8s.io/v1
+resources:
+- resources: [secrets]
+  providers:
+  - secretbox: {keys: [{name: key1, secret: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=}]}
+";
+        assert_eq!(parse(&secret(config)).unwrap().names(), ["secretbox:key1"]);
+    }
+
+    #[test]
     fn a_broken_one_is_not_quoted() {
+        for broken in [
+            &b"{"[..],
+            br#"{"Data":"%"}"#,
+            &secret("a: [hunter2"),
+            &secret("kind: Config"),
+        ] {
+            assert!(!parse(broken).unwrap_err().to_string().contains("hunter2"));
+        }
         for broken in [&b"{"[..], br#"{"Data":"%"}"#, &secret("a: [hunter2")] {
             assert!(!keys(broken).unwrap_err().contains("hunter2"));
         }

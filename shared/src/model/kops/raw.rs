@@ -28,7 +28,8 @@ pub(super) struct RawMetadata {
 pub(super) struct RawSpec {
     pub(super) config_base: Option<String>,
     pub(super) key_store: Option<String>,
-    /// v1alpha3 moved `configBase` and `keyStore` in here.
+    pub(super) secret_store: Option<String>,
+    /// v1alpha3 moved `configBase`, `keyStore` and `secretStore` in here.
     pub(super) config_store: Option<RawConfigStore>,
     pub(super) kubernetes_version: Option<String>,
     #[serde(rename = "networkID")]
@@ -47,6 +48,7 @@ pub(super) enum RawConfigStore {
     Parts {
         base: Option<String>,
         keypairs: Option<String>,
+        secrets: Option<String>,
     },
     #[expect(dead_code, reason = "matched by its shape, never read")]
     Text(String),

@@ -25,6 +25,14 @@ pub struct Builtin {
     pub short: &'static [&'static str],
 }
 
+impl Builtin {
+    /// Whether the API serves it. What it does not, API servers keep for themselves.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        !["masterleases", "peerserverleases", "ranges"].contains(&self.stored)
+    }
+}
+
 const fn namespaced(
     stored: &'static str,
     plural: &'static str,

@@ -45,6 +45,19 @@ pub fn creation_time_in_head(head: &[u8]) -> Option<Timestamp> {
     }
 }
 
+/// The `apiVersion` of a value of which no more than the first bytes are there: protobuf begins with it. `None` for JSON, which must be
+/// there whole, and for what is encrypted or no object.
+#[must_use]
+pub fn api_version_in_head(head: &[u8]) -> Option<&str> {
+    match super::value::Encoding::of_head(head) {
+        super::value::Encoding::Protobuf => {
+            let type_meta = nested(head.get(4..)?, 1)?;
+            std::str::from_utf8(nested(type_meta, 1)?).ok()
+        }
+        _ => None,
+    }
+}
+
 /// The embedded message `wanted` of a message of which only the beginning is there.
 fn nested(message: &[u8], wanted: u32) -> Option<&[u8]> {
     let mut rest = message;
@@ -153,6 +166,15 @@ mod tests {
         assert_eq!(creation_time_in_head(b"k8s:enc:aescbc:v1:k:"), None);
     }
 
+    #[test]
+    fn the_version_is_found_in_a_cut_value() {
+        let value = unknown("apps/v1", "Deployment", &full());
+        assert_eq!(api_version_in_head(&value[..32]), Some("apps/v1"));
+        assert_eq!(api_version_in_head(b"{\"apiVersion\":\"v1\"}"), None);
+        assert_eq!(api_version_in_head(b"k8s:enc:aescbc:v1:k:"), None);
+        assert_eq!(api_version_in_head(b"k8s\0"), None);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_end(bytes: Vec<u8>) {
@@ -160,6 +182,7 @@ mod tests {
             let _ = ObjectMeta::of_object(Object::Protobuf(&bytes_field(1, &bytes)));
             let _ = ObjectMeta::of_object(Object::Json(&bytes));
             let _ = creation_time_in_head(&[b"k8s\0", &bytes[..]].concat());
+            let _ = api_version_in_head(&[b"k8s\0", &bytes[..]].concat());
             let _ = creation_time_in_head(&[b"{\"creationTimestamp\":\"", &bytes[..]].concat());
         }
 

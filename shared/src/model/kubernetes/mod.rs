@@ -6,16 +6,23 @@
 pub mod builtin;
 pub mod cluster;
 pub mod config_map;
+pub mod encryption;
+pub mod fields_diff;
+pub mod for_apply;
 pub mod key;
 pub mod masterlease;
+pub mod merge_patch;
 pub mod metadata;
 pub mod node;
 pub mod object_ref;
 pub mod protobuf;
 pub mod protojson;
+pub mod selection;
+pub mod served;
 pub mod service_addresses;
 pub mod types;
 pub mod value;
+pub mod whole;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -87,6 +87,19 @@ impl ObjectRef {
         raw == self.text.as_bytes() || self.readings.iter().any(|reading| reading.matches(key))
     }
 
+    /// Whether it may be an object of this resource.
+    #[must_use]
+    pub fn may_be_of(&self, plural: &str, group: &str) -> bool {
+        let is_of = |key: &ObjectKey<'_>| key.resource == plural && key.group == group;
+        let of_word = |resource: &Resource| match resource {
+            Resource::Builtin(builtin) => builtin.plural == plural && builtin.group == group,
+            Resource::Custom { word, group: wanted } => {
+                wanted.as_deref().is_none_or(|wanted| wanted == group) && is_plural_of(plural, word)
+            }
+        };
+        is_of(&ObjectKey::parse(self.text.as_bytes())) || self.readings.iter().any(|reading| of_word(&reading.resource))
+    }
+
     /// The objects most alike, best first, at most `limit`: the same name elsewhere, then nearly the same name of the same
     /// resource.
     pub fn near_misses<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, limit: usize) -> Vec<String> {
@@ -155,7 +168,7 @@ impl Resource {
 }
 
 /// Whether `plural` is `word`, or its regular English plural: custom resources do not tell their singular in their keys.
-fn is_plural_of(plural: &str, word: &str) -> bool {
+pub(super) fn is_plural_of(plural: &str, word: &str) -> bool {
     match plural.strip_prefix(word) {
         Some(ending) => ["", "s", "es"].contains(&ending),
         None => matches!((plural.strip_suffix("ies"), word.strip_suffix('y')), (Some(a), Some(b)) if a == b),

@@ -81,6 +81,22 @@ pub const fn fields(message: &[u8]) -> Fields<'_> {
     Fields { message, at: 0 }
 }
 
+/// The numbers of a packed list, as varints.
+pub fn packed_varints(packed: &[u8]) -> impl Iterator<Item = Result<Value<'_>, ProtobufError>> {
+    let mut numbers = fields(packed);
+    std::iter::from_fn(move || {
+        let start = numbers.at;
+        if start >= packed.len() {
+            return None;
+        }
+        let number = numbers.varint(start).map(Value::Varint);
+        if number.is_err() {
+            numbers.at = packed.len();
+        }
+        Some(number)
+    })
+}
+
 impl<'a> Fields<'a> {
     /// How many bytes of the message have been read: a `Bytes` value that was just yielded ends here.
     #[must_use]

@@ -17,7 +17,7 @@ use crate::model::kubernetes::protobuf::{self, ProtobufError};
 /// What a protobuf value begins with.
 const PROTOBUF_MAGIC: &[u8] = b"k8s\0";
 /// What an encrypted value begins with.
-const ENCRYPTED_MAGIC: &[u8] = b"k8s:enc:";
+pub const ENCRYPTED_MAGIC: &[u8] = b"k8s:enc:";
 
 /// A value, decoded as far as that needs no key and no schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +87,28 @@ pub enum ValueError {
     /// Neither protobuf nor JSON nor encrypted.
     #[error("value is no object of Kubernetes")]
     NotAnObject,
+    /// A kind whose fields are not known here.
+    #[error("fields of {kind} of {api_version} are not known")]
+    UnknownKind {
+        /// `apps/v1`.
+        api_version: String,
+        /// `Deployment`.
+        kind: String,
+    },
+    /// Neither protobuf nor JSON, such as CBOR.
+    #[error("value is encoded as {0}, which cannot be read")]
+    ContentType(String),
+    /// A value that its type does not allow.
+    #[error("{path} of the value cannot be read: {why}")]
+    Field {
+        /// `spec.containers[0].name`.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Deeper than any object of Kubernetes.
+    #[error("value is nested deeper than any object of Kubernetes")]
+    TooDeep,
 }
 
 /// How a value is encoded: what its first bytes tell.

@@ -17,6 +17,9 @@ pub struct Content {
     pub db_size: u64,
     /// `3.6` or `3.7`; etcd 3.5 and older write none. etcdutl's `version` is this with `.0` behind it.
     pub storage_version: Option<String>,
+    /// The raft index up to which the database holds everything (etcd's `consistent_index`); entries after it are in the
+    /// write-ahead log only. Source: etcd-io/etcd server/storage/schema/cindex.go.
+    pub applied_index: Option<u64>,
     /// Records of bucket `lease`.
     pub lease_count: u64,
     /// The live keys, sorted by their bytes. Their number is etcdutl's `totalKey`.
@@ -56,6 +59,8 @@ pub struct LiveKey {
     pub lease: i64,
     /// Where its value is in the database.
     pub value: ValueAt,
+    /// Whether the value says of itself that kube-apiserver encrypted it.
+    pub encrypted: bool,
 }
 
 impl LiveKey {

@@ -74,6 +74,7 @@ pub fn read(db: &dyn ReadAt) -> io::Result<Reading> {
         replay,
         lease_count,
         storage_version,
+        applied_index,
         ..
     } = walk;
     let content = (!problems.damaged()).then(|| {
@@ -84,6 +85,7 @@ pub fn read(db: &dyn ReadAt) -> io::Result<Reading> {
             records,
             db_size,
             storage_version,
+            applied_index,
             lease_count,
             keys,
         }

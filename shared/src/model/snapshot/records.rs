@@ -7,6 +7,7 @@ use super::bytes::array;
 use super::content::{LiveKey, ValueAt};
 use super::problem::Fault;
 use crate::model::kubernetes::protobuf::{self, Value};
+use crate::model::kubernetes::value::ENCRYPTED_MAGIC;
 
 /// Bytes of a revision: main, `_`, sub; a deletion has a `t` behind it.
 const REVISION: usize = 17;
@@ -26,6 +27,7 @@ struct Live {
     version: i64,
     lease: i64,
     value: ValueAt,
+    encrypted: bool,
 }
 
 impl Replay {
@@ -61,6 +63,7 @@ impl Replay {
                         version,
                         lease,
                         value,
+                        encrypted,
                     },
                 )| LiveKey {
                     key,
@@ -69,6 +72,7 @@ impl Replay {
                     version,
                     lease,
                     value,
+                    encrypted,
                 },
             )
             .collect();
@@ -98,6 +102,7 @@ fn parse_record(record: &[u8], offset: u64) -> Result<(&[u8], Live), String> {
         version: 0,
         lease: 0,
         value: empty,
+        encrypted: false,
     };
     let mut fields = protobuf::fields(record);
     while let Some(field) = fields.next() {
@@ -112,6 +117,7 @@ fn parse_record(record: &[u8], offset: u64) -> Result<(&[u8], Live), String> {
                     offset: offset + (fields.position() - bytes.len()) as u64,
                     length,
                 };
+                live.encrypted = bytes.starts_with(ENCRYPTED_MAGIC);
             }
             (6, Value::Varint(number)) => live.lease = number as i64,
             (number @ 1..=6, _) => return Err(format!("field {number} is of another type")),

@@ -75,6 +75,8 @@ pub struct Walk<'a> {
     pub lease_count: u64,
     /// From bucket `meta`.
     pub storage_version: Option<String>,
+    /// From bucket `meta`: `consistent_index`.
+    pub applied_index: Option<u64>,
     digest: Digest,
     found: [bool; NEEDED.len()],
 }
@@ -88,6 +90,7 @@ impl<'a> Walk<'a> {
             replay: Replay::default(),
             lease_count: 0,
             storage_version: None,
+            applied_index: None,
             digest: Digest::new(CrcAlgorithm::Crc32Iscsi),
             found: [false; NEEDED.len()],
         }
@@ -332,6 +335,9 @@ impl<'a> Walk<'a> {
             }
             Kind::Lease => self.lease_count += 1,
             Kind::Meta if element.key == b"storageVersion" => self.storage_version = version(element.value),
+            Kind::Meta if element.key == b"consistent_index" => {
+                self.applied_index = element.value.try_into().ok().map(u64::from_be_bytes);
+            }
             Kind::Meta | Kind::Other => {}
         }
     }

@@ -52,6 +52,9 @@ pub enum KubeErrorKind {
     /// No answer in time.
     #[error("no answer within {0} s")]
     Timeout(u64),
+    /// The API no longer knows the version of a list that was being read.
+    #[error("the list changed for too long while it was read")]
+    Expired,
     /// Anything else, with the API's message.
     #[error("{0}")]
     Other(String),
@@ -87,6 +90,7 @@ impl KubeError {
             KubeErrorKind::Unreachable(_) | KubeErrorKind::Timeout(_) => {
                 "check --context and the network; `kubectl etcd-restore` shows the state of the cluster".to_owned()
             }
+            KubeErrorKind::Expired => "repeat the command".to_owned(),
             KubeErrorKind::NotFound | KubeErrorKind::Conflict | KubeErrorKind::Other(_) => return None,
         })
     }

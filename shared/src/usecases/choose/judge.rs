@@ -221,7 +221,7 @@ impl<'a, 'l> Judge<'a, 'l> {
             let facts = match self.context.known.get(backup) {
                 Some(facts) => facts,
                 None => {
-                    let read = examine(self.context.objects, self.context.reader, backup, &|_| {}).await?;
+                    let read = examine(self.context.examine(), &self.catalog.store, backup, &|_| {}).await?;
                     self.context.known.note(backup, &read.facts);
                     read.facts
                 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{DiscoverError, Discovered, EtcdStore, recovery, spec_file};
+use super::{DiscoverError, Discovered, EtcdStore, Place, spec_file};
 use crate::model::kops::names;
 use crate::model::store_url::{StoreUrl, StoreUrlError};
 use crate::ports::ObjectStore;
@@ -84,7 +84,9 @@ pub async fn explicit(
             }
             last_read.clone_from(&home);
         }
-        let pinned = home.as_ref().map(|(state, name)| recovery(state, name, &wanted.etcd));
+        let place = home
+            .as_ref()
+            .map(|(state, name)| Place::of(state, name, found.spec.as_ref()));
         let cluster = home
             .map(|(_, name)| name)
             .or_else(|| name.map(str::to_owned))
@@ -94,13 +96,13 @@ pub async fn explicit(
             .as_ref()
             .and_then(|spec| spec.etcd_clusters.iter().find(|etcd| etcd.name == wanted.etcd));
         let entry = match spec {
-            Some(spec) => EtcdStore::specified(&cluster, wanted.base.clone(), pinned, spec),
+            Some(spec) => EtcdStore::specified(&cluster, wanted.base.clone(), place.as_ref(), spec),
             None => {
                 found.notes.push(format!(
                     "no cluster spec for {}: using etcd-manager's default interval and retention",
                     wanted.base
                 ));
-                EtcdStore::assumed(&cluster, wanted.etcd.clone(), wanted.base.clone(), pinned)
+                EtcdStore::assumed(&cluster, wanted.etcd.clone(), wanted.base.clone(), place.as_ref())
             }
         };
         if found

@@ -9,14 +9,14 @@ use crate::ports::{ObjectBody, ObjectInfo, PutMode, StoreErrorKind};
 
 /// Objects by URL, and a log of the requests.
 #[derive(Default)]
-struct Memory {
+pub struct Memory {
     objects: BTreeMap<String, Vec<u8>>,
-    refuse: Option<(String, StoreErrorKind)>,
-    requests: Mutex<Vec<String>>,
+    pub refuse: Option<(String, StoreErrorKind)>,
+    pub requests: Mutex<Vec<String>>,
 }
 
 impl Memory {
-    fn with<'a>(objects: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    pub fn with<'a>(objects: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let objects = objects
             .into_iter()
             .map(|(at, content)| (at.to_owned(), content.into()))
@@ -96,7 +96,7 @@ impl ObjectStore for Memory {
     }
 }
 
-const COMPLETED: &str =
+pub const COMPLETED: &str =
     include_str!("../../../../tests/fixtures/kops-built/state/super.k8s.local/cluster-completed.spec");
 const CONFIG: &str = include_str!("../../../../tests/fixtures/kops-built/state/super.k8s.local/config");
 
@@ -123,6 +123,8 @@ async fn the_completed_spec_is_enough() {
         main.recovery.as_ref().unwrap().to_string(),
         "s3://kops-state/super.k8s.local/backups/recovery/main"
     );
+    let secrets: Vec<String> = main.secrets.iter().map(ToString::to_string).collect();
+    assert_eq!(secrets, ["s3://kops-state/super.k8s.local/secrets"]);
     assert_eq!(main.daily_retention, SignedDuration::from_hours(90 * 24));
     assert_eq!((main.members.len(), main.etcd_version.as_deref()), (3, Some("3.6.12")));
     assert_eq!(found.stores[1].etcd, "events");

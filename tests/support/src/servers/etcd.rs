@@ -33,7 +33,12 @@ pub(super) struct Member {
     /// Further URLs to serve clients on.
     pub(super) also: Vec<String>,
     tls: Option<(u16, [PathBuf; 3])>,
+    /// `--quota-backend-bytes`.
+    pub(super) quota: u64,
 }
+
+/// As large as etcd recommends at most.
+pub(super) const LARGE_QUOTA: u64 = 8 << 30;
 
 impl Member {
     pub(super) fn alone(client: u16, peer: u16) -> Self {
@@ -45,6 +50,7 @@ impl Member {
             data_dir: None,
             also: Vec::new(),
             tls: None,
+            quota: LARGE_QUOTA,
         };
         member.cluster = member.peer_entry();
         member
@@ -156,7 +162,8 @@ impl Etcd {
         }
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
         command.args(["--initial-cluster", &member.cluster, "--unsafe-no-fsync"]);
-        command.args(["--quota-backend-bytes", "8589934592", "--max-request-bytes", "33554432"]);
+        command.args(["--quota-backend-bytes", &member.quota.to_string()]);
+        command.args(["--max-request-bytes", "33554432"]);
         command.args(["--max-txn-ops", &OPERATIONS.to_string()]);
         let health = format!("{endpoint}/health");
         let serves = || http::request("GET", &health, b"").is_ok_and(|response| response.status == 200);

@@ -5,7 +5,7 @@ use std::thread;
 
 use tempfile::TempDir;
 
-use super::etcd::{Etcd, EtcdOptions, Member};
+use super::etcd::{Etcd, EtcdOptions, LARGE_QUOTA, Member};
 use super::process::{folder, free_ports};
 use crate::components::{self, EtcdVersion};
 use crate::error::Error;
@@ -78,6 +78,19 @@ impl Etcd {
     /// # Errors
     /// When this version cannot be installed or does not start.
     pub fn start_cluster(version: EtcdVersion, count: usize, tls: Option<&ServerTls>) -> Result<Vec<Self>, Error> {
+        Self::start_cluster_of_quota(version, count, tls, LARGE_QUOTA)
+    }
+
+    /// The same with databases of at most `quota` bytes.
+    ///
+    /// # Errors
+    /// See [`Etcd::start_cluster`].
+    pub fn start_cluster_of_quota(
+        version: EtcdVersion,
+        count: usize,
+        tls: Option<&ServerTls>,
+        quota: u64,
+    ) -> Result<Vec<Self>, Error> {
         let program = components::etcd(version)?;
         super::process::with_retries(|| {
             let mut members = Vec::new();
@@ -85,6 +98,7 @@ impl Etcd {
                 let [client, peer, secure] = free_ports()?;
                 let mut member = Member::alone(client, peer);
                 member.name = format!("m{number}");
+                member.quota = quota;
                 members.push(match tls {
                     Some(tls) => member.with_tls(secure, tls),
                     None => member,

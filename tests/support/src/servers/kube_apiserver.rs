@@ -26,6 +26,8 @@ pub struct KubeApiServerOptions<'a> {
     /// The address under which it announces itself. It need not be one of this machine, so one machine plays many masters;
     /// Kubernetes refuses loopback addresses.
     pub advertise: &'a str,
+    /// The `EncryptionConfiguration` of `--encryption-provider-config`; `None` encrypts nothing.
+    pub encryption: Option<&'a str>,
 }
 
 impl<'a> KubeApiServerOptions<'a> {
@@ -37,6 +39,16 @@ impl<'a> KubeApiServerOptions<'a> {
             etcd_ca: None,
             events: None,
             advertise,
+            encryption: None,
+        }
+    }
+
+    /// The same with values encrypted at rest, as this `EncryptionConfiguration` says.
+    #[must_use]
+    pub const fn encrypted(self, configuration: &'a str) -> Self {
+        Self {
+            encryption: Some(configuration),
+            ..self
         }
     }
 }
@@ -62,8 +74,20 @@ impl KubeApiServer {
     /// # Errors
     /// When it cannot be built or does not become ready.
     pub fn start(etcd: &Etcd, options: &KubeApiServerOptions<'_>) -> Result<Self, Error> {
-        let program = components::kube_apiserver()?;
-        with_retries(|| Self::start_once(&program, etcd, options))
+        Self::start_with(&components::kube_apiserver()?, etcd, options, &[])
+    }
+
+    /// Starts `program`, which may be of another version, with further flags.
+    ///
+    /// # Errors
+    /// See [`KubeApiServer::start`].
+    pub fn start_with(
+        program: &Path,
+        etcd: &Etcd,
+        options: &KubeApiServerOptions<'_>,
+        flags: &[&str],
+    ) -> Result<Self, Error> {
+        with_retries(|| Self::start_once(program, etcd, options, flags))
     }
 
     /// Starts one for each address at once: most of the time each one waits.
@@ -92,7 +116,12 @@ impl KubeApiServer {
         })
     }
 
-    fn start_once(program: &Path, etcd: &Etcd, options: &KubeApiServerOptions<'_>) -> Result<Self, Error> {
+    fn start_once(
+        program: &Path,
+        etcd: &Etcd,
+        options: &KubeApiServerOptions<'_>,
+        flags: &[&str],
+    ) -> Result<Self, Error> {
         let [port] = free_ports()?;
         let folder = folder("kube-apiserver")?;
         let at = |name: &str| folder.path().join(name);
@@ -122,6 +151,7 @@ impl KubeApiServer {
             "--authorization-mode=RBAC",
             "--anonymous-auth=false",
         ]);
+        command.args(flags);
         let mut file = |flag: &str, path: &Path| {
             command.arg(format!("--{flag}={}", path.display()));
         };
@@ -131,6 +161,9 @@ impl KubeApiServer {
         file("service-account-key-file", &account);
         file("service-account-signing-key-file", &account_key);
         file("token-auth-file", &tokens);
+        if let Some(configuration) = options.encryption {
+            file("encryption-provider-config", &write("encryption.yaml", configuration)?);
+        }
         match (options.etcd_ca, etcd.tls_endpoint()) {
             (Some(ca), Some(endpoint)) => {
                 let (certificate, key) = ca.issue(Usage::Client)?.write(folder.path(), "etcd-client")?;
@@ -222,6 +255,14 @@ impl KubeApiServer {
     /// See [`KubeApiServer::get`].
     pub fn replace(&self, path: &str, object: &Value) -> Result<Value, Error> {
         self.call("PUT", path, object.to_string().as_bytes())
+    }
+
+    /// Sends any request of an administrator; a refusal is an answer, too.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub fn answer(&self, method: &str, path: &str, body: &[u8]) -> Result<Response, Error> {
+        self.client.request(method, path, AUTHORIZATION, body)
     }
 
     /// Asks for an object.

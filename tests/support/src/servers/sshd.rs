@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::{components, pki, run};
 
 /// A started sshd. Whoever logs in sees, through `sudo cat` and `sudo test`, the files below [`Sshd::root`] in place of
-/// this machine's own `/srv` and `/etc`.
+/// this machine's own `/srv`, `/etc` and `/mnt`.
 #[derive(Debug)]
 pub struct Sshd {
     server: Server,
@@ -74,7 +74,7 @@ impl Sshd {
         // sudo of that host: maps the places that tests fill, runs everything else as it is.
         let sudo = format!(
             "#!/bin/sh\n[ -e {shown}/no-sudo ] && exit 1\n[ \"$1\" = -n ] && shift\n\
-             n=$#; while [ $n -gt 0 ]; do a=$1; shift; n=$((n-1)); case $a in /srv/*|/etc/*|/var/log/*) a={shown}/root$a;; esac; \
+             n=$#; while [ $n -gt 0 ]; do a=$1; shift; n=$((n-1)); case $a in /srv/*|/etc/*|/var/log/*|/mnt|/mnt/*) a={shown}/root$a;; esac; \
              set -- \"$@\" \"$a\"; done\nexec \"$@\"\n"
         );
         script(&at("host-bin"), "sudo", &sudo)?;

@@ -311,6 +311,7 @@ impl Control {
             etcd_ca: None,
             events: Some(&events),
             advertise: "",
+            encryption: None,
         };
         let addresses: Vec<&str> = self
             .addresses

@@ -2,6 +2,7 @@
 
 mod backups;
 pub mod cluster;
+mod objects;
 mod runbook;
 mod story;
 mod wipe;
@@ -9,4 +10,4 @@ mod wipe;
 use crate::rehearse::Act;
 
 /// All acts.
-pub const ALL: [Act; 4] = [backups::ACT, wipe::ACT, story::ACT, runbook::ACT];
+pub const ALL: [Act; 5] = [backups::ACT, objects::ACT, wipe::ACT, story::ACT, runbook::ACT];

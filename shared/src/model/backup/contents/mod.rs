@@ -4,10 +4,13 @@
 
 pub mod diff;
 pub mod export;
+pub mod live;
 pub mod report;
 mod source;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests_encrypted;
 #[cfg(test)]
 mod tests_on_fixtures;
 

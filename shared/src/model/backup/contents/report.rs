@@ -30,7 +30,8 @@ const NAMED: usize = 20;
 ///   "masterleases": [{"ip", "lease": "hex as etcdctl prints it, or null"}],
 ///   "events": {"objects": 0, "withLease": 0},
 ///   "encodings": {"protobuf": 204, "json": 21, "encrypted": 0, "other": 1},
-///   "encryption": [{"provider": "aescbc", "version": "v1", "keyName": "key1", "objects": 15, "resources": ["secrets"]}],
+///   "encryption": [{"provider": "aescbc", "version": "v1", "keyName": "key1", "objects": 15, "readable": 15,
+///                   "problem": "why the others are not readable, or null", "resources": ["secrets"]}],
 ///   "newestObject": {"object": "configmaps/shop/c15", "created": "2026-11-22T15:16:41Z"} or null,
 ///   "newestWrite": {"object": "masterleases/10.0.0.1", "modRevision": 300} or null,
 ///   "undecodable": {"values": 0, "objects": ["secrets/a/b: why"]}
@@ -141,6 +142,10 @@ pub struct EncryptionCount {
     pub by: Encryption,
     /// How many values.
     pub objects: u64,
+    /// Of these, how many the keys at hand decrypt.
+    pub readable: u64,
+    /// Why the first of the others cannot be decrypted.
+    pub problem: Option<String>,
     /// Of which resources, sorted.
     pub resources: Vec<String>,
 }
@@ -192,7 +197,15 @@ struct Counting {
     report: Contents,
     /// By resource and group.
     resources: BTreeMap<(String, String), Tally>,
-    encryption: BTreeMap<Encryption, (u64, BTreeSet<String>)>,
+    encryption: BTreeMap<Encryption, EncryptedTally>,
+}
+
+#[derive(Default)]
+struct EncryptedTally {
+    objects: u64,
+    readable: u64,
+    problem: Option<String>,
+    resources: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -208,16 +221,16 @@ impl Counting {
         let key = ObjectKey::parse(&live.key);
         self.count(&key, live);
 
-        let head = snapshot.head(live, HEAD)?;
+        let mut head = snapshot.head(live, HEAD)?;
         let encodings = &mut self.report.encodings;
         match Encoding::of_head(&head) {
             Encoding::Protobuf => encodings.protobuf += 1,
             Encoding::Json => encodings.json += 1,
             Encoding::Encrypted(by) => {
                 encodings.encrypted += 1;
-                let (objects, resources) = self.encryption.entry(by).or_default();
-                *objects += 1;
-                resources.insert(key.resource_label().into_owned());
+                if let Some(plain) = self.decrypt(snapshot, live, &key, by)? {
+                    head = plain;
+                }
             }
             Encoding::Other => {
                 encodings.other += 1;
@@ -258,6 +271,33 @@ impl Counting {
     fn broken(&mut self, key: &ObjectKey<'_>, error: &ValueError) {
         if !matches!(error, ValueError::Encrypted(_) | ValueError::NotAnObject) {
             self.undecodable(key, &error.to_string());
+        }
+    }
+
+    /// Counts an encrypted value. Its plaintext, where the key is at hand.
+    fn decrypt(
+        &mut self,
+        snapshot: Snapshot<'_>,
+        live: &LiveKey,
+        key: &ObjectKey<'_>,
+        by: Encryption,
+    ) -> Result<Option<Vec<u8>>, Problem> {
+        let decrypted = snapshot.decrypted(live)?;
+        let tally = self.encryption.entry(by).or_default();
+        tally.objects += 1;
+        tally.resources.insert(key.resource_label().into_owned());
+        match decrypted {
+            Ok(plain) => {
+                tally.readable += 1;
+                if key.is_kubernetes() && Encoding::of_head(&plain) == Encoding::Other {
+                    self.undecodable(key, "what is encrypted is neither protobuf nor JSON");
+                }
+                Ok(Some(plain))
+            }
+            Err(error) => {
+                tally.problem.get_or_insert_with(|| error.to_string());
+                Ok(None)
+            }
         }
     }
 
@@ -318,10 +358,12 @@ impl Counting {
             .collect();
         let encryption = self.encryption.into_iter();
         report.encryption = encryption
-            .map(|(by, (objects, resources))| EncryptionCount {
+            .map(|(by, tally)| EncryptionCount {
                 by,
-                objects,
-                resources: resources.into_iter().collect(),
+                objects: tally.objects,
+                readable: tally.readable,
+                problem: tally.problem,
+                resources: tally.resources.into_iter().collect(),
             })
             .collect();
         Ok(report)

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Snapshot;
+use crate::model::kubernetes::value::ENCRYPTED_MAGIC;
 use crate::model::snapshot::ReadAt;
 use crate::model::snapshot::{self, Content, LiveKey, ValueAt};
 
@@ -71,6 +72,7 @@ impl Fake {
                 version: 1,
                 lease: *lease,
                 value: value_at,
+                encrypted: value.starts_with(ENCRYPTED_MAGIC),
             });
         }
         let content = Content {
@@ -79,6 +81,7 @@ impl Fake {
             records: keys.len() as u64,
             db_size: bytes.len() as u64,
             storage_version: None,
+            applied_index: None,
             lease_count: 0,
             keys,
         };

@@ -101,7 +101,7 @@ async fn of_backup(
     let looking = session.choose_context();
     let label = format!("verifying {} {}", catalog.store.etcd, backup.name);
     let progress = session.ui.bytes_progress(&label, backup.data_size.unwrap_or_default());
-    let examined = examine(looking.objects, looking.reader, backup, &|read| progress.set(read)).await?;
+    let examined = examine(looking.examine(), &catalog.store, backup, &|read| progress.set(read)).await?;
     drop(progress);
     let assessed = if good && examined.verifies() {
         Assessed::default()

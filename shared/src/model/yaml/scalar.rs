@@ -1,0 +1,124 @@
+//! Texts in YAML: plain, quoted, or line by line.
+
+use super::pad;
+
+/// Words that some reader of YAML takes for something else than a text, in any case.
+const RESERVED: [&str; 9] = ["false", "n", "no", "null", "off", "on", "true", "y", "yes"];
+
+/// Writes a text whose further lines, if any, begin at `column`.
+pub(super) fn write(text: &str, column: usize, out: &mut Vec<u8>) {
+    if is_block(text) {
+        block(text, column, out);
+    } else {
+        write_on_one_line(text, out);
+    }
+}
+
+/// Writes a text without a line break.
+pub(super) fn write_on_one_line(text: &str, out: &mut Vec<u8>) {
+    if is_plain(text) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        quoted(text, out);
+    }
+}
+
+/// Whether a text without quotes is this text to every reader.
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let Some((first, last)) = bytes.first().zip(bytes.last()) else {
+        return false;
+    };
+    let starts = first.is_ascii_alphabetic() || *first == b'/';
+    let body = || bytes.iter().all(|byte| PLAIN.get(usize::from(*byte)) == Some(&true));
+    // Colon and space make a key, space and hash a comment; the hash is not in the table.
+    let ends = !matches!(last, b':' | b' ') && !bytes.windows(2).any(|pair| pair == b": ");
+    if starts && ends && body() {
+        return bytes.len() > 5 || !RESERVED.iter().any(|word| word.eq_ignore_ascii_case(text));
+    }
+    first.is_ascii_digit() && is_plain_number(text)
+}
+
+/// `10.0.0.1`, `1.34.2`, `100m`, `64Mi`: no number to anybody, though it begins as one.
+fn is_plain_number(text: &str) -> bool {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let unit = text.get(digits..).unwrap_or_default();
+    if ["m", "k", "Ki", "M", "Mi", "G", "Gi", "Ti"].contains(&unit) {
+        return true;
+    }
+    let mut parts = 0;
+    text.split('.').all(|part| {
+        parts += 1;
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
+    }) && parts > 2
+}
+
+/// The bytes that may stand within a plain text.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let allowed = b" $%()+,-./0123456789:;<=>@ABCDEFGHIJKLMNOPQRSTUVWXYZ^_abcdefghijklmnopqrstuvwxyz~";
+    let mut at = 0;
+    while at < allowed.len() {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            plain[allowed[at] as usize] = true;
+        }
+        at += 1;
+    }
+    plain
+};
+
+/// Whether a text of several lines can be written line by line.
+fn is_block(text: &str) -> bool {
+    text.contains('\n')
+        // Its first line tells the column to the reader.
+        && !text.starts_with([' ', '\n', '\t'])
+        && text.chars().all(|character| character == '\n' || character == '\t' || is_printable(character))
+        && text.lines().any(|line| !line.trim().is_empty())
+}
+
+/// Without quotes and escapes: YAML 1.2, production `c-printable`, without the breaks that only YAML 1.1 knows.
+const fn is_printable(character: char) -> bool {
+    !matches!(character, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// `|`, and the lines.
+fn block(text: &str, column: usize, out: &mut Vec<u8>) {
+    out.push(b'|');
+    let body = match text.strip_suffix('\n') {
+        None => {
+            out.push(b'-');
+            text
+        }
+        Some(body) if body.ends_with('\n') => {
+            out.push(b'+');
+            body
+        }
+        Some(body) => body,
+    };
+    for line in body.split('\n') {
+        out.push(b'\n');
+        if !line.is_empty() {
+            pad(out, column);
+            out.extend_from_slice(line.as_bytes());
+        }
+    }
+}
+
+/// In double quotes.
+fn quoted(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut buffer = [0; 4];
+    for character in text.chars() {
+        match character {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            other if is_printable(other) => out.extend_from_slice(other.encode_utf8(&mut buffer).as_bytes()),
+            other => out.extend_from_slice(format!("\\u{:04x}", u32::from(other)).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}

@@ -1,0 +1,3 @@
+module kops-recovery.invalid/components/kinds
+
+go 1.24.0
