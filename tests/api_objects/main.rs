@@ -12,6 +12,7 @@ mod api;
 mod candidates;
 mod compare;
 mod fill;
+mod golden;
 mod grow;
 mod place;
 mod seeds;
@@ -92,12 +93,11 @@ impl Cluster {
         let resource = resource.unwrap_or_else(|| panic!("{} is of no served kind", decoded.key));
         let metadata = &decoded.object["metadata"];
         let namespace = text(&metadata["namespace"]);
-        let path = resource.path(&api_version, namespace.as_deref(), &text(&metadata["name"])?);
-        Some(
-            self.server
-                .get(&path)
-                .unwrap_or_else(|error| panic!("{}: {error}", decoded.key)),
-        )
+        let name = text(&metadata["name"])?;
+        let ask = |version| self.server.get(&resource.path(version, namespace.as_deref(), &name));
+        // Some are stored at a version that the server itself serves no more.
+        let object = ask(&api_version).or_else(|_| ask(&resource.api_version));
+        Some(object.unwrap_or_else(|error| panic!("{}: {error}", decoded.key)))
     }
 }
 

@@ -24,7 +24,8 @@ pub fn of(resource: &str, n: usize) -> Option<Value> {
     let selector = json!({"matchLabels": labels});
     let template = json!({"metadata": {"labels": labels}, "spec": pod});
     let claim = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
-    let devices = json!({"devices": {"requests": [{"name": "a", "exactly": {"deviceClassName": "a.example.com"}}]}});
+    // The class is that of 1.29, of which newer servers know no more.
+    let devices = json!({"resourceClassName": "a", "devices": {"requests": [{"name": "a", "exactly": {"deviceClassName": "a.example.com"}}]}});
     let webhook = json!({
         "name": "a.example.com", "clientConfig": {"url": "https://example.com/a"}, "sideEffects": "None",
         "admissionReviewVersions": ["v1"],
@@ -115,6 +116,8 @@ pub fn of(resource: &str, n: usize) -> Option<Value> {
         }
         "resourceclaims.resource.k8s.io" => json!({"spec": devices}),
         "resourceclaimtemplates.resource.k8s.io" => json!({"spec": {"spec": devices}}),
+        "resourceclasses.resource.k8s.io" => json!({"driverName": "a.example.com"}),
+        "podschedulingcontexts.resource.k8s.io" => json!({"spec": {"selectedNode": "a"}}),
         "resourceslices.resource.k8s.io" => json!({"spec": {
             "driver": "a.example.com", "nodeName": "a", "pool": {"name": "a", "resourceSliceCount": 1, "generation": 1},
             "devices": [{"name": "a"}],
@@ -166,6 +169,7 @@ pub fn of(resource: &str, n: usize) -> Option<Value> {
         // Stored where those of the other group are.
         "events.events.k8s.io" => format!("b{n}"),
         "storageversions.internal.apiserver.k8s.io" => format!("example.com.a{n}"),
+        "clustertrustbundles.certificates.k8s.io" => format!("a{n}"),
         "csidrivers.storage.k8s.io" | "deviceclasses.resource.k8s.io" => format!("a{n}.example.com"),
         _ => format!("a{n}"),
     };

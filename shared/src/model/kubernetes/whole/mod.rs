@@ -2,9 +2,11 @@
 //!
 //! What etcd holds lacks one field that kubectl shows: `metadata.resourceVersion` is the revision that wrote the key
 //! last, and comes from the caller. An object is shown in the version that it is stored at, which need not be the one
-//! that kubectl asks for; but for CustomResourceDefinitions, whose stored version no API server serves.
+//! that kubectl asks for; but for those whose stored version no API server serves: CustomResourceDefinitions, and the
+//! EndpointSlices of API servers before 1.34.
 
 mod crd;
+mod endpoint_slice;
 mod json;
 mod message;
 mod path;
@@ -15,6 +17,7 @@ mod table;
 mod tests;
 mod zero;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use serde::ser::{Serialize, Serializer};
@@ -120,15 +123,28 @@ fn typed<S: Serializer>(
         depth: DEPTH,
         beside: Beside::Type(envelope.api_version, envelope.kind),
     };
-    match message.serialize(serializer) {
+    let done = if (envelope.api_version, envelope.kind) == endpoint_slice::STORED {
+        serde_json::to_vec(&message).map_err(json_error).and_then(|text| {
+            let mut object = Json::read(&text).map_err(json_error)?;
+            endpoint_slice::as_served(&mut object);
+            object.serialize(serializer).map_err(json_error)
+        })
+    } else {
+        message.serialize(serializer).map_err(json_error)
+    };
+    match done {
         Ok(done) => Ok((done, reading.unknown())),
-        Err(error) => Err(reading.problem().unwrap_or_else(|| ValueError::Json(error.to_string()))),
+        Err(error) => Err(reading.problem().unwrap_or(error)),
     }
+}
+
+fn json_error(error: impl Display) -> ValueError {
+    ValueError::Json(error.to_string())
 }
 
 /// What is stored as JSON is whole but for its resource version.
 fn stored_json<S: Serializer>(text: &[u8], revision: Option<i64>, serializer: S) -> Result<S::Ok, ValueError> {
-    let mut object = Json::read(text).map_err(|error| ValueError::Json(error.to_string()))?;
+    let mut object = Json::read(text).map_err(json_error)?;
     if !matches!(object, Json::Object(_)) {
         return Err(ValueError::NotAnObject);
     }
@@ -136,9 +152,7 @@ fn stored_json<S: Serializer>(text: &[u8], revision: Option<i64>, serializer: S)
     if let (Some(revision), Some(metadata)) = (revision, object.field("metadata")) {
         metadata.set("resourceVersion", Json::Text(revision.to_string().into()));
     }
-    object
-        .serialize(serializer)
-        .map_err(|error| ValueError::Json(error.to_string()))
+    object.serialize(serializer).map_err(json_error)
 }
 
 /// Every kind whose fields are known, as `(apiVersion, kind)`, sorted.

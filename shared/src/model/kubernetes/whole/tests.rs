@@ -231,6 +231,34 @@ fn a_custom_resource_definition_is_shown_as_v1() {
 }
 
 #[test]
+fn an_endpoint_slice_is_shown_as_v1() {
+    let shown = |node: Option<&str>, topology: &[(&str, &str)]| {
+        let mut endpoint = vec![text(1, "10.0.0.1")];
+        endpoint.extend(topology.iter().map(|(key, value)| entry(5, key, value.as_bytes())));
+        endpoint.extend(node.map(|node| text(6, node)));
+        let fields = [meta(), message(2, &endpoint), text(4, "IPv4")];
+        let mut object = object("discovery.k8s.io/v1beta1", "EndpointSlice", &fields);
+        assert_eq!(object["apiVersion"], "discovery.k8s.io/v1");
+        assert_eq!(object["kind"], "EndpointSlice");
+        let mut endpoint = object["endpoints"][0].take();
+        endpoint.as_object_mut().unwrap().remove("addresses");
+        endpoint.as_object_mut().unwrap().remove("conditions");
+        endpoint
+    };
+    let (host, zone) = ("kubernetes.io/hostname", "topology.kubernetes.io/zone");
+    assert_eq!(shown(None, &[]), json!({}));
+    assert_eq!(
+        shown(Some("n"), &[(host, "n"), (zone, "z")]),
+        json!({"nodeName": "n", "zone": "z"})
+    );
+    assert_eq!(
+        shown(Some("n"), &[(host, "m"), (zone, "z"), ("rack", "1")]),
+        json!({"nodeName": "n", "zone": "z", "deprecatedTopology": {host: "m", "rack": "1"}})
+    );
+    assert_eq!(shown(None, &[(host, "m")]), json!({"deprecatedTopology": {host: "m"}}));
+}
+
+#[test]
 fn other_encodings_are_told() {
     let told = |stored: &[u8]| whole(&Value::decode(stored).unwrap(), None).unwrap_err();
     assert_eq!(
