@@ -114,8 +114,53 @@ async fn a_broken_download_goes_on_where_it_broke() {
         .iter()
         .map(|request| request.header("range").unwrap_or("-").to_owned())
         .collect();
-    assert_eq!(ranges, ["-", "bytes=700000-", "bytes=1400000-", "bytes=2100000-"]);
+    assert_eq!(
+        ranges,
+        [
+            "bytes=0-8388607",
+            "bytes=700000-3145727",
+            "bytes=1400000-3145727",
+            "bytes=2100000-3145727"
+        ]
+    );
     assert!(gets.iter().skip(1).all(|request| request.header("if-match").is_some()));
+}
+
+#[tokio::test]
+async fn a_large_object_comes_in_parts_at_once_each_byte_once() {
+    let bench = Bench::new("parts");
+    let content = bytes((20 << 20) + 7);
+    bench.put("big", &content);
+    bench.proxy.reset();
+    // One part breaks, and goes on where it broke.
+    bench
+        .proxy
+        .inject(Rule::times(1, "GET", "/big", Fault::CutBodyAfter(1_000_000)).after(1));
+    let whole = read(&bench.stores(), &bench.url("big")).await.unwrap();
+    assert!(whole == content, "the parts do not fit");
+    let gets = bench.proxy.requests();
+    let mut ranges: Vec<_> = gets
+        .iter()
+        .map(|request| request.header("range").unwrap_or("-").to_owned())
+        .collect();
+    ranges.sort();
+    let resumed = ranges.iter().filter(|range| range.contains("000000-")).count();
+    assert_eq!((ranges.len(), resumed), (4, 1), "{ranges:?}");
+    assert!(gets.iter().skip(1).all(|request| request.header("if-match").is_some()));
+}
+
+#[tokio::test]
+async fn a_store_without_ranges_sends_a_large_object_by_one_request() {
+    let bench = Bench::new("no-ranges");
+    let content = bytes(20 << 20);
+    bench.put("big", &content);
+    bench.proxy.reset();
+    bench.proxy.inject(Rule::always("GET", "/big", Fault::NoRanges));
+    let whole = read(&bench.stores(), &bench.url("big")).await.unwrap();
+    assert!(whole == content);
+    assert_eq!(bench.proxy.gets("big"), 1);
+    bench.put("nothing", b"");
+    assert_eq!(read(&bench.stores(), &bench.url("nothing")).await.unwrap(), b"");
 }
 
 #[tokio::test]

@@ -33,14 +33,8 @@ pub async fn members(
 
 /// The hosts that the flags name, over the user's ssh.
 pub fn hosts(access: &EtcdAccess) -> Result<Ssh, AnyFailure> {
-    let options = SshOptions {
-        program: access.ssh_program.clone(),
-        user: access.ssh_user.clone(),
-        jump: access.ssh_jump.clone(),
-        timeout: access.etcd_timeout,
-    };
     let first = || access.host.first().cloned().unwrap_or_default();
-    Ok(Ssh::new(&options).map_err(|kind| HostError { host: first(), kind })?)
+    Ok(Ssh::new(&SshOptions::from(access)).map_err(|kind| HostError { host: first(), kind })?)
 }
 
 /// Stores that are reached with the credentials of another profile.

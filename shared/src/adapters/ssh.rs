@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::consent::Consent;
+use crate::model::etcd_access::EtcdAccess;
 use crate::ports::hosts::{HostError, HostErrorKind, Hosts, OnLine, Script, ScriptResult};
 
 /// Exit code of the remote script where sudo requires a password; ssh itself uses 255.
@@ -33,6 +34,17 @@ pub struct SshOptions {
     pub jump: Option<String>,
     /// The limit of connecting.
     pub timeout: Duration,
+}
+
+impl From<&EtcdAccess> for SshOptions {
+    fn from(access: &EtcdAccess) -> Self {
+        Self {
+            program: access.ssh_program.clone(),
+            user: access.ssh_user.clone(),
+            jump: access.ssh_jump.clone(),
+            timeout: access.etcd_timeout,
+        }
+    }
 }
 
 /// ssh to any host.

@@ -9,12 +9,7 @@ use crate::usecases::liveness::{Evidence, Machines, OverSsh};
 
 /// Probes the machines; hosts are asked over ssh only where the user names them.
 pub async fn gather(machines: Machines, wiped: Option<Timestamp>, etcds: &[String], access: &EtcdAccess) -> Evidence {
-    let ssh = Ssh::new(&SshOptions {
-        program: access.ssh_program.clone(),
-        user: access.ssh_user.clone(),
-        jump: access.ssh_jump.clone(),
-        timeout: access.etcd_timeout,
-    });
+    let ssh = Ssh::new(&SshOptions::from(access));
     let ssh = ssh.ok().filter(|_| !access.host.is_empty());
     let over = ssh.as_ref().map(|ssh| OverSsh {
         hosts: ssh,

@@ -216,21 +216,8 @@ async fn of_backups(
     if !found {
         context.ui.note("neither backup holds an object that matches");
     }
-    match context.format {
-        Format::Table | Format::Wide => {
-            let details: Vec<String> = compared.iter().map(|one| details(one, args.shown())).collect();
-            context.ui.result(&details.join("\n"))?;
-        }
-        Format::Name => {
-            let lists = compared.iter().map(|one| {
-                let diff = &one.diff;
-                names(&diff.gone, &diff.new, &diff.changed)
-            });
-            context.ui.result(&lists.collect::<String>())?;
-        }
-        Format::Prometheus => {}
-        Format::Json | Format::Yaml => output::structured(&context.ui, context.format, &compared)?,
-    }
+    let name = |one: &Compared| names(&one.diff.gone, &one.diff.new, &one.diff.changed);
+    show(context, &compared, |one| details(one, args.shown()), name)?;
     Ok(Exit::Done)
 }
 
@@ -283,21 +270,8 @@ async fn of_live(
             cluster.side.server
         ));
     }
-    match context.format {
-        Format::Table | Format::Wide => {
-            let details: Vec<String> = compared.iter().map(|one| live_details(one, args.shown())).collect();
-            context.ui.result(&details.join("\n"))?;
-        }
-        Format::Name => {
-            let lists = compared.iter().map(|one| {
-                let diff = &one.diff;
-                names(&diff.gone, &diff.new, &diff.changed)
-            });
-            context.ui.result(&lists.collect::<String>())?;
-        }
-        Format::Prometheus => {}
-        Format::Json | Format::Yaml => output::structured(&context.ui, context.format, &compared)?,
-    }
+    let name = |one: &ComparedLive| names(&one.diff.gone, &one.diff.new, &one.diff.changed);
+    show(context, &compared, |one| live_details(one, args.shown()), name)?;
     let missing: Vec<String> = compared.iter().flat_map(|one| live_text::missing(&one.diff)).collect();
     for line in &missing {
         context.ui.warn(line);
@@ -312,6 +286,25 @@ fn of_served(stored: &Stored<'_>, resource: &ServedResource) -> Resource {
         plural: name.plural,
         group: name.group,
     }
+}
+
+/// Prints all comparisons.
+fn show<C: Serialize>(
+    context: &Context,
+    compared: &[C],
+    details: impl Fn(&C) -> String,
+    names: impl Fn(&C) -> String,
+) -> Result<(), AnyFailure> {
+    match context.format {
+        Format::Table | Format::Wide => {
+            let details: Vec<String> = compared.iter().map(details).collect();
+            context.ui.result(&details.join("\n"))?;
+        }
+        Format::Name => context.ui.result(&compared.iter().map(names).collect::<String>())?,
+        Format::Prometheus => {}
+        Format::Json | Format::Yaml => output::structured(&context.ui, context.format, &compared)?,
+    }
+    Ok(())
 }
 
 fn details(compared: &Compared, shown: Shown) -> String {

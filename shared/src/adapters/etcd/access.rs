@@ -208,12 +208,7 @@ impl Ways<'_> {
             return Err(AccessError::Missing("--via ssh needs --host"));
         }
         let port = self.port()?;
-        let found = Ssh::new(&SshOptions {
-            program: self.args.ssh_program.clone(),
-            user: self.args.ssh_user.clone(),
-            jump: self.args.ssh_jump.clone(),
-            timeout: self.args.etcd_timeout,
-        });
+        let found = Ssh::new(&SshOptions::from(self.args));
         let mut tried = Tried::new(wanted);
         for host in &self.args.host {
             let unusable = |kind| {

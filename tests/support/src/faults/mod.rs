@@ -66,6 +66,10 @@ pub enum Fault {
     Delay(Duration),
     /// Relay this many bytes of the answer's body, then break the connection.
     CutBodyAfter(u64),
+    /// Relay the answer's body at this many bytes a second, as a line that each connection has its share of.
+    Limit(u64),
+    /// Let the server answer as one that knows no ranges.
+    NoRanges,
     /// Break the connection without an answer.
     HangUp,
     /// Let the server answer, and break the connection instead of passing the answer on.

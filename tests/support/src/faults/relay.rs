@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustls::{ServerConnection, StreamOwned};
 
@@ -101,7 +101,7 @@ fn answer(
     shared: &Shared,
 ) -> io::Result<bool> {
     carry_out_what_is_due(shared)?;
-    let mut limit = u64::MAX;
+    let (mut limit, mut speed) = (u64::MAX, None);
     match fault {
         Some(Fault::HangUp) => return Ok(false),
         Some(Fault::LoseAnswer) => {
@@ -148,6 +148,8 @@ fn answer(
         }
         Some(Fault::Delay(time)) => thread::sleep(time),
         Some(Fault::CutBodyAfter(bytes)) => limit = bytes,
+        Some(Fault::Limit(bytes)) => speed = Some(bytes),
+        Some(Fault::NoRanges) => head.set("Range", None),
         None => {}
     }
     let pending = lock(&shared.pending).clone();
@@ -178,8 +180,29 @@ fn answer(
         io::copy(&mut from_upstream.take(limit), to_client)?;
         return Ok(false);
     }
-    copy_body(&answer, &mut from_upstream, to_client)?;
+    match speed {
+        Some(speed) => copy_body(&answer, &mut from_upstream, &mut Slowly { to_client, speed })?,
+        None => copy_body(&answer, &mut from_upstream, to_client)?,
+    }
     Ok(true)
+}
+
+/// Writes so many bytes a second.
+struct Slowly<'w, W> {
+    to_client: &'w mut W,
+    speed: u64,
+}
+
+impl<W: Write> Write for Slowly<'_, W> {
+    fn write(&mut self, block: &[u8]) -> io::Result<usize> {
+        let count = self.to_client.write(block)?;
+        thread::sleep(Duration::from_secs_f64(count as f64 / self.speed as f64));
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to_client.flush()
+    }
 }
 
 /// Answers as if it were done, and keeps it for later.
