@@ -135,6 +135,9 @@ pub struct UnpackArgs {
     /// Maximum size of an unpacked snapshot
     #[arg(long, global = true, value_name = "SIZE", default_value = "16GiB", value_parser = size)]
     pub max_db_size: u64,
+    /// Read every backup anew to judge it, whatever earlier commands have learned of it
+    #[arg(long, global = true)]
+    pub no_cache: bool,
 }
 
 impl Default for UnpackArgs {
@@ -144,6 +147,7 @@ impl Default for UnpackArgs {
             encryption_config: None,
             temp_dir: None,
             max_db_size: 16 << 30,
+            no_cache: false,
         }
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
+use crate::adapters::backup_notes::NotesFolder;
 use crate::adapters::clock;
 use crate::adapters::encryption_config;
 use crate::adapters::kops_config::Files;
@@ -27,8 +28,8 @@ use crate::cli::{AwsArgs, ClusterArgs, EtcdArgs, StoreArgs, UnpackArgs};
 use crate::failure::{AnyFailure, CommandError};
 use crate::ports::ObjectStore;
 use crate::session::Session;
-use crate::usecases::choose::FactsCache;
 use crate::usecases::encryption::KeyRing;
+use crate::usecases::known_backups::KnownBackups;
 
 /// The flags of every session.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +88,10 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Session, AnyFailure> {
         packer: Box::new(Packer::new(unpack.temp_dir.clone())),
         spooler: Box::new(Packer::new(unpack.temp_dir)),
         clock,
-        known: FactsCache::default(),
+        known: match unpack.no_cache {
+            true => KnownBackups::default(),
+            false => KnownBackups::with_notes(Box::new(NotesFolder::of_user())),
+        },
         keys: KeyRing::new(keys, move |line| ui.warn(line)),
         found: Arc::new(OnceCell::new()),
     })

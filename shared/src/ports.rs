@@ -15,6 +15,7 @@ use crate::model::kops::identity::{Chosen, SettingsError};
 use crate::model::store_url::StoreUrl;
 
 pub mod api_probe;
+pub mod backup_notes;
 pub mod cluster_api;
 pub mod cluster_objects;
 pub mod drill;
@@ -30,6 +31,7 @@ pub mod snapshot;
 pub use crate::model::snapshot::ReadAt;
 pub use crate::ports::host_probe::HostProbe;
 pub use api_probe::ApiProbe;
+pub use backup_notes::BackupNotes;
 pub use cluster_api::{ClusterApi, KubeError, KubeErrorKind};
 pub use cluster_objects::ClusterObjects;
 pub use etcd::{

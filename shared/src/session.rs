@@ -18,10 +18,11 @@ use crate::model::moment;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{Clock, ObjectSpooler, ObjectStore, SnapshotPacker, SnapshotReader, UserSettings};
 use crate::usecases::catalog::{self, Backup, Catalog};
-use crate::usecases::choose::{self, ChooseContext, ChooseError, Chosen, FactsCache, Rejected};
+use crate::usecases::choose::{self, ChooseContext, ChooseError, Chosen, Rejected};
 use crate::usecases::discover::{self, DiscoverError, Discovered, EtcdStore, ExplicitStore, NotFollowed};
 use crate::usecases::encryption::KeyRing;
 use crate::usecases::examine::ExamineContext;
+use crate::usecases::known_backups::KnownBackups;
 
 /// Clusters whose stores are listed at once.
 const CLUSTERS_AT_ONCE: usize = 16;
@@ -53,7 +54,7 @@ pub struct Session {
     /// Tells the time.
     pub clock: Box<dyn Clock>,
     /// What was read of backups already.
-    pub known: FactsCache,
+    pub known: KnownBackups,
     /// What decrypts values that are encrypted at rest.
     pub keys: KeyRing,
     /// What the state store has of the cluster, once it was read.

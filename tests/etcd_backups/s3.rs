@@ -92,6 +92,61 @@ fn a_thousand_backups_take_no_more_listings_than_pages_and_no_meta_unless_shown(
 }
 
 #[test]
+fn no_command_fetches_a_backup_twice_and_the_next_one_fetches_only_what_it_shows() {
+    let moto = Moto::start().unwrap();
+    fill(&moto);
+    let proxy = Proxy::start(&moto).unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let fetched = |arguments: &[&str]| -> Vec<String> {
+        proxy.reset();
+        let command = on(&proxy, arguments).env("XDG_CACHE_HOME", cache.path());
+        let _ = command.run().unwrap().success();
+        let data = |path: String| {
+            Some(
+                path.strip_suffix("/etcd.backup.gz")?
+                    .rsplit('/')
+                    .next()?
+                    .replace("%3A", ":"),
+            )
+        };
+        let mut names: Vec<String> = proxy.requests().into_iter().filter_map(|get| data(get.path)).collect();
+        names.sort();
+        names
+    };
+    let newest = "2026-11-22T15:20:36Z-000001";
+    let inspect = ["inspect", "main=latest-good"];
+    let first = fetched(&inspect);
+    let mut once = first.clone();
+    once.dedup();
+    assert!(first.len() > 1 && first == once, "{first:?}");
+    assert_eq!(
+        fetched(&inspect),
+        [newest],
+        "what is shown is read; the others are remembered"
+    );
+    assert_eq!(fetched(&["download", "main=latest-good", "main.db"]), [newest]);
+    assert_eq!(fetched(&["inspect", "main=latest-good", "--no-cache"]), first);
+
+    // What was replaced is not what is remembered.
+    let other = first.iter().find(|name| *name != newest).unwrap();
+    let folder = format!("{CLUSTER}/backups/etcd/main");
+    let data = moto
+        .get("kops-state", &format!("{folder}/{newest}/etcd.backup.gz"))
+        .unwrap();
+    moto.put("kops-state", &format!("{folder}/{other}/etcd.backup.gz"), &data)
+        .unwrap();
+    assert_eq!(fetched(&inspect), [other.as_str(), newest]);
+
+    // A note that somebody has changed is no note.
+    for note in std::fs::read_dir(cache.path().join("kops-recovery/facts")).unwrap() {
+        std::fs::write(note.unwrap().path(), b"{}").unwrap();
+    }
+    let anew = fetched(&inspect);
+    assert!(anew.len() > 1);
+    assert_eq!(fetched(&["inspect", "main=latest-good", "--no-cache"]), anew);
+}
+
+#[test]
 fn errors_of_s3_have_hints() {
     let moto = Moto::start().unwrap();
     fill(&moto);
@@ -163,8 +218,7 @@ fn few_backups_are_read_for_judging_and_none_twice() {
     assert_eq!(reads(&["list", "--etcd", "main", "-o", "wide"]), 3);
     assert_eq!(reads(&["list", "--etcd", "main", "-o", "json"]), 0);
     assert_eq!(reads(&["verify", "main=latest"]), 3);
-    // One backup is read again, for columns that judging does not need.
-    assert_eq!(reads(&["verify", "main=latest-good"]), 4);
+    assert_eq!(reads(&["verify", "main=latest-good"]), 3);
     assert_eq!(reads(&["show", "main=latest-good"]), 3);
     assert_eq!(reads(&["show", "main=latest"]), 0);
 }

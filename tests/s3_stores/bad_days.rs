@@ -144,7 +144,11 @@ async fn a_large_object_comes_in_parts_at_once_each_byte_once() {
         .map(|request| request.header("range").unwrap_or("-").to_owned())
         .collect();
     ranges.sort();
-    let resumed = ranges.iter().filter(|range| range.contains("000000-")).count();
+    let resumed = ranges.iter().filter(|range| {
+        let start = range.trim_start_matches("bytes=").split('-').next().unwrap();
+        start.parse::<u64>().unwrap() % (8 << 20) == 1_000_000
+    });
+    let resumed = resumed.count();
     assert_eq!((ranges.len(), resumed), (4, 1), "{ranges:?}");
     assert!(gets.iter().skip(1).all(|request| request.header("if-match").is_some()));
 }

@@ -6,6 +6,7 @@ pub mod api_probe;
 pub mod aws;
 #[cfg(any(feature = "s3", feature = "aws"))]
 mod aws_chain;
+pub mod backup_notes;
 pub mod clock;
 pub mod completion_script;
 #[cfg(feature = "etcd")]

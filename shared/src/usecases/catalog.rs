@@ -10,7 +10,7 @@ use crate::model::backup::name::BackupName;
 use crate::model::backup::retention::{self, Keep};
 use crate::model::etcd_manager::layout::{self, Listing};
 use crate::model::store_url::StoreUrl;
-use crate::ports::{ObjectStore, StoreError};
+use crate::ports::{ObjectInfo, ObjectStore, StoreError};
 
 /// The backups of one etcd cluster.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct Backup {
     pub folder: StoreUrl,
     /// The size of `etcd.backup.gz` in bytes, where there is one.
     pub data_size: Option<u64>,
+    /// What tells this content of it from any other, where the store has such a tag.
+    pub data_tag: Option<String>,
     /// Whether `_etcd_backup.meta` is there.
     pub has_meta: bool,
     /// Whether it is in the store's own folder, where etcd-manager finds it.
@@ -102,7 +104,7 @@ pub async fn read(objects: &dyn ObjectStore, stores: &[EtcdStore], now: Timestam
 
     Ok(stores
         .iter()
-        .zip(bases)
+        .zip(&bases)
         .map(|(store, base)| {
             let listing = Listing::of(base.iter().map(|object| (object.path.as_str(), object.size)));
             let recovery = store.recovery.as_ref().and_then(|recovery| {
@@ -112,9 +114,27 @@ pub async fn read(objects: &dyn ObjectStore, stores: &[EtcdStore], now: Timestam
                     Some((object.path.strip_prefix(&below)?, object.size))
                 })))
             });
-            combine(store, listing, recovery.unwrap_or_default(), now)
+            let mut catalog = combine(store, listing, recovery.unwrap_or_default(), now);
+            tag(&mut catalog, &store.base, base.iter());
+            let folder = store.recovery.as_ref().and_then(StoreUrl::parent);
+            for (folder, found) in folder.iter().filter_map(|folder| Some((folder, pins.get(folder)?))) {
+                tag(&mut catalog, folder, found.iter());
+            }
+            catalog
         })
         .collect())
+}
+
+/// Gives the backups below `at` the tags of their data.
+fn tag<'o>(catalog: &mut Catalog, at: &StoreUrl, objects: impl Iterator<Item = &'o ObjectInfo>) {
+    let tags: HashMap<StoreUrl, &String> = objects
+        .filter_map(|object| Some((at.join(&object.path), object.tag.as_ref()?)))
+        .collect();
+    for backup in &mut catalog.backups {
+        if let Some(&tag) = tags.get(&backup.data()) {
+            backup.data_tag = Some(tag.clone());
+        }
+    }
 }
 
 fn combine(store: &EtcdStore, listing: Listing, pinned: Listing, now: Timestamp) -> Catalog {
@@ -135,6 +155,7 @@ fn combine(store: &EtcdStore, listing: Listing, pinned: Listing, now: Timestamp)
                 name: found.name.clone(),
                 folder: store.base.join(found.name.as_str()),
                 data_size: found.data_size,
+                data_tag: None,
                 has_meta: found.has_meta,
                 in_store: true,
                 pinned: None,
@@ -157,6 +178,7 @@ fn combine(store: &EtcdStore, listing: Listing, pinned: Listing, now: Timestamp)
                 name: pin.name.clone(),
                 folder: folder.clone(),
                 data_size: pin.data_size,
+                data_tag: None,
                 has_meta: pin.has_meta,
                 in_store: false,
                 pinned: None,
@@ -177,6 +199,7 @@ fn combine(store: &EtcdStore, listing: Listing, pinned: Listing, now: Timestamp)
                     name: pin.name.clone(),
                     folder: folder.clone(),
                     data_size: pin.data_size,
+                    data_tag: None,
                     has_meta: true,
                     in_store: false,
                     pinned: Some(folder),

@@ -4,9 +4,6 @@ mod error;
 mod judge;
 mod pick;
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use jiff::Timestamp;
 
 pub use error::ChooseError;
@@ -16,10 +13,10 @@ pub use pick::{Pick, Picked, pick, pick_all};
 use super::catalog::{Backup, Catalog};
 use super::encryption::KeyRing;
 use super::examine::ExamineContext;
+use super::known_backups::KnownBackups;
 use crate::model::backup::goodness::{Facts, Rejection, Warning};
 use crate::model::backup::name::BackupName;
 use crate::model::backup::reference::{self, BackupRef, Matched, Which};
-use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectStore, SnapshotReader};
 
 /// A backup that was chosen.
@@ -69,25 +66,6 @@ impl std::fmt::Display for Rejected {
     }
 }
 
-/// What was read of backups already, for as long as a command runs: none is read twice only to be judged.
-#[derive(Debug, Default)]
-pub struct FactsCache(Mutex<HashMap<StoreUrl, Facts>>);
-
-impl FactsCache {
-    fn get(&self, backup: &Backup) -> Option<Facts> {
-        self.all().get(&backup.folder).cloned()
-    }
-
-    fn note(&self, backup: &Backup, facts: &Facts) {
-        self.all().insert(backup.folder.clone(), facts.clone());
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<StoreUrl, Facts>> {
-        // Nothing is done while it is locked that could leave it half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// What is needed to look into backups.
 #[derive(Clone, Copy)]
 pub struct ChooseContext<'a> {
@@ -98,7 +76,7 @@ pub struct ChooseContext<'a> {
     /// `--lineage`: the prefix of the UID that `latest-good` of `main` has to match.
     pub lineage: Option<&'a str>,
     /// What was read already.
-    pub known: &'a FactsCache,
+    pub known: &'a KnownBackups,
     /// What decrypts.
     pub keys: &'a KeyRing,
 }
@@ -111,6 +89,7 @@ impl<'a> ChooseContext<'a> {
             objects: self.objects,
             reader: self.reader,
             keys: self.keys,
+            known: self.known,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Reads a whole backup and reports its content and its problems.
 
+pub use super::known_backups::Examined;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::model::backup::contents::Snapshot;
@@ -11,33 +12,10 @@ use crate::ports::{ObjectStore, ReadFailure, ReadSnapshot, SnapshotReader, Store
 use super::catalog::Backup;
 use super::discover::EtcdStore;
 use super::encryption::KeyRing;
+use super::known_backups::KnownBackups;
 
 /// More than any meta has; what is larger is none.
 const META_LIMIT: u64 = 64 * 1024;
-
-/// One backup that was read.
-pub struct Examined {
-    /// What its goodness is judged by.
-    pub facts: Facts,
-    /// Its meta, where it could be read.
-    pub meta: Option<BackupMeta>,
-    /// The snapshot; `None` where there is no data to read.
-    pub snapshot: Option<ReadSnapshot>,
-}
-
-impl Examined {
-    /// What the snapshot holds, where it could be decoded.
-    #[must_use]
-    pub fn content(&self) -> Option<&Content> {
-        self.snapshot.as_ref().and_then(|snapshot| snapshot.content.as_ref())
-    }
-
-    /// Whether nothing is damaged.
-    #[must_use]
-    pub fn verifies(&self) -> bool {
-        self.facts.problems.is_empty()
-    }
-}
 
 /// The backup could not be read; that says nothing about the backup.
 #[derive(Debug, thiserror::Error)]
@@ -97,9 +75,11 @@ pub struct ExamineContext<'a> {
     pub reader: &'a dyn SnapshotReader,
     /// What decrypts.
     pub keys: &'a KeyRing,
+    /// What was read already.
+    pub known: &'a KnownBackups,
 }
 
-/// Reads a backup of `store` whole. `progress` gets the compressed bytes read so far.
+/// Reads a backup of `store` whole, or hands over what was read to judge it. `progress` gets the compressed bytes read so far.
 ///
 /// # Errors
 /// [`ExamineError`] where it could not be looked at. Damage is no error but a fact.
@@ -109,7 +89,10 @@ pub async fn examine(
     backup: &Backup,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Examined, ExamineError> {
-    let ExamineContext { objects, reader, .. } = context;
+    let ExamineContext { objects, known, .. } = context;
+    if let Some(examined) = known.take(backup) {
+        return Ok(examined);
+    }
     let mut problems = Vec::new();
     let meta = if backup.has_meta {
         meta(objects, backup)
@@ -121,8 +104,10 @@ pub async fn examine(
         None
     };
     let snapshot = if backup.data_size.is_some() {
-        let body = objects.open(&backup.data()).await?;
-        let read = reader.read(body, progress).await;
+        let read = match unpack(context, backup, progress).await? {
+            Err(ReadFailure::DiskFull { .. }) if known.let_go() => unpack(context, backup, progress).await?,
+            read => read,
+        };
         Some(read.map_err(|source| ExamineError::Read {
             name: backup.name.to_string(),
             source,
@@ -157,6 +142,15 @@ pub async fn examine(
         facts.lineage = lineage(context, store, read).await;
     }
     Ok(Examined { facts, meta, snapshot })
+}
+
+async fn unpack(
+    context: ExamineContext<'_>,
+    backup: &Backup,
+    progress: &(dyn Fn(u64) + Send + Sync),
+) -> Result<Result<ReadSnapshot, ReadFailure>, StoreError> {
+    let body = context.objects.open(&backup.data()).await?;
+    Ok(context.reader.read(body, progress).await)
 }
 
 /// The cluster's identity: the UID of namespace `kube-system`. Where that is encrypted, the keys are read.

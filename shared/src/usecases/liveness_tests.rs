@@ -58,6 +58,7 @@ fn catalog(etcd: &str, newest: &str, members: usize) -> Catalog {
             folder: base.join(name.as_str()),
             name,
             data_size: Some(1),
+            data_tag: None,
             has_meta: true,
             in_store: true,
             pinned: None,

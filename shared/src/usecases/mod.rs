@@ -6,6 +6,7 @@ pub mod control_files;
 pub mod discover;
 pub mod encryption;
 pub mod examine;
+pub mod known_backups;
 pub mod kops_state;
 pub mod liveness;
 pub mod living_objects;

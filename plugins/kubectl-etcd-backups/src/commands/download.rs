@@ -36,17 +36,24 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let catalogs = context.catalogs().await?;
     let (_, backup) = context.choose_one(&catalogs, &args.wanted).await?;
-    let body = context.objects().open(&backup.data()).await?;
-    let progress = context.ui.bytes_progress("downloading", body.size);
+    let progress = context
+        .ui
+        .bytes_progress("downloading", backup.data_size.unwrap_or_default());
     let follow = |read: u64| progress.set(read);
+    let body = || async { context.objects().open(&backup.data()).await };
 
     let written = if args.raw {
-        context::save(body, &args.file, &follow).await?
+        context::save(body().await?, &args.file, &follow).await?
     } else {
-        let read = context
-            .reader()
-            .read_into(&folder_of(&args.file), body, &follow)
-            .await?;
+        // What was read to choose it need not be fetched again.
+        let held = context.known.take(backup).and_then(|examined| examined.snapshot);
+        let read = match held {
+            Some(read) => read,
+            None => {
+                let folder = folder_of(&args.file);
+                context.reader().read_into(&folder, body().await?, &follow).await?
+            }
+        };
         if !read.problems.is_empty() {
             let problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
             return Err(CommandError::found(format!(

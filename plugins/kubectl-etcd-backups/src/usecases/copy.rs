@@ -8,9 +8,10 @@ use runbook_kit::model::etcd_manager::layout::{DATA_FILE, META_FILE};
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::{ObjectInfo, ObjectSpooler, ObjectStore, PutMode, SnapshotReader, StoreErrorKind};
 use runbook_kit::usecases::catalog::{self, Backup, Catalog};
-use runbook_kit::usecases::choose::{ChooseContext, ChooseError, FactsCache, Judge};
+use runbook_kit::usecases::choose::{ChooseContext, ChooseError, Judge};
 use runbook_kit::usecases::discover::EtcdStore;
 use runbook_kit::usecases::encryption::KeyRing;
+use runbook_kit::usecases::known_backups::KnownBackups;
 
 use super::copy_row::{CopyRow, How, State};
 use super::hashed;
@@ -182,7 +183,7 @@ async fn deletes(
     if without_good.is_empty() {
         return Ok(without_good);
     }
-    let known = FactsCache::default();
+    let known = KnownBackups::default();
     let looking = ChooseContext {
         objects: ports.target,
         reader: ports.reader,

@@ -16,10 +16,11 @@ use runbook_kit::ports::{
     ObjectStore, PackFailure, PutMode, ReadSnapshot, SnapshotPacker, SnapshotReader, SnapshotStream, StoreErrorKind,
 };
 use runbook_kit::usecases::catalog::Catalog;
-use runbook_kit::usecases::choose::{ChooseContext, FactsCache, Judge};
+use runbook_kit::usecases::choose::{ChooseContext, Judge};
 use runbook_kit::usecases::discover::EtcdStore;
 use runbook_kit::usecases::encryption::KeyRing;
 use runbook_kit::usecases::examine::{self, ExamineContext};
+use runbook_kit::usecases::known_backups::KnownBackups;
 
 use super::data_dir::{DiskHosts, OnDisk, pack_failure};
 use super::members::Member;
@@ -48,6 +49,7 @@ impl TakePorts<'_> {
             objects: self.objects,
             reader: self.reader,
             keys: self.keys,
+            known: &KnownBackups::default(),
         };
         examine::lineage(context, self.store, read).await
     }
@@ -383,7 +385,7 @@ pub async fn expected(ports: TakePorts<'_>, catalog: &Catalog) -> Result<Option<
     if catalog.store.etcd != MAIN {
         return Ok(None);
     }
-    let known = FactsCache::default();
+    let known = KnownBackups::default();
     let looking = ChooseContext {
         objects: ports.objects,
         reader: ports.reader,

@@ -1,6 +1,6 @@
 //! Judges backups of one catalog, reading each at most once, and as few as the judgement needs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -16,6 +16,8 @@ pub struct Judge<'a, 'l> {
     catalog: &'a Catalog,
     candidates: Vec<Candidate>,
     known: HashMap<BackupName, Facts>,
+    /// Those of `known` that an earlier command has read.
+    remembered: HashSet<BackupName>,
 }
 
 /// What the judgement makes of one backup.
@@ -42,14 +44,16 @@ impl<'a, 'l> Judge<'a, 'l> {
             catalog,
             candidates: candidates.collect(),
             known: HashMap::new(),
+            remembered: HashSet::new(),
         }
     }
 
     /// Takes what is known of a backup already, so that it is not read again.
     pub fn learn(&mut self, facts: Facts) {
         if let Some(backup) = self.catalog.backups.iter().find(|backup| backup.name == facts.name) {
-            self.context.known.note(backup, &facts);
+            self.context.known.learn(backup, &facts);
         }
+        self.remembered.remove(&facts.name);
         self.known.insert(facts.name.clone(), facts);
     }
 
@@ -72,6 +76,15 @@ impl<'a, 'l> Judge<'a, 'l> {
     /// # Errors
     /// Where a backup could not be looked at.
     pub async fn assess(&mut self, backup: &Backup) -> Result<Assessed, ExamineError> {
+        loop {
+            let assessed = self.assess_as_known(backup).await?;
+            if !self.read_remembered(backup).await? {
+                return Ok(assessed);
+            }
+        }
+    }
+
+    async fn assess_as_known(&mut self, backup: &Backup) -> Result<Assessed, ExamineError> {
         let name = backup.name.clone();
         self.ask(None, move |store| {
             let Some(at) = store.candidates.iter().position(|candidate| candidate.name == name) else {
@@ -107,7 +120,14 @@ impl<'a, 'l> Judge<'a, 'l> {
     /// # Errors
     /// As [`super::latest_good`].
     pub async fn latest_good(&mut self, at: Option<Timestamp>) -> Result<Chosen<'a>, ChooseError> {
-        let choice = self.ask(at, |store| store.choose()).await?;
+        let choice = loop {
+            let choice = self.ask(at, |store| store.choose()).await?;
+            let good = choice.good.and_then(|at| self.catalog.backups.get(at));
+            match good {
+                Some(backup) if self.read_remembered(backup).await? => {}
+                _ => break choice,
+            }
+        };
         let etcd = self.catalog.store.etcd.clone();
         let Choice {
             good,
@@ -154,11 +174,14 @@ impl<'a, 'l> Judge<'a, 'l> {
     /// # Errors
     /// Where a backup could not be looked at.
     pub async fn newest_sound(&mut self, at: Option<Timestamp>) -> Result<Option<Chosen<'a>>, ExamineError> {
-        let Some(found) = self.ask(at, |store| store.newest_sound()).await? else {
-            return Ok(None);
-        };
-        let Some(backup) = self.catalog.backups.get(found) else {
-            return Ok(None);
+        let (found, backup) = loop {
+            let found = self.ask(at, |store| store.newest_sound()).await?;
+            let Some((found, backup)) = found.and_then(|found| Some((found, self.catalog.backups.get(found)?))) else {
+                return Ok(None);
+            };
+            if !self.read_remembered(backup).await? {
+                break (found, backup);
+            }
         };
         let mut rejected = Vec::new();
         for younger in self.catalog.backups.iter().skip(found + 1).rev() {
@@ -220,13 +243,33 @@ impl<'a, 'l> Judge<'a, 'l> {
             let backup = self.catalog.backups.get(wanted).ok_or(ExamineError::NotListed)?;
             let facts = match self.context.known.get(backup) {
                 Some(facts) => facts,
-                None => {
-                    let read = examine(self.context.examine(), &self.catalog.store, backup, &|_| {}).await?;
-                    self.context.known.note(backup, &read.facts);
-                    read.facts
-                }
+                None => match self.context.known.remembered(backup) {
+                    Some(facts) => {
+                        self.remembered.insert(backup.name.clone());
+                        facts
+                    }
+                    None => self.read(backup).await?,
+                },
             };
             self.known.insert(backup.name.clone(), facts);
         }
+    }
+
+    async fn read(&self, backup: &Backup) -> Result<Facts, ExamineError> {
+        let read = examine(self.context.examine(), &self.catalog.store, backup, &|_| {}).await?;
+        let facts = read.facts.clone();
+        self.context.known.learn(backup, &facts);
+        self.context.known.hold(backup, read);
+        Ok(facts)
+    }
+
+    /// Reads a backup of which so far only an earlier command knows; `false` where there is nothing to be read.
+    async fn read_remembered(&mut self, backup: &Backup) -> Result<bool, ExamineError> {
+        let is_remembered = self.remembered.remove(&backup.name);
+        if is_remembered {
+            let facts = self.read(backup).await?;
+            self.known.insert(backup.name.clone(), facts);
+        }
+        Ok(is_remembered)
     }
 }

@@ -9,7 +9,8 @@
 //! - [`evidence`]: what the keys of a backup show;
 //! - [`lineage`]: whether two backups are of one cluster, and whether one is poorer;
 //! - [`judgement`]: which lineage lives, and what that makes of each backup. It asks for the backups it needs to have
-//!   read, one at a time, and for as few as it can.
+//!   read, one at a time, and for as few as it can;
+//! - [`note`]: what is remembered of a backup from one command to the next.
 //!
 //! Of other etcd clusters than `main` (events expire, cilium has no Nodes) only soundness is asked.
 
@@ -19,6 +20,7 @@ mod facts;
 mod histories;
 pub mod judgement;
 pub mod lineage;
+pub mod note;
 #[cfg(test)]
 mod properties;
 mod reason;
