@@ -6,9 +6,10 @@ use runbook_kit::adapters::file::FileStore;
 use runbook_kit::adapters::unpack::Unpacker;
 use runbook_kit::model::backup::goodness::Rejection;
 use runbook_kit::usecases::catalog::{self, Catalog};
-use runbook_kit::usecases::choose::{ChooseContext, ChooseError, FactsCache, Pick, Picked, pick, pick_all};
+use runbook_kit::usecases::choose::{ChooseContext, ChooseError, Pick, Picked, pick, pick_all};
 use runbook_kit::usecases::discover;
 use runbook_kit::usecases::encryption::KeyRing;
+use runbook_kit::usecases::known_backups::KnownBackups;
 use support::paths;
 use support::store::{self, CLUSTER, StateStore};
 
@@ -28,7 +29,7 @@ async fn catalogs(store: &StateStore) -> Vec<Catalog> {
     catalog::read(&FileStore, &found.unwrap().stores, now).await.unwrap()
 }
 
-fn looking<'a>(unpacker: &'a Unpacker, known: &'a FactsCache, keys: &'a KeyRing) -> ChooseContext<'a> {
+fn looking<'a>(unpacker: &'a Unpacker, known: &'a KnownBackups, keys: &'a KeyRing) -> ChooseContext<'a> {
     ChooseContext {
         objects: &FileStore,
         reader: unpacker,
@@ -64,7 +65,7 @@ async fn other_etcds_are_chosen_near_the_time_of_main() {
     let found = catalogs(&store).await;
     // The newest backup of events is intact, but of the cluster after the accident.
     let picks = pick_all(
-        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        looking(&unpacker, &KnownBackups::default(), &KeyRing::default()),
         &found,
         None,
     )
@@ -81,7 +82,7 @@ async fn other_etcds_are_chosen_near_the_time_of_main() {
     // With a time, that of main is not used.
     let at = "2026-11-22T15:18:30Z".parse().unwrap();
     let picks = pick_all(
-        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        looking(&unpacker, &KnownBackups::default(), &KeyRing::default()),
         &found,
         Some(at),
     )
@@ -98,7 +99,7 @@ async fn other_etcds_are_chosen_near_the_time_of_main() {
     remove(&store, "events", &["2026-11-22T15:15", "2026-11-22T16"]);
     let found = catalogs(&store).await;
     let picks = pick_all(
-        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        looking(&unpacker, &KnownBackups::default(), &KeyRing::default()),
         &found,
         None,
     )
@@ -115,7 +116,7 @@ async fn other_etcds_are_chosen_near_the_time_of_main() {
     // Also if the user named the backup of main.
     let time = "2026-11-22T15:16:00Z".parse().unwrap();
     let events = pick(
-        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        looking(&unpacker, &KnownBackups::default(), &KeyRing::default()),
         &found[1],
         None,
         Some(time),
@@ -132,7 +133,7 @@ async fn only_main_needs_a_good_backup() {
     remove(&store, "events", &["2026-11-22T15:15", "2026-11-22T16:24"]);
     let found = catalogs(&store).await;
     let picks = pick_all(
-        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        looking(&unpacker, &KnownBackups::default(), &KeyRing::default()),
         &found,
         None,
     )
@@ -154,7 +155,7 @@ async fn only_main_needs_a_good_backup() {
     .unwrap();
     let found = catalogs(&store).await;
     let picks = pick_all(
-        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        looking(&unpacker, &KnownBackups::default(), &KeyRing::default()),
         &found,
         None,
     )
@@ -167,7 +168,7 @@ async fn only_main_needs_a_good_backup() {
     remove(&store, "main", &["2026-11-22T16"]);
     let found = catalogs(&store).await;
     let picks = pick_all(
-        looking(&unpacker, &FactsCache::default(), &KeyRing::default()),
+        looking(&unpacker, &KnownBackups::default(), &KeyRing::default()),
         &found,
         None,
     )

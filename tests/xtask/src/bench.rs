@@ -6,6 +6,7 @@ mod listing;
 mod masterleases;
 mod measure;
 mod memory;
+mod ranges;
 mod restore;
 mod size;
 mod snapshot;
@@ -55,13 +56,14 @@ struct Row {
     aim: &'static str,
 }
 
-const ALL: [Bench; 10] = [
+const ALL: [Bench; 11] = [
     verify::BENCH,
     export::BENCH,
     startup::BENCH,
     size::BENCH,
     memory::BENCH,
     listing::BENCH,
+    ranges::BENCH,
     masterleases::BENCH,
     wipe::BENCH,
     restore::BENCH,
