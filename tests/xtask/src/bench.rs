@@ -31,6 +31,9 @@ pub struct Args {
     /// Run one benchmark only, and print instead of writing
     #[arg(long, value_name = "NAME", value_parser = ALL.map(|bench| bench.name))]
     only: Option<String>,
+    /// Measure the plugins in this folder, and print instead of writing
+    #[arg(long, value_name = "FOLDER")]
+    binaries: Option<PathBuf>,
 }
 
 /// What a benchmark measured.
@@ -74,7 +77,13 @@ const BACKUPS: &str = "kubectl-etcd-backups";
 
 /// Runs the benchmarks.
 pub fn run(args: &Args) -> Outcome {
-    plugins::build(&["--release"])?;
+    let folder = match &args.binaries {
+        Some(folder) => folder.clone(),
+        None => {
+            plugins::build(&["--release"])?;
+            target_folder().join("release")
+        }
+    };
     let mut text = HEAD.to_owned();
     text.push_str(&format!("Measured on {}.\n", machine()));
     for bench in ALL
@@ -82,10 +91,10 @@ pub fn run(args: &Args) -> Outcome {
         .filter(|bench| args.only.as_ref().is_none_or(|name| name == bench.name))
     {
         say::note(&format!("measuring {}", bench.name));
-        text.push_str(&table(bench.name, &(bench.run)(&release(bench.package))?));
+        text.push_str(&table(bench.name, &(bench.run)(&folder.join(bench.package))?));
     }
     say::line(&text);
-    if args.only.is_none() {
+    if args.only.is_none() && args.binaries.is_none() {
         fs::write(paths::root().join("BENCHMARKS.md"), text)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -111,9 +120,4 @@ fn machine() -> String {
     let model = model.map_or(std::env::consts::ARCH, |(_, name)| name);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!("{cores} cores of {model}, {}", std::env::consts::OS)
-}
-
-/// Where its release binary is.
-fn release(package: &str) -> PathBuf {
-    target_folder().join("release").join(package)
 }

@@ -7,7 +7,7 @@ use support::store::{CLUSTER, make_state_store};
 use support::{AwsAccount, Etcd, EtcdVersion, KopsCluster, Moto, S3};
 
 use super::measure::measure;
-use super::{BACKUPS, Bench, Row, Rows, release};
+use super::{BACKUPS, Bench, Row, Rows};
 
 /// See the module.
 pub(super) const BENCH: Bench = Bench {
@@ -35,7 +35,7 @@ const COMMANDS: [(&str, &str); 16] = [
     ("kubectl-etcd-restore", "runbook"),
 ];
 
-fn run(_: &Path) -> Rows {
+fn run(binary: &Path) -> Rows {
     let aws = Moto::start()?;
     KopsCluster::new(CLUSTER).build(&AwsAccount::of(&aws))?;
     let state = tempfile::tempdir()?;
@@ -45,7 +45,7 @@ fn run(_: &Path) -> Rows {
     etcd.announce("10.245.21.57")?;
     let mut rows = Vec::new();
     for (package, arguments) in COMMANDS {
-        let mut command = Command::new(release(package));
+        let mut command = Command::new(binary.with_file_name(package));
         command
             .args(arguments.split_whitespace())
             .current_dir(state.path())

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{BACKUPS, Bench, Row, Rows, release};
+use super::{BACKUPS, Bench, Row, Rows};
 use crate::plugins;
 
 /// See the module.
@@ -14,9 +14,9 @@ pub(super) const BENCH: Bench = Bench {
 };
 
 /// The release profile strips them.
-fn run(_: &Path) -> Rows {
+fn run(binary: &Path) -> Rows {
     let row = |plugin: &&str| {
-        let megabytes = fs::metadata(release(plugin))?.len() as f64 / 1e6;
+        let megabytes = fs::metadata(binary.with_file_name(plugin))?.len() as f64 / 1e6;
         Ok(Row {
             what: format!("`{plugin}`, stripped"),
             value: format!("{megabytes:.1} MB"),
