@@ -5,6 +5,7 @@ pub mod choose;
 pub mod control_files;
 pub mod discover;
 pub mod encryption;
+pub mod etcd_members;
 pub mod examine;
 pub mod kops_state;
 pub mod liveness;
