@@ -6,6 +6,8 @@ pub mod api_probe;
 pub mod aws;
 #[cfg(any(feature = "s3", feature = "aws"))]
 mod aws_chain;
+#[cfg(feature = "etcd")]
+pub mod certificates;
 pub mod clock;
 pub mod completion_script;
 #[cfg(feature = "etcd")]

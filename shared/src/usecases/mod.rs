@@ -1,5 +1,6 @@
 //! Use cases over backups that several plugins need: which stores there are, what is in them, what can be trusted.
 
+pub mod authorities;
 pub mod catalog;
 pub mod choose;
 pub mod control_files;

@@ -3,7 +3,10 @@
 pub mod cure;
 pub mod facts;
 pub mod findings;
+pub mod ladder;
+pub mod observed;
 pub mod rows;
+pub mod situation;
 
 #[cfg(test)]
 mod tests;

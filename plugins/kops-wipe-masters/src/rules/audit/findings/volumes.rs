@@ -99,6 +99,18 @@ fn named_after(facts: &Facts, etcd: &Etcd, volume: &Volume, member: &str) -> Opt
     (named != member && known).then(|| named.to_owned())
 }
 
+/// Members without a volume of their own whose volume is there by its name, with another member's tag.
+pub fn retagged(facts: &Facts, etcd: &Etcd) -> usize {
+    let own = |member: &str| facts.volumes_of(etcd.name()).any(|(_, of)| of == member);
+    let by_name = |member: &str| {
+        facts
+            .volumes_of(etcd.name())
+            .any(|(volume, of)| named_after(facts, etcd, volume, of).as_deref() == Some(member))
+    };
+    let members = etcd.member_names(facts);
+    members.iter().filter(|member| !own(member) && by_name(member)).count()
+}
+
 fn fix_duplicates(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) -> (ShellScript, String) {
     let members = etcd.member_names(facts).join(",");
     let mut script = ShellScript::default();
@@ -257,7 +269,7 @@ fn new_volume(facts: &Facts, etcd: &Etcd, member: &str) -> (ShellScript, String)
 }
 
 /// etcdctl in an etcd-manager pod, with the certificates of its host.
-fn etcdctl(etcd: &Etcd) -> ShellCommand {
+pub(super) fn etcdctl(etcd: &Etcd) -> ShellCommand {
     let name = etcd.name();
     let manifests = etcd.state.managers.manifests.iter();
     let manifest = manifests.filter_map(|stored| stored.read.as_ref().ok()).next();
