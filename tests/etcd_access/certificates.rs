@@ -37,7 +37,7 @@ async fn shown(ca: &Ca, from: i32, until: i32, known: &[Authority]) -> Served {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_and_the_issuer_of_a_servers_certificate_are_seen_whatever_is_wrong_with_it() {
-    // As kops makes it; of another cluster, with the same name; and one that is no CA.
+    // As kops makes it, with one generation before it; and another one.
     let (own, other) = (
         Ca::new("etcd-clients-ca", KeyKind::Rsa).unwrap(),
         Ca::new("etcd-clients-ca", KeyKind::Ec).unwrap(),
@@ -48,6 +48,16 @@ async fn the_end_and_the_issuer_of_a_servers_certificate_are_seen_whatever_is_wr
     let retired = Ca::new("etcd-clients-ca", KeyKind::Rsa).unwrap();
     let generations = [("1", &retired), ("2", &own)];
     keep("etcd-clients-ca", &pki::keyset("etcd-clients-ca", &generations, "2"));
+    let strange_ca = Ca::new("etcd-clients-ca", KeyKind::Ec).unwrap();
+    // What is kept without private keys is read instead.
+    let public = pki::keyset("kubernetes-ca", &[("9", &other)], "9");
+    let public: String = public
+        .lines()
+        .filter(|line| !line.contains("privateMaterial"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    pki::write(&folder.path().join("issued/kubernetes-ca"), "keyset.yaml", &public).unwrap();
+    keep("kubernetes-ca", "never read");
     keep("etcd-manager-ca-main", "kind: Keyset\nspec: {keys: []}\n");
     keep("service-account", "no keyset");
     let place = format!("file://{}", folder.path().display()).parse().unwrap();
@@ -57,7 +67,14 @@ async fn the_end_and_the_issuer_of_a_servers_certificate_are_seen_whatever_is_wr
         .iter()
         .map(|one| (one.keyset.as_str(), one.id.as_str(), one.primary))
         .collect();
-    assert_eq!(found, [("etcd-clients-ca", "1", false), ("etcd-clients-ca", "2", true)]);
+    assert_eq!(
+        found,
+        [
+            ("etcd-clients-ca", "1", false),
+            ("etcd-clients-ca", "2", true),
+            ("kubernetes-ca", "9", true)
+        ]
+    );
     assert_eq!(known.problems.len(), 1, "{:?}", known.problems);
     assert!(
         known.problems[0].ends_with("keyset.yaml: it holds no key"),
@@ -70,7 +87,7 @@ async fn the_end_and_the_issuer_of_a_servers_certificate_are_seen_whatever_is_wr
         shown(&own, -24, 1, &known.found),
         shown(&own, -24, -1, &known.found),
         shown(&retired, 2, 24, &known.found),
-        shown(&other, -24, 24, &known.found),
+        shown(&strange_ca, -24, 24, &known.found),
     );
     let own = Some("etcd-clients-ca".to_owned());
     for served in [&ends, &ended, &future] {

@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use support::store::CLUSTER;
 use support::{Ca, Cmd, Ended, Etcd, EtcdVersion, KeyKind, S3, ServerTls, Usage, pki};
 
 use crate::audit_env::{AuditEnv, BUCKET, told};
@@ -109,21 +108,17 @@ fn a_living_etcd_is_asked_and_its_certificate_is_looked_at() {
 }
 
 #[test]
-fn a_bucket_without_versions_is_advice_and_old_copies_are_a_problem() {
+fn old_copies_are_a_problem_and_no_copy_is_advice() {
     let env = AuditEnv::new("state-store-restored");
     let ended = env.audit(&[]).run().unwrap().success();
     assert!(ended.stdout.starts_with("no problems found"), "{}", ended.stdout);
     for part in [
-        "advice: state-versioning",
-        "put-bucket-versioning --bucket kops-state",
         "advice: no-copy",
+        "kubectl etcd-backups copy",
+        "--to s3://OTHER-BUCKET --state-store --yes",
     ] {
         assert!(ended.stdout.contains(part), "no {part} in {}", ended.stdout);
     }
-    let versions = r#"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"#;
-    env.moto
-        .bucket_request("PUT", BUCKET, "versioning", versions.as_bytes())
-        .unwrap();
     let (ended, found) = rows(env.audit(&["--copy", &format!("s3://{BUCKET}/nowhere")]));
     let ended = ended.code(5);
     assert_eq!(
@@ -134,7 +129,7 @@ fn a_bucket_without_versions_is_advice_and_old_copies_are_a_problem() {
             "cure mend".to_owned()
         ]
     );
-    assert_eq!(found[2]["advice"], serde_json::json!([]), "{CLUSTER}: {}", ended.stderr);
+    assert_eq!(found[2]["advice"], serde_json::json!([]), "{}", ended.stderr);
     // The store itself is where copies are laid out in the same way.
     let (ended, found) = rows(env.audit(&["--copy", &format!("s3://{BUCKET}")]));
     let _ = ended.success();

@@ -1,10 +1,12 @@
 //! The CAs of a key store, without their private keys.
 
+use std::collections::BTreeMap;
+
 use futures::future::join_all;
 
 use crate::failure::chain;
 use crate::model::certificate::Authority;
-use crate::model::kops::keyset::{Keyset, keyset_place};
+use crate::model::kops::keyset::Keyset;
 use crate::model::store_url::StoreUrl;
 use crate::ports::{Certificates, ObjectStore};
 
@@ -20,8 +22,9 @@ pub struct Authorities {
     pub problems: Vec<String>,
 }
 
-/// Reads every CA below `<keyStore>/private`: `kubernetes-ca`, `etcd-clients-ca`, `etcd-manager-ca-main`, `etcd-peers-ca-main`,
-/// `apiserver-aggregator-ca`, … kops' other keysets are no CAs.
+/// Reads every CA of the key store: `kubernetes-ca`, `etcd-clients-ca`, `etcd-manager-ca-main`, `etcd-peers-ca-main`,
+/// `apiserver-aggregator-ca`, … kops' other keysets are no CAs. kops keeps a copy of each without its private keys in `issued/`: that is
+/// read where it is there. Source: kubernetes/kops `upup/pkg/fi/vfs_castore.go`.
 ///
 /// # Errors
 /// Where the key store cannot be listed.
@@ -30,14 +33,25 @@ pub async fn authorities(
     key_store: &StoreUrl,
     certificates: &dyn Certificates,
 ) -> Result<Authorities, String> {
-    let names = objects
-        .list_folders(&key_store.join("private"))
-        .await
-        .map_err(|error| chain(&error))?;
-    let names: Vec<String> = names.into_iter().filter(|name| is_ca(name)).collect();
-    let read = join_all(names.iter().map(|name| async move {
-        let place = keyset_place(key_store, name);
-        match objects.get(&place, LARGEST).await {
+    let (issued, private) = (key_store.join("issued"), key_store.join("private"));
+    let (public, whole) = tokio::join!(objects.list_folders(&issued), objects.list_folders(&private));
+    let (public, whole) = (
+        public.map_err(|error| chain(&error))?,
+        whole.map_err(|error| chain(&error))?,
+    );
+    let places: BTreeMap<String, StoreUrl> = whole
+        .into_iter()
+        .map(|name| (name, &private))
+        // Of one that is in both the latter counts.
+        .chain(public.into_iter().map(|name| (name, &issued)))
+        .filter(|(name, _)| is_ca(name))
+        .map(|(name, folder)| {
+            let place = folder.join(&name).join("keyset.yaml");
+            (name, place)
+        })
+        .collect();
+    let read = join_all(places.values().map(|place| async move {
+        match objects.get(place, LARGEST).await {
             Ok(content) => {
                 Keyset::parse(&String::from_utf8_lossy(&content)).map_err(|error| format!("{place}: {error}"))
             }
@@ -45,7 +59,7 @@ pub async fn authorities(
         }
     }));
     let mut all = Authorities::default();
-    for (name, read) in names.iter().zip(read.await) {
+    for (name, read) in places.keys().zip(read.await) {
         let keyset = match read {
             Ok(keyset) => keyset,
             Err(why) => {

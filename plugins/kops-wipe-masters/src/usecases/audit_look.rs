@@ -13,6 +13,7 @@ use runbook_kit::model::etcd_access::{EtcdAccess, client_port, named_endpoint};
 use runbook_kit::model::exposure::Known;
 use runbook_kit::model::fleet::InstanceState;
 use runbook_kit::model::fleet::wipe::Selection;
+use runbook_kit::model::kops::cluster::ClusterSpec;
 use runbook_kit::model::kops::keyset::clients_ca_name;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::usecases::authorities::{self, Authorities};
@@ -22,7 +23,7 @@ use runbook_kit::usecases::etcd_members::{self, Members};
 use runbook_kit::usecases::liveness::newest;
 
 use crate::context::Context;
-use crate::rules::audit::observed::{CopySeen, EtcdSeen, MemberSeen, Observed, Server, StatusSeen};
+use crate::rules::audit::observed::{CopySeen, EtcdSeen, MemberSeen, Observed, Server, StatusSeen, sort_out};
 use crate::usecases::prepare;
 
 /// Where kops' API servers listen on their own hosts, and who signs for them.
@@ -72,24 +73,19 @@ pub async fn look(context: &Context, args: &LookArgs, place: &Place<'_>) -> Obse
         copies(context, args, place),
     );
     let mut not_seen = NotSeen::default();
-    match authorities {
-        Ok(Authorities { problems, .. }) if !problems.is_empty() => {
-            for problem in problems {
-                not_seen.add("a CA of the key store", &problem);
+    match &authorities {
+        Ok(all) => {
+            for problem in &all.problems {
+                not_seen.add("a CA of the key store", problem);
             }
         }
-        Ok(_) => {}
-        Err(ref why) => not_seen.add("the CAs of the key store", why),
+        Err(why) => not_seen.add("the CAs of the key store", why),
     }
     let mut observed = Observed {
-        authorities: authorities.map(|all| all.found).unwrap_or_default(),
+        authorities: authorities.unwrap_or_default().found,
         kops_of_state: of_state,
         kops_here: here,
-        gossip: place
-            .found
-            .spec
-            .as_ref()
-            .is_some_and(runbook_kit::model::kops::cluster::ClusterSpec::uses_gossip),
+        gossip: place.found.spec.as_ref().is_some_and(ClusterSpec::uses_gossip),
         wanted_etcd: place
             .catalogs
             .iter()
@@ -102,6 +98,11 @@ pub async fn look(context: &Context, args: &LookArgs, place: &Place<'_>) -> Obse
             Ok(server) => observed.servers.push(server),
             Err(why) => not_seen.add(&format!("the certificate of {what}"), &why),
         }
+    }
+    let (own, strangers) = sort_out(observed.servers);
+    observed.servers = own;
+    for (what, why) in strangers {
+        not_seen.add(&format!("the certificate of {what}"), &why);
     }
     for (etcd, seen) in etcds.into_iter().zip(members) {
         match seen {

@@ -86,6 +86,7 @@ pub enum Kind {
 
 impl Kind {
     /// Whether it is about volumes and instances, which a wipe replaces.
+    #[cfg(test)]
     pub fn is_about_machines(self) -> bool {
         matches!(
             self,

@@ -87,9 +87,9 @@ impl EtcdSituation {
     /// Why it cannot have quorum again with the data that its members have.
     fn lost(&self, certificates: CertificateState) -> Option<String> {
         let Self { etcd, members, .. } = self;
-        if self.corrupt > 0 && self.corrupt >= self.quorum() {
+        if self.corrupt > 0 && self.members > 0 && self.sound() < self.quorum() {
             return Some(format!(
-                "etcd {etcd} is corrupt in {} of {members} members",
+                "etcd {etcd} is corrupt in {} of {members} members, and too few sound ones are left",
                 self.corrupt
             ));
         }

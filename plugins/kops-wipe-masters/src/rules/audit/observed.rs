@@ -43,6 +43,39 @@ pub struct Server {
     pub served: Served,
 }
 
+impl Server {
+    /// Whether its certificate is of the cluster at all. A proxy or firewall that answers for every address shows its own, and in another
+    /// network another host may have the address: what they show says nothing of the cluster.
+    fn is_of_cluster(&self) -> bool {
+        let name = format!("CN={}", self.keyset);
+        let issuer = || self.served.issuer.split(',').map(str::trim);
+        self.served.signed_by.is_some()
+            // A CA of the same name with another key: of this cluster before it was replaced, or of another kops cluster.
+            || issuer().any(|part| part == name)
+            // Before kops 1.19.
+            || (self.etcd.is_none() && issuer().any(|part| part == "CN=kubernetes"))
+            // The user says that it is etcd.
+            || self.instance.is_none()
+    }
+}
+
+/// The servers of the cluster, and of what is none the name and why it is not counted.
+pub fn sort_out(servers: Vec<Server>) -> (Vec<Server>, Vec<(String, String)>) {
+    let (own, strangers): (Vec<Server>, Vec<Server>) = servers.into_iter().partition(Server::is_of_cluster);
+    let told = strangers.iter().map(|server| {
+        let on = server.instance.as_deref().unwrap_or(&server.host);
+        (
+            format!("{} on {on}", server.what),
+            format!(
+                "what answers there shows a certificate of {}, which is no CA of kops: a proxy, or another host",
+                server.served.issuer
+            ),
+        )
+    });
+    let told = told.collect();
+    (own, told)
+}
+
 /// Copies of the backups in another store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CopySeen {

@@ -5,7 +5,7 @@ use runbook_kit::model::ladder::Rung;
 
 use super::*;
 use crate::rules::audit::ladder::Verdict;
-use crate::rules::audit::observed::Server;
+use crate::rules::audit::observed::{Server, sort_out};
 
 fn hours(hours: i64) -> Timestamp {
     now().checked_add(SignedDuration::from_hours(hours)).unwrap()
@@ -125,6 +125,33 @@ fn where_every_server_is_a_strangers_the_network_is_doubted_first() {
         facts.observed.authorities.clear()
     });
     assert_eq!(found, []);
+}
+
+#[test]
+fn what_answers_for_everybody_is_none_of_the_clusters_servers() {
+    let shows = |issuer: &str, signed_by: Option<&str>| {
+        let mut server = server(None, -24, 1, signed_by);
+        server.served.issuer = issuer.to_owned();
+        server
+    };
+    let kept = |server: Server| {
+        let (own, strangers) = sort_out(vec![server]);
+        assert_eq!(own.len() + strangers.len(), 1);
+        !own.is_empty()
+    };
+    assert!(!kept(shows("CN=corporate-egress-ca", None)));
+    assert!(!kept(shows("CN=kubernetes-ca-of-others", None)));
+    assert!(
+        kept(shows("CN=kubernetes-ca", None)),
+        "a CA of the same name was replaced"
+    );
+    assert!(kept(shows("O=x, CN=kubernetes", None)), "of an old kops");
+    assert!(kept(shows("CN=corporate-egress-ca", Some("kubernetes-ca"))));
+    let mut named = shows("CN=corporate-egress-ca", None);
+    named.instance = None;
+    assert!(kept(named), "the user named it");
+    let (_, strangers) = sort_out(vec![shows("CN=corporate-egress-ca", None)]);
+    assert_eq!(strangers[0].0, "kube-apiserver on i-a");
 }
 
 #[test]

@@ -27,12 +27,10 @@ fn without_quorum_remounting_comes_before_a_wipe() {
     let salvage = smallest(&without, &found);
     assert_eq!(salvage.cure, Cure::Restore, "its data is better than no backup");
     assert_eq!(
-        salvage.command.unwrap().lines(),
-        [
-            "kubectl etcd-backups take --name k8s.example.com --state s3://state --etcd main --via ssh --host 10.0.0.97",
-            "kops update cluster --name k8s.example.com --state s3://state --yes",
-            "kubectl etcd-restore run --name k8s.example.com --state s3://state",
-        ]
+        salvage.command.unwrap().to_string(),
+        "kubectl etcd-backups take --name k8s.example.com --state s3://state --etcd main --via ssh --host 10.0.0.97 && \
+         kops update cluster --name k8s.example.com --state s3://state --yes && \
+         kubectl etcd-restore run --name k8s.example.com --state s3://state"
     );
 
     // With two masters gone etcd-manager has too few peers to restore without a wipe.

@@ -465,7 +465,7 @@ fn any_situation() -> impl Strategy<Value = Situation> {
 /// Whether the members of an etcd have the data of a quorum, counted anew: what it would be if every volume were mounted.
 fn could_serve(etcd: &EtcdSituation) -> bool {
     let sound = etcd.with_data.saturating_sub(etcd.corrupt);
-    2 * sound > etcd.members || (etcd.answers == Answers::Quorum && 2 * etcd.corrupt < etcd.members)
+    2 * sound > etcd.members || (etcd.answers == Answers::Quorum && etcd.corrupt == 0)
 }
 
 /// No rung is above it where nothing works.
@@ -540,7 +540,9 @@ proptest! {
             _ => main.answers = Answers::Quorum,
         }
         // Where nobody leads, a fact less in the way leaves nothing to mend but the data: that is no worse situation.
-        prop_assume!(situation.etcds[0].answers != Answers::NoLeader || which == 7 || which <= 1);
+        if situation.etcds[0].answers == Answers::NoLeader && (2..7).contains(&which) {
+            return Ok(());
+        }
         prop_assert!(
             height(ladder(&better).smallest) <= height(ladder(&situation).smallest),
             "{situation:#?} {:#?} {:#?}", ladder(&situation), ladder(&better)
