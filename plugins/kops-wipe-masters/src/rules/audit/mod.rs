@@ -5,6 +5,7 @@ pub mod facts;
 pub mod findings;
 pub mod ladder;
 pub mod observed;
+pub mod quorum;
 pub mod rows;
 pub mod situation;
 

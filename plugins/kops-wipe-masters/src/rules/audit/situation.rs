@@ -5,10 +5,10 @@ use runbook_kit::model::check::Severity;
 use runbook_kit::model::fleet::wipe::INSTANCE_GROUP_TAG;
 use runbook_kit::ports::etcd_members::AlarmKind;
 
-use super::cure::QuorumStatus;
 use super::facts::{Etcd, Facts};
 use super::findings::{Finding, Kind, retagged};
 use super::ladder::{Answers, CertificateState, EtcdSituation, Situation};
+use super::quorum::QuorumStatus;
 
 /// etcd-manager takes a restore up within seconds, and is done in minutes.
 const LONGEST_RESTORE: SignedDuration = SignedDuration::from_hours(1);

@@ -27,10 +27,11 @@ mod volumes;
 
 use runbook_kit::usecases::past_wipes::{PastWipes, Quarantine, QuarantinedVolume};
 
-use super::cure::{Cure, QuorumStatus, smallest};
+use super::cure::{Cure, smallest};
 use super::facts::{Etcd, Facts, NewestBackup};
 use super::findings::{Finding, Kind, findings};
 use super::observed::Observed;
+use super::quorum::QuorumStatus;
 use super::rows::rows;
 use crate::rules::interlock::{BestBackup, EtcdFacts, NoBackup};
 

@@ -11,8 +11,8 @@ use runbook_kit::model::shell::{ShellCommand, ShellScript, aws_tags};
 
 use super::masters::start_master;
 use super::{Finding, Kind, finding};
-use crate::rules::audit::cure::QuorumStatus;
 use crate::rules::audit::facts::{Etcd, Facts, attached_to};
+use crate::rules::audit::quorum::QuorumStatus;
 
 /// `vol-1 (attached to i-1)`.
 fn label(volume: &Volume) -> String {

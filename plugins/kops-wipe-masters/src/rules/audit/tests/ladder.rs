@@ -476,7 +476,7 @@ fn height(rung: Option<Rung>) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
     fn no_wipe_where_a_lower_rung_works_and_no_lower_rung_that_cannot(situation in any_situation()) {
