@@ -6,6 +6,8 @@
     reason = "a test fails by a panic"
 )]
 
+#[path = "etcd_access/certificates.rs"]
+mod certificates;
 #[path = "etcd_access/direct.rs"]
 mod direct;
 #[path = "etcd_access/minted.rs"]

@@ -16,6 +16,7 @@ use runbook_kit::adapters::store_options::{Multipart, StoreEnvironment, StoreOpt
 use runbook_kit::adapters::stores::Stores;
 use runbook_kit::cli::confirm;
 use runbook_kit::consent::Consent;
+use runbook_kit::model::exposure::Known;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::{ObjectStore, PutMode, StoreError, StoreErrorKind};
 use support::{Fault, Moto, Proxy, Rule, S3, SeaweedFs};
@@ -260,6 +261,25 @@ async fn seaweedfs_does_every_verb_and_copies_large_objects() {
     every_verb(&server).await;
     large_objects(&server).await;
     writes::encryption_is_given_up_once(&server).await;
+    versions_are_told(&server).await;
+}
+
+/// moto answers with another root element than S3, which no strict client reads.
+async fn versions_are_told(server: &impl S3) {
+    const BUCKET: &str = "versions-told";
+    server.create_bucket(BUCKET).unwrap();
+    let stores = Stores::new(options(server));
+    let url = at(BUCKET, "cluster");
+    assert!(matches!(stores.versioned(&url).await, Known::No(why) if why.contains("never enabled")));
+    for (status, wanted) in [("Enabled", true), ("Suspended", false)] {
+        let body = format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>");
+        server
+            .bucket_request("PUT", BUCKET, "versioning", body.as_bytes())
+            .unwrap();
+        let told = stores.versioned(&url).await;
+        assert_eq!(matches!(told, Known::Yes(_)), wanted, "{told:?}");
+        assert_eq!(matches!(told, Known::No(_)), !wanted, "{told:?}");
+    }
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use crate::model::store_url::StoreUrl;
 
 pub mod api_probe;
 pub mod backup_notes;
+pub mod certificates;
 pub mod cluster_api;
 pub mod cluster_objects;
 pub mod drill;
@@ -32,6 +33,7 @@ pub use crate::model::snapshot::ReadAt;
 pub use crate::ports::host_probe::HostProbe;
 pub use api_probe::ApiProbe;
 pub use backup_notes::BackupNotes;
+pub use certificates::Certificates;
 pub use cluster_api::{ClusterApi, KubeError, KubeErrorKind};
 pub use cluster_objects::ClusterObjects;
 pub use etcd::{
@@ -171,6 +173,11 @@ pub trait ObjectStore: Send + Sync {
             encrypted: unknown(),
             public: unknown(),
         })
+    }
+
+    /// Whether the store keeps what is overwritten or deleted as an older version; of the whole bucket.
+    async fn versioned(&self, _at: &StoreUrl) -> Known {
+        Known::Unknown("a folder keeps no versions".to_owned())
     }
 
     /// The rules by which the store itself takes objects away, of the whole bucket that `at` is in. A folder has none.

@@ -121,6 +121,7 @@ pub const NAMED_ONLY_IN: &[(&[&str], &[&str], &str)] = &[
             "tokio_rustls",
             "hyper_util",
             "rcgen",
+            "x509_parser",
             "which::",
         ],
         &["shared/src/adapters"],

@@ -75,10 +75,52 @@ fn a_lost_quorum_differs_from_unmounted_volumes() {
     let (ended, rows) = env.audited();
     let _ = ended.code(5);
     let told = told(&rows);
-    assert_eq!(told, ["member-missing main b", "member-missing main c", "cure wipe"]);
+    assert_eq!(told, ["member-missing main b", "member-missing main c", "cure restore"]);
+    // Member a has its data, and all masters run: it is saved and restored without a wipe.
+    let command = rows[2]["command"].as_str().unwrap();
+    let host = &env.built.masters[0].private_ip;
+    for part in [
+        format!("kubectl etcd-backups take --name {CLUSTER} --state s3://{BUCKET} --etcd main --via ssh --host {host}"),
+        format!("kubectl etcd-restore run --name {CLUSTER} --state s3://{BUCKET}"),
+    ] {
+        assert!(command.contains(&part), "{command}");
+    }
+    // With their masters gone as well nothing less than a wipe is left.
+    for master in &env.built.masters[1..] {
+        let none = [
+            ("AutoScalingGroupName", master.group.as_str()),
+            ("MinSize", "0"),
+            ("DesiredCapacity", "0"),
+        ];
+        env.account.scaling("UpdateAutoScalingGroup", &none).unwrap();
+    }
+    let (ended, rows) = env.audited();
+    let _ = ended.code(5);
+    let cure = rows.as_array().unwrap().last().unwrap();
+    assert_eq!(cure["cure"], "wipe", "{rows:#}");
+    let rungs: Vec<_> = cure["ladder"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| &step["verdict"])
+        .collect();
     assert_eq!(
-        rows[2]["command"],
-        format!("kops-wipe-masters --name {CLUSTER} --state s3://{BUCKET}")
+        rungs,
+        [
+            "not-enough",
+            "not-enough",
+            "not-enough",
+            "not-enough",
+            "not-enough",
+            "not-enough",
+            "take"
+        ]
+    );
+    assert!(
+        cure["command"]
+            .as_str()
+            .unwrap()
+            .starts_with(&format!("kops-wipe-masters --name {CLUSTER}"))
     );
 }
 

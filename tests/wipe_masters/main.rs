@@ -13,6 +13,7 @@ mod again;
 mod alive;
 mod audit;
 mod audit_env;
+mod audit_living;
 mod back;
 mod bad_days;
 mod bad_input;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runbook_kit::adapters::aws::AwsFleet;
+use runbook_kit::adapters::certificates::TlsLook;
 use runbook_kit::adapters::{kops_program, local_state};
 use runbook_kit::cli::ui::Ui;
 use runbook_kit::connect::{self, Flags, evidence};
@@ -12,6 +13,7 @@ use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::liveness::ProbeResult;
 use runbook_kit::ports::fleet::FleetChange;
 use runbook_kit::ports::local_state::LocalState;
+use runbook_kit::ports::{Certificates, EtcdKv};
 use runbook_kit::session::Session;
 use runbook_kit::usecases::liveness::{Evidence, Machines};
 
@@ -22,6 +24,7 @@ pub struct Context {
     pub fleet: Box<dyn FleetChange>,
     pub local_state: Box<dyn LocalState>,
     pub profiles: Profiles,
+    pub certificates: Box<dyn Certificates>,
 }
 
 /// Connects the adapters as flags and environment say. Sends no request yet.
@@ -37,6 +40,7 @@ pub fn connect(flags: Flags, ui: Ui) -> Result<Context, AnyFailure> {
             state: aws.state_profile.or_else(|| aws.profile.clone()),
             machines: aws.profile,
         },
+        certificates: Box::new(TlsLook::default()),
     })
 }
 
@@ -49,6 +53,12 @@ impl Context {
     /// What an etcd cluster answers.
     pub async fn probe_etcd(&self, access: &EtcdAccess, etcd: &str) -> ProbeResult {
         connect::etcd::probe_etcd(&self.session, access, etcd).await
+    }
+
+    /// Every member of an etcd cluster that the flags lead to and that answers; at least one.
+    pub async fn each_member(&self, access: &EtcdAccess, etcd: &str) -> Result<Vec<Box<dyn EtcdKv>>, AnyFailure> {
+        let connected = connect::etcd::each_member(&self.session, access, etcd).await?;
+        Ok(connected.into_iter().map(|one| one.kv).collect())
     }
 
     /// Evidence whether the control plane is alive. Uses ssh only for hosts that the user names.

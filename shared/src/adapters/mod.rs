@@ -7,6 +7,8 @@ pub mod aws;
 #[cfg(any(feature = "s3", feature = "aws"))]
 mod aws_chain;
 pub mod backup_notes;
+#[cfg(feature = "etcd")]
+pub mod certificates;
 pub mod clock;
 pub mod completion_script;
 #[cfg(feature = "etcd")]

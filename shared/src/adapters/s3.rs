@@ -20,7 +20,7 @@ use self::problem::Problem;
 use super::store_options::StoreOptions;
 use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
-use crate::model::exposure::Exposure;
+use crate::model::exposure::{Exposure, Known};
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError, StoreErrorKind};
 
@@ -163,6 +163,13 @@ impl ObjectStore for S3Store {
     async fn exposure(&self, at: &StoreUrl) -> Result<Exposure, StoreError> {
         let place = self.locate("read the settings of", at).await?;
         Ok(exposure::exposure(&place.bucket).await)
+    }
+
+    async fn versioned(&self, at: &StoreUrl) -> Known {
+        match self.locate("read the settings of", at).await {
+            Ok(place) => exposure::versioned(&place.bucket).await,
+            Err(error) => Known::Unknown(error.to_string()),
+        }
     }
 
     async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {

@@ -8,7 +8,7 @@ use super::s3::S3Store;
 use super::store_options::StoreOptions;
 use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
-use crate::model::exposure::Exposure;
+use crate::model::exposure::{Exposure, Known};
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError};
 
@@ -143,6 +143,13 @@ impl ObjectStore for Stores {
 
     async fn exposure(&self, at: &StoreUrl) -> Result<Exposure, StoreError> {
         self.of("read the settings of", at)?.exposure(at).await
+    }
+
+    async fn versioned(&self, at: &StoreUrl) -> Known {
+        match self.of("read the settings of", at) {
+            Ok(store) => store.versioned(at).await,
+            Err(error) => Known::Unknown(error.to_string()),
+        }
     }
 
     async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {

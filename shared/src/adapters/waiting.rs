@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::consent::Consent;
 use crate::model::backup::lifecycle::ExpiryRule;
-use crate::model::exposure::Exposure;
+use crate::model::exposure::{Exposure, Known};
 use crate::model::store_url::StoreUrl;
 use crate::ports::{ObjectBody, ObjectInfo, ObjectStore, PutMode, StoreError};
 
@@ -162,6 +162,10 @@ impl<S: ObjectStore> ObjectStore for WaitNotices<S> {
 
     async fn exposure(&self, at: &StoreUrl) -> Result<Exposure, StoreError> {
         self.wait("reading the settings of", at, self.inner.exposure(at)).await
+    }
+
+    async fn versioned(&self, at: &StoreUrl) -> Known {
+        self.wait("reading the settings of", at, self.inner.versioned(at)).await
     }
 
     async fn expiry_rules(&self, at: &StoreUrl) -> Result<Vec<ExpiryRule>, StoreError> {

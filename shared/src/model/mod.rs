@@ -2,6 +2,7 @@
 
 pub mod aws_error;
 pub mod backup;
+pub mod certificate;
 pub mod check;
 pub mod etcd_access;
 pub mod etcd_manager;
@@ -9,6 +10,7 @@ pub mod exposure;
 pub mod fleet;
 pub mod kops;
 pub mod kubernetes;
+pub mod ladder;
 pub mod liveness;
 pub mod moment;
 pub mod observed;

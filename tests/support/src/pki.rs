@@ -110,12 +110,24 @@ impl Ca {
     /// # Errors
     /// When no key can be made.
     pub fn issue(&self, usage: Usage) -> Result<Issued, Error> {
+        let until = match usage {
+            Usage::ExpiredClient => ago(Duration::from_secs(60)),
+            _ => hence(HOUR * 24),
+        };
+        self.issue_for(usage, ago(HOUR * 24), until)
+    }
+
+    /// Issues a certificate that is valid between these times.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn issue_for(&self, usage: Usage, from: SystemTime, until: SystemTime) -> Result<Issued, Error> {
         let ca = KeyPair::from_pem(&self.key).map_err(failed)?;
         let issuer = Issuer::from_ca_cert_pem(&self.certificate, ca).map_err(failed)?;
         let mut wanted = CertificateParams::default();
         wanted.distinguished_name.push(DnType::CommonName, "test");
         wanted.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        (wanted.not_before, wanted.not_after) = (ago(HOUR * 24).into(), hence(HOUR * 24).into());
+        (wanted.not_before, wanted.not_after) = (from.into(), until.into());
         match usage {
             Usage::Server => {
                 let localhost = "localhost".try_into().map_err(failed)?;
@@ -131,10 +143,8 @@ impl Ca {
                 wanted.subject_alt_names = vec![SanType::IpAddress(loopback), SanType::DnsName(service)];
                 wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
             }
-            Usage::Client => wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
-            Usage::ExpiredClient => {
+            Usage::Client | Usage::ExpiredClient => {
                 wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-                wanted.not_after = ago(Duration::from_secs(60)).into();
             }
         }
         let key = KeyPair::generate().map_err(failed)?;

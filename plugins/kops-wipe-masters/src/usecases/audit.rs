@@ -11,11 +11,12 @@ use runbook_kit::usecases::{examine, wipe_journal};
 use crate::context::Context;
 use crate::rules::audit::facts::{Etcd, Facts, NewestBackup};
 use crate::rules::report;
+use crate::usecases::audit_look::{self, LookArgs, Place};
 use crate::usecases::interlock;
 use crate::usecases::observe;
 
 /// From AWS, the state store and the backups. Refused in the wrong account or region.
-pub async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
+pub async fn gather(context: &Context, look: &LookArgs) -> Result<Facts, AnyFailure> {
     let session = &context.session;
     let ui = &session.ui;
     let state = session.required_state()?;
@@ -84,7 +85,15 @@ pub async fn gather(context: &Context) -> Result<Facts, AnyFailure> {
             rules: rules.map_err(|error| chain(&error)),
         });
     }
+    let place = Place {
+        state: &state,
+        cluster: &cluster,
+        found,
+        selection: &selection,
+        catalogs: &catalogs,
+    };
     Ok(Facts {
+        observed: audit_look::look(context, look, &place).await,
         region: caller.region,
         now: session.now(),
         profiles: context.profiles.clone(),

@@ -3,6 +3,7 @@
 pub mod alive;
 pub mod apply;
 pub mod audit;
+pub mod audit_look;
 pub mod interlock;
 pub mod journal;
 pub mod observe;

@@ -300,7 +300,7 @@ async fn guard(
 }
 
 /// The version of kops that last updated the cluster.
-async fn kops_version(context: &Context, state: &StoreUrl, name: &str) -> Option<String> {
+pub async fn kops_version(context: &Context, state: &StoreUrl, name: &str) -> Option<String> {
     let file = state.join(name).join("kops-version.txt");
     let content = context.session.objects().get(&file, 1024).await.ok()?;
     let text = String::from_utf8(content).ok()?;

@@ -15,9 +15,9 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::rules::space::{self as rules, Facts, Plan, Remark};
 use crate::rules::space_use::SpaceUse;
-use crate::usecases::members::{self, Members};
 use crate::usecases::space::{self as apply};
 use crate::usecases::space_use;
+use runbook_kit::usecases::etcd_members::{self as members, Members};
 
 /// How many resources and namespaces are shown.
 const LARGEST: usize = 10;

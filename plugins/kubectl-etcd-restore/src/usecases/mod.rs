@@ -7,7 +7,6 @@ pub mod data_loss;
 pub mod delete_events;
 pub mod follow;
 pub mod hosts;
-pub mod members;
 pub mod observe;
 pub mod queue;
 pub mod queued_commands;

@@ -8,8 +8,8 @@ use runbook_kit::failure::Failure;
 use runbook_kit::ports::{EtcdError, EtcdErrorKind, EtcdKv};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::members::Members;
 use crate::rules::space::{Facts, Member, MemberSpace, Step};
+use runbook_kit::usecases::etcd_members::Members;
 
 /// Between two looks at a member that was defragmented.
 const TICK: Duration = Duration::from_millis(500);

@@ -1,6 +1,6 @@
 //! Whether a bucket encrypts what it keeps, and whether others can read it.
 
-use aws_sdk_s3::types::PublicAccessBlockConfiguration;
+use aws_sdk_s3::types::{BucketVersioningStatus, PublicAccessBlockConfiguration};
 
 use super::bucket::Bucket;
 use super::problem::Problem;
@@ -41,6 +41,25 @@ async fn encrypted(bucket: &Bucket) -> Known {
         }
         Err(problem) if problem.code() == NO_ENCRYPTION => Known::No("the bucket has no default encryption".to_owned()),
         Err(problem) => unknown("s3:GetEncryptionConfiguration", &problem),
+    }
+}
+
+/// Whether deleted and overwritten objects are kept as older versions.
+pub(super) async fn versioned(bucket: &Bucket) -> Known {
+    let asked = bucket
+        .client()
+        .get_bucket_versioning()
+        .bucket(bucket.name())
+        .send()
+        .await;
+    match asked.map_err(Problem::from) {
+        Ok(answer) => match answer.status {
+            Some(BucketVersioningStatus::Enabled) => Known::Yes("versioning is enabled".to_owned()),
+            Some(BucketVersioningStatus::Suspended) => Known::No("versioning is suspended".to_owned()),
+            Some(other) => Known::Unknown(format!("s3:GetBucketVersioning: status {}", other.as_str())),
+            None => Known::No("versioning was never enabled".to_owned()),
+        },
+        Err(problem) => unknown("s3:GetBucketVersioning", &problem),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use jiff::SignedDuration;
 
-use super::raw::{RawCluster, RawConfigStore, RawEtcd, RawHeader, RawSpec, RawSubnet};
+use super::raw::{RawCluster, RawConfigStore, RawDns, RawEtcd, RawHeader, RawSpec, RawSubnet};
 use super::{duration, names};
 use crate::model::store_url::{StoreUrl, StoreUrlError};
 
@@ -44,6 +44,8 @@ pub struct ClusterSpec {
     pub has_all_subnet_ids: bool,
     /// Whether the spec has settings for `--target=terraform`: `target.terraform`.
     pub for_terraform: bool,
+    /// `topology.dns.type`: `None`, `Private` or `Public`; `None` where the spec has none.
+    pub dns: Option<String>,
     /// Its etcd clusters, in the spec's order.
     pub etcd_clusters: Vec<EtcdClusterSpec>,
 }
@@ -150,10 +152,11 @@ impl ClusterSpec {
             }) => (base, keypairs, secrets),
             Some(RawConfigStore::Text(_)) | None => (None, None, None),
         };
-        let (network, moved) = match spec.networking {
-            Some(networking) => (networking.network_id, networking.subnets),
-            None => (None, None),
+        let (network, moved, topology) = match spec.networking {
+            Some(networking) => (networking.network_id, networking.subnets, networking.topology),
+            None => (None, None, None),
         };
+        let dns = spec.topology.or(topology).and_then(|topology| topology.dns);
         let subnets = spec.subnets.or(moved).unwrap_or_default();
         let (region, zones) = places(&subnets);
         let mut subnet_ids: Vec<String> = subnets.iter().filter_map(|subnet| filled(subnet.id.clone())).collect();
@@ -174,11 +177,22 @@ impl ClusterSpec {
             subnet_ids,
             has_all_subnet_ids,
             for_terraform: spec.target.is_some_and(|target| target.terraform.is_some()),
+            dns: filled(dns.and_then(|dns| match dns {
+                RawDns::Typed { kind } => kind,
+                RawDns::Text(kind) => Some(kind),
+            })),
             etcd_clusters: etcd_clusters
                 .into_iter()
                 .map(EtcdClusterSpec::from_raw)
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Whether its members find each other by gossip: a name in `.k8s.local` without `dns: none`. kops 1.37 refuses such a cluster.
+    /// Source: kubernetes/kops `docs/releases/1.37-NOTES.md`.
+    #[must_use]
+    pub fn uses_gossip(&self) -> bool {
+        self.name.ends_with(".k8s.local") && self.dns.as_deref() != Some("None")
     }
 
     /// Where the cluster's configuration lies; by default `<state>/<cluster>`.

@@ -38,6 +38,7 @@ pub(super) struct RawSpec {
     /// v1alpha3 moved `subnets` and `networkID` in here.
     pub(super) networking: Option<RawNetworking>,
     pub(super) target: Option<RawTarget>,
+    pub(super) topology: Option<RawTopology>,
     pub(super) etcd_clusters: Option<Vec<RawEtcd>>,
 }
 
@@ -61,7 +62,25 @@ pub(super) struct RawTarget {
 }
 
 #[derive(Deserialize)]
+pub(super) struct RawTopology {
+    pub(super) dns: Option<RawDns>,
+}
+
+/// In v1alpha2 and v1alpha3 `dns` has a `type`; in between there was a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawDns {
+    Typed {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+    },
+    Text(String),
+}
+
+#[derive(Deserialize)]
 pub(super) struct RawNetworking {
+    /// v1alpha3 moved `topology` in here.
+    pub(super) topology: Option<RawTopology>,
     #[serde(rename = "networkID")]
     pub(super) network_id: Option<String>,
     pub(super) subnets: Option<Vec<RawSubnet>>,

@@ -9,7 +9,7 @@ use super::etcd::{Etcd, EtcdOptions, LARGE_QUOTA, Member};
 use super::process::{folder, free_ports};
 use crate::components::{self, EtcdVersion};
 use crate::error::Error;
-use crate::pki::{self, Ca, Usage};
+use crate::pki::{self, Ca, Issued, Usage};
 
 /// What makes an etcd speak TLS and demand a certificate.
 #[derive(Debug)]
@@ -29,8 +29,16 @@ impl ServerTls {
     /// # Errors
     /// When the files cannot be made.
     pub fn new(ca: &Ca, trusted: &[&Ca]) -> Result<Self, Error> {
+        Self::showing(&ca.issue(Usage::Server)?, trusted)
+    }
+
+    /// This server certificate, and the clients of all of `trusted`.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn showing(issued: &Issued, trusted: &[&Ca]) -> Result<Self, Error> {
         let folder = folder("tls")?;
-        let (certificate, key) = ca.issue(Usage::Server)?.write(folder.path(), "server")?;
+        let (certificate, key) = issued.write(folder.path(), "server")?;
         let bundle: String = trusted.iter().map(|ca| ca.certificate()).collect();
         let clients = pki::write(folder.path(), "clients-ca.crt", &bundle)?;
         Ok(Self {

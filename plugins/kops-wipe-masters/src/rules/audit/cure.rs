@@ -2,11 +2,15 @@
 
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::etcd_manager::FIRST_TO_REPLACE;
-use runbook_kit::model::shell::ShellScript;
+use runbook_kit::model::ladder::Rung;
+use runbook_kit::model::shell::{ShellCommand, ShellScript};
 use serde::Serialize;
 
 use super::facts::{Etcd, Facts, attached_to};
 use super::findings::{Finding, Kind};
+use super::ladder::{Step, ladder};
+use super::quorum::QuorumStatus;
+use super::situation::situation;
 
 /// What has to be done, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -20,12 +24,20 @@ pub enum Cure {
     /// etcd has quorum: fix one member at a time.
     #[serde(rename = "mend-members")]
     FixMembers,
+    /// etcd is full.
+    #[serde(rename = "space")]
+    Space,
+    /// New certificates: replace one master after the other.
+    #[serde(rename = "certificates")]
+    Certificates,
     /// No quorum, but the data of enough members exists.
     #[serde(rename = "mount-again")]
     Remount,
     /// `main` has quorum, another etcd cluster cannot regain it: restore only that one.
     RestoreOne,
-    /// Quorum is lost: wipe, rebuild, restore.
+    /// Quorum of `main` is lost, and all masters run: save the newest data, and restore without a wipe.
+    Restore,
+    /// Quorum is lost, and not all masters run: wipe, rebuild, restore.
     Wipe,
     /// Already wiped: rebuild, restore.
     Rebuild,
@@ -41,62 +53,21 @@ pub struct SmallestCure {
     pub why: String,
     /// The next command.
     pub command: Option<ShellScript>,
-}
-
-/// The members of an etcd cluster, as far as AWS shows them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuorumStatus {
-    pub etcd: String,
-    pub members: usize,
-    /// Members whose volume is on a running master of their own.
-    pub mounted: usize,
-    /// Members that have a volume.
-    pub with_data: usize,
-}
-
-impl QuorumStatus {
-    pub fn of(facts: &Facts, etcd: &Etcd) -> Self {
-        let name = etcd.name();
-        let mut status = Self {
-            etcd: name.to_owned(),
-            members: 0,
-            mounted: 0,
-            with_data: 0,
-        };
-        let mut used: Vec<&str> = Vec::new();
-        for member in etcd.member_names(facts) {
-            status.members += 1;
-            let volumes: Vec<_> = facts.volumes_of(name).filter(|(_, of)| *of == member).collect();
-            status.with_data += usize::from(!volumes.is_empty());
-            // Of two members on one instance only one runs.
-            let mut on = volumes.iter().flat_map(|(volume, _)| attached_to(volume));
-            let runs = on.find(|id| !used.contains(id) && facts.running().any(|instance| instance.id == *id));
-            if let Some(instance) = runs {
-                used.push(instance);
-                status.mounted += 1;
-            }
-        }
-        status
-    }
-
-    pub const fn quorum(&self) -> usize {
-        self.members / 2 + 1
-    }
-
-    pub const fn has_quorum(&self) -> bool {
-        self.mounted >= self.quorum()
-    }
+    /// All rungs, the lowest first.
+    pub ladder: Vec<Step>,
 }
 
 /// The smallest fix for the findings.
 pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
     let next = |command: &str| Some(facts.of_cluster(command).into());
+    let ladder = ladder(&situation(facts, findings));
     if findings.is_empty() {
         return SmallestCure {
             cure: Cure::Nothing,
             why: "no problems found in volumes, control files and backups, as far as AWS and the state store show"
                 .to_owned(),
             command: next("kubectl etcd-restore logs"),
+            ladder: ladder.steps,
         };
     }
     if facts.selection.is_empty() {
@@ -104,13 +75,7 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
             cure: Cure::Rebuild,
             why: rebuild(facts),
             command: Some(facts.kops_update().into()),
-        };
-    }
-    if !findings.iter().any(|found| found.finding.is_about_machines()) {
-        return SmallestCure {
-            cure: Cure::Fix,
-            why: "do not wipe: every member is mounted by its own running master; run the commands above".to_owned(),
-            command: None,
+            ladder: ladder.steps,
         };
     }
     let statuses: Vec<QuorumStatus> = facts
@@ -121,73 +86,177 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
         .filter(|status| status.members > 0)
         .collect();
     let without: Vec<&QuorumStatus> = statuses.iter().filter(|status| !status.has_quorum()).collect();
-    if without.is_empty() {
-        return SmallestCure {
-            cure: Cure::FixMembers,
-            why: format!(
+    let told = |rung: Rung| {
+        let step = ladder.steps.iter().find(|step| step.rung == rung);
+        step.map(|step| step.why.clone()).unwrap_or_default()
+    };
+    let status = || next("kubectl etcd-restore status");
+    let (cure, why, command) = match ladder.smallest {
+        Some(Rung::Nothing) => (
+            Cure::Fix,
+            "do not wipe: every member is mounted by its own running master; run the commands above".to_owned(),
+            None,
+        ),
+        Some(Rung::Tags | Rung::OneMember) if !without.is_empty() => (
+            Cure::Remount,
+            format!(
+                "{}, but the volumes of enough members exist: first try to mount them with the commands above; wipe only if that fails",
+                counts(&without, "has no quorum")
+            ),
+            status(),
+        ),
+        Some(Rung::Tags | Rung::OneMember) => (
+            Cure::FixMembers,
+            format!(
                 "do not wipe: {}. Fix one member at a time with the commands above; {}",
                 counts(&statuses.iter().collect::<Vec<_>>(), "has quorum"),
                 replacement(facts)
             ),
-            command: next("kubectl etcd-restore status"),
-        };
-    }
-    let can_come_back = without.iter().all(|status| status.with_data >= status.quorum());
-    if can_come_back {
-        return SmallestCure {
-            cure: Cure::Remount,
-            why: format!(
-                "{}, but the volumes of enough members exist: first try to mount them with the commands above; wipe only if that fails",
-                counts(&without, "has no quorum")
+            status(),
+        ),
+        Some(Rung::Space) => (
+            Cure::Space,
+            format!(
+                "do not wipe: {}. A backup that is restored would be as large",
+                told(Rung::Space)
             ),
-            command: next("kubectl etcd-restore status"),
-        };
-    }
-    if let Some(other) = without.iter().find(|status| status.with_data < status.quorum())
-        && without.iter().all(|status| status.etcd != MAIN)
-    {
-        return SmallestCure {
-            cure: Cure::RestoreOne,
-            why: format!(
-                "do not wipe: etcd {MAIN} has quorum, and {}. Fix its volumes with the commands above, then restore only this etcd cluster",
-                counts(&without, "has none")
+            of_finding(findings, |found| found.finding == Kind::EtcdNoSpace),
+        ),
+        Some(Rung::Certificates) => (
+            Cure::Certificates,
+            format!(
+                "do not wipe: {}. Replace one master after the other with the commands above: volumes and data stay",
+                told(Rung::Certificates)
             ),
-            command: Some(
-                facts
-                    .of_cluster("kubectl etcd-restore run")
-                    .option("--etcd", &other.etcd)
-                    .into(),
+            of_finding(findings, |found| found.finding.is_about_certificates()),
+        ),
+        Some(Rung::SalvageAndRestore) => restore(facts, &without, findings, &told(Rung::SalvageAndRestore)),
+        Some(Rung::WipeAndRestore) => (
+            Cure::Wipe,
+            format!(
+                "{}: {}restore it from a backup{}",
+                told(Rung::WipeAndRestore),
+                save(facts)
+                    .map(|command| format!("save the newest data first (`{command}`); "))
+                    .unwrap_or_default(),
+                first(findings)
             ),
-        };
+            next("kops-wipe-masters"),
+        ),
+        None => (
+            Cure::KeepEverything,
+            format!(
+                "{}: delete nothing; the remaining volumes hold the only copy of the data",
+                told(Rung::SalvageAndRestore)
+            ),
+            next("kubectl etcd-backups list"),
+        ),
+    };
+    SmallestCure {
+        cure,
+        why,
+        command,
+        ladder: ladder.steps,
     }
-    let why = counts(&without, "cannot regain quorum");
-    let backup = facts
+}
+
+fn of_finding(findings: &[Finding], is: impl Fn(&Finding) -> bool) -> Option<ShellScript> {
+    findings
+        .iter()
+        .find(|found| is(found))
+        .and_then(|found| found.command.clone())
+}
+
+/// Without a wipe: all masters run.
+fn restore(
+    facts: &Facts,
+    without: &[&QuorumStatus],
+    findings: &[Finding],
+    why: &str,
+) -> (Cure, String, Option<ShellScript>) {
+    let situation = situation(facts, findings);
+    let lost = |name: &str| {
+        situation
+            .etcds
+            .iter()
+            .any(|etcd| etcd.etcd == name && etcd.is_lost(situation.certificates))
+    };
+    let other = facts
         .etcds
         .iter()
-        .any(|etcd| etcd.name() == MAIN && etcd.state.best.is_ok());
+        .map(Etcd::name)
+        .find(|name| *name != MAIN && lost(name));
+    if let (false, Some(other)) = (lost(MAIN), other) {
+        let status: Vec<&QuorumStatus> = without.iter().copied().filter(|status| status.etcd != MAIN).collect();
+        let counted = match status.is_empty() {
+            true => why.to_owned(),
+            false => counts(&status, "has none"),
+        };
+        return (
+            Cure::RestoreOne,
+            format!(
+                "do not wipe: etcd {MAIN} has quorum, and {counted}. Fix its volumes with the commands above, then restore only this etcd cluster"
+            ),
+            Some(
+                facts
+                    .of_cluster("kubectl etcd-restore run")
+                    .option("--etcd", other)
+                    .into(),
+            ),
+        );
+    }
+    let mut script = ShellScript::default();
+    let mut steps = Vec::new();
+    if let Some(take) = save(facts) {
+        script = script.then(take);
+        steps.push("save the newest data: the member that is left may have more than the newest backup; where its etcd does not run, with --data-dir");
+    }
+    if facts.etcds.iter().any(|etcd| {
+        let status = QuorumStatus::of(facts, etcd);
+        status.with_data < status.members
+    }) {
+        script = script.then(facts.kops_update());
+        steps.push("make empty volumes for the lost members, and wait until their masters mount them");
+    }
+    script = script.then(facts.of_cluster("kubectl etcd-restore run"));
+    steps.push("restore, without a wipe: the masters of all members run");
+    (
+        Cure::Restore,
+        format!("do not wipe: {why}. {}{}", capital(&steps.join("; ")), first(findings)),
+        Some(script),
+    )
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|letter| letter.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+/// Saves what a member of main that is left has, by way of its master.
+fn save(facts: &Facts) -> Option<ShellCommand> {
+    let main = facts.etcds.iter().find(|etcd| etcd.name() == MAIN)?;
+    let mut on = facts
+        .volumes_of(main.name())
+        .flat_map(|(volume, _)| attached_to(volume));
+    let master = on.find_map(|id| facts.running().find(|master| master.id == id))?;
+    let host = master.private_ips.first().map_or(master.id.as_str(), String::as_str);
+    let take = facts.of_cluster("kubectl etcd-backups take").option("--etcd", MAIN);
+    Some(take.args(["--via", "ssh", "--host", host]))
+}
+
+/// What a restore needs beforehand.
+fn first(findings: &[Finding]) -> &'static str {
     let manager = findings.iter().any(|found| {
         matches!(found.finding, Kind::EtcdManager | Kind::ControlFile)
             && found.etcd.as_deref() == Some(MAIN)
             && found.severity == runbook_kit::model::check::Severity::Block
     });
-    if !backup {
-        return SmallestCure {
-            cure: Cure::KeepEverything,
-            why: format!(
-                "{why}, and there is no good backup of main: delete nothing; the remaining volumes hold the only copy of the data"
-            ),
-            command: next("kubectl etcd-backups list"),
-        };
-    }
-    let first = if manager {
-        "; first fix what the restore needs, with the commands above"
-    } else {
-        ""
-    };
-    SmallestCure {
-        cure: Cure::Wipe,
-        why: format!("{why}: restore it from a backup{first}"),
-        command: next("kops-wipe-masters"),
+    match manager {
+        true => "; first fix what the restore needs, with the commands above",
+        false => "",
     }
 }
 

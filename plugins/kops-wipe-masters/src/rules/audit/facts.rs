@@ -9,6 +9,7 @@ use runbook_kit::model::shell::ShellCommand;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::usecases::past_wipes::PastWipes;
 
+use super::observed::Observed;
 use crate::rules::interlock::EtcdFacts;
 
 /// The AWS profiles of the flags; without one the environment decides.
@@ -32,6 +33,8 @@ pub struct Facts {
     pub past_wipes: PastWipes,
     pub selection: Selection,
     pub etcds: Vec<Etcd>,
+    /// What was seen beyond AWS and the backups.
+    pub observed: Observed,
 }
 
 /// One etcd cluster.

@@ -1,6 +1,9 @@
 //! The findings: what is wrong, what it causes, and what fixes it.
 
+mod certificates;
+mod etcd;
 mod masters;
+mod state;
 mod store;
 mod volumes;
 
@@ -9,6 +12,9 @@ use runbook_kit::model::shell::ShellScript;
 use serde::Serialize;
 
 use super::facts::{Etcd, Facts};
+
+pub use state::advice;
+pub use volumes::retagged;
 
 /// What is wrong. The serialized names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -38,10 +44,49 @@ pub enum Kind {
     NewestBackupNotGood,
     /// No new backups arrive.
     BackupsStopped,
+    /// Members answer, and none knows a leader.
+    EtcdNoLeader,
+    /// The alarm NOSPACE.
+    EtcdNoSpace,
+    /// The alarm CORRUPT.
+    EtcdCorrupt,
+    /// The database is near its quota.
+    EtcdNearlyFull,
+    /// A registered member that etcd-manager does not have.
+    EtcdMemberUnknown,
+    /// A member without a vote, or one that never started.
+    EtcdLearner,
+    /// Members of several versions.
+    EtcdVersions,
+    /// An upgrade that may bring removed members to life.
+    EtcdZombies,
+    /// A server's certificate has ended.
+    CertificateExpired,
+    /// A server's certificate is not signed by the CA of the state store.
+    CertificateOfAnotherCa,
+    /// A server's certificate ends soon.
+    CertificateEnding,
+    /// A master is older than its certificates.
+    MasterOld,
+    /// A CA of the state store has ended, or ends soon.
+    CaEnding,
+    /// The clock of this machine or of a master is wrong.
+    Clock,
+    /// kops 1.37 refuses gossip.
+    Gossip,
+    /// Another kops than the one that last updated the cluster.
+    KopsVersion,
+    /// Copies are missing or old.
+    CopyOld,
+    /// The bucket keeps no older versions.
+    StateVersioning,
+    /// No copy elsewhere is known.
+    NoCopy,
 }
 
 impl Kind {
     /// Whether it is about volumes and instances, which a wipe replaces.
+    #[cfg(test)]
     pub fn is_about_machines(self) -> bool {
         matches!(
             self,
@@ -51,6 +96,14 @@ impl Kind {
                 | Self::MemberMissing
                 | Self::MemberUnknown
                 | Self::MasterMissing
+        )
+    }
+
+    /// Whether it is cured by new certificates on a master.
+    pub const fn is_about_certificates(self) -> bool {
+        matches!(
+            self,
+            Self::CertificateExpired | Self::CertificateOfAnotherCa | Self::CertificateEnding | Self::MasterOld
         )
     }
 }
@@ -98,10 +151,13 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         store::lifecycle(facts, etcd, &mut of_etcd);
         store::managers(etcd, &mut of_etcd);
         store::backups(facts, etcd, &mut of_etcd);
+        etcd::etcd(facts, etcd, &mut of_etcd);
         of_etcd.sort_by(|a, b| (a.finding, &a.objects).cmp(&(b.finding, &b.objects)));
         found.extend(of_etcd);
     }
     masters::masters(facts, &mut found);
+    certificates::certificates(facts, &mut found);
+    state::state(facts, &mut found);
     found
 }
 

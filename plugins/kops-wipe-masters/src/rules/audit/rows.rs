@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::cure::{Cure, SmallestCure};
 use super::findings::Finding;
+use super::ladder::Step;
 use crate::rules::report::word;
 
 #[derive(Debug, Serialize)]
@@ -25,6 +26,12 @@ pub struct CureRow {
     cure: Cure,
     what: String,
     command: Option<ShellScript>,
+    /// All rungs, the lowest first.
+    ladder: Vec<Step>,
+    /// What is not wrong, and would help on a bad day.
+    advice: Vec<Finding>,
+    /// What could not be seen, and why.
+    not_seen: Vec<String>,
 }
 
 impl Row for AuditRow {
@@ -78,7 +85,7 @@ pub fn verdict(severity: Severity) -> Verdict {
 }
 
 /// Without findings there are no rows.
-pub fn rows(findings: Vec<Finding>, cure: SmallestCure) -> Vec<AuditRow> {
+pub fn rows(findings: Vec<Finding>, cure: SmallestCure, advice: Vec<Finding>, not_seen: Vec<String>) -> Vec<AuditRow> {
     if findings.is_empty() {
         return Vec::new();
     }
@@ -88,6 +95,9 @@ pub fn rows(findings: Vec<Finding>, cure: SmallestCure) -> Vec<AuditRow> {
         cure: cure.cure,
         what: cure.why,
         command: cure.command,
+        ladder: cure.ladder,
+        advice,
+        not_seen,
     });
     findings.into_iter().map(AuditRow::Finding).chain([last]).collect()
 }

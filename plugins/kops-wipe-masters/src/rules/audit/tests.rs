@@ -16,7 +16,10 @@ use runbook_kit::usecases::control_files::{Control, ControlFile};
 use runbook_kit::usecases::kops_state::Stored;
 use runbook_kit::usecases::kops_state::etcd_managers::EtcdManagers;
 
+mod certificates;
 mod cures;
+mod ladder;
+mod living;
 mod pasted;
 mod properties;
 mod store;
@@ -24,9 +27,11 @@ mod volumes;
 
 use runbook_kit::usecases::past_wipes::{PastWipes, Quarantine, QuarantinedVolume};
 
-use super::cure::{Cure, QuorumStatus, smallest};
+use super::cure::{Cure, smallest};
 use super::facts::{Etcd, Facts, NewestBackup};
 use super::findings::{Finding, Kind, findings};
+use super::observed::Observed;
+use super::quorum::QuorumStatus;
 use super::rows::rows;
 use crate::rules::interlock::{BestBackup, EtcdFacts, NoBackup};
 
@@ -168,6 +173,7 @@ fn facts(inventory: &Inventory) -> Facts {
         past_wipes: PastWipes::default(),
         selection: select(C, inventory),
         etcds: vec![etcd("main"), etcd("events")],
+        observed: Observed::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use runbook_kit::model::units;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::usecases::members::{self, Members};
+use runbook_kit::usecases::etcd_members::{self as members, Members};
 
 /// List the members of an etcd cluster: which answer, which leads, and how large their databases are
 ///

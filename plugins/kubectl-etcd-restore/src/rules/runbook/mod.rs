@@ -4,4 +4,5 @@ pub mod after;
 pub mod before;
 pub mod block;
 pub mod facts;
+pub mod ladder;
 pub mod text;

@@ -6,7 +6,7 @@ use runbook_kit::model::shell::{ShellCommand, quoted};
 
 use super::block::{Block, Ways};
 use super::facts::{Facts, Tool};
-use super::{after, before};
+use super::{after, before, ladder};
 
 /// The whole text.
 pub fn markdown(facts: &Facts) -> String {
@@ -76,6 +76,7 @@ fn head(facts: &Facts) -> String {
             let _ = writeln!(text, "| {} | {instance} | {member} |", master.host);
         }
     }
+    text.push_str(&ladder::markdown(facts));
     let ways = Ways::ours(shell(facts)).or("By hand, in addition", by_hand(facts));
     let _ = write!(text, "\n## First, in every shell\n\n{}", ways.markdown());
     text.push_str("\n**Stop** if another account is shown: its clusters may have the same names.\n");

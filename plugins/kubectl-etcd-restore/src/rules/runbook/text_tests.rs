@@ -76,6 +76,28 @@ fn every_step_has_real_names_and_a_way_by_hand() {
 }
 
 #[test]
+fn the_ladder_comes_before_everything_that_is_pasted() {
+    for facts in [facts(), nothing_known()] {
+        let text = markdown(&facts);
+        let ladder = text.find("## The ladder").unwrap();
+        assert!(ladder < text.find("```sh").unwrap());
+        let rungs: Vec<usize> = [
+            "nothing",
+            "tags",
+            "space",
+            "one member",
+            "certificates",
+            "salvage and restore",
+            "wipe and restore",
+        ]
+        .iter()
+        .map(|rung| text.find(&format!("\n| {rung} | ")).unwrap())
+        .collect();
+        assert!(rungs.is_sorted() && rungs[0] > ladder, "{rungs:?}");
+    }
+}
+
+#[test]
 fn what_is_not_known_is_a_placeholder() {
     let text = markdown(&nothing_known());
     for words in [

@@ -11,8 +11,8 @@ use runbook_kit::model::shell::{ShellCommand, ShellScript, aws_tags};
 
 use super::masters::start_master;
 use super::{Finding, Kind, finding};
-use crate::rules::audit::cure::QuorumStatus;
 use crate::rules::audit::facts::{Etcd, Facts, attached_to};
+use crate::rules::audit::quorum::QuorumStatus;
 
 /// `vol-1 (attached to i-1)`.
 fn label(volume: &Volume) -> String {
@@ -97,6 +97,18 @@ fn named_after(facts: &Facts, etcd: &Etcd, volume: &Volume, member: &str) -> Opt
     let named = name.strip_suffix(&format!(".etcd-{}.{}", etcd.name(), facts.cluster))?;
     let known = etcd.member_names(facts).iter().any(|known| known == named);
     (named != member && known).then(|| named.to_owned())
+}
+
+/// Members without a volume of their own whose volume is there by its name, with another member's tag.
+pub fn retagged(facts: &Facts, etcd: &Etcd) -> usize {
+    let own = |member: &str| facts.volumes_of(etcd.name()).any(|(_, of)| of == member);
+    let by_name = |member: &str| {
+        facts
+            .volumes_of(etcd.name())
+            .any(|(volume, of)| named_after(facts, etcd, volume, of).as_deref() == Some(member))
+    };
+    let members = etcd.member_names(facts);
+    members.iter().filter(|member| !own(member) && by_name(member)).count()
 }
 
 fn fix_duplicates(facts: &Facts, etcd: &Etcd, member: &str, volumes: &[&Volume]) -> (ShellScript, String) {
@@ -257,7 +269,7 @@ fn new_volume(facts: &Facts, etcd: &Etcd, member: &str) -> (ShellScript, String)
 }
 
 /// etcdctl in an etcd-manager pod, with the certificates of its host.
-fn etcdctl(etcd: &Etcd) -> ShellCommand {
+pub(super) fn etcdctl(etcd: &Etcd) -> ShellCommand {
     let name = etcd.name();
     let manifests = etcd.state.managers.manifests.iter();
     let manifest = manifests.filter_map(|stored| stored.read.as_ref().ok()).next();

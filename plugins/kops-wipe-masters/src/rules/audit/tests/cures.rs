@@ -19,12 +19,57 @@ fn without_quorum_remounting_comes_before_a_wipe() {
         kinds(&found),
         [of(Kind::MemberMissing, "b"), of(Kind::MemberMissing, "c")]
     );
-    assert_eq!(cure, Cure::Wipe, "{why}");
+    // All masters run: the third member's data is saved, and restored without a wipe.
+    assert_eq!(cure, Cure::Restore, "{why}");
+    let mut without = facts(&inventory);
+    without.etcds[0].state.best = Err(NoBackup::None);
+    let found = findings(&without);
+    let salvage = smallest(&without, &found);
+    assert_eq!(salvage.cure, Cure::Restore, "its data is better than no backup");
+    assert_eq!(
+        salvage.command.unwrap().to_string(),
+        "kubectl etcd-backups take --name k8s.example.com --state s3://state --etcd main --via ssh --host 10.0.0.97 && \
+         kops update cluster --name k8s.example.com --state s3://state --yes && \
+         kubectl etcd-restore run --name k8s.example.com --state s3://state"
+    );
 
+    // With two masters gone etcd-manager has too few peers to restore without a wipe.
+    inventory.instances.retain(|instance| instance.id == "i-a");
+    let (_, cure, why) = diagnosed(&inventory);
+    assert_eq!(cure, Cure::Wipe, "{why}");
+    assert!(
+        why.contains("save the newest data first (`kubectl etcd-backups take"),
+        "{why}"
+    );
     let mut without = facts(&inventory);
     without.etcds[0].state.best = Err(NoBackup::None);
     let found = findings(&without);
     assert_eq!(smallest(&without, &found).cure, Cure::KeepEverything);
+}
+
+#[test]
+fn a_restore_that_did_not_end_is_followed_by_a_wipe_and_a_young_one_is_not() {
+    use runbook_kit::model::etcd_manager::control::Command;
+    use runbook_kit::usecases::control_files::QueuedCommand;
+
+    let mut inventory = machines();
+    inventory.volumes.retain(|volume| !volume.id.starts_with("vol-main"));
+    for (queued, wanted) in [
+        ("2026-11-22T13:20:00Z", Cure::Wipe),
+        ("2026-11-22T15:10:00Z", Cure::Restore),
+    ] {
+        let mut facts = facts(&inventory);
+        let at: Timestamp = queued.parse().unwrap();
+        facts.etcds[0].state.control.commands.push(QueuedCommand {
+            path: format!("control/{queued}-000000/_command.json"),
+            command: Ok(Command {
+                timestamp: i64::try_from(at.as_nanosecond()).ok(),
+                restore_backup: None,
+            }),
+        });
+        let found = findings(&facts);
+        assert_eq!(smallest(&facts, &found).cure, wanted, "{queued}");
+    }
 }
 
 #[test]
@@ -46,17 +91,31 @@ fn lost_events_need_no_wipe_and_a_wiped_cluster_is_rebuilt() {
 
 #[test]
 fn no_findings_are_an_empty_list_in_json() {
-    assert!(rows(Vec::new(), smallest(&facts(&machines()), &[])).is_empty());
+    let nothing = smallest(&facts(&machines()), &[]);
+    assert!(rows(Vec::new(), nothing, Vec::new(), Vec::new()).is_empty());
     let mut inventory = machines();
     inventory.volumes.push(volume("vol-0", "main", "a", "a", None));
     let facts = facts(&inventory);
     let found = findings(&facts);
     let cure = smallest(&facts, &found);
-    let told = serde_json::to_value(rows(found, cure)).unwrap();
+    let not_seen = vec!["the members of etcd main, because …".to_owned()];
+    let told = serde_json::to_value(rows(found, cure, Vec::new(), not_seen)).unwrap();
     assert_eq!(told[0]["finding"], "duplicate-etcd-tag");
     assert_eq!(told[0]["severity"], "block");
     assert_eq!(told[1]["finding"], "smallest-cure");
     assert_eq!(told[1]["cure"], "mend-members");
+    assert_eq!(told[1]["notSeen"].as_array().unwrap().len(), 1);
+    let ladder = told[1]["ladder"].as_array().unwrap();
+    let of = |at: usize| {
+        (
+            ladder[at]["rung"].as_str().unwrap(),
+            ladder[at]["verdict"].as_str().unwrap(),
+        )
+    };
+    assert_eq!(ladder.len(), 7);
+    assert_eq!(of(0), ("nothing", "not-enough"));
+    assert_eq!(of(1), ("tags", "take"));
+    assert_eq!(of(6), ("wipe-and-restore", "not-needed"));
 }
 
 /// A volume of each member in quarantine.

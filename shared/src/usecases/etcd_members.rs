@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use runbook_kit::failure::{CommandError, Failure};
-use runbook_kit::model::backup::goodness::MAIN;
-use runbook_kit::ports::etcd_members::{EtcdAlarm, EtcdMember};
-use runbook_kit::ports::{EtcdError, EtcdKv, EtcdStatus};
+use crate::failure::{CommandError, Failure};
+use crate::model::backup::goodness::MAIN;
+use crate::ports::etcd_members::{EtcdAlarm, EtcdMember};
+use crate::ports::{EtcdError, EtcdKv, EtcdStatus};
 
 /// The members of one etcd cluster.
 pub struct Members {
@@ -19,7 +19,9 @@ pub struct Members {
 
 /// A member that answers.
 pub struct Answering {
+    /// The connection to it.
     pub etcd: Box<dyn EtcdKv>,
+    /// What it says of itself.
     pub status: EtcdStatus,
 }
 
@@ -112,6 +114,7 @@ fn in_order_of_trust(answering: &BTreeMap<u64, Answering>) -> impl Iterator<Item
 
 impl Members {
     /// One that may be asked what takes a quorum: the leader, where it was reached.
+    #[must_use]
     pub fn best(&self) -> Option<&Answering> {
         in_order_of_trust(&self.answering).next()
     }
