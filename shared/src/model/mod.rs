@@ -12,6 +12,7 @@ pub mod kubernetes;
 pub mod liveness;
 pub mod moment;
 pub mod observed;
+pub mod salvage;
 pub mod shell;
 pub mod snapshot;
 pub mod store_url;

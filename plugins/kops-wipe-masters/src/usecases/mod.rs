@@ -8,3 +8,4 @@ pub mod journal;
 pub mod observe;
 pub mod prepare;
 pub mod quarantine;
+pub mod salvage;
