@@ -256,10 +256,6 @@ impl EtcdKv for MemoryEtcd {
         })
     }
 
-    async fn voters(&self) -> Result<usize, EtcdError> {
-        Ok(1)
-    }
-
     async fn snapshot(&self) -> Result<SnapshotStream, EtcdError> {
         Err(error(
             "take a snapshot of",

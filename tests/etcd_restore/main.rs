@@ -28,6 +28,7 @@ mod run;
 mod run_restart;
 mod run_resumed;
 mod s3;
+mod salvage;
 mod second_disaster;
 mod status;
 mod watch;

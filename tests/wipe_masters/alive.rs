@@ -111,9 +111,22 @@ fn an_etcd_that_serves_blocks_and_one_without_quorum_warns() {
     assert_eq!(severity(ask().arg("--even-if-alive"), "etcd"), "warn");
     let _ = ask().args(["--yes", "--confirm", CLUSTER]).run().unwrap().code(3);
 
+    let newest = members[0].revision().unwrap();
+    let (severity_of_data, message) = check(&plan(ask()), "salvage");
+    assert_eq!(severity_of_data, "warn");
+    assert!(
+        message.starts_with(&format!("member m0 is at revision {newest}, ")),
+        "{message}"
+    );
+
     members.truncate(1);
-    let (alone, message) = check(&plan(ask()), "etcd");
+    let asked = plan(ask());
+    let (alone, message) = check(&asked, "etcd");
     assert_ne!(alone, "block", "{message}");
+    // No quorum is needed to ask it what it has.
+    let (severity_of_data, message) = check(&asked, "salvage");
+    assert_eq!(severity_of_data, "warn");
+    assert!(message.starts_with("member m0 "), "{message}");
     members.clear();
     let (silent, message) = check(&plan(ask()), "etcd");
     assert_eq!(silent, "warn", "{message}");

@@ -24,6 +24,23 @@ fn restore_volumes_restores_every_tag() {
     let hidden = env.picture();
 
     let shown = env.wipe(&["restore-volumes", "-o", "json"]).run().unwrap().success();
+    // How one of them is read while it stays in quarantine, with the real ids.
+    let read: Vec<String> = serde_json::from_value(shown.json()["readSteps"].clone()).unwrap();
+    let of_main = env
+        .built
+        .etcd_volumes
+        .iter()
+        .find(|volume| volume.etcd == "main" && volume.member == "a");
+    assert!(
+        read[0].contains(&format!("--volume-id {} ", of_main.unwrap().id)),
+        "{read:?}"
+    );
+    assert!(
+        read[6].contains("take --etcd main") && read[6].ends_with("--data-dir /mnt/salvage"),
+        "{read:?}"
+    );
+    let text = env.wipe(&["restore-volumes"]).run().unwrap().success();
+    assert!(text.stdout.contains(&read[5]), "{}", text.stdout);
     assert_eq!(shown.json()["volumes"].as_array().unwrap().len(), 6);
     assert_eq!(env.picture(), hidden, "nothing without --yes");
 

@@ -84,6 +84,15 @@ impl Context {
         flags.fold(command, |command, (flag, value)| command.option(flag, value))
     }
 
+    /// The flags that name the stores, for a command of another plugin.
+    pub fn store_flags(&self) -> Vec<(&'static str, String)> {
+        let stores = &self.session.stores.store;
+        match (stores.is_empty(), self.session.state()) {
+            (true, Ok(Some(state))) => vec![("--state", state.to_string())],
+            _ => stores.iter().map(|store| ("--store", store.clone())).collect(),
+        }
+    }
+
     /// The flags that a suggested command needs as well.
     pub fn given(&self, cluster: &str) -> Given {
         Given {

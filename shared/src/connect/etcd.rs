@@ -19,13 +19,21 @@ pub async fn etcd(session: &Session, args: &EtcdAccess, etcd: &str) -> Result<Co
     Ok(connected)
 }
 
-/// The same to every member that the way leads to and that answers; at least one.
+/// The same to every member that the way leads to and that answers, without telling how; at least one.
+///
+/// # Errors
+/// Why none answers.
+pub async fn reach_each(session: &Session, args: &EtcdAccess, etcd: &str) -> Result<Vec<Connected>, AnyFailure> {
+    let ways = ways(session, args, etcd).await?;
+    Ok(access::connect_each(&ways).await?)
+}
+
+/// The same, and tells how.
 ///
 /// # Errors
 /// Why none answers.
 pub async fn each_member(session: &Session, args: &EtcdAccess, etcd: &str) -> Result<Vec<Connected>, AnyFailure> {
-    let ways = ways(session, args, etcd).await?;
-    let connected = access::connect_each(&ways).await?;
+    let connected = reach_each(session, args, etcd).await?;
     for one in &connected {
         tell(session, etcd, one);
     }

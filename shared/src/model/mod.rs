@@ -14,6 +14,7 @@ pub mod ladder;
 pub mod liveness;
 pub mod moment;
 pub mod observed;
+pub mod salvage;
 pub mod shell;
 pub mod snapshot;
 pub mod store_url;

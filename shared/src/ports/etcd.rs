@@ -161,9 +161,6 @@ pub trait EtcdKv: EtcdMembers {
     /// The status of the member that we are connected to. Needs no quorum.
     async fn status(&self) -> Result<EtcdStatus, EtcdError>;
 
-    /// How many voting members the cluster has, as the member that we are connected to knows it. Needs no quorum.
-    async fn voters(&self) -> Result<usize, EtcdError>;
-
     /// A snapshot of the member that we are connected to. Needs no quorum.
     async fn snapshot(&self) -> Result<SnapshotStream, EtcdError>;
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::failure::{CommandError, Failure};
 use crate::model::backup::goodness::MAIN;
+use crate::model::salvage::MemberData;
 use crate::ports::etcd_members::{EtcdAlarm, EtcdMember};
 use crate::ports::{EtcdError, EtcdKv, EtcdStatus};
 
@@ -113,6 +114,27 @@ fn in_order_of_trust(answering: &BTreeMap<u64, Answering>) -> impl Iterator<Item
 }
 
 impl Members {
+    /// What each one that answers holds, sorted by name.
+    #[must_use]
+    pub fn data(&self) -> Vec<MemberData> {
+        let name = |id: &u64| {
+            let mut registered = self.registered.iter();
+            let found = registered.find(|member| member.id == *id && !member.name.is_empty());
+            found.map_or_else(|| format!("{id:x}"), |member| member.name.clone())
+        };
+        let mut data: Vec<MemberData> = self
+            .answering
+            .iter()
+            .map(|(id, one)| MemberData {
+                name: name(id),
+                revision: one.status.revision,
+                leader: one.status.leader.is_some(),
+            })
+            .collect();
+        data.sort_by(|one, other| one.name.cmp(&other.name));
+        data
+    }
+
     /// One that may be asked what takes a quorum: the leader, where it was reached.
     #[must_use]
     pub fn best(&self) -> Option<&Answering> {

@@ -40,6 +40,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         ui.note(&plan.no_volumes());
         return plan.finish(ui, format);
     }
+    plan.read_steps = quarantine.read_steps();
     plan.show(ui, format)?;
     if let Err(refused) = report::require_no_blocker(&plan.checks) {
         plan.finish(ui, format)?;

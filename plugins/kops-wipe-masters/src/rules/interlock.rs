@@ -82,6 +82,8 @@ pub struct EtcdFacts {
 pub struct BestBackup {
     pub name: BackupName,
     pub size_bytes: u64,
+    /// etcd's revision, where the backup was read.
+    pub revision: Option<i64>,
     /// From its metadata, without a `v`.
     pub etcd_version: String,
     /// Newer ones that are not good, newest first.

@@ -9,8 +9,10 @@ use runbook_kit::cli::ui::{Ui, Verdict};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::check::{Check, Severity};
+use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::fleet::wipe::{ETCD_PREFIX, Selection, is_persistent_volume, name_of, quarantine};
 use runbook_kit::model::fleet::{CLUSTER_TAG, Caller, Tags, Volume, VolumeState, cluster_key};
+use runbook_kit::model::salvage::{self, OldVolume, Place};
 use runbook_kit::model::shell::ShellCommand;
 use runbook_kit::usecases::past_wipes;
 use runbook_kit::usecases::wipe_journal::StoredJournal;
@@ -61,6 +63,16 @@ pub struct QuarantinePlan {
     pub checks: Vec<Check>,
     pub applied: bool,
     pub next_steps: Vec<Step>,
+    /// How the first volume is read without restoring it.
+    pub read_steps: Vec<Step>,
+}
+
+/// An instance to which a copy of a volume can be attached.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    pub instance: String,
+    pub address: String,
+    pub zone: String,
 }
 
 /// What AWS and the state store have.
@@ -69,6 +81,8 @@ pub struct Quarantine {
     pub state_store: String,
     pub caller: Caller,
     pub volumes: Vec<QuarantinedVolume>,
+    /// The cluster's running instances.
+    pub readers: Vec<Reader>,
     /// The present control plane, without the volumes in quarantine.
     pub control_plane: Selection,
     /// All wipes of this cluster, in their order.
@@ -141,7 +155,38 @@ impl Quarantine {
             checks,
             applied: false,
             next_steps: Vec::new(),
+            read_steps: Vec::new(),
         }
+    }
+
+    /// How the data of one volume, of `main` where there is one, is saved while it stays in quarantine.
+    pub fn read_steps(&self) -> Vec<Step> {
+        let of = |volume: &QuarantinedVolume| {
+            let member = volume.members.first()?.clone();
+            Some((volume.id.clone(), volume.zone.clone(), member))
+        };
+        let members = self.volumes.iter().filter_map(of);
+        let Some((id, zone, member)) =
+            members.min_by_key(|(_, _, member)| (!member.starts_with("main/"), member.clone()))
+        else {
+            return Vec::new();
+        };
+        let (etcd, name) = member.split_once('/').unwrap_or((&member, ""));
+        let volume = OldVolume {
+            id,
+            member: name.to_owned(),
+            created: None,
+            place: Place::Quarantined { since: None },
+            zone,
+        };
+        let reader = self.readers.iter().find(|reader| reader.zone == volume.zone);
+        let reader = reader.map(|reader| (reader.instance.as_str(), reader.address.as_str()));
+        let store = [("--state", self.state_store.clone())];
+        let take = salvage::take(etcd, &self.cluster, &store, &EtcdAccess::default());
+        salvage::attach(&volume, &self.caller.region, reader, &take)
+            .into_iter()
+            .map(|(line, what)| Step::new(line).when(what))
+            .collect()
     }
 
     /// Members with more than one volume in quarantine.
@@ -271,6 +316,10 @@ impl QuarantinePlan {
             Format::Table | Format::Wide | Format::Prometheus => {
                 if self.applied {
                     ui.result(&format!("\n{}\n", Verdict::Good.paint("done")))?;
+                }
+                if let ([_, ..], false) = (self.read_steps.as_slice(), self.applied) {
+                    ui.result("\nTo save the newest data of a volume first, which stays in quarantine (the same for the others):\n")?;
+                    ui.result(&steps::list(&self.read_steps))?;
                 }
                 ui.result(&steps::next(&self.next_steps))?;
             }

@@ -54,6 +54,7 @@ async fn best(session: &Session, pick: Pick<'_>) -> Result<BestBackup, NoBackup>
     Ok(BestBackup {
         name: chosen.backup.name.clone(),
         size_bytes: chosen.backup.data_size.unwrap_or_default(),
+        revision: chosen.facts.as_ref().map(|facts| facts.revision),
         etcd_version: meta.etcd_version,
         rejected: chosen.rejected,
         warnings: chosen.warnings,

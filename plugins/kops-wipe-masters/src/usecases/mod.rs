@@ -9,3 +9,4 @@ pub mod journal;
 pub mod observe;
 pub mod prepare;
 pub mod quarantine;
+pub mod salvage;

@@ -8,7 +8,7 @@ use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::fleet::wipe::expected::{self, Expected};
 use runbook_kit::model::fleet::wipe::location::{OtherResources, check_networks, check_place, named_networks};
 use runbook_kit::model::fleet::wipe::{Chosen, Selection, name_of, quarantine, select, terraform};
-use runbook_kit::model::fleet::{Caller, Volume, VolumeState};
+use runbook_kit::model::fleet::{Caller, Inventory, Volume, VolumeState};
 use runbook_kit::model::kops::instance_group::Role;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::usecases::discover::Discovered;
@@ -23,7 +23,7 @@ use crate::rules::interlock::{self, Interlock, InterlockArgs};
 use crate::rules::plan::{self, EtcdVolumes, Facts, Plan};
 use crate::usecases::alive::{self, AliveArgs};
 use crate::usecases::interlock::gather;
-use crate::usecases::observe;
+use crate::usecases::{observe, salvage};
 
 /// What the plan depends on.
 #[derive(Debug, clap::Args)]
@@ -156,10 +156,9 @@ pub async fn prepare(args: &PlanArgs, name: &str, context: &Context) -> Result<P
     let mut interlock = Interlock::default();
     if !selection.is_empty() {
         checks.extend(expected::compare(name, &selection, &expected));
-        let machines = Machines::of(name, &inventory.instances, &inventory.groups, Ok(&inventory.volumes));
         let of_cluster = last_run.as_ref().filter(|newest| newest.entry.cluster == name);
         let wiped = of_cluster.and_then(|newest| newest.entry.finished);
-        interlock = guard(args, name, &state, found, machines, wiped, context).await?;
+        interlock = guard(args, name, &state, found, &inventory, wiped, context).await?;
         checks.append(&mut interlock.checks);
     }
     let terraform = terraform::signs(found.spec.as_ref(), &selection);
@@ -270,13 +269,13 @@ fn unreadable<T>(stored: &[Stored<T>]) -> Vec<Check> {
         .collect()
 }
 
-/// Whether the cluster is dead, and whether it can be restored.
+/// Whether the cluster is dead, whether it can be restored, and whether anything holds newer data.
 async fn guard(
     args: &PlanArgs,
     name: &str,
     state: &StoreUrl,
     found: &Discovered,
-    machines: Machines,
+    inventory: &Inventory,
     wiped: Option<Timestamp>,
     context: &Context,
 ) -> Result<Interlock, AnyFailure> {
@@ -289,13 +288,26 @@ async fn guard(
     let config_base = found
         .config_base(state, name)
         .map_err(|error| CommandError::usage(format!("configBase: {error}")))?;
-    let alive = alive::observe(context, name, &args.alive.access, &catalogs, machines, wiped).await;
+    let access = &args.alive.access;
+    let machines = Machines::of(name, &inventory.instances, &inventory.groups, Ok(&inventory.volumes));
+    let (alive, members) = tokio::join!(
+        alive::observe(context, name, access, &catalogs, machines, wiped),
+        salvage::members(access, &catalogs, context)
+    );
     let facts = gather(session, &catalogs, &config_base).await?;
     let mut interlock = interlock::judge(&facts, &args.interlock, args.is_reversible(), now);
     interlock
         .checks
         .splice(..0, alive::judge(&alive, args.alive.even_if_alive, now));
     interlock.warnings.splice(..0, alive::at_risk(&alive));
+    for (catalog, members) in catalogs.iter().zip(members) {
+        let Some(etcd) = facts.iter().find(|etcd| etcd.etcd == catalog.store.etcd) else {
+            continue;
+        };
+        let salvage = salvage::facts(etcd, catalog, members, inventory, access, context);
+        let check = runbook_kit::model::salvage::check(&salvage, now);
+        interlock.checks.extend(check.map(|check| check.of(etcd.etcd.clone())));
+    }
     Ok(interlock)
 }
 

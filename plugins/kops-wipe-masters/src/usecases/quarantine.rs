@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::failure::{AnyFailure, CommandError, with_repeating};
 use runbook_kit::model::fleet::wipe::{quarantine, select};
-use runbook_kit::model::fleet::{Volume, VolumeState};
+use runbook_kit::model::fleet::{Instance, InstanceState, Volume, VolumeState};
 use runbook_kit::usecases::wipe_journal;
 
 use crate::context::Context;
-use crate::rules::quarantine::{Quarantine, QuarantinedVolume};
+use crate::rules::quarantine::{Quarantine, QuarantinedVolume, Reader};
 use crate::usecases::journal::{self, JournalPorts};
 use crate::usecases::observe;
 
@@ -69,7 +69,16 @@ pub async fn gather(action: &'static str, args: &VolumeArgs, context: &Context) 
         .into_iter()
         .filter(|volume| !matches!(volume.state, VolumeState::Deleted | VolumeState::Deleting) && wanted(volume))
         .map(|volume| QuarantinedVolume::of(volume, action, &cluster, &journals));
+    let running = |instance: &&Instance| instance.state == InstanceState::Running;
+    let readers = inventory.instances.iter().filter(running).filter_map(|instance| {
+        Some(Reader {
+            instance: instance.id.clone(),
+            address: instance.private_ips.first()?.clone(),
+            zone: instance.zone.clone(),
+        })
+    });
     Ok(Quarantine {
+        readers: readers.collect(),
         volumes: volumes.collect(),
         state_store: state.to_string(),
         cluster,

@@ -81,7 +81,10 @@ impl Origin<'_> {
 
     async fn members(&self) -> Result<usize, AnyFailure> {
         match self {
-            Self::Member(member) => Ok(member.etcd.voters().await?),
+            Self::Member(member) => {
+                let members = member.etcd.members().await?;
+                Ok(members.iter().filter(|member| !member.learner).count())
+            }
             Self::Disk(disk, _) => Ok(disk.dir.state.as_ref().map_or(0, |state| state.nodes.len())),
         }
     }

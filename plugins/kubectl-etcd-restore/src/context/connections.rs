@@ -15,6 +15,7 @@ use runbook_kit::model::liveness::ProbeResult;
 use runbook_kit::ports::cluster_api::{ApiEndpoint, ClusterApi, KubeError, KubeErrorKind};
 use runbook_kit::ports::drill::{DrillError, DrillServer};
 use runbook_kit::ports::{EtcdKv, HostError, Hosts};
+use runbook_kit::usecases::etcd_members::{self, Members};
 use runbook_kit::usecases::liveness::{Evidence, Machines};
 
 use super::Context;
@@ -105,6 +106,12 @@ impl Context {
     pub async fn each_member(&self, access: &EtcdAccess, etcd: &str) -> Result<Vec<Box<dyn EtcdKv>>, AnyFailure> {
         let connected = connect::etcd::each_member(&self.session, access, etcd).await?;
         Ok(connected.into_iter().map(|one| one.kv).collect())
+    }
+
+    /// The members that answer, without telling how they were reached.
+    pub async fn members_of(&self, access: &EtcdAccess, etcd: &str) -> Result<Members, AnyFailure> {
+        let connected = connect::etcd::reach_each(&self.session, access, etcd).await?;
+        Ok(etcd_members::ask(connected.into_iter().map(|one| one.kv).collect()).await?)
     }
 
     /// The hosts, by the user's own ssh.

@@ -21,7 +21,7 @@ use runbook_kit::model::backup::name::BackupName;
 use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::etcd_manager::control::ClusterSpec;
 use runbook_kit::model::liveness::Liveness;
-use runbook_kit::model::units;
+use runbook_kit::model::{salvage, units};
 
 /// Tolerated difference between the clocks.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
@@ -123,6 +123,8 @@ pub struct EtcdFacts {
     pub newest: Option<Timestamp>,
     /// The checks of etcd-manager.
     pub manager: Vec<Check>,
+    /// What may hold newer data than the backup.
+    pub salvage: salvage::Facts,
 }
 
 /// All that is known of the cluster.
@@ -210,6 +212,9 @@ fn of_etcd(etcd: &EtcdFacts, facts: &ClusterFacts, now: Timestamp) -> Vec<Check>
     found.push(control_files::queue(etcd));
     found.push(liveness::etcd(etcd));
     found.extend(liveness::data_loss(etcd));
+    if matches!(etcd.wanted, Wanted::Restore(_) | Wanted::Nothing(_)) {
+        found.extend(salvage::check(&etcd.salvage, now));
+    }
     if let Some(ahead) = etcd
         .newest
         .map(|newest| newest.duration_since(now))

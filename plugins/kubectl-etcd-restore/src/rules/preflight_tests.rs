@@ -37,6 +37,7 @@ fn etcd(etcd: &str) -> EtcdFacts {
         data_loss: None,
         newest: Some("2026-11-22T15:20:36Z".parse().unwrap()),
         manager: Vec::new(),
+        salvage: salvage::Facts::default(),
     }
 }
 

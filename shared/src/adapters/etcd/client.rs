@@ -276,12 +276,6 @@ impl EtcdKv for EtcdClient {
         })
     }
 
-    async fn voters(&self) -> Result<usize, EtcdError> {
-        let mut cluster = self.member.cluster_client();
-        let answer = self.ask("list the members of", cluster.member_list()).await?;
-        Ok(answer.members().iter().filter(|member| !member.is_learner()).count())
-    }
-
     async fn snapshot(&self) -> Result<SnapshotStream, EtcdError> {
         const ACTION: &str = "take a snapshot of";
         let (at, timeout) = (self.at().to_owned(), self.connection.target.timeout);

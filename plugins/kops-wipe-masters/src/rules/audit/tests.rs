@@ -122,6 +122,7 @@ fn etcd(name: &str) -> Etcd {
             etcd: name.to_owned(),
             best: Ok(BestBackup {
                 name: backup.parse().unwrap(),
+                revision: None,
                 size_bytes: 7,
                 etcd_version: "3.5.35".to_owned(),
                 rejected: Vec::new(),

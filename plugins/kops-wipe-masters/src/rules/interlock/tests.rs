@@ -51,6 +51,7 @@ fn healthy(etcd: &str) -> EtcdFacts {
         etcd: etcd.to_owned(),
         best: Ok(BestBackup {
             name: NAME.parse().unwrap(),
+            revision: None,
             size_bytes: 7,
             etcd_version: "3.5.35".to_owned(),
             rejected: Vec::new(),

@@ -16,6 +16,7 @@ use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::backup::name::BackupName;
 use runbook_kit::model::etcd_access::{EtcdAccess, Via, client_port, named_endpoint};
 use runbook_kit::model::kubernetes::cluster::Readiness;
+use runbook_kit::model::salvage::MemberData;
 use runbook_kit::model::snapshot::Content;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::cluster_api::ClusterApi;
@@ -32,6 +33,8 @@ use crate::usecases::observe::log_watch::LogWatch;
 
 /// Polling interval.
 const TICK: Duration = Duration::from_secs(1);
+/// Timeout for asking all members of an etcd.
+const MEMBERS_TIMEOUT: Duration = Duration::from_secs(30);
 /// Timeout of one API request.
 const API_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -217,6 +220,25 @@ impl<'a> Observer<'a> {
                 Err(error) => Observed::Unknown(chain(&error)),
             },
         }
+    }
+
+    /// What the members of an etcd hold, each asked for itself; none where none answers.
+    pub async fn members(&self, index: usize) -> Vec<MemberData> {
+        let Some(EtcdObserver {
+            context,
+            catalog,
+            access: Ok(access),
+            ..
+        }) = self.etcds.get(index)
+        else {
+            return Vec::new();
+        };
+        let asked = context.members_of(access, &catalog.store.etcd);
+        let found = tokio::time::timeout(MEMBERS_TIMEOUT, asked).await;
+        found
+            .ok()
+            .and_then(Result::ok)
+            .map_or_else(Vec::new, |members| members.data())
     }
 
     /// The API, once it is connected.

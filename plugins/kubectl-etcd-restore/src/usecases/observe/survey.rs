@@ -2,6 +2,7 @@
 
 mod etcd;
 mod known;
+mod salvage;
 
 use std::collections::BTreeSet;
 
@@ -120,20 +121,31 @@ pub async fn survey<'a>(
             _ => None,
         };
         let (masters, machines) = aws::control_plane(context, &cluster, ended).await;
-        let evidence = liveness::gather(context, &cluster, catalogs, request.access, machines, ended).await;
-        (masters, evidence)
+        let (evidence, volumes) = tokio::join!(
+            liveness::gather(context, &cluster, catalogs, request.access, machines, ended),
+            salvage::volumes(&cluster, &masters, context)
+        );
+        (masters, evidence, volumes)
     };
-    let (observation, evidence, masters, validity, choices, records) = match &known.record {
+    let (observation, evidence, masters, volumes, validity, choices, records) = match &known.record {
         // Hosts that are gone time out while the backups are verified.
         None => {
             let records: Vec<Option<&RunRecord>> = catalogs.iter().map(|_| None).collect();
-            let (observation, (masters, evidence), choices) =
+            let (observation, (masters, evidence, volumes), choices) =
                 tokio::join!(observer.observe(), evidence, choose(&records));
-            (observation, evidence, masters, Validity::Holds, choices?, records)
+            (
+                observation,
+                evidence,
+                masters,
+                volumes,
+                Validity::Holds,
+                choices?,
+                records,
+            )
         }
         // The choice depends on the record, and the record's validity on the masters.
         Some(record) => {
-            let (observation, (masters, evidence)) = tokio::join!(observer.observe(), evidence);
+            let (observation, (masters, evidence, volumes)) = tokio::join!(observer.observe(), evidence);
             let created: Vec<(&str, Option<String>)> = catalogs
                 .iter()
                 .map(|catalog| catalog.store.etcd.as_str())
@@ -159,7 +171,7 @@ pub async fn survey<'a>(
                 })
                 .collect();
             let choices = choose(&records).await?;
-            (observation, evidence, masters, validity, choices, records)
+            (observation, evidence, masters, volumes, validity, choices, records)
         }
     };
     let now = context.session.now();
@@ -190,6 +202,27 @@ pub async fn survey<'a>(
                 Observed::Unknown("it has no leader, as too few of its members are up".to_owned())
             });
         }
+        // What a leader serves is compared key by key.
+        let alone = matches!(&seen.etcd, EtcdSeen::Serving(answer) if !answer.leader);
+        facts.salvage = salvage::facts(
+            &salvage::Seen {
+                catalog,
+                choice: &choice,
+                content: content.as_ref(),
+                members: match alone && submitted.is_none() {
+                    true => observer.members(index).await,
+                    false => Vec::new(),
+                },
+                volumes: match &seen.etcd {
+                    EtcdSeen::Serving(_) => &[],
+                    _ => &volumes,
+                },
+                masters: masters.known().map(Vec::as_slice).unwrap_or_default(),
+                wipe: known.wipe.known().and_then(Option::as_ref),
+            },
+            request.access,
+            context,
+        );
         targets.push(Target {
             catalog,
             submitted: submitted.cloned(),

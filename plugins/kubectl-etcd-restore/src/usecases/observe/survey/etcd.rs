@@ -7,6 +7,7 @@ use runbook_kit::model::check::{Check, Severity};
 use runbook_kit::model::etcd_manager::control::{ClusterCreated, ClusterSpec};
 use runbook_kit::model::etcd_manager::layout;
 use runbook_kit::model::liveness::Liveness;
+use runbook_kit::model::salvage;
 use runbook_kit::model::snapshot::Content;
 use runbook_kit::usecases::catalog::{Backup, Catalog};
 use runbook_kit::usecases::choose::{Assessed, Judge};
@@ -80,6 +81,7 @@ pub async fn of_etcd(
         data_loss: None,
         newest: catalog.latest().map(|backup| backup.name.created()),
         manager,
+        salvage: salvage::Facts::default(),
     };
     Ok((facts, content))
 }
