@@ -6,7 +6,7 @@ mod etcd_manager;
 mod manager_store;
 mod masters;
 
-pub use control_loop::{ControlLoopOptions, ControlLoopSimulator, HoldAt};
+pub use control_loop::{ControlLoopOptions, ControlLoopPlace, ControlLoopSimulator, HoldAt};
 pub use etcd_manager::EtcdManagerSimulator;
 pub use manager_store::ManagerStore;
 pub use masters::{ContainerRuntime, MasterSimulator, MastersSimulator};
