@@ -22,7 +22,7 @@ pub fn back_off(world: &mut World) {
         .unwrap();
     ended
         .code(4)
-        .stderr_has("not started again by kubelet within 5 s: CrashLoopBackOff, it waits 10s (at most 5m0s)")
+        .stderr_has("not started again by kubelet within 5 s: CrashLoopBackOff, kubelet waits 10s (at most 5m0s)")
         .stderr_has("restart-kubelet");
     // A kubelet that was started again knows of no ends.
     let only = ["--host", master.address(), "--host", master.address()];
@@ -45,7 +45,9 @@ pub fn kubelet_is_dead(world: &mut World) {
         .run()
         .unwrap();
     println!("{}", ended.stderr);
-    ended.code(4).stderr_has("not started again by kubelet");
+    ended
+        .code(4)
+        .stderr_has("not started again by kubelet within 8 s: kubelet is inactive");
     let ended = world
         .on_hosts("restart-kubelet --yes --ready-timeout 0 -o json")
         .run()

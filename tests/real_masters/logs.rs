@@ -70,9 +70,10 @@ pub fn merged(world: &mut World) {
     thread::sleep(Duration::from_secs(2));
     say("after-the-rotation");
     seen("after-the-rotation", master.node(), 20);
+    // As it crashes; asked to end, it first waits for those who watch, up to a minute.
     let old = world.container(1, "kube-apiserver").unwrap().id;
     master
-        .sh(&format!("ctr -n k8s.io tasks kill -s SIGTERM {old}"))
+        .sh(&format!("ctr -n k8s.io tasks kill -s SIGKILL {old}"))
         .unwrap();
     wait("another container runs", 120, || {
         world

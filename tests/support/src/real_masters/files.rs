@@ -84,10 +84,12 @@ pub(super) fn write_all(folder: &Path, options: &HostOptions<'_>) -> Result<(), 
         tokens.push_str(&format!("{node},system:node:{node},{node},system:nodes\n"));
     }
     put(&srv, "tokens.csv", &tokens)?;
+    // etcd-manager's name its member, by which an operator beside the masters reaches it; here it is the address.
+    let usage = address.parse().map_or(Usage::Server, Usage::ServerAt);
     let pods = etc.join("kubernetes/manifests");
     for etcd in &ETCDS {
         let pki = etc.join(format!("kubernetes/pki/etcd-manager-{}", etcd.etcd));
-        options.etcd_ca.issue(Usage::Server)?.write(&pki, "server")?;
+        options.etcd_ca.issue(usage)?.write(&pki, "server")?;
         options.etcd_ca.issue(Usage::Client)?.write(&pki, "client")?;
         put(&pki, "clients-ca.crt", options.etcd_ca.certificate())?;
         put(

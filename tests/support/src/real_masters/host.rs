@@ -285,10 +285,7 @@ fn write_programs(folder: &Path, options: &HostOptions<'_>, keys: &Path) -> Resu
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(Error::file("make", &path))
     };
     script("sudo", "#!/bin/sh\n[ \"$1\" = -n ] && shift\nexec \"$@\"\n")?;
-    script(
-        "journalctl",
-        "#!/bin/sh\n# Of kubelet only, whose log is a file here.\ntail -n 500 /var/log/kubelet.log\n",
-    )?;
+    script("journalctl", include_str!("journalctl.sh"))?;
     for absent in ["crictl", "docker"] {
         script(absent, "#!/bin/sh\nexit 127\n")?;
     }

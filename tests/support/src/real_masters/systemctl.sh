@@ -9,7 +9,7 @@ esac
 alive() { p=$(cat /run/$unit.pid 2>/dev/null) && kill -0 $p 2>/dev/null; }
 stop() { alive || return 0; kill $p; n=0; while kill -0 $p 2>/dev/null; do n=$((n+1)); [ $n -lt 100 ] || kill -9 $p; sleep 0.1; done; }
 start() { alive || { setsid $command >>/var/log/$unit.log 2>&1 </dev/null & echo $! >/run/$unit.pid; }; }
-[ ! -e /run/$unit.masked ] || [ $do = stop ] || { echo "Failed to $do $unit.service: Unit $unit.service is masked." >&2; exit 1; }
+case $do in start|restart) [ ! -e /run/$unit.masked ];; esac || { echo "Failed to $do $unit.service: Unit $unit.service is masked." >&2; exit 1; }
 case $do in
 start|stop) $do;;
 restart) stop; start;;

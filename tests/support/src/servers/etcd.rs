@@ -41,6 +41,8 @@ pub(super) struct Member {
     pub(super) address: Ipv4Addr,
     /// Whether the cluster is there already.
     pub(super) joins: bool,
+    /// Whether a member may be added before all that are there were seen for a while.
+    pub(super) hasty: bool,
 }
 
 /// As large as etcd recommends at most.
@@ -59,6 +61,7 @@ impl Member {
             quota: LARGE_QUOTA,
             address: Ipv4Addr::LOCALHOST,
             joins: false,
+            hasty: false,
         };
         member.cluster = member.peer_entry();
         member
@@ -168,6 +171,7 @@ impl Etcd {
         member.address = at.address;
         member.data_dir = Some(data_dir.to_owned());
         member.also = vec![format!("https://{}:{port}", at.address)];
+        member.hasty = true;
         member.joins = !cluster.is_empty();
         member.cluster = match cluster {
             "" => member.peer_entry(),
@@ -209,6 +213,9 @@ impl Etcd {
         }
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
         command.args(["--initial-cluster", &member.cluster, "--unsafe-no-fsync"]);
+        if member.hasty {
+            command.arg("--strict-reconfig-check=false");
+        }
         if member.joins {
             command.args(["--initial-cluster-state", "existing"]);
         }
