@@ -111,18 +111,24 @@ fn break_it(operator: &Stage, cluster: &Cluster, masters: &RealMasters) -> Resul
 fn registered(operator: &Stage, api: &ApiClient, built: &Built) -> Done {
     for master in &built.masters {
         let path = format!("/api/v1/nodes/{}", master.instance);
+        let lease = format!(
+            "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{}",
+            master.instance
+        );
+        // Its Lease may come later than its Node; a backup of before would tell of a kubelet that never renewed.
         let ready = || {
-            api.get(&path).is_ok_and(|node| {
-                let conditions = node
-                    .pointer("/status/conditions")
-                    .and_then(|all| all.as_array())
-                    .cloned();
-                let conditions = conditions.unwrap_or_default();
-                conditions.iter().any(|one| {
-                    one.get("type").is_some_and(|kind| kind == "Ready")
-                        && one.get("status").is_some_and(|status| status == "True")
+            api.get(&lease).is_ok()
+                && api.get(&path).is_ok_and(|node| {
+                    let conditions = node
+                        .pointer("/status/conditions")
+                        .and_then(|all| all.as_array())
+                        .cloned();
+                    let conditions = conditions.unwrap_or_default();
+                    conditions.iter().any(|one| {
+                        one.get("type").is_some_and(|kind| kind == "Ready")
+                            && one.get("status").is_some_and(|status| status == "True")
+                    })
                 })
-            })
         };
         wait(&format!("the Node of {}", master.instance), ready)?;
         let mut node = api.get(&path)?;
