@@ -13,6 +13,7 @@ pub mod paste;
 pub mod paths;
 pub mod pki;
 pub mod plugins;
+pub mod real_masters;
 pub mod reference;
 pub mod run;
 pub mod runbook;
@@ -30,8 +31,8 @@ pub use faults::{Fault, Gate, Proxy, Recorded, Rule, Victim};
 pub use paste::Paste;
 pub use pki::{Ca, KeyKind, Usage};
 pub use servers::{
-    Containerd, Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, LoadBalancer, Moto, Pod, Put, S3,
-    SeaweedFs, ServerTls, Sshd, Stored, admin_kubeconfig,
+    ApiClient, Containerd, Etcd, EtcdOptions, KubeApi, KubeApiServer, KubeApiServerOptions, LoadBalancer, Moto, Pod,
+    Put, S3, SeaweedFs, ServerTls, Sshd, Stored, admin_kubeconfig,
 };
 pub use simulators::{
     ContainerRuntime, ControlLoopOptions, ControlLoopSimulator, EtcdManagerSimulator, HoldAt, ManagerStore,

@@ -42,6 +42,8 @@ pub struct Issued {
 pub enum Usage {
     /// A server on 127.0.0.1 and localhost.
     Server,
+    /// The same, and at this address of a master.
+    ServerAt(std::net::Ipv4Addr),
     /// An API server, whose certificate names no node: `kubernetes.default.svc`, and 127.0.0.1 for the tests.
     ApiServer,
     /// A client.
@@ -129,10 +131,13 @@ impl Ca {
         wanted.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         (wanted.not_before, wanted.not_after) = (from.into(), until.into());
         match usage {
-            Usage::Server => {
+            Usage::Server | Usage::ServerAt(_) => {
                 let localhost = "localhost".try_into().map_err(failed)?;
                 let loopback = std::net::Ipv4Addr::LOCALHOST.into();
                 wanted.subject_alt_names = vec![SanType::IpAddress(loopback), SanType::DnsName(localhost)];
+                if let Usage::ServerAt(address) = usage {
+                    wanted.subject_alt_names.push(SanType::IpAddress(address.into()));
+                }
                 // etcd shows its server certificate as a client, too, where its own gateway calls it.
                 wanted.extended_key_usages =
                     vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];

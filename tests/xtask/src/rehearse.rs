@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 pub use stage::Stage;
 use support::components;
+use support::real_masters::namespaces;
 use transcript::Transcript;
 
 use crate::{Outcome, acts, plugins, say};
@@ -35,25 +36,56 @@ pub struct Args {
 /// The real programs that play.
 const CAST: [&str; 5] = ["etcd", "etcd-3.5", "kube-apiserver", "moto", "sshd"];
 
+/// What masters run beside them.
+const MASTERS: [&str; 2] = ["kubelet", "containerd"];
+
 /// A part of the rehearsal that stands by itself.
 pub struct Act {
     /// How `--act` names it.
     pub name: &'static str,
     /// What it shows.
     pub title: &'static str,
+    /// Whether it plays on real masters where they can be had.
+    pub real_masters: bool,
     /// Plays it.
     pub play: fn(&Stage) -> Result<(), Box<dyn Error>>,
+}
+
+/// Whether masters can be had for real; says why not.
+fn real_masters() -> bool {
+    let why = match namespaces::refusal() {
+        Some(refusal) => refusal.to_string(),
+        None => match MASTERS.iter().find_map(|name| components::ensure(name).err()) {
+            Some(missing) => missing.to_string(),
+            None => return true,
+        },
+    };
+    say::note(&format!("masters are played by stand-ins: {why}"));
+    false
 }
 
 /// Plays the acts in their order, up to the first that fails.
 pub fn run(args: &Args) -> Outcome {
     let chosen = |act: &&Act| args.act.as_ref().is_none_or(|name| name == act.name);
     let acts: Vec<&Act> = acts::ALL.iter().filter(chosen).collect();
-    // Before the curtain: on a fresh machine both take their time, and say so.
-    for name in CAST {
-        components::ensure(name)?;
+    if !namespaces::within() {
+        // Before the curtain: on a fresh machine both take their time, and say so.
+        for name in CAST {
+            components::ensure(name)?;
+        }
+        plugins::build(&[])?;
+        if acts.iter().any(|act| act.real_masters) && real_masters() {
+            let own = std::env::current_exe()?;
+            let words: Vec<String> = std::env::args().skip(1).collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let played = namespaces::enter(&own, &words)?;
+            return Ok(if played.success() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
     }
-    plugins::build(&[])?;
     let transcript = Rc::new(Transcript::new());
     let played = play(&acts, &transcript, args.keep);
     if let Err(error) = &played {

@@ -16,7 +16,7 @@ use runbook_kit::ports::{HostError, Hosts};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::rules::host_facts::{Container, HostFacts, NO_RUNTIME, Runtime};
+use crate::rules::host_facts::{Container, HostFacts, Runtime};
 use crate::rules::machines::{Machine, Role};
 use crate::usecases::api_log;
 use crate::usecases::hosts::{self, scripts};
@@ -262,7 +262,7 @@ fn plan(machine: &Machine, seen: &Result<HostFacts, HostError>, when: ApiServerW
             return step;
         }
         let blind = match facts.runtime {
-            None => Some(NO_RUNTIME.to_owned()),
+            None => Some(facts.no_runtime()),
             Some(runtime) if !facts.api_server_ages.is_empty() => Some(format!(
                 "kube-apiserver runs there, but {} shows no container of it",
                 runtime.program()

@@ -28,7 +28,7 @@ impl Runtime {
 }
 
 /// The reason for a host without a working tool.
-pub const NO_RUNTIME: &str = "none of crictl, ctr and docker works there";
+const NO_RUNTIME: &str = "none of crictl, ctr and docker works there";
 
 /// A running container of Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub struct HostFacts {
     /// The tool that listed the containers; `None` where none works: then nothing is known of them.
     pub runtime: Option<Runtime>,
     pub containers: Vec<Container>,
+    /// What the tools that are there and failed said: `ctr: context deadline exceeded`.
+    pub broken: Vec<String>,
     /// The open TCP ports; `None` where they are not known.
     pub listening: Option<BTreeSet<u16>>,
     pub addresses: BTreeSet<IpAddr>,
@@ -64,6 +66,14 @@ impl HostFacts {
             .iter()
             .filter(|container| container.name == "etcd-manager")
             .find(|container| etcd_of(&container.pod, known) == Some(etcd))
+    }
+
+    /// Why nothing is known of the containers, where no tool listed them.
+    pub fn no_runtime(&self) -> String {
+        match self.broken.as_slice() {
+            [] => NO_RUNTIME.to_owned(),
+            said => format!("the containers could not be listed: {}", said.join("; ")),
+        }
     }
 
     /// The kube-apiserver container.
@@ -113,6 +123,9 @@ pub fn parse(lines: &[String]) -> HostFacts {
             "@crictl" => answers.extend(of_crictl(&body.join("\n")).map(|found| (Runtime::Crictl, found))),
             "@ctr" => answers.push((Runtime::Ctr, body.iter().filter_map(|line| of_line(line)).collect())),
             "@docker" => answers.push((Runtime::Docker, body.iter().filter_map(|line| of_line(line)).collect())),
+            "@broken" => facts
+                .broken
+                .extend(body.iter().filter(|line| !line.is_empty()).cloned()),
             "@listen" if body.iter().all(|line| line != "unknown") => {
                 facts.listening = Some(body.iter().filter_map(|line| port(line)).collect());
             }
@@ -137,11 +150,28 @@ pub fn parse(lines: &[String]) -> HostFacts {
     facts
 }
 
+/// Why kubelet has not started a container again, as far as its unit and its log tell.
+pub fn why_not_back(lines: &[String]) -> Option<String> {
+    let state = lines
+        .iter()
+        .find_map(|line| line.strip_prefix("kubelet "))
+        .unwrap_or_default();
+    if !state.is_empty() && state != "active" {
+        return Some(format!("kubelet is {state}"));
+    }
+    let line = lines.iter().rev().find(|line| line.starts_with("back-off "))?;
+    let pause = line.split_whitespace().nth(1)?;
+    Some(format!(
+        "CrashLoopBackOff, kubelet waits {pause} (at most 5m0s) after each end; a restart of kubelet ends that"
+    ))
+}
+
 fn is_head(line: &str) -> bool {
     [
         "@crictl",
         "@ctr",
         "@docker",
+        "@broken",
         "@listen",
         "@addresses",
         "@hosts",

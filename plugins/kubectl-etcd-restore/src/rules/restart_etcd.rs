@@ -5,7 +5,7 @@ use runbook_kit::model::etcd_access::client_port;
 use runbook_kit::model::etcd_manager::peer_id;
 use runbook_kit::ports::HostError;
 
-use crate::rules::host_facts::{Container, HostFacts, NO_RUNTIME, Runtime};
+use crate::rules::host_facts::{Container, HostFacts, Runtime};
 use crate::rules::machines::Machine;
 
 /// The queue of an etcd cluster.
@@ -143,7 +143,7 @@ fn step(etcd: &str, machine: &Machine, seen: &Result<HostFacts, HostError>, know
             let port = client_port(etcd);
             step.serves = port.and_then(|port| facts.listening.as_ref().map(|ports| ports.contains(&port)));
             (step.action, step.reason) = match facts.runtime {
-                None => (Action::NoRuntime, NO_RUNTIME.to_owned()),
+                None => (Action::NoRuntime, facts.no_runtime()),
                 Some(runtime) => {
                     let shown = format!("{} shows no etcd-manager container of {etcd}", runtime.program());
                     (Action::Missing, shown)

@@ -80,10 +80,10 @@ pub async fn read_lines(
 }
 
 /// The error of a host without a working container tool.
-pub fn no_runtime(machine: &Machine) -> HostError {
+pub fn no_runtime(machine: &Machine, reason: &str) -> HostError {
     HostError {
         host: machine.host.clone(),
-        kind: HostErrorKind::Failed(host_facts::NO_RUNTIME.to_owned()),
+        kind: HostErrorKind::Failed(reason.to_owned()),
     }
 }
 

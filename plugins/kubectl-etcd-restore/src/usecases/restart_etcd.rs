@@ -10,7 +10,7 @@ use runbook_kit::ports::{HostError, Hosts};
 use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
-use crate::rules::host_facts::NO_RUNTIME;
+use crate::rules::host_facts::{self, Container};
 use crate::rules::machines::Role;
 use crate::rules::restart_etcd::{self, Action, Plan, Queue, Step, Unknown};
 use crate::usecases::hosts::{self, scripts};
@@ -26,8 +26,8 @@ const TICK: Duration = Duration::from_secs(2);
 pub enum StepResult {
     /// Stopped and started again.
     Restarted,
-    /// Stopped, and not started again in time.
-    NotBack(Duration),
+    /// Stopped, and not started again in time; with the reason, where one was found.
+    NotBack(Duration, Option<String>),
     Failed(HostError),
 }
 
@@ -35,7 +35,7 @@ impl StepResult {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Restarted => "restarted",
-            Self::NotBack(_) => "stopped",
+            Self::NotBack(..) => "stopped",
             Self::Failed(_) => "failed",
         }
     }
@@ -43,7 +43,10 @@ impl StepResult {
     pub fn reason(&self) -> String {
         match self {
             Self::Restarted => "started again by kubelet".to_owned(),
-            Self::NotBack(waited) => format!("not started again by kubelet within {} s", waited.as_secs()),
+            Self::NotBack(waited, None) => format!("not started again by kubelet within {} s", waited.as_secs()),
+            Self::NotBack(waited, Some(why)) => {
+                format!("not started again by kubelet within {} s: {why}", waited.as_secs())
+            }
             Self::Failed(error) => error.kind.to_string(),
         }
     }
@@ -63,7 +66,7 @@ impl Outcome {
         for result in results.iter().flatten() {
             match result {
                 StepResult::Restarted => self.restarted += 1,
-                StepResult::NotBack(_) => self.not_back += 1,
+                StepResult::NotBack(..) => self.not_back += 1,
                 StepResult::Failed(_) => self.failed += 1,
             }
         }
@@ -109,7 +112,7 @@ pub async fn apply(
     for step in &plan.steps {
         if step.action != Action::Stop {
             let blind = step.action == Action::NoRuntime;
-            results.push(blind.then(|| StepResult::Failed(hosts::no_runtime(&step.machine))));
+            results.push(blind.then(|| StepResult::Failed(hosts::no_runtime(&step.machine, &step.reason))));
             continue;
         }
         let label = step.machine.label();
@@ -131,7 +134,7 @@ async fn restart(
     consent: &Consent,
 ) -> Result<StepResult, HostError> {
     let (Some(container), Some(runtime)) = (&step.container, step.runtime) else {
-        return Ok(StepResult::NotBack(Duration::ZERO));
+        return Ok(StepResult::NotBack(Duration::ZERO, None));
     };
     let script = scripts::stop(container, runtime);
     let ended = hosts.change(&step.machine.host, &script, &|_| {}, consent).await?;
@@ -149,10 +152,20 @@ async fn restart(
             return Ok(StepResult::Restarted);
         }
         if begun.elapsed() >= limit {
-            return Ok(StepResult::NotBack(limit));
+            return Ok(StepResult::NotBack(
+                limit,
+                why_not_back(step, container, limit, hosts).await,
+            ));
         }
         sleep(TICK).await;
     }
+}
+
+/// After several ends within ten minutes kubelet waits longer each time. A host that cannot be asked has said nothing.
+async fn why_not_back(step: &Step, container: &Container, limit: Duration, hosts: &dyn Hosts) -> Option<String> {
+    let script = scripts::why_not_back(container, limit);
+    let (lines, _) = hosts::read_lines(hosts, &step.machine.host, &script).await.ok()?;
+    host_facts::why_not_back(&lines)
 }
 
 /// The queue of one etcd cluster.
@@ -241,8 +254,11 @@ pub async fn restart_leader(etcd: &str, ssh: &SshArgs, context: &Context, consen
 
 /// Why there is nothing to stop: no container runs, or whether one runs is not known.
 pub fn nothing_to_stop<'p>(plans: impl IntoIterator<Item = &'p Plan>) -> CommandError {
-    let blind = plans.into_iter().flat_map(Plan::without_runtime);
-    let mut hosts: Vec<String> = blind.map(|step| step.machine.label().to_owned()).collect();
+    let blind: Vec<&Step> = plans.into_iter().flat_map(Plan::without_runtime).collect();
+    let mut reasons: Vec<&str> = blind.iter().map(|step| step.reason.as_str()).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    let mut hosts: Vec<String> = blind.iter().map(|step| step.machine.label().to_owned()).collect();
     hosts.sort();
     hosts.dedup();
     if hosts.is_empty() {
@@ -250,8 +266,9 @@ pub fn nothing_to_stop<'p>(plans: impl IntoIterator<Item = &'p Plan>) -> Command
             .hint("check that kubelet runs there: `kubectl etcd-restore restart-kubelet`");
     }
     CommandError::failed(format!(
-        "whether an etcd-manager container runs on {} is not known: {NO_RUNTIME}",
-        hosts.join(" and ")
+        "whether an etcd-manager container runs on {} is not known: {}",
+        hosts.join(" and "),
+        reasons.join("; ")
     ))
     .hint("find out which runtime runs the containers there, and put its tool on the PATH: crictl, ctr or docker")
 }

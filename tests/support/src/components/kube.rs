@@ -1,4 +1,4 @@
-//! kube-apiserver, built from Kubernetes' Go modules.
+//! Kubernetes' own programs, built from its Go modules: two commands of one module, which share most of their compile.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,21 +13,33 @@ use crate::{paths, run};
 /// # Errors
 /// When it has to be built and cannot be.
 pub fn kube_apiserver() -> Result<PathBuf, Error> {
+    program("kube-apiserver")
+}
+
+/// kubelet 1.34.2, or the user's own from 1.33. The first build takes minutes, fewer after that of kube-apiserver.
+///
+/// # Errors
+/// When it has to be built and cannot be.
+pub fn kubelet() -> Result<PathBuf, Error> {
+    program("kubelet")
+}
+
+fn program(name: &str) -> Result<PathBuf, Error> {
     let fits = |(major, minor, _)| major == 1 && (33..37).contains(&minor);
-    if let Some(path) = users_own("kube-apiserver", &["--version"], fits) {
+    if let Some(path) = users_own(name, &["--version"], fits) {
         return Ok(path);
     }
-    let folder = once("kube-apiserver-1.34.2", |folder| {
+    let folder = once(&format!("{name}-1.34.2"), |folder| {
         let mut go = Command::new("go");
-        go.current_dir(paths::root().join("tests/components/kube-apiserver-1.34.2"))
+        go.current_dir(paths::root().join("tests/components/kubernetes-1.34.2"))
             .env("CGO_ENABLED", "0")
             .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false"])
             // Without its symbols it is a third smaller; the version is what the release build puts there.
             .arg("-ldflags=-s -w -X k8s.io/component-base/version.gitVersion=v1.34.2")
             .arg("-o")
-            .arg(folder.join("kube-apiserver"))
-            .arg(".");
+            .arg(folder.join(name))
+            .arg(format!("./{name}"));
         run::run(&mut go).map(drop)
     })?;
-    Ok(folder.join("kube-apiserver"))
+    Ok(folder.join(name))
 }

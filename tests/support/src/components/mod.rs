@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 pub use debian::{Containerd, containerd, sshd};
 pub use etcd::{EtcdVersion, etcd, etcdctl, etcdutl};
-pub use kube::kube_apiserver;
+pub use kube::{kube_apiserver, kubelet};
 pub use python::{aws, cargo_zigbuild, kubectl, moto, weed};
 pub use tools::{cargo_cyclonedx, cargo_deny};
 
@@ -39,11 +39,12 @@ impl Program {
 }
 
 /// What `cargo xtask components` can install, by name.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 12] = [
     "etcd",
     "etcd-3.5",
     "etcd-3.7",
     "kube-apiserver",
+    "kubelet",
     "kubectl",
     "moto",
     "awscli",
@@ -64,6 +65,7 @@ pub fn ensure(name: &str) -> Result<Option<Vec<PathBuf>>, Error> {
         "etcd-3.7" => vec![etcd(EtcdVersion::V3_7)?],
         "kubectl" => vec![kubectl()?],
         "kube-apiserver" => vec![kube_apiserver()?],
+        "kubelet" => vec![kubelet()?],
         "moto" => vec![moto()?.path],
         "awscli" => vec![aws()?.path],
         "seaweedfs" => vec![weed()?],

@@ -1,5 +1,6 @@
 //! A real etcd of one member, driven through its own JSON gateway.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -7,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
+use super::etcd_at::EtcdAt;
 use super::etcd_tls::ServerTls;
 use super::process::{Server, folder, free_ports, with_retries};
 use crate::components::{self, EtcdVersion};
@@ -35,6 +37,12 @@ pub(super) struct Member {
     tls: Option<(u16, [PathBuf; 3])>,
     /// `--quota-backend-bytes`.
     pub(super) quota: u64,
+    /// Where its peers find it.
+    pub(super) address: Ipv4Addr,
+    /// Whether the cluster is there already.
+    pub(super) joins: bool,
+    /// Whether a member may be added before all that are there were seen for a while.
+    pub(super) hasty: bool,
 }
 
 /// As large as etcd recommends at most.
@@ -51,6 +59,9 @@ impl Member {
             also: Vec::new(),
             tls: None,
             quota: LARGE_QUOTA,
+            address: Ipv4Addr::LOCALHOST,
+            joins: false,
+            hasty: false,
         };
         member.cluster = member.peer_entry();
         member
@@ -63,7 +74,7 @@ impl Member {
     }
 
     pub(super) fn peer_entry(&self) -> String {
-        format!("{}=http://127.0.0.1:{}", self.name, self.peer)
+        format!("{}=http://{}:{}", self.name, self.address, self.peer)
     }
 }
 
@@ -142,6 +153,46 @@ impl Etcd {
         })
     }
 
+    /// Starts one with TLS on a well-known port of a master's address, as etcd-manager's; `cluster` is that which it joins, empty for one of its own or that of its
+    /// data.
+    ///
+    /// # Errors
+    /// See [`Etcd::start`].
+    pub fn start_member_at(
+        version: EtcdVersion,
+        data_dir: &Path,
+        at: &EtcdAt,
+        port: u16,
+        cluster: &str,
+    ) -> Result<Self, Error> {
+        let [client] = free_ports()?;
+        let mut member = Member::alone(client, at.peer_port).with_tls(port, &at.tls);
+        member.name.clone_from(&at.name);
+        member.address = at.address;
+        member.data_dir = Some(data_dir.to_owned());
+        member.also = vec![format!("https://{}:{port}", at.address)];
+        member.hasty = true;
+        member.joins = !cluster.is_empty();
+        member.cluster = match cluster {
+            "" => member.peer_entry(),
+            cluster => cluster.to_owned(),
+        };
+        Self::start_member(&components::etcd(version)?, &member)
+    }
+
+    /// The id of its cluster.
+    ///
+    /// # Errors
+    /// When etcd does not answer.
+    pub fn cluster_id(&self) -> Result<String, Error> {
+        let answer = self.call("cluster/member/list", &json!({}))?;
+        let id = answer.pointer("/header/cluster_id").and_then(Value::as_str);
+        id.map(str::to_owned).ok_or_else(|| Error::Answer {
+            from: "etcd".to_owned(),
+            answer: answer.to_string(),
+        })
+    }
+
     pub(super) fn start_member(program: &Path, member: &Member) -> Result<Self, Error> {
         let folder = folder("etcd")?;
         let data = member.data_dir.clone().unwrap_or_else(|| folder.path().join("data"));
@@ -152,7 +203,7 @@ impl Etcd {
             .chain(member.also.iter().map(String::as_str))
             .collect();
         let urls = urls.join(",");
-        let peer = format!("http://127.0.0.1:{}", member.peer);
+        let peer = format!("http://{}:{}", member.address, member.peer);
         let mut command = Command::new(program);
         command.args(["--name", &member.name]).arg("--data-dir").arg(data);
         command.args(["--listen-client-urls", &urls, "--advertise-client-urls", &endpoint]);
@@ -162,6 +213,12 @@ impl Etcd {
         }
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
         command.args(["--initial-cluster", &member.cluster, "--unsafe-no-fsync"]);
+        if member.hasty {
+            command.arg("--strict-reconfig-check=false");
+        }
+        if member.joins {
+            command.args(["--initial-cluster-state", "existing"]);
+        }
         command.args(["--quota-backend-bytes", &member.quota.to_string()]);
         command.args(["--max-request-bytes", "33554432"]);
         command.args(["--max-txn-ops", &OPERATIONS.to_string()]);

@@ -1,6 +1,6 @@
 //! etcds that demand client certificates, and etcds of several members.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use crate::pki::{self, Ca, Issued, Usage};
 /// What makes an etcd speak TLS and demand a certificate.
 #[derive(Debug)]
 pub struct ServerTls {
-    folder: TempDir,
+    folder: Option<TempDir>,
     /// The server's certificate.
     pub certificate: PathBuf,
     /// Its key.
@@ -42,17 +42,30 @@ impl ServerTls {
         let bundle: String = trusted.iter().map(|ca| ca.certificate()).collect();
         let clients = pki::write(folder.path(), "clients-ca.crt", &bundle)?;
         Ok(Self {
-            folder,
+            folder: Some(folder),
             certificate,
             key,
             clients,
         })
     }
 
-    /// Where the files are; gone with this value.
+    /// Of files that are there already: `server.crt`, `server.key` and `clients-ca.crt`.
     #[must_use]
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
+    pub fn found(folder: &Path) -> Self {
+        let at = |name: &str| folder.join(name);
+        Self {
+            folder: None,
+            certificate: at("server.crt"),
+            key: at("server.key"),
+            clients: at("clients-ca.crt"),
+        }
+    }
+
+    /// Where the files are; gone with this value, unless they were found.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        let of_files = self.certificate.parent().unwrap_or_else(|| Path::new("/"));
+        self.folder.as_ref().map_or(of_files, TempDir::path)
     }
 }
 

@@ -1,17 +1,15 @@
 //! A real kube-apiserver on a real etcd.
 
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
-
+use super::api_client::{ApiClient, TOKEN};
 use super::etcd::Etcd;
 use super::process::{Server, folder, free_ports, with_retries};
 use crate::components;
 use crate::error::Error;
-use crate::http::{Response, accept_ok};
-use crate::https::Https;
 use crate::pki::{Ca, Usage};
 
 /// How to start one.
@@ -57,16 +55,13 @@ impl<'a> KubeApiServerOptions<'a> {
 #[derive(Debug)]
 pub struct KubeApiServer {
     server: Server,
-    client: Https,
+    client: ApiClient,
     port: u16,
     advertise: String,
 }
 
 /// The token of somebody who may do nothing.
 const NOBODY: &str = "a-token-of-nobody";
-/// Whom the server takes for an administrator.
-const TOKEN: &str = "a-token-for-tests";
-const AUTHORIZATION: &str = "Authorization: Bearer a-token-for-tests\r\nContent-Type: application/json\r\n";
 
 impl KubeApiServer {
     /// Starts one on `etcd`.
@@ -181,12 +176,8 @@ impl KubeApiServer {
             command.arg(format!("--etcd-servers-overrides=/events#{events}"));
         }
 
-        let client = Https::new(&format!("127.0.0.1:{port}"), options.cluster_ca.certificate())?;
-        let ready = || {
-            client
-                .request("GET", "/readyz", AUTHORIZATION, b"")
-                .is_ok_and(|response| response.status == 200)
-        };
+        let client = ApiClient::new(port, options.cluster_ca)?;
+        let ready = || client.ready();
         Ok(Self {
             server: Server::start("kube-apiserver", folder, &mut command, ready)?,
             client: client.clone(),
@@ -248,74 +239,13 @@ impl KubeApiServer {
         );
         crate::pki::write(folder, &format!("kubeconfig-{token}"), &text)
     }
+}
 
-    /// Replaces an object.
-    ///
-    /// # Errors
-    /// See [`KubeApiServer::get`].
-    pub fn replace(&self, path: &str, object: &Value) -> Result<Value, Error> {
-        self.call("PUT", path, object.to_string().as_bytes())
-    }
+impl Deref for KubeApiServer {
+    type Target = ApiClient;
 
-    /// Sends any request of an administrator; a refusal is an answer, too.
-    ///
-    /// # Errors
-    /// When the server cannot be reached.
-    pub fn answer(&self, method: &str, path: &str, body: &[u8]) -> Result<Response, Error> {
-        self.client.request(method, path, AUTHORIZATION, body)
-    }
-
-    /// Asks for an object.
-    ///
-    /// # Errors
-    /// When the server cannot be reached, or does not answer with JSON and a 2xx status.
-    pub fn get(&self, path: &str) -> Result<Value, Error> {
-        self.call("GET", path, b"")
-    }
-
-    /// Creates an object.
-    ///
-    /// # Errors
-    /// See [`KubeApiServer::get`].
-    pub fn create(&self, path: &str, object: &Value) -> Result<Value, Error> {
-        self.call("POST", path, object.to_string().as_bytes())
-    }
-
-    /// Deletes an object.
-    ///
-    /// # Errors
-    /// See [`KubeApiServer::get`].
-    pub fn delete(&self, path: &str) -> Result<Value, Error> {
-        self.call("DELETE", path, b"")
-    }
-
-    /// The addresses of the Endpoints `default/kubernetes`, sorted.
-    ///
-    /// # Errors
-    /// See [`KubeApiServer::get`].
-    pub fn endpoints(&self) -> Result<Vec<String>, Error> {
-        let object = self.get("/api/v1/namespaces/default/endpoints/kubernetes")?;
-        let addresses = each(&object, "subsets").flat_map(|subset| each(subset, "addresses"));
-        Ok(sorted(addresses.filter_map(|address| address.get("ip")?.as_str())))
-    }
-
-    /// The addresses of the EndpointSlice `default/kubernetes`, sorted.
-    ///
-    /// # Errors
-    /// See [`KubeApiServer::get`].
-    pub fn endpoint_slice(&self) -> Result<Vec<String>, Error> {
-        let object = self.get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes")?;
-        let addresses = each(&object, "endpoints").flat_map(|endpoint| each(endpoint, "addresses"));
-        Ok(sorted(addresses.filter_map(Value::as_str)))
-    }
-
-    fn call(&self, method: &str, path: &str, body: &[u8]) -> Result<Value, Error> {
-        let response: Response = self.client.request(method, path, AUTHORIZATION, body)?;
-        let response = accept_ok(method, path, response)?;
-        serde_json::from_slice(&response.body).map_err(|_| Error::Answer {
-            from: path.to_owned(),
-            answer: response.text(),
-        })
+    fn deref(&self) -> &ApiClient {
+        &self.client
     }
 }
 
@@ -334,14 +264,4 @@ pub fn admin_kubeconfig(folder: &Path, context: &str, cluster_ca: &Ca, port: u16
          contexts:\n- name: {context}\n  context:\n    cluster: {context}\n    user: {context}\n"
     );
     crate::pki::write(folder, "kubeconfig", &text)
-}
-
-fn each<'v>(object: &'v Value, field: &str) -> impl Iterator<Item = &'v Value> {
-    object.get(field).and_then(Value::as_array).into_iter().flatten()
-}
-
-fn sorted<'v>(texts: impl Iterator<Item = &'v str>) -> Vec<String> {
-    let mut texts: Vec<String> = texts.map(str::to_owned).collect();
-    texts.sort();
-    texts
 }

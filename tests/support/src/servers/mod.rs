@@ -1,7 +1,9 @@
 //! Servers on this machine's loopback address, each in a temporary folder and ended when its value is dropped.
 
+mod api_client;
 mod containerd;
 mod etcd;
+mod etcd_at;
 mod etcd_read;
 mod etcd_tls;
 pub mod kube_api;
@@ -13,8 +15,10 @@ mod s3;
 mod seaweedfs;
 pub mod sshd;
 
+pub use api_client::{ApiClient, TOKEN};
 pub use containerd::Containerd;
 pub use etcd::{Etcd, EtcdOptions, Put};
+pub use etcd_at::EtcdAt;
 pub use etcd_read::Stored;
 pub use etcd_tls::ServerTls;
 pub use kube_api::{KubeApi, Pod};

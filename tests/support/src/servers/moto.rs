@@ -22,15 +22,24 @@ impl Moto {
     /// When moto cannot be installed or does not start.
     pub fn start() -> Result<Self, Error> {
         let program = components::moto()?;
-        with_retries(|| Self::start_once(&program))
+        with_retries(|| Self::start_once(&program, "127.0.0.1"))
     }
 
-    fn start_once(program: &Program) -> Result<Self, Error> {
+    /// The same, for masters to reach it: within their namespaces only, where all addresses are ours.
+    ///
+    /// # Errors
+    /// See [`Moto::start`].
+    pub fn start_for_masters() -> Result<Self, Error> {
+        let program = components::moto()?;
+        with_retries(|| Self::start_once(&program, "0.0.0.0"))
+    }
+
+    fn start_once(program: &Program, listen: &str) -> Result<Self, Error> {
         let [port] = free_ports()?;
         let folder = folder("moto")?;
         let mut command: Command = program.command();
         command
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .args(["-H", listen, "-p", &port.to_string()])
             .current_dir(folder.path());
         let health = format!("http://127.0.0.1:{port}/moto-api/");
         let serves = || http::request("GET", &health, b"").is_ok_and(|response| response.status == 200);

@@ -18,51 +18,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::control_loop_options::ControlLoopOptions;
 use super::etcd_manager::{exact, pack};
-use super::manager_store::ManagerStore;
 use crate::backup;
-use crate::components::{self, EtcdVersion};
+use crate::components;
 use crate::error::Error;
 use crate::servers::{Etcd, Put};
-
-/// How to start one.
-#[derive(Clone, Debug)]
-pub struct ControlLoopOptions {
-    /// Its backup store.
-    pub store: ManagerStore,
-    /// Which etcd it runs.
-    pub version: EtcdVersion,
-    /// The master's address, any of 127.0.0.0/8; see [`ControlLoopSimulator::address`].
-    pub address: Ipv4Addr,
-    /// Where clients are served.
-    pub client_port: u16,
-    /// Where a restored etcd is kept from everybody.
-    pub quarantine_port: u16,
-    /// Between two looks.
-    pub cycle: Duration,
-    /// Whether it may delete objects of its store.
-    pub may_delete: bool,
-    /// Whether it starts with a living, empty etcd; else without any member, as after a wipe.
-    pub alive: bool,
-}
-
-impl ControlLoopOptions {
-    /// Of the etcd cluster `main` or `events`, after a wipe, at an address of its own.
-    #[must_use]
-    pub fn after_a_wipe(etcd: &str, store: ManagerStore, address: Ipv4Addr) -> Self {
-        let (client_port, quarantine_port) = if etcd == "main" { (4001, 3994) } else { (4002, 3995) };
-        Self {
-            store,
-            version: EtcdVersion::V3_5,
-            address,
-            client_port,
-            quarantine_port,
-            cycle: Duration::from_secs(2),
-            may_delete: true,
-            alive: false,
-        }
-    }
-}
 
 /// Where it stops until it is let go on: so that tests find each state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,16 +76,28 @@ impl ControlLoopSimulator {
         components::etcd(options.version)?;
         components::etcdutl()?;
         let folder = tempfile::tempdir().map_err(Error::file("make", std::env::temp_dir()))?;
+        let place = options.place.as_ref();
+        let volume = place.map_or_else(|| folder.path().to_owned(), |place| place.volume.clone());
+        let log = place.map_or_else(|| folder.path().join("etcd.log"), |place| place.log.clone());
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             restart: AtomicBool::new(false),
             quarantined: AtomicBool::new(false),
             hold: Mutex::new(None),
             etcd: Mutex::new(None),
-            log: folder.path().join("etcd.log"),
-            data: folder.path().join("data"),
+            log,
+            data: volume.join("data"),
             options,
         });
+        if shared.options.place.is_some() && shared.data.exists() {
+            // A process that was started again: it reads the queue anew.
+            shared.restart.store(true, Ordering::Relaxed);
+            let quarantined = shared.quarantine_marker().exists();
+            shared.start_etcd(match quarantined {
+                true => shared.options.quarantine_port,
+                false => shared.options.client_port,
+            })?;
+        }
         if shared.options.alive {
             shared.start_etcd(shared.options.client_port)?;
         }
@@ -174,6 +147,12 @@ impl ControlLoopSimulator {
     /// When etcd does not answer, or the store cannot be written.
     pub fn take_backup(&self) -> Result<(), Error> {
         self.shared.take_backup()
+    }
+
+    /// The id of its etcd's cluster, while it has one.
+    #[must_use]
+    pub fn cluster_id(&self) -> Option<String> {
+        self.with_etcd(|etcd| etcd.cluster_id().ok()).flatten()
     }
 
     /// Restarts it: it reads the queue anew.
@@ -394,13 +373,31 @@ impl Shared {
     }
 
     fn start_etcd(&self, port: u16) -> Result<(), Error> {
-        let url = format!("http://{}:{port}", self.options.address);
-        let etcd = Etcd::start_at(self.options.version, &self.data, &[url])?;
+        let version = self.options.version;
+        let etcd = match &self.options.place {
+            Some(place) => Etcd::start_member_at(version, &self.data, &place.etcd, port, "")?,
+            None => {
+                let url = format!("http://{}:{port}", self.options.address);
+                Etcd::start_at(version, &self.data, &[url])?
+            }
+        };
         // First: whoever sees an etcd must know whether it is for everybody.
         self.quarantined
             .store(port == self.options.quarantine_port, Ordering::SeqCst);
         *lock(&self.etcd) = Some(etcd);
-        Ok(())
+        if port == self.options.quarantine_port {
+            let marker = self.quarantine_marker();
+            fs::write(&marker, "").map_err(Error::file("write", &marker))
+        } else {
+            // It may never have been there.
+            drop(fs::remove_file(self.quarantine_marker()));
+            Ok(())
+        }
+    }
+
+    /// There while etcd is kept from everybody: another process of the same volume goes on so.
+    fn quarantine_marker(&self) -> PathBuf {
+        self.data.with_file_name("quarantined")
     }
 
     fn take_backup(&self) -> Result<(), Error> {
@@ -446,7 +443,8 @@ impl Shared {
         let file = OpenOptions::new().create(true).append(true).open(&self.log);
         if let Ok(mut file) = file {
             // A log that cannot be written is no reason to stop.
-            drop(writeln!(file, "I1122 00:00:00.000000 etcd-manager stand-in] {line}"));
+            let now = Timestamp::now().strftime("%m%d %H:%M:%S.%6f");
+            drop(writeln!(file, "I{now} {:7} stand-in.go:1] {line}", std::process::id()));
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::rehearse::{Act, Stage};
 pub const ACT: Act = Act {
     name: "backups",
     title: "find, verify and look into backups",
+    real_masters: false,
     play,
 };
 

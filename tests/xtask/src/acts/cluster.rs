@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::json;
 use support::aws::{Built, Machine};
+use support::real_masters::{RealMasters, RealMastersOptions, namespaces};
 use support::store::{CLUSTER, serve_state_store};
 use support::{
-    AwsAccount, Ca, ContainerRuntime, ControlLoopOptions, ControlLoopSimulator, KeyKind, KopsCluster, KubeApiServer,
-    KubeApiServerOptions, LoadBalancer, ManagerStore, MastersSimulator, Moto, S3, admin_kubeconfig,
+    ApiClient, AwsAccount, Ca, ContainerRuntime, ControlLoopOptions, ControlLoopSimulator, KeyKind, KopsCluster,
+    KubeApiServer, KubeApiServerOptions, LoadBalancer, ManagerStore, MastersSimulator, Moto, S3, Usage,
+    admin_kubeconfig,
 };
 
 const BUCKET: &str = "kops-state";
@@ -37,14 +39,22 @@ pub struct Cluster {
     kubeconfig: PathBuf,
     /// The operator's own folder for what is kept between commands.
     state: PathBuf,
-    /// Where etcd is served, whoever serves it.
+    /// Where etcd is served by a stand-in in this process.
     address: Ipv4Addr,
+    /// Whether its masters are real.
+    real: bool,
 }
 
 impl Cluster {
     /// As `kops create cluster` leaves it: everything is there, and no etcd was seeded yet.
     pub fn new(folder: &Path) -> Result<Self, Box<dyn Error>> {
-        let aws = Moto::start()?;
+        // Masters in namespaces of their own reach it by the bridge.
+        let real = namespaces::within();
+        let aws = if real {
+            Moto::start_for_masters()?
+        } else {
+            Moto::start()?
+        };
         let account = AwsAccount::of(&aws);
         let kops = KopsCluster::new(CLUSTER);
         let built = kops.build(&account)?;
@@ -66,6 +76,7 @@ impl Cluster {
             kubeconfig,
             state: folder.join("state"),
             address: ControlLoopSimulator::address(),
+            real,
         })
     }
 
@@ -73,28 +84,31 @@ impl Cluster {
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let address = self.address;
         let mut variables = self.aws.env();
+        if !self.real {
+            let (main, events) = (
+                format!("main=http://{address}:4001"),
+                format!("events=http://{address}:4002"),
+            );
+            variables.push(("ETCDCTL_ENDPOINTS", format!("{main},{events}")));
+        }
         variables.extend([
             ("KOPS_STATE_STORE", format!("s3://{BUCKET}")),
             ("KOPS_CLUSTER_NAME", CLUSTER.to_owned()),
             ("KUBECONFIG", self.kubeconfig.display().to_string()),
-            (
-                "ETCDCTL_ENDPOINTS",
-                format!("main=http://{address}:4001,events=http://{address}:4002"),
-            ),
             ("XDG_STATE_HOME", self.state.display().to_string()),
         ]);
         variables
     }
 
     /// What kube-controller-manager does, which does not play here.
-    pub fn publish_root_ca(&self, server: &KubeApiServer) -> Done {
+    pub fn publish_root_ca(&self, server: &ApiClient) -> Done {
         let map = json!({ "metadata": { "name": "kube-root-ca.crt" }, "data": { "ca.crt": self.ca.certificate() } });
         server.create("/api/v1/namespaces/kube-system/configmaps", &map)?;
         Ok(())
     }
 
     /// What users have in it: one Deployment, one Secret, one event.
-    pub fn deploy_the_shop(&self, server: &KubeApiServer) -> Done {
+    pub fn deploy_the_shop(&self, server: &ApiClient) -> Done {
         let pods = json!({
             "metadata": { "labels": { "app": "web" } },
             "spec": { "containers": [{ "name": "web", "image": "shop/web:1" }] },
@@ -129,7 +143,7 @@ impl Cluster {
     }
 
     /// Insists on it.
-    pub fn the_shop_is_there(&self, server: &KubeApiServer) -> Done {
+    pub fn the_shop_is_there(&self, server: &ApiClient) -> Done {
         for path in [
             of_shop("/apis/apps/v1", "deployments/web"),
             of_shop("/api/v1", "secrets/payment"),
@@ -143,6 +157,56 @@ impl Cluster {
     /// From now on the API's name leads there.
     pub fn api_is_at(&self, server: &KubeApiServer) {
         self.balancer.lead_to(server.port());
+    }
+
+    /// From now on it leads to the first of these masters.
+    pub fn api_is_on(&self, built: &Built) -> Done {
+        let first = built.masters.first().ok_or("no master")?;
+        self.balancer
+            .lead_to_address(SocketAddr::new(first.private_ip.parse()?, 443));
+        Ok(())
+    }
+
+    /// How an operator who reaches the masters reaches the etcds of the first of these.
+    pub fn etcds_of(&self, built: &Built, folder: &Path) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
+        let first = &built.masters.first().ok_or("no master")?.private_ip;
+        let ca = self.etcd_ca()?;
+        let (certificate, key) = ca.issue(Usage::Client)?.write(folder, "etcd-client")?;
+        let authority = support::pki::write(folder, "etcd-ca.crt", ca.certificate())?;
+        Ok(vec![
+            (
+                "ETCDCTL_ENDPOINTS",
+                format!("main=https://{first}:4001,events=https://{first}:4002"),
+            ),
+            ("ETCDCTL_CACERT", authority.display().to_string()),
+            ("ETCDCTL_CERT", certificate.display().to_string()),
+            ("ETCDCTL_KEY", key.display().to_string()),
+        ])
+    }
+
+    fn etcd_ca(&self) -> Result<Ca, Box<dyn Error>> {
+        let keyset = format!("{CLUSTER}/pki/private/etcd-clients-ca/keyset.yaml");
+        let keyset = String::from_utf8(self.aws.get(BUCKET, &keyset)?)?;
+        Ok(Ca::from_keyset(&keyset).ok_or("no CA of etcd's clients")?)
+    }
+
+    /// An administrator who asks it by its name.
+    pub fn api(&self) -> Result<ApiClient, support::Error> {
+        ApiClient::new(self.balancer.port(), &self.ca)
+    }
+
+    /// Starts real masters.
+    pub fn start_masters(&self, built: &Built) -> Result<RealMasters, Box<dyn Error>> {
+        let etcd_ca = self.etcd_ca()?;
+        Ok(RealMasters::start(&RealMastersOptions {
+            cluster: CLUSTER,
+            built,
+            others: &[],
+            cluster_ca: &self.ca,
+            etcd_ca: &etcd_ca,
+            s3: &self.aws.endpoint(),
+            backups: &format!("s3://{BUCKET}/{CLUSTER}/backups/etcd"),
+        })?)
     }
 
     /// From now on the API's name leads nowhere.
@@ -174,7 +238,7 @@ fn of_shop(group: &str, resource: &str) -> String {
 const NODE_LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 /// What a kubelet does first: its Node, and its Lease.
-pub fn register(server: &KubeApiServer, role: &str, machine: &Machine) -> Done {
+pub fn register(server: &ApiClient, role: &str, machine: &Machine) -> Done {
     let Machine { instance, zone, .. } = machine;
     let node = json!({
         "metadata": { "name": instance, "labels": { format!("node-role.kubernetes.io/{role}"): "" } },
@@ -201,9 +265,9 @@ pub struct Kubelets {
 
 impl Kubelets {
     /// Those of these machines, as far as they are registered.
-    pub fn of(server: &Arc<KubeApiServer>, machines: &[&Machine]) -> Self {
+    pub fn of(server: &ApiClient, machines: &[&Machine]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (server, stopped) = (Arc::clone(server), Arc::clone(&stop));
+        let (server, stopped) = (server.clone(), Arc::clone(&stop));
         let names: Vec<String> = machines.iter().map(|machine| machine.instance.clone()).collect();
         let thread = Some(thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
@@ -227,7 +291,7 @@ impl Drop for Kubelets {
     }
 }
 
-fn renew(server: &KubeApiServer, name: &str) -> Result<(), support::Error> {
+fn renew(server: &ApiClient, name: &str) -> Result<(), support::Error> {
     let path = format!("{NODE_LEASES}/{name}");
     let mut lease = server.get(&path)?;
     if let Some(spec) = lease.get_mut("spec").and_then(serde_json::Value::as_object_mut) {

@@ -3,6 +3,7 @@
 mod backups;
 pub mod cluster;
 mod objects;
+mod real_story;
 mod runbook;
 mod story;
 mod wipe;

@@ -9,6 +9,7 @@ use crate::rehearse::{Act, Stage};
 pub const ACT: Act = Act {
     name: "objects",
     title: "one namespace is gone, and comes back",
+    real_masters: false,
     play,
 };
 

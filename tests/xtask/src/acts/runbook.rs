@@ -18,6 +18,7 @@ use crate::{plugins, target_folder};
 pub const ACT: Act = Act {
     name: "runbook",
     title: "the generated runbook, block by block",
+    real_masters: false,
     play,
 };
 

@@ -6,23 +6,26 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::KubeApiServer;
 use support::aws::{Built, Machine};
 use support::cmd::path_with;
+use support::real_masters::namespaces;
 use support::store::CLUSTER;
+use support::{ApiClient, KubeApiServer};
 
 use super::cluster::{Cluster, Control, Kubelets, register};
+use super::real_story;
 use crate::rehearse::{Act, Stage};
 
 /// See the module.
 pub const ACT: Act = Act {
     name: "story",
     title: "from a healthy cluster to broken masters, and back",
+    real_masters: true,
     play,
 };
 
 /// What an operator types, kops' command included.
-const TYPED: [&str; 5] = [
+pub const TYPED: [&str; 5] = [
     "kops-wipe-masters --yes --even-if-alive",
     "kops update cluster --yes",
     "kubectl etcd-restore run --yes",
@@ -36,6 +39,10 @@ pub type Serving = (Vec<Arc<KubeApiServer>>, Kubelets);
 type Done = Result<(), Box<dyn Error>>;
 
 fn play(stage: &Stage) -> Done {
+    if namespaces::within() {
+        return real_story::play(stage);
+    }
+    stage.tell("On stand-ins: this machine has no real masters (they need root, Linux and namespaces)");
     stage.tell("A cluster as kops makes it: groups, instances, volumes and state store in AWS (moto), three real kube-apiservers on a real etcd. Stand-ins play etcd-manager, kubelet and kops");
     let cluster = Cluster::new(stage.folder())?;
     let operator = stage.with(&cluster.environment())?;
@@ -104,7 +111,7 @@ pub fn healthy_and_broken(operator: &Stage, cluster: &Cluster) -> Result<Instant
     Ok(broken)
 }
 
-fn worker(cluster: &Cluster) -> Result<&Machine, Box<dyn Error>> {
+pub fn worker(cluster: &Cluster) -> Result<&Machine, Box<dyn Error>> {
     Ok(cluster.built.others.first().ok_or("no worker")?)
 }
 
@@ -117,7 +124,7 @@ fn archive(etcd: &str) -> String {
     format!("before-{etcd}.gz")
 }
 
-fn wipe(operator: &Stage) -> Done {
+pub fn wipe(operator: &Stage) -> Done {
     operator.tell("Nothing less than a wipe helps. The last backup is young, and that the API is dead cannot be proven from here: the wipe refuses until one says that one is sure");
     operator.wipe(&format!("--yes --confirm {CLUSTER} -o name"), 3)?;
     operator.tell("What will be deleted, what will be kept, and which backups are restorable?");
@@ -163,7 +170,7 @@ pub fn first_api_server(cluster: &Cluster, control: &Control, new: &Built) -> Re
     Ok((servers, kubelets))
 }
 
-fn right_the_endpoint(operator: &Stage, server: &KubeApiServer) -> Done {
+pub fn right_the_endpoint(operator: &Stage, server: &ApiClient) -> Done {
     operator.tell("Half of what pods ask of the service `kubernetes` goes to masters that are no more");
     show_endpoint(operator, server, 6)?;
     ask(operator, "stale-leases")?;
@@ -175,7 +182,7 @@ fn right_the_endpoint(operator: &Stage, server: &KubeApiServer) -> Done {
 }
 
 /// Insists on where the cluster stands.
-fn ask(operator: &Stage, stage: &str) -> Done {
+pub fn ask(operator: &Stage, stage: &str) -> Done {
     operator.tell("Where does the cluster stand, and what comes next?");
     operator.restore("", 0)?;
     let found = operator.restore_json("")?;
@@ -187,7 +194,7 @@ fn ask(operator: &Stage, stage: &str) -> Done {
 }
 
 /// Waits until the API tells of so many addresses, and shows them.
-fn show_endpoint(operator: &Stage, server: &KubeApiServer, count: usize) -> Done {
+pub fn show_endpoint(operator: &Stage, server: &ApiClient, count: usize) -> Done {
     let begun = Instant::now();
     loop {
         let addresses = server.endpoints()?;

@@ -14,6 +14,7 @@ use crate::rehearse::{Act, Stage};
 pub const ACT: Act = Act {
     name: "wipe",
     title: "wipe the masters of one cluster, and nothing else",
+    real_masters: false,
     play,
 };
 

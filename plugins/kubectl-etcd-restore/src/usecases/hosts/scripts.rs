@@ -23,29 +23,34 @@ fn script(what: &str, text: String, limit: Option<Duration>) -> Script {
 }
 
 /// Lists the containers of etcd-manager and kube-apiserver with the tool of every runtime. The section of a runtime is printed only where all its
-/// commands succeeded: a failure is not an empty host. One line per container: its id, its name in the pod, its pod.
+/// commands succeeded: a failure is not an empty host, and what its tool said about it is printed instead. One line per container: its id, its name in the pod, its pod.
 ///
 /// `ctr` knows pods only by labels, and also lists stopped containers; a running one has a task. Tested on containerd 1.6.
 fn runtimes() -> String {
     format!(
         r#"{PATH}
-crictl_ps() {{ $s $c ps -o json; }}
+crictl_ps() {{ o=$($s $c ps -o json) || return 1; echo; echo "@crictl"; echo "$o"; }}
 ctr_ps() {{
 r=$($s $t -n k8s.io tasks ls) || return 1
+o=
 for n in etcd-manager kube-apiserver; do
 l=$($s $t -n k8s.io containers ls -q "labels.\"io.kubernetes.container.name\"==$n,labels.\"io.kubernetes.pod.namespace\"==kube-system") || return 1
 for i in $l; do
 echo "$r" | grep -q "^$i .*RUNNING" || continue
 p=$($s $t -n k8s.io containers info $i | sed -n "s/.*\"io.kubernetes.pod.name\": *\"\([^\"]*\)\".*/\1/p" | head -n 1)
 [ -n "$p" ] || return 1
-echo "$i $n $p"
+o="$o$i $n $p
+"
 done
 done
+echo; echo "@ctr"; echo "$o"
 }}
-docker_ps() {{ $s $d ps --no-trunc --format "{{{{.ID}}}} {{{{.Label \"io.kubernetes.container.name\"}}}} {{{{.Label \"io.kubernetes.pod.name\"}}}}"; }}
-if c=$(command -v crictl) && j=$(crictl_ps </dev/null 2>/dev/null); then echo "@crictl"; echo "$j"; fi
-if t=$(command -v ctr) && j=$(ctr_ps </dev/null 2>/dev/null); then echo; echo "@ctr"; echo "$j"; fi
-if d=$(command -v docker) && j=$(docker_ps </dev/null 2>/dev/null); then echo; echo "@docker"; echo "$j"; fi"#
+docker_ps() {{ o=$($s $d ps --no-trunc --format "{{{{.ID}}}} {{{{.Label \"io.kubernetes.container.name\"}}}} {{{{.Label \"io.kubernetes.pod.name\"}}}}") || return 1; echo; echo "@docker"; echo "$o"; }}
+exec 3>&1
+list() {{ e=$($1_ps </dev/null 2>&1 >&3) || [ -z "$e" ] || {{ echo; echo "@broken"; echo "$e" | tail -n 1 | sed "s/^\($1: \)*/$1: /"; }}; }}
+if c=$(command -v crictl); then list crictl; fi
+if t=$(command -v ctr); then list ctr; fi
+if d=$(command -v docker); then list docker; fi"#
     )
 }
 
@@ -88,6 +93,22 @@ done; true"#
 pub fn restart_kubelet() -> Script {
     let text = "$s systemctl restart kubelet </dev/null".to_owned();
     script("restart kubelet", text, Some(QUICK * 2))
+}
+
+/// Whether kubelet runs, and the last back-off that it logged for a container of a pod since `since` seconds: `back-off 40s restarting failed
+/// container=etcd-manager pod=…`. Source: kubernetes/kubernetes `pkg/kubelet/kuberuntime/kuberuntime_manager.go` v1.34.
+pub fn why_not_back(container: &Container, since: Duration) -> Script {
+    let plain = |text: &str| -> String {
+        let of_a_name = |c: &char| c.is_ascii_alphanumeric() || ['-', '.'].contains(c);
+        text.chars().filter(of_a_name).collect()
+    };
+    let (name, pod, since) = (plain(&container.name), plain(&container.pod), since.as_secs() + 5);
+    let text = format!(
+        "echo \"kubelet $($s systemctl is-active kubelet </dev/null 2>/dev/null)\"\n\
+         $s journalctl -u kubelet --since=-{since}s --no-pager -o cat </dev/null 2>/dev/null | grep -o \"back-off [0-9a-z]* restarting failed \
+         container={name} pod={pod}_\" | tail -n 1; true"
+    );
+    script("ask kubelet", text, Some(QUICK))
 }
 
 /// The last lines of a log and all that follow, until the connection is closed.
@@ -133,6 +154,7 @@ mod tests {
             crictl,
             ctr,
             restart_kubelet(),
+            why_not_back(&hostile, QUICK),
             follow("/var/log/etcd.log", 10),
             tail("/x", 5),
         ] {

@@ -1,0 +1,122 @@
+//! Masters on a bad day.
+
+use support::store::CLUSTER;
+
+use crate::world::{World, wait};
+
+/// Ended for the second time within ten minutes, and kubelet waits.
+pub fn back_off(world: &mut World) {
+    let id = |world: &World| world.container(0, "etcd-manager-events").map(|running| running.id);
+    let first = id(world).unwrap();
+    let master = world.masters.get(0).unwrap();
+    master
+        .sh(&format!("ctr -n k8s.io tasks kill -s SIGTERM {first}"))
+        .unwrap();
+    wait("kubelet starts it at once", 20, || {
+        id(world).is_some_and(|now| now != first)
+    });
+    let ended = world
+        .on_hosts("restart-etcd --etcd events --yes --timeout 5s")
+        .args(["--confirm", CLUSTER])
+        .run()
+        .unwrap();
+    ended
+        .code(4)
+        .stderr_has("not started again by kubelet within 5 s: CrashLoopBackOff, kubelet waits 10s (at most 5m0s)")
+        .stderr_has("restart-kubelet");
+    // A kubelet that was started again knows of no ends.
+    let only = ["--host", master.address(), "--host", master.address()];
+    world
+        .restore("restart-kubelet --yes --ready-timeout 2m")
+        .args(&only[..2])
+        .run()
+        .unwrap()
+        .success();
+    wait("etcd-manager runs again", 6, || id(world).is_some());
+}
+
+/// kubelet is masked: nobody starts what was ended.
+pub fn kubelet_is_dead(world: &mut World) {
+    let master = world.masters.get(0).unwrap();
+    master.sh("systemctl stop kubelet; : > /run/kubelet.masked").unwrap();
+    let ended = world
+        .on_hosts("restart-etcd --etcd events --yes --timeout 8s")
+        .args(["--confirm", CLUSTER])
+        .run()
+        .unwrap();
+    println!("{}", ended.stderr);
+    ended
+        .code(4)
+        .stderr_has("not started again by kubelet within 8 s: kubelet is inactive");
+    let ended = world
+        .on_hosts("restart-kubelet --yes --ready-timeout 0 -o json")
+        .run()
+        .unwrap();
+    println!("{}", ended.stderr);
+    ended.code(4).stderr_has("kubelet.service is masked");
+    master.sh("rm /run/kubelet.masked").unwrap();
+    world
+        .on_hosts("restart-kubelet --yes --ready-timeout 2m")
+        .run()
+        .unwrap()
+        .success();
+    wait("etcd-manager runs again", 60, || {
+        world.container(0, "etcd-manager-events").is_some()
+    });
+    wait("the API is ready", 120, || {
+        world.apis.iter().all(support::ApiClient::ready)
+    });
+}
+
+/// Stopped as by a disk that does not answer: it neither works nor ends.
+pub fn containerd_hangs(world: &mut World) {
+    let master = world.masters.get(1).unwrap();
+    master.sh("kill -STOP $(cat /run/containerd.pid)").unwrap();
+    let begun = std::time::Instant::now();
+    let ended = world.on_hosts("restart-etcd --etcd main -o json").run().unwrap();
+    let took = begun.elapsed();
+    master.sh("kill -CONT $(cat /run/containerd.pid)").unwrap();
+    assert!(took.as_secs() < 60, "{took:?}");
+    let rows = ended.success().json();
+    assert_eq!(rows[0]["action"], "stop", "the leader is another host's: {rows:#}");
+    assert_eq!(rows[1]["action"], "no-runtime", "{rows:#}");
+    let reason = rows[1]["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("the containers could not be listed: ctr: "),
+        "{reason}"
+    );
+    println!("{took:.0?}: {reason}");
+}
+
+pub fn sshd_refuses(world: &mut World) {
+    let master = world.masters.get(2).unwrap();
+    master.sh("systemctl stop sshd").unwrap();
+    let ended = world.on_hosts("logs etcd --no-follow --tail 2").run().unwrap();
+    println!("{}\n{}", ended.stderr, ended.stdout);
+    master.sh("systemctl start sshd").unwrap();
+    ended
+        .code(1)
+        .stderr_has("Connection refused")
+        .stderr_has("1 of 3 hosts");
+}
+
+pub fn one_is_down(world: &mut World) {
+    world.masters.terminate(2);
+    let begun = std::time::Instant::now();
+    let ended = world
+        .on_hosts("restart-etcd --etcd main --yes -o json")
+        .args(["--confirm", CLUSTER])
+        .run()
+        .unwrap();
+    println!("{:?} {}\n{}", begun.elapsed(), ended.stderr, ended.stdout);
+    wait("etcd serves with two of three", 60, || {
+        (0..2).all(|at| {
+            world
+                .masters
+                .get(at)
+                .unwrap()
+                .etcdctl("main", "endpoint health")
+                .is_ok()
+        })
+    });
+}

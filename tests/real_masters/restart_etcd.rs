@@ -1,0 +1,55 @@
+//! `restart-etcd`, by `ctr` alone.
+
+use support::store::CLUSTER;
+
+use crate::world::{World, wait};
+
+pub fn one_pod_only(world: &mut World) {
+    let before = world.containers();
+    let listed = |at: usize| {
+        let master = world.masters.get(at).unwrap();
+        master
+            .sh("ctr -n k8s.io tasks ls; ctr -n k8s.io containers ls")
+            .unwrap()
+    };
+    println!("{}", listed(0));
+    let plan = world
+        .on_hosts("restart-etcd --etcd main -o json")
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    let rows: Vec<_> = plan.as_array().unwrap().iter().collect();
+    let words =
+        |row: &serde_json::Value| format!("{} {} {}", row["member"], row["action"], row["runtime"]).replace('"', "");
+    assert_eq!(
+        rows.iter().map(|row| words(row)).collect::<Vec<_>>(),
+        ["etcd-a stop ctr", "etcd-b leave ctr", "etcd-c leave ctr"]
+    );
+    assert_eq!(world.containers(), before, "a plan changes nothing");
+    let begun = std::time::Instant::now();
+    let done = world
+        .on_hosts("restart-etcd --etcd main --yes -o json")
+        .args(["--confirm", CLUSTER])
+        .run()
+        .unwrap()
+        .success()
+        .json();
+    assert_eq!(done[0]["action"], "restarted");
+    println!("restart-etcd took {:.1?}", begun.elapsed());
+    println!("{}", listed(0));
+    let after = world.containers();
+    for (at, (before, after)) in before.iter().zip(&after).enumerate() {
+        for was in before {
+            let is = after.iter().find(|is| is.pod == was.pod).unwrap();
+            let ended = at == 0 && was.pod.starts_with("etcd-manager-main");
+            assert_eq!(is.id != was.id, ended, "master {at}: {was:?} {is:?}");
+        }
+    }
+    // Everything serves again, with what was there.
+    for api in &world.apis {
+        wait("the API is ready again", 60, || api.ready());
+    }
+    println!("and with what followed {:.1?}", begun.elapsed());
+    assert_eq!(world.ready_nodes(), 3);
+}
