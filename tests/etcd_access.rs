@@ -199,7 +199,7 @@ async fn works(kv: &dyn EtcdKv, etcd: &Etcd) {
 
     let status = kv.status().await.unwrap();
     assert!(status.leader.is_some() && status.db_size > 0 && status.revision >= back.mod_revision);
-    assert_eq!(kv.voters().await.unwrap(), 1);
+    assert_eq!(kv.members().await.unwrap().len(), 1);
     let everything = kv.range(b"").await.unwrap().keys.len();
     assert_eq!(everything as i64, etcd.count_keys().unwrap());
 

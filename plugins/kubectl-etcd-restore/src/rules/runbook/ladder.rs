@@ -31,7 +31,7 @@ fn how(rung: Rung, facts: &Facts) -> String {
         Rung::Nothing => "`kops-wipe-masters audit`".to_owned(),
         Rung::Tags => "the `aws ec2` commands that `kops-wipe-masters audit` prints".to_owned(),
         Rung::Space => "`kubectl etcd-restore space --etcd ETCD`".to_owned(),
-        Rung::OneMember => "`kubectl etcd-restore member list --etcd ETCD`, then `kubectl etcd-restore member replace NAME --etcd ETCD`".to_owned(),
+        Rung::OneMember => "`kubectl etcd-restore member list --etcd ETCD`, then what `kops-wipe-masters audit` prints for that member".to_owned(),
         Rung::Certificates => {
             "one instance group after the other, each once all members are back: `kops rolling-update cluster --instance-group GROUP --force \
              --cloudonly --yes`"

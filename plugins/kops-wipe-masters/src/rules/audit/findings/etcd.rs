@@ -97,8 +97,11 @@ fn alarms(facts: &Facts, etcd: &Etcd, seen: &EtcdSeen, found: &mut Vec<Finding>)
                 .to_owned(),
             ..finding(Kind::EtcdCorrupt, Severity::Block, etcd)
         };
-        let replace = of(facts, etcd, "kubectl etcd-restore member replace").arg(&name);
-        found.push(about.fix(replace).note("without --yes it shows the plan"));
+        found.push(
+            about
+                .fix(of(facts, etcd, "kubectl etcd-restore member list"))
+                .note("it shows the id: remove the member with `etcdctl member remove ID`, move its data directory aside, and let etcd-manager add it again"),
+        );
     }
 }
 
@@ -157,7 +160,7 @@ fn members(facts: &Facts, etcd: &Etcd, seen: &EtcdSeen, found: &mut Vec<Finding>
             found.push(
                 about
                     .fix(of(facts, etcd, "kubectl etcd-restore member list"))
-                    .note("normal for a minute after a member was added; if it stays, replace it: `kubectl etcd-restore member replace`"),
+                    .note("normal for a minute after a member was added; if it stays, remove it by its id: `etcdctl member remove ID`"),
             );
         }
     }
