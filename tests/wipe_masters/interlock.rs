@@ -77,7 +77,8 @@ fn backups_of_a_reseeded_cluster_are_not_good() {
     // And after retention has removed the good ones.
     env.remove_backups("main");
     store::copy_folder(&paths::fixture("state-store-reseeded"), env.root()).unwrap();
-    assert_eq!(found(&plan(env.wipe(&[]))), ["block backup main"]);
+    // The volumes are all that has the data then.
+    assert_eq!(found(&plan(env.wipe(&[]))), ["block backup main", "warn salvage main"]);
     env.refused(&[], "is good");
 }
 
@@ -85,9 +86,18 @@ fn backups_of_a_reseeded_cluster_are_not_good() {
 fn without_backups_of_main_it_refuses_and_without_those_of_events_it_warns() {
     let env = Env::new();
     env.remove_backups("events");
-    assert_eq!(found(&plan(env.wipe(&[]))), ["warn backup events"]);
+    assert_eq!(
+        found(&plan(env.wipe(&[]))),
+        ["warn backup events", "warn salvage events"]
+    );
     env.remove_backups("main");
-    assert_eq!(found(&plan(env.wipe(&[]))), ["block backup main", "warn backup events"]);
+    let all = [
+        "block backup main",
+        "warn backup events",
+        "warn salvage main",
+        "warn salvage events",
+    ];
+    assert_eq!(found(&plan(env.wipe(&[]))), all);
     env.refused(&[], "there is no backup");
     env.refused(&["--etcd-volumes", "delete"], "there is no backup");
 }
@@ -201,7 +211,10 @@ fn the_check_can_be_skipped_for_a_quarantine_only_and_by_name_only() {
         .code(3);
     assert_eq!(env.picture(), before);
     let skipped = plan(env.wipe(&[skip]));
-    assert_eq!(found(&skipped), ["warn backup main", "warn skipped "]);
+    assert_eq!(
+        found(&skipped),
+        ["warn backup main", "warn skipped ", "warn salvage main"]
+    );
     let _ = env.wipe(&YES).arg(skip).run().unwrap().success();
     assert_ne!(env.picture(), before);
 }

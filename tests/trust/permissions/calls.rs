@@ -39,6 +39,7 @@ pub fn of_s3(request: &Recorded, bucket: &str) -> Vec<Call> {
             "GET" if asks("policyStatus") => on_bucket("GetBucketPolicyStatus"),
             "GET" if asks("acl") => on_bucket("GetBucketAcl"),
             "GET" if asks("lifecycle") => on_bucket("GetLifecycleConfiguration"),
+            "GET" if asks("versioning") => on_bucket("GetBucketVersioning"),
             "GET" if asks("versions") => on_bucket("ListBucketVersions"),
             "GET" if asks("location") => on_bucket("GetBucketLocation"),
             "GET" | "HEAD" => on_bucket("ListBucket"),
