@@ -15,7 +15,7 @@ pub struct ControlLoopOptions {
     pub store: ManagerStore,
     /// Which etcd it runs.
     pub version: EtcdVersion,
-    /// The master's address, any of 127.0.0.0/8; see [`ControlLoopSimulator::address`].
+    /// The master's address, any of 127.0.0.0/8; see `ControlLoopSimulator::address`.
     pub address: Ipv4Addr,
     /// Where clients are served.
     pub client_port: u16,
