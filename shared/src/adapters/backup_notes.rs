@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
+use super::user_folders;
 use crate::ports::BackupNotes;
 
 const FOLDER: &str = "kops-recovery/facts";
@@ -26,12 +27,7 @@ impl NotesFolder {
     /// Where the environment says.
     #[must_use]
     pub fn of_user() -> Self {
-        let variable = |name| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+        let cache = user_folders::folder("XDG_CACHE_HOME", ".cache");
         Self {
             folder: cache.map(|cache| cache.join(FOLDER)),
             swept: Once::new(),

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::user_folders;
 use crate::ports::local_state::{LocalState, Note};
 
 const FOLDER: &str = "kops-recovery";
@@ -16,12 +17,7 @@ impl Folder {
     /// Where the environment says.
     #[must_use]
     pub fn of_user() -> Self {
-        let variable = |name| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let state = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
+        let state = user_folders::folder("XDG_STATE_HOME", ".local/state");
         Self(state.map(|state| state.join(FOLDER)))
     }
 

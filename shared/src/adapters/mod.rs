@@ -35,4 +35,5 @@ pub mod ssh;
 pub mod store_options;
 pub mod stores;
 pub mod unpack;
+mod user_folders;
 pub mod waiting;
