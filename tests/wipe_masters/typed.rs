@@ -16,8 +16,9 @@ fn asked(env: &Env) -> Child {
         env!("CARGO_BIN_EXE_kops-wipe-masters"),
         env.url()
     );
-    let mut child = Command::new("script")
-        .args(["-qec", &line, "/dev/null"])
+    // A terminal that waits for ever must not hold up all other tests.
+    let mut child = Command::new("timeout")
+        .args(["300", "script", "-qec", &line, "/dev/null"])
         .env_clear()
         .envs(env.moto.env())
         .envs([

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::consent::Consent;
 use crate::exit::Exit;
@@ -140,18 +140,22 @@ fn ask(cluster: &str, question: &str) -> Result<String, Refusal> {
     if !std::io::stdin().is_terminal() {
         return Err(refused());
     }
+    // Before the question: a Ctrl-C that answers it at once must not be lost.
+    let interrupts = Handle::try_current()
+        .ok()
+        .and_then(|_| signal(SignalKind::interrupt()).ok());
     let mut stderr = std::io::stderr().lock();
     write!(stderr, "{question}\nType the cluster name to continue: ").map_err(|_| refused())?;
     stderr.flush().map_err(|_| refused())?;
     drop(stderr);
-    read_line()
+    read_line(interrupts)
         .map(|line| line.trim().to_owned())
         .ok_or(Refusal::Interrupted)
 }
 
 /// A line from the terminal; `None` where Ctrl-C comes first. The command waits for nothing else meanwhile, so nothing else would
 /// see the signal: it is looked for here.
-fn read_line() -> Option<String> {
+fn read_line(mut interrupts: Option<Signal>) -> Option<String> {
     let (sender, answer) = mpsc::channel();
     // Ends with the process, if no answer comes.
     thread::spawn(move || {
@@ -160,9 +164,6 @@ fn read_line() -> Option<String> {
         let _ = std::io::stdin().lock().read_line(&mut line);
         sender.send(line)
     });
-    let mut interrupts = Handle::try_current()
-        .ok()
-        .and_then(|_| signal(SignalKind::interrupt()).ok());
     let mut context = Context::from_waker(Waker::noop());
     loop {
         match answer.recv_timeout(Duration::from_millis(50)) {

@@ -11,9 +11,11 @@ use crate::run;
 /// # Errors
 /// Where there is no terminal to be had.
 pub fn screen<'a>(line: &str, envs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<String, Error> {
-    let mut script = Command::new("script");
+    let mut script = Command::new("timeout");
     script
         .args([
+            "300",
+            "script",
             "-qec",
             &format!("stty cols 80 rows 24; {line} 2>/dev/null; true"),
             "/dev/null",

@@ -1,7 +1,9 @@
 //! The checks of `cargo xtask test`, one after the other, with a summary at the end.
 
 use std::io::{self, BufRead, BufReader};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use support::run::shown;
@@ -69,7 +71,7 @@ fn run(mut step: Step) -> Done {
     say::note(&format!("\n==> {}: {}", step.name, shown(&step.command)));
     let begun = Instant::now();
     let mut tests = (0, 0);
-    let failed = match watch(&mut step.command, &mut tests) {
+    let failed = match watch(&mut step.command, &mut tests, SILENCE) {
         Ok(None) => None,
         Ok(Some(status)) => Some(status),
         Err(error) => Some(error.to_string()),
@@ -82,20 +84,55 @@ fn run(mut step: Step) -> Done {
     }
 }
 
+/// A test binary that says nothing for so long hangs. The longest test needs 10 minutes.
+const SILENCE: Duration = Duration::from_secs(20 * 60);
+
 /// Runs `command`, shows its output as it comes and counts the tests in it. Gives the status unless that is success.
-fn watch(command: &mut Command, tests: &mut (usize, usize)) -> io::Result<Option<String>> {
+fn watch(command: &mut Command, tests: &mut (usize, usize), silence: Duration) -> io::Result<Option<String>> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let (sender, lines) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).split(b'\n') {
-            let line = line?;
-            let line = String::from_utf8_lossy(&line);
-            say::line(&line);
-            let (passed, failed) = counted(&line).unwrap_or_default();
-            *tests = (tests.0 + passed, tests.1 + failed);
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).split(b'\n') {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    let mut said = false;
+    loop {
+        match lines.recv_timeout(silence) {
+            Ok(line) => {
+                let line = line?;
+                let line = String::from_utf8_lossy(&line);
+                say::line(&line);
+                let (passed, failed) = counted(&line).unwrap_or_default();
+                *tests = (tests.0 + passed, tests.1 + failed);
+                said = true;
+            }
+            // What compiles says nothing on its standard output.
+            Err(RecvTimeoutError::Timeout) if said => {
+                say::note(&format!("==> no output for {} s: it is ended", silence.as_secs()));
+                end_what_it_runs(&mut child)?;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     let status = child.wait()?;
     Ok((!status.success()).then(|| status.to_string()))
+}
+
+/// Ends the test binary that cargo runs: cargo counts it as a failure and goes on. Where nothing is found, cargo itself.
+fn end_what_it_runs(child: &mut Child) -> io::Result<()> {
+    let killed = Command::new("pkill")
+        .args(["-KILL", "-P", &child.id().to_string()])
+        .status();
+    match killed.is_ok_and(|status| status.success()) {
+        true => Ok(()),
+        false => child.kill(),
+    }
 }
 
 /// Passed and failed of a line such as `test result: ok. 3 passed; 0 failed; 0 ignored; …`.
@@ -139,5 +176,15 @@ mod tests {
         let mut command = Command::new("echo");
         command.arg("test result: ok. 2 passed; 0 failed; 0 ignored\ntest result: ok. 5 passed; 0 failed; 0 ignored");
         assert_eq!(run(Step { name: "tests", command }).counts(), (7, 0));
+    }
+
+    #[test]
+    fn what_hangs_is_ended_and_what_comes_after_it_still_runs() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo begun; sleep 600; echo 'test result: FAILED. 1 passed; 2 failed'; exit 1"]);
+        let mut tests = (0, 0);
+        let status = watch(&mut command, &mut tests, Duration::from_millis(500)).unwrap();
+        assert!(status.is_some());
+        assert_eq!(tests, (1, 2));
     }
 }
