@@ -292,6 +292,10 @@ impl EtcdMembers for MemoryEtcd {
     async fn disarm(&self, _alarm: &EtcdAlarm, _consent: &Consent) -> Result<(), EtcdError> {
         Ok(())
     }
+
+    async fn remove_member(&self, _id: u64, _consent: &Consent) -> Result<(), EtcdError> {
+        Ok(())
+    }
 }
 
 /// Responds for some addresses; the others do not respond.

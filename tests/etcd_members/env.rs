@@ -11,14 +11,19 @@ pub struct Env {
     pub members: Vec<Etcd>,
     endpoints: String,
     folder: TempDir,
-    _tls: ServerTls,
+    tls: ServerTls,
 }
 
 impl Env {
     pub fn new(version: EtcdVersion, quota: u64) -> Self {
+        Self::of(&["m0", "m1", "m2"].map(|name| (version, name)), quota)
+    }
+
+    /// Members of these versions and names.
+    pub fn of(named: &[(EtcdVersion, &str)], quota: u64) -> Self {
         let ca = Ca::new("etcd-clients-ca", KeyKind::Ec).unwrap();
         let tls = ServerTls::new(&ca, &[&ca]).unwrap();
-        let members = Etcd::start_cluster_of_quota(version, 3, Some(&tls), quota).unwrap();
+        let members = Etcd::start_cluster_of(named, Some(&tls), quota).unwrap();
         let endpoints: Vec<&str> = members.iter().map(|member| member.tls_endpoint().unwrap()).collect();
         let folder = tempfile::tempdir().unwrap();
         pki::write(folder.path(), "ca.crt", ca.certificate()).unwrap();
@@ -27,8 +32,15 @@ impl Env {
             endpoints: endpoints.join(","),
             members,
             folder,
-            _tls: tls,
+            tls,
         }
+    }
+
+    /// A new member of this name on an empty disk; etcd-manager adds it where a master has an empty volume.
+    pub fn join(&mut self, version: EtcdVersion, name: &str, learner: bool) {
+        let joined = self.members[0].join(version, name, learner, Some(&self.tls)).unwrap();
+        self.endpoints = format!("{},{}", self.endpoints, joined.tls_endpoint().unwrap());
+        self.members.push(joined);
     }
 
     /// The plugin, with the endpoints of all members.

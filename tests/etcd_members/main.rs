@@ -10,4 +10,5 @@
 
 mod env;
 mod list;
+mod replace;
 mod space;

@@ -15,7 +15,7 @@ use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::shell::ShellCommand;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::cluster_api::ClusterApi;
-use runbook_kit::ports::fleet::Fleet;
+use runbook_kit::ports::fleet::{Fleet, FleetChange};
 use runbook_kit::ports::{EtcdErrorKind, EtcdKv};
 use runbook_kit::session::Session;
 
@@ -105,6 +105,11 @@ impl Context {
 
     /// The instances, groups and volumes in AWS.
     pub fn fleet(&self) -> &dyn Fleet {
+        &self.fleet
+    }
+
+    /// The same, to change them.
+    pub fn fleet_change(&self) -> &dyn FleetChange {
         &self.fleet
     }
 

@@ -68,4 +68,8 @@ pub trait EtcdMembers: Send + Sync {
 
     /// Takes back an alarm.
     async fn disarm(&self, alarm: &EtcdAlarm, consent: &Consent) -> Result<(), EtcdError>;
+
+    /// Takes the member with this id out of the cluster. One that is no member any more is no error. Needs a quorum before and
+    /// after; etcd itself refuses where too few members are connected.
+    async fn remove_member(&self, id: u64, consent: &Consent) -> Result<(), EtcdError>;
 }

@@ -135,6 +135,12 @@ impl Members {
         data
     }
 
+    /// The same without the member with this id.
+    #[must_use]
+    pub fn best_but(&self, id: u64) -> Option<&Answering> {
+        in_order_of_trust(&self.answering).find(|one| one.status.member != id)
+    }
+
     /// One that may be asked what takes a quorum: the leader, where it was reached.
     #[must_use]
     pub fn best(&self) -> Option<&Answering> {

@@ -181,7 +181,10 @@ mod tests {
     #[test]
     fn what_hangs_is_ended_and_what_comes_after_it_still_runs() {
         let mut command = Command::new("sh");
-        command.args(["-c", "echo begun; sleep 600; echo 'test result: FAILED. 1 passed; 2 failed'; exit 1"]);
+        command.args([
+            "-c",
+            "echo begun; sleep 600; echo 'test result: FAILED. 1 passed; 2 failed'; exit 1",
+        ]);
         let mut tests = (0, 0);
         let status = watch(&mut command, &mut tests, Duration::from_millis(500)).unwrap();
         assert!(status.is_some());

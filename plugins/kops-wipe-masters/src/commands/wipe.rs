@@ -19,9 +19,9 @@ use crate::rules::plan::{self, EtcdVolumes, Plan};
 use crate::rules::report::{self, Report};
 use crate::usecases::apply::{self, WaitArgs};
 use crate::usecases::journal::{self, Journal, JournalPorts};
-use crate::usecases::observe;
 use crate::usecases::prepare::{PlanArgs, Prepared, prepare};
 use progress::{InterruptWarning, JournaledProgress};
+use runbook_kit::usecases::inventory;
 
 #[derive(Debug, ClapArgs)]
 pub struct Args {
@@ -213,7 +213,7 @@ fn only_recorded(recorded: &[String], failure: &dyn Failure) -> CommandError {
 
 /// Reads AWS again, as for a new plan.
 async fn verify(plan: &Plan, context: &Context) -> Result<(), CommandError> {
-    let inventory = observe::inventory(context.fleet.as_ref(), &plan.cluster).await;
+    let inventory = inventory::inventory(context.fleet.as_ref(), &plan.cluster).await;
     let inventory = inventory.map_err(|error| {
         let why = chain(&error);
         CommandError::after_change(format!(

@@ -14,6 +14,7 @@ use runbook_kit::failure::{Failure, chain, with_repeating};
 use runbook_kit::model::fleet::wipe::Kind;
 use runbook_kit::model::kops::duration;
 use runbook_kit::ports::fleet::{FleetChange, FleetError, FleetErrorKind};
+use runbook_kit::usecases::quarantine;
 use tokio::time::Instant;
 
 use crate::rules::plan::{EtcdVolumes, Plan};
@@ -446,13 +447,7 @@ async fn carry_out(
             .map_err(nothing_before),
         Action::DeleteGroup => fleet.delete_group(id, consent).await.map_err(nothing_before),
         Action::Terminate => fleet.terminate(id, consent).await.map_err(nothing_before),
-        Action::Quarantine { shadows, remove } => {
-            if let Some(shadows) = shadows {
-                fleet.tag(id, shadows, consent).await.map_err(nothing_before)?;
-            }
-            let untagged = fleet.untag(id, remove, consent).await;
-            untagged.map_err(|error| (error, shadows.is_some()))
-        }
+        Action::Quarantine { shadows, remove } => quarantine::hide(fleet, id, shadows.as_ref(), remove, consent).await,
         Action::Snapshot { tags } => fleet
             .snapshot(id, tags, consent)
             .await

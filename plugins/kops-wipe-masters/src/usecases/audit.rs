@@ -14,6 +14,7 @@ use crate::rules::report;
 use crate::usecases::audit_look::{self, LookArgs, Place};
 use crate::usecases::interlock;
 use crate::usecases::observe;
+use runbook_kit::usecases::inventory;
 
 /// From AWS, the state store and the backups. Refused in the wrong account or region.
 pub async fn gather(context: &Context, look: &LookArgs) -> Result<Facts, AnyFailure> {
@@ -33,7 +34,7 @@ pub async fn gather(context: &Context, look: &LookArgs) -> Result<Facts, AnyFail
         "cluster {cluster}, account {}, region {}, state store {state}",
         caller.account, caller.region
     ));
-    let inventory = observe::inventory(fleet, &cluster).await.map_err(not_read)?;
+    let inventory = inventory::inventory(fleet, &cluster).await.map_err(not_read)?;
     let selection = select(&cluster, &inventory);
     let quarantined = past_wipes::quarantined(fleet, &cluster).await.map_err(not_read)?;
     let mut others = OtherResources {

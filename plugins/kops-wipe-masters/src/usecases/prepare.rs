@@ -24,6 +24,7 @@ use crate::rules::plan::{self, EtcdVolumes, Facts, Plan};
 use crate::usecases::alive::{self, AliveArgs};
 use crate::usecases::interlock::gather;
 use crate::usecases::{observe, salvage};
+use runbook_kit::usecases::inventory;
 
 /// What the plan depends on.
 #[derive(Debug, clap::Args)]
@@ -94,7 +95,7 @@ pub async fn prepare(args: &PlanArgs, name: &str, context: &Context) -> Result<P
     session.ui.note("reading the cluster's resources from AWS");
     let not_read = |error| observe::not_read(error, region);
     let caller = fleet.caller().await.map_err(not_read)?;
-    let inventory = observe::inventory(fleet, name).await.map_err(not_read)?;
+    let inventory = inventory::inventory(fleet, name).await.map_err(not_read)?;
     let selection = select(name, &inventory);
     let stored = instance_groups(session.objects(), &state, name).await?;
     let mut checks = unreadable(&stored);

@@ -6,12 +6,11 @@ use runbook_kit::cli::output::{self, Format};
 use runbook_kit::failure::{AnyFailure, CommandError, with_repeating};
 use runbook_kit::model::fleet::wipe::{quarantine, select};
 use runbook_kit::model::fleet::{Instance, InstanceState, Volume, VolumeState};
-use runbook_kit::usecases::wipe_journal;
+use runbook_kit::usecases::{inventory, wipe_journal};
 
 use crate::context::Context;
 use crate::rules::quarantine::{Quarantine, QuarantinedVolume, Reader};
 use crate::usecases::journal::{self, JournalPorts};
-use crate::usecases::observe;
 
 /// Which of them.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -39,7 +38,7 @@ pub async fn gather(action: &'static str, args: &VolumeArgs, context: &Context) 
     let caller = fleet.caller().await?;
     let (volumes, inventory) = tokio::try_join!(
         fleet.volumes_tagged(quarantine::MARK, &cluster),
-        observe::inventory(fleet, &cluster)
+        inventory::inventory(fleet, &cluster)
     )?;
     if let Some(unknown) = args
         .volumes

@@ -12,6 +12,8 @@ pub mod merge_logs;
 pub mod next_command;
 pub mod observation;
 pub mod preflight;
+pub mod remark;
+pub mod replace_member;
 pub mod restart_etcd;
 pub mod runbook;
 pub mod space;

@@ -8,6 +8,8 @@ use runbook_kit::model::check::Severity;
 use runbook_kit::model::units;
 use runbook_kit::ports::etcd_members::{AlarmKind, EtcdAlarm};
 
+pub use super::remark::Remark;
+
 /// etcd's quota where none is set. Source: `server/storage/quota.go` (`DefaultQuotaBytes`).
 pub const DEFAULT_QUOTA: u64 = 2 << 30;
 /// A database that uses more of its quota than this is nearly full, in percent.
@@ -61,14 +63,6 @@ pub struct Facts {
     pub revision: i64,
     /// The quota that the user gave.
     pub quota: Option<u64>,
-}
-
-/// Why nothing is done, or what to know before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
-    pub severity: Severity,
-    pub text: String,
-    pub hint: Option<String>,
 }
 
 /// One thing to do, in order.

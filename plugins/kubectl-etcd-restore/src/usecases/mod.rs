@@ -10,6 +10,7 @@ pub mod hosts;
 pub mod observe;
 pub mod queue;
 pub mod queued_commands;
+pub mod replace_member;
 pub mod restart_etcd;
 pub mod run;
 pub mod run_record;

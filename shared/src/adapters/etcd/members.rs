@@ -10,6 +10,8 @@ use crate::ports::{EtcdError, EtcdErrorKind};
 
 /// How etcd words that a revision was compacted already. Source: etcd-io/etcd `api/v3rpc/rpctypes/error.go`.
 const COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
+/// The same, that there is no member with this id.
+const NO_MEMBER: &str = "etcdserver: member not found";
 
 #[async_trait]
 impl EtcdMembers for EtcdClient {
@@ -74,6 +76,14 @@ impl EtcdMembers for EtcdClient {
         let mut member = self.member.maintenance_client();
         let asked = member.alarm(AlarmAction::Deactivate, word, Some(options));
         self.ask("disarm an alarm of", asked).await.map(drop)
+    }
+
+    async fn remove_member(&self, id: u64, _consent: &Consent) -> Result<(), EtcdError> {
+        let mut cluster = self.member.cluster_client();
+        match self.ask("remove a member of", cluster.member_remove(id)).await {
+            Err(error) if matches!(&error.kind, EtcdErrorKind::Other(text) if text.starts_with(NO_MEMBER)) => Ok(()),
+            other => other.map(drop),
+        }
     }
 }
 

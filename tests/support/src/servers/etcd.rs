@@ -74,7 +74,11 @@ impl Member {
     }
 
     pub(super) fn peer_entry(&self) -> String {
-        format!("{}=http://{}:{}", self.name, self.address, self.peer)
+        format!("{}={}", self.name, self.peer_url())
+    }
+
+    pub(super) fn peer_url(&self) -> String {
+        format!("http://{}:{}", self.address, self.peer)
     }
 }
 
@@ -203,7 +207,7 @@ impl Etcd {
             .chain(member.also.iter().map(String::as_str))
             .collect();
         let urls = urls.join(",");
-        let peer = format!("http://{}:{}", member.address, member.peer);
+        let peer = member.peer_url();
         let mut command = Command::new(program);
         command.args(["--name", &member.name]).arg("--data-dir").arg(data);
         command.args(["--listen-client-urls", &urls, "--advertise-client-urls", &endpoint]);

@@ -112,18 +112,31 @@ impl Etcd {
         tls: Option<&ServerTls>,
         quota: u64,
     ) -> Result<Vec<Self>, Error> {
-        let program = components::etcd(version)?;
+        let names: Vec<String> = (0..count).map(|number| format!("m{number}")).collect();
+        let members: Vec<(EtcdVersion, &str)> = names.iter().map(|name| (version, name.as_str())).collect();
+        Self::start_cluster_of(&members, tls, quota)
+    }
+
+    /// The same with a version and a name for each member.
+    ///
+    /// # Errors
+    /// See [`Etcd::start_cluster`].
+    pub fn start_cluster_of(
+        named: &[(EtcdVersion, &str)],
+        tls: Option<&ServerTls>,
+        quota: u64,
+    ) -> Result<Vec<Self>, Error> {
+        let programs: Vec<_> = named
+            .iter()
+            .map(|(version, _)| components::etcd(*version))
+            .collect::<Result<_, _>>()?;
         super::process::with_retries(|| {
             let mut members = Vec::new();
-            for number in 0..count {
-                let [client, peer, secure] = free_ports()?;
-                let mut member = Member::alone(client, peer);
-                member.name = format!("m{number}");
+            for (_, name) in named {
+                let mut member = Member::anew(tls)?;
+                member.name = (*name).to_owned();
                 member.quota = quota;
-                members.push(match tls {
-                    Some(tls) => member.with_tls(secure, tls),
-                    None => member,
-                });
+                members.push(member);
             }
             let everybody: Vec<String> = members.iter().map(Member::peer_entry).collect();
             for member in &mut members {
@@ -133,7 +146,8 @@ impl Etcd {
             thread::scope(|scope| {
                 let starting: Vec<_> = members
                     .iter()
-                    .map(|member| scope.spawn(|| Self::start_member(&program, member)))
+                    .zip(&programs)
+                    .map(|(member, program)| scope.spawn(|| Self::start_member(program, member)))
                     .collect();
                 starting
                     .into_iter()
@@ -147,6 +161,18 @@ impl Etcd {
                     })
                     .collect()
             })
+        })
+    }
+}
+
+impl Member {
+    /// On free ports.
+    pub(super) fn anew(tls: Option<&ServerTls>) -> Result<Self, Error> {
+        let [client, peer, secure] = free_ports()?;
+        let member = Self::alone(client, peer);
+        Ok(match tls {
+            Some(tls) => member.with_tls(secure, tls),
+            None => member,
         })
     }
 }

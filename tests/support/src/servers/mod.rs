@@ -4,6 +4,7 @@ mod api_client;
 mod containerd;
 mod etcd;
 mod etcd_at;
+mod etcd_members;
 mod etcd_read;
 mod etcd_tls;
 pub mod kube_api;

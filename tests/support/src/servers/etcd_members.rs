@@ -1,0 +1,66 @@
+//! What somebody does to the members of an etcd cluster.
+
+use serde_json::{Value, json};
+
+use super::etcd::{Etcd, Member};
+use super::etcd_tls::ServerTls;
+use crate::components::{self, EtcdVersion};
+use crate::error::Error;
+
+impl Etcd {
+    /// Starts one more member, of this name, on an empty disk, and adds it to the cluster that this one is of, as etcd-manager does. A
+    /// learner has no vote.
+    ///
+    /// # Errors
+    /// When the cluster refuses, or the member does not start.
+    pub fn join(&self, version: EtcdVersion, name: &str, learner: bool, tls: Option<&ServerTls>) -> Result<Self, Error> {
+        let mut member = Member::anew(tls)?;
+        member.name = name.to_owned();
+        member.joins = true;
+        let own = member.peer_url();
+        let answer = self.call("cluster/member/add", &json!({ "peerURLs": [own], "isLearner": learner }))?;
+        let others = answer.get("members").and_then(Value::as_array).into_iter().flatten();
+        let mut cluster: Vec<String> = others
+            .filter_map(|other| {
+                let name = other.get("name")?.as_str().filter(|name| !name.is_empty())?;
+                Some(format!("{name}={}", other.get("peerURLs")?.get(0)?.as_str()?))
+            })
+            .collect();
+        cluster.push(member.peer_entry());
+        member.cluster = cluster.join(",");
+        Self::start_member(&components::etcd(version)?, &member)
+    }
+
+    /// Registers a member that never starts, at this peer URL.
+    ///
+    /// # Errors
+    /// When the cluster refuses.
+    pub fn register(&self, peer_url: &str) -> Result<(), Error> {
+        self.call("cluster/member/add", &json!({ "peerURLs": [peer_url], "isLearner": true }))
+            .map(drop)
+    }
+
+    /// Raises an alarm, `NOSPACE` or `CORRUPT`, of this member.
+    ///
+    /// # Errors
+    /// When etcd refuses.
+    pub fn raise(&self, alarm: &str) -> Result<(), Error> {
+        let status = self.call("maintenance/status", &json!({}))?;
+        let id = status.get("header").and_then(|header| header.get("member_id"));
+        let body = json!({ "action": "ACTIVATE", "memberID": id, "alarm": alarm });
+        self.call("maintenance/alarm", &body).map(drop)
+    }
+
+    /// The names of the registered members; empty for those that never started.
+    ///
+    /// # Errors
+    /// When etcd does not answer.
+    pub fn member_names(&self) -> Result<Vec<String>, Error> {
+        let answer = self.call("cluster/member/list", &json!({}))?;
+        let members = answer.get("members").and_then(Value::as_array).into_iter().flatten();
+        let name = |member: &Value| member.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut names: Vec<String> = members.map(name).collect();
+        names.sort();
+        Ok(names)
+    }
+}
