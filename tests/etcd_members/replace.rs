@@ -108,10 +108,20 @@ fn lost_and_replaced(version: EtcdVersion) {
 
     let plan = world.cmd("member replace c -o json").run().unwrap().success();
     let plan = plan.stderr_has("nothing was changed; pass --yes").json();
-    let steps: Vec<&str> = plan["steps"].as_array().unwrap().iter().map(|step| step.as_str().unwrap()).collect();
+    let steps: Vec<&str> = plan["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step.as_str().unwrap())
+        .collect();
     assert!(steps[0].starts_with("remove member etcd-c ("), "{steps:?}");
     assert_eq!(steps[1..], [format!("quarantine volume {volume}")]);
-    world.cmd("member replace c --yes").run().unwrap().code(3).stderr_has("pass --confirm");
+    world
+        .cmd("member replace c --yes")
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("pass --confirm");
     world
         .cmd("member replace c --yes --confirm other")
         .run()
@@ -129,15 +139,30 @@ fn lost_and_replaced(version: EtcdVersion) {
     let journal = &world.journals()[0];
     assert_eq!((&journal["done"], &journal["etcd"]), (&2.into(), &"main".into()));
     assert!(journal["finished"].is_string());
-    assert_eq!(world.account.picture().unwrap().without([volume.as_str()]), before.without([volume.as_str()]));
-    world.cmd("member replace c").run().unwrap().code(2).stderr_has("has no member c");
+    assert_eq!(
+        world.account.picture().unwrap().without([volume.as_str()]),
+        before.without([volume.as_str()])
+    );
+    world
+        .cmd("member replace c")
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("has no member c");
 
     world.env.join(version, "etcd-c", false);
     let joined = world.env.members.last().unwrap();
-    until("the new member has all keys", || joined.count_keys().is_ok_and(|count| count == KEYS));
+    until("the new member has all keys", || {
+        joined.count_keys().is_ok_and(|count| count == KEYS)
+    });
     let list = world.cmd("member list").run().unwrap().success();
     list.stderr_has("3 of 3 voting members answer");
-    world.yes("member replace c").run().unwrap().code(3).stderr_has("etcd-c answers");
+    world
+        .yes("member replace c")
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("etcd-c answers");
 }
 
 #[test]
@@ -158,18 +183,40 @@ fn the_same_with_etcd_3_7() {
 #[test]
 fn what_must_not_be_removed_is_not() {
     let mut world = World::new(EtcdVersion::V3_6);
-    world.yes("member replace z").run().unwrap().code(2).stderr_has("its members are etcd-a, etcd-b, etcd-c");
-    world.yes("member replace a").run().unwrap().code(3).stderr_has("etcd-a answers");
+    world
+        .yes("member replace z")
+        .run()
+        .unwrap()
+        .code(2)
+        .stderr_has("its members are etcd-a, etcd-b, etcd-c");
+    world
+        .yes("member replace a")
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("etcd-a answers");
     // Its volume stays, since a master may have made it anew.
     drop(world.env.members.pop());
     let plan = world.cmd("member replace c").run().unwrap().success();
     plan.stderr_has("is attached to");
-    let queued = world.state.path().join(CLUSTER).join("backups/etcd/main/control/2026-11-22T18:00:00Z-000000");
+    let queued = world
+        .state
+        .path()
+        .join(CLUSTER)
+        .join("backups/etcd/main/control/2026-11-22T18:00:00Z-000000");
     fs::create_dir_all(&queued).unwrap();
     fs::write(queued.join("_command.json"), "{}").unwrap();
-    world.yes("member replace c").run().unwrap().code(3).stderr_has("is queued: 2026-11-22T18:00:00Z");
+    world
+        .yes("member replace c")
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("is queued: 2026-11-22T18:00:00Z");
     fs::remove_dir_all(&queued).unwrap();
-    let blind = world.yes("member replace c").env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
+    let blind = world
+        .yes("member replace c")
+        .env("AWS_ACCESS_KEY_ID", "")
+        .env("AWS_SECRET_ACCESS_KEY", "");
     blind.run().unwrap().code(1).stderr_has("--keep-volume");
     assert_eq!(world.names().len(), 3);
     // Without quorum.
@@ -184,7 +231,10 @@ fn what_must_not_be_removed_is_not() {
 fn removed_from_etcd_only_where_aws_is_not_asked() {
     let mut world = World::new(EtcdVersion::V3_6);
     let volume = world.lose_c();
-    let blind = world.yes("member replace c --keep-volume").env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
+    let blind = world
+        .yes("member replace c --keep-volume")
+        .env("AWS_ACCESS_KEY_ID", "")
+        .env("AWS_SECRET_ACCESS_KEY", "");
     blind.run().unwrap().success();
     assert_eq!(world.names(), ["etcd-a", "etcd-b"]);
     assert!(!world.is_hidden(&volume));
@@ -197,8 +247,16 @@ fn removed_from_etcd_only_where_aws_is_not_asked() {
 fn a_learner_that_is_stuck_a_member_that_never_started_and_a_corrupt_one_are_removed() {
     let mut world = World::of([EtcdVersion::V3_5, EtcdVersion::V3_5, EtcdVersion::V3_6]);
     let mixed = world.cmd("member list -o json").run().unwrap().success().json();
-    let versions: Vec<&str> = mixed.as_array().unwrap().iter().map(|row| row["version"].as_str().unwrap()).collect();
-    assert!(versions[0].starts_with("3.5.") && versions[2].starts_with("3.6."), "{versions:?}");
+    let versions: Vec<&str> = mixed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["version"].as_str().unwrap())
+        .collect();
+    assert!(
+        versions[0].starts_with("3.5.") && versions[2].starts_with("3.6."),
+        "{versions:?}"
+    );
 
     world.env.join(EtcdVersion::V3_5, "etcd-d", true);
     let learner = world.cmd("member replace etcd-d").run().unwrap().success();
@@ -208,13 +266,23 @@ fn a_learner_that_is_stuck_a_member_that_never_started_and_a_corrupt_one_are_rem
 
     world.env.members[0].register("http://127.0.0.1:1").unwrap();
     let unstarted = world.cmd("member list -o json").run().unwrap().success().json();
-    let unstarted = unstarted.as_array().unwrap().iter().find(|row| row["name"] == "").unwrap();
+    let unstarted = unstarted
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["name"] == "")
+        .unwrap();
     let id = unstarted["id"].as_str().unwrap().to_owned();
     world.yes(&format!("member replace {id}")).run().unwrap().success();
     assert_eq!(world.names(), ["etcd-a", "etcd-b", "etcd-c"]);
 
     world.env.members[2].raise("CORRUPT").unwrap();
-    world.yes("member replace b").run().unwrap().code(3).stderr_has("etcd-b answers");
+    world
+        .yes("member replace b")
+        .run()
+        .unwrap()
+        .code(3)
+        .stderr_has("etcd-b answers");
     let corrupt = world.yes("member replace c").run().unwrap().success();
     corrupt.stderr_has("disarm its alarm CORRUPT");
     assert_eq!(world.names(), ["etcd-a", "etcd-b"]);

@@ -93,6 +93,17 @@ fn a_living_etcd_is_asked_and_its_certificate_is_looked_at() {
     assert!(lines.contains(&format!("clock  {at}")), "{lines:?}");
     assert!(!lines.iter().any(|line| line.starts_with("certificate")), "{lines:?}");
 
+    // Alarms hold until they are disarmed; the least cures are named, never a wipe.
+    etcd.raise("NOSPACE").unwrap();
+    etcd.raise("CORRUPT").unwrap();
+    let (_, found) = rows(audit(None));
+    let lines = told(&found);
+    for kind in ["etcd-no-space main", "etcd-corrupt main"] {
+        assert!(lines.iter().any(|line| line.starts_with(kind)), "no {kind}: {lines:?}");
+    }
+    let cure = found.as_array().unwrap().last().unwrap();
+    assert!(!cure["cure"].as_str().unwrap().contains("wipe"), "{cure:#}");
+
     // The CA of the store was replaced meanwhile: nobody trusts what this etcd shows.
     keep_ca(&env, &Ca::new("etcd-clients-ca", KeyKind::Rsa).unwrap());
     let (ended, found) = rows(audit(None));

@@ -2,25 +2,31 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, CommandError, Failure, chain};
-use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::fleet::wipe::{quarantine, select};
 use runbook_kit::model::store_url::StoreUrl;
-use runbook_kit::ports::{ObjectStore, PutMode};
+use runbook_kit::ports::{EtcdError, EtcdKv, ObjectStore, PutMode};
 use runbook_kit::usecases::catalog::Catalog;
-use runbook_kit::usecases::etcd_members::{self, Members};
+use runbook_kit::usecases::etcd_members::Members;
 use runbook_kit::usecases::kops_state::etcd_managers::etcd_managers;
 use runbook_kit::usecases::quarantine::hide;
 use runbook_kit::usecases::{inventory, wipe_journal};
 use serde::Serialize;
+use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
 use crate::rules::replace_member::{Facts, Member, MemberVolume, Step, volumes_by_member};
 use crate::usecases::queue;
+
+/// How long an election may take.
+const ELECTION: Duration = Duration::from_secs(30);
+/// Polling interval.
+const TICK: Duration = Duration::from_millis(200);
 
 /// What was observed.
 pub struct Observed {
@@ -34,15 +40,14 @@ pub struct Observed {
 pub struct Asked<'a> {
     pub cluster: &'a str,
     pub etcd: &'a str,
-    pub access: &'a EtcdAccess,
     /// Whether the volume is left as it is.
     pub keep_volume: bool,
     /// The ID of this run.
     pub run: &'a str,
 }
 
-/// Asks etcd, AWS and the state store.
-pub async fn observe(asked: &Asked<'_>, context: &Context) -> Result<Observed, AnyFailure> {
+/// Asks AWS and the state store; `members` is what etcd said.
+pub async fn observe(asked: &Asked<'_>, members: Members, context: &Context) -> Result<Observed, AnyFailure> {
     let session = &context.session;
     let catalogs = session.catalogs().await?;
     let named = |catalog: &&Catalog| catalog.store.etcd == asked.etcd;
@@ -60,7 +65,6 @@ pub async fn observe(asked: &Asked<'_>, context: &Context) -> Result<Observed, A
         );
     }
     let queued = queue::commands(session.objects(), catalog).await?;
-    let members = etcd_members::ask(context.each_member(asked.access, asked.etcd).await?).await?;
     let volumes = match asked.keep_volume {
         true => None,
         false => {
@@ -217,7 +221,7 @@ async fn carry_out(
     context: &Context,
     consent: &Consent,
 ) -> Result<(), String> {
-    let in_words = |error: runbook_kit::ports::EtcdError| chain(&error);
+    let in_words = |error: EtcdError| chain(&error);
     // The member itself may be the one that answers, so one of the others is asked.
     let other = |id: u64| {
         let best = observed.members.best_but(id);
@@ -229,8 +233,24 @@ async fn carry_out(
             .remove_member(member.id, consent)
             .await
             .map_err(in_words),
-        Step::Disarm(alarm) => other(alarm.member)?.disarm(alarm, consent).await.map_err(in_words),
+        Step::Disarm(alarm) => {
+            let etcd = other(alarm.member)?;
+            until_led(etcd.as_ref(), alarm.member).await.map_err(in_words)?;
+            etcd.disarm(alarm, consent).await.map_err(in_words)
+        }
         Step::Quarantine(volume) => put_away(volume, asked, context, consent).await,
+    }
+}
+
+/// Where the removed member was the leader, the others elect another one first.
+async fn until_led(etcd: &dyn EtcdKv, removed: u64) -> Result<(), EtcdError> {
+    let until = Instant::now() + ELECTION;
+    loop {
+        let status = etcd.status().await?;
+        if status.leader.is_some_and(|leader| leader != removed) || Instant::now() >= until {
+            return Ok(());
+        }
+        sleep(TICK).await;
     }
 }
 

@@ -13,12 +13,21 @@ impl Etcd {
     ///
     /// # Errors
     /// When the cluster refuses, or the member does not start.
-    pub fn join(&self, version: EtcdVersion, name: &str, learner: bool, tls: Option<&ServerTls>) -> Result<Self, Error> {
+    pub fn join(
+        &self,
+        version: EtcdVersion,
+        name: &str,
+        learner: bool,
+        tls: Option<&ServerTls>,
+    ) -> Result<Self, Error> {
         let mut member = Member::anew(tls)?;
         member.name = name.to_owned();
         member.joins = true;
         let own = member.peer_url();
-        let answer = self.call("cluster/member/add", &json!({ "peerURLs": [own], "isLearner": learner }))?;
+        let answer = self.call(
+            "cluster/member/add",
+            &json!({ "peerURLs": [own], "isLearner": learner }),
+        )?;
         let others = answer.get("members").and_then(Value::as_array).into_iter().flatten();
         let mut cluster: Vec<String> = others
             .filter_map(|other| {
@@ -36,8 +45,11 @@ impl Etcd {
     /// # Errors
     /// When the cluster refuses.
     pub fn register(&self, peer_url: &str) -> Result<(), Error> {
-        self.call("cluster/member/add", &json!({ "peerURLs": [peer_url], "isLearner": true }))
-            .map(drop)
+        self.call(
+            "cluster/member/add",
+            &json!({ "peerURLs": [peer_url], "isLearner": true }),
+        )
+        .map(drop)
     }
 
     /// Raises an alarm, `NOSPACE` or `CORRUPT`, of this member.
@@ -58,7 +70,13 @@ impl Etcd {
     pub fn member_names(&self) -> Result<Vec<String>, Error> {
         let answer = self.call("cluster/member/list", &json!({}))?;
         let members = answer.get("members").and_then(Value::as_array).into_iter().flatten();
-        let name = |member: &Value| member.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = |member: &Value| {
+            member
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let mut names: Vec<String> = members.map(name).collect();
         names.sort();
         Ok(names)

@@ -304,10 +304,10 @@ fn replacement(facts: &Facts) -> String {
         return "etcd-manager replaces an empty member while the others keep quorum".to_owned();
     }
     if known().any(|etcd| etcd.member_names(facts).len() < 3) {
-        return "with fewer than three members etcd-manager replaces none: take a backup first".to_owned();
+        return "with fewer than three members etcd-manager replaces none by itself: take a backup first".to_owned();
     }
     format!(
-        "first remove an empty member from etcd by hand (`etcdctl member remove`): only etcd-manager {FIRST_TO_REPLACE} and newer \
-         replaces it"
+        "first remove the dead member from etcd (`kubectl etcd-restore member replace`): only etcd-manager {FIRST_TO_REPLACE} and newer \
+         does it by itself"
     )
 }

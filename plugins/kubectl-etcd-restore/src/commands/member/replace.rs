@@ -67,11 +67,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let asked = Asked {
         cluster: &cluster,
         etcd: &etcd,
-        access: &args.access,
         keep_volume: args.keep_volume,
         run: &run,
     };
-    let observed = apply::observe(&asked, context).await?;
+    let members = etcd_members::ask(context.each_member(&args.access, &etcd).await?).await?;
+    let observed = apply::observe(&asked, members, context).await?;
     let target = found(&observed.facts, &args.member)?;
     let plan = rules::plan(&observed.facts, &target);
     let mut report = report(&asked, &target, &plan, context);
@@ -79,15 +79,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         show(&report, context)?;
         return nothing(&plan, context);
     }
+    tell(&plan.remarks, context);
     let Some(consent) = confirm::strong(&args.consent, &cluster, &question(&plan, &etcd))? else {
         show(&report, context)?;
-        tell(&plan.remarks, context);
         ui.note("nothing was changed; pass --yes to do it");
         return Ok(Exit::Done);
     };
-    tell(&plan.remarks, context);
     // The question may have been open for long.
-    let observed = apply::observe(&asked, context).await?;
+    let members = context.members_of(&args.access, &etcd).await?;
+    let observed = apply::observe(&asked, members, context).await?;
     let now = found(&observed.facts, &args.member)?;
     let again = rules::plan(&observed.facts, &now);
     if again.steps != plan.steps {

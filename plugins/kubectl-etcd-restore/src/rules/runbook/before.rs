@@ -11,8 +11,8 @@ pub fn look(facts: &Facts) -> Step {
         "A wipe may not be needed. While two of three members of an etcd cluster run, etcd-manager replaces the third by itself when it starts with an empty \
          volume."
     } else {
-        "A wipe may not be needed. While two of three members of an etcd run, the third can be replaced: remove it from etcd (`etcdctl member list`, \
-         `etcdctl member remove ID`), then give it an empty volume. This etcd-manager is not known to do it by itself."
+        "A wipe may not be needed. While two of three members of an etcd run, the third can be replaced: remove it from etcd (`kubectl etcd-restore \
+         member replace NAME`), then give it an empty volume. This etcd-manager is not known to do it by itself."
     };
     let volumes = volumes(facts).args([
         "--query",

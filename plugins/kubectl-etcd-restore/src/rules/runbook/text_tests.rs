@@ -135,7 +135,9 @@ fn a_member_replaces_itself_only_where_that_is_known() {
     assert!(markdown(&facts).contains("etcd-manager replaces the third by itself"));
     facts.etcds[1].replaces = false;
     let text = markdown(&facts);
-    assert!(!text.contains("replaces the third by itself") && text.contains("`etcdctl member remove ID`"));
+    assert!(
+        !text.contains("replaces the third by itself") && text.contains("`kubectl etcd-restore member replace NAME`")
+    );
 }
 
 #[test]

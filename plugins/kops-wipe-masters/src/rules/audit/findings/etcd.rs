@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use runbook_kit::model::check::Severity;
 use runbook_kit::model::etcd_manager::{EtcdVersion, peer_id};
-use runbook_kit::model::shell::{ShellCommand, ShellScript};
+use runbook_kit::model::shell::ShellCommand;
 use runbook_kit::model::units;
 use runbook_kit::ports::etcd_members::AlarmKind;
 
-use super::volumes::etcdctl;
 use super::{Finding, Kind, finding};
 use crate::rules::audit::facts::{Etcd, Facts};
 use crate::rules::audit::observed::EtcdSeen;
@@ -99,8 +98,10 @@ fn alarms(facts: &Facts, etcd: &Etcd, seen: &EtcdSeen, found: &mut Vec<Finding>)
         };
         found.push(
             about
-                .fix(of(facts, etcd, "kubectl etcd-restore member list"))
-                .note("it shows the id: remove the member with `etcdctl member remove ID`, move its data directory aside, and let etcd-manager add it again"),
+                .fix(of(facts, etcd, "kubectl etcd-restore member replace").arg(&name))
+                .note(
+                    "it shows the plan: save the data first, stop that master, and give it an empty volume afterwards",
+                ),
         );
     }
 }
@@ -136,14 +137,10 @@ fn members(facts: &Facts, etcd: &Etcd, seen: &EtcdSeen, found: &mut Vec<Finding>
                 ),
                 ..finding(Kind::EtcdMemberUnknown, Severity::Warn, etcd)
             };
-            let pods = ShellCommand::of("kubectl -n kube-system get pods")
-                .option("-l", format!("k8s-app=etcd-manager-{}", etcd.name()))
-                .args(["-o", "wide"]);
-            let remove = ShellScript::from(pods).then(etcdctl(etcd).args(["member", "remove", &id]));
             found.push(
                 about
-                    .fix(remove)
-                    .note("POD is one of those that the first command shows; remove it only if nobody uses it"),
+                    .fix(of(facts, etcd, "kubectl etcd-restore member replace").arg(&id))
+                    .note("it shows the plan; remove it only if nobody uses it"),
             );
         } else if member.learner || member.name.is_empty() {
             let what = match member.name.is_empty() {
@@ -151,7 +148,7 @@ fn members(facts: &Facts, etcd: &Etcd, seen: &EtcdSeen, found: &mut Vec<Finding>
                 false => format!("member {name} is a learner: it has no vote"),
             };
             let about = Finding {
-                objects: vec![name.clone(), id],
+                objects: vec![name.clone(), id.clone()],
                 what,
                 causes: "one that stays so never became a member: etcd runs with one member less than it seems"
                     .to_owned(),
@@ -159,8 +156,8 @@ fn members(facts: &Facts, etcd: &Etcd, seen: &EtcdSeen, found: &mut Vec<Finding>
             };
             found.push(
                 about
-                    .fix(of(facts, etcd, "kubectl etcd-restore member list"))
-                    .note("normal for a minute after a member was added; if it stays, remove it by its id: `etcdctl member remove ID`"),
+                    .fix(of(facts, etcd, "kubectl etcd-restore member replace").arg(&id))
+                    .note("normal for a minute after a member was added: replace it only if it stays"),
             );
         }
     }

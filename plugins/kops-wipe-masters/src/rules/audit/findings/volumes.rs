@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use runbook_kit::model::check::Severity;
-use runbook_kit::model::etcd_access::client_port;
-use runbook_kit::model::etcd_manager::{FIRST_TO_REPLACE, peer_id};
+use runbook_kit::model::etcd_manager::FIRST_TO_REPLACE;
 use runbook_kit::model::fleet::wipe::{ETCD_PREFIX, INSTANCE_GROUP_TAG, ROLE_PREFIX, name_of};
 use runbook_kit::model::fleet::{CLUSTER_TAG, Instance, InstanceState, Volume, cluster_key};
 use runbook_kit::model::shell::{ShellCommand, ShellScript, aws_tags};
@@ -252,41 +251,16 @@ fn new_volume(facts: &Facts, etcd: &Etcd, member: &str) -> (ShellScript, String)
             ),
         );
     }
-    let name = etcd.name();
-    let pods = ShellCommand::of("kubectl -n kube-system get pods")
-        .option("-l", format!("k8s-app=etcd-manager-{name}"))
-        .args(["-o", "wide"]);
-    let script = ShellScript::from(pods)
-        .then(etcdctl(etcd).args(["member", "list"]))
-        .then(etcdctl(etcd).args(["member", "remove", "MEMBER_ID"]))
-        .then(update);
+    let remove = facts
+        .of_cluster("kubectl etcd-restore member replace")
+        .option("--etcd", etcd.name())
+        .arg(member)
+        .arg("--yes");
     let note = format!(
-        "etcd-manager is not known to replace an empty member here: that needs {FIRST_TO_REPLACE} or newer on every master, and three \
-         members. POD is on a master whose member responds, MEMBER_ID is what `member list` shows for {}",
-        peer_id(name, member)
+        "the first command shows what it removes and asks for the cluster name: this etcd-manager is not known to do it by itself, which needs \
+         {FIRST_TO_REPLACE} or newer on every master, and three members"
     );
-    (script, note)
-}
-
-/// etcdctl in an etcd-manager pod, with the certificates of its host.
-pub(super) fn etcdctl(etcd: &Etcd) -> ShellCommand {
-    let name = etcd.name();
-    let manifests = etcd.state.managers.manifests.iter();
-    let manifest = manifests.filter_map(|stored| stored.read.as_ref().ok()).next();
-    let version = manifest.and_then(|manifest| manifest.etcd_versions.last());
-    let version = version.map_or_else(|| "VERSION".to_owned(), ToString::to_string);
-    // Since etcd is an image volume, the path is that of etcd's own image.
-    let in_image =
-        manifest.is_some_and(|manifest| manifest.image_date().is_some_and(|build| build >= FIRST_TO_REPLACE));
-    let folder = if in_image { "usr/local/bin/" } else { "" };
-    let port = client_port(name).map_or_else(|| "PORT".to_owned(), |port| port.to_string());
-    let file = |file: &str| format!("/rootfs/srv/kubernetes/kube-apiserver/etcd-{file}");
-    ShellCommand::of("kubectl -n kube-system exec POD -c etcd-manager --")
-        .arg(format!("/opt/etcd-v{version}/{folder}etcdctl"))
-        .arg(format!("--endpoints=https://127.0.0.1:{port}"))
-        .option("--cacert", file("ca.crt"))
-        .option("--cert", file("client.crt"))
-        .option("--key", file("client.key"))
+    (ShellScript::from(remove).then(update), note)
 }
 
 /// The member's volume in quarantine: its data is not lost.

@@ -234,26 +234,18 @@ fn automatic_replacement_is_claimed_only_where_it_is_known() {
     assert!(why.contains("etcd-manager replaces an empty member"), "{why}");
     for old in ["x:v3.0.20260530", "mirror/etcd-manager:ours"] {
         let (lines, note, why) = told(old, &inventory);
-        let etcdctl = "kubectl -n kube-system exec POD -c etcd-manager -- /opt/etcd-v3.5.30/etcdctl --endpoints=https://127.0.0.1:4001 \
-            --cacert /rootfs/srv/kubernetes/kube-apiserver/etcd-ca.crt --cert /rootfs/srv/kubernetes/kube-apiserver/etcd-client.crt \
-            --key /rootfs/srv/kubernetes/kube-apiserver/etcd-client.key member";
         assert_eq!(
             lines,
             [
-                "kubectl -n kube-system get pods -l k8s-app=etcd-manager-main -o wide &&".to_owned(),
-                format!("{etcdctl} list &&"),
-                format!("{etcdctl} remove MEMBER_ID &&"),
-                "kops update cluster --name k8s.example.com --state s3://state --yes".to_owned(),
+                "kubectl etcd-restore member replace --name k8s.example.com --state s3://state --etcd main c --yes &&",
+                "kops update cluster --name k8s.example.com --state s3://state --yes",
             ]
         );
-        assert!(
-            note.contains("MEMBER_ID is what `member list` shows for etcd-c"),
-            "{note}"
-        );
+        assert!(note.contains("asks for the cluster name"), "{note}");
         assert!(
             !note.contains("as here, replaces") && !why.contains("etcd-manager replaces an empty member"),
             "{note} {why}"
         );
-        assert!(why.contains("`etcdctl member remove`"), "{why}");
+        assert!(why.contains("`kubectl etcd-restore member replace`"), "{why}");
     }
 }
