@@ -149,6 +149,14 @@ fn lost_and_replaced(version: EtcdVersion) {
         .unwrap()
         .code(2)
         .stderr_has("has no member c");
+    // What etcd no longer has is still shown, since its volume is there.
+    let list = world.cmd("member list -o json").run().unwrap().success().json();
+    let (a, c) = (&list[0], &list[2]);
+    assert_eq!((&a["name"], &a["masterState"]), (&"etcd-a".into(), &"running".into()));
+    assert_eq!((&c["name"], &c["registered"]), (&"etcd-c".into(), &false.into()));
+    assert_eq!(c["volumes"], serde_json::json!([volume]));
+    let shown = world.cmd("member list").run().unwrap().success();
+    shown.stdout_has("in quarantine").stderr_has("2 of 2 voting");
 
     world.env.join(version, "etcd-c", false);
     let joined = world.env.members.last().unwrap();

@@ -138,15 +138,15 @@ pub struct Plan {
 
 /// The part of a member's name that kops gives its volume: `a` of `etcd-a` and `etcd-events-a`. One that never started has no name: its peer URL has it.
 #[must_use]
-pub fn volume_name(etcd: &str, member: &Member) -> Option<String> {
+pub fn volume_name(etcd: &str, name: &str, peer_urls: &[String]) -> Option<String> {
     let host = || {
-        let url = member.peer_urls.first()?;
+        let url = peer_urls.first()?;
         let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
         host.split(['.', ':', '/']).next()
     };
-    let name = match member.name.is_empty() {
+    let name = match name.is_empty() {
         true => host()?,
-        false => member.name.as_str(),
+        false => name,
     };
     let prefix = peer_id(etcd, "");
     name.strip_prefix(&prefix)
@@ -240,7 +240,10 @@ pub fn plan(facts: &Facts, target: &Target) -> Plan {
             steps.push(Step::Remove(member.clone()));
             let own = facts.alarms.iter().filter(|alarm| alarm.member == member.id);
             steps.extend(own.cloned().map(Step::Disarm));
-            (volume_name(&facts.etcd, member), Some(member.id))
+            (
+                volume_name(&facts.etcd, &member.name, &member.peer_urls),
+                Some(member.id),
+            )
         }
         Target::Removed(short) => {
             let left = facts.alarms.iter().filter(|alarm| facts.member(alarm.member).is_none());

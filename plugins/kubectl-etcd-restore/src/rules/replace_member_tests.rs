@@ -160,16 +160,13 @@ fn nobody_or_several_of_that_name_are_told() {
 
 #[test]
 fn the_volume_of_a_member_that_never_started_is_known_by_its_peer_url() {
-    let member = Member {
-        peer_urls: vec![format!("https://etcd-events-c.internal.{C}:2381")],
-        ..dead(7, "")
-    };
-    assert_eq!(volume_name("events", &member).as_deref(), Some("c"));
+    let urls = [format!("https://etcd-events-c.internal.{C}:2381")];
+    assert_eq!(volume_name("events", "", &urls).as_deref(), Some("c"));
     assert_eq!(
-        volume_name("main", &dead(1, "etcd-us-east-1a")).as_deref(),
+        volume_name("main", "etcd-us-east-1a", &[]).as_deref(),
         Some("us-east-1a")
     );
-    assert_eq!(volume_name("main", &dead(1, "another")), None);
+    assert_eq!(volume_name("main", "another", &[]), None);
 }
 
 #[test]

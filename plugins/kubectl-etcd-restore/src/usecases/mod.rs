@@ -7,6 +7,7 @@ pub mod data_loss;
 pub mod delete_events;
 pub mod follow;
 pub mod hosts;
+pub mod member_machines;
 pub mod observe;
 pub mod queue;
 pub mod queued_commands;

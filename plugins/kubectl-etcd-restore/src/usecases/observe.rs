@@ -19,4 +19,4 @@ pub mod survey;
 pub mod wiped;
 
 /// Timeout for all AWS requests together.
-const AWS_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const AWS_TIMEOUT: Duration = Duration::from_secs(20);

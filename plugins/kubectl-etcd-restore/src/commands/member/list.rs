@@ -1,19 +1,26 @@
 //! `member list`: what the members of an etcd cluster say of themselves.
 
+use std::collections::BTreeSet;
+
 use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::etcd_access::EtcdAccess;
+use runbook_kit::model::etcd_manager::peer_id;
+use runbook_kit::model::kubernetes::cluster::NodeReady;
 use runbook_kit::model::units;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::rules::replace_member::volume_name;
+use crate::usecases::member_machines::{self, Machine, Machines};
 use runbook_kit::usecases::etcd_members::{self as members, Members};
 
 /// List the members of an etcd cluster: which answer, which leads, and how large their databases are
 ///
 /// Needs no quorum. Every endpoint, host or pod that the flags lead to is asked; a member that none of them leads to is shown as not reached.
+/// Where a cluster is named, AWS and the API tell its master, volumes and Node.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kubectl etcd-restore member list --etcd main --name k8s.example.com\n  \
@@ -25,7 +32,7 @@ pub struct Args {
 }
 
 /// One member.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MemberRow {
     etcd: String,
@@ -45,6 +52,11 @@ struct MemberRow {
     db_size_bytes: Option<u64>,
     in_use_bytes: Option<u64>,
     quota_bytes: Option<u64>,
+    /// Whether etcd has it. One that it does not have has a volume.
+    registered: bool,
+    /// Its volumes, master and Node; `null` where AWS was not asked or knows none.
+    #[serde(flatten)]
+    machine: Option<Machine>,
     /// `NOSPACE`, `CORRUPT`; `null` where no member could tell, since that takes a quorum.
     alarms: Option<Vec<&'static str>>,
 }
@@ -64,6 +76,9 @@ impl Row for MemberRow {
             wide("IN USE"),
             wide("QUOTA"),
             column("ALARMS"),
+            column("MASTER"),
+            wide("VOLUMES"),
+            wide("NODE"),
             wide("PEER URLS"),
             wide("CLIENT URLS"),
         ]
@@ -90,6 +105,9 @@ impl Row for MemberRow {
             bytes(self.in_use_bytes),
             bytes(self.quota_bytes),
             alarms,
+            self.master(),
+            Cell::text_or_dash(self.volumes()),
+            Cell::text_or_dash(self.node()),
             Cell::text(self.peer_urls.join(",")),
             Cell::text(self.client_urls.join(",")),
         ]
@@ -101,7 +119,38 @@ impl Row for MemberRow {
 }
 
 impl MemberRow {
+    /// The instance, and its state where that is not running.
+    fn master(&self) -> Cell {
+        let machine = self.machine.as_ref();
+        let Some(master) = machine.and_then(|machine| machine.master.as_ref()) else {
+            return Cell::text_or_dash(self.volumes());
+        };
+        match machine.and_then(|machine| machine.master_state) {
+            Some("running") => Cell::text(master),
+            Some(state) => Cell::verdict(Verdict::Bad, format!("{master} {state}")),
+            None => Cell::verdict(Verdict::Bad, format!("{master} gone")),
+        }
+    }
+
+    fn volumes(&self) -> Option<String> {
+        let shown = &self.machine.as_ref()?.shown;
+        (!shown.is_empty()).then(|| shown.join(", "))
+    }
+
+    fn node(&self) -> Option<String> {
+        let machine = self.machine.as_ref()?;
+        let ready = match machine.node_ready? {
+            NodeReady::Ready => "Ready",
+            NodeReady::NotReady => "NotReady",
+            NodeReady::Unknown => "Unknown",
+        };
+        Some(format!("{} {ready}", machine.node.as_ref()?))
+    }
+
     fn state(&self) -> (Verdict, &'static str) {
+        if !self.registered {
+            return (Verdict::Bad, "not registered");
+        }
         match (self.answers, self.learner, self.leader) {
             (false, _, _) => (Verdict::Bad, "not reached"),
             (true, _, None) => (Verdict::Bad, "no leader"),
@@ -118,9 +167,16 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let etcd = members::only_one(&session.etcds)?;
     let reached = context.each_member(&args.access, &etcd).await?;
     let members = members::ask(reached).await?;
-    let rows = rows(&etcd, &members);
+    let machines = match session.name() {
+        Ok(Some(cluster)) => member_machines::ask(&cluster.value, &etcd, context).await,
+        _ => Machines::default(),
+    };
+    for why in &machines.not_seen {
+        ui.note(&format!("not seen: {why}"));
+    }
+    let rows = rows(&etcd, &members, &machines);
     output::rows(ui, session.format, &rows, "No members")?;
-    let voters = rows.iter().filter(|row| !row.learner).count();
+    let voters = rows.iter().filter(|row| row.registered && !row.learner).count();
     let answering = rows.iter().filter(|row| !row.learner && row.answers).count();
     let leads = members.answering.values().any(|one| one.status.leader.is_some());
     let quorum = voters / 2 + 1;
@@ -134,7 +190,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     Ok(Exit::Done)
 }
 
-fn rows(etcd: &str, members: &Members) -> Vec<MemberRow> {
+fn rows(etcd: &str, members: &Members, machines: &Machines) -> Vec<MemberRow> {
     let row = |member: &runbook_kit::ports::etcd_members::EtcdMember| {
         let status = members.answering.get(&member.id).map(|one| &one.status);
         let alarms = members.alarms.as_ref().map(|alarms| {
@@ -159,8 +215,24 @@ fn rows(etcd: &str, members: &Members) -> Vec<MemberRow> {
             db_size_bytes: status.map(|status| status.db_size),
             in_use_bytes: status.map(|status| status.in_use),
             quota_bytes: status.and_then(|status| status.quota),
+            registered: true,
+            machine: volume_name(etcd, &member.name, &member.peer_urls)
+                .and_then(|short| machines.by_member.get(&short).cloned()),
             alarms,
         }
     };
-    members.registered.iter().map(row).collect()
+    let mut rows: Vec<MemberRow> = members.registered.iter().map(row).collect();
+    let known: BTreeSet<String> = members
+        .registered
+        .iter()
+        .filter_map(|member| volume_name(etcd, &member.name, &member.peer_urls))
+        .collect();
+    let unknown = machines.by_member.iter().filter(|(short, _)| !known.contains(*short));
+    rows.extend(unknown.map(|(short, machine)| MemberRow {
+        etcd: etcd.to_owned(),
+        name: peer_id(etcd, short),
+        machine: Some(machine.clone()),
+        ..MemberRow::default()
+    }));
+    rows
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use runbook_kit::model::check::Severity;
 use runbook_kit::model::etcd_manager::{EtcdVersion, peer_id};
-use runbook_kit::model::shell::ShellCommand;
+use runbook_kit::model::shell::{ShellCommand, ShellScript};
 use runbook_kit::model::units;
 use runbook_kit::ports::etcd_members::AlarmKind;
 
