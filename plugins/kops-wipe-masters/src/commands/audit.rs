@@ -1,7 +1,7 @@
 //! `audit`: why the control plane is unhealthy, and the smallest fix.
 
 use clap::Args as ClapArgs;
-use runbook_kit::cli::output::{self, Format};
+use runbook_kit::cli::output::{self, Format, steps};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 
@@ -87,6 +87,10 @@ fn text(findings: &[Finding], advice: &[Finding], cure: &SmallestCure) -> String
     }
     if let Some(command) = &cure.command {
         text.push_str(&format!("next          {}\n", command.lines().join("\n              ")));
+    }
+    if !cure.read_steps.is_empty() {
+        text.push_str("\nTo save the data of a volume that no master uses, which stays as it is:\n");
+        text.push_str(&steps::list(&cure.read_steps));
     }
     for found in advice {
         text.push('\n');

@@ -4,5 +4,6 @@ pub mod audit;
 pub mod interlock;
 pub mod plan;
 pub mod quarantine;
+pub mod read_volume;
 pub mod report;
 pub mod steps;

@@ -9,15 +9,16 @@ use runbook_kit::cli::ui::{Ui, Verdict};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::check::{Check, Severity};
-use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::fleet::wipe::{ETCD_PREFIX, Selection, is_persistent_volume, name_of, quarantine};
 use runbook_kit::model::fleet::{CLUSTER_TAG, Caller, Tags, Volume, VolumeState, cluster_key};
-use runbook_kit::model::salvage::{self, OldVolume, Place};
+use runbook_kit::model::salvage::{OldVolume, Place};
 use runbook_kit::model::shell::ShellCommand;
 use runbook_kit::usecases::past_wipes;
 use runbook_kit::usecases::wipe_journal::StoredJournal;
 use serde::Serialize;
 
+pub use crate::rules::read_volume::Reader;
+use crate::rules::read_volume::{self, Owner};
 use crate::rules::{plan, report};
 
 /// One volume.
@@ -65,14 +66,6 @@ pub struct QuarantinePlan {
     pub next_steps: Vec<Step>,
     /// How the first volume is read without restoring it.
     pub read_steps: Vec<Step>,
-}
-
-/// An instance to which a copy of a volume can be attached.
-#[derive(Clone, Debug)]
-pub struct Reader {
-    pub instance: String,
-    pub address: String,
-    pub zone: String,
 }
 
 /// What AWS and the state store have.
@@ -179,14 +172,13 @@ impl Quarantine {
             place: Place::Quarantined { since: None },
             zone,
         };
-        let reader = self.readers.iter().find(|reader| reader.zone == volume.zone);
-        let reader = reader.map(|reader| (reader.instance.as_str(), reader.address.as_str()));
-        let store = [("--state", self.state_store.clone())];
-        let take = salvage::take(etcd, &self.cluster, &store, &EtcdAccess::default());
-        salvage::attach(&volume, &self.caller.region, reader, &take)
-            .into_iter()
-            .map(|(line, what)| Step::new(line).when(what))
-            .collect()
+        let owner = Owner {
+            cluster: &self.cluster,
+            etcd,
+            region: &self.caller.region,
+            state: self.state_store.clone(),
+        };
+        read_volume::steps(&volume, &owner, &self.readers)
     }
 
     /// Members with more than one volume in quarantine.

@@ -4,6 +4,7 @@ use futures::future::join_all;
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::fleet::Inventory;
 use runbook_kit::model::salvage::{Facts, MemberData, Restorable, old_volumes, take};
+use runbook_kit::model::shell::ShellCommand;
 use runbook_kit::usecases::catalog::Catalog;
 
 use crate::context::Context;
@@ -43,5 +44,9 @@ pub fn facts(
         ),
         take: Some(take(&store.etcd, &store.cluster, &context.store_flags(), access)),
         how_to_attach: None,
+        how_to_attach_detached: Some(context.store_flags().iter().fold(
+            ShellCommand::of("kops-wipe-masters audit").option("--name", &store.cluster),
+            |command, (flag, value)| command.option(flag, value),
+        )),
     }
 }

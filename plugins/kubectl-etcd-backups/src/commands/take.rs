@@ -25,9 +25,8 @@ use crate::usecases::take_row::TakeRow;
     A member needs neither quorum nor leader. Where several answer (every endpoint, host or pod), the one with the highest revision \
     and raft index is taken.\n\n\
     With --data-dir the etcd must be stopped: no process has the database open, and its lock is free. The write-ahead log is not \
-    replayed; what it holds beyond the database is counted. For a volume that is detached or in quarantine: make a snapshot of it and a \
-    volume of that (aws ec2 create-snapshot, create-volume), attach this to an instance (aws ec2 attach-volume), mount it, and pass the \
-    mount point with --data-dir.\n\nExamples:\n  \
+    replayed; what it holds beyond the database is counted. For a volume that is detached or in quarantine, kops-wipe-masters audit and \
+    restore-volumes print the commands that attach a copy of it to a running instance, mount it read-only, and take the backup.\n\nExamples:\n  \
     # Before an upgrade, through the Kubernetes API\n  \
     kubectl etcd-backups take --state s3://kops-state --name k8s.example.com --yes\n\n  \
     # With the API down, over ssh: the newest of the members that are left\n  \

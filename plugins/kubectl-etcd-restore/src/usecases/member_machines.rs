@@ -152,18 +152,18 @@ mod tests {
         let shadows = quarantine::shadows(&hidden.tags, C, "run");
         hidden.tags = shadows;
         let volumes = [
-            volume("vol-1", "a", Some("i-1")),
+            volume("vol-1", "a", Some("i-0123456789abcdef0")),
             volume("vol-2", "b", None),
             hidden,
             volume("vol-4", "c", Some("i-9")),
         ];
         let instances = [Instance {
-            id: "i-1".to_owned(),
+            id: "i-0123456789abcdef0".to_owned(),
             state: InstanceState::Stopped,
             ..Instance::default()
         }];
-        let mut node = Node::named("i-1");
-        node.provider_id = Some("aws:///us-east-1a/i-1".to_owned());
+        let mut node = Node::named("i-0123456789abcdef0");
+        node.provider_id = Some("aws:///us-east-1a/i-0123456789abcdef0".to_owned());
         let nodes = [NodeState {
             node,
             uid: "u".to_owned(),
@@ -172,7 +172,7 @@ mod tests {
             ready_since: None,
         }];
         let found = by_member("main", C, &volumes, &instances, &nodes);
-        assert_eq!(found["a"].master.as_deref(), Some("i-1"));
+        assert_eq!(found["a"].master.as_deref(), Some("i-0123456789abcdef0"));
         assert_eq!(found["a"].master_state, Some("stopped"));
         assert_eq!(found["a"].node_ready, Some(NodeReady::NotReady));
         assert_eq!(found["b"].shown, ["vol-2 detached", "vol-3 in quarantine"]);

@@ -49,8 +49,10 @@ pub struct Facts {
     pub volumes: Vec<OldVolume>,
     /// How a backup is taken: with the flags that lead to these members.
     pub take: Option<ShellCommand>,
-    /// What prints how a volume is attached and read.
+    /// What prints how a volume in quarantine is attached and read.
     pub how_to_attach: Option<ShellCommand>,
+    /// The same for one that is detached.
+    pub how_to_attach_detached: Option<ShellCommand>,
 }
 
 /// The check, where something may be newer. Volumes matter only where no member answers: a member has its volume, and more.
@@ -151,7 +153,11 @@ fn of_volumes(facts: &Facts, now: Timestamp) -> Option<Check> {
         Place::Attached { host, .. } => host.as_deref(),
         _ => None,
     });
-    let cure = match (&facts.take, host, &facts.how_to_attach) {
+    let how = match first.place {
+        Place::Quarantined { .. } => &facts.how_to_attach,
+        Place::Detached | Place::Attached { .. } => &facts.how_to_attach_detached,
+    };
+    let cure = match (&facts.take, host, how) {
         (Some(take), Some(host), _) => {
             let take = take
                 .clone()

@@ -154,6 +154,7 @@ fn only_volumes_that_may_have_been_written_after_the_backup_count() {
     let facts = |time| Facts {
         volumes: old_volumes("main", C, &volumes, &instances, began(time)),
         how_to_attach: Some(ShellCommand::of("kops-wipe-masters restore-volumes")),
+        how_to_attach_detached: Some(ShellCommand::of("kops-wipe-masters audit")),
         ..with(Vec::new(), Some(213))
     };
     let found = check(&facts(after), now()).unwrap();
@@ -177,6 +178,12 @@ fn only_volumes_that_may_have_been_written_after_the_backup_count() {
             .unwrap()
             .contains("`kops-wipe-masters restore-volumes` prints")
     );
+    let mut detached = hidden_only.clone();
+    detached.volumes[0].place = Place::Detached;
+    detached.volumes[0].created = None;
+    detached.backup = None;
+    let found = check(&detached, now()).unwrap();
+    assert!(found.cure.unwrap().contains("`kops-wipe-masters audit` prints"));
     // A member that answers has its volume's data.
     let answers = Facts {
         members: vec![member("a", 213, false)],

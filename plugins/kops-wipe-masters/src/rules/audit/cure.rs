@@ -1,8 +1,11 @@
 //! The smallest fix: a wipe only if nothing less helps.
 
+use runbook_kit::cli::output::steps::Step as NextStep;
 use runbook_kit::model::backup::goodness::MAIN;
 use runbook_kit::model::etcd_manager::FIRST_TO_REPLACE;
+use runbook_kit::model::fleet::Volume;
 use runbook_kit::model::ladder::Rung;
+use runbook_kit::model::salvage::{OldVolume, Place};
 use runbook_kit::model::shell::{ShellCommand, ShellScript};
 use serde::Serialize;
 
@@ -11,6 +14,7 @@ use super::findings::{Finding, Kind};
 use super::ladder::{Step, ladder};
 use super::quorum::QuorumStatus;
 use super::situation::situation;
+use crate::rules::read_volume::{self, Owner, Reader};
 
 /// What has to be done, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -55,6 +59,8 @@ pub struct SmallestCure {
     pub command: Option<ShellScript>,
     /// All rungs, the lowest first.
     pub ladder: Vec<Step>,
+    /// How a volume of main that no master uses is read without changing it.
+    pub read_steps: Vec<NextStep>,
 }
 
 /// The smallest fix for the findings.
@@ -68,6 +74,7 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
                 .to_owned(),
             command: next("kubectl etcd-restore logs"),
             ladder: ladder.steps,
+            read_steps: Vec::new(),
         };
     }
     if facts.selection.is_empty() {
@@ -76,6 +83,7 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
             why: rebuild(facts),
             command: Some(facts.kops_update().into()),
             ladder: ladder.steps,
+            read_steps: Vec::new(),
         };
     }
     let statuses: Vec<QuorumStatus> = facts
@@ -156,8 +164,48 @@ pub fn smallest(facts: &Facts, findings: &[Finding]) -> SmallestCure {
         cure,
         why,
         command,
+        read_steps: match ladder.smallest {
+            Some(Rung::SalvageAndRestore | Rung::WipeAndRestore) | None => read_steps(facts),
+            _ => Vec::new(),
+        },
         ladder: ladder.steps,
     }
+}
+
+/// How the first volume of main that no running master uses is read. Only where main is lost: else its members have more.
+fn read_steps(facts: &Facts) -> Vec<NextStep> {
+    let is_used = |volume: &Volume| {
+        let mut on = attached_to(volume);
+        on.any(|id| facts.running().any(|master| master.id == id))
+    };
+    let mut unused = facts.volumes_of(MAIN).filter(|(volume, _)| !is_used(volume));
+    let Some((volume, member)) = unused.next() else {
+        return Vec::new();
+    };
+    let volume = OldVolume {
+        id: volume.id.clone(),
+        member: member.to_owned(),
+        zone: volume.zone.clone(),
+        created: volume.created,
+        place: Place::Detached,
+    };
+    let readers: Vec<Reader> = facts
+        .running()
+        .filter_map(|master| {
+            Some(Reader {
+                instance: master.id.clone(),
+                address: master.private_ips.first()?.clone(),
+                zone: master.zone.clone(),
+            })
+        })
+        .collect();
+    let owner = Owner {
+        cluster: &facts.cluster,
+        etcd: MAIN,
+        region: &facts.region,
+        state: facts.state.to_string(),
+    };
+    read_volume::steps(&volume, &owner, &readers)
 }
 
 fn of_finding(findings: &[Finding], is: impl Fn(&Finding) -> bool) -> Option<ShellScript> {

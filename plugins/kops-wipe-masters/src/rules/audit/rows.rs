@@ -1,5 +1,6 @@
 //! The rows of an audit: the findings, and last the smallest fix.
 
+use runbook_kit::cli::output::steps::Step as NextStep;
 use runbook_kit::cli::output::{Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::model::check::Severity;
@@ -28,6 +29,8 @@ pub struct CureRow {
     command: Option<ShellScript>,
     /// All rungs, the lowest first.
     ladder: Vec<Step>,
+    /// How a volume of main that no master uses is read without changing it.
+    read_steps: Vec<NextStep>,
     /// What is not wrong, and would help on a bad day.
     advice: Vec<Finding>,
     /// What could not be seen, and why.
@@ -96,6 +99,7 @@ pub fn rows(findings: Vec<Finding>, cure: SmallestCure, advice: Vec<Finding>, no
         what: cure.why,
         command: cure.command,
         ladder: cure.ladder,
+        read_steps: cure.read_steps,
         advice,
         not_seen,
     });

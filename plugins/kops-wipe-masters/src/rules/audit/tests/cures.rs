@@ -33,6 +33,23 @@ fn without_quorum_remounting_comes_before_a_wipe() {
          kubectl etcd-restore run --name k8s.example.com --state s3://state"
     );
 
+    // The last volume is on a running master: there is none to attach. On a stopped one, a copy of it is read by another instance.
+    assert!(salvage.read_steps.is_empty());
+    let mut stopped = inventory.clone();
+    for instance in &mut stopped.instances {
+        if instance.id == "i-a" {
+            instance.state = InstanceState::Stopped;
+        }
+    }
+    let stopped = facts(&stopped);
+    let steps = smallest(&stopped, &findings(&stopped)).read_steps;
+    let steps = runbook_kit::cli::output::steps::list(&steps);
+    assert!(
+        steps.contains("create-snapshot --region us-east-1 --volume-id vol-main-a"),
+        "{steps}"
+    );
+    assert!(steps.contains("--data-dir /mnt/salvage"), "{steps}");
+
     // With two masters gone etcd-manager has too few peers to restore without a wipe.
     inventory.instances.retain(|instance| instance.id == "i-a");
     let (_, cure, why) = diagnosed(&inventory);

@@ -76,7 +76,7 @@ fn alarms_and_sizes_lead_to_space_and_to_one_member() {
     assert_eq!(kinds(&found), [of(Kind::EtcdCorrupt, "etcd-b")]);
     assert_eq!(
         command(&found[0]),
-        "kubectl etcd-restore member list --name k8s.example.com --state s3://state --etcd main"
+        "kubectl etcd-restore member replace --name k8s.example.com --state s3://state --etcd main etcd-b"
     );
     assert_eq!(cure, Cure::FixMembers);
     // A majority that is corrupt cannot give a sound member.

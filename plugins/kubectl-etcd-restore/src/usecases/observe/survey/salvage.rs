@@ -47,10 +47,12 @@ pub fn facts(seen: &Seen<'_>, access: &EtcdAccess, context: &Context) -> Facts {
     let cluster = &store.cluster;
     let began = |run: &str| seen.wipe.filter(|wipe| wipe.first == run).map(|wipe| wipe.started);
     let places = context.store_flags();
-    let how = ShellCommand::of("kops-wipe-masters restore-volumes").option("--name", cluster);
-    let how = places
-        .iter()
-        .fold(how, |command, (flag, value)| command.option(flag, value));
+    let how = |command: &str| {
+        let command = ShellCommand::of(command).option("--name", cluster);
+        places
+            .iter()
+            .fold(command, |command, (flag, value)| command.option(flag, value))
+    };
     Facts {
         backup: match seen.choice {
             Choice::Backup { backup, .. } => Some(Restorable {
@@ -63,6 +65,7 @@ pub fn facts(seen: &Seen<'_>, access: &EtcdAccess, context: &Context) -> Facts {
         members: seen.members.clone(),
         volumes: salvage::old_volumes(&store.etcd, cluster, seen.volumes, seen.masters, began),
         take: Some(salvage::take(&store.etcd, cluster, &places, access)),
-        how_to_attach: Some(how),
+        how_to_attach: Some(how("kops-wipe-masters restore-volumes")),
+        how_to_attach_detached: Some(how("kops-wipe-masters audit")),
     }
 }
