@@ -24,6 +24,8 @@ pub enum Own {
     Cluster,
     /// Keys below a prefix.
     Keys,
+    /// A member of the etcd that trials change, and its volume; one at a time, so its trials come one by one.
+    Member,
     /// Nodes of the API, or the hosts: there is one of each, so its trials come one by one.
     Turn,
 }
@@ -33,7 +35,8 @@ pub enum Own {
 pub struct Row {
     /// As [`crate::plugins::all`] names it.
     pub name: &'static str,
-    /// What follows the name; `{prefix}` stands for the prefix of the keys, `{copies}` for another bucket.
+    /// What follows the name; `{prefix}` stands for the prefix of the keys, `{copies}` for another bucket, `{member}`
+    /// for the id of a member that never started.
     pub arguments: &'static str,
     /// Whom it talks to.
     pub uses: &'static [Target],
@@ -61,7 +64,7 @@ impl Row {
     }
 }
 
-use Own::{Cluster, Keys, Store, Turn};
+use Own::{Cluster, Keys, Member, Store, Turn};
 use Target::{Api, Ec2, Etcd, S3};
 
 const fn row(name: &'static str, arguments: &'static str, uses: &'static [Target], own: &'static [Own]) -> Row {
@@ -201,8 +204,14 @@ pub const ROWS: &[Row] = &[
     row(
         "etcd-restore member list",
         "--etcd main -o name {etcd}",
-        &[S3, Etcd],
+        &[S3, Etcd, Ec2, Api],
         &[],
+    ),
+    row(
+        "etcd-restore member replace",
+        "{member} --yes --confirm super.k8s.local -o json {etcd}",
+        &[S3, Etcd, Ec2],
+        &[Member, Cluster, Store],
     ),
     row(
         "etcd-restore space",

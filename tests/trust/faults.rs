@@ -96,7 +96,8 @@ fn attempt(world: &World, row: &'static Row, cell: Option<Cell>) -> Tried {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn: Option<MutexGuard<'_, ()>> = row
         .own
-        .contains(&Own::Turn)
+        .iter()
+        .any(|own| matches!(own, Own::Turn | Own::Member))
         .then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner));
     let place = Place::new(world, row);
     let before = place.state();

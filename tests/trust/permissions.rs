@@ -81,6 +81,10 @@ pub const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        policy: "etcd-restore-member",
+        commands: &["etcd-restore member replace"],
+    },
+    Group {
         policy: "masterleases",
         commands: &[
             "masterleases list",

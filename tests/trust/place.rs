@@ -23,7 +23,8 @@ pub struct Lines {
 impl Lines {
     /// Nothing between us and the servers.
     pub fn straight(world: &World, row: &Row) -> Self {
-        let etcd = match row.own.contains(&Own::Keys) {
+        let changes_etcd = row.own.iter().any(|own| matches!(own, Own::Keys | Own::Member));
+        let etcd = match changes_etcd {
             true => &world.changed_etcd,
             false => &world.etcd,
         };
@@ -43,6 +44,8 @@ pub struct Place<'a> {
     pub bucket: String,
     pub prefix: String,
     pub account: AwsAccount,
+    /// The id of a member that never started.
+    member: String,
     /// Home and working folder.
     pub home: TempDir,
     /// What was called on each host before.
@@ -70,6 +73,7 @@ impl<'a> Place<'a> {
             bucket: BUCKET.to_owned(),
             prefix: PREFIX.to_owned(),
             account: world.account.clone(),
+            member: String::new(),
             home: tempfile::tempdir().unwrap(),
             called: (0..4).map(|at| called(world, at)).collect(),
         };
@@ -86,7 +90,13 @@ impl<'a> Place<'a> {
         }
         if owns(Own::Cluster) {
             place.account = AwsAccount::another(&world.moto, &format!("9{number:011}")).unwrap();
-            small().build(&place.account).unwrap();
+            let built = small().build(&place.account).unwrap();
+            if owns(Own::Member) {
+                let volume = built.etcd_volumes.iter().find(|volume| volume.etcd == "main").unwrap();
+                place.account.detach(volume).unwrap();
+                let url = format!("http://etcd-{}.internal.{CLUSTER}:2380", volume.member);
+                place.member = world.changed_etcd.register(&url).unwrap();
+            }
         }
         if owns(Own::Turn) && !world.nodes().iter().any(|node| node == GONE) {
             world.make_node(GONE);
@@ -111,7 +121,7 @@ impl<'a> Place<'a> {
         self.cmd(words.map(str::to_owned), lines)
     }
 
-    /// The plugin of the row with these words, in which `{etcd}`, `{prefix}` and `{copies}` stand for what they are here.
+    /// The plugin of the row with these words, in which `{etcd}`, `{prefix}`, `{member}` and `{copies}` stand for what they are here.
     pub fn cmd(&self, words: impl Iterator<Item = String>, lines: &Lines) -> Cmd {
         let mut arguments = Vec::new();
         for word in words {
@@ -121,6 +131,7 @@ impl<'a> Place<'a> {
                     arguments.extend(commands::etcd_flags(self.row, &endpoint));
                 }
                 "{prefix}" => arguments.push(self.prefix.clone()),
+                "{member}" => arguments.push(self.member.clone()),
                 "{copies}" => arguments.push(format!("s3://{}", self.copies())),
                 _ => arguments.push(word),
             }
@@ -188,6 +199,10 @@ impl<'a> Place<'a> {
                         .unwrap();
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&self.prefix, "");
                     state.extend(keys.iter().map(|key| format!("{} {}", text(&key.key), key.lease == 0)));
+                }
+                Own::Member => {
+                    let names = self.world.changed_etcd.member_names().unwrap();
+                    state.push(format!("{} members", names.len()));
                 }
                 Own::Turn if self.row.name == "etcd-backups restore-objects --yes" => {
                     state.extend(self.world.shop());

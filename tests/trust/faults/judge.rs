@@ -23,16 +23,17 @@ impl Tried {
 }
 
 /// These look at more than they need, and say what they could not see; by which words.
-const GOES_ON: [(&str, &[Target]); 7] = [
+const GOES_ON: [(&str, &[Target]); 8] = [
     ("etcd-restore", &[Target::Ec2, Target::Etcd, Target::Api]),
     ("etcd-restore plan", &[Target::Ec2, Target::Etcd, Target::Api]),
     ("etcd-restore run", &[Target::Ec2, Target::Etcd, Target::Api]),
     ("etcd-restore queue", &[Target::Ec2, Target::Etcd, Target::Api]),
     ("etcd-restore status", &[Target::Etcd, Target::Api]),
+    ("etcd-restore member list", &[Target::Ec2, Target::Api]),
     ("etcd-restore runbook", &[Target::Ec2]),
     ("kops-wipe-masters", &[Target::Etcd, Target::Api]),
 ];
-const SAYS_SO: [&str; 10] = [
+const SAYS_SO: [&str; 11] = [
     "may be alive",
     // The API is seen to be silent; that etcd is alive is seen of etcd itself.
     "\"api\": \"silent\"",
@@ -44,6 +45,7 @@ const SAYS_SO: [&str; 10] = [
     "no response",
     "no answer",
     "could not be",
+    "not seen: ",
     "placeholders",
 ];
 

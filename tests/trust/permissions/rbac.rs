@@ -27,8 +27,9 @@ pub fn role_of(command: &str) -> Option<&'static str> {
         | "etcd-restore run"
         | "etcd-restore queue"
         | "etcd-restore status"
-        | "etcd-restore cleanup workers" => Some("etcd-restore-read"),
-        "etcd-backups take" | "etcd-restore cleanup events" | "etcd-restore member list" | "etcd-restore space" => {
+        | "etcd-restore cleanup workers"
+        | "etcd-restore member list" => Some("etcd-restore-read"),
+        "etcd-backups take" | "etcd-restore cleanup events" | "etcd-restore member replace" | "etcd-restore space" => {
             Some("port-forward")
         }
         _ if command.starts_with("masterleases ") => Some("port-forward"),

@@ -40,16 +40,28 @@ impl Etcd {
         Self::start_member(&components::etcd(version)?, &member)
     }
 
-    /// Registers a member that never starts, at this peer URL.
+    /// Registers a member that never starts, at this peer URL, and gives its id in hexadecimal digits. Others that never started go: etcd
+    /// has one learner at a time.
     ///
     /// # Errors
     /// When the cluster refuses.
-    pub fn register(&self, peer_url: &str) -> Result<(), Error> {
-        self.call(
+    pub fn register(&self, peer_url: &str) -> Result<String, Error> {
+        let listed = self.call("cluster/member/list", &json!({}))?;
+        let listed = listed.get("members").and_then(Value::as_array).into_iter().flatten();
+        for never in listed.filter(|member| member.get("name").is_none()) {
+            self.call("cluster/member/remove", &json!({ "ID": never.get("ID") }))?;
+        }
+        let added = self.call(
             "cluster/member/add",
             &json!({ "peerURLs": [peer_url], "isLearner": true }),
-        )
-        .map(drop)
+        )?;
+        let id = added
+            .get("member")
+            .and_then(|member| member.get("ID")?.as_str()?.parse::<u64>().ok());
+        id.map(|id| format!("{id:x}")).ok_or_else(|| Error::Answer {
+            from: "etcd".to_owned(),
+            answer: added.to_string(),
+        })
     }
 
     /// Raises an alarm, `NOSPACE` or `CORRUPT`, of this member.
