@@ -30,10 +30,16 @@ fn is_plain(text: &str) -> bool {
         return false;
     };
     let starts = first.is_ascii_alphabetic() || *first == b'/';
-    let body = || bytes.iter().all(|byte| PLAIN.get(usize::from(*byte)) == Some(&true));
     // Colon and space make a key, space and hash a comment; the hash is not in the table.
-    let ends = !matches!(last, b':' | b' ') && !bytes.windows(2).any(|pair| pair == b": ");
-    if starts && ends && body() {
+    let mut before = 0;
+    let mut body = || {
+        bytes.iter().all(|byte| {
+            let key = before == b':' && *byte == b' ';
+            before = *byte;
+            !key && is_in(&PLAIN, *byte)
+        })
+    };
+    if starts && !matches!(last, b':' | b' ') && body() {
         return bytes.len() > 5 || !RESERVED.iter().any(|word| word.eq_ignore_ascii_case(text));
     }
     first.is_ascii_digit() && is_plain_number(text)
@@ -54,19 +60,38 @@ fn is_plain_number(text: &str) -> bool {
 }
 
 /// The bytes that may stand within a plain text.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let allowed = b" $%()+,-./0123456789:;<=>@ABCDEFGHIJKLMNOPQRSTUVWXYZ^_abcdefghijklmnopqrstuvwxyz~";
+const PLAIN: [bool; 256] = table(b" $%()+,-./0123456789:;<=>@ABCDEFGHIJKLMNOPQRSTUVWXYZ^_abcdefghijklmnopqrstuvwxyz~");
+
+/// The bytes that stand for themselves in double quotes; those of other texts than ASCII are looked at one by one.
+const QUOTED: [bool; 256] = {
+    let mut quoted = [false; 256];
+    let mut byte = b' ';
+    while byte < 0x7f {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            quoted[byte as usize] = byte != b'"' && byte != b'\\';
+        }
+        byte += 1;
+    }
+    quoted
+};
+
+const fn table(allowed: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
     let mut at = 0;
     while at < allowed.len() {
         #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
         {
-            plain[allowed[at] as usize] = true;
+            table[allowed[at] as usize] = true;
         }
         at += 1;
     }
-    plain
-};
+    table
+}
+
+fn is_in(table: &[bool; 256], byte: u8) -> bool {
+    table.get(usize::from(byte)) == Some(&true)
+}
 
 /// Whether a text of several lines can be written line by line.
 fn is_block(text: &str) -> bool {
@@ -105,20 +130,33 @@ fn block(text: &str, column: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// In double quotes.
+/// In double quotes. What needs no escape is copied in one piece: that is nearly all.
 fn quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    let mut buffer = [0; 4];
-    for character in text.chars() {
-        match character {
-            '"' => out.extend_from_slice(b"\\\""),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            '\n' => out.extend_from_slice(b"\\n"),
-            '\r' => out.extend_from_slice(b"\\r"),
-            '\t' => out.extend_from_slice(b"\\t"),
-            other if is_printable(other) => out.extend_from_slice(other.encode_utf8(&mut buffer).as_bytes()),
-            other => out.extend_from_slice(format!("\\u{:04x}", u32::from(other)).as_bytes()),
-        }
+    let mut rest = text;
+    loop {
+        let end = rest
+            .bytes()
+            .position(|byte| !is_in(&QUOTED, byte))
+            .unwrap_or(rest.len());
+        let (copied, after) = rest.split_at(end);
+        out.extend_from_slice(copied.as_bytes());
+        let mut characters = after.chars();
+        let Some(character) = characters.next() else { break };
+        escaped(character, out);
+        rest = characters.as_str();
     }
     out.push(b'"');
+}
+
+fn escaped(character: char, out: &mut Vec<u8>) {
+    match character {
+        '"' => out.extend_from_slice(b"\\\""),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        '\n' => out.extend_from_slice(b"\\n"),
+        '\r' => out.extend_from_slice(b"\\r"),
+        '\t' => out.extend_from_slice(b"\\t"),
+        other if is_printable(other) => out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+        other => out.extend_from_slice(format!("\\u{:04x}", u32::from(other)).as_bytes()),
+    }
 }

@@ -1,4 +1,4 @@
-//! `export` of a whole large cluster against `verify` of the same backup, which it has to do, too.
+//! `export` of a whole large cluster, and `inspect`, against `verify` of the same backup, which they have to do, too.
 
 use std::path::Path;
 use std::process::Command;
@@ -31,19 +31,26 @@ fn run(binary: &Path) -> Rows {
             .arg(scratch.path());
         command
     };
-    let (mut verify, mut yaml, mut json, mut peak) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let (mut verify, mut inspect, mut yaml, mut json, mut peak) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), 0);
     for _ in 0..RUNS {
         verify.push(measure(&mut command(&["verify", NAME]))?.time);
+        inspect.push(measure(&mut command(&["inspect", NAME]))?.time);
         for (format, times) in [("yaml", &mut yaml), ("json", &mut json)] {
             let cost = measure(&mut command(&["export", NAME, "-A", "--all", "-o", format]))?;
             times.push(cost.time);
             peak = peak.max(cost.peak);
         }
     }
-    let [verify, yaml, json] = [&mut verify, &mut yaml, &mut json].map(|times| median(times).as_secs_f64());
+    let [verify, inspect, yaml, json] =
+        [&mut verify, &mut inspect, &mut yaml, &mut json].map(|times| median(times).as_secs_f64());
     let row = |what: String, value: String, aim| Row { what, value, aim };
     Ok(vec![
         row("`verify`".to_owned(), format!("{verify:.2} s"), ""),
+        row(
+            "`inspect` to `verify`".to_owned(),
+            format!("{:.2}", inspect / verify),
+            "",
+        ),
         row(
             format!("`export -A --all` of {KEYS} objects, YAML"),
             format!("{yaml:.2} s"),
