@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use support::store::{self, CLUSTER};
-use support::{Cmd, EtcdVersion, components};
+use support::{Cmd, EtcdVersion, Moto, Proxy, S3, components};
 use tempfile::TempDir;
 
 use crate::env::plugin;
@@ -52,6 +52,26 @@ impl Ground {
         let folder = self.store.path().join(CLUSTER).join("backups/etcd/main").join(HEALTHY);
         folder.join(file)
     }
+}
+
+#[test]
+fn no_backup_is_fetched_twice() {
+    let ground = Ground::new();
+    let moto = Moto::start().unwrap();
+    store::serve_state_store(&moto, "kops-state", "state-store-restored").unwrap();
+    let proxy = Proxy::start(&moto).unwrap();
+    let drill = plugin("drill --etcd main")
+        .args(["--name", CLUSTER, "--state", "s3://kops-state", "--temp-dir"])
+        .arg(ground.temp.path())
+        .env("PATH", ground.programs.path())
+        .envs(proxy.env());
+    drill.run().unwrap().success();
+    let requests = proxy.requests().into_iter().map(|get| get.path);
+    let mut fetched: Vec<String> = requests.filter(|path| path.ends_with("/etcd.backup.gz")).collect();
+    fetched.sort();
+    let mut once = fetched.clone();
+    once.dedup();
+    assert!(!fetched.is_empty() && fetched == once, "{fetched:?}");
 }
 
 #[test]

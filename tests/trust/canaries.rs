@@ -15,7 +15,7 @@ use support::store::CLUSTER;
 use support::{Ca, Cmd, Ended, Etcd, EtcdVersion, KeyKind, Proxy, Put, Rule, S3, Usage};
 
 use crate::commands::{Own, ROWS, Row};
-use crate::place::{Lines, Place};
+use crate::place::Place;
 use crate::plugins;
 use crate::work::all_at_once;
 use crate::world::{BUCKET, World};
@@ -121,7 +121,7 @@ fn run(world: &World, birds: &Birds, row: &'static Row, day: Day) -> Vec<String>
     let place = Place::new(world, row);
     let denying = Proxy::start_tls(&world.moto, &world.ca).unwrap();
     denying.inject(Rule::always("", "", Rule::error(403, "AccessDenied")));
-    let mut lines = Lines::straight(world, row);
+    let mut lines = place.lines();
     if day == Day::Denied {
         (lines.s3, lines.ec2) = (denying.endpoint(), denying.endpoint());
     }
@@ -212,12 +212,7 @@ fn no_secret_is_said_or_left_anywhere() {
         secret(value);
         let mut place = Place::new(&world, take);
         place.bucket = BUCKET.to_owned();
-        let _ = place
-            .command(&Lines::straight(&world, take))
-            .now(now)
-            .run()
-            .unwrap()
-            .success();
+        let _ = place.command(&place.lines()).now(now).run().unwrap().success();
     }
     // They are in there, and who asks for them gets them.
     let export = ROWS.iter().find(|row| row.name == "etcd-backups export").unwrap();
@@ -225,11 +220,7 @@ fn no_secret_is_said_or_left_anywhere() {
         .split(' ')
         .map(str::to_owned);
     let place = Place::new(&world, export);
-    let asked = place
-        .cmd(words, &Lines::straight(&world, export))
-        .run()
-        .unwrap()
-        .success();
+    let asked = place.cmd(words, &place.lines()).run().unwrap().success();
     assert!(birds.in_text(&asked.stdout).is_some(), "{}", asked.stdout);
 
     let days = [Day::Good, Day::Denied];

@@ -24,7 +24,7 @@ pub enum Own {
     Cluster,
     /// Keys below a prefix.
     Keys,
-    /// A member of the etcd that trials change, and its volume; one at a time, so its trials come one by one.
+    /// An etcd with a member that never started, whose volume is detached.
     Member,
     /// Nodes of the API, or the hosts: there is one of each, so its trials come one by one.
     Turn,
@@ -35,8 +35,7 @@ pub enum Own {
 pub struct Row {
     /// As [`crate::plugins::all`] names it.
     pub name: &'static str,
-    /// What follows the name; `{prefix}` stands for the prefix of the keys, `{copies}` for another bucket, `{member}`
-    /// for the id of a member that never started.
+    /// What follows the name; `{prefix}` stands for the prefix of the keys, `{copies}` for another bucket.
     pub arguments: &'static str,
     /// Whom it talks to.
     pub uses: &'static [Target],
@@ -209,7 +208,7 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         "etcd-restore member replace",
-        "{member} --yes --confirm super.k8s.local -o json {etcd}",
+        "a --yes --confirm super.k8s.local -o json {etcd}",
         &[S3, Etcd, Ec2],
         &[Member, Cluster, Store],
     ),

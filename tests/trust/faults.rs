@@ -6,7 +6,7 @@ mod midway;
 mod table;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use support::{Ended, Proxy, Rule, S3, Wire, WireFault};
@@ -55,8 +55,8 @@ type Cell = (Target, Fault);
 const GUARD: Duration = Duration::from_secs(150);
 
 /// The line under this fault, and what has to be kept for as long as it is used.
-fn lay(world: &World, row: &Row, (target, fault): Cell) -> (Lines, Option<Wire>, Option<Proxy>) {
-    let mut lines = Lines::straight(world, row);
+fn lay(world: &World, place: &Place<'_>, (target, fault): Cell) -> (Lines, Option<Wire>, Option<Proxy>) {
+    let mut lines = place.lines();
     if fault == Fault::Busy {
         let busy = Proxy::start_tls(&world.moto, &world.ca).unwrap();
         busy.inject(Rule::always("", "", Rule::error(503, "SlowDown")));
@@ -93,17 +93,17 @@ fn lay(world: &World, row: &Row, (target, fault): Cell) -> (Lines, Option<Wire>,
 
 /// Runs the command once in a place of its own; `None` for the healthy line.
 fn attempt(world: &World, row: &'static Row, cell: Option<Cell>) -> Tried {
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn: Option<MutexGuard<'_, ()>> = row
-        .own
-        .iter()
-        .any(|own| matches!(own, Own::Turn | Own::Member))
-        .then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner));
+    static TURN: RwLock<()> = RwLock::new(());
+    let turn = row.own.contains(&Own::Turn);
+    let _turn = turn.then(|| TURN.write().unwrap_or_else(PoisonError::into_inner));
+    // It shows the Nodes, which those delete.
+    let watches = row.name == "etcd-restore cleanup workers";
+    let _watching = watches.then(|| TURN.read().unwrap_or_else(PoisonError::into_inner));
     let place = Place::new(world, row);
     let before = place.state();
     let (lines, _wire, _busy) = match cell {
-        Some(cell) => lay(world, row, cell),
-        None => (Lines::straight(world, row), None, None),
+        Some(cell) => lay(world, &place, cell),
+        None => (place.lines(), None, None),
     };
     let begun = Instant::now();
     let ended: Result<Ended, String> = place

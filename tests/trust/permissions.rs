@@ -136,7 +136,7 @@ fn record(world: &World, row: &'static Row) -> BTreeSet<Call> {
     let lines = Lines {
         s3: s3.endpoint(),
         ec2: ec2.endpoint(),
-        ..Lines::straight(world, row)
+        ..place.lines()
     };
     if row.name.contains("snapshot-then-delete") {
         outlive_its_group(&place);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use support::aws::Built;
 use support::store::CLUSTER;
-use support::{AwsAccount, Cmd, KopsCluster, S3, admin_kubeconfig};
+use support::{AwsAccount, Cmd, Etcd, KopsCluster, S3, admin_kubeconfig};
 use tempfile::TempDir;
 
 use crate::commands::{self, Own, Row, Target};
@@ -22,9 +22,8 @@ pub struct Lines {
 
 impl Lines {
     /// Nothing between us and the servers.
-    pub fn straight(world: &World, row: &Row) -> Self {
-        let changes_etcd = row.own.iter().any(|own| matches!(own, Own::Keys | Own::Member));
-        let etcd = match changes_etcd {
+    fn straight(world: &World, row: &Row) -> Self {
+        let etcd = match row.own.contains(&Own::Keys) {
             true => &world.changed_etcd,
             false => &world.etcd,
         };
@@ -44,8 +43,8 @@ pub struct Place<'a> {
     pub bucket: String,
     pub prefix: String,
     pub account: AwsAccount,
-    /// The id of a member that never started.
-    member: String,
+    /// Of [`Own::Member`].
+    etcd: Option<Etcd>,
     /// Home and working folder.
     pub home: TempDir,
     /// What was called on each host before.
@@ -73,7 +72,7 @@ impl<'a> Place<'a> {
             bucket: BUCKET.to_owned(),
             prefix: PREFIX.to_owned(),
             account: world.account.clone(),
-            member: String::new(),
+            etcd: None,
             home: tempfile::tempdir().unwrap(),
             called: (0..4).map(|at| called(world, at)).collect(),
         };
@@ -95,7 +94,9 @@ impl<'a> Place<'a> {
                 let volume = built.etcd_volumes.iter().find(|volume| volume.etcd == "main").unwrap();
                 place.account.detach(volume).unwrap();
                 let url = format!("http://etcd-{}.internal.{CLUSTER}:2380", volume.member);
-                place.member = world.changed_etcd.register(&url).unwrap();
+                let etcd = world.empty_etcd();
+                let _ = etcd.register(&url).unwrap();
+                place.etcd = Some(etcd);
             }
         }
         if owns(Own::Turn) && !world.nodes().iter().any(|node| node == GONE) {
@@ -106,7 +107,7 @@ impl<'a> Place<'a> {
         }
         if let Some(first) = row.first {
             let words = first.split(' ').map(str::to_owned);
-            let _ = place.cmd(words, &Lines::straight(world, row)).run().unwrap().success();
+            let _ = place.cmd(words, &place.lines()).run().unwrap().success();
         }
         if row.name == "kops-wipe-masters purge-volumes" {
             // The last resort goes only once the cluster is back.
@@ -115,13 +116,22 @@ impl<'a> Place<'a> {
         place
     }
 
+    /// Nothing between this place and the servers.
+    pub fn lines(&self) -> Lines {
+        let mut lines = Lines::straight(self.world, self.row);
+        if let Some(etcd) = &self.etcd {
+            lines.etcd = port(etcd.tls_endpoint().unwrap());
+        }
+        lines
+    }
+
     /// The command of the row, as an operator calls it, over these lines.
     pub fn command(&self, lines: &Lines) -> Cmd {
         let words = self.row.words().chain(self.row.arguments.split_whitespace());
         self.cmd(words.map(str::to_owned), lines)
     }
 
-    /// The plugin of the row with these words, in which `{etcd}`, `{prefix}`, `{member}` and `{copies}` stand for what they are here.
+    /// The plugin of the row with these words, in which `{etcd}`, `{prefix}` and `{copies}` stand for what they are here.
     pub fn cmd(&self, words: impl Iterator<Item = String>, lines: &Lines) -> Cmd {
         let mut arguments = Vec::new();
         for word in words {
@@ -131,7 +141,6 @@ impl<'a> Place<'a> {
                     arguments.extend(commands::etcd_flags(self.row, &endpoint));
                 }
                 "{prefix}" => arguments.push(self.prefix.clone()),
-                "{member}" => arguments.push(self.member.clone()),
                 "{copies}" => arguments.push(format!("s3://{}", self.copies())),
                 _ => arguments.push(word),
             }
@@ -201,8 +210,8 @@ impl<'a> Place<'a> {
                     state.extend(keys.iter().map(|key| format!("{} {}", text(&key.key), key.lease == 0)));
                 }
                 Own::Member => {
-                    let names = self.world.changed_etcd.member_names().unwrap();
-                    state.push(format!("{} members", names.len()));
+                    let names = self.etcd.as_ref().map(|etcd| etcd.member_names().unwrap().len());
+                    state.push(format!("{} members", names.unwrap_or_default()));
                 }
                 Own::Turn if self.row.name == "etcd-backups restore-objects --yes" => {
                     state.extend(self.world.shop());

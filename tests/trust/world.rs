@@ -35,7 +35,7 @@ pub struct World {
     pub etcd: Etcd,
     /// Another one like it, whose keys are changed.
     pub changed_etcd: Etcd,
-    _etcd_tls: ServerTls,
+    etcd_tls: ServerTls,
     _data: [TempDir; 2],
     pub api: KubeApiServer,
     pub api_ca: Ca,
@@ -106,7 +106,7 @@ impl World {
             ca,
             etcd,
             changed_etcd,
-            _etcd_tls: etcd_tls,
+            etcd_tls,
             _data: [data, changed_data],
             api,
             api_ca,
@@ -122,6 +122,11 @@ impl World {
         }
         world.make_node(GONE);
         world
+    }
+
+    /// An etcd without keys, which trusts the same certificates.
+    pub fn empty_etcd(&self) -> Etcd {
+        Etcd::start_tls(EtcdVersion::V3_6, &self.etcd_tls).unwrap()
     }
 
     /// A state store of its own.

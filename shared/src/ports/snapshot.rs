@@ -57,6 +57,9 @@ pub trait SnapshotFile: ReadAt {
     /// whole or not at all. It holds the database and the trailer, as `etcdctl snapshot save` writes them, and is
     /// readable for its owner only, since it holds Secrets.
     fn save_as(self: Box<Self>, target: &Path) -> Result<(), ReadFailure>;
+
+    /// The same with a copy of it, so that it can still be read here.
+    fn save_copy(&self, target: &Path) -> Result<(), ReadFailure>;
 }
 
 /// Why a backup could not be read. It says nothing about the backup.

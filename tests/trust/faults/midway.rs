@@ -9,13 +9,14 @@ use crate::work::all_at_once;
 use crate::world::World;
 
 /// What changes S3 or AWS. Of the wipe itself the tests beside it tell, request by request.
-const CHANGING: [&str; 8] = [
+const CHANGING: [&str; 9] = [
     "etcd-backups pin",
     "etcd-backups unpin",
     "etcd-backups take",
     "etcd-restore run",
     "etcd-restore queue",
     "etcd-restore cancel",
+    "etcd-restore member replace",
     "kops-wipe-masters restore-volumes",
     "kops-wipe-masters purge-volumes",
 ];
@@ -52,7 +53,7 @@ fn cut_off(world: &World, row: &'static Row, what: CutOff, passed: usize, right:
     let lines = Lines {
         s3: proxy.endpoint(),
         ec2: proxy.endpoint(),
-        ..Lines::straight(world, row)
+        ..place.lines()
     };
     let ended = place.command(&lines).run().unwrap();
     let after = place.state();
@@ -73,7 +74,7 @@ fn cut_off(world: &World, row: &'static Row, what: CutOff, passed: usize, right:
         Some(4) => {}
         code => tell(&format!("it ended with {code:?}"), &ended.stderr),
     }
-    let mut again = place.command(&Lines::straight(world, row));
+    let mut again = place.command(&place.lines());
     // Another second, another name: what was half taken stays half, and is no backup.
     let takes = row.name == "etcd-backups take";
     if takes {
@@ -115,7 +116,7 @@ fn cut_off_at_each_change_it_says_what_is_and_goes_on() {
         .collect();
     let wrong = all_at_once(work, |(row, what)| {
         let place = Place::new(&world, row);
-        let _ = place.command(&Lines::straight(&world, row)).run().unwrap();
+        let _ = place.command(&place.lines()).run().unwrap();
         let right = place.state();
         let trials: Vec<Vec<String>> = (0..)
             .map_while(|passed| cut_off(&world, row, what, passed, &right))

@@ -10,7 +10,7 @@ use support::store::CLUSTER;
 use support::{KubeApi, Pod, paths};
 
 use crate::commands::{ROWS, Row};
-use crate::place::{Lines, Place};
+use crate::place::Place;
 use crate::world::{World, port};
 
 /// Somebody who may do nothing by himself.
@@ -67,7 +67,7 @@ type Outcome = (Option<i32>, String);
 
 fn run(world: &World, row: &'static Row, token_of_nobody: bool) -> Outcome {
     let place = Place::new(world, row);
-    let mut command = place.command(&Lines::straight(world, row));
+    let mut command = place.command(&place.lines());
     if token_of_nobody {
         let file = world
             .api
@@ -169,7 +169,7 @@ fn a_port_forward_asks_for_what_its_role_allows() {
     let place = Place::new(&world, row);
     let words = "list --observe 0 --etcd-prefix {prefix} --via port-forward --etcd-timeout 10s".split(' ');
     let _ = place
-        .cmd(words.map(str::to_owned), &Lines::straight(&world, row))
+        .cmd(words.map(str::to_owned), &place.lines())
         .env("KUBECONFIG", api.kubeconfig(place.home.path(), CLUSTER).unwrap())
         .run()
         .unwrap()

@@ -1,7 +1,5 @@
 //! `drill`: restores a backup into a throwaway etcd on this machine.
 
-use std::path::PathBuf;
-
 use runbook_kit::cli::BackupArgs;
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::cli::ui::Verdict;
@@ -183,7 +181,8 @@ async fn drill(
     let snapshot = Snapshot::new(&content, db.as_ref());
     let contents = Contents::of(snapshot).map_err(|problem| damaged(&name, &[problem.to_string()]))?;
 
-    let file = save(backup, ground, context).await?;
+    let file = ground.folder().join("snapshot.db");
+    db.save_copy(&file)?;
     let status = ground.status(&file).await?;
     session.ui.note("restoring");
     let throwaway = ground.restore(&file).await?;
@@ -226,21 +225,6 @@ async fn drill(
         expired_keys: compared.expired,
         contents,
     })
-}
-
-/// The decompressed snapshot as a file for etcdutl, verified once more while it is written.
-async fn save(backup: &Backup, ground: &dyn DrillServer, context: &Context) -> Result<PathBuf, AnyFailure> {
-    let session = &context.session;
-    let file = ground.folder().join("snapshot.db");
-    let body = session.objects().open(&backup.data()).await?;
-    let read = session.reader().read_into(ground.folder(), body, &|_| {}).await?;
-    let name = backup.name.to_string();
-    let problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
-    match read.db {
-        Some(db) if problems.is_empty() => db.save_as(&file)?,
-        _ => return Err(damaged(&name, &problems).into()),
-    }
-    Ok(file)
 }
 
 fn whole(examined: Examined, name: &str) -> Result<(Content, Box<dyn SnapshotFile>), CommandError> {

@@ -200,7 +200,9 @@ fn member_volume(volume: &Volume, cluster: &str, run: &str, instances: &[Instanc
 pub fn find(facts: &Facts, given: &str) -> Result<Target, NotFound> {
     let full = peer_id(&facts.etcd, given);
     let is_meant = |member: &&Member| {
-        format!("{:x}", member.id) == given || !given.is_empty() && (member.name == given || member.name == full)
+        let is_named = member.name == given || member.name == full;
+        let short = || volume_name(&facts.etcd, &member.name, &member.peer_urls);
+        format!("{:x}", member.id) == given || !given.is_empty() && (is_named || short().as_deref() == Some(given))
     };
     let found: Vec<&Member> = facts.members.iter().filter(is_meant).collect();
     match found.as_slice() {

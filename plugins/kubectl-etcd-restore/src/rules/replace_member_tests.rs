@@ -162,6 +162,13 @@ fn nobody_or_several_of_that_name_are_told() {
 fn the_volume_of_a_member_that_never_started_is_known_by_its_peer_url() {
     let urls = [format!("https://etcd-events-c.internal.{C}:2381")];
     assert_eq!(volume_name("events", "", &urls).as_deref(), Some("c"));
+    let mut facts = three();
+    facts.etcd = "events".to_owned();
+    facts.members.push(Member {
+        peer_urls: urls.to_vec(),
+        ..dead(7, "")
+    });
+    assert_eq!(steps(&facts, "c"), ["remove member 7 (7) from etcd events"]);
     assert_eq!(
         volume_name("main", "etcd-us-east-1a", &[]).as_deref(),
         Some("us-east-1a")

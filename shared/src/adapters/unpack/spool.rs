@@ -129,24 +129,40 @@ impl ReadAt for Unpacked {
 impl SnapshotFile for Unpacked {
     fn save_as(self: Box<Self>, target: &Path) -> Result<(), ReadFailure> {
         let Self { spool, unlinked, .. } = *self;
-        let failed = |source| ReadFailure::Save {
-            target: target.to_owned(),
-            source,
-        };
-        let folder = match target.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        let folder = folder_of(target);
         let named = match unlinked {
-            Unlinked::WhenDropped(path) if path.parent() == Some(folder) => NamedTempFile::from_parts(spool.file, path),
-            _ => copy_into(spool.file, folder).map_err(failed)?,
+            Unlinked::WhenDropped(path) if path.parent() == Some(folder) => {
+                Ok(NamedTempFile::from_parts(spool.file, path))
+            }
+            _ => copy_into(spool.file, folder),
         };
-        named.as_file().sync_all().map_err(failed)?;
-        named.persist(target).map_err(|error| failed(error.error))?;
-        // The name itself survives a crash once the folder is written; a file system that cannot do this is not at fault.
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
-        Ok(())
+        persist(named, target)
     }
+
+    fn save_copy(&self, target: &Path) -> Result<(), ReadFailure> {
+        let file = self.spool.file.try_clone();
+        persist(file.and_then(|file| copy_into(file, folder_of(target))), target)
+    }
+}
+
+fn folder_of(target: &Path) -> &Path {
+    match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn persist(named: io::Result<NamedTempFile>, target: &Path) -> Result<(), ReadFailure> {
+    let failed = |source| ReadFailure::Save {
+        target: target.to_owned(),
+        source,
+    };
+    let named = named.map_err(failed)?;
+    named.as_file().sync_all().map_err(failed)?;
+    named.persist(target).map_err(|error| failed(error.error))?;
+    // The name itself survives a crash once the folder is written; a file system that cannot do this is not at fault.
+    let _ = File::open(folder_of(target)).and_then(|folder| folder.sync_all());
+    Ok(())
 }
 
 fn copy_into(mut from: File, folder: &Path) -> io::Result<NamedTempFile> {
