@@ -59,7 +59,8 @@ pub fn kubelet_is_dead(world: &mut World) {
     ended.code(4).stderr_has("kubelet.service is masked");
     master.sh("rm /run/kubelet.masked").unwrap();
     world
-        .on_hosts("restart-kubelet --yes --ready-timeout 2m")
+        .restore("restart-kubelet --yes --ready-timeout 2m")
+        .args(["--host", master.address()])
         .run()
         .unwrap()
         .success();

@@ -56,7 +56,7 @@ impl RealMasters {
     pub fn start(options: &RealMastersOptions<'_>) -> Result<Self, Error> {
         let root = Path::new(ROOT);
         let image_folder = root.join("image");
-        if !image_folder.join("image.tar").exists() {
+        if !image_folder.exists() {
             fs::create_dir_all(&image_folder).map_err(Error::file("make", &image_folder))?;
             image::make(&image_folder)?;
         }
