@@ -58,6 +58,20 @@ pub fn from_broken_masters_and_back(world: &mut World) {
     }
     world.apis[0].get(&format!("{maps}/story")).unwrap();
     world.come_up_with(6);
+    // Until a kubelet has written the pods that it runs, the API knows only those of masters that are gone, and a port-forward leads to these.
+    let pods: Vec<String> = world
+        .masters
+        .all()
+        .map(|master| {
+            format!(
+                "/api/v1/namespaces/kube-system/pods/etcd-manager-main-{}",
+                master.node()
+            )
+        })
+        .collect();
+    wait("the kubelets have written their pods", 90, || {
+        pods.iter().all(|pod| world.apis[0].get(pod).is_ok())
+    });
     step("all kubelets have registered");
     let pruned = world
         .plugin("kubectl-masterleases", "prune --yes")
