@@ -19,13 +19,13 @@ pub fn back_off(world: &mut World) {
         id(world).is_some_and(|now| now != first)
     });
     let ended = world
-        .on_hosts("restart-etcd --etcd events --yes --timeout 5s")
+        .on_hosts("restart-etcd --etcd events --yes --timeout 8s")
         .args(["--confirm", CLUSTER])
         .run()
         .unwrap();
     ended
         .code(4)
-        .stderr_has("not started again by kubelet within 5 s: CrashLoopBackOff, kubelet waits 10s (at most 5m0s)")
+        .stderr_has("not started again by kubelet within 8 s: CrashLoopBackOff, kubelet waits 10s (at most 5m0s)")
         .stderr_has("restart-kubelet");
     // A kubelet that was started again knows of no ends.
     let only = ["--host", master.address(), "--host", master.address()];
