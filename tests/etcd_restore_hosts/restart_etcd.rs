@@ -9,9 +9,9 @@ use crate::env::{Env, HOSTS};
 #[test]
 fn the_leaders_container_is_stopped_and_no_other() {
     for (runtime, program, stop) in [
-        (Containerd, "crictl", "crictl stop"),
+        (Containerd, "crictl", "crictl stop -t 20"),
         (Ctr, "ctr", "ctr -n k8s.io tasks kill -s SIGTERM"),
-        (Docker, "docker", "docker stop"),
+        (Docker, "docker", "docker stop -t 20"),
     ] {
         let env = Env::new(runtime);
         let plan = env.on_all("restart-etcd --etcd main -o json").run().unwrap().success();
@@ -89,7 +89,7 @@ fn a_queued_command_and_a_living_etcd_want_the_clusters_name() {
         .stderr_has("nothing was changed");
     assert!(env.calls(1).is_empty());
     restart(&format!("--confirm {CLUSTER}")).success();
-    assert_eq!(env.calls(1), ["crictl stop aaa111"]);
+    assert_eq!(env.calls(1), ["crictl stop -t 20 aaa111"]);
     // Nothing is queued for events, and its etcd does not serve: no data is at stake.
     env.on_all("restart-etcd --etcd events --yes").run().unwrap().success();
     for at in 0..3 {

@@ -16,9 +16,9 @@ const NONE: &str = "    60 /opt/etcd-v3.5.30/etcd\n";
 #[test]
 fn kubelet_is_restarted_everywhere_and_an_old_api_server_with_it() {
     for (runtime, stop) in [
-        (Containerd, "crictl stop"),
+        (Containerd, "crictl stop -t 10"),
         (Ctr, "ctr -n k8s.io tasks kill -s SIGTERM"),
-        (Docker, "docker stop"),
+        (Docker, "docker stop -t 10"),
     ] {
         an_old_api_server_is_stopped(&Env::new(runtime), stop);
     }

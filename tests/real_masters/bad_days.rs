@@ -1,5 +1,8 @@
 //! Masters on a bad day.
 
+use std::thread;
+
+use jiff::SignedDuration;
 use support::store::CLUSTER;
 
 use crate::world::{World, wait};
@@ -16,13 +19,13 @@ pub fn back_off(world: &mut World) {
         id(world).is_some_and(|now| now != first)
     });
     let ended = world
-        .on_hosts("restart-etcd --etcd events --yes --timeout 5s")
+        .on_hosts("restart-etcd --etcd events --yes --timeout 8s")
         .args(["--confirm", CLUSTER])
         .run()
         .unwrap();
     ended
         .code(4)
-        .stderr_has("not started again by kubelet within 5 s: CrashLoopBackOff, kubelet waits 10s (at most 5m0s)")
+        .stderr_has("not started again by kubelet within 8 s: CrashLoopBackOff, kubelet waits 10s (at most 5m0s)")
         .stderr_has("restart-kubelet");
     // A kubelet that was started again knows of no ends.
     let only = ["--host", master.address(), "--host", master.address()];
@@ -56,7 +59,8 @@ pub fn kubelet_is_dead(world: &mut World) {
     ended.code(4).stderr_has("kubelet.service is masked");
     master.sh("rm /run/kubelet.masked").unwrap();
     world
-        .on_hosts("restart-kubelet --yes --ready-timeout 2m")
+        .restore("restart-kubelet --yes --ready-timeout 2m")
+        .args(["--host", master.address()])
         .run()
         .unwrap()
         .success();
@@ -119,4 +123,66 @@ pub fn one_is_down(world: &mut World) {
                 .is_ok()
         })
     });
+}
+
+/// What etcd has is on a volume of its own; containerd finds no room for a new container.
+pub fn disk_is_full(world: &mut World) {
+    let master = world.masters.get(0).unwrap();
+    master
+        .sh("dd if=/dev/zero of=/var/lib/fill bs=1M 2>/dev/null; cat /dev/zero >> /var/lib/fill 2>/dev/null; df /var/lib")
+        .map(|shown| println!("{shown}"))
+        .unwrap();
+    let ended = world
+        .on_hosts("restart-etcd --etcd events --yes --timeout 12s")
+        .args(["--confirm", CLUSTER])
+        .run()
+        .unwrap();
+    println!("{}", ended.stderr);
+    let logs = world.on_hosts("logs etcd --no-follow --tail 2 -o json").run().unwrap();
+    let master = world.masters.get(0).unwrap();
+    master.sh("rm /var/lib/fill").unwrap();
+    ended
+        .code(4)
+        .stderr_has("not started again by kubelet within 12 s: the file system")
+        .stderr_has(" full\n");
+    assert!(logs.success().stdout.contains(master.node()), "its log is still read");
+    wait("etcd-manager runs again by itself", 90, || {
+        world.container(0, "etcd-manager-events").is_some()
+    });
+}
+
+/// The operator's clock is 90 s off, and AWS says that an instance is terminated whose kubelet lives: that decides, whatever the clocks.
+pub fn clocks_differ(world: &mut World) {
+    world.terminate_in_aws(1);
+    let living = world.masters.get(1).unwrap().node().to_owned();
+    let now = jiff::Timestamp::now();
+    let look = |off: i64| {
+        let shown = world
+            .restore("cleanup nodes --yes -o json")
+            .now(&(now + SignedDuration::from_secs(off)).to_string())
+            .run()
+            .unwrap();
+        (off, shown)
+    };
+    let shown = thread::scope(|scope| {
+        let both = [-90, 90].map(|off| scope.spawn(move || look(off)));
+        both.map(|thread| thread.join().unwrap())
+    });
+    for (off, ended) in shown {
+        let rows = ended.json();
+        let row = rows
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["name"] == living.as_str());
+        let row = row.unwrap();
+        assert_eq!(row["instanceState"], "terminated", "{off} {row:#}");
+        assert_eq!(row["action"], "keep", "{off} {row:#}");
+        assert!(
+            row["reason"].as_str().unwrap().contains("renewed its Lease just now"),
+            "{off} {row:#}"
+        );
+        println!("{off} s: {}", row["reason"]);
+        world.apis[0].get(&format!("/api/v1/nodes/{living}")).unwrap();
+    }
 }

@@ -53,14 +53,23 @@ pub fn merged(world: &mut World) {
             .all(|master| master.sh("ps ax -o args | grep -q \"^[t]ail -n 0\"").is_ok())
     });
     let master = world.masters.get(1).unwrap();
-    let say = |word: &str| {
-        let now = jiff_now();
+    let say_at = |word: &str, offset: &str| {
+        let now = date(offset);
         master
             .sh(&format!(
                 "echo 'I{now}       1 test.go:1] {word}' >> /var/log/kube-apiserver.log"
             ))
             .unwrap();
     };
+    let say = |word: &str| say_at(word, "now");
+    // Its clock is wrong: what it says is neither held back nor left out.
+    for (word, offset) in [
+        ("ninety-seconds-ago", "-90 seconds"),
+        ("in-ninety-seconds", "+90 seconds"),
+    ] {
+        say_at(word, offset);
+        seen(word, master.node(), 5);
+    }
     say("before-the-rotation");
     seen("before-the-rotation", master.node(), 20);
     // As kops' logrotate does it: copytruncate, since containers hold the file.
@@ -93,9 +102,9 @@ pub fn merged(world: &mut World) {
     wait("the API is ready again", 90, || world.apis[1].ready());
 }
 
-fn jiff_now() -> String {
+fn date(offset: &str) -> String {
     let now = std::process::Command::new("date")
-        .args(["-u", "+%m%d %H:%M:%S.%6N"])
+        .args(["-u", "-d", offset, "+%m%d %H:%M:%S.%6N"])
         .output()
         .unwrap();
     String::from_utf8_lossy(&now.stdout).trim().to_owned()

@@ -15,6 +15,7 @@ mod left_behind;
 mod logs;
 mod restart_etcd;
 mod restart_kubelet;
+mod story;
 mod world;
 
 use std::env;
@@ -22,13 +23,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use support::plugins;
 use support::real_masters::{act_if_asked, namespaces};
 use world::World;
 
 type Test = (&'static str, fn(&mut World));
 
 /// In the order in which they are run: the last ones take masters away.
-const TESTS: [Test; 8] = [
+const TESTS: [Test; 13] = [
     (
         "restart_etcd::one_pods_container_is_ended_by_ctr_and_kubelets_next_one_is_seen",
         restart_etcd::one_pod_only,
@@ -36,6 +38,14 @@ const TESTS: [Test; 8] = [
     (
         "restart_kubelet::api_servers_that_kept_running_through_a_restore_are_restarted",
         restart_kubelet::through_a_restore,
+    ),
+    (
+        "restart_etcd::crictl_is_used_where_a_master_has_it",
+        restart_etcd::by_crictl,
+    ),
+    (
+        "restart_etcd::members_answer_by_port_forward_through_kubelet",
+        restart_etcd::port_forward,
     ),
     (
         "logs::three_masters_are_merged_across_a_new_container_and_a_rotation",
@@ -50,6 +60,10 @@ const TESTS: [Test; 8] = [
         bad_days::kubelet_is_dead,
     ),
     (
+        "bad_days::a_full_disk_is_named_where_a_container_is_not_started_again",
+        bad_days::disk_is_full,
+    ),
+    (
         "bad_days::a_containerd_that_hangs_is_an_error_in_time",
         bad_days::containerd_hangs,
     ),
@@ -61,15 +75,24 @@ const TESTS: [Test; 8] = [
         "bad_days::one_of_three_is_down_and_the_others_go_on",
         bad_days::one_is_down,
     ),
+    (
+        "bad_days::a_kubelet_that_lives_is_seen_by_an_operator_whose_clock_is_wrong",
+        bad_days::clocks_differ,
+    ),
+    (
+        "story::broken_masters_are_wiped_made_anew_restored_and_cleaned_up",
+        story::from_broken_masters_and_back,
+    ),
 ];
 
 /// What has to be there, beside root and the kernel's consent.
-const COMPONENTS: [&str; 7] = [
+const COMPONENTS: [&str; 8] = [
     "etcd",
     "etcd-3.5",
     "kube-apiserver",
     "kubelet",
     "containerd",
+    "crictl",
     "sshd",
     "moto",
 ];
@@ -124,6 +147,8 @@ fn run(words: &[String]) -> ExitCode {
             ExitCode::SUCCESS
         };
     }
+    // Within there is no way out to a registry, which cargo may ask.
+    plugins::beside_this_test().unwrap();
     let own = env::current_exe().unwrap();
     let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
     let within = namespaces::enter(&own, &arguments).unwrap();

@@ -1,10 +1,12 @@
 //! A cluster with three real masters, its AWS account, and an operator.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::real_masters::{RealMaster, RealMasters, RealMastersOptions, Running};
+use support::aws::Built;
+use support::real_masters::{RealMasters, RealMastersOptions, Running};
 use support::store::{CLUSTER, serve_state_store};
 use support::{
     ApiClient, AwsAccount, Ca, Cmd, KeyKind, KopsCluster, LoadBalancer, Moto, S3, admin_kubeconfig, cmd, paths,
@@ -19,16 +21,28 @@ pub struct World {
     pub apis: Vec<ApiClient>,
     pub kubeconfig: PathBuf,
     aws: Moto,
-    _folder: TempDir,
+    account: AwsAccount,
+    kops: KopsCluster,
+    built: Built,
+    cluster_ca: Ca,
+    etcd_ca: Ca,
+    /// One for each API, and one for the API's name.
+    balancers: Vec<LoadBalancer>,
+    folder: TempDir,
 }
 
 impl World {
     /// Waits until all their API servers serve and all their kubelets have registered.
     pub fn come_up(&self) {
+        self.come_up_with(3);
+    }
+
+    /// The same where so many Nodes are Ready then: those of masters that are gone look so, too.
+    pub fn come_up_with(&self, count: usize) {
         for (at, api) in self.apis.iter().enumerate() {
             wait(&format!("the API of master {at} is ready"), 180, || api.ready());
         }
-        wait("all Nodes are Ready", 60, || self.ready_nodes() == 3);
+        wait("all Nodes are Ready", 60, || self.ready_nodes() == count);
     }
 
     /// The masters' daemons run; what their pods do is not waited for.
@@ -50,39 +64,74 @@ impl World {
         let clients = paths::fixture("kops-built/state").join(CLUSTER);
         let clients = clients.join("pki/private/etcd-clients-ca/keyset.yaml");
         let etcd_ca = Ca::from_keyset(&std::fs::read_to_string(clients).unwrap()).unwrap();
-        let masters = RealMasters::start(&RealMastersOptions {
-            cluster: CLUSTER,
-            built: &built,
-            others: &[],
-            cluster_ca: &cluster_ca,
-            etcd_ca: &etcd_ca,
-            s3: &aws.endpoint(),
-            backups: &format!("s3://{BUCKET}/{CLUSTER}/backups/etcd"),
-        })
-        .unwrap();
-        let leading_to = |master: &RealMaster| {
-            let balancer = LoadBalancer::start().unwrap();
-            balancer.lead_to_address(format!("{}:443", master.address()).parse().unwrap());
-            balancer
-        };
-        let apis = masters
-            .all()
-            .map(|master| ApiClient::new(leading_to(master).port(), &cluster_ca).unwrap())
+        let balancers: Vec<LoadBalancer> = (0..4).map(|_| LoadBalancer::start().unwrap()).collect();
+        let apis = balancers[..3]
+            .iter()
+            .map(|balancer| ApiClient::new(balancer.port(), &cluster_ca).unwrap())
             .collect();
-        let balancer = leading_to(masters.get(0).unwrap());
-        let kubeconfig = admin_kubeconfig(folder.path(), CLUSTER, &cluster_ca, balancer.port()).unwrap();
-        Self {
+        let kubeconfig = admin_kubeconfig(folder.path(), CLUSTER, &cluster_ca, balancers[3].port()).unwrap();
+        let masters = start(&aws, &built, &cluster_ca, &etcd_ca);
+        let world = Self {
             masters,
             apis,
             kubeconfig,
             aws,
-            _folder: folder,
+            account,
+            kops,
+            built,
+            cluster_ca,
+            etcd_ca,
+            balancers,
+            folder,
+        };
+        world.lead_to_masters();
+        world
+    }
+
+    fn lead_to_masters(&self) {
+        let first = self.masters.all().take(1);
+        for (balancer, master) in self.balancers.iter().zip(self.masters.all().chain(first)) {
+            balancer.lead_to_address(format!("{}:443", master.address()).parse().unwrap());
         }
+    }
+
+    /// What `kops update cluster --yes` does after a wipe, whose instances end now.
+    pub fn renew(&mut self) {
+        for at in 0..3 {
+            self.masters.terminate(at);
+        }
+        self.built = Built::default();
+        self.kops.build_masters(&self.account, &mut self.built).unwrap();
+        self.masters = start(&self.aws, &self.built, &self.cluster_ca, &self.etcd_ca);
+        self.lead_to_masters();
+    }
+
+    /// AWS says that it is; its host goes on.
+    pub fn terminate_in_aws(&self, at: usize) {
+        let machine = &self.built.masters[at];
+        self.account
+            .ec2("TerminateInstances", &[("InstanceId.1", &machine.instance)])
+            .unwrap();
+    }
+
+    /// A place for files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Another plugin, with the same.
+    pub fn plugin(&self, name: &str, arguments: &str) -> Cmd {
+        let own = Path::new(env!("CARGO_BIN_EXE_kubectl-etcd-restore"));
+        self.cmd(&own.with_file_name(name), arguments)
     }
 
     /// The plugin, with this cluster, this account and this ssh.
     pub fn restore(&self, arguments: &str) -> Cmd {
-        Cmd::new(env!("CARGO_BIN_EXE_kubectl-etcd-restore"))
+        self.plugin("kubectl-etcd-restore", arguments)
+    }
+
+    fn cmd(&self, program: &Path, arguments: &str) -> Cmd {
+        Cmd::new(program)
             .unwrap()
             .args(arguments.split_whitespace())
             .args(["--name", CLUSTER, "--state", &format!("s3://{BUCKET}")])
@@ -108,17 +157,24 @@ impl World {
         running.into_iter().find(|running| running.pod.starts_with(pod))
     }
 
-    pub fn ready_nodes(&self) -> usize {
+    /// All Nodes, and whether each is Ready.
+    pub fn nodes(&self) -> BTreeMap<String, bool> {
         let Ok(nodes) = self.apis[0].get("/api/v1/nodes") else {
-            return 0;
+            return BTreeMap::new();
         };
-        let ready = |node: &&serde_json::Value| {
+        let ready = |node: &serde_json::Value| {
             let conditions = node["status"]["conditions"].as_array().cloned().unwrap_or_default();
             conditions
                 .iter()
                 .any(|one| one["type"] == "Ready" && one["status"] == "True")
         };
-        nodes["items"].as_array().unwrap().iter().filter(ready).count()
+        let name = |node: &serde_json::Value| node["metadata"]["name"].as_str().unwrap().to_owned();
+        let nodes = nodes["items"].as_array().unwrap().iter();
+        nodes.map(|node| (name(node), ready(node))).collect()
+    }
+
+    pub fn ready_nodes(&self) -> usize {
+        self.nodes().values().filter(|ready| **ready).count()
     }
 
     /// Both etcds are backed up, now.
@@ -161,4 +217,17 @@ pub fn wait(what: &str, seconds: u64, mut done: impl FnMut() -> bool) {
         );
         thread::sleep(Duration::from_millis(200));
     }
+}
+
+fn start(aws: &Moto, built: &Built, cluster_ca: &Ca, etcd_ca: &Ca) -> RealMasters {
+    RealMasters::start(&RealMastersOptions {
+        cluster: CLUSTER,
+        built,
+        others: &[],
+        cluster_ca,
+        etcd_ca,
+        s3: &aws.endpoint(),
+        backups: &format!("s3://{BUCKET}/{CLUSTER}/backups/etcd"),
+    })
+    .unwrap()
 }

@@ -9,15 +9,7 @@ use support::{Cmd, plugins};
 /// The folder that this test was built into, and that the binaries are built into.
 fn folder() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let this = std::env::current_exe().unwrap();
-        let folder = this.parent().unwrap().parent().unwrap().to_owned();
-        // A test of no plugin's own: cargo builds their binaries for theirs only.
-        let mut build = plugins::build();
-        build.arg("--quiet").arg("--target-dir").arg(folder.parent().unwrap());
-        assert!(build.status().unwrap().success(), "the plugins do not build");
-        folder
-    })
+    BUILT.get_or_init(|| plugins::beside_this_test().unwrap())
 }
 
 /// A command of the plugin with this binary.

@@ -226,5 +226,6 @@ impl Drop for Progress {
 /// A closed stderr is ignored.
 fn print_stderr(text: &str) {
     let mut stderr = AutoStream::auto(std::io::stderr().lock());
-    let _ = writeln!(stderr, "{text}");
+    // In one piece: what another process, or our own stdout, writes meanwhile must not come between a line and its end.
+    let _ = stderr.write_all(format!("{text}\n").as_bytes());
 }

@@ -270,7 +270,7 @@ impl EtcdErrorKind {
             Self::WantsTls => "give the endpoint as https://HOST:PORT, with --cacert, --cert and --key",
             Self::Unreachable => {
                 "check that etcd runs there and that it can be reached over the network; ports are main 4001, events 4002, cilium 4003, \
-                 leases 4004; try --via ssh"
+                 leases 4004; try --via ssh; right after a restore the API may know only the pods of old masters: then retry in a minute"
             }
             Self::Timeout { .. } => "raise --etcd-timeout, try another endpoint, or check that etcd is not overloaded",
             Self::NoLeader => "start more members first; `kubectl etcd-restore status` shows their state",

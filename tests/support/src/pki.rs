@@ -55,7 +55,7 @@ pub enum Usage {
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl Ca {
-    /// A new one, named `name`.
+    /// A new one, named `name`, that lasts ten years as kops' do.
     ///
     /// # Errors
     /// When no key can be made.
@@ -70,7 +70,7 @@ impl Ca {
         wanted.distinguished_name.push(DnType::CommonName, name);
         wanted.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         wanted.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        (wanted.not_before, wanted.not_after) = (ago(HOUR * 48).into(), hence(HOUR * 48).into());
+        (wanted.not_before, wanted.not_after) = (ago(HOUR * 48).into(), hence(HOUR * 24 * 3650).into());
         let certificate = wanted.self_signed(&key).map_err(failed)?.pem();
         let key = as_go_writes_it(&key.serialize_der(), kind).ok_or_else(|| failed("an odd PKCS#8 key"))?;
         Ok(Self { certificate, key })

@@ -306,22 +306,24 @@ async fn restart(step: &Step, hosts: &dyn Hosts, ui: &Ui, consent: &Consent) -> 
         return Ok(());
     }
     let label = step.machine.label();
-    let mut todo = Vec::new();
+    let warned = |error: HostError| {
+        ui.warn(&chain(&error));
+        error
+    };
     if let Some((container, runtime)) = &step.api_server {
-        todo.push(scripts::stop(container, *runtime));
+        ui.note(&format!("{label}: stop {}", container.name));
+        let stopped = hosts::stop(&step.machine, container, *runtime, hosts, consent).await;
+        if stopped.map_err(warned)? {
+            ui.note(&format!("{label}: {}", hosts::killed(container)));
+        }
     }
-    todo.push(scripts::restart_kubelet());
-    for script in todo {
-        ui.note(&format!("{label}: {}", script.what));
-        let result = match hosts.change(&step.machine.host, &script, &|_| {}, consent).await {
-            Ok(ended) if ended.code == 0 => continue,
-            Ok(ended) => hosts::failed(&step.machine, &script, &ended),
-            Err(error) => error,
-        };
-        ui.warn(&chain(&result));
-        return Err(result);
+    let script = scripts::restart_kubelet();
+    ui.note(&format!("{label}: {}", script.what));
+    match hosts.change(&step.machine.host, &script, &|_| {}, consent).await {
+        Ok(ended) if ended.code == 0 => Ok(()),
+        Ok(ended) => Err(warned(hosts::failed(&step.machine, &script, &ended))),
+        Err(error) => Err(warned(error)),
     }
-    Ok(())
 }
 
 async fn wait_for_the_api(args: &Args, steps: &[Step], hosts: &dyn Hosts, context: &Context) -> Result<(), AnyFailure> {

@@ -159,6 +159,12 @@ pub fn why_not_back(lines: &[String]) -> Option<String> {
     if !state.is_empty() && state != "active" {
         return Some(format!("kubelet is {state}"));
     }
+    let full: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("full ")).collect();
+    match full.as_slice() {
+        [] => {}
+        [one] => return Some(format!("the file system {one} is full")),
+        several => return Some(format!("the file systems {} are full", several.join(", "))),
+    }
     let line = lines.iter().rev().find(|line| line.starts_with("back-off "))?;
     let pause = line.split_whitespace().nth(1)?;
     Some(format!(
@@ -321,6 +327,33 @@ LISTEN 0      4096            [::]:443           [::]:*
             ([120, 9000].as_slice(), [3600].as_slice())
         );
         assert_eq!(facts.api_server_outlived_etcd(), Some(true));
+    }
+
+    #[test]
+    fn what_keeps_a_container_from_coming_back_is_told_the_first_cause_first() {
+        let why = |text: &str| why_not_back(&lines(text));
+        let (full, back_off) = (
+            "full /\n",
+            "back-off 40s restarting failed container=etcd-manager pod=x_\n",
+        );
+        assert_eq!(
+            why(&format!("kubelet inactive\n{full}")).unwrap(),
+            "kubelet is inactive"
+        );
+        assert_eq!(
+            why(&format!("kubelet active\n{full}{back_off}")).unwrap(),
+            "the file system / is full"
+        );
+        assert_eq!(
+            why("kubelet active\nfull /\nfull /var/log\n").unwrap(),
+            "the file systems /, /var/log are full"
+        );
+        assert!(
+            why(&format!("kubelet active\n{back_off}"))
+                .unwrap()
+                .contains("kubelet waits 40s")
+        );
+        assert_eq!(why("kubelet active\n"), None);
     }
 
     #[test]

@@ -4,12 +4,14 @@ pub mod scripts;
 
 use futures::future::join_all;
 use runbook_kit::cli::ssh::{SshAddress, SshArgs};
+use runbook_kit::consent::Consent;
 use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::ports::hosts::{HostError, HostErrorKind, Hosts, Script, ScriptResult};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::context::Context;
-use crate::rules::host_facts::{self, HostFacts};
+use crate::rules::host_facts::{self, Container, HostFacts, Runtime};
 use crate::rules::machines::{Machine, Public, Role, select};
 
 /// The hosts that the user names, else the cluster's running instances of these roles, from AWS.
@@ -77,6 +79,40 @@ pub async fn read_lines(
     };
     let ended = hosts.read(host, script, &keep).await?;
     Ok((lines.into_inner().unwrap_or_else(PoisonError::into_inner), ended))
+}
+
+/// Stops a container; `true` where it had to be killed.
+pub async fn stop(
+    machine: &Machine,
+    container: &Container,
+    runtime: Runtime,
+    hosts: &dyn Hosts,
+    consent: &Consent,
+) -> Result<bool, HostError> {
+    let script = scripts::stop(container, runtime);
+    let killed = AtomicBool::new(false);
+    let hear = |line: &str| {
+        if line == "killed" {
+            killed.store(true, Ordering::Relaxed);
+        }
+    };
+    let ended = hosts.change(&machine.host, &script, &hear, consent).await?;
+    match ended.code {
+        0 => Ok(killed.into_inner()),
+        _ => Err(failed(machine, &script, &ended)),
+    }
+}
+
+/// What is said of one that had to be killed. kube-apiserver waits for open watches, and every kubelet has some: up to its
+/// `--request-timeout`, 60 s (kubernetes/kubernetes `staging/src/k8s.io/apiserver/pkg/server/genericapiserver.go` v1.34).
+pub fn killed(container: &Container) -> String {
+    let name = &container.name;
+    let why = match name.as_str() {
+        "kube-apiserver" => ": it waits up to 60 s for open watches, and has no state of its own",
+        _ => "",
+    };
+    let grace = scripts::grace_s(container);
+    format!("{name} did not end within {grace} s of SIGTERM and was killed{why}")
 }
 
 /// The error of a host without a working container tool.

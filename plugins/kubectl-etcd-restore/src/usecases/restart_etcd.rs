@@ -92,7 +92,7 @@ impl Outcome {
             _ => CommandError::after_change(message),
         };
         Err(error.hint(if self.not_back > 0 {
-            "check that kubelet runs there: `kubectl etcd-restore restart-kubelet`, `kubectl etcd-restore logs etcd`"
+            "remove what the reason names, and check that kubelet runs there: `kubectl etcd-restore restart-kubelet`, `kubectl etcd-restore logs etcd`"
         } else {
             "fix what the rows show and repeat the command; `kubectl etcd-restore status` shows whether the command was taken"
         }))
@@ -117,7 +117,7 @@ pub async fn apply(
         }
         let label = step.machine.label();
         ui.note(&format!("{label}: stopping etcd-manager of {}", plan.etcd));
-        let result = restart(&plan.etcd, step, known, hosts, limit, consent).await;
+        let result = restart(&plan.etcd, step, known, hosts, limit, ui, consent).await;
         let result = result.unwrap_or_else(StepResult::Failed);
         ui.note(&format!("{label}: {}", result.reason()));
         results.push(Some(result));
@@ -131,15 +131,14 @@ async fn restart(
     known: &[String],
     hosts: &dyn Hosts,
     limit: Duration,
+    ui: &Ui,
     consent: &Consent,
 ) -> Result<StepResult, HostError> {
     let (Some(container), Some(runtime)) = (&step.container, step.runtime) else {
         return Ok(StepResult::NotBack(Duration::ZERO, None));
     };
-    let script = scripts::stop(container, runtime);
-    let ended = hosts.change(&step.machine.host, &script, &|_| {}, consent).await?;
-    if ended.code != 0 {
-        return Err(hosts::failed(&step.machine, &script, &ended));
+    if hosts::stop(&step.machine, container, runtime, hosts, consent).await? {
+        ui.note(&format!("{}: {}", step.machine.label(), hosts::killed(container)));
     }
     let begun = Instant::now();
     loop {

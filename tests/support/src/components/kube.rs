@@ -1,4 +1,4 @@
-//! Kubernetes' own programs, built from its Go modules: two commands of one module, which share most of their compile.
+//! Kubernetes' own programs, built from its Go modules: two commands of one module, which share most of their compile, and crictl.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,6 +22,34 @@ pub fn kube_apiserver() -> Result<PathBuf, Error> {
 /// When it has to be built and cannot be.
 pub fn kubelet() -> Result<PathBuf, Error> {
     program("kubelet")
+}
+
+/// crictl 1.34.0, as kops before 1.34 puts one on masters, or the user's own from 1.28.
+///
+/// # Errors
+/// When it has to be built and cannot be.
+pub fn crictl() -> Result<PathBuf, Error> {
+    let fits = |(major, minor, _)| major == 1 && minor >= 28;
+    if let Some(path) = users_own("crictl", &["--version"], fits) {
+        return Ok(path);
+    }
+    let folder = once("crictl-1.34.0", |folder| {
+        let mut go = Command::new("go");
+        go.current_dir(paths::root().join("tests/components/cri-tools-1.34.0"))
+            .env("CGO_ENABLED", "0")
+            .args([
+                "build",
+                "-mod=readonly",
+                "-trimpath",
+                "-buildvcs=false",
+                "-ldflags=-s -w",
+            ])
+            .arg("-o")
+            .arg(folder.join("crictl"))
+            .arg("sigs.k8s.io/cri-tools/cmd/crictl");
+        run::run(&mut go).map(drop)
+    })?;
+    Ok(folder.join("crictl"))
 }
 
 fn program(name: &str) -> Result<PathBuf, Error> {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 pub use debian::{Containerd, containerd, sshd};
 pub use etcd::{EtcdVersion, etcd, etcdctl, etcdutl};
-pub use kube::{kube_apiserver, kubelet};
+pub use kube::{crictl, kube_apiserver, kubelet};
 pub use python::{aws, cargo_zigbuild, kubectl, moto, weed};
 pub use tools::{cargo_cyclonedx, cargo_deny};
 
@@ -39,7 +39,7 @@ impl Program {
 }
 
 /// What `cargo xtask components` can install, by name.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "etcd",
     "etcd-3.5",
     "etcd-3.7",
@@ -52,6 +52,7 @@ pub const NAMES: [&str; 12] = [
     "cargo-deny",
     "sshd",
     "containerd",
+    "crictl",
 ];
 
 /// Makes sure that the component `name` is there, and says where. `None` for a name that is not in [`NAMES`].
@@ -72,6 +73,7 @@ pub fn ensure(name: &str) -> Result<Option<Vec<PathBuf>>, Error> {
         "cargo-deny" => vec![cargo_deny()?],
         "sshd" => vec![sshd()?],
         "containerd" => containerd().map(|found| vec![found.containerd, found.ctr, found.runc])?,
+        "crictl" => vec![crictl()?],
         _ => return Ok(None),
     }))
 }

@@ -76,6 +76,8 @@ pub(super) fn write_all(folder: &Path, options: &HostOptions<'_>) -> Result<(), 
 
     put(&srv, "ca.crt", options.cluster_ca.certificate())?;
     options.cluster_ca.issue(Usage::ApiServer)?.write(&srv, "server")?;
+    // By it kubelet knows who asks it for a stream to a pod.
+    options.cluster_ca.issue(Usage::Client)?.write(&srv, "kubelet-api")?;
     options.accounts.write(&srv, "service-account")?;
     put(&srv, "etcd-ca.crt", options.etcd_ca.certificate())?;
     options.etcd_ca.issue(Usage::Client)?.write(&srv, "etcd-client")?;
@@ -110,7 +112,8 @@ fn kubelet(options: &HostOptions<'_>) -> String {
          cgroupDriver: cgroupfs\ncgroupsPerQOS: false\nenforceNodeAllocatable: []\nfailCgroupV1: false\nfailSwapOn: false\n\
          localStorageCapacityIsolation: false\nimageGCHighThresholdPercent: 100\nevictionHard: {{memory.available: 0%, nodefs.available: 0%, \
          nodefs.inodesFree: 0%, imagefs.available: 0%, imagefs.inodesFree: 0%}}\n\
-         authentication: {{anonymous: {{enabled: false}}, webhook: {{enabled: false}}}}\nauthorization: {{mode: AlwaysAllow}}\n"
+         authentication: {{anonymous: {{enabled: false}}, webhook: {{enabled: false}}, x509: {{clientCAFile: \
+         /srv/kubernetes/kube-apiserver/ca.crt}}}}\nauthorization: {{mode: AlwaysAllow}}\n"
     )
 }
 
@@ -195,6 +198,8 @@ fn kube_apiserver(address: &str) -> String {
         ("etcd-cafile", "etcd-ca.crt"),
         ("etcd-certfile", "etcd-client.crt"),
         ("etcd-keyfile", "etcd-client.key"),
+        ("kubelet-client-certificate", "kubelet-api.crt"),
+        ("kubelet-client-key", "kubelet-api.key"),
         ("service-account-key-file", "service-account.crt"),
         ("service-account-signing-key-file", "service-account.key"),
         ("tls-cert-file", "server.crt"),

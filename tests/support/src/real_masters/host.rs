@@ -64,6 +64,7 @@ impl RealMaster {
     pub(super) fn start(number: usize, options: &HostOptions<'_>, keys: &Path) -> Result<Self, Error> {
         let folder = Path::new("/media").join(options.node);
         files::write_all(&folder, options)?;
+        make_disk(&folder.join("var"))?;
         write_programs(&folder, options, keys)?;
         let mut command = Command::new("unshare");
         command
@@ -227,6 +228,37 @@ impl RealMaster {
         run::run(&mut command)
     }
 
+    /// The worst day: kubelet is stopped, the containers are killed and, with `and_data`, what etcd had is removed.
+    ///
+    /// # Errors
+    /// When nothing can be run there.
+    pub fn break_down(&self, and_data: bool) -> Result<(), Error> {
+        let data = if and_data { "rm -rf /mnt/master-*/*" } else { "" };
+        let kill = "for t in $(ctr -n k8s.io tasks ls -q); do ctr -n k8s.io tasks kill -a -s SIGKILL $t; done; sleep 1";
+        self.sh(&format!("systemctl stop kubelet; {kill}; {data}")).map(drop)
+    }
+
+    /// Puts crictl, which kops 1.34 and later leave no more, on the `PATH` of whoever logs in.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be put there.
+    pub fn add_crictl(&self) -> Result<(), Error> {
+        let crictl = components::crictl()?;
+        add_script(
+            &self.folder,
+            "crictl",
+            &format!("#!/bin/sh\nexec {} \"$@\"\n", crictl.display()),
+        )
+    }
+
+    /// Takes it away again.
+    ///
+    /// # Errors
+    /// When its place cannot be written.
+    pub fn remove_crictl(&self) -> Result<(), Error> {
+        add_script(&self.folder, "crictl", ABSENT)
+    }
+
     /// The containers that run there: id, container name and pod, by `ctr`.
     ///
     /// # Errors
@@ -274,20 +306,28 @@ impl Drop for RealMaster {
         // Its first process goes with it, and with that all others.
         drop(self.outer.kill());
         drop(self.outer.wait());
+        let disk = self.folder.join("var");
+        drop(run::run(Command::new("umount").arg("-l").arg(disk)));
     }
+}
+
+/// The disk of the instance, apart from those of the others: that of one can be full. Twice what the image takes is left of it.
+fn make_disk(folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(Error::file("make", folder))?;
+    let mut mount = Command::new("mount");
+    mount
+        .args(["-t", "tmpfs", "-o", "mode=755,size=2g", "masters"])
+        .arg(folder);
+    run::run(&mut mount).map(drop)
 }
 
 /// What is on the `PATH` of whoever logs in: no tool for containers but `ctr`, as kops 1.34 and later leave it.
 fn write_programs(folder: &Path, options: &HostOptions<'_>, keys: &Path) -> Result<(), Error> {
-    let bin = folder.join("bin");
-    let script = |name: &str, text: &str| {
-        let path = pki::write(&bin, name, text)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(Error::file("make", &path))
-    };
+    let script = |name: &str, text: &str| add_script(folder, name, text);
     script("sudo", "#!/bin/sh\n[ \"$1\" = -n ] && shift\nexec \"$@\"\n")?;
     script("journalctl", include_str!("journalctl.sh"))?;
     for absent in ["crictl", "docker"] {
-        script(absent, "#!/bin/sh\nexit 127\n")?;
+        script(absent, ABSENT)?;
     }
     let kubelet = components::kubelet()?.display().to_string();
     let sshd = components::sshd()?.display().to_string();
@@ -305,4 +345,12 @@ fn write_programs(folder: &Path, options: &HostOptions<'_>, keys: &Path) -> Resu
         address = options.address
     );
     pki::write(folder, "sshd_config", &config).map(drop)
+}
+
+/// In place of what this machine has and the master has not.
+const ABSENT: &str = "#!/bin/sh\nexit 127\n";
+
+fn add_script(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
+    let path = pki::write(&folder.join("bin"), name, text)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(Error::file("make", &path))
 }

@@ -11,13 +11,13 @@ cp -aL /etc/localtime $M/etc/ 2>/dev/null || true
 : >$M/etc/resolv.conf
 for d in etc run srv mnt; do mkdir -p $M/$d; mount --bind $M/$d /$d; done
 for d in log lib; do mkdir -p $M/var/$d; mount --bind $M/var/$d /var/$d; done
+cp -a $M/../image/containerd /var/lib/
 mkdir -p /run/sshd /etc/kubernetes/manifests /var/lib/kubelet
 export PATH=$M/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 systemctl start sshd
 containerd -c /etc/containerd/config.toml >/var/log/containerd.log 2>&1 &
 echo $! >/run/containerd.pid
 n=0; until ctr --connect-timeout 1s version >/dev/null 2>&1; do n=$((n+1)); [ $n -lt 60 ]; sleep 0.3; done
-ctr -n k8s.io images import $M/../image/image.tar >/var/log/import.log 2>&1
 systemctl start kubelet
 : >$M/up
 while :; do sleep 3600 & wait $!; done

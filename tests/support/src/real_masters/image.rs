@@ -21,11 +21,11 @@ pub const ETCD_3_5: &str = "/opt/etcd-v3.5.30";
 /// See [`ETCD_3_5`].
 pub const ETCD_3_6: &str = "/opt/etcd-v3.6.11";
 
-/// Makes the image and gives its archive: the real etcds and kube-apiserver, and this very program, which stands in for etcd-manager, go-runner and pause.
+/// Makes the image, and in `folder`/containerd what a containerd has that imported it: the real etcds and kube-apiserver, and this very program, which stands in for etcd-manager, go-runner and pause.
 ///
 /// # Errors
 /// When a program is missing, or the archive cannot be written.
-pub fn make(folder: &Path) -> Result<PathBuf, Error> {
+pub fn make(folder: &Path) -> Result<(), Error> {
     let root = folder.join("rootfs");
     let own = std::env::current_exe().map_err(Error::file("find", "the program that runs"))?;
     let stand_in = place(&own, &root, "/ko-app/etcd-manager")?;
@@ -84,7 +84,9 @@ pub fn make(folder: &Path) -> Result<PathBuf, Error> {
     tar("image.tar", folder, &["manifest.json", "config.json", "layer.tar"])?;
     fs::remove_dir_all(&root).map_err(Error::file("remove", &root))?;
     fs::remove_file(folder.join("layer.tar")).map_err(Error::file("remove", folder))?;
-    Ok(folder.join("image.tar"))
+    let mut import = Command::new("sh");
+    import.args(["-c", include_str!("import.sh"), "sh"]).arg(folder);
+    run::run(&mut import).map(drop)
 }
 
 fn place(from: &Path, root: &Path, at: &str) -> Result<PathBuf, Error> {

@@ -1,16 +1,21 @@
 //! The masters of a cluster, and one ssh that reaches them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use super::host::{HostOptions, RealMaster};
 use super::image;
 use super::leader::TAKE_BACKUP;
 use crate::aws::{Built, Machine};
-use crate::error::Error;
+use crate::backup;
+use crate::error::{Error, tail};
 use crate::pki::{Ca, Usage};
 use crate::run;
 use crate::servers::sshd::{HERMETIC, ssh_with};
@@ -51,7 +56,7 @@ impl RealMasters {
     pub fn start(options: &RealMastersOptions<'_>) -> Result<Self, Error> {
         let root = Path::new(ROOT);
         let image_folder = root.join("image");
-        if !image_folder.join("image.tar").exists() {
+        if !image_folder.exists() {
             fs::create_dir_all(&image_folder).map_err(Error::file("make", &image_folder))?;
             image::make(&image_folder)?;
         }
@@ -193,6 +198,28 @@ impl RealMasters {
     fn leading_volumes(&self) -> Vec<PathBuf> {
         let leader = self.all().find(|master| master.member() == "a");
         leader.map(RealMaster::volumes).unwrap_or_default()
+    }
+
+    /// How many keys of the backup `archive`, an `etcd.backup.gz`, their etcd lacks, asked directly, and how many the backup has.
+    ///
+    /// # Errors
+    /// When the archive cannot be read, or etcd does not answer.
+    pub fn missing(&self, etcd: &str, archive: &Path) -> Result<(usize, usize), Error> {
+        let answer = self.get(0)?.etcdctl(etcd, "get '' --prefix --keys-only -w json")?;
+        let unclear = || Error::Answer {
+            from: "etcdctl".to_owned(),
+            answer: tail(&answer),
+        };
+        let found: serde_json::Value = serde_json::from_str(&answer).map_err(|_| unclear())?;
+        let kvs = found
+            .get("kvs")
+            .and_then(serde_json::Value::as_array)
+            .ok_or_else(unclear)?;
+        let key = |kv: &serde_json::Value| BASE64.decode(kv.get("key")?.as_str()?).ok();
+        let live: BTreeSet<Vec<u8>> = kvs.iter().filter_map(key).collect();
+        let wanted = backup::keys(archive)?;
+        let missing = wanted.iter().filter(|stored| !live.contains(&stored.key)).count();
+        Ok((missing, wanted.len()))
     }
 
     /// The instance of one is terminated.

@@ -63,7 +63,7 @@ impl MasterSimulator {
     /// When no sshd starts.
     pub fn start(runtime: ContainerRuntime) -> Result<Self, Error> {
         let host = Self { sshd: Sshd::start()? };
-        let stop = "stop) grep -q \"^$2 \" $st/containers || { echo no such container >&2; exit 1; }\n\
+        let stop = "stop) [ \"$2\" != -t ] || shift 2; grep -q \"^$2 \" $st/containers || { echo no such container >&2; exit 1; }\n\
             if [ -e $st/no-kubelet ]; then sed -i \"/^$2 /d\" $st/containers; else sed -i \"s/^$2 /n$2 /\" $st/containers; fi;;\n";
         // This machine's own must not answer in place of the host's.
         for program in ["crictl", "ctr", "docker"] {
@@ -140,7 +140,7 @@ impl MasterSimulator {
         self.sshd.root().join(path.trim_start_matches('/'))
     }
 
-    /// The calls that change something, in order: `crictl stop aaa111`.
+    /// The calls that change something, in order: `crictl stop -t 20 aaa111`.
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
         let calls = fs::read_to_string(self.state().join("calls")).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The whole story on real masters.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,7 @@ pub fn play(stage: &Stage) -> Done {
     masters.back_up()?;
     ask(&operator, "healthy")?;
     operator.backups("verify latest-good", 0)?;
+    let archives = archives(&operator)?;
 
     let broken = break_it(&operator, &cluster, &masters)?;
     wipe(&operator)?;
@@ -66,6 +68,15 @@ pub fn play(stage: &Stage) -> Done {
     operator.tell("Do it. As soon as etcd serves, the API servers come up by kubelet's hand");
     let kubelets = Kubelets::of(&api, &[worker(&cluster)?]);
     operator.restore("run --yes --api-timeout 5m", 0)?;
+    for (etcd, archive) in &archives {
+        let (missing, all) = masters.missing(etcd, archive)?;
+        operator.note(&format!(
+            "etcd {etcd}, asked directly: of {all} keys of the backup {missing} are missing"
+        ));
+        if missing > 0 || all == 0 {
+            return Err(format!("etcd {etcd} is not what it was").into());
+        }
+    }
     registered(&operator, &api, &new)?;
     right_the_endpoint(&operator, &api)?;
     wait_for_grace(&operator, broken);
@@ -85,20 +96,25 @@ pub fn play(stage: &Stage) -> Done {
     stayed
 }
 
+/// What the backups have, to compare with at the end.
+fn archives(operator: &Stage) -> Result<Vec<(&'static str, PathBuf)>, Box<dyn Error>> {
+    let mut archives = Vec::new();
+    for etcd in ["main", "events"] {
+        let archive = operator.folder().join(format!("before-{etcd}.gz"));
+        let shown = archive.display();
+        operator.backups_unseen(&format!("download {etcd}=latest-good {shown} --raw"))?;
+        archives.push((etcd, archive));
+    }
+    Ok(archives)
+}
+
 /// kubelet stopped, containers killed, the data removed, and with it two of the three volumes.
 fn break_it(operator: &Stage, cluster: &Cluster, masters: &RealMasters) -> Result<Instant, Box<dyn Error>> {
     operator.tell(
         "On all masters kubelet is stopped and the containers are killed; on two of three the data of etcd is removed, and their volumes of etcd main are deleted by hand. Quorum is gone for good",
     );
     for master in masters.all() {
-        let data = if master.member() == "a" {
-            ""
-        } else {
-            "rm -rf /mnt/master-*/*"
-        };
-        master.sh(&format!(
-            "systemctl stop kubelet; for t in $(ctr -n k8s.io tasks ls -q); do ctr -n k8s.io tasks kill -a -s SIGKILL $t; done; sleep 1; {data}"
-        ))?;
+        master.break_down(master.member() != "a")?;
     }
     cluster.delete_volumes_of_main(&["b", "c"])?;
     let broken = Instant::now();

@@ -9,8 +9,14 @@ use crate::rules::host_facts::{Container, Runtime};
 /// Where kops installs crictl, in addition to the usual directories. Source: kubernetes/kops `nodeup/pkg/model/crictl.go`.
 const PATH: &str = "PATH=$PATH:/usr/local/bin:/opt/kops/bin:/home/kubernetes/bin";
 const QUICK: Duration = Duration::from_secs(30);
-/// Grace period for a container to stop, in seconds.
-const GRACE_S: u32 = 20;
+/// Grace period for a container to stop, in seconds. kube-apiserver leaves its endpoint and completes short requests at once, but with an open watch it
+/// ends only after a minute, and every kubelet has one.
+pub fn grace_s(container: &Container) -> u32 {
+    match container.name.as_str() {
+        "kube-apiserver" => 10,
+        _ => 20,
+    }
+}
 /// Exit code of a log script where the file does not exist.
 pub const NO_FILE: i32 = 44;
 
@@ -68,19 +74,24 @@ true"#,
     script("look at the containers", text, Some(QUICK))
 }
 
-/// Stops one container; kubelet starts a new one for its pod.
+/// Stops one container; kubelet starts a new one for its pod. Prints a line where it had to be killed: by itself `crictl stop` kills at once, and docker
+/// after 10 s.
 pub fn stop(container: &Container, runtime: Runtime) -> Script {
-    let program = runtime.program();
+    let (program, grace) = (runtime.program(), grace_s(container));
     // The id comes from the host: only characters of an id go into the script.
     let id: String = container.id.chars().filter(char::is_ascii_alphanumeric).collect();
     let stop = match runtime {
-        Runtime::Crictl | Runtime::Docker => format!("$s $c stop {id} </dev/null"),
+        Runtime::Crictl | Runtime::Docker => format!(
+            r#"b=$(date +%s)
+$s $c stop -t {grace} {id} </dev/null >/dev/null || exit 1
+[ $(($(date +%s)-b)) -lt {grace} ] || echo killed"#
+        ),
         // ctr only sends the signal; kubelet starts a new container once this one has stopped.
         Runtime::Ctr => format!(
             r#"runs() {{ $s $c -n k8s.io tasks ls </dev/null | grep -q "^{id} .*RUNNING"; }}
 $s $c -n k8s.io tasks kill -s SIGTERM {id} </dev/null || exit 1
 n=0; while runs; do
-[ $n -lt {GRACE_S} ] || {{ $s $c -n k8s.io tasks kill -s SIGKILL {id} </dev/null; break; }}
+[ $n -lt {grace} ] || {{ $s $c -n k8s.io tasks kill -s SIGKILL {id} </dev/null && echo killed; break; }}
 n=$((n+1)); sleep 1
 done; true"#
         ),
@@ -95,8 +106,9 @@ pub fn restart_kubelet() -> Script {
     script("restart kubelet", text, Some(QUICK * 2))
 }
 
-/// Whether kubelet runs, and the last back-off that it logged for a container of a pod since `since` seconds: `back-off 40s restarting failed
-/// container=etcd-manager pod=…`. Source: kubernetes/kubernetes `pkg/kubelet/kuberuntime/kuberuntime_manager.go` v1.34.
+/// Whether kubelet runs, the file systems without space on which it and containerd write, and the last back-off that it logged for a container of a pod since
+/// `since` seconds: `back-off 40s restarting failed container=etcd-manager pod=…`. Source: kubernetes/kubernetes
+/// `pkg/kubelet/kuberuntime/kuberuntime_manager.go` v1.34.
 pub fn why_not_back(container: &Container, since: Duration) -> Script {
     let plain = |text: &str| -> String {
         let of_a_name = |c: &char| c.is_ascii_alphanumeric() || ['-', '.'].contains(c);
@@ -105,6 +117,7 @@ pub fn why_not_back(container: &Container, since: Duration) -> Script {
     let (name, pod, since) = (plain(&container.name), plain(&container.pod), since.as_secs() + 5);
     let text = format!(
         "echo \"kubelet $($s systemctl is-active kubelet </dev/null 2>/dev/null)\"\n\
+         for d in /var/lib/containerd /var/lib/docker /var/lib/kubelet /var/log /run; do df -P $d 2>/dev/null | sed -n \"s/^.* 100% \\(.*\\)$/full \\1/p\"; done | sort -u\n\
          $s journalctl -u kubelet --since=-{since}s --no-pager -o cat </dev/null 2>/dev/null | grep -o \"back-off [0-9a-z]* restarting failed \
          container={name} pod={pod}_\" | tail -n 1; true"
     );
@@ -138,7 +151,7 @@ mod tests {
         };
         let crictl = stop(&hostile, Runtime::Crictl);
         assert!(
-            crictl.text.ends_with("$s $c stop abrmrf12 </dev/null"),
+            crictl.text.contains("$s $c stop -t 20 abrmrf12 </dev/null"),
             "{}",
             crictl.text
         );

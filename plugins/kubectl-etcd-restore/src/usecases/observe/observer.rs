@@ -109,8 +109,12 @@ impl<'a> Observer<'a> {
 
     /// Observes everything once: the stores first, so that the observation of etcd is newer.
     pub async fn observe(&self) -> Observation {
-        let (stores, api) = tokio::join!(join_all(self.etcds.iter().map(EtcdObserver::store)), self.api.observe());
-        let etcds = join_all(self.etcds.iter().map(EtcdObserver::etcd)).await;
+        // An API server that starts takes connections long before it answers: its timeout must not add up with those of etcd.
+        let of_etcds = async {
+            let stores = join_all(self.etcds.iter().map(EtcdObserver::store)).await;
+            (stores, join_all(self.etcds.iter().map(EtcdObserver::etcd)).await)
+        };
+        let ((stores, etcds), api) = tokio::join!(of_etcds, self.api.observe());
         Observation {
             etcds: self.seen(stores, etcds, &api),
             api,

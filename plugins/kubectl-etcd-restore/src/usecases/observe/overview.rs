@@ -85,6 +85,18 @@ pub async fn observe(catalogs: &[Catalog], access: &EtcdAccess, context: &Contex
     let running = machines
         .as_ref()
         .map(|machines| aws::running(&cluster, &machines.inventory.instances));
+    // What just did not answer is not asked again.
+    let main = catalogs.iter().position(|catalog| catalog.store.etcd == MAIN);
+    let main =
+        main.filter(|at| matches!(observation.etcds.get(*at), Some(seen) if matches!(seen.etcd, EtcdSeen::Serving(_))));
+    let leaseless = match main {
+        Some(main) => leaseless(&observer, main).await,
+        None => None,
+    };
+    let dead_nodes = match api.answers {
+        true => dead_nodes(&observer, context).await,
+        false => None,
+    };
     let (wipe, quarantine) = aftermath(&cluster, &journals, &machines, context);
     Ok(Facts {
         members: catalogs
@@ -94,8 +106,8 @@ pub async fn observe(catalogs: &[Catalog], access: &EtcdAccess, context: &Contex
             .unwrap_or_default(),
         run: run(catalogs, running, &journals, context).await?,
         terraform: of_terraform(&journals, &machines, context),
-        leaseless: leaseless(&observer, catalogs).await,
-        dead_nodes: dead_nodes(&observer, context).await,
+        leaseless,
+        dead_nodes,
         account,
         masters,
         wipe,
@@ -334,8 +346,7 @@ fn api(observation: &Observation, evidence: &LivenessEvidence) -> Api {
 }
 
 /// Masterleases without a lease; `kubectl masterleases` checks which of them are stale.
-async fn leaseless(observer: &Observer<'_>, catalogs: &[Catalog]) -> Option<usize> {
-    let main = catalogs.iter().position(|catalog| catalog.store.etcd == MAIN)?;
+async fn leaseless(observer: &Observer<'_>, main: usize) -> Option<usize> {
     let range = observer.range(main, format!("{PREFIX}{FOLDER}").as_bytes()).await?;
     Some(range.keys.iter().filter(|key| key.lease == 0).count())
 }
