@@ -111,7 +111,7 @@ fn attempt(world: &World, row: &'static Row, cell: Option<Cell>) -> Tried {
         .limit(GUARD)
         .run()
         .map_err(|error| error.to_string());
-    Tried {
+    let tried = Tried {
         ended: ended.map(|ended| {
             let neutral = |text: &str| {
                 let text = text.replace(&place.bucket, "BUCKET").replace(&place.prefix, "PREFIX");
@@ -126,7 +126,12 @@ fn attempt(world: &World, row: &'static Row, cell: Option<Cell>) -> Tried {
         took: begun.elapsed(),
         before,
         after: place.state(),
+    };
+    if turn {
+        // For those that only look.
+        world.keep_gone_node();
     }
+    tried
 }
 
 /// A lease has less to live each time.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::commands::{self, Own, Row, Target};
 use crate::plugins;
-use crate::world::{BUCKET, GONE, PREFIX, World, make_keys, port};
+use crate::world::{BUCKET, PREFIX, World, make_keys, port};
 
 /// Where each server is reached from here.
 #[derive(Clone, Debug)]
@@ -99,8 +99,8 @@ impl<'a> Place<'a> {
                 place.etcd = Some(etcd);
             }
         }
-        if owns(Own::Turn) && !world.nodes().iter().any(|node| node == GONE) {
-            world.make_node(GONE);
+        if owns(Own::Turn) {
+            world.keep_gone_node();
         }
         if row.name == "etcd-backups restore-objects --yes" {
             world.lose_the_shop();

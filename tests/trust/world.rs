@@ -124,6 +124,13 @@ impl World {
         world
     }
 
+    /// The Node without an instance is there, again if need be.
+    pub fn keep_gone_node(&self) {
+        if !self.nodes().iter().any(|node| node == GONE) {
+            self.make_node(GONE);
+        }
+    }
+
     /// An etcd without keys, which trusts the same certificates.
     pub fn empty_etcd(&self) -> Etcd {
         Etcd::start_tls(EtcdVersion::V3_6, &self.etcd_tls).unwrap()

@@ -51,6 +51,8 @@ pub struct Facts {
     pub replaces_itself: bool,
     /// The volumes of this etcd cluster by their member; `None` where they are left as they are.
     pub volumes: Option<BTreeMap<String, Vec<MemberVolume>>>,
+    /// Members whose volume is in quarantine, as the volume's tag names them.
+    pub quarantined: BTreeSet<String>,
 }
 
 impl Facts {
@@ -84,7 +86,7 @@ pub struct MemberVolume {
 pub enum Target {
     /// A registered member.
     Registered(Member),
-    /// One that is no longer registered and has a volume: an earlier run removed it.
+    /// One that is no longer registered and has a volume, in place or in quarantine: an earlier run removed it.
     Removed(String),
 }
 
@@ -209,8 +211,8 @@ pub fn find(facts: &Facts, given: &str) -> Result<Target, NotFound> {
         [member] => Ok(Target::Registered((*member).clone())),
         [] => {
             let short = given.strip_prefix(&peer_id(&facts.etcd, "")).unwrap_or(given);
-            let has_volume = facts.volumes.as_ref().is_some_and(|all| all.contains_key(short));
-            match has_volume {
+            let in_place = facts.volumes.as_ref().is_some_and(|all| all.contains_key(short));
+            match in_place || facts.quarantined.contains(short) {
                 true => Ok(Target::Removed(short.to_owned())),
                 false => Err(NotFound::None {
                     etcd: facts.etcd.clone(),

@@ -86,6 +86,12 @@ fn what_was_removed_before_leaves_its_volume_and_its_alarm() {
         ["disarm its alarm NOSPACE", "quarantine volume vol-c"]
     );
     assert_eq!(steps(&facts, "etcd-c").len(), 2);
+    // All is done.
+    facts.volumes = Some(BTreeMap::new());
+    facts.quarantined = BTreeSet::from(["c".to_owned()]);
+    facts.alarms.clear();
+    assert_eq!(steps(&facts, "etcd-c"), Vec::<String>::new());
+    assert!(find(&facts, "d").is_err());
 }
 
 #[test]

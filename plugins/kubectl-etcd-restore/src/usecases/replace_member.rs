@@ -1,5 +1,6 @@
 //! Takes a dead member out of its etcd cluster and puts its volume into quarantine.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::etcd_members::Members;
 use runbook_kit::usecases::kops_state::etcd_managers::etcd_managers;
 use runbook_kit::usecases::quarantine::hide;
-use runbook_kit::usecases::{inventory, wipe_journal};
+use runbook_kit::usecases::{inventory, past_wipes, wipe_journal};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
@@ -65,24 +66,24 @@ pub async fn observe(asked: &Asked<'_>, members: Members, context: &Context) -> 
         );
     }
     let queued = queue::commands(session.objects(), catalog).await?;
-    let volumes = match asked.keep_volume {
-        true => None,
+    let (volumes, quarantined) = match asked.keep_volume {
+        true => (None, BTreeSet::new()),
         false => {
-            let all = inventory::inventory(context.fleet(), asked.cluster)
-                .await
-                .map_err(|error| {
-                    CommandError::failed(error.to_string())
-                        .hint("--keep-volume removes the member from etcd only")
-                        .source(error)
-                })?;
+            let fleet = context.fleet();
+            let seen = tokio::try_join!(
+                inventory::inventory(fleet, asked.cluster),
+                past_wipes::quarantined(fleet, asked.cluster)
+            );
+            let (all, hidden) = seen.map_err(|error| {
+                CommandError::failed(error.to_string())
+                    .hint("--keep-volume removes the member from etcd only")
+                    .source(error)
+            })?;
             let selection = select(asked.cluster, &all);
-            Some(volumes_by_member(
-                asked.etcd,
-                asked.cluster,
-                asked.run,
-                &selection,
-                &all.instances,
-            ))
+            let volumes = volumes_by_member(asked.etcd, asked.cluster, asked.run, &selection, &all.instances);
+            let members = hidden.iter().flat_map(past_wipes::members_of);
+            let own = members.filter_map(|member| Some(member.strip_prefix(asked.etcd)?.strip_prefix('/')?.to_owned()));
+            (Some(volumes), own.collect())
         }
     };
     let config_base = match session.discover().await {
@@ -98,6 +99,7 @@ pub async fn observe(asked: &Asked<'_>, members: Members, context: &Context) -> 
         queued: queued.into_iter().map(|command| command.name).collect(),
         replaces_itself: managers.replace_empty_members(members.registered.len()),
         volumes,
+        quarantined,
     };
     Ok(Observed {
         facts,
