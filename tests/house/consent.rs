@@ -9,7 +9,7 @@ use crate::source::sources;
 const WRITING: &[(&str, &[&str])] = &[
     ("ObjectStore", &["put", "put_file", "copy", "delete", "delete_if"]),
     ("EtcdKv", &["delete_unleased", "delete_if_unchanged", "put_if_absent"]),
-    ("EtcdMembers", &["compact", "defragment", "disarm"]),
+    ("EtcdMembers", &["compact", "defragment", "remove_member", "disarm"]),
     ("ClusterApi", &["delete_node"]),
     ("ClusterObjects", &["create", "patch", "delete"]),
     ("Hosts", &["change"]),

@@ -170,10 +170,10 @@ fn the_volume_of_a_member_that_never_started_is_known_by_its_peer_url() {
     assert_eq!(volume_name("events", "", &urls).as_deref(), Some("c"));
     let mut facts = three();
     facts.etcd = "events".to_owned();
-    facts.members.push(Member {
+    facts.members[2] = Member {
         peer_urls: urls.to_vec(),
         ..dead(7, "")
-    });
+    };
     assert_eq!(steps(&facts, "c"), ["remove member 7 (7) from etcd events"]);
     assert_eq!(
         volume_name("main", "etcd-us-east-1a", &[]).as_deref(),
