@@ -70,6 +70,26 @@ async fn port_forward_finds_the_ready_pod_and_does_everything() {
 }
 
 #[tokio::test]
+async fn where_no_ready_pod_answers_one_that_is_not_ready_is_tried() {
+    let ca = Ca::new("etcd-clients-ca", KeyKind::Rsa).unwrap();
+    let world = World::new(EtcdVersion::V3_6, ca);
+    let keys = world.key_store(&pki::keyset("etcd-clients-ca", &[("1", &world.ca)], "1"));
+    // Of a master that is gone, as the API knows it right after a restore; and of a new one.
+    let api = KubeApi::start(vec![
+        pod("etcd-manager-main-a", true, 1),
+        pod("etcd-manager-main-b", false, world.port()),
+    ])
+    .unwrap();
+    let args = EtcdAccess {
+        via: Via::PortForward,
+        ..EtcdAccess::default()
+    };
+    let connected = forward(&api, world.folder.path(), &args, Some(&keys)).await.unwrap();
+    assert!(connected.way.contains("etcd-manager-main-b"), "{}", connected.way);
+    assert_eq!(connected.passed_over.len(), 1, "{:?}", connected.passed_over);
+}
+
+#[tokio::test]
 async fn the_kubeconfig_of_another_cluster_is_refused_where_it_is_proven() {
     let world = World::new(EtcdVersion::V3_6, ec());
     let keys = world.key_store(&pki::keyset("etcd-clients-ca", &[("1", &world.ca)], "1"));

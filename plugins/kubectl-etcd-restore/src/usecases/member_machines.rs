@@ -22,8 +22,8 @@ const API_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Machine {
-    /// `vol-…`, sorted; those in quarantine, too.
-    pub volumes: Vec<String>,
+    /// `vol-…`, sorted; those in quarantine, too. `null` where AWS was not asked.
+    pub volumes: Option<Vec<String>>,
     /// Where they are: `detached`, `on i-…`, `in quarantine`.
     #[serde(skip)]
     pub shown: Vec<String>,
@@ -40,8 +40,24 @@ pub struct Machine {
 /// By the name in the volume's tag; and what was not seen.
 #[derive(Clone, Debug, Default)]
 pub struct Machines {
-    pub by_member: BTreeMap<String, Machine>,
+    /// `None` where AWS was not asked.
+    pub by_member: Option<BTreeMap<String, Machine>>,
     pub not_seen: Vec<String>,
+}
+
+impl Machines {
+    /// Of one member.
+    #[must_use]
+    pub fn of(&self, member: Option<&str>) -> Machine {
+        let Some(known) = &self.by_member else {
+            return Machine::default();
+        };
+        let found = member.and_then(|member| known.get(member));
+        found.cloned().unwrap_or_else(|| Machine {
+            volumes: Some(Vec::new()),
+            ..Machine::default()
+        })
+    }
 }
 
 /// Asks AWS and the API, both at once. What cannot be seen is told, and no error.
@@ -77,11 +93,11 @@ pub async fn ask(cluster: &str, etcd: &str, context: &Context) -> Machines {
     let by_member = match aws {
         Ok((in_place, quarantined, instances)) => {
             let volumes: Vec<Volume> = in_place.into_iter().chain(quarantined).collect();
-            by_member(etcd, cluster, &volumes, &instances, &known_nodes)
+            Some(by_member(etcd, cluster, &volumes, &instances, &known_nodes))
         }
         Err(why) => {
             not_seen.push(format!("the masters and volumes: {why}"));
-            BTreeMap::new()
+            None
         }
     };
     Machines { by_member, not_seen }
@@ -98,7 +114,7 @@ fn by_member(
     for volume in old_volumes(etcd, cluster, volumes, instances, |_| None) {
         let OldVolume { id, member, place, .. } = volume;
         let machine = found.entry(member).or_default();
-        machine.volumes.push(id.clone());
+        machine.volumes.get_or_insert_default().push(id.clone());
         let shown = match place {
             Place::Quarantined { .. } => format!("{id} in quarantine"),
             Place::Detached => format!("{id} detached"),

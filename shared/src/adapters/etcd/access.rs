@@ -239,7 +239,7 @@ impl Ways<'_> {
 
     #[cfg(feature = "kube")]
     async fn port_forward(&self, wanted: Wanted) -> Result<Vec<Connected>, AccessError> {
-        use super::port_forward::{PortForward, ready_pods};
+        use super::port_forward::{PortForward, pods};
         use crate::adapters::kube::ca_match::{CaMatch, ca_match};
         use crate::adapters::kube::{KubeClient, KubeOptions};
 
@@ -274,7 +274,13 @@ impl Ways<'_> {
             None => None,
         };
         let mut tried = Tried::new(wanted);
-        for pod in ready_pods(&kube, self.etcd).await? {
+        let (ready, others) = pods(&kube, self.etcd).await?;
+        let count = ready.len();
+        for (number, pod) in ready.into_iter().chain(others).enumerate() {
+            // After a restore those that are called ready may be of masters that are gone, and those that run not be ready yet.
+            if number >= count && !tried.connected.is_empty() {
+                break;
+            }
             let at = format!("pod {} port {port}", pod.name);
             let way = format!("port-forward to pod {} through {}", pod.name, kube.server());
             let dial = Box::new(PortForward {

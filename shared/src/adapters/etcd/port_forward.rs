@@ -48,8 +48,8 @@ impl PortForwardError {
     }
 }
 
-/// The ready etcd-manager pods of an etcd cluster, sorted by name.
-pub(super) async fn ready_pods(kube: &KubeClient, etcd: &str) -> Result<Vec<PodRef>, PortForwardError> {
+/// The etcd-manager pods of an etcd cluster, sorted by name: those that are ready, at least one, and the others.
+pub(super) async fn pods(kube: &KubeClient, etcd: &str) -> Result<(Vec<PodRef>, Vec<PodRef>), PortForwardError> {
     let selector = selector(etcd);
     let found = kube.pods(NAMESPACE, &selector).await?;
     if found.is_empty() {
@@ -60,7 +60,7 @@ pub(super) async fn ready_pods(kube: &KubeClient, etcd: &str) -> Result<Vec<PodR
         let pods = others.into_iter().map(|pod| pod.name).collect();
         return Err(PortForwardError::NotReady { pods });
     }
-    Ok(ready)
+    Ok((ready, others))
 }
 
 /// Connections to a port of one pod.

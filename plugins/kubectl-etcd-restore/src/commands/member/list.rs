@@ -54,9 +54,9 @@ struct MemberRow {
     quota_bytes: Option<u64>,
     /// Whether etcd has it. One that it does not have has a volume.
     registered: bool,
-    /// Its volumes, master and Node; `null` where AWS was not asked or knows none.
+    /// Its volumes, master and Node.
     #[serde(flatten)]
-    machine: Option<Machine>,
+    machine: Machine,
     /// `NOSPACE`, `CORRUPT`; `null` where no member could tell, since that takes a quorum.
     alarms: Option<Vec<&'static str>>,
 }
@@ -121,11 +121,10 @@ impl Row for MemberRow {
 impl MemberRow {
     /// The instance, and its state where that is not running.
     fn master(&self) -> Cell {
-        let machine = self.machine.as_ref();
-        let Some(master) = machine.and_then(|machine| machine.master.as_ref()) else {
+        let Some(master) = &self.machine.master else {
             return Cell::text_or_dash(self.volumes());
         };
-        match machine.and_then(|machine| machine.master_state) {
+        match self.machine.master_state {
             Some("running") => Cell::text(master),
             Some(state) => Cell::verdict(Verdict::Bad, format!("{master} {state}")),
             None => Cell::verdict(Verdict::Bad, format!("{master} gone")),
@@ -133,12 +132,12 @@ impl MemberRow {
     }
 
     fn volumes(&self) -> Option<String> {
-        let shown = &self.machine.as_ref()?.shown;
+        let shown = &self.machine.shown;
         (!shown.is_empty()).then(|| shown.join(", "))
     }
 
     fn node(&self) -> Option<String> {
-        let machine = self.machine.as_ref()?;
+        let machine = &self.machine;
         let ready = match machine.node_ready? {
             NodeReady::Ready => "Ready",
             NodeReady::NotReady => "NotReady",
@@ -216,8 +215,7 @@ fn rows(etcd: &str, members: &Members, machines: &Machines) -> Vec<MemberRow> {
             in_use_bytes: status.map(|status| status.in_use),
             quota_bytes: status.and_then(|status| status.quota),
             registered: true,
-            machine: volume_name(etcd, &member.name, &member.peer_urls)
-                .and_then(|short| machines.by_member.get(&short).cloned()),
+            machine: machines.of(volume_name(etcd, &member.name, &member.peer_urls).as_deref()),
             alarms,
         }
     };
@@ -227,11 +225,12 @@ fn rows(etcd: &str, members: &Members, machines: &Machines) -> Vec<MemberRow> {
         .iter()
         .filter_map(|member| volume_name(etcd, &member.name, &member.peer_urls))
         .collect();
-    let unknown = machines.by_member.iter().filter(|(short, _)| !known.contains(*short));
+    let with_volumes = machines.by_member.iter().flatten();
+    let unknown = with_volumes.filter(|(short, _)| !known.contains(*short));
     rows.extend(unknown.map(|(short, machine)| MemberRow {
         etcd: etcd.to_owned(),
         name: peer_id(etcd, short),
-        machine: Some(machine.clone()),
+        machine: machine.clone(),
         ..MemberRow::default()
     }));
     rows
