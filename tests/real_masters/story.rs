@@ -14,6 +14,13 @@ pub fn from_broken_masters_and_back(world: &mut World) {
     let maps = "/api/v1/namespaces/default/configmaps";
     let map = json!({ "metadata": { "name": "story" } });
     world.apis[0].create(maps, &map).unwrap();
+    let old: BTreeSet<String> = world.nodes().keys().cloned().collect();
+    assert_eq!(old.len(), 3);
+    // A Lease may come later than its Node; a backup of before would tell of a kubelet that never renewed.
+    let lease = |node: &String| format!("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}");
+    wait("each kubelet has its Lease", 60, || {
+        old.iter().all(|node| world.apis[0].get(&lease(node)).is_ok())
+    });
     world.back_up();
     let archives = ["main", "events"].map(|etcd| (etcd, world.folder().join(format!("{etcd}.gz"))));
     for (etcd, archive) in &archives {
@@ -24,8 +31,6 @@ pub fn from_broken_masters_and_back(world: &mut World) {
             .unwrap()
             .success();
     }
-    let old: BTreeSet<String> = world.nodes().keys().cloned().collect();
-    assert_eq!(old.len(), 3);
     step("backed up");
     for master in world.masters.all() {
         master.break_down(master.member() != "a").unwrap();
