@@ -88,7 +88,7 @@ impl World {
     fn is_hidden(&self, volume: &str) -> bool {
         let tags = self.account.volume_tags(volume).unwrap();
         let found = tags.contains_key("k8s.io/etcd/main") || tags.contains_key("KubernetesCluster");
-        !found && tags.get("kops-recovery/was/k8s.io/etcd/main").is_some()
+        !found && tags.contains_key("kops-recovery/was/k8s.io/etcd/main")
     }
 
     fn journals(&self) -> Vec<Value> {
