@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use support::{Ca, Cmd, Etcd, EtcdVersion, KeyKind, ServerTls, Usage, pki};
 use tempfile::TempDir;
 
@@ -64,4 +65,10 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(begun.elapsed() < Duration::from_secs(90), "{what}");
         thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// The steps of a plan.
+pub fn steps(plan: &Value) -> Vec<&str> {
+    let steps = plan["steps"].as_array().unwrap().iter();
+    steps.map(|step| step.as_str().unwrap()).collect()
 }

@@ -8,7 +8,7 @@ use support::store::{self, CLUSTER};
 use support::{AwsAccount, Cmd, EtcdVersion, KopsCluster, Moto, Put, S3};
 use tempfile::TempDir;
 
-use crate::env::{Env, until};
+use crate::env::{Env, steps, until};
 
 const QUOTA: u64 = 64 << 20;
 const KEYS: i64 = 500;
@@ -108,12 +108,7 @@ fn lost_and_replaced(version: EtcdVersion) {
 
     let plan = world.cmd("member replace c -o json").run().unwrap().success();
     let plan = plan.stderr_has("nothing was changed; pass --yes").json();
-    let steps: Vec<&str> = plan["steps"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|step| step.as_str().unwrap())
-        .collect();
+    let steps = steps(&plan);
     assert!(steps[0].starts_with("remove member etcd-c ("), "{steps:?}");
     assert_eq!(steps[1..], [format!("quarantine volume {volume}")]);
     world

@@ -2,7 +2,7 @@
 
 use support::{EtcdVersion, Put};
 
-use crate::env::{Env, until};
+use crate::env::{Env, steps, until};
 
 const QUOTA: u64 = 16 << 20;
 const KEYS: usize = 40;
@@ -33,12 +33,7 @@ fn full_and_cured(version: EtcdVersion) {
     let plan = env.cmd("space -o json --quota 16MiB").run().unwrap().success();
     let plan = plan.stderr_has("nothing was changed; pass --yes").json();
     assert_eq!((&plan["quotaBytes"], &plan["blocked"]), (&QUOTA.into(), &false.into()));
-    let steps: Vec<&str> = plan["steps"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|step| step.as_str().unwrap())
-        .collect();
+    let steps = steps(&plan);
     assert!(steps[0].starts_with("compact"), "{steps:?}");
     let defragment: Vec<&&str> = steps.iter().filter(|step| step.starts_with("defragment")).collect();
     assert_eq!(defragment.len(), 3);

@@ -1,5 +1,6 @@
 //! `restart-etcd`, by `ctr` alone.
 
+use support::real_masters::Running;
 use support::store::CLUSTER;
 
 use crate::world::{World, wait};
@@ -37,20 +38,23 @@ pub fn one_pod_only(world: &mut World) {
     println!("restart-etcd took {:.1?}\n{}", begun.elapsed(), done.stderr);
     assert_eq!(done.json()[0]["action"], "restarted");
     println!("{}", listed(0));
-    let after = world.containers();
-    for (at, (before, after)) in before.iter().zip(&after).enumerate() {
+    only_main_of_the_first_master_was_ended(world, &before);
+    println!("and with what followed {:.1?}", begun.elapsed());
+    assert_eq!(world.ready_nodes(), 3);
+}
+
+/// And everything serves again, with what was there.
+fn only_main_of_the_first_master_was_ended(world: &World, before: &[Vec<Running>]) {
+    for (at, (before, after)) in before.iter().zip(&world.containers()).enumerate() {
         for was in before {
             let is = after.iter().find(|is| is.pod == was.pod).unwrap();
             let ended = at == 0 && was.pod.starts_with("etcd-manager-main");
             assert_eq!(is.id != was.id, ended, "master {at}: {was:?} {is:?}");
         }
     }
-    // Everything serves again, with what was there.
     for api in &world.apis {
         wait("the API is ready again", 60, || api.ready());
     }
-    println!("and with what followed {:.1?}", begun.elapsed());
-    assert_eq!(world.ready_nodes(), 3);
 }
 
 /// A master of kops before 1.34 has crictl, which is preferred.
@@ -73,17 +77,7 @@ pub fn by_crictl(world: &mut World) {
         (&"restarted".into(), &"crictl".into()),
         "{rows:#}"
     );
-    let after = world.containers();
-    for (at, (before, after)) in before.iter().zip(&after).enumerate() {
-        for was in before {
-            let is = after.iter().find(|is| is.pod == was.pod).unwrap();
-            let ended = at == 0 && was.pod.starts_with("etcd-manager-main");
-            assert_eq!(is.id != was.id, ended, "master {at}: {was:?} {is:?}");
-        }
-    }
-    for api in &world.apis {
-        wait("the API is ready again", 60, || api.ready());
-    }
+    only_main_of_the_first_master_was_ended(world, &before);
 }
 
 /// kubelet hands a stream to the pod on, which containerd opens: the way of whoever has a kubeconfig only.
