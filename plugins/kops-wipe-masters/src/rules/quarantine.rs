@@ -17,8 +17,7 @@ use runbook_kit::usecases::past_wipes;
 use runbook_kit::usecases::wipe_journal::StoredJournal;
 use serde::Serialize;
 
-pub use crate::rules::read_volume::Reader;
-use crate::rules::read_volume::{self, Owner};
+use crate::rules::read_volume::{self, Owner, Reader};
 use crate::rules::{plan, report};
 
 /// One volume.

@@ -2,6 +2,7 @@
 
 use runbook_kit::cli::output::steps::Step;
 use runbook_kit::model::etcd_access::EtcdAccess;
+use runbook_kit::model::fleet::Instance;
 use runbook_kit::model::salvage::{self, OldVolume};
 
 /// An instance to which a copy of a volume can be attached.
@@ -10,6 +11,17 @@ pub struct Reader {
     pub instance: String,
     pub address: String,
     pub zone: String,
+}
+
+impl Reader {
+    /// `None` where it has no address.
+    pub fn of(instance: &Instance) -> Option<Self> {
+        Some(Self {
+            instance: instance.id.clone(),
+            address: instance.private_ips.first()?.clone(),
+            zone: instance.zone.clone(),
+        })
+    }
 }
 
 /// Of which cluster it is.

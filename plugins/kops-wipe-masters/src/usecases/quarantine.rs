@@ -9,7 +9,8 @@ use runbook_kit::model::fleet::{Instance, InstanceState, Volume, VolumeState};
 use runbook_kit::usecases::{inventory, wipe_journal};
 
 use crate::context::Context;
-use crate::rules::quarantine::{Quarantine, QuarantinedVolume, Reader};
+use crate::rules::quarantine::{Quarantine, QuarantinedVolume};
+use crate::rules::read_volume::Reader;
 use crate::usecases::journal::{self, JournalPorts};
 
 /// Which of them.
@@ -69,13 +70,7 @@ pub async fn gather(action: &'static str, args: &VolumeArgs, context: &Context) 
         .filter(|volume| !matches!(volume.state, VolumeState::Deleted | VolumeState::Deleting) && wanted(volume))
         .map(|volume| QuarantinedVolume::of(volume, action, &cluster, &journals));
     let running = |instance: &&Instance| instance.state == InstanceState::Running;
-    let readers = inventory.instances.iter().filter(running).filter_map(|instance| {
-        Some(Reader {
-            instance: instance.id.clone(),
-            address: instance.private_ips.first()?.clone(),
-            zone: instance.zone.clone(),
-        })
-    });
+    let readers = inventory.instances.iter().filter(running).filter_map(Reader::of);
     Ok(Quarantine {
         readers: readers.collect(),
         volumes: volumes.collect(),

@@ -189,16 +189,7 @@ fn read_steps(facts: &Facts) -> Vec<NextStep> {
         created: volume.created,
         place: Place::Detached,
     };
-    let readers: Vec<Reader> = facts
-        .running()
-        .filter_map(|master| {
-            Some(Reader {
-                instance: master.id.clone(),
-                address: master.private_ips.first()?.clone(),
-                zone: master.zone.clone(),
-            })
-        })
-        .collect();
+    let readers: Vec<Reader> = facts.running().filter_map(Reader::of).collect();
     let owner = Owner {
         cluster: &facts.cluster,
         etcd: MAIN,
