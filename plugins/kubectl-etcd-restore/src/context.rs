@@ -80,8 +80,7 @@ impl Context {
             );
         }
         command = command.args(stores.iter().flat_map(|store| ["--store".to_owned(), store.clone()]));
-        let flags = self.aws_flags.iter();
-        flags.fold(command, |command, (flag, value)| command.option(flag, value))
+        command.options(&self.aws_flags)
     }
 
     /// The flags that name the stores, for a command of another plugin.

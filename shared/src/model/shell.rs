@@ -73,6 +73,13 @@ impl ShellCommand {
         }
     }
 
+    /// The same with several of them.
+    #[must_use]
+    pub fn options<'f>(self, options: impl IntoIterator<Item = &'f (&'f str, String)>) -> Self {
+        let options = options.into_iter();
+        options.fold(self, |command, (flag, value)| command.option(flag, value))
+    }
+
     /// The same with a flag, where there is a value for it.
     #[must_use]
     pub fn option_if<V: Into<String>>(self, flag: &str, value: Option<V>) -> Self {

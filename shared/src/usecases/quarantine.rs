@@ -1,7 +1,8 @@
-//! Puts a volume into quarantine: the shadow tags first, then the tags by which it is found are removed. Interrupted in between, it is
+//! Puts volumes into quarantine: the shadow tags first, then the tags by which it is found are removed. Interrupted in between, it is
 //! found as before, and the same two steps finish it.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
 
 use crate::consent::Consent;
 use crate::model::fleet::Tags;
@@ -26,4 +27,10 @@ pub async fn hide(
     }
     let untagged = fleet.untag(volume, remove, consent).await;
     untagged.map_err(|error| (error, shadows.is_some()))
+}
+
+/// The ID of a run that puts volumes into quarantine, for their tag: unique, not secret.
+#[must_use]
+pub fn fresh_run() -> String {
+    format!("{:016x}", RandomState::new().hash_one("run"))
 }

@@ -5,7 +5,6 @@
 //! conditional write, so only one of two concurrent runs succeeds. A run that finds a higher number stops.
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +13,7 @@ use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::local_state::{LocalState, Note};
 use runbook_kit::ports::{Clock, ObjectStore, PutMode, StoreErrorKind};
+use runbook_kit::usecases::quarantine;
 use runbook_kit::usecases::wipe_journal::{Entry, LIMIT, Line, StoredJournal, newest, number_of, place, store_failed};
 use tokio::time::Instant;
 
@@ -115,7 +115,7 @@ impl<'a> Journal<'a> {
         consent: &'a Consent,
     ) -> Result<Self, AnyFailure> {
         let now = ports.clock.now();
-        let run = fresh_id();
+        let run = quarantine::fresh_run();
         let (number, first) = match last_run {
             None => (1, run.clone()),
             Some(last) if last.is_finished() => (last.number + 1, run.clone()),
@@ -296,9 +296,4 @@ pub async fn require_no_run(ports: JournalPorts<'_>, folder: &StoreUrl) -> Resul
         require_ended(ports, &last, ports.clock.now())?;
     }
     Ok(())
-}
-
-/// Unique, not secret.
-fn fresh_id() -> String {
-    format!("{:016x}", RandomState::new().hash_one("wipe"))
 }

@@ -44,9 +44,10 @@ pub fn facts(
         ),
         take: Some(take(&store.etcd, &store.cluster, &context.store_flags(), access)),
         how_to_attach: None,
-        how_to_attach_detached: Some(context.store_flags().iter().fold(
-            ShellCommand::of("kops-wipe-masters audit").option("--name", &store.cluster),
-            |command, (flag, value)| command.option(flag, value),
-        )),
+        how_to_attach_detached: Some(
+            ShellCommand::of("kops-wipe-masters audit")
+                .option("--name", &store.cluster)
+                .options(&context.store_flags()),
+        ),
     }
 }

@@ -7,14 +7,14 @@ use runbook_kit::cli::output::{self, Cell, Format, column};
 use runbook_kit::cli::values;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, CommandError, chain};
-use runbook_kit::model::check::Severity;
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::units;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::rules::space::{self as rules, Facts, Plan, Remark};
+use crate::rules::space::{self as rules, Facts, Plan};
 use crate::rules::space_use::SpaceUse;
+use crate::usecases::remarks;
 use crate::usecases::space::{self as apply};
 use crate::usecases::space_use;
 use runbook_kit::usecases::etcd_members::{self as members, Members};
@@ -91,9 +91,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         show(&report, context)?;
         return told(&plan, &report, context);
     };
-    for remark in &plan.remarks {
-        tell(remark, context);
-    }
+    remarks::tell(&plan.remarks, ui);
     apply::apply(
         &plan.steps,
         &facts,
@@ -238,26 +236,10 @@ fn text(report: &Report) -> String {
     text
 }
 
-fn tell(remark: &Remark, context: &Context) {
-    let ui = &context.session.ui;
-    match remark.severity {
-        Severity::Info => ui.note(&remark.text),
-        Severity::Warn | Severity::Block => ui.warn(&remark.text),
-    }
-}
-
 /// The end of a plan.
 fn told(plan: &Plan, report: &Report, context: &Context) -> Result<Exit, AnyFailure> {
     let ui = &context.session.ui;
-    let blocking = plan.remarks.iter().find(|remark| remark.severity == Severity::Block);
-    for remark in plan.remarks.iter().filter(|remark| Some(*remark) != blocking) {
-        tell(remark, context);
-    }
-    if let Some(remark) = blocking {
-        return Err(CommandError::refused(remark.text.clone())
-            .hint_if(remark.hint.clone())
-            .into());
-    }
+    remarks::refuse(&plan.remarks, ui)?;
     match report.steps.is_empty() {
         true => ui.note("no alarm, and enough space: nothing to do"),
         false => ui.note("nothing was changed; pass --yes to do it"),

@@ -138,6 +138,14 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
+impl Plan {
+    /// Whether something blocks.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.remarks.iter().any(|remark| remark.severity == Severity::Block)
+    }
+}
+
 /// The part of a member's name that kops gives its volume: `a` of `etcd-a` and `etcd-events-a`. One that never started has no name: its peer URL has it.
 #[must_use]
 pub fn volume_name(etcd: &str, name: &str, peer_urls: &[String]) -> Option<String> {
@@ -268,12 +276,13 @@ pub fn plan(facts: &Facts, target: &Target) -> Plan {
             (None, None) => steps.push(Step::Quarantine(volume.clone())),
         }
     }
-    match remarks.iter().any(|remark| remark.severity == Severity::Block) {
+    let wanted = Plan { remarks, steps };
+    match wanted.is_blocked() {
         true => Plan {
-            remarks,
             steps: Vec::new(),
+            ..wanted
         },
-        false => Plan { remarks, steps },
+        false => wanted,
     }
 }
 

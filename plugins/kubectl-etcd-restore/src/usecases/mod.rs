@@ -11,6 +11,7 @@ pub mod member_machines;
 pub mod observe;
 pub mod queue;
 pub mod queued_commands;
+pub mod remarks;
 pub mod replace_member;
 pub mod restart_etcd;
 pub mod run;

@@ -1,8 +1,6 @@
 //! Takes a dead member out of its etcd cluster and puts its volume into quarantine.
 
 use std::collections::BTreeSet;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -61,7 +59,7 @@ pub async fn observe(asked: &Asked<'_>, members: Members, context: &Context) -> 
     if let Some(last) = last.filter(|last| !last.is_finished()) {
         return Err(
             CommandError::refused(format!("a wipe of {} is not finished: {}", asked.cluster, last.at))
-                .hint("finish it first: repeat `kops-wipe-masters wipe`")
+                .hint("finish it first: repeat `kops-wipe-masters`")
                 .into(),
         );
     }
@@ -277,10 +275,4 @@ async fn put_away(
     }
     let hidden = hide(fleet, &planned.id, Some(&planned.shadows), &planned.remove, consent).await;
     hidden.map_err(|(error, _)| chain(&error))
-}
-
-/// The ID of a run: unique, not secret.
-#[must_use]
-pub fn fresh_id() -> String {
-    format!("{:016x}", RandomState::new().hash_one("member"))
 }

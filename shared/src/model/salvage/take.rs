@@ -19,9 +19,7 @@ pub fn take(etcd: &str, cluster: &str, store: &[(&str, String)], access: &EtcdAc
     if !cluster.is_empty() {
         command = command.option("--name", cluster);
     }
-    for (flag, value) in store {
-        command = command.option(flag, value);
-    }
+    command = command.options(store);
     let endpoints = access.endpoints_of(etcd);
     if !endpoints.is_empty() {
         command = command.option("--endpoints", endpoints.join(","));

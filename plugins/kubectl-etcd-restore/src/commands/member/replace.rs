@@ -5,15 +5,14 @@ use runbook_kit::cli::output::steps::{self, Step as NextStep};
 use runbook_kit::cli::output::{self, Format};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, CommandError};
-use runbook_kit::model::check::Severity;
 use runbook_kit::model::etcd_access::EtcdAccess;
 use runbook_kit::model::shell::ShellCommand;
-use runbook_kit::usecases::etcd_members;
+use runbook_kit::usecases::{etcd_members, quarantine};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::rules::remark::Remark;
 use crate::rules::replace_member::{self as rules, Facts, Plan, Step, Target};
+use crate::usecases::remarks;
 use crate::usecases::replace_member::{self as apply, Asked};
 
 /// Remove a dead member from its etcd cluster and quarantine its volume, so that a new one can join
@@ -63,7 +62,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let cluster = context.explicit_name().await?;
     let etcd = etcd_members::only_one(&session.etcds)?;
-    let run = apply::fresh_id();
+    let run = quarantine::fresh_run();
     let asked = Asked {
         cluster: &cluster,
         etcd: &etcd,
@@ -77,9 +76,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let mut report = report(&asked, &target, &plan, context);
     if plan.steps.is_empty() {
         show(&report, context)?;
-        return nothing(&plan, context);
+        remarks::refuse(&plan.remarks, ui)?;
+        ui.note("nothing to do");
+        return Ok(Exit::Done);
     }
-    tell(&plan.remarks, context);
+    remarks::tell(&plan.remarks, ui);
     let Some(consent) = confirm::strong(&args.consent, &cluster, &question(&plan, &etcd))? else {
         show(&report, context)?;
         ui.note("nothing was changed; pass --yes to do it");
@@ -133,7 +134,7 @@ fn report(asked: &Asked<'_>, target: &Target, plan: &Plan, context: &Context) ->
         member,
         member_id,
         remarks: plan.remarks.iter().map(|remark| remark.text.clone()).collect(),
-        blocked: blocking(plan).is_some(),
+        blocked: plan.is_blocked(),
         steps: plan.steps.iter().map(|step| step.text(asked.etcd)).collect(),
         done: false,
         next_steps: next(asked, plan, context),
@@ -149,41 +150,15 @@ fn next(asked: &Asked<'_>, plan: &Plan, context: &Context) -> Vec<NextStep> {
     let mut steps = Vec::new();
     if plan.steps.iter().any(|step| matches!(step, Step::Quarantine(_))) {
         let state = context.store_flags();
-        let update = ShellCommand::of("kops update cluster").option("--name", asked.cluster);
-        let update = state
-            .iter()
-            .filter(|(flag, _)| *flag == "--state")
-            .fold(update, |update, (flag, value)| update.option(flag, value))
+        let update = ShellCommand::of("kops update cluster")
+            .option("--name", asked.cluster)
+            .options(state.iter().filter(|(flag, _)| *flag == "--state"))
             .arg("--yes");
         steps.push(NextStep::new(update).when("creates the new, empty volume"));
     }
     steps.push(NextStep::new(own(&["member", "list"])).when("shows the new member once etcd-manager has added it"));
     steps.push(NextStep::new(own(&["restart-etcd"])).when("if it has not joined after two minutes"));
     steps
-}
-
-fn blocking(plan: &Plan) -> Option<&Remark> {
-    plan.remarks.iter().find(|remark| remark.severity == Severity::Block)
-}
-
-fn tell(remarks: &[Remark], context: &Context) {
-    for remark in remarks {
-        context.session.ui.warn(&remark.text);
-    }
-}
-
-/// The end of a plan without steps.
-fn nothing(plan: &Plan, context: &Context) -> Result<Exit, AnyFailure> {
-    let Some(remark) = blocking(plan) else {
-        tell(&plan.remarks, context);
-        context.session.ui.note("nothing to do");
-        return Ok(Exit::Done);
-    };
-    let others: Vec<Remark> = plan.remarks.iter().filter(|other| *other != remark).cloned().collect();
-    tell(&others, context);
-    Err(CommandError::refused(remark.text.clone())
-        .hint_if(remark.hint.clone())
-        .into())
 }
 
 fn show(report: &Report, context: &Context) -> Result<(), AnyFailure> {

@@ -165,7 +165,7 @@ impl<'de> Visitor<'de> for Reader {
         if !sorted {
             // Of two of one name the later one counts.
             fields.reverse();
-            fields.sort_by(|(left, _), (right, _)| left.as_bytes().cmp(right.as_bytes()));
+            fields.sort_by(|(left, _), (right, _)| left.cmp(right));
             fields.dedup_by(|(left, _), (right, _)| left == right);
         }
         Ok(Json::Object(fields))

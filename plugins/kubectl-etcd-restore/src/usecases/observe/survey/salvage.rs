@@ -47,12 +47,7 @@ pub fn facts(seen: &Seen<'_>, access: &EtcdAccess, context: &Context) -> Facts {
     let cluster = &store.cluster;
     let began = |run: &str| seen.wipe.filter(|wipe| wipe.first == run).map(|wipe| wipe.started);
     let places = context.store_flags();
-    let how = |command: &str| {
-        let command = ShellCommand::of(command).option("--name", cluster);
-        places
-            .iter()
-            .fold(command, |command, (flag, value)| command.option(flag, value))
-    };
+    let how = |command: &str| ShellCommand::of(command).option("--name", cluster).options(&places);
     Facts {
         backup: match seen.choice {
             Choice::Backup { backup, .. } => Some(Restorable {
