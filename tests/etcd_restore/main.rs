@@ -22,6 +22,7 @@ mod left_behind;
 mod lineage;
 mod liveness;
 mod losses;
+mod news;
 mod plan;
 mod queue;
 mod run;

@@ -11,7 +11,7 @@ use support::HoldAt;
 use crate::env::{Env, RESTORED, tree};
 
 /// The lines that it prints, as they come.
-fn lines(child: &mut std::process::Child) -> mpsc::Receiver<String> {
+pub fn lines(child: &mut std::process::Child) -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel();
     let stdout = child.stdout.take().unwrap();
     thread::spawn(move || {
@@ -25,7 +25,7 @@ fn lines(child: &mut std::process::Child) -> mpsc::Receiver<String> {
 }
 
 #[track_caller]
-fn wait_for_line(lines: &mpsc::Receiver<String>, text: &str) -> String {
+pub fn wait_for_line(lines: &mpsc::Receiver<String>, text: &str) -> String {
     let mut seen = Vec::new();
     loop {
         match lines.recv_timeout(Duration::from_secs(90)) {
@@ -36,7 +36,7 @@ fn wait_for_line(lines: &mpsc::Receiver<String>, text: &str) -> String {
     }
 }
 
-fn interrupt(child: &std::process::Child) {
+pub fn interrupt(child: &std::process::Child) {
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(sent.unwrap().success());
 }

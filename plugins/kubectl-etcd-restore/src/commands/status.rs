@@ -1,7 +1,7 @@
 //! `status`: the state of each restore.
 
-use runbook_kit::model::shell::quoted;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use crate::rules::follow::{EtcdSeen, Follow, Restart, Seen, State};
 use crate::rules::log_messages::LoopCause;
@@ -11,8 +11,10 @@ use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::etcd_access::EtcdAccess;
+use runbook_kit::model::shell::quoted;
 use runbook_kit::usecases::catalog::Catalog;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::commands::plan::is_text;
 use crate::context::Context;
@@ -33,6 +35,9 @@ pub struct Args {
     #[command(flatten)]
     access: EtcdAccess,
 }
+
+/// How long the first table of `--watch` waits for what does not answer.
+const FIRST_TABLE: Duration = Duration::from_secs(3);
 
 /// One etcd cluster.
 #[derive(Clone, Debug, Serialize)]
@@ -65,6 +70,7 @@ impl StatusRow {
     pub fn new(catalog: &Catalog, follow: &Follow, seen: &Seen, api: &ApiSeen) -> Self {
         let (etcd_says, revision) = match &seen.etcd {
             EtcdSeen::NotAsked(why) => (format!("not checked: {why}"), None),
+            EtcdSeen::Unanswered => ("no answer yet".to_owned(), None),
             EtcdSeen::Silent(why) => (format!("unreachable: {why}"), None),
             EtcdSeen::Quarantined(answer) => ("answers in quarantine".to_owned(), Some(answer.revision)),
             EtcdSeen::Serving(answer) if !answer.leader => (
@@ -196,37 +202,53 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     }
     let catalogs = session.catalogs().await?;
     let observer = Observer::open(context, &catalogs, &[], &args.access).await;
+    if args.watch {
+        return Err(watch(&observer, &catalogs, context).await);
+    }
     let now = session.now();
     let observation = observer.observe().await;
-    let mut follows: Vec<Follow> = observation
+    let follows: Vec<Follow> = observation
         .etcds
         .iter()
         .map(|seen| Follow::default().step(seen, now))
         .collect();
     show(&observation, &follows, &catalogs, context)?;
-    if !args.watch {
-        let loops = follows.iter().any(|follow| follow.state == State::Looping);
-        return Ok(if loops { Exit::Found } else { Exit::Done });
-    }
-    session.ui.note("watching until Ctrl-C");
-    let mut api = observation.api.clone();
-    let failed = observer
-        .watch(|observation| {
+    let loops = follows.iter().any(|follow| follow.state == State::Looping);
+    Ok(if loops { Exit::Found } else { Exit::Done })
+}
+
+/// Shows everything once it is known, or soon after the start, and then each change. It ends by Ctrl-C, or where nothing can be printed.
+async fn watch(observer: &Observer<'_>, catalogs: &[Catalog], context: &Context) -> AnyFailure {
+    let session = &context.session;
+    let mut follows: Vec<Follow> = catalogs.iter().map(|_| Follow::default()).collect();
+    let mut before: Option<Observation> = None;
+    let begun = Instant::now();
+    observer
+        .watch(|news| {
             let now = session.now();
-            let mut changed = observation.api.name() != api.name();
+            let known = news.api.is_some() && news.etcds.iter().all(Option::is_some);
+            if before.is_none() && !known && begun.elapsed() < FIRST_TABLE {
+                return ControlFlow::Continue(());
+            }
+            let observation = news.so_far();
+            let mut changed = before
+                .as_ref()
+                .is_some_and(|before| before.api.name() != observation.api.name());
             for (follow, seen) in follows.iter_mut().zip(&observation.etcds) {
                 let next = follow.step(seen, now);
                 changed |= next.state != follow.state || next.cause != follow.cause || next.problem != follow.problem;
                 *follow = next;
             }
-            api = observation.api.clone();
-            if changed && let Err(error) = tell(observation, &follows, &catalogs, context, now) {
-                return ControlFlow::Break(error);
-            }
-            ControlFlow::Continue(())
+            let told = match before {
+                None => show(&observation, &follows, catalogs, context)
+                    .inspect(|()| session.ui.note("watching until Ctrl-C")),
+                Some(_) if changed => tell(&observation, &follows, catalogs, context, now),
+                Some(_) => Ok(()),
+            };
+            before = Some(observation);
+            told.map_or_else(ControlFlow::Break, ControlFlow::Continue)
         })
-        .await;
-    Err(failed)
+        .await
 }
 
 fn rows(observation: &Observation, follows: &[Follow], catalogs: &[Catalog]) -> Vec<StatusRow> {

@@ -82,6 +82,8 @@ pub struct StoreSeen {
 pub enum EtcdSeen {
     /// It was not asked, for this reason.
     NotAsked(String),
+    /// It was asked, and has not answered yet.
+    Unanswered,
     /// It responds neither on the client port nor on the quarantine port.
     Silent(String),
     /// It responds only on the quarantine port.
@@ -280,8 +282,8 @@ impl Follow {
         match (&seen.etcd, seen.api_ready) {
             (EtcdSeen::Serving(_), _) | (EtcdSeen::NotAsked(_), Some(true)) => Restart::Leader,
             (EtcdSeen::Silent(_) | EtcdSeen::Quarantined(_), _) => Restart::NotNeeded,
-            (EtcdSeen::NotAsked(_), _) if self.waits => Restart::NotNeeded,
-            (EtcdSeen::NotAsked(_), _) => Restart::Unknown,
+            (EtcdSeen::NotAsked(_) | EtcdSeen::Unanswered, _) if self.waits => Restart::NotNeeded,
+            (EtcdSeen::NotAsked(_) | EtcdSeen::Unanswered, _) => Restart::Unknown,
         }
     }
 
@@ -413,13 +415,13 @@ impl Follow {
                 if followed { submitted() } else { State::Idle }
             }
             EtcdSeen::Serving(_) => State::Serving,
-            EtcdSeen::Quarantined(_) | EtcdSeen::Silent(_) if followed => submitted(),
+            EtcdSeen::Quarantined(_) | EtcdSeen::Silent(_) | EtcdSeen::Unanswered if followed => submitted(),
             EtcdSeen::Quarantined(_) => State::Restored,
             EtcdSeen::Silent(_) => State::Waiting,
             EtcdSeen::NotAsked(_) if seen.api_ready == Some(true) => State::Serving,
             EtcdSeen::NotAsked(_) if followed => submitted(),
-            EtcdSeen::NotAsked(_) if self.waits => State::Waiting,
-            EtcdSeen::NotAsked(_) => State::Idle,
+            EtcdSeen::NotAsked(_) | EtcdSeen::Unanswered if self.waits => State::Waiting,
+            EtcdSeen::NotAsked(_) | EtcdSeen::Unanswered => State::Idle,
         }
     }
 
@@ -457,7 +459,7 @@ impl Follow {
                 full.then_some(RestoreProof::Quarantine)
             }
             EtcdSeen::NotAsked(_) if seen.api_ready == Some(true) && self.no_members => Some(RestoreProof::ServesAnew),
-            EtcdSeen::NotAsked(_) | EtcdSeen::Silent(_) => None,
+            EtcdSeen::NotAsked(_) | EtcdSeen::Silent(_) | EtcdSeen::Unanswered => None,
         };
         let proof = proof.or_else(|| self.lifted.then_some(RestoreProof::Log));
         let proof = proof.or_else(|| self.new_backup.is_some().then_some(RestoreProof::NewBackup));

@@ -55,6 +55,11 @@ impl ApiSeen {
         }
     }
 
+    /// Whether it does not serve at its name, which may point to a master that is gone, or that has lost its etcd.
+    pub const fn is_down(&self) -> bool {
+        matches!(self, Self::Silent(_) | Self::Answers(_))
+    }
+
     /// Whether an API server of the cluster is ready, at any address; `None` where that is not known.
     pub fn ready(&self) -> Option<bool> {
         match self {
@@ -79,6 +84,36 @@ pub struct Observation {
     pub etcds: Vec<Seen>,
     /// The API.
     pub api: ApiSeen,
+}
+
+/// What is known while everything is watched: of each part the latest.
+pub struct News {
+    /// Each etcd cluster, in the order of the catalogs; `None` until its store has answered.
+    pub etcds: Vec<Option<Seen>>,
+    /// The API; `None` until it has answered, or failed to.
+    pub api: Option<ApiSeen>,
+    /// How many answers of the API there were: each is a look of its own.
+    pub api_answers: u64,
+}
+
+impl News {
+    /// The same where everything has to be shown: what has not answered yet says so.
+    pub fn so_far(&self) -> Observation {
+        let unanswered = || Seen {
+            store: Err("no answer yet".to_owned()),
+            etcd: EtcdSeen::Unanswered,
+            log: None,
+            api_ready: None,
+        };
+        let etcds = self.etcds.iter().map(|seen| seen.clone().unwrap_or_else(unanswered));
+        Observation {
+            etcds: etcds.collect(),
+            api: self
+                .api
+                .clone()
+                .unwrap_or_else(|| ApiSeen::Silent("no answer yet".to_owned())),
+        }
+    }
 }
 
 impl Observation {

@@ -17,9 +17,9 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::rules::follow::{EtcdSeen, Restart, RestoreProof, State};
+use crate::rules::follow::{EtcdSeen, Restart, RestoreProof, Seen, State};
 use crate::rules::machines::Role;
-use crate::rules::observation::{ApiSeen, Observation};
+use crate::rules::observation::{ApiSeen, News};
 use crate::rules::preflight::{ClusterFacts, Wanted};
 use crate::usecases::observe::observer::Observer;
 use crate::usecases::queued_commands::QueuedCommands;
@@ -30,6 +30,7 @@ use track::Track;
 
 /// How often in a row the API must be ready.
 const READY_IN_A_ROW: u32 = 3;
+
 /// The result.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -139,15 +140,16 @@ async fn follow_all(
     let (limits, host_access) = (&what.limits, what.host_access.as_ref());
     let cluster = what.facts.cluster.clone();
     let ui = &context.session.ui;
-    let mut ready_in_a_row = 0;
+    let (mut ready_in_a_row, mut api_answers) = (0, 0);
     let mut api_since: Option<Instant> = None;
     let mut api_before: Option<&'static str> = None;
     let mut held_up_before: Vec<String> = Vec::new();
     loop {
         let pause = observer
-            .watch(|observation| {
+            .watch(|news| {
                 let now = context.session.now();
-                for (track, seen) in tracks.iter_mut().zip(&observation.etcds) {
+                for (track, seen) in tracks.iter_mut().zip(&news.etcds) {
+                    let Some(seen) = seen else { continue };
                     if let Ok(store) = &seen.store
                         && store.commands.is_empty()
                     {
@@ -165,21 +167,25 @@ async fn follow_all(
                         return ControlFlow::Break(Pause::Restart(track.etcd.clone()));
                     }
                 }
-                if api_before != Some(observation.api.name()) {
-                    ui.note(&format!("{now:.0}  API: {}", observation.api.describe()));
-                    api_before = Some(observation.api.name());
+                let Some(api) = &news.api else {
+                    return ControlFlow::Continue(());
+                };
+                if api_before != Some(api.name()) {
+                    ui.note(&format!("{now:.0}  API: {}", api.describe()));
+                    api_before = Some(api.name());
                 }
+                let asked_again = std::mem::replace(&mut api_answers, news.api_answers) != news.api_answers;
                 let all_done = tracks
                     .iter()
-                    .zip(&observation.etcds)
-                    .all(|(track, seen)| track.done(seen, &observation.api));
+                    .zip(&news.etcds)
+                    .all(|(track, seen)| seen.as_ref().is_some_and(|seen| track.done(seen, api)));
                 if !all_done {
                     ready_in_a_row = 0;
                     api_since = None;
                     return ControlFlow::Continue(());
                 }
-                let others = observation.etcds.get(tracks.len()..).unwrap_or_default();
-                let held_up = match observation.api {
+                let others = news.etcds.get(tracks.len()..).unwrap_or_default();
+                let held_up = match api {
                     ApiSeen::Ready | ApiSeen::Alive(_) | ApiSeen::Elsewhere(_) => Vec::new(),
                     _ => left_out::blocking(&what.facts.left_out, others),
                 };
@@ -190,19 +196,19 @@ async fn follow_all(
                     held_up_before.clone_from(&held_up);
                 }
                 let since = *api_since.get_or_insert_with(Instant::now);
-                match &observation.api {
-                    ApiSeen::Ready | ApiSeen::Alive(_) => ready_in_a_row += 1,
-                    ApiSeen::NotAsked(_) => return ControlFlow::Break(Pause::Ended(Ok(end(tracks, observation)))),
+                match api {
+                    ApiSeen::Ready | ApiSeen::Alive(_) => ready_in_a_row += u32::from(asked_again),
+                    ApiSeen::NotAsked(_) => return ControlFlow::Break(Pause::Ended(Ok(end(tracks, news, api)))),
                     ApiSeen::Silent(_) | ApiSeen::Answers(_) | ApiSeen::Elsewhere(_) => ready_in_a_row = 0,
                 }
                 if ready_in_a_row >= READY_IN_A_ROW {
-                    return ControlFlow::Break(Pause::Ended(Ok(end(tracks, observation))));
+                    return ControlFlow::Break(Pause::Ended(Ok(end(tracks, news, api))));
                 }
                 if since.elapsed() > limits.api {
                     return ControlFlow::Break(Pause::Ended(Err(FollowError::ApiNotReady {
                         cluster: cluster.clone(),
                         seconds: limits.api.as_secs(),
-                        last: observation.api.describe(),
+                        last: api.describe(),
                         held_up,
                     })));
                 }
@@ -247,14 +253,18 @@ async fn last_lines(host_access: &HostAccess<'_>, context: &Context) {
     }
 }
 
-fn end(tracks: &[Track], observation: &Observation) -> Followed {
+fn end(tracks: &[Track], news: &News, api: &ApiSeen) -> Followed {
     let mut unseen: Vec<String> = Vec::new();
-    for (track, seen) in tracks.iter().zip(&observation.etcds) {
-        if let EtcdSeen::NotAsked(why) = &seen.etcd {
+    for (track, seen) in tracks.iter().zip(&news.etcds) {
+        if let Some(Seen {
+            etcd: EtcdSeen::NotAsked(why),
+            ..
+        }) = seen
+        {
             unseen.push(format!("etcd {}: {why}", track.etcd));
         }
     }
-    unseen.extend(observation.api.unseen());
+    unseen.extend(api.unseen());
     Followed {
         etcds: tracks
             .iter()
@@ -267,7 +277,7 @@ fn end(tracks: &[Track], observation: &Observation) -> Followed {
                 seen_by: track.follow.restored,
             })
             .collect(),
-        api: observation.api.name(),
+        api: api.name(),
         unseen,
     }
 }

@@ -7,42 +7,75 @@ const RESERVED: [&str; 9] = ["false", "n", "no", "null", "off", "on", "true", "y
 
 /// Writes a text whose further lines, if any, begin at `column`.
 pub(super) fn write(text: &str, column: usize, out: &mut Vec<u8>) {
-    if is_block(text) {
+    let classes = Classes::of(text);
+    if classes.any & BREAK != 0 && is_block(text) {
         block(text, column, out);
     } else {
-        write_on_one_line(text, out);
+        on_one_line(text, classes, out);
     }
 }
 
 /// Writes a text without a line break.
 pub(super) fn write_on_one_line(text: &str, out: &mut Vec<u8>) {
-    if is_plain(text) {
+    on_one_line(text, Classes::of(text), out);
+}
+
+fn on_one_line(text: &str, classes: Classes, out: &mut Vec<u8>) {
+    if classes.all & PLAIN != 0 && is_plain(text, classes) {
         out.extend_from_slice(text.as_bytes());
+    } else if classes.all & QUOTED != 0 {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
     } else {
         quoted(text, out);
     }
 }
 
-/// Whether a text without quotes is this text to every reader.
-fn is_plain(text: &str) -> bool {
+/// A byte that may stand within a plain text.
+const PLAIN: u8 = 1;
+/// A byte that stands for itself in double quotes; those of other texts than ASCII are looked at one by one.
+const QUOTED: u8 = 2;
+/// A space.
+const SPACE: u8 = 4;
+/// A line break.
+const BREAK: u8 = 8;
+
+/// What the bytes of a text are: found in one pass, which most of an export's time goes to.
+#[derive(Clone, Copy)]
+struct Classes {
+    /// What each of them is.
+    all: u8,
+    /// What one of them is.
+    any: u8,
+}
+
+impl Classes {
+    fn of(text: &str) -> Self {
+        let (mut all, mut any) = (u8::MAX, 0);
+        for byte in text.bytes() {
+            let class = CLASSES.get(usize::from(byte)).copied().unwrap_or_default();
+            all &= class;
+            any |= class;
+        }
+        Self { all, any }
+    }
+}
+
+/// Whether a text without quotes is this text to every reader. All of its bytes may stand within a plain text.
+fn is_plain(text: &str, classes: Classes) -> bool {
     let bytes = text.as_bytes();
     let Some((first, last)) = bytes.first().zip(bytes.last()) else {
         return false;
     };
-    let starts = first.is_ascii_alphabetic() || *first == b'/';
-    // Colon and space make a key, space and hash a comment; the hash is not in the table.
-    let mut before = 0;
-    let mut body = || {
-        bytes.iter().all(|byte| {
-            let key = before == b':' && *byte == b' ';
-            before = *byte;
-            !key && is_in(&PLAIN, *byte)
-        })
-    };
-    if starts && !matches!(last, b':' | b' ') && body() {
-        return bytes.len() > 5 || !RESERVED.iter().any(|word| word.eq_ignore_ascii_case(text));
+    if first.is_ascii_digit() {
+        return is_plain_number(text);
     }
-    first.is_ascii_digit() && is_plain_number(text)
+    let starts = first.is_ascii_alphabetic() || *first == b'/';
+    // Colon and space make a key. Space and hash would make a comment, but no plain text has a hash here.
+    let key = || classes.any & SPACE != 0 && text.contains(": ");
+    let reserved = || bytes.len() <= 5 && RESERVED.iter().any(|word| word.eq_ignore_ascii_case(text));
+    starts && !matches!(last, b':' | b' ') && !key() && !reserved()
 }
 
 /// `10.0.0.1`, `1.34.2`, `100m`, `64Mi`: no number to anybody, though it begins as one.
@@ -59,46 +92,36 @@ fn is_plain_number(text: &str) -> bool {
     }) && parts > 2
 }
 
-/// The bytes that may stand within a plain text.
-const PLAIN: [bool; 256] = table(b" $%()+,-./0123456789:;<=>@ABCDEFGHIJKLMNOPQRSTUVWXYZ^_abcdefghijklmnopqrstuvwxyz~");
-
-/// The bytes that stand for themselves in double quotes; those of other texts than ASCII are looked at one by one.
-const QUOTED: [bool; 256] = {
-    let mut quoted = [false; 256];
-    let mut byte = b' ';
-    while byte < 0x7f {
-        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-        {
-            quoted[byte as usize] = byte != b'"' && byte != b'\\';
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let plain = b" $%()+,-./0123456789:;<=>@ABCDEFGHIJKLMNOPQRSTUVWXYZ^_abcdefghijklmnopqrstuvwxyz~";
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+    {
+        let mut at = 0;
+        while at < plain.len() {
+            classes[plain[at] as usize] |= PLAIN;
+            at += 1;
         }
-        byte += 1;
+        let mut byte = b' ';
+        while byte < 0x7f {
+            if byte != b'"' && byte != b'\\' {
+                classes[byte as usize] |= QUOTED;
+            }
+            byte += 1;
+        }
+        classes[b' ' as usize] |= SPACE;
+        classes[b'\n' as usize] |= BREAK;
     }
-    quoted
+    classes
 };
-
-const fn table(allowed: &[u8]) -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut at = 0;
-    while at < allowed.len() {
-        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-        {
-            table[allowed[at] as usize] = true;
-        }
-        at += 1;
-    }
-    table
-}
-
-fn is_in(table: &[bool; 256], byte: u8) -> bool {
-    table.get(usize::from(byte)) == Some(&true)
-}
 
 /// Whether a text of several lines can be written line by line.
 fn is_block(text: &str) -> bool {
-    text.contains('\n')
-        // Its first line tells the column to the reader.
-        && !text.starts_with([' ', '\n', '\t'])
-        && text.chars().all(|character| character == '\n' || character == '\t' || is_printable(character))
+    // Its first line tells the column to the reader.
+    !text.starts_with([' ', '\n', '\t'])
+        && text
+            .chars()
+            .all(|character| character == '\n' || character == '\t' || is_printable(character))
         && text.lines().any(|line| !line.trim().is_empty())
 }
 
@@ -137,7 +160,7 @@ fn quoted(text: &str, out: &mut Vec<u8>) {
     loop {
         let end = rest
             .bytes()
-            .position(|byte| !is_in(&QUOTED, byte))
+            .position(|byte| CLASSES.get(usize::from(byte)).is_none_or(|class| class & QUOTED == 0))
             .unwrap_or(rest.len());
         let (copied, after) = rest.split_at(end);
         out.extend_from_slice(copied.as_bytes());

@@ -18,9 +18,10 @@ pub(super) const VALUE: usize = 2048;
 /// 500 × 2 KB stays below what a request to etcd may hold.
 const BATCH: usize = 500;
 
-/// The folder of a store of one etcd cluster, with one backup in it: [`KEYS`] keys of [`VALUE`] bytes.
+/// The folder of a store of one etcd cluster, with one backup in it: [`KEYS`] objects of [`VALUE`] bytes, half of them
+/// ConfigMaps in protobuf, half of them custom resources in JSON.
 pub(super) fn store() -> Result<PathBuf, Box<dyn Error>> {
-    let folder = paths::cache().join("bench").join(format!("store-{KEYS}x{VALUE}"));
+    let folder = paths::cache().join("bench").join(format!("objects-{KEYS}x{VALUE}"));
     if !folder.is_dir() {
         let parent = folder.parent().ok_or("the cache folder is no folder")?;
         fs::create_dir_all(parent)?;
@@ -65,26 +66,81 @@ fn make(store: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn key(n: usize) -> String {
-    format!("/registry/configmaps/namespace-{:03}/settings-{n:06}", n % 200)
+    let place = format!("{}/settings-{n:06}", namespace(n));
+    if is_custom(n) {
+        format!("/registry/example.com/settings/{place}")
+    } else {
+        format!("/registry/configmaps/{place}")
+    }
 }
 
-/// JSON-like text: about as regular as what Kubernetes writes, so that it compresses about as well.
-fn value(n: usize) -> String {
+const fn is_custom(n: usize) -> bool {
+    n % 2 == 1
+}
+
+fn namespace(n: usize) -> String {
+    format!("namespace-{:03}", n % 200)
+}
+
+/// As an API server writes it, names sorted, and about as regular as what is in a cluster, so that it compresses about as well.
+fn value(n: usize) -> Vec<u8> {
     let mut state = n as u64;
-    let mut text = format!(
-        r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"settings-{n:06}","namespace":"namespace-{:03}"}},"data":{{"#,
-        n % 200
-    );
-    while text.len() < VALUE - 40 {
-        // Knuth's MMIX generator: the same numbers in every run, on every machine.
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        text.push_str(&format!(r#""key-{:04x}":"{:016x}","#, (state >> 48), state));
+    let count = (VALUE - 48 - object(n, &[]).len()) / PAIR;
+    let mut pairs: Vec<(String, String)> = (0..count)
+        .map(|number| {
+            // Knuth's MMIX generator: the same numbers in every run, on every machine.
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (format!("key-{number:02x}{:02x}", state >> 56), format!("{state:016x}"))
+        })
+        .collect();
+    pairs.push(("~".to_owned(), String::new()));
+    let fill = VALUE.saturating_sub(object(n, &pairs).len());
+    if let Some((_, last)) = pairs.last_mut() {
+        *last = "x".repeat(fill);
     }
-    let fill = VALUE.saturating_sub(text.len() + r#""end":""}}"#.len());
-    text.push_str(&format!(r#""end":"{}"}}}}"#, "x".repeat(fill)));
-    text
+    object(n, &pairs)
+}
+
+/// Bytes of a pair in either encoding.
+const PAIR: usize = 30;
+
+fn object(n: usize, pairs: &[(String, String)]) -> Vec<u8> {
+    let name = format!("settings-{n:06}");
+    if is_custom(n) {
+        let data: serde_json::Map<_, _> = pairs
+            .iter()
+            .map(|(key, value)| (key.clone(), value.as_str().into()))
+            .collect();
+        let object = serde_json::json!({
+            "apiVersion": "example.com/v1",
+            "data": data,
+            "kind": "Settings",
+            "metadata": { "name": name, "namespace": namespace(n) },
+        });
+        return object.to_string().into_bytes();
+    }
+    let metadata = [message(1, name.as_bytes()), message(3, namespace(n).as_bytes())].concat();
+    let data = pairs
+        .iter()
+        .map(|(key, value)| message(2, &[message(1, key.as_bytes()), message(2, value.as_bytes())].concat()));
+    let object = [message(1, &metadata), data.collect::<Vec<_>>().concat()].concat();
+    let kind = [message(1, b"v1"), message(2, b"ConfigMap")].concat();
+    [b"k8s\0".to_vec(), message(1, &kind), message(2, &object)].concat()
+}
+
+/// A field of protobuf that has a length, which is less than 16 KiB.
+fn message(number: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len();
+    let mut field = vec![number << 3 | 2];
+    if length < 0x80 {
+        field.push(length as u8);
+    } else {
+        field.extend([(length & 0x7f | 0x80) as u8, (length >> 7) as u8]);
+    }
+    field.extend_from_slice(content);
+    field
 }
 
 #[cfg(test)]
@@ -92,14 +148,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_json_of_the_wanted_size() {
-        for n in [0, 1, 399_999] {
-            assert_eq!(value(n).len(), VALUE);
-            assert!(
-                serde_json::from_str::<serde_json::Value>(&value(n)).is_ok(),
-                "{}",
-                value(n)
-            );
+    fn values_are_objects_of_the_wanted_size_in_protobuf_and_in_json() {
+        for n in [0, 1, 399_998, 399_999] {
+            let value = value(n);
+            assert_eq!(value.len(), VALUE);
+            match is_custom(n) {
+                true => assert!(serde_json::from_slice::<serde_json::Value>(&value).is_ok()),
+                false => assert!(value.starts_with(b"k8s\0")),
+            }
         }
     }
 }

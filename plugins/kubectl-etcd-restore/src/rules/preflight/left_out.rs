@@ -81,6 +81,7 @@ pub(super) fn check(one: &LeftOut, one_by_one: bool) -> Check {
     let seen = match &one.seen {
         EtcdSeen::Silent(why) => format!("unreachable ({why})"),
         EtcdSeen::NotAsked(why) => format!("not asked ({why})"),
+        EtcdSeen::Unanswered => "silent so far".to_owned(),
         EtcdSeen::Serving(_) | EtcdSeen::Quarantined(_) => String::new(),
     };
     let message = format!("is left out; not checked whether it has members: {seen}; {command}; {needed}");

@@ -7,9 +7,10 @@ use crate::rules::follow::{EtcdSeen, Seen};
 use crate::rules::preflight::LeftOut;
 
 /// Why the API server waits for etcd clusters that are left out.
-pub fn blocking(left_out: &[LeftOut], seen: &[Seen]) -> Vec<String> {
+pub fn blocking(left_out: &[LeftOut], seen: &[Option<Seen>]) -> Vec<String> {
     let mut found = Vec::new();
     for (one, seen) in left_out.iter().zip(seen) {
+        let Some(seen) = seen else { continue };
         if ![MAIN, "events"].contains(&one.etcd.as_str()) {
             continue;
         }
@@ -30,7 +31,7 @@ pub fn blocking(left_out: &[LeftOut], seen: &[Seen]) -> Vec<String> {
             (_, Observed::Known(commands), _) if !commands.is_empty() => {
                 Some(format!("etcd {etcd} is not restored yet: {needed}"))
             }
-            (_, Observed::Known(_), EtcdSeen::Silent(_)) => Some(format!(
+            (_, Observed::Known(_), EtcdSeen::Silent(_) | EtcdSeen::Unanswered) => Some(format!(
                 "etcd {etcd} does not respond, and no command is queued for it: {needed}"
             )),
             (_, Observed::Known(_), EtcdSeen::NotAsked(_)) => Some(format!(

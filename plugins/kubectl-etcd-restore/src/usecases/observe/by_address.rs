@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use runbook_kit::model::fleet::Instance;
 use runbook_kit::model::kubernetes::cluster::Readiness;
 use runbook_kit::ports::cluster_api::ApiEndpoint;
@@ -17,8 +17,8 @@ use crate::rules::machines::is_running_master;
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Timeout for AWS: following must not wait longer.
 const AWS_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long a result is cached.
-const RESULT_CACHED_FOR: Duration = Duration::from_secs(15);
+/// How long the others may take once a server is known to serve.
+const OTHERS_WAIT: Duration = Duration::from_millis(300);
 /// How long the masters are cached: AWS limits the rate of requests.
 const MASTERS_CACHED_FOR: Duration = Duration::from_secs(60);
 /// Where kops' API servers listen.
@@ -44,18 +44,12 @@ pub struct ServersFound {
     starting: Vec<(ApiAddress, String)>,
 }
 
-/// Checks the addresses, and caches the result.
+/// Checks the addresses.
 pub struct ByAddress<'a> {
     context: &'a Context,
     cluster: String,
     hosts: Vec<String>,
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    masters: Option<(Instant, Vec<ApiAddress>)>,
-    last: Option<(Instant, Option<ServersFound>)>,
+    masters: Mutex<Option<(Instant, Vec<ApiAddress>)>>,
 }
 
 impl<'a> ByAddress<'a> {
@@ -65,23 +59,12 @@ impl<'a> ByAddress<'a> {
             context,
             cluster: cluster.to_owned(),
             hosts: hosts.to_vec(),
-            known: Mutex::default(),
+            masters: Mutex::default(),
         }
     }
 
     /// `None` where no address is known, or none shows more than the name does.
     pub async fn find(&self) -> Option<ServersFound> {
-        if let Some((at, last)) = &self.known().last
-            && at.elapsed() < RESULT_CACHED_FOR
-        {
-            return last.clone();
-        }
-        let found = self.ask().await;
-        self.known().last = Some((Instant::now(), found.clone()));
-        found
-    }
-
-    async fn ask(&self) -> Option<ServersFound> {
         let servers = self.servers().await;
         if servers.is_empty() {
             return None;
@@ -92,7 +75,7 @@ impl<'a> ByAddress<'a> {
         let questions = servers
             .iter()
             .flat_map(|server| ports.iter().map(move |port| (server, *port)));
-        let answers = join_all(questions.map(|(server, port)| async move {
+        let open = questions.map(|(server, port)| async move {
             let api = self
                 .context
                 .api_at(&self.cluster, server.address, port, TIMEOUT)
@@ -100,9 +83,9 @@ impl<'a> ByAddress<'a> {
                 .ok()?;
             let readiness = api.readyz().await.ok()?;
             Some((server.clone(), port, readiness))
-        }))
-        .await;
-        let found = ServersFound::of(place, servers.clone(), answers.into_iter().flatten());
+        });
+        let answers = until_one_serves(open.collect()).await;
+        let found = ServersFound::of(place, servers.clone(), answers.into_iter());
         let tells_more = found.serves() || !found.starting.is_empty();
         (tells_more && !found.is_at_the_name()).then_some(found)
     }
@@ -121,7 +104,7 @@ impl<'a> ByAddress<'a> {
         if !named.is_empty() || self.cluster.is_empty() {
             return named;
         }
-        if let Some((at, masters)) = &self.known().masters
+        if let Some((at, masters)) = &*self.masters()
             && at.elapsed() < MASTERS_CACHED_FOR
         {
             return masters.clone();
@@ -132,13 +115,27 @@ impl<'a> ByAddress<'a> {
             Ok(Ok(instances)) => of_masters(&instances, &self.cluster),
             _ => Vec::new(),
         };
-        self.known().masters = Some((Instant::now(), masters.clone()));
+        *self.masters() = Some((Instant::now(), masters.clone()));
         masters
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn masters(&self) -> MutexGuard<'_, Option<(Instant, Vec<ApiAddress>)>> {
+        self.masters.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+type Answer = (ApiAddress, u16, Readiness);
+
+/// All answers; once one serves, only those that come soon: a server that hangs does not hold up the news.
+async fn until_one_serves(mut open: FuturesUnordered<impl Future<Output = Option<Answer>>>) -> Vec<Answer> {
+    let (mut answers, mut wait) = (Vec::new(), TIMEOUT + TIMEOUT);
+    while let Ok(Some(answer)) = timeout(wait, open.next()).await {
+        if answer.as_ref().is_some_and(|(_, _, readiness)| readiness.may_serve()) {
+            wait = OTHERS_WAIT;
+        }
+        answers.extend(answer);
+    }
+    answers
 }
 
 /// The private address of each, and the public one where there is one: either may be reachable.

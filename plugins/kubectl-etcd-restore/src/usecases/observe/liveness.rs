@@ -73,6 +73,7 @@ fn heard(etcd: &str, seen: &EtcdSeen, api: &ApiSeen, proven: &ProbeResult) -> Pr
             ProbeResult::Quarantined("it responds on its quarantine port: a restore is in progress".to_owned())
         }
         EtcdSeen::Silent(why) => ProbeResult::NoResponse(why.clone()),
+        EtcdSeen::Unanswered => ProbeResult::NoResponse("no answer yet".to_owned()),
         EtcdSeen::NotAsked(why) => ProbeResult::NotChecked {
             why: why.clone(),
             cure: "pass --endpoints or --host to have it checked".to_owned(),

@@ -353,6 +353,6 @@ async fn leaseless(observer: &Observer<'_>, main: usize) -> Option<usize> {
 
 /// Nodes without an instance in AWS.
 async fn dead_nodes(observer: &Observer<'_>, context: &Context) -> Option<usize> {
-    let nodes = observer.api().await?.nodes().await.ok()?;
+    let nodes = observer.api()?.nodes().await.ok()?;
     Some(missing_instances::of(&nodes, context).await?.len())
 }

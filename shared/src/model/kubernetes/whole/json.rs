@@ -156,7 +156,7 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Json<'de>, A::Error> {
-        let mut fields: Vec<(Cow<'de, str>, Json<'de>)> = Vec::with_capacity(4);
+        let mut fields: Vec<(Cow<'de, str>, Json<'de>)> = Vec::with_capacity(8);
         let mut sorted = true;
         while let Some((Name(name), value)) = from.next_entry()? {
             sorted &= fields.last().is_none_or(|(last, _)| *last < name);

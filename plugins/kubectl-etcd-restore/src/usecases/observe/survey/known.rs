@@ -44,7 +44,7 @@ pub fn counts(
         EtcdSeen::Serving(answer) if submitted.backup.is_some() => submitted.served() != Some(answer.cluster),
         EtcdSeen::Serving(_) => created.is_some() && created != submitted.created.as_deref(),
         EtcdSeen::Quarantined(_) => submitted.backup.is_some(),
-        EtcdSeen::Silent(_) | EtcdSeen::NotAsked(_) => false,
+        EtcdSeen::Silent(_) | EtcdSeen::NotAsked(_) | EtcdSeen::Unanswered => false,
     }
 }
 
