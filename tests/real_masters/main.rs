@@ -10,6 +10,7 @@
     reason = "these are tests: the checks panic by themselves, what they give is for chaining, and what they print is their report"
 )]
 
+mod audit;
 mod bad_days;
 mod left_behind;
 mod logs;
@@ -30,10 +31,14 @@ use world::World;
 type Test = (&'static str, fn(&mut World));
 
 /// In the order in which they are run: the last ones take masters away.
-const TESTS: [Test; 13] = [
+const TESTS: [Test; 14] = [
     (
         "restart_etcd::one_pods_container_is_ended_by_ctr_and_kubelets_next_one_is_seen",
         restart_etcd::one_pod_only,
+    ),
+    (
+        "audit::certificates_of_api_servers_are_seen_by_the_handshake_of_443",
+        audit::certificates,
     ),
     (
         "restart_kubelet::api_servers_that_kept_running_through_a_restore_are_restarted",

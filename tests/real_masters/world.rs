@@ -58,9 +58,7 @@ impl World {
         let built = kops.build(&account).unwrap();
         serve_state_store(&aws, BUCKET, "kops-built/state").unwrap();
         let cluster_ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
-        let keyset = support::pki::keyset("kubernetes-ca", &[("1", &cluster_ca)], "1");
-        let key = format!("{CLUSTER}/pki/private/kubernetes-ca/keyset.yaml");
-        aws.put(BUCKET, &key, keyset.as_bytes()).unwrap();
+        keep_cluster_ca(&aws, &cluster_ca);
         let clients = paths::fixture("kops-built/state").join(CLUSTER);
         let clients = clients.join("pki/private/etcd-clients-ca/keyset.yaml");
         let etcd_ca = Ca::from_keyset(&std::fs::read_to_string(clients).unwrap()).unwrap();
@@ -86,6 +84,16 @@ impl World {
         };
         world.lead_to_masters();
         world
+    }
+
+    /// The state store has another CA from now on.
+    pub fn keep_cluster_ca(&self, ca: &Ca) {
+        keep_cluster_ca(&self.aws, ca);
+    }
+
+    /// The state store has the CA of the API servers again.
+    pub fn keep_own_cluster_ca(&self) {
+        keep_cluster_ca(&self.aws, &self.cluster_ca);
     }
 
     fn lead_to_masters(&self) {
@@ -230,4 +238,10 @@ fn start(aws: &Moto, built: &Built, cluster_ca: &Ca, etcd_ca: &Ca) -> RealMaster
         backups: &format!("s3://{BUCKET}/{CLUSTER}/backups/etcd"),
     })
     .unwrap()
+}
+
+fn keep_cluster_ca(aws: &Moto, ca: &Ca) {
+    let keyset = support::pki::keyset("kubernetes-ca", &[("1", ca)], "1");
+    let key = format!("{CLUSTER}/pki/private/kubernetes-ca/keyset.yaml");
+    aws.put(BUCKET, &key, keyset.as_bytes()).unwrap();
 }

@@ -1,6 +1,7 @@
 //! Counts the events that never expire, and deletes them in guarded ranges: an event with a lease is never deleted, and etcd stays responsive.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use futures::future::join_all;
 use runbook_kit::consent::Consent;
@@ -9,11 +10,11 @@ use runbook_kit::failure::Failure;
 use runbook_kit::ports::etcd::MOST_TXN_OPERATIONS;
 use runbook_kit::ports::{EtcdError, EtcdErrorKind, EtcdKv, KeyHead, KeySpan};
 
-/// Keys per page.
-const PAGE: u32 = 5_000;
-/// Most keys of a span: with [`SPANS`] spans a transaction deletes at most 1000 keys.
-const SPAN: usize = 16;
-/// Spans of one transaction: each takes two comparisons.
+/// Keys per page. etcd walks over all keys behind a page to count them.
+const PAGE: u32 = 10_000;
+/// Keys of one transaction, at most: while etcd applies it, nobody else is served.
+const KEYS: usize = 1_000;
+/// Spans of one transaction, at most: each takes two comparisons.
 const SPANS: usize = MOST_TXN_OPERATIONS / 2;
 
 /// Transactions in flight: etcd applies them one by one, and does not wait for requests in between.
@@ -26,7 +27,14 @@ pub struct Counted {
     pub revision: i64,
     /// Without and with a lease, by namespace.
     pub namespaces: BTreeMap<String, Count>,
+    /// Those to be deleted, in the order of etcd.
+    keys: Vec<Vec<u8>>,
+    /// Which of them are neighbours in etcd, too.
+    runs: Vec<Run>,
 }
+
+/// Some of the keys to be deleted, with no other key in between.
+type Run = Range<usize>;
 
 /// Numbers of events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +54,8 @@ impl Counted {
         total
     }
 
-    fn add(&mut self, key: &KeyHead, prefix: &[u8]) {
+    /// Takes the next key in the order of etcd. `open` is whether the one before it is to be deleted.
+    fn add(&mut self, key: KeyHead, prefix: &[u8], open: &mut bool) {
         let below = key.key.get(prefix.len()..).unwrap_or_default();
         let namespace = below.split(|byte| *byte == b'/').next().unwrap_or_default();
         let count = self
@@ -58,6 +67,26 @@ impl Counted {
         } else {
             count.with_lease += 1;
         }
+        let meant = key.lease == 0 && key.mod_revision <= self.revision;
+        if meant {
+            let at = self.keys.len();
+            self.keys.push(key.key);
+            match self.runs.last_mut().filter(|_| *open) {
+                Some(run) => run.end = at + 1,
+                None => self.runs.push(at..at + 1),
+            }
+        }
+        *open = meant;
+    }
+
+    /// From the first key to the first one that could come after the last.
+    fn span(&self, run: &Run) -> Option<KeySpan> {
+        let keys = self.keys.get(run.clone())?;
+        let (first, last) = (keys.first()?, keys.last()?);
+        Some(KeySpan {
+            first: first.clone(),
+            end: [last.as_slice(), &[0]].concat(),
+        })
     }
 }
 
@@ -104,120 +133,96 @@ impl Failure for Stopped {
 /// Where etcd does not respond.
 pub async fn count(etcd: &dyn EtcdKv, prefix: &[u8], seen: &(dyn Fn(u64) + Sync)) -> Result<Counted, EtcdError> {
     let mut counted = Counted::default();
-    let (mut after, mut so_far) = (None, 0);
+    let (mut after, mut so_far, mut open) = (None, 0, false);
     loop {
         let page = etcd.page(prefix, after.as_deref(), PAGE, None).await?;
         if after.is_none() {
             counted.revision = page.revision;
         }
-        for key in &page.keys {
-            counted.add(key, prefix);
-        }
         so_far += page.keys.len() as u64;
+        after = page.keys.last().map(|last| last.key.clone());
+        for key in page.keys {
+            counted.add(key, prefix, &mut open);
+        }
         seen(so_far);
-        match page.keys.into_iter().next_back() {
-            Some(last) if page.more => after = Some(last.key),
-            _ => return Ok(counted),
+        if !page.more || after.is_none() {
+            return Ok(counted);
         }
     }
 }
 
-/// Deletes the keys below `prefix` that have no lease and were counted; `done` gets the number so far.
+/// Deletes the keys that have no lease and were counted; `done` gets the number so far.
 ///
 /// # Errors
 /// [`Stopped`], with the result so far.
 pub async fn delete(
     etcd: &dyn EtcdKv,
-    prefix: &[u8],
     counted: &Counted,
     done: &(dyn Fn(u64) + Sync),
     consent: &Consent,
 ) -> Result<Outcome, Box<Stopped>> {
     let mut outcome = Outcome::default();
-    let mut after = None;
-    loop {
-        let stopped = |outcome, in_doubt, source| {
-            Box::new(Stopped {
+    let mut batches = batches(&counted.runs);
+    while !batches.is_empty() {
+        let group: Vec<Vec<Run>> = batches.drain(..batches.len().min(AT_ONCE)).collect();
+        let asked = group.iter().map(|batch| {
+            let spans: Vec<KeySpan> = batch.iter().filter_map(|run| counted.span(run)).collect();
+            async move { etcd.delete_unleased(&spans, counted.revision, consent).await }
+        });
+        // Wait for all of them, even if one fails: the result must be known.
+        let answers = join_all(asked).await;
+        let (mut in_doubt, mut failed) = (false, None);
+        for (batch, answer) in group.into_iter().zip(answers) {
+            match answer {
+                Ok(Some(deleted)) => outcome.deleted += deleted,
+                // A key was written meanwhile: find it by bisection.
+                Ok(None) => match halves(batch) {
+                    Some((first, second)) => {
+                        batches.push_front(second);
+                        batches.push_front(first);
+                    }
+                    None => outcome.left += 1,
+                },
+                Err(error) => {
+                    in_doubt |= matches!(error.kind, EtcdErrorKind::Lost | EtcdErrorKind::Timeout { .. });
+                    failed = failed.or(Some(error));
+                }
+            }
+        }
+        done(outcome.deleted);
+        if let Some(source) = failed {
+            return Err(Box::new(Stopped {
                 outcome,
                 in_doubt,
                 source,
-            })
-        };
-        let page = etcd.page(prefix, after.as_deref(), PAGE, None).await;
-        let page = page.map_err(|error| stopped(outcome, false, error))?;
-        let last = page.keys.last().map(|key| key.key.clone());
-        let mut batches: VecDeque<Vec<Run>> = batches(runs(page.keys, counted.revision));
-        while !batches.is_empty() {
-            let group: Vec<Vec<Run>> = batches.drain(..batches.len().min(AT_ONCE)).collect();
-            let asked = group.iter().map(|batch| {
-                let spans: Vec<KeySpan> = batch.iter().filter_map(Run::span).collect();
-                async move { etcd.delete_unleased(&spans, counted.revision, consent).await }
-            });
-            // Wait for all of them, even if one fails: the result must be known.
-            let answers = join_all(asked).await;
-            let (mut in_doubt, mut failed) = (false, None);
-            for (batch, answer) in group.into_iter().zip(answers) {
-                match answer {
-                    Ok(Some(deleted)) => outcome.deleted += deleted,
-                    // A key was written meanwhile: find it by bisection.
-                    Ok(None) => match halves(batch) {
-                        Some((first, second)) => {
-                            batches.push_front(second);
-                            batches.push_front(first);
-                        }
-                        None => outcome.left += 1,
-                    },
-                    Err(error) => {
-                        in_doubt |= matches!(error.kind, EtcdErrorKind::Lost | EtcdErrorKind::Timeout { .. });
-                        failed = failed.or(Some(error));
-                    }
+            }));
+        }
+    }
+    Ok(outcome)
+}
+
+/// As few as their limits allow.
+fn batches(runs: &[Run]) -> VecDeque<Vec<Run>> {
+    let mut batches: VecDeque<Vec<Run>> = VecDeque::new();
+    let mut room = 0;
+    for run in runs {
+        let mut rest = run.clone();
+        while !rest.is_empty() {
+            match batches.back_mut().filter(|batch| room > 0 && batch.len() < SPANS) {
+                Some(batch) => {
+                    let part = rest.start..rest.end.min(rest.start + room);
+                    room -= part.len();
+                    rest.start = part.end;
+                    batch.push(part);
+                }
+                None => {
+                    batches.push_back(Vec::new());
+                    room = KEYS;
                 }
             }
-            done(outcome.deleted);
-            if let Some(error) = failed {
-                return Err(stopped(outcome, in_doubt, error));
-            }
-        }
-        match last {
-            Some(last) if page.more => after = Some(last),
-            _ => return Ok(outcome),
         }
     }
-}
-
-/// Adjacent keys without a lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Run(Vec<Vec<u8>>);
-
-impl Run {
-    /// From the first key to the first one that could come after the last.
-    fn span(&self) -> Option<KeySpan> {
-        let (first, last) = (self.0.first()?, self.0.last()?);
-        Some(KeySpan {
-            first: first.clone(),
-            end: [last.as_slice(), &[0]].concat(),
-        })
-    }
-}
-
-fn runs(keys: Vec<KeyHead>, revision: i64) -> Vec<Run> {
-    let mut found: Vec<Run> = Vec::new();
-    let mut open = false;
-    for key in keys {
-        let meant = key.lease == 0 && key.mod_revision <= revision;
-        if meant {
-            match found.last_mut().filter(|run| open && run.0.len() < SPAN) {
-                Some(run) => run.0.push(key.key),
-                None => found.push(Run(vec![key.key])),
-            }
-        }
-        open = meant;
-    }
-    found
-}
-
-fn batches(runs: Vec<Run>) -> VecDeque<Vec<Run>> {
-    runs.chunks(SPANS).map(<[Run]>::to_vec).collect()
+    batches
 }
 
 /// Two smaller batches; `None` of a single key.
@@ -226,12 +231,9 @@ fn halves(mut batch: Vec<Run>) -> Option<(Vec<Run>, Vec<Run>)> {
         let second = batch.split_off(batch.len() / 2);
         return Some((batch, second));
     }
-    let mut run = batch.pop()?;
-    if run.0.len() < 2 {
-        return None;
-    }
-    let second = run.0.split_off(run.0.len() / 2);
-    Some((vec![run], vec![Run(second)]))
+    let run = batch.pop()?;
+    let middle = run.start + run.len() / 2;
+    (run.len() > 1).then(|| (vec![run.start..middle], vec![middle..run.end]))
 }
 
 #[cfg(test)]
@@ -261,7 +263,7 @@ mod tests {
     async fn cleaned(etcd: &MemoryEtcd) -> Result<Outcome, Box<Stopped>> {
         let counted = count(etcd, PREFIX.as_bytes(), &|_| {}).await.unwrap();
         let consent = confirm::plain(true).unwrap();
-        delete(etcd, PREFIX.as_bytes(), &counted, &|_| {}, &consent).await
+        delete(etcd, &counted, &|_| {}, &consent).await
     }
 
     fn unleased_left(etcd: &MemoryEtcd, events: usize) -> usize {
@@ -302,15 +304,29 @@ mod tests {
         assert!(etcd.keys().contains(&format!("{PREFIX}ns1/e000001x")));
     }
 
+    #[test]
+    fn batches_are_as_few_as_keys_and_spans_allow() {
+        assert_eq!(
+            batches(&[0..2_500]),
+            [vec![0..1_000], vec![1_000..2_000], vec![2_000..2_500]]
+        );
+        assert_eq!(
+            batches(&[0..600, 600..1_200]),
+            [vec![0..600, 600..1_000], vec![1_000..1_200]]
+        );
+        let singles: Vec<Run> = (0..100).map(|at| at..at + 1).collect();
+        let counts: Vec<usize> = batches(&singles).iter().map(Vec::len).collect();
+        assert_eq!(counts, [SPANS, 100 - SPANS]);
+        assert!(batches(&[]).is_empty());
+    }
+
     #[tokio::test]
     async fn what_is_written_after_the_count_is_not_meant() {
         let etcd = etcd(10);
         let counted = count(&etcd, PREFIX.as_bytes(), &|_| {}).await.unwrap();
         etcd.put(&format!("{PREFIX}new/a"), b"{}", 0);
         let consent = confirm::plain(true).unwrap();
-        let outcome = delete(&etcd, PREFIX.as_bytes(), &counted, &|_| {}, &consent)
-            .await
-            .unwrap();
+        let outcome = delete(&etcd, &counted, &|_| {}, &consent).await.unwrap();
         assert_eq!(outcome, Outcome { deleted: 8, left: 0 });
         assert!(etcd.keys().contains(&format!("{PREFIX}new/a")));
     }

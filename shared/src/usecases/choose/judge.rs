@@ -120,6 +120,7 @@ impl<'a, 'l> Judge<'a, 'l> {
     /// # Errors
     /// As [`super::latest_good`].
     pub async fn latest_good(&mut self, at: Option<Timestamp>) -> Result<Chosen<'a>, ChooseError> {
+        self.read_ahead(at).await;
         let choice = loop {
             let choice = self.ask(at, |store| store.choose()).await?;
             let good = choice.good.and_then(|at| self.catalog.backups.get(at));
@@ -225,16 +226,39 @@ impl<'a, 'l> Judge<'a, 'l> {
         }
     }
 
+    /// How many of the candidates are not after `at`: they are in the order of time.
+    fn not_after(&self, at: Option<Timestamp>) -> usize {
+        self.candidates
+            .partition_point(|candidate| at.is_none_or(|at| candidate.name.created() <= at))
+    }
+
+    /// Reads side by side the two that nearly every choice needs, where neither is known. What fails is asked for again.
+    async fn read_ahead(&mut self, at: Option<Timestamp>) {
+        let Some(places) = self.store(self.not_after(at)).read_first() else {
+            return;
+        };
+        let known = self.context.known;
+        let backups = places.map(|at| self.catalog.backups.get(at));
+        let [Some(newer), Some(older)] = backups else { return };
+        if [newer, older]
+            .iter()
+            .any(|backup| known.get(backup).is_some() || known.remembered(backup).is_some())
+        {
+            return;
+        }
+        let (first, second) = tokio::join!(self.read(newer), self.read(older));
+        for facts in [first, second].into_iter().flatten() {
+            self.known.insert(facts.name.clone(), facts);
+        }
+    }
+
     /// Reads what the question needs, one after the other, until it is answered.
     async fn ask<T>(
         &mut self,
         at: Option<Timestamp>,
         question: impl Fn(&Store<'_>) -> Result<T, Read>,
     ) -> Result<T, ExamineError> {
-        // Backups are in the order of time: those not after `at` are the first ones.
-        let count = self
-            .candidates
-            .partition_point(|candidate| at.is_none_or(|at| candidate.name.created() <= at));
+        let count = self.not_after(at);
         loop {
             let wanted = match question(&self.store(count)) {
                 Ok(answer) => return Ok(answer),

@@ -91,7 +91,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         Some(consent) => {
             let progress = ui.count_progress("deleting", total.without_lease);
             let done = |deleted| progress.set(deleted);
-            match delete_events::delete(etcd, prefix.as_bytes(), &counted, &done, &consent).await {
+            match delete_events::delete(etcd, &counted, &done, &consent).await {
                 Ok(outcome) => (outcome, None),
                 Err(stopped) => (stopped.outcome, Some(stopped)),
             }

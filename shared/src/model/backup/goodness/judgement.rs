@@ -101,6 +101,28 @@ pub struct Choice {
 }
 
 impl<'a> Store<'a> {
+    /// The two of main that [`Store::choose`] asks for first where all is well: the newest one, and the newest that is a day older, else the
+    /// oldest. `None` where there are no two, or one of them was read.
+    #[must_use]
+    pub fn read_first(&self) -> Option<[usize; 2]> {
+        if self.etcd != MAIN || self.asked.is_some() {
+            return None;
+        }
+        let mut stored = (0..self.candidates.len()).filter(|at| self.in_store(*at));
+        let newest = stored.next_back()?;
+        let oldest = stored.next()?;
+        let older = (oldest..newest)
+            .rev()
+            .find(|at| self.in_store(*at) && self.lived(*at, newest))
+            .unwrap_or(oldest);
+        let unread = |at: usize| {
+            self.candidates
+                .get(at)
+                .is_some_and(|one| !self.known.contains_key(&one.name))
+        };
+        (unread(newest) && unread(older)).then_some([newest, older])
+    }
+
     /// The newest good backup.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::histories::{Backups, choose, facts};
-use super::judgement::{Candidate, PROVEN, Verdict};
+use super::judgement::{Candidate, PROVEN, Store, Verdict};
 use super::lineage::poorer;
 use super::{Facts, Lineage, MAIN};
 use crate::model::backup::name::BackupName;
@@ -101,6 +101,22 @@ proptest! {
                 let asks = matches!(choice.verdict, Verdict::Undecided { .. });
                 prop_assert!(asks || all.iter().all(|(_, facts)| facts.bare()), "there is one that is not bare");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_read_ahead_is_what_a_healthy_store_needs(minutes in prop::collection::vec((15_i64..5000, prop::bool::ANY), 2..14)) {
+        let made: Vec<Made> = minutes.into_iter().map(|(minutes, pin)| (minutes, 0, 0, pin, 9)).collect();
+        let backups = history(&made);
+        let known = std::collections::HashMap::new();
+        let store = Store { etcd: MAIN, candidates: &backups.candidates, asked: None, known: &known };
+        let Some(places) = store.read_first() else {
+            prop_assert!(backups.candidates.iter().filter(|one| one.in_store).count() < 2);
+            return Ok(());
+        };
+        let (_, read) = choose(MAIN, &backups, None);
+        for at in places {
+            prop_assert!(read.contains(&backups.candidates[at].name), "{:?} is read in vain; needed: {:?}", places, read);
         }
     }
 
