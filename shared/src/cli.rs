@@ -30,7 +30,7 @@ use crate::model::units;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// Output format: table, wide, json, yaml or name; prometheus for checks
+    /// Output format: table, wide, json, yaml or name; prometheus for checks, svg for timeline
     #[arg(
         short,
         long,

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
+use runbook_kit::cli::output;
 use runbook_kit::cli::program::ProgramCommand;
 use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs, StoreArgs, UnpackArgs};
 use runbook_kit::connect;
@@ -63,6 +64,7 @@ impl Cli {
 
     /// Runs the command.
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
+        output::ordinary(context.session.format)?;
         let Some(command) = self.command else {
             return wipe::run(*self.wipe, context).await;
         };

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
+use runbook_kit::cli::output;
 use runbook_kit::cli::program::ProgramCommand;
 use runbook_kit::cli::{AwsArgs, ClusterArgs, EtcdArgs, OutputArgs, StoreArgs, UnpackArgs};
 use runbook_kit::connect;
@@ -68,6 +69,9 @@ pub enum Command {
 
 impl Command {
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
+        if !matches!(self, Self::Check(_) | Self::Timeline(_)) {
+            output::ordinary(context.format)?;
+        }
         match self {
             Self::List(args) => list::run(args, context).await,
             Self::Show(args) => show::run(args, context).await,

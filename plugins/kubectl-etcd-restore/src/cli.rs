@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
+use runbook_kit::cli::output;
 use runbook_kit::cli::program::ProgramCommand;
 use runbook_kit::cli::{AwsArgs, ClusterArgs, EtcdArgs, OutputArgs, StoreArgs, UnpackArgs};
 use runbook_kit::connect;
@@ -75,6 +76,7 @@ impl Cli {
 
     /// Runs the subcommand.
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
+        output::ordinary(context.session.format)?;
         let Some(command) = self.command else {
             return overview::run(self.access, context).await;
         };

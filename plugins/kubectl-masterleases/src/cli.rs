@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
+use runbook_kit::cli::output;
 use runbook_kit::cli::program::ProgramCommand;
 use runbook_kit::cli::{AwsArgs, ClusterArgs, OutputArgs};
 use runbook_kit::connect;
@@ -47,6 +48,9 @@ pub enum Command {
 
 impl Command {
     pub async fn run(self, context: &Context) -> Result<Exit, AnyFailure> {
+        if !matches!(self, Self::Check(_)) {
+            output::ordinary(context.format)?;
+        }
         match self {
             Self::List(args) => list::run(*args, context).await,
             Self::Check(args) => check::run(*args, context).await,

@@ -27,6 +27,8 @@ pub enum Format {
     Name,
     /// Metrics for Prometheus, of checks only
     Prometheus,
+    /// A drawing, of `timeline` only
+    Svg,
 }
 
 /// One cell of a table.
@@ -122,15 +124,26 @@ pub fn rows<R: Row>(ui: &Ui, format: Format, rows: &[R], nothing: &str) -> Resul
         }
         Format::Name => ui.result(&rows.iter().map(|row| row.name() + "\n").collect::<String>())?,
         Format::Json | Format::Yaml => structured(ui, format, &rows)?,
-        Format::Prometheus => return Err(no_metrics().into()),
+        special @ (Format::Prometheus | Format::Svg) => ordinary(special)?,
     }
     Ok(())
 }
 
-/// The result is no metric.
-#[must_use]
-pub fn no_metrics() -> CommandError {
-    CommandError::usage("this command has no metrics").hint("`-o prometheus` is for `check`")
+/// That a format is not one of those that single commands have.
+///
+/// # Errors
+/// Where it is: before anything is looked at or changed.
+pub fn ordinary(format: Format) -> Result<(), CommandError> {
+    match format {
+        Format::Prometheus => {
+            Err(CommandError::usage("this command has no metrics").hint("`-o prometheus` is for `check`"))
+        }
+        Format::Svg => {
+            Err(CommandError::usage("this command draws nothing")
+                .hint("`-o svg` is for `kubectl etcd-backups timeline`"))
+        }
+        Format::Table | Format::Wide | Format::Json | Format::Yaml | Format::Name => Ok(()),
+    }
 }
 
 /// Prints a value for programs; for the other formats too, as YAML, where it has no better shape.

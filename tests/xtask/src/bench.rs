@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use support::paths;
 
-use crate::{Outcome, plugins, say, target_folder};
+use crate::{Outcome, plugins, say};
 
 /// Measure the release binaries and write BENCHMARKS.md
 ///
@@ -79,10 +79,7 @@ const BACKUPS: &str = "kubectl-etcd-backups";
 pub fn run(args: &Args) -> Outcome {
     let folder = match &args.binaries {
         Some(folder) => folder.clone(),
-        None => {
-            plugins::build(&["--release"])?;
-            target_folder().join("release")
-        }
+        None => plugins::build_release(&plugins::host_triple()?)?,
     };
     let mut text = HEAD.to_owned();
     text.push_str(&format!("Measured on {}.\n", machine()));

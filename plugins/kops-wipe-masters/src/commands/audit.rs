@@ -31,9 +31,6 @@ pub struct Args {
 
 /// Runs `audit`.
 pub async fn run(args: &Args, context: &Context) -> Result<Exit, AnyFailure> {
-    if context.session.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     let facts = audit::gather(context, &args.look).await?;
     let findings = findings::findings(&facts);
     let advice = findings::advice(&facts);

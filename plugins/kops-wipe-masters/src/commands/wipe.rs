@@ -5,7 +5,6 @@ mod progress;
 use clap::Args as ClapArgs;
 use runbook_kit::cli::confirm::{self, StrongConsentArgs};
 use runbook_kit::cli::output::steps::{self, Step};
-use runbook_kit::cli::output::{self, Format};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::consent::Consent;
 use runbook_kit::exit::Exit;
@@ -39,9 +38,6 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
-    if session.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     args.planning
         .interlock
         .require_reversible(args.planning.is_reversible())?;

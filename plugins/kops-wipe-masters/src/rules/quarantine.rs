@@ -304,7 +304,7 @@ impl QuarantinePlan {
                 let ids: String = self.volumes.iter().map(|volume| format!("{}\n", volume.id)).collect();
                 ui.result(&ids)?;
             }
-            Format::Table | Format::Wide | Format::Prometheus => {
+            Format::Table | Format::Wide | Format::Prometheus | Format::Svg => {
                 if self.applied {
                     ui.result(&format!("\n{}\n", Verdict::Good.paint("done")))?;
                 }

@@ -40,7 +40,7 @@ pub fn structured(ui: &Ui, format: Format, report: &Report<'_>) -> Result<(), An
                 .collect();
             ui.result(&actions)?;
         }
-        Format::Table | Format::Wide | Format::Prometheus => {}
+        Format::Table | Format::Wide | Format::Prometheus | Format::Svg => {}
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use runbook_kit::cli::output::{self, Format};
 use runbook_kit::failure::{AnyFailure, CommandError, with_repeating};
 use runbook_kit::model::fleet::wipe::{quarantine, select};
 use runbook_kit::model::fleet::{Instance, InstanceState, Volume, VolumeState};
@@ -27,9 +26,6 @@ pub struct VolumeArgs {
 /// Reads all of them, or only those that are named.
 pub async fn gather(action: &'static str, args: &VolumeArgs, context: &Context) -> Result<Quarantine, AnyFailure> {
     let session = &context.session;
-    if session.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     let cluster = session.explicit_name(false).await?;
     let state = session.required_state()?;
     let folder = wipe_journal::folder(&state, &cluster);

@@ -126,9 +126,6 @@ impl Args {
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
-    if context.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     let request = selected::request(&args.words(), args.namespace.as_deref())?;
     let catalogs = context.catalogs().await?;
     let from = context.choose(&catalogs, &BackupArgs::from(args.from.clone())).await?;
@@ -301,7 +298,7 @@ fn show<C: Serialize>(
             context.ui.result(&details.join("\n"))?;
         }
         Format::Name => context.ui.result(&compared.iter().map(names).collect::<String>())?,
-        Format::Prometheus => {}
+        Format::Prometheus | Format::Svg => {}
         Format::Json | Format::Yaml => output::structured(&context.ui, context.format, &compared)?,
     }
     Ok(())

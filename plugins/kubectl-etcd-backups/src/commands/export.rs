@@ -5,7 +5,7 @@ mod target;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use runbook_kit::cli::output::{self, Format};
+use runbook_kit::cli::output::Format;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::backup::contents::export::{self, ExportError, Form, Writing, Written};
@@ -69,9 +69,6 @@ fn selector(text: &str) -> Result<LabelSelector, LabelSelectorError> {
 
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let request = request(&args)?;
-    if context.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     if args.output_dir.is_some() && context.format == Format::Name {
         return Err(CommandError::usage("-o name has no files: leave out --output-dir").into());
     }

@@ -35,9 +35,6 @@ struct Inspected {
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
-    if context.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     let catalogs = context.catalogs().await?;
     let mut inspected = Vec::new();
     for chosen in context.choose(&catalogs, &args.wanted).await? {
@@ -56,7 +53,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         });
     }
     match context.format {
-        Format::Name | Format::Prometheus => {}
+        Format::Name | Format::Prometheus | Format::Svg => {}
         Format::Table | Format::Wide => {
             let wide = context.format == Format::Wide;
             let details: Vec<String> = inspected.iter().map(|one| details(one, wide)).collect();

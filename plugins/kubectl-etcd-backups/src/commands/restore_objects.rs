@@ -91,9 +91,6 @@ fn selector(text: &str) -> Result<LabelSelector, LabelSelectorError> {
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
-    if context.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     match &args.undo {
         Some(file) => undo::run(&args, file, context).await,
         None => restore(&args, context).await,
@@ -313,7 +310,7 @@ fn is_text(context: &Context) -> bool {
 /// Prints the formats for programs.
 fn finish(report: &Report, context: &Context) -> Result<(), AnyFailure> {
     match context.format {
-        Format::Table | Format::Wide | Format::Prometheus => Ok(()),
+        Format::Table | Format::Wide | Format::Prometheus | Format::Svg => Ok(()),
         Format::Name => {
             let changed = report
                 .objects

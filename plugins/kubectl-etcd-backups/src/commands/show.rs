@@ -75,7 +75,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
                 .ui
                 .result(&shown.iter().map(|one| format!("{}\n", one.name)).collect::<String>())?;
         }
-        Format::Prometheus => return Err(output::no_metrics().into()),
+        special @ (Format::Prometheus | Format::Svg) => output::ordinary(special)?,
         Format::Json | Format::Yaml => output::structured(&context.ui, context.format, &shown)?,
     }
     Ok(Exit::Done)

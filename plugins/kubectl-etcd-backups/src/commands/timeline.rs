@@ -2,23 +2,23 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
-use runbook_kit::cli::ui::Verdict;
+use runbook_kit::cli::output::{self, Format};
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
 use runbook_kit::model::backup::goodness::Facts;
 use runbook_kit::model::units;
 use runbook_kit::usecases::catalog::{Backup, Catalog};
 use runbook_kit::usecases::examine::{ExamineError, examine};
-use serde::Serialize;
 
 use crate::context::Context;
 use crate::rules::history::{fell_by_half, known_gap};
+use crate::rules::timeline_row::{Mark, TimelineRow};
+use crate::rules::timeline_svg;
 
 /// Draw the sizes of backups over time, oldest first, and mark gaps and anomalies
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Marks: `cliff` (less than half the size of the backup before; with --keys also less than half the keys), `gap` (no backup for more than three intervals), `empty` (nothing was ever written to this etcd), `lineage` (with --keys: another cluster than before), `damaged`, `incomplete`.\n\nExamples:\n  kubectl etcd-backups timeline --since 2d\n  kubectl etcd-backups timeline --keys --etcd main"
+    after_help = "Marks: `cliff` (less than half the size of the backup before; with --keys also less than half the keys), `gap` (no backup for more than three intervals), `empty` (nothing was ever written to this etcd), `lineage` (with --keys: another cluster than before), `damaged`, `incomplete`.\n\nExamples:\n  kubectl etcd-backups timeline --since 2d\n  kubectl etcd-backups timeline --keys --etcd main\n  kubectl etcd-backups timeline --since 7d -o svg > timeline.svg"
 )]
 pub struct Args {
     /// Read every backup to count keys and Nodes, and to detect another cluster
@@ -39,90 +39,6 @@ const AT_ONCE: usize = 2;
 /// Width of the longest bar.
 const BAR: usize = 20;
 
-/// An anomaly of a backup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Mark {
-    Cliff,
-    Gap,
-    Empty,
-    Lineage,
-    Damaged,
-    Incomplete,
-}
-
-impl Mark {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Cliff => "cliff",
-            Self::Gap => "gap",
-            Self::Empty => "empty",
-            Self::Lineage => "lineage",
-            Self::Damaged => "damaged",
-            Self::Incomplete => "incomplete",
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TimelineRow {
-    cluster: String,
-    etcd: String,
-    name: String,
-    created: Timestamp,
-    size_bytes: Option<u64>,
-    complete: bool,
-    gap_seconds: Option<i64>,
-    keys: Option<u64>,
-    nodes: Option<u64>,
-    lineage: Option<String>,
-    marks: Vec<Mark>,
-    #[serde(skip)]
-    now: Timestamp,
-    #[serde(skip)]
-    bar: usize,
-}
-
-impl Row for TimelineRow {
-    fn columns() -> Vec<Column> {
-        vec![
-            column("ETCD"),
-            column("BACKUP"),
-            column("AGE"),
-            column("SIZE"),
-            column(""),
-            column("KEYS"),
-            column("MARKS"),
-            wide("NODES"),
-            wide("LINEAGE"),
-        ]
-    }
-
-    fn cells(&self) -> Vec<Cell> {
-        let marks: Vec<&str> = self.marks.iter().map(|mark| mark.word()).collect();
-        vec![
-            Cell::text(&self.etcd),
-            Cell::text(&self.name),
-            Cell::number(units::age(self.now.duration_since(self.created))),
-            Cell::number_or_dash(self.size_bytes.map(units::bytes)),
-            Cell::text("▇".repeat(self.bar)),
-            Cell::number_or_dash(self.keys),
-            if marks.is_empty() {
-                Cell::text("")
-            } else {
-                Cell::verdict(Verdict::Doubtful, marks.join(", "))
-            },
-            Cell::number_or_dash(self.nodes),
-            Cell::text_or_dash(self.lineage.as_deref()),
-        ]
-    }
-
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-}
-
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let since = context.moment(args.since.as_deref(), "--since")?;
     let until = context.moment(args.until.as_deref(), "--until")?;
@@ -138,7 +54,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
         let facts = facts(catalog, &shown, args.keys, context).await?;
         rows.extend(timeline(catalog, &shown, &facts, context.now()));
     }
-    output::rows(&context.ui, context.format, &rows, "No backups found")?;
+    if context.format == Format::Svg {
+        context.ui.result(&timeline_svg::drawing(&rows))?;
+    } else {
+        output::rows(&context.ui, context.format, &rows, "No backups found")?;
+    }
     for catalog in &catalogs {
         note_overdue(catalog, context);
     }

@@ -12,3 +12,5 @@ pub mod object_file;
 pub mod prometheus;
 pub mod restore_objects;
 pub mod state_copy;
+pub mod timeline_row;
+pub mod timeline_svg;

@@ -78,9 +78,6 @@ struct Numbers {
 /// Runs `drill`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (session, ui) = (&context.session, &context.session.ui);
-    if session.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     let catalogs = session.catalogs().await?;
     let chosen = choose(&args, &catalogs, context).await?;
     let mut drilled = Vec::new();

@@ -37,9 +37,6 @@ struct Finding {
 /// Shows the overview.
 pub async fn run(access: EtcdAccess, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
-    if session.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     let catalogs = session.catalogs().await?;
     let cluster = catalogs
         .first()

@@ -173,9 +173,6 @@ fn next(survey: &Survey<'_>) -> String {
 /// Runs `plan`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
-    if session.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     let catalogs = session.catalogs().await?;
     let others = OtherEtcds::find(context).await?;
     let request = SurveyRequest {

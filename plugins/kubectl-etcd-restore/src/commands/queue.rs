@@ -2,7 +2,7 @@
 
 use crate::rules::preflight::LeftOut;
 use runbook_kit::cli::confirm::StrongConsentArgs;
-use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column, wide};
+use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::chain;
@@ -95,9 +95,6 @@ impl Row for QueueRow {
 /// Runs `queue`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
-    if session.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     if args.consent.yes {
         context.explicit_cluster().await?;
     }

@@ -92,9 +92,6 @@ struct Report<'a> {
 /// Runs `run`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
-    if session.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     if args.consent.yes {
         context.explicit_cluster().await?;
     }
@@ -264,7 +261,7 @@ fn finish(report: &Report<'_>, context: &Context) -> Result<(), AnyFailure> {
     let session = &context.session;
     match session.format {
         Format::Json | Format::Yaml => output::structured(&session.ui, session.format, report)?,
-        Format::Name | Format::Prometheus => {}
+        Format::Name | Format::Prometheus | Format::Svg => {}
         Format::Table | Format::Wide if report.applied => {
             let mut text = String::new();
             if let Some(followed) = report.followed {

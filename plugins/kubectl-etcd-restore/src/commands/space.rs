@@ -168,7 +168,7 @@ fn show(report: &Report, context: &Context) -> Result<(), AnyFailure> {
     let (ui, format) = (&context.session.ui, context.session.format);
     match format {
         Format::Json | Format::Yaml => output::structured(ui, format, report),
-        Format::Prometheus => Err(output::no_metrics().into()),
+        special @ (Format::Prometheus | Format::Svg) => Ok(output::ordinary(special)?),
         Format::Name => Ok(ui.result(
             &report
                 .members

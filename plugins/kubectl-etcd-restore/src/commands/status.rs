@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::rules::follow::{EtcdSeen, Follow, Restart, Seen, State};
 use crate::rules::log_messages::LoopCause;
 use jiff::Timestamp;
-use runbook_kit::cli::output::{self, Cell, Column, Format, Row, column, wide};
+use runbook_kit::cli::output::{self, Cell, Column, Row, column, wide};
 use runbook_kit::cli::ui::Verdict;
 use runbook_kit::exit::Exit;
 use runbook_kit::failure::AnyFailure;
@@ -197,9 +197,6 @@ pub fn remarks(row: &StatusRow, follow: &Follow) -> Vec<String> {
 /// Runs `status`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let session = &context.session;
-    if session.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     let catalogs = session.catalogs().await?;
     let observer = Observer::open(context, &catalogs, &[], &args.access).await;
     if args.watch {

@@ -233,7 +233,8 @@ fn halves(mut batch: Vec<Run>) -> Option<(Vec<Run>, Vec<Run>)> {
     }
     let run = batch.pop()?;
     let middle = run.start + run.len() / 2;
-    (run.len() > 1).then(|| (vec![run.start..middle], vec![middle..run.end]))
+    let part = |start, end| vec![Run { start, end }];
+    (run.len() > 1).then(|| (part(run.start, middle), part(middle, run.end)))
 }
 
 #[cfg(test)]
@@ -306,14 +307,15 @@ mod tests {
 
     #[test]
     fn batches_are_as_few_as_keys_and_spans_allow() {
-        assert_eq!(
-            batches(&[0..2_500]),
-            [vec![0..1_000], vec![1_000..2_000], vec![2_000..2_500]]
-        );
-        assert_eq!(
-            batches(&[0..600, 600..1_200]),
-            [vec![0..600, 600..1_000], vec![1_000..1_200]]
-        );
+        let lengths = |runs: &[Run]| -> Vec<Vec<usize>> {
+            let batches = batches(runs).into_iter();
+            batches
+                .map(|batch| batch.iter().map(ExactSizeIterator::len).collect())
+                .collect()
+        };
+        let long = Run { start: 0, end: 2_500 };
+        assert_eq!(lengths(&[long]), [vec![1_000], vec![1_000], vec![500]]);
+        assert_eq!(lengths(&[0..600, 600..1_200]), [vec![600, 400], vec![200]]);
         let singles: Vec<Run> = (0..100).map(|at| at..at + 1).collect();
         let counts: Vec<usize> = batches(&singles).iter().map(Vec::len).collect();
         assert_eq!(counts, [SPANS, 100 - SPANS]);

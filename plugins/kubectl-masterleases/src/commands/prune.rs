@@ -120,9 +120,6 @@ impl Lists {
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
-    if context.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     let etcd = context.etcd(&args.survey.access).await?;
     let etcd = etcd.as_ref();
     let survey = observe::observe(&args.survey, etcd, context).await?;
@@ -231,7 +228,7 @@ fn is_text(context: &Context) -> bool {
 /// Prints the formats for programs.
 fn finish(report: &Report, context: &Context) -> Result<Exit, AnyFailure> {
     match context.format {
-        Format::Table | Format::Wide | Format::Prometheus => {}
+        Format::Table | Format::Wide | Format::Prometheus | Format::Svg => {}
         Format::Name => {
             let planned = report.plan.iter().filter(|row| row.action == DELETE);
             let names: String = planned.map(|row| row.name() + "\n").collect();

@@ -57,9 +57,6 @@ struct Report {
 /// Runs `member replace`.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
     let (session, ui) = (&context.session, &context.session.ui);
-    if session.format == Format::Prometheus {
-        return Err(output::no_metrics().into());
-    }
     let cluster = context.explicit_name().await?;
     let etcd = etcd_members::only_one(&session.etcds)?;
     let run = quarantine::fresh_run();
@@ -165,7 +162,7 @@ fn show(report: &Report, context: &Context) -> Result<(), AnyFailure> {
     let (ui, format) = (&context.session.ui, context.session.format);
     match format {
         Format::Json | Format::Yaml => output::structured(ui, format, report),
-        Format::Prometheus => Err(output::no_metrics().into()),
+        special @ (Format::Prometheus | Format::Svg) => Ok(output::ordinary(special)?),
         Format::Name => Ok(ui.result(&format!("{}\n", report.member))?),
         Format::Table | Format::Wide => Ok(ui.result(&text(report))?),
     }
