@@ -1,5 +1,6 @@
 //! `cargo xtask rehearse`: the suite as an operator meets it, against real programs.
 
+mod recording;
 mod stage;
 mod transcript;
 
@@ -31,6 +32,9 @@ pub struct Args {
     /// Write everything that was run, printed and measured into a Markdown file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Write what was run and printed into an animated picture (SVG)
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
 }
 
 /// The real programs that play.
@@ -94,6 +98,10 @@ pub fn run(args: &Args) -> Outcome {
     if let Some(report) = &args.report {
         fs::write(report, transcript.markdown())?;
         say::note(&format!("the report is in {}", report.display()));
+    }
+    if let Some(picture) = &args.picture {
+        fs::write(picture, recording::picture(&transcript.lines()))?;
+        say::note(&format!("the picture is in {}", picture.display()));
     }
     played?;
     say::line(&format!("\n{} acts passed, 0 failed", acts.len()));

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use runbook_kit::model::units;
 
 use super::timeline_row::{Mark, TimelineRow};
@@ -15,7 +15,7 @@ const WIDTH: f64 = 960.0;
 const PLOT: f64 = 140.0;
 /// Left of the bars: sizes. Right of them: room for a mark's word.
 const LEFT: f64 = 76.0;
-const RIGHT: f64 = 28.0;
+const RIGHT: f64 = 64.0;
 /// Above the bars: the name, and the marks. Below them: the times.
 const ABOVE: f64 = 52.0;
 const BELOW: f64 = 34.0;
@@ -25,6 +25,8 @@ const TICKS: usize = 6;
 const BAR: (f64, f64) = (14.0, 1.2);
 /// Marks closer than this are told by their colour only.
 const WORD: f64 = 46.0;
+/// A gap narrower than this is told by its colour only.
+const WORDS: f64 = 150.0;
 
 const GROUND: &str = "#ffffff";
 const INK: &str = "#24292f";
@@ -148,6 +150,16 @@ fn etcd(rows: &[TimelineRow], times: &Span, top: f64, svg: &mut String) {
                 base - PLOT,
                 (x - before).max(1.0)
             ));
+            if let (Some(gap), true) = (row.gap_seconds, x - before >= WORDS) {
+                let told = format!("no backup for {}", units::age(SignedDuration::from_secs(gap)));
+                line(text(
+                    f64::midpoint(before, x),
+                    base - PLOT / 2.0,
+                    "middle",
+                    DOUBTFUL,
+                    &told,
+                ));
+            }
         }
         let share = row.size_bytes.unwrap_or_default() as f64 / largest.max(1) as f64;
         // What is tiny is still a backup.
@@ -222,7 +234,7 @@ mod tests {
             created: Timestamp::from_second(1_790_000_000 + minute * 60).unwrap(),
             size_bytes: size,
             complete: size.is_some(),
-            gap_seconds: None,
+            gap_seconds: marks.contains(&Mark::Gap).then_some(6_300),
             keys: Some(7),
             nodes: None,
             lineage: None,

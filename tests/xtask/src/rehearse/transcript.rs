@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use super::recording::{Kind, Line};
 use crate::say;
 
 /// Everything that was told, run and found, in its order.
@@ -128,6 +129,30 @@ impl Transcript {
             }
         }
         text
+    }
+
+    /// Everything as lines of a terminal.
+    pub fn lines(&self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        let mut add = |kind, text: &str| {
+            lines.extend(text.lines().map(|line| Line {
+                kind,
+                text: line.to_owned(),
+            }));
+        };
+        for part in self.parts.borrow().iter() {
+            match part {
+                Part::Act { title, .. } => add(Kind::Told, &format!("# {title}")),
+                Part::Told(told) => add(Kind::Told, &format!("\n# {told}")),
+                Part::Noted(noted) => add(Kind::Output, noted),
+                Part::Failed(error) => add(Kind::Output, error),
+                Part::Command(played) => {
+                    add(Kind::Command, &format!("$ {}", played.shown));
+                    add(Kind::Output, played.screen.trim_end());
+                }
+            }
+        }
+        lines
     }
 
     fn add(&self, part: Part) {
