@@ -16,8 +16,10 @@ use runbook_kit::model::shell::ShellCommand;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::cluster_api::ClusterApi;
 use runbook_kit::ports::fleet::{Fleet, FleetChange};
-use runbook_kit::ports::{EtcdErrorKind, EtcdKv};
+use runbook_kit::ports::{EtcdErrorKind, EtcdKv, StoreError};
 use runbook_kit::session::Session;
+use runbook_kit::usecases::catalog::Catalog;
+use runbook_kit::usecases::kops_state::etcd_managers::{EtcdManagers, etcd_managers};
 
 use crate::rules::next_command::Given;
 
@@ -116,6 +118,17 @@ impl Context {
     pub async fn api(&self, cluster: &str, timeout: Duration) -> Result<Box<dyn ClusterApi>, String> {
         let found = self.cluster_api(cluster, timeout).await;
         found.map_err(|error| format!("{}; pass --context or --kubeconfig", chain(&error)))
+    }
+
+    /// The etcd-managers of an etcd cluster, by its manifests; `None` where no state store is named. Where the spec cannot be read they are
+    /// looked for where kops puts them by default.
+    pub async fn etcd_managers(&self, catalog: &Catalog) -> Option<Result<EtcdManagers, StoreError>> {
+        let state = self.session.state().ok()??;
+        let cluster = &catalog.store.cluster;
+        let named = self.session.discover().await.ok();
+        let named = named.and_then(|found| found.config_base(&state, cluster).ok());
+        let config_base = named.unwrap_or_else(|| state.join(cluster));
+        Some(etcd_managers(self.session.objects(), &config_base, &catalog.store).await)
     }
 
     /// An etcd, reached as the flags say.

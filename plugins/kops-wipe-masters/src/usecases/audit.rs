@@ -12,8 +12,8 @@ use crate::context::Context;
 use crate::rules::audit::facts::{Etcd, Facts, NewestBackup};
 use crate::rules::report;
 use crate::usecases::audit_look::{self, LookArgs, Place};
+use crate::usecases::aws_failure;
 use crate::usecases::interlock;
-use crate::usecases::observe;
 use runbook_kit::usecases::inventory;
 
 /// From AWS, the state store and the backups. Refused in the wrong account or region.
@@ -28,7 +28,7 @@ pub async fn gather(context: &Context, look: &LookArgs) -> Result<Facts, AnyFail
     }
     let fleet = context.fleet.as_ref();
     let region = found.spec.as_ref().and_then(|spec| spec.region.as_deref());
-    let not_read = |error| observe::not_read(error, region);
+    let not_read = |error| aws_failure::not_read(error, region);
     let caller = fleet.caller().await.map_err(not_read)?;
     ui.note(&format!(
         "cluster {cluster}, account {}, region {}, state store {state}",

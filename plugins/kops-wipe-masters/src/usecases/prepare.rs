@@ -23,7 +23,7 @@ use crate::rules::interlock::{self, Interlock, InterlockArgs};
 use crate::rules::plan::{self, EtcdVolumes, Facts, Plan};
 use crate::usecases::alive::{self, AliveArgs};
 use crate::usecases::interlock::gather;
-use crate::usecases::{observe, salvage};
+use crate::usecases::{aws_failure, salvage};
 use runbook_kit::usecases::inventory;
 
 /// What the plan depends on.
@@ -93,7 +93,7 @@ pub async fn prepare(args: &PlanArgs, name: &str, context: &Context) -> Result<P
     let region = found.spec.as_ref().and_then(|spec| spec.region.as_deref());
     let fleet = context.fleet.as_ref();
     session.ui.note("reading the cluster's resources from AWS");
-    let not_read = |error| observe::not_read(error, region);
+    let not_read = |error| aws_failure::not_read(error, region);
     let caller = fleet.caller().await.map_err(not_read)?;
     let inventory = inventory::inventory(fleet, name).await.map_err(not_read)?;
     let selection = select(name, &inventory);

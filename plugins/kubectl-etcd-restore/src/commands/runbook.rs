@@ -8,7 +8,6 @@ use runbook_kit::failure::{AnyFailure, CommandError};
 use runbook_kit::model::etcd_access::client_port;
 use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::usecases::catalog::Catalog;
-use runbook_kit::usecases::kops_state::etcd_managers::etcd_managers;
 
 use crate::context::Context;
 use crate::rules::machines::Role;
@@ -100,15 +99,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, AnyFailure> {
 
 /// Whether its etcd-manager is known to replace an empty member by itself.
 async fn replaces(catalog: &Catalog, context: &Context) -> bool {
-    let session = &context.session;
-    let (Ok(Some(state)), Ok(found)) = (session.state(), session.discover().await) else {
-        return false;
-    };
-    let Ok(config_base) = found.config_base(&state, &catalog.store.cluster) else {
-        return false;
-    };
-    let managers = etcd_managers(session.objects(), &config_base, &catalog.store).await;
-    managers.is_ok_and(|managers| managers.replace_empty_members(catalog.store.members.len()))
+    let managers = context.etcd_managers(catalog).await.and_then(Result::ok);
+    managers.is_some_and(|managers| managers.replace_empty_members(catalog.store.members.len()))
 }
 
 /// The version of the kops that last updated the cluster.

@@ -12,7 +12,6 @@ use runbook_kit::model::store_url::StoreUrl;
 use runbook_kit::ports::{EtcdError, EtcdKv, ObjectStore, PutMode};
 use runbook_kit::usecases::catalog::Catalog;
 use runbook_kit::usecases::etcd_members::Members;
-use runbook_kit::usecases::kops_state::etcd_managers::etcd_managers;
 use runbook_kit::usecases::quarantine::hide;
 use runbook_kit::usecases::{inventory, past_wipes, wipe_journal};
 use serde::Serialize;
@@ -84,18 +83,13 @@ pub async fn observe(asked: &Asked<'_>, members: Members, context: &Context) -> 
             (Some(volumes), own.collect())
         }
     };
-    let config_base = match session.discover().await {
-        Ok(found) => found.config_base(&state, asked.cluster).ok(),
-        Err(_) => None,
-    };
-    let config_base = config_base.unwrap_or_else(|| state.join(asked.cluster));
-    let managers = etcd_managers(session.objects(), &config_base, &catalog.store).await?;
+    let managers = context.etcd_managers(catalog).await.transpose()?;
     let facts = Facts {
         etcd: asked.etcd.to_owned(),
         members: registered(&members),
         alarms: members.alarms.clone().unwrap_or_default(),
         queued: queued.into_iter().map(|command| command.name).collect(),
-        replaces_itself: managers.replace_empty_members(members.registered.len()),
+        replaces_itself: managers.is_some_and(|managers| managers.replace_empty_members(members.registered.len())),
         volumes,
         quarantined,
     };

@@ -25,6 +25,6 @@ fn run(binary: &Path) -> Rows {
     Ok(vec![Row {
         what,
         value: format!("{milliseconds:.1} ms"),
-        aim: "≤ 5 ms",
+        aim: "≤ 3 ms",
     }])
 }

@@ -157,10 +157,10 @@ const fn stop(tool: Tool) -> &'static [&'static str] {
             r#"  ctr -n k8s.io tasks ls | grep -q "^$id .*RUNNING" && ctr -n k8s.io tasks kill -s SIGTERM "$id""#,
             "done",
         ],
-        Tool::Crictl => &[r#"for id in $(crictl ps -q --name "^$1\$"); do crictl stop "$id"; done"#],
+        Tool::Crictl => &[r#"for id in $(crictl ps -q --name "^$1\$"); do crictl stop -t 20 "$id"; done"#],
         Tool::Unknown => &[
             "# crictl with kops before 1.34, ctr since then, docker before 1.24",
-            r#"for id in $(crictl ps -q --name "^$1\$" 2>/dev/null); do crictl stop "$id" && found=1; done"#,
+            r#"for id in $(crictl ps -q --name "^$1\$" 2>/dev/null); do crictl stop -t 20 "$id" && found=1; done"#,
             r#"[ -n "$found" ] || for id in $(ctr -n k8s.io containers ls -q "labels.\"io.kubernetes.container.name\"==$1" 2>/dev/null); do"#,
             r#"  ctr -n k8s.io tasks ls | grep -q "^$id .*RUNNING" && ctr -n k8s.io tasks kill -s SIGTERM "$id" && found=1"#,
             "done",

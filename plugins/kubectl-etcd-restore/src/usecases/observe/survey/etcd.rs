@@ -12,7 +12,6 @@ use runbook_kit::model::snapshot::Content;
 use runbook_kit::usecases::catalog::{Backup, Catalog};
 use runbook_kit::usecases::choose::{Assessed, Judge};
 use runbook_kit::usecases::examine::{self, Examined, examine};
-use runbook_kit::usecases::kops_state;
 
 use crate::context::Context;
 use crate::rules::follow::EtcdSeen;
@@ -157,20 +156,13 @@ fn encrypted_by(examined: &Examined) -> Vec<String> {
 
 /// Whether the cluster's etcd-managers can restore it.
 async fn manager(catalog: &Catalog, version: &str, context: &Context) -> Option<Check> {
-    let session = &context.session;
-    let Ok(Some(state)) = session.state() else {
-        return Some(Check::found(
+    match context.etcd_managers(catalog).await {
+        None => Some(Check::found(
             "etcd-manager",
             Severity::Warn,
             "no state store is named: not checked whether it can restore this backup",
-        ));
-    };
-    let config_base = match session.discover().await {
-        Ok(found) => found.config_base(&state, &catalog.store.cluster).ok()?,
-        Err(_) => state.join(&catalog.store.cluster),
-    };
-    match kops_state::etcd_managers::etcd_managers(session.objects(), &config_base, &catalog.store).await {
-        Ok(found) => {
+        )),
+        Some(Ok(found)) => {
             let mut check = found.check(version);
             // Only a warning: a cluster that has lost its manifests must be restorable, too.
             if found.manifests.is_empty() {
@@ -178,7 +170,7 @@ async fn manager(catalog: &Catalog, version: &str, context: &Context) -> Option<
             }
             Some(check)
         }
-        Err(error) => Some(Check::found("etcd-manager", Severity::Warn, chain(&error))),
+        Some(Err(error)) => Some(Check::found("etcd-manager", Severity::Warn, chain(&error))),
     }
 }
 
