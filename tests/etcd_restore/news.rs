@@ -39,12 +39,15 @@ impl Others {
 /// Watches with the etcd of main at its address, that of events and the API at these ports of 127.0.0.1. The first table
 /// has been printed.
 fn watch(env: &Env, others: &Others, events: u16, api: u16) -> (Child, mpsc::Receiver<String>) {
-    let kubeconfig = admin_kubeconfig(env.root(), CLUSTER, &others.ca, api).unwrap();
     let endpoints = format!("main=http://{}:4001,events=http://127.0.0.1:{events}", env.address);
+    watch_at(env, others, &endpoints, api)
+}
+
+fn watch_at(env: &Env, others: &Others, endpoints: &str, api: u16) -> (Child, mpsc::Receiver<String>) {
+    let kubeconfig = admin_kubeconfig(env.root(), CLUSTER, &others.ca, api).unwrap();
     let mut child = env
         .restore("status --watch --etcd-timeout 60s")
-        .arg("--endpoints")
-        .arg(endpoints)
+        .args(["--endpoints", endpoints])
         .arg("--kubeconfig")
         .arg(kubeconfig)
         .spawn()
@@ -122,18 +125,9 @@ fn etcds_that_hang_hold_up_neither_their_queue_nor_the_api() {
     let (env, others) = (Env::new(RESTORED), Others::start());
     let hangs = Wire::start(others.etcd_port(), WireFault::Hang).unwrap();
     let balancer = LoadBalancer::start().unwrap();
-    let kubeconfig = admin_kubeconfig(env.root(), CLUSTER, &others.ca, balancer.port()).unwrap();
     let hanging = format!("http://127.0.0.1:{}", hangs.port());
-    let mut child = env
-        .restore("status --watch --etcd-timeout 60s")
-        .arg("--endpoints")
-        .arg(format!("main={hanging},events={hanging}"))
-        .arg("--kubeconfig")
-        .arg(kubeconfig)
-        .spawn()
-        .unwrap();
-    let said = lines(&mut child);
-    wait_for_line(&said, "API: ");
+    let endpoints = format!("main={hanging},events={hanging}");
+    let (mut child, said) = watch_at(&env, &others, &endpoints, balancer.port());
     env.restore("queue main=latest-good --yes --confirm super.k8s.local")
         .run()
         .unwrap()

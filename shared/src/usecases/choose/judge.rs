@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{ChooseContext, ChooseError, Chosen, Rejected};
 use crate::model::backup::goodness::{Candidate, Choice, Facts, Read, Rejection, Store, Verdict, Warning};
 use crate::model::backup::name::BackupName;
+use crate::ports::ReadFailure;
 use crate::usecases::catalog::{Backup, Catalog};
 use crate::usecases::examine::{ExamineError, examine};
 
@@ -120,7 +121,7 @@ impl<'a, 'l> Judge<'a, 'l> {
     /// # Errors
     /// As [`super::latest_good`].
     pub async fn latest_good(&mut self, at: Option<Timestamp>) -> Result<Chosen<'a>, ChooseError> {
-        self.read_ahead(at).await;
+        self.read_ahead(at).await?;
         let choice = loop {
             let choice = self.ask(at, |store| store.choose()).await?;
             let good = choice.good.and_then(|at| self.catalog.backups.get(at));
@@ -232,24 +233,35 @@ impl<'a, 'l> Judge<'a, 'l> {
             .partition_point(|candidate| at.is_none_or(|at| candidate.name.created() <= at))
     }
 
-    /// Reads side by side the two that nearly every choice needs, where neither is known. What fails is asked for again.
-    async fn read_ahead(&mut self, at: Option<Timestamp>) {
+    /// Reads side by side the two that nearly every choice needs, where neither is known. Where there is no room for both, or the older one
+    /// cannot be read, it is asked for by itself.
+    async fn read_ahead(&mut self, at: Option<Timestamp>) -> Result<(), ExamineError> {
         let Some(places) = self.store(self.not_after(at)).read_first() else {
-            return;
+            return Ok(());
         };
         let known = self.context.known;
         let backups = places.map(|at| self.catalog.backups.get(at));
-        let [Some(newer), Some(older)] = backups else { return };
+        let [Some(newer), Some(older)] = backups else {
+            return Ok(());
+        };
         if [newer, older]
             .iter()
             .any(|backup| known.get(backup).is_some() || known.remembered(backup).is_some())
         {
-            return;
+            return Ok(());
         }
         let (first, second) = tokio::join!(self.read(newer), self.read(older));
-        for facts in [first, second].into_iter().flatten() {
+        let first = match first {
+            Err(ExamineError::Read {
+                source: ReadFailure::DiskFull { .. },
+                ..
+            }) => None,
+            first => Some(first?),
+        };
+        for facts in first.into_iter().chain(second) {
             self.known.insert(facts.name.clone(), facts);
         }
+        Ok(())
     }
 
     /// Reads what the question needs, one after the other, until it is answered.
