@@ -68,3 +68,32 @@ fn an_overdue_backup_is_noted() {
         .success();
     let _ = ended.stderr_has("etcd main: no backup for 99m, one is due every 15m");
 }
+
+#[test]
+fn the_drawing_has_every_backup_and_is_the_same_each_time() {
+    let env = Env::merged();
+    let draw = || {
+        let ended = env.backups(&["timeline", "-o", "svg"]).now(LATER).run().unwrap();
+        ended.success().stdout
+    };
+    let drawn = draw();
+    assert!(
+        drawn.starts_with("<svg xmlns=") && drawn.ends_with("</svg>\n"),
+        "{drawn}"
+    );
+    let listed = env.backups(&["list", "-o", "name"]).run().unwrap().success().stdout;
+    for name in listed.lines() {
+        let name = name.rsplit('=').next().unwrap();
+        assert!(drawn.contains(&format!("<title>{name},")), "{name} is missing: {drawn}");
+    }
+    assert!(drawn.contains("no backup for at least 48m"), "{drawn}");
+    assert_eq!(draw(), drawn);
+    for other in [&["list", "-o", "svg"][..], &["check", "-o", "svg"]] {
+        let _ = env
+            .backups(other)
+            .run()
+            .unwrap()
+            .code(2)
+            .stderr_has("`-o svg` is for `kubectl etcd-backups timeline`");
+    }
+}

@@ -151,7 +151,7 @@ fn etcd(rows: &[TimelineRow], times: &Span, top: f64, svg: &mut String) {
                 (x - before).max(1.0)
             ));
             if let (Some(gap), true) = (row.gap_seconds, x - before >= WORDS) {
-                let told = format!("no backup for {}", units::age(SignedDuration::from_secs(gap)));
+                let told = format!("no backup for at least {}", units::age(SignedDuration::from_secs(gap)));
                 line(text(
                     f64::midpoint(before, x),
                     base - PLOT / 2.0,
