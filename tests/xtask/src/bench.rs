@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use support::paths;
 
-use crate::{Outcome, plugins, say};
+use crate::{Outcome, plugins, say, target_folder};
 
 /// Measure the release binaries and write BENCHMARKS.md
 ///
@@ -79,18 +79,24 @@ const BACKUPS: &str = "kubectl-etcd-backups";
 pub fn run(args: &Args) -> Outcome {
     let folder = match &args.binaries {
         Some(folder) => folder.clone(),
-        None => plugins::build_release(&plugins::host_triple()?)?,
+        None => {
+            plugins::build(&["--release"])?;
+            target_folder().join("release")
+        }
     };
     let mut text = HEAD.to_owned();
     text.push_str(&format!("Measured on {}.\n", machine()));
+    say::line(&text);
     for bench in ALL
         .iter()
         .filter(|bench| args.only.as_ref().is_none_or(|name| name == bench.name))
     {
         say::note(&format!("measuring {}", bench.name));
-        text.push_str(&table(bench.name, &(bench.run)(&folder.join(bench.package))?));
+        let table = table(bench.name, &(bench.run)(&folder.join(bench.package))?);
+        // At once: a later one may fail.
+        say::line(&table);
+        text.push_str(&table);
     }
-    say::line(&text);
     if args.only.is_none() && args.binaries.is_none() {
         fs::write(paths::root().join("BENCHMARKS.md"), text)?;
     }

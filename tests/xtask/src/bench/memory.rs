@@ -27,7 +27,7 @@ const COMMANDS: [(&str, &str); 16] = [
     (BACKUPS, "timeline --keys"),
     (BACKUPS, "check --max-age 45m"),
     ("kubectl-masterleases", "list --observe 0"),
-    ("kops-wipe-masters", "-o name"),
+    ("kops-wipe-masters", "--even-if-alive -o name"),
     ("kubectl-etcd-restore", ""),
     ("kubectl-etcd-restore", "plan"),
     ("kubectl-etcd-restore", "status"),

@@ -47,15 +47,16 @@ impl Target {
     /// Builds the plugins for it, and gives the folder with the binaries.
     pub(super) fn build(&self, host: &Self) -> Result<PathBuf, Box<dyn Error>> {
         self.install_standard_library()?;
+        let folder = target_folder().join(&self.triple).join("release");
         if self.os != "linux" || host.os != "linux" {
-            return plugins::build_release(&self.triple);
+            plugins::build(&["--release", "--target", &self.triple])?;
+            return Ok(folder);
         }
         // Linked against the glibc of this machine it would not start on an older one.
         let zigbuild = components::cargo_zigbuild()?;
         let mut command = Command::new(&zigbuild);
         command
             .current_dir(paths::root())
-            .env("RUSTFLAGS", plugins::RELEASE_FLAGS)
             .args(["zigbuild", "--locked", "--release"]);
         command.arg("--target").arg(format!("{}.{GLIBC}", self.triple));
         command.args(plugins::ALL.iter().flat_map(|plugin| ["--package", *plugin]));
@@ -67,7 +68,7 @@ impl Target {
             env::join_paths(beside.into_iter().chain(env::split_paths(&path)))?,
         );
         match command.status()?.success() {
-            true => Ok(target_folder().join(&self.triple).join("release")),
+            true => Ok(folder),
             false => Err(format!("the plugins do not build for {}", self.triple).into()),
         }
     }
@@ -107,7 +108,10 @@ impl Target {
 
     /// The platform that this runs on.
     pub(super) fn host() -> Result<Self, Box<dyn Error>> {
-        Self::parse(&plugins::host_triple()?)
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let said = run::run(Command::new(rustc).arg("-vV"))?;
+        let triple = said.lines().find_map(|line| line.strip_prefix("host: "));
+        Self::parse(triple.ok_or("rustc -vV names no host")?)
     }
 
     pub(super) fn archive_name(&self, plugin: &str) -> String {
