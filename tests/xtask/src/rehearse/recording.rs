@@ -39,7 +39,11 @@ pub struct Line {
 
 /// The picture of these lines.
 pub fn picture(lines: &[Line]) -> String {
-    let wrapped: Vec<Line> = lines.iter().flat_map(wrap).collect();
+    let shown = lines.iter().map(|line| Line {
+        kind: line.kind,
+        text: without_temporary_folders(&line.text),
+    });
+    let wrapped: Vec<Line> = shown.flat_map(|line| wrap(&line)).collect();
     let (width, height) = (
         COLUMNS as f64 * WIDTH + 2.0 * MARGIN,
         ROWS as f64 * HEIGHT + 2.0 * MARGIN,
@@ -48,7 +52,7 @@ pub fn picture(lines: &[Line]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n\
          <title>A recovery, as `cargo xtask rehearse` played it</title>\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#0d1117\"/>\n\
-         <svg x=\"{MARGIN}\" y=\"{MARGIN}\" width=\"{}\" height=\"{}\" font-family=\"monospace\" font-size=\"13\" xml:space=\"preserve\">\n<g>\n",
+         <svg x=\"{MARGIN}\" y=\"{MARGIN}\" width=\"{}\" height=\"{}\" font-family=\"monospace\" font-size=\"12.5\" xml:space=\"preserve\">\n<g>\n",
         width - 2.0 * MARGIN,
         ROWS as f64 * HEIGHT,
     );
@@ -107,6 +111,26 @@ fn animation(lines: &[Line]) -> String {
     )
 }
 
+/// Paths of temporary folders as `/tmp`: they say nothing, and are others each time.
+fn without_temporary_folders(text: &str) -> String {
+    const BEGIN: &str = "/.tmp";
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(BEGIN) {
+        let (before, found) = rest.split_at(at);
+        let ends = |character: char| character.is_whitespace() || "=:,;'\"`()".contains(character);
+        let kept = before.rfind(ends).map_or(0, |last| last + 1);
+        let (kept, path) = before.split_at(kept);
+        shown.push_str(kept);
+        shown.push_str(if path.starts_with("//") { "///tmp" } else { "/tmp" });
+        let mut after = found;
+        while let Some(name) = after.strip_prefix(BEGIN) {
+            after = name.trim_start_matches(|character: char| character.is_ascii_alphanumeric());
+        }
+        rest = after;
+    }
+    shown + rest
+}
+
 /// In the terminal's width.
 fn wrap(line: &Line) -> Vec<Line> {
     let characters: Vec<char> = line.text.chars().collect();
@@ -153,6 +177,18 @@ mod tests {
         let times = attribute(&svg, "keyTimes");
         assert_eq!((times.len(), times[0]), (4, "0.00000"));
         assert!(times.is_sorted());
+    }
+
+    #[test]
+    fn temporary_folders_are_not_shown() {
+        assert_eq!(
+            without_temporary_folders("$ export A=/media/tmp/.tmpAb1/.tmpC2/ca.crt B='/x/.tmpD' c/d"),
+            "$ export A=/tmp/ca.crt B='/tmp' c/d"
+        );
+        assert_eq!(
+            without_temporary_folders("file:///tmp/.tmpAb1/store"),
+            "file:///tmp/store"
+        );
     }
 
     #[test]
