@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::commands::plan::is_text;
 use crate::context::Context;
-use crate::rules::observation::{ApiSeen, Observation};
+use crate::rules::observation::{ApiSeen, NO_ANSWER, Observation};
 use crate::usecases::observe::observer::Observer;
 
 /// Show the state of the restore of each etcd cluster
@@ -70,7 +70,7 @@ impl StatusRow {
     pub fn new(catalog: &Catalog, follow: &Follow, seen: &Seen, api: &ApiSeen) -> Self {
         let (etcd_says, revision) = match &seen.etcd {
             EtcdSeen::NotAsked(why) => (format!("not checked: {why}"), None),
-            EtcdSeen::Unanswered => ("no answer yet".to_owned(), None),
+            EtcdSeen::Unanswered => (NO_ANSWER.to_owned(), None),
             EtcdSeen::Silent(why) => (format!("unreachable: {why}"), None),
             EtcdSeen::Quarantined(answer) => ("answers in quarantine".to_owned(), Some(answer.revision)),
             EtcdSeen::Serving(answer) if !answer.leader => (

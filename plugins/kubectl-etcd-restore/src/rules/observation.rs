@@ -4,6 +4,9 @@ use runbook_kit::usecases::catalog::Catalog;
 
 use crate::rules::follow::{EtcdSeen, Seen};
 
+/// What is said of that which was asked and has not answered.
+pub const NO_ANSWER: &str = "no answer yet";
+
 /// What the API showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiSeen {
@@ -100,7 +103,7 @@ impl News {
     /// The same where everything has to be shown: what has not answered yet says so.
     pub fn so_far(&self) -> Observation {
         let unanswered = || Seen {
-            store: Err("no answer yet".to_owned()),
+            store: Err(NO_ANSWER.to_owned()),
             etcd: EtcdSeen::Unanswered,
             log: None,
             api_ready: None,
@@ -111,7 +114,7 @@ impl News {
             api: self
                 .api
                 .clone()
-                .unwrap_or_else(|| ApiSeen::Silent("no answer yet".to_owned())),
+                .unwrap_or_else(|| ApiSeen::Silent(NO_ANSWER.to_owned())),
         }
     }
 }

@@ -169,10 +169,10 @@ impl EtcdObserver<'_> {
             while let Some(found) = tried.next().await {
                 match found {
                     Ok(found) => return Ok(found),
-                    Err(NoEtcd::NotChecked(why) | NoEtcd::Unreachable(why)) => failed.push(why),
+                    Err(why) => failed.push(why),
                 }
             }
-            Err(NoEtcd::Unreachable(failed.join("; ")))
+            Err(of_all(failed))
         };
         // Without a certificate no pod would talk to us.
         if !(access.plain_http || access.cert.is_some() || self.key_store.is_some()) {
@@ -207,6 +207,19 @@ async fn answer(kv: &dyn EtcdKv) -> Result<Answer, String> {
         revision: status.revision,
         leader: status.leader.is_some(),
     })
+}
+
+/// Why none of several ways led there. One that was not reached counts; where all of them were refused for another reason, nothing is known.
+fn of_all(failed: Vec<NoEtcd>) -> NoEtcd {
+    let unreachable = failed.iter().any(|one| matches!(one, NoEtcd::Unreachable(_)));
+    let words = failed.into_iter().map(|one| match one {
+        NoEtcd::NotChecked(why) | NoEtcd::Unreachable(why) => why,
+    });
+    let why = words.collect::<Vec<_>>().join("; ");
+    match unreachable {
+        true => NoEtcd::Unreachable(why),
+        false => NoEtcd::NotChecked(why),
+    }
 }
 
 /// The ways that the flags name, of which all may be tried; none where a single way is wanted.
@@ -261,6 +274,17 @@ mod tests {
         both.via = Via::Ssh;
         assert_eq!(ways(&both), []);
         assert_eq!(ways(&access(&[])), []);
+    }
+
+    #[test]
+    fn an_etcd_that_refuses_a_certificate_is_not_taken_for_one_that_is_down() {
+        let denied = || NoEtcd::NotChecked("bad certificate".to_owned());
+        let refused = || NoEtcd::Unreachable("Connection refused".to_owned());
+        assert!(matches!(of_all(vec![denied()]), NoEtcd::NotChecked(why) if why == "bad certificate"));
+        assert!(matches!(of_all(vec![denied(), denied()]), NoEtcd::NotChecked(_)));
+        assert!(
+            matches!(of_all(vec![denied(), refused()]), NoEtcd::Unreachable(why) if why == "bad certificate; Connection refused")
+        );
     }
 
     fn access(endpoints: &[&str]) -> EtcdAccess {

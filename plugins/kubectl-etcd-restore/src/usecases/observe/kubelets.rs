@@ -68,14 +68,11 @@ pub async fn wait(observer: &Observer<'_>, limit: Duration, context: &Context) -
     };
     let missing = missing_instances::of(&nodes, context).await;
     let gone = missing.clone().unwrap_or_default();
-    let (nodes, with_instance) = {
-        let mut left: Vec<_> = nodes.iter().filter(|state| !gone.contains(&state.node.name)).collect();
-        let names: Vec<String> = left.iter().map(|state| state.node.name.clone()).collect();
-        left.retain(|state| missing.is_some() && state.node.instance().is_some());
-        (names, left.len())
-    };
+    let left: Vec<_> = nodes.iter().filter(|state| !gone.contains(&state.node.name)).collect();
+    let with_instance = missing.is_some() && left.iter().any(|state| state.node.instance().is_some());
+    let nodes: Vec<String> = left.iter().map(|state| state.node.name.clone()).collect();
     let first = leases().await?;
-    let mut watched = Watched::new(with_instance > 0, first, context.session.now());
+    let mut watched = Watched::new(with_instance, first, context.session.now());
     let mut told = false;
     loop {
         let silent = watched.silent(&nodes);

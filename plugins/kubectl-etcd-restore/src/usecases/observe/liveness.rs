@@ -12,7 +12,7 @@ use runbook_kit::usecases::liveness::{Evidence, Machines};
 use runbook_kit::usecases::wipe_journal::Entry;
 
 use crate::context::Context;
-use crate::rules::observation::ApiSeen;
+use crate::rules::observation::{ApiSeen, NO_ANSWER};
 
 /// Timeout of one API request.
 const API_TIMEOUT: Duration = Duration::from_secs(5);
@@ -73,7 +73,7 @@ fn heard(etcd: &str, seen: &EtcdSeen, api: &ApiSeen, proven: &ProbeResult) -> Pr
             ProbeResult::Quarantined("it responds on its quarantine port: a restore is in progress".to_owned())
         }
         EtcdSeen::Silent(why) => ProbeResult::NoResponse(why.clone()),
-        EtcdSeen::Unanswered => ProbeResult::NoResponse("no answer yet".to_owned()),
+        EtcdSeen::Unanswered => ProbeResult::NoResponse(NO_ANSWER.to_owned()),
         EtcdSeen::NotAsked(why) => ProbeResult::NotChecked {
             why: why.clone(),
             cure: "pass --endpoints or --host to have it checked".to_owned(),
