@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
-/// Of the terminal.
-const COLUMNS: usize = 112;
+/// Of the terminal: as wide as the commands are told.
+const COLUMNS: usize = 120;
 const ROWS: usize = 30;
 /// Of a character, in pixels.
 const WIDTH: f64 = 7.8;

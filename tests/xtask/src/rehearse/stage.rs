@@ -31,6 +31,15 @@ fn link(program: &str) -> String {
     }
 }
 
+/// The value as a user would type it: what `PATH` was before is the machine's, and says nothing.
+fn typed(name: &str, value: &str) -> String {
+    let before = env::var("PATH").unwrap_or_default();
+    match value.strip_suffix(&before) {
+        Some(added) if name == "PATH" && !before.is_empty() => format!("{added}$PATH"),
+        _ => value.to_owned(),
+    }
+}
+
 /// The program of what a user types.
 fn program(typed: &str) -> String {
     typed.replacen(' ', "-", 1)
@@ -69,7 +78,7 @@ impl Stage {
             }
         }
         for (name, value) in variables {
-            self.note(&format!("$ export {name}={value}"));
+            self.note(&format!("$ export {name}={}", typed(name, value)));
         }
         Ok(Self {
             folder,
