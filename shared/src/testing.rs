@@ -182,7 +182,7 @@ impl EtcdKv for MemoryEtcd {
         })
     }
 
-    async fn delete_unleased(
+    async fn delete_spans(
         &self,
         spans: &[KeySpan],
         revision: i64,
@@ -190,13 +190,13 @@ impl EtcdKv for MemoryEtcd {
     ) -> Result<Option<u64>, EtcdError> {
         let mut state = self.state();
         let trick = state.play("delete keys of")?;
-        if spans.len() * 2 > MOST_TXN_OPERATIONS {
+        if spans.len() > MOST_TXN_OPERATIONS {
             let kind = EtcdErrorKind::Other("etcdserver: too many operations in txn request".to_owned());
             return Err(error("delete keys of", kind));
         }
         let within = |key: &KeyValue| spans.iter().any(|span| span.first <= key.key && key.key < span.end);
         let meant: Vec<KeyValue> = state.keys.values().filter(|key| within(key)).cloned().collect();
-        if meant.iter().any(|key| key.lease != 0 || key.mod_revision > revision) {
+        if meant.iter().any(|key| key.mod_revision > revision) {
             return Ok(None);
         }
         for key in &meant {

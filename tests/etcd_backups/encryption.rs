@@ -178,7 +178,7 @@ fn create(api: &KubeApiServer) {
     let widget = json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w1"}, "size": 7});
     let begun = Instant::now();
     while let Err(error) = api.create("/apis/example.com/v1/namespaces/shop/widgets", &widget) {
-        assert!(begun.elapsed() < Duration::from_secs(90), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(240), "{error}");
         std::thread::sleep(Duration::from_millis(200));
     }
 }

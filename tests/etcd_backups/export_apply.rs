@@ -217,7 +217,7 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
 fn served(api: &KubeApiServer) {
     let begun = Instant::now();
     while let Err(error) = api.get("/apis/example.com/v1/widgets") {
-        assert!(begun.elapsed() < Duration::from_secs(120), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(240), "{error}");
         thread::sleep(Duration::from_millis(100));
     }
 }

@@ -108,7 +108,7 @@ impl Living {
 }
 
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(120);
+    let until = Instant::now() + Duration::from_secs(240);
     while !done() {
         assert!(Instant::now() < until, "{what}");
         thread::sleep(Duration::from_millis(200));

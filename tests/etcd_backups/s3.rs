@@ -144,6 +144,11 @@ fn no_command_fetches_a_backup_twice_and_the_next_one_fetches_only_what_it_shows
     let anew = fetched(&inspect);
     assert!(anew.len() > 1);
     assert_eq!(fetched(&["inspect", "main=latest-good", "--no-cache"]), anew);
+
+    // A chart restores nothing: what is remembered is enough for it.
+    let chart = ["timeline", "--keys", "--etcd", "main"];
+    assert!(!fetched(&chart).is_empty());
+    assert_eq!(fetched(&chart), Vec::<String>::new());
 }
 
 #[test]

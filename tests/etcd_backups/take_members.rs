@@ -12,7 +12,7 @@ use crate::env::{Env, RESTORED, tree};
 const NAME: &str = "2026-11-22T15:21:36Z-000001";
 const HEALTHY: &str = "2026-11-22T15:18:01Z-000001";
 /// For an election to be noticed as lost, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 struct Place {
     env: Env,

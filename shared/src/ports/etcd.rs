@@ -138,15 +138,10 @@ pub trait EtcdKv: EtcdMembers {
         at: Option<i64>,
     ) -> Result<KeyPage, EtcdError>;
 
-    /// Deletes every key of these spans, if none of them has a lease and none was written after `revision`; tells how many.
-    /// `None` means that one is not so, and nothing was changed. A span takes two of a transaction's
-    /// [`MOST_TXN_OPERATIONS`].
-    async fn delete_unleased(
-        &self,
-        spans: &[KeySpan],
-        revision: i64,
-        consent: &Consent,
-    ) -> Result<Option<u64>, EtcdError>;
+    /// Deletes every key of these spans, if none of them was written after `revision`; tells how many. `None` means that one
+    /// was, and nothing was changed. A span takes one of a transaction's [`MOST_TXN_OPERATIONS`].
+    async fn delete_spans(&self, spans: &[KeySpan], revision: i64, consent: &Consent)
+    -> Result<Option<u64>, EtcdError>;
 
     /// How many seconds a lease has left; `None` where etcd does not know it (never granted, or expired).
     async fn lease_ttl(&self, lease: LeaseId) -> Result<Option<u64>, EtcdError>;

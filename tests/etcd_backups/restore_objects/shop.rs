@@ -376,7 +376,7 @@ fn open(api: &KubeApiServer) {
     let widget = loop {
         match api.create("/apis/example.com/v1/namespaces/shop/widgets", &widget) {
             Ok(widget) => break widget,
-            Err(error) => assert!(begun.elapsed() < Duration::from_secs(90), "{error}"),
+            Err(error) => assert!(begun.elapsed() < Duration::from_secs(240), "{error}"),
         }
         std::thread::sleep(Duration::from_millis(200));
     };

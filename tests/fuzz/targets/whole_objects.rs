@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use runbook_kit::model::kubernetes::value::Value;
-use runbook_kit::model::kubernetes::whole::{WriteError, kinds, whole, write_json};
+use runbook_kit::model::kubernetes::whole::{kinds, whole, write_json};
 
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
     let mut field = vec![number << 3 | 2];
@@ -27,7 +27,7 @@ fn check(stored: &[u8]) {
             let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
             assert_eq!(read["metadata"]["name"], whole.object["metadata"]["name"]);
         }
-        (Err(error), Err(WriteError::Value(same))) => assert_eq!(error, same),
+        (Err(error), Err(same)) => assert_eq!(error, same),
         other => panic!("{other:?}"),
     }
 }

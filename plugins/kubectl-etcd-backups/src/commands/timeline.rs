@@ -83,9 +83,17 @@ async fn facts(
                 if !wanted(backup) {
                     return Ok(None);
                 }
-                let examined = examine(context.examine_context(), &catalog.store, backup, &|_| {}).await?;
+                let looking = context.examine_context();
+                let facts = match looking.known.remembered(backup) {
+                    Some(facts) => facts,
+                    None => {
+                        let facts = examine(looking, &catalog.store, backup, &|_| {}).await?.facts;
+                        looking.known.learn(backup, &facts);
+                        facts
+                    }
+                };
                 progress.step(backup.name.as_str());
-                Ok::<_, ExamineError>(Some(examined.facts))
+                Ok::<_, ExamineError>(Some(facts))
             }
         })
         .buffered(AT_ONCE)

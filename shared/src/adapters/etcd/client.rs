@@ -201,19 +201,15 @@ impl EtcdKv for EtcdClient {
         })
     }
 
-    async fn delete_unleased(
+    async fn delete_spans(
         &self,
         spans: &[KeySpan],
         revision: i64,
         _consent: &Consent,
     ) -> Result<Option<u64>, EtcdError> {
         let after = revision.saturating_add(1);
-        let guards = spans.iter().flat_map(|span| {
-            let first = span.first.as_slice();
-            [
-                Compare::lease(first, CompareOp::Equal, 0).with_range(span.end.as_slice()),
-                Compare::mod_revision(first, CompareOp::Less, after).with_range(span.end.as_slice()),
-            ]
+        let guards = spans.iter().map(|span| {
+            Compare::mod_revision(span.first.as_slice(), CompareOp::Less, after).with_range(span.end.as_slice())
         });
         let deletes = spans.iter().map(|span| {
             let whole = DeleteOptions::new().with_range(span.end.as_slice());

@@ -104,7 +104,19 @@ impl<'a> Fields<'a> {
         self.at
     }
 
+    #[inline]
     fn varint(&mut self, start: usize) -> Result<u64, ProtobufError> {
+        // Nearly all have one byte.
+        match self.message.get(self.at) {
+            Some(byte) if byte & 0x80 == 0 => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(start),
+        }
+    }
+
+    fn long_varint(&mut self, start: usize) -> Result<u64, ProtobufError> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = *self

@@ -95,7 +95,11 @@ impl<'o> Node<'o> {
 }
 
 fn pad(out: &mut Vec<u8>, columns: usize) {
-    out.resize(out.len() + columns, b' ');
+    const SPACES: &[u8] = &[b' '; 32];
+    match SPACES.get(..columns) {
+        Some(spaces) => out.extend_from_slice(spaces),
+        None => out.resize(out.len() + columns, b' '),
+    }
 }
 
 /// Integers, which are written as they are.

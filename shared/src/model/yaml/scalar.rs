@@ -8,7 +8,7 @@ const RESERVED: [&str; 9] = ["false", "n", "no", "null", "off", "on", "true", "y
 /// Writes a text whose further lines, if any, begin at `column`.
 pub(super) fn write(text: &str, column: usize, out: &mut Vec<u8>) {
     let classes = Classes::of(text);
-    if classes.any & BREAK != 0 && is_block(text) {
+    if classes.has(BREAK) && is_block(text) {
         block(text, column, out);
     } else {
         on_one_line(text, classes, out);
@@ -21,9 +21,9 @@ pub(super) fn write_on_one_line(text: &str, out: &mut Vec<u8>) {
 }
 
 fn on_one_line(text: &str, classes: Classes, out: &mut Vec<u8>) {
-    if classes.all & PLAIN != 0 && is_plain(text, classes) {
+    if !classes.has(NOT_PLAIN) && is_plain(text, classes) {
         out.extend_from_slice(text.as_bytes());
-    } else if classes.all & QUOTED != 0 {
+    } else if !classes.has(NOT_QUOTED) {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
@@ -32,33 +32,29 @@ fn on_one_line(text: &str, classes: Classes, out: &mut Vec<u8>) {
     }
 }
 
-/// A byte that may stand within a plain text.
-const PLAIN: u8 = 1;
-/// A byte that stands for itself in double quotes; those of other texts than ASCII are looked at one by one.
-const QUOTED: u8 = 2;
+/// A byte that may not stand within a plain text.
+const NOT_PLAIN: u8 = 1;
+/// A byte that does not stand for itself in double quotes; those of other texts than ASCII are looked at one by one.
+const NOT_QUOTED: u8 = 2;
 /// A space.
 const SPACE: u8 = 4;
 /// A line break.
 const BREAK: u8 = 8;
+/// Neither a digit nor a point.
+const NOT_NUMBER: u8 = 16;
 
-/// What the bytes of a text are: found in one pass, which most of an export's time goes to.
+/// What one byte or another of a text is: found in one pass, which most of an export's time goes to.
 #[derive(Clone, Copy)]
-struct Classes {
-    /// What each of them is.
-    all: u8,
-    /// What one of them is.
-    any: u8,
-}
+struct Classes(u8);
 
 impl Classes {
     fn of(text: &str) -> Self {
-        let (mut all, mut any) = (u8::MAX, 0);
-        for byte in text.bytes() {
-            let class = CLASSES.get(usize::from(byte)).copied().unwrap_or_default();
-            all &= class;
-            any |= class;
-        }
-        Self { all, any }
+        let class = |byte: u8| CLASSES.get(usize::from(byte)).copied().unwrap_or_default();
+        Self(text.bytes().fold(0, |any, byte| any | class(byte)))
+    }
+
+    const fn has(self, class: u8) -> bool {
+        self.0 & class != 0
     }
 }
 
@@ -69,43 +65,42 @@ fn is_plain(text: &str, classes: Classes) -> bool {
         return false;
     };
     if first.is_ascii_digit() {
-        return is_plain_number(text);
+        return is_plain_number(text, classes);
     }
     let starts = first.is_ascii_alphabetic() || *first == b'/';
     // Colon and space make a key. Space and hash would make a comment, but no plain text has a hash here.
-    let key = || classes.any & SPACE != 0 && text.contains(": ");
+    let key = || classes.has(SPACE) && text.contains(": ");
     let reserved = || bytes.len() <= 5 && RESERVED.iter().any(|word| word.eq_ignore_ascii_case(text));
     starts && !matches!(last, b':' | b' ') && !key() && !reserved()
 }
 
 /// `10.0.0.1`, `1.34.2`, `100m`, `64Mi`: no number to anybody, though it begins as one.
-fn is_plain_number(text: &str) -> bool {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let unit = text.get(digits..).unwrap_or_default();
-    if ["m", "k", "Ki", "M", "Mi", "G", "Gi", "Ti"].contains(&unit) {
-        return true;
+fn is_plain_number(text: &str, classes: Classes) -> bool {
+    if classes.has(NOT_NUMBER) {
+        let unit = text.trim_start_matches(|character: char| character.is_ascii_digit());
+        return ["m", "k", "Ki", "M", "Mi", "G", "Gi", "Ti"].contains(&unit);
     }
-    let mut parts = 0;
-    text.split('.').all(|part| {
-        parts += 1;
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
-    }) && parts > 2
+    let parts = text.split('.');
+    parts.clone().all(|part| !part.is_empty()) && parts.count() > 2
 }
 
 const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
+    let mut classes = [NOT_PLAIN | NOT_QUOTED | NOT_NUMBER; 256];
     let plain = b" $%()+,-./0123456789:;<=>@ABCDEFGHIJKLMNOPQRSTUVWXYZ^_abcdefghijklmnopqrstuvwxyz~";
     #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
     {
         let mut at = 0;
         while at < plain.len() {
-            classes[plain[at] as usize] |= PLAIN;
+            classes[plain[at] as usize] &= !NOT_PLAIN;
             at += 1;
         }
         let mut byte = b' ';
         while byte < 0x7f {
             if byte != b'"' && byte != b'\\' {
-                classes[byte as usize] |= QUOTED;
+                classes[byte as usize] &= !NOT_QUOTED;
+            }
+            if byte == b'.' || byte.is_ascii_digit() {
+                classes[byte as usize] &= !NOT_NUMBER;
             }
             byte += 1;
         }
@@ -160,7 +155,11 @@ fn quoted(text: &str, out: &mut Vec<u8>) {
     loop {
         let end = rest
             .bytes()
-            .position(|byte| CLASSES.get(usize::from(byte)).is_none_or(|class| class & QUOTED == 0))
+            .position(|byte| {
+                CLASSES
+                    .get(usize::from(byte))
+                    .is_none_or(|class| class & NOT_QUOTED != 0)
+            })
             .unwrap_or(rest.len());
         let (copied, after) = rest.split_at(end);
         out.extend_from_slice(copied.as_bytes());

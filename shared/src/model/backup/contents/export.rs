@@ -9,7 +9,7 @@ use crate::model::kubernetes::key::ObjectKey;
 use crate::model::kubernetes::metadata::ObjectMeta;
 use crate::model::kubernetes::selection::LabelSelector;
 use crate::model::kubernetes::value::{Value, ValueError};
-use crate::model::kubernetes::whole::{self, Whole, WriteError};
+use crate::model::kubernetes::whole::{self, Whole};
 use crate::model::snapshot::{LiveKey, Problem};
 use crate::model::yaml;
 
@@ -208,21 +208,16 @@ fn as_it_is(
     form: Form,
     out: &mut Vec<u8>,
 ) -> Result<Vec<String>, ExportError> {
-    let failed = |error| match error {
-        WriteError::Value(why) => undecodable(live, why),
-        WriteError::Write(why) => unwritable(live, &why),
-    };
-    match form {
-        Form::JsonLine => whole::write_json(value, revision, out).map_err(failed),
-        Form::Yaml => whole::serialize(value, revision, yaml::Node::document(out))
-            .map(|((), unknown)| unknown)
-            .map_err(|why| undecodable(live, why)),
+    let unknown = match form {
+        Form::JsonLine => whole::write_json(value, revision, out),
+        Form::Yaml => whole::write_yaml(value, revision, out),
         Form::Json | Form::Name => {
             let Whole { object, unknown } = whole::whole(value, revision).map_err(|why| undecodable(live, why))?;
             built(&object, live, form, out)?;
-            Ok(unknown)
+            return Ok(unknown);
         }
-    }
+    };
+    unknown.map_err(|why| undecodable(live, why))
 }
 
 fn built(object: &Json, live: &LiveKey, form: Form, out: &mut Vec<u8>) -> Result<(), ExportError> {

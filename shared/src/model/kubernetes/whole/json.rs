@@ -108,7 +108,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
 /// A name, borrowed where it has no escapes.
 #[derive(serde::Deserialize)]
 #[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+pub struct Name<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 struct Reader;
 

@@ -16,8 +16,18 @@ pub struct Reading {
     pub table: &'static Table,
     /// Becomes `metadata.resourceVersion`.
     pub revision: Option<i64>,
+    pub json_by: JsonBy,
     unknown: RefCell<Unknown>,
     problem: RefCell<Option<ValueError>>,
+}
+
+/// How JSON in an object is handed on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum JsonBy {
+    /// While it is read, see [`super::streamed`].
+    Streaming,
+    /// As a tree of it, see [`super::json`].
+    Tree,
 }
 
 #[derive(Default)]
@@ -27,10 +37,11 @@ struct Unknown {
 }
 
 impl Reading {
-    pub fn new(table: &'static Table, revision: Option<i64>) -> Self {
+    pub fn new(table: &'static Table, revision: Option<i64>, json_by: JsonBy) -> Self {
         Self {
             table,
             revision,
+            json_by,
             unknown: RefCell::default(),
             problem: RefCell::default(),
         }

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::reading::JsonBy;
 use super::*;
 use crate::model::kubernetes::testing::{bytes_field, object_meta, unknown, varint_field};
 
@@ -312,27 +313,71 @@ fn no_depth_is_too_deep_for_the_stack() {
 }
 
 #[test]
-fn a_writer_that_fails_is_told_from_a_value_that_does() {
-    struct Full;
-    impl Write for Full {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::StorageFull.into())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+fn nothing_is_appended_of_what_cannot_be_written() {
+    for stored in [
+        unknown("v1", "Pod", b"\x0a\x05a"),
+        br#"{"kind":"Web","spec":{"a":["#.to_vec(),
+    ] {
+        let value = Value::decode(&stored).unwrap();
+        let mut out = b"before".to_vec();
+        assert!(write_json(&value, None, &mut out).is_err());
+        assert!(write_yaml(&value, None, &mut out).is_err());
+        assert_eq!(out, b"before");
     }
-    let stored = unknown("v1", "Pod", &meta());
-    let value = Value::decode(&stored).unwrap();
-    assert!(
-        matches!(write_json(&value, None, &mut Full), Err(WriteError::Write(error)) if error.kind() == io::ErrorKind::StorageFull)
-    );
-    let stored = unknown("v1", "Pod", b"\x0a\x05a");
-    let value = Value::decode(&stored).unwrap();
-    assert!(matches!(
-        write_json(&value, None, &mut Vec::new()),
-        Err(WriteError::Value(_))
-    ));
+}
+
+/// One line of JSON, made in this way.
+fn line_by(json_by: JsonBy, stored: &[u8]) -> Result<String, ValueError> {
+    let value = Value::decode(stored).unwrap();
+    read(&value, Some(7), json_by, |stored| {
+        serde_json::to_string(stored).map_err(json_error)
+    })
+    .map(|(line, _)| line)
+}
+
+#[test]
+fn sorted_json_is_streamed_with_its_resource_version() {
+    for (stored, shown) in [
+        (
+            r#"{"kind":"Web","metadata":{"name":"a","uid":"u"}}"#,
+            r#"{"kind":"Web","metadata":{"name":"a","resourceVersion":"7","uid":"u"}}"#,
+        ),
+        (
+            r#"{"kind":"Web","metadata":{"name":"a","resourceVersion":"","uid":"u"}}"#,
+            r#"{"kind":"Web","metadata":{"name":"a","resourceVersion":"7","uid":"u"}}"#,
+        ),
+        (
+            r#"{"kind":"Web","metadata":{}}"#,
+            r#"{"kind":"Web","metadata":{"resourceVersion":"7"}}"#,
+        ),
+        (
+            r#"{"kind":"Web","metadata":null,"spec":{"kind":"CustomResourceDefinition","metadata":{}}}"#,
+            r#"{"kind":"Web","metadata":null,"spec":{"kind":"CustomResourceDefinition","metadata":{}}}"#,
+        ),
+        (
+            r#"{"\u0061":1.0,"b":[1e-7,-0.5,18446744073709551615,"\"",true,null,{}]}"#,
+            r#"{"a":1,"b":[1e-7,-0.5,18446744073709551615,"\"",true,null,{}]}"#,
+        ),
+    ] {
+        assert_eq!(line_by(JsonBy::Streaming, stored.as_bytes()).as_deref(), Ok(shown));
+        assert_eq!(line_by(JsonBy::Tree, stored.as_bytes()).as_deref(), Ok(shown));
+    }
+}
+
+#[test]
+fn json_that_is_not_sorted_or_to_be_converted_is_not_streamed() {
+    for stored in [
+        r#"{"metadata":{"name":"a"},"kind":"Web"}"#,
+        r#"{"kind":"Web","spec":{"b":1,"a":2}}"#,
+        r#"{"kind":"Web","spec":[{"a":1,"a":2}]}"#,
+        r#"{"kind":1}"#,
+        r#"{"apiVersion":"apiextensions.k8s.io/v1beta1","kind":"CustomResourceDefinition","spec":{}}"#,
+    ] {
+        assert!(line_by(JsonBy::Streaming, stored.as_bytes()).is_err(), "{stored}");
+        let mut line = Vec::new();
+        write_json(&Value::decode(stored.as_bytes()).unwrap(), Some(7), &mut line).unwrap();
+        assert_eq!(line, line_by(JsonBy::Tree, stored.as_bytes()).unwrap().into_bytes());
+    }
 }
 
 #[test]
@@ -362,8 +407,51 @@ proptest! {
                 prop_assert_eq!(&whole.unknown, &unknown);
                 prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&line).unwrap(), whole.object);
             }
-            (Err(a), Err(WriteError::Value(b))) => prop_assert_eq!(a, b),
+            (Err(a), Err(b)) => prop_assert_eq!(a, b),
             other => prop_assert!(false, "{:?}", other),
         }
     }
+
+    #[test]
+    fn streamed_json_is_what_its_tree_is(fields in prop::collection::vec((name(), json_value()), 0..6), cut in 0_usize..2000) {
+        let text = object_text(&fields);
+        let text = text.get(..cut).unwrap_or(&text);
+        if let Ok(streamed) = line_by(JsonBy::Streaming, text.as_bytes()) {
+            prop_assert_eq!(streamed, line_by(JsonBy::Tree, text.as_bytes()).unwrap());
+        }
+        let mut line = Vec::new();
+        let written = write_json(&Value::decode(text.as_bytes()).unwrap(), Some(7), &mut line);
+        prop_assert_eq!(written.map(|_| String::from_utf8(line).unwrap()), line_by(JsonBy::Tree, text.as_bytes()));
+    }
+}
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-c]{1,2}", "metadata|kind|resourceVersion|spec", "[\"\\\\é\n]{1,2}"].boxed()
+}
+
+/// Texts of JSON, whose objects have any order, and names twice.
+fn json_value() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        any::<bool>().prop_map(|value| value.to_string()),
+        any::<i64>().prop_map(|value| value.to_string()),
+        any::<u64>().prop_map(|value| value.to_string()),
+        prop::num::f64::NORMAL.prop_map(|value| serde_json::to_string(&value).unwrap()),
+        ".{0,5}".prop_map(|value| serde_json::to_string(&value).unwrap()),
+        Just("\"CustomResourceDefinition\"".to_owned()),
+    ];
+    leaf.prop_recursive(4, 20, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|list| format!("[{}]", list.join(","))),
+            prop::collection::vec((name(), inner), 0..4).prop_map(|fields| object_text(&fields)),
+        ]
+    })
+}
+
+fn object_text(fields: &[(String, String)]) -> String {
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{}:{value}", serde_json::to_string(name).unwrap()))
+        .collect();
+    format!("{{{}}}", fields.join(", "))
 }

@@ -11,8 +11,9 @@ use crate::model::kubernetes::protobuf::{self, ProtobufError, Value};
 use crate::model::kubernetes::value::ValueError;
 use crate::model::kubernetes::whole::json::{self, Json};
 use crate::model::kubernetes::whole::path::{Path, Step};
-use crate::model::kubernetes::whole::reading::{Beside, Reading};
+use crate::model::kubernetes::whole::reading::{Beside, JsonBy, Reading};
 use crate::model::kubernetes::whole::special;
+use crate::model::kubernetes::whole::streamed::{Place, Streamed};
 use crate::model::kubernetes::whole::table::{Field, Held, Of, Or, Special, Type, TypeId};
 
 /// A field of a message.
@@ -81,10 +82,13 @@ impl Serialize for FieldValue<'_> {
                     };
                     entries.push(key_and_value(entry).map_err(|error| self.reading.fail(error))?);
                 }
-                // Of two entries of one key the later one counts.
-                entries.reverse();
-                entries.sort_by(|(left, _), (right, _)| left.cmp(right));
-                entries.dedup_by(|(left, _), (right, _)| left == right);
+                // Most are written sorted.
+                if !entries.is_sorted_by(|(left, _), (right, _)| left < right) {
+                    // Of two entries of one key the later one counts.
+                    entries.reverse();
+                    entries.sort_by(|(left, _), (right, _)| left.cmp(right));
+                    entries.dedup_by(|(left, _), (right, _)| left == right);
+                }
                 let mut map = serializer.serialize_map(Some(entries.len()))?;
                 for (key, value) in &entries {
                     map.serialize_entry(key, &self.item(*value, &path.to(Step::Key(key))))?;
@@ -102,12 +106,17 @@ fn key_and_value(entry: &[u8]) -> Result<(Cow<'_, str>, Option<Value<'_>>), Prot
     let (mut key, mut value) = (Cow::Borrowed(""), None);
     for field in protobuf::fields(entry) {
         match field? {
-            (1, Value::Bytes(text)) => key = String::from_utf8_lossy(text),
+            (1, Value::Bytes(text)) => key = self::text(text),
             (2, found) => value = Some(found),
             _ => {}
         }
     }
     Ok((key, value))
+}
+
+/// A text as Go writes it. Most are UTF-8, which is told faster than by reading them as if they were not.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The elements in one occurrence of a list's field: numbers may be packed.
@@ -212,16 +221,20 @@ impl<'a> Item<'a> {
             }
             Special::Quantity => match special::bytes(raw).map_err(broken)? {
                 [] => serializer.serialize_str("0"),
-                text => serializer.serialize_str(&String::from_utf8_lossy(text)),
+                bytes => serializer.serialize_str(&text(bytes)),
             },
             Special::IntOrString => {
                 match special::int_or_string(raw).map_err(|fault| self.reading.special_fails(self.path, fault))? {
                     Ok(number) => serializer.serialize_i64(number),
-                    Err(text) => serializer.serialize_str(&String::from_utf8_lossy(text)),
+                    Err(bytes) => serializer.serialize_str(&text(bytes)),
                 }
             }
             Special::Json => match special::bytes(raw).map_err(broken)? {
                 [] => serializer.serialize_unit(),
+                text if self.reading.json_by == JsonBy::Streaming => {
+                    let place = Place::Within;
+                    Streamed { text, place }.serialize(serializer)
+                }
                 text => Json::read(text)
                     .map_err(|error| self.reading.field_fails(self.path, error))?
                     .serialize(serializer),
@@ -256,11 +269,7 @@ impl Serialize for Item<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match (self.of, self.value) {
             (Of::Text, None) => serializer.serialize_str(""),
-            (Of::Text, Some(Value::Bytes(text))) => match std::str::from_utf8(text) {
-                Ok(text) => serializer.serialize_str(text),
-                // As Go writes it.
-                Err(_) => serializer.serialize_str(&String::from_utf8_lossy(text)),
-            },
+            (Of::Text, Some(Value::Bytes(bytes))) => serializer.serialize_str(&text(bytes)),
             (Of::Bool, None) => serializer.serialize_bool(false),
             (Of::Bool, Some(Value::Varint(number))) => serializer.serialize_bool(number != 0),
             (Of::Int, None) => serializer.serialize_i64(0),
