@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use support::aws::account_with;
 use support::store::{self, CLUSTER, StateStore};
 use support::{AwsAccount, Cmd, ControlLoopOptions, ControlLoopSimulator, KopsCluster, ManagerStore, Moto, S3, paths};
 
@@ -48,23 +49,18 @@ impl Env {
 
     /// The same with AWS, where three masters of the cluster run.
     pub fn with_masters(backups: &str) -> Self {
-        let env = Self {
-            aws: Some(Moto::start().unwrap()),
+        let (moto, _) = account_with(&[&KopsCluster::of_masters(CLUSTER)], &[]).unwrap();
+        Self {
+            aws: Some(moto),
             ..Self::new(backups)
-        };
-        env.new_masters();
-        env
+        }
     }
 
     /// What is left after all masters were lost and made anew: other instances.
     pub fn new_masters(&self) {
         let aws = self.aws.as_ref().unwrap();
         aws.reset().unwrap();
-        let cluster = KopsCluster {
-            workers: false,
-            ..KopsCluster::new(CLUSTER)
-        };
-        cluster.build(&AwsAccount::of(aws)).unwrap();
+        KopsCluster::of_masters(CLUSTER).build(&AwsAccount::of(aws)).unwrap();
     }
 
     /// What a wipe leaves: no master and no group of masters, and the volumes.
@@ -182,7 +178,7 @@ pub fn restore(arguments: &str) -> Cmd {
 pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(90), "{what}");
+        assert!(begun.elapsed() < Duration::from_secs(240), "{what}");
         thread::sleep(Duration::from_millis(30));
     }
 }

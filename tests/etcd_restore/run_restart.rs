@@ -55,11 +55,18 @@ fn the_leader_is_restarted_over_ssh_when_a_command_would_lie_untouched() {
 fn the_log_on_the_master_tells_why_it_loops() {
     let masters = masters();
     let env = Env::new(RESTORED);
-    let manager = env.start("main");
+    let mut options = env.manager("main");
+    // Time for a line to come from the host before etcd has come up empty thrice.
+    options.cycle = Duration::from_secs(5);
+    let manager = ControlLoopSimulator::start(options).unwrap();
     // The leader's log, as it would lie on its host.
     let log = masters.host(1).unwrap().file("/var/log/etcd.log");
     std::fs::create_dir_all(log.parent().unwrap()).unwrap();
     std::os::unix::fs::symlink(manager.log_file(), log).unwrap();
+    let sshd = masters.host(1).unwrap().sshd();
+    let followed = sshd.programs().join("followed");
+    let tail = "touch $(dirname $0)/followed; exec /usr/bin/tail \"$@\"";
+    sshd.add_program("tail", tail).unwrap();
     manager.hold(HoldAt::BeforeTaking);
     let run = env
         .seeing("run --etcd main --yes --confirm super.k8s.local")
@@ -68,8 +75,7 @@ fn the_log_on_the_master_tells_why_it_loops() {
     let ended = thread::scope(|scope| {
         let running = scope.spawn(|| run.run().unwrap());
         wait_for("it is queued", || !env.queued("main").is_empty());
-        // So that the log is listened to.
-        thread::sleep(Duration::from_secs(3));
+        wait_for("the log is followed", || followed.exists());
         std::fs::remove_dir_all(env.base("main").join(MAIN)).unwrap();
         manager.release();
         running.join().unwrap()

@@ -28,7 +28,7 @@ pub fn lines(child: &mut std::process::Child) -> mpsc::Receiver<String> {
 pub fn wait_for_line(lines: &mpsc::Receiver<String>, text: &str) -> String {
     let mut seen = Vec::new();
     loop {
-        match lines.recv_timeout(Duration::from_secs(90)) {
+        match lines.recv_timeout(Duration::from_secs(240)) {
             Ok(line) if line.contains(text) => return line,
             Ok(line) => seen.push(line),
             Err(error) => panic!("{error}: no `{text}` in {seen:?}"),

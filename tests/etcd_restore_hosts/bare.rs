@@ -33,11 +33,7 @@ fn what_aws_has_tells_wiped_masters_from_ones_that_are_being_made() {
     // An account that has nothing at all of the cluster is not its own.
     let nothing = look();
     assert_eq!(at(&nothing), ("elsewhere", "aws sts get-caller-identity"), "{nothing}");
-    let one = KopsCluster {
-        masters: 1,
-        workers: false,
-        ..KopsCluster::new(CLUSTER)
-    };
+    let one = KopsCluster::of_one_master(CLUSTER);
     let built = one.build(&account).unwrap();
     let rebuilding = look();
     assert_eq!(at(&rebuilding), ("rebuilding", "kubectl etcd-restore"));

@@ -203,7 +203,10 @@ fn ctrl_c_leaves_nothing_behind() {
         if pid.ends_with('\n') {
             break pid.trim().to_owned();
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never came to start etcd");
+        assert!(
+            begun.elapsed() < Duration::from_secs(240),
+            "it never came to start etcd"
+        );
         std::thread::sleep(Duration::from_millis(50));
     };
     let status = std::process::Command::new("kill")
@@ -214,7 +217,10 @@ fn ctrl_c_leaves_nothing_behind() {
     assert_eq!(ground.left(), 0);
     let alive = || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
     while alive() {
-        assert!(begun.elapsed() < Duration::from_secs(90), "the throwaway etcd lives on");
+        assert!(
+            begun.elapsed() < Duration::from_secs(240),
+            "the throwaway etcd lives on"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -3,7 +3,7 @@
 //! etcd-manager does not report the state of a restore. It is derived from the store (is the command still there?), from etcd (on which port does it
 //! respond, with which cluster id?) and from etcd-manager's log. Each of them may be unavailable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -469,29 +469,28 @@ impl Follow {
     }
 
     fn looping(&self) -> Option<Cause> {
-        let said = self
-            .failures
-            .iter()
-            .find(|(cause, (times, _))| *times >= cause.max_repeats());
-        if let Some((cause, (_, line))) = said {
-            return Some(Cause {
-                cause: *cause,
-                line: Some(line.clone()),
-            });
+        let with_line = |(cause, (_, line)): (&LoopCause, &(u32, String))| Cause {
+            cause: *cause,
+            line: Some(line.clone()),
+        };
+        let repeated = |(cause, (times, _)): &(&LoopCause, &(u32, String))| *times >= cause.max_repeats();
+        if let Some(failure) = self.failures.iter().find(repeated) {
+            return Some(with_line(failure));
         }
         if self.passes.len() < PASSES {
             return None;
         }
+        let cause = |cause| Some(Cause { cause, line: None });
         // Every attempt but the last one failed. If one had data, its restore was complete.
-        let written: BTreeSet<bool> = self.passes.values().map(|revision| *revision > NEVER_WRITTEN).collect();
-        Some(Cause {
-            cause: if written.contains(&true) {
-                LoopCause::CommandStays
-            } else {
-                LoopCause::Unknown
-            },
-            line: None,
-        })
+        if self.passes.values().any(|revision| *revision > NEVER_WRITTEN) {
+            return cause(LoopCause::CommandStays);
+        }
+        // Now a line that was logged once is enough, except for the one that is normal after a wipe.
+        let mut once = self
+            .failures
+            .iter()
+            .filter(|(cause, _)| **cause != LoopCause::TooFewPeers);
+        once.next().map(with_line).or_else(|| cause(LoopCause::Unknown))
     }
 }
 

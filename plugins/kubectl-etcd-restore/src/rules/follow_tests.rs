@@ -198,6 +198,19 @@ fn new_etcds_coming_and_going_under_one_command_are_a_loop_whose_cause_their_dat
     assert_eq!(follow.cause.unwrap().cause, LoopCause::Unknown);
     let (_, follow) = walk([pass(1, 200), pass(2, 1), pass(2, 200), pass(3, 1)]);
     assert_eq!(follow.cause.unwrap().cause, LoopCause::CommandStays);
+    // A failure that was logged once is its cause then, but not the one that is normal after a wipe.
+    let said = |cause| Seen {
+        log: Some(vec![LogEvent::Failed(cause, "the line".to_owned())]),
+        ..pass(1, 1)
+    };
+    for (logged, found) in [
+        (LoopCause::BackupUnreadable, LoopCause::BackupUnreadable),
+        (LoopCause::TooFewPeers, LoopCause::Unknown),
+    ] {
+        let (states, follow) = walk([said(logged), pass(2, 1), pass(3, 1)]);
+        assert_eq!(states[..2], [State::Restoring; 2]);
+        assert_eq!(follow.cause.unwrap().cause, found);
+    }
 }
 
 #[test]
