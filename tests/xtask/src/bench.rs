@@ -7,6 +7,7 @@ mod masterleases;
 mod measure;
 mod memory;
 mod ranges;
+mod requests;
 mod restore;
 mod size;
 mod snapshot;
@@ -59,7 +60,7 @@ struct Row {
     aim: &'static str,
 }
 
-const ALL: [Bench; 11] = [
+const ALL: [Bench; 12] = [
     verify::BENCH,
     export::BENCH,
     startup::BENCH,
@@ -67,6 +68,7 @@ const ALL: [Bench; 11] = [
     memory::BENCH,
     listing::BENCH,
     ranges::BENCH,
+    requests::BENCH,
     masterleases::BENCH,
     wipe::BENCH,
     restore::BENCH,
@@ -80,7 +82,7 @@ pub fn run(args: &Args) -> Outcome {
     let folder = match &args.binaries {
         Some(folder) => folder.clone(),
         None => {
-            plugins::build(&["--release"])?;
+            plugins::build(&plugins::ALL, &["--release"])?;
             target_folder().join("release")
         }
     };

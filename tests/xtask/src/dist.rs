@@ -104,7 +104,7 @@ fn build(targets: &[Target], host: &Target, folder: &Path) -> Result<(), Box<dyn
     let runnable = match own {
         Some((_, binaries)) => binaries.clone(),
         None => {
-            plugins::build(&[])?;
+            plugins::build(&plugins::ALL, &[])?;
             target_folder().join("debug")
         }
     };

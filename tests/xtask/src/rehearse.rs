@@ -1,5 +1,6 @@
 //! `cargo xtask rehearse`: the suite as an operator meets it, against real programs.
 
+mod preparation;
 mod recording;
 mod stage;
 mod transcript;
@@ -11,11 +12,11 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 pub use stage::Stage;
-use support::components;
 use support::real_masters::namespaces;
 use transcript::Transcript;
 
-use crate::{Outcome, acts, plugins, say};
+use crate::{Outcome, acts, say};
+use preparation::{Preparation, Ready};
 
 /// Play the recovery against real servers, showing each command and what it prints
 ///
@@ -35,13 +36,10 @@ pub struct Args {
     /// Write what was run and printed into an animated picture (SVG)
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
+    /// Write what was played where the process that started this one reads it
+    #[arg(long, value_name = "FILE", hide = true)]
+    played: Option<PathBuf>,
 }
-
-/// The real programs that play.
-const CAST: [&str; 5] = ["etcd", "etcd-3.5", "kube-apiserver", "moto", "sshd"];
-
-/// What masters run beside them.
-const MASTERS: [&str; 2] = ["kubelet", "containerd"];
 
 /// A part of the rehearsal that stands by itself.
 pub struct Act {
@@ -49,51 +47,27 @@ pub struct Act {
     pub name: &'static str,
     /// What it shows.
     pub title: &'static str,
+    /// What it runs of the suite.
+    pub plugins: &'static [&'static str],
+    /// The real programs that play from its beginning. Another one is installed when it is called.
+    pub components: &'static [&'static str],
     /// Whether it plays on real masters where they can be had.
     pub real_masters: bool,
     /// Plays it.
     pub play: fn(&Stage) -> Result<(), Box<dyn Error>>,
 }
 
-/// Whether masters can be had for real; says why not.
-fn real_masters() -> bool {
-    let why = match namespaces::refusal() {
-        Some(refusal) => refusal.to_string(),
-        None => match MASTERS.iter().find_map(|name| components::ensure(name).err()) {
-            Some(missing) => missing.to_string(),
-            None => return true,
-        },
-    };
-    say::note(&format!("masters are played by stand-ins: {why}"));
-    false
-}
-
 /// Plays the acts in their order, up to the first that fails.
 pub fn run(args: &Args) -> Outcome {
     let chosen = |act: &&Act| args.act.as_ref().is_none_or(|name| name == act.name);
-    let acts: Vec<&Act> = acts::ALL.iter().filter(chosen).collect();
-    if !namespaces::within() {
-        // Before the curtain: on a fresh machine both take their time, and say so.
-        for name in CAST {
-            components::ensure(name)?;
-        }
-        plugins::build(&[])?;
-        if acts.iter().any(|act| act.real_masters) && real_masters() {
-            let own = std::env::current_exe()?;
-            let words: Vec<String> = std::env::args().skip(1).collect();
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let played = namespaces::enter(&own, &words)?;
-            return Ok(if played.success() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            });
-        }
-    }
+    let acts: Vec<&'static Act> = acts::ALL.iter().filter(chosen).collect();
     let transcript = Rc::new(Transcript::new());
     let played = play(&acts, &transcript, args.keep);
     if let Err(error) = &played {
         transcript.failed(&error.to_string());
+    }
+    if let Some(file) = &args.played {
+        fs::write(file, transcript.to_json()?)?;
     }
     if let Some(report) = &args.report {
         fs::write(report, transcript.markdown())?;
@@ -104,15 +78,45 @@ pub fn run(args: &Args) -> Outcome {
         say::note(&format!("the picture is in {}", picture.display()));
     }
     played?;
-    say::line(&format!("\n{} acts passed, 0 failed", acts.len()));
+    if !namespaces::within() {
+        say::line(&format!("\n{} acts passed, 0 failed", acts.len()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn play(acts: &[&Act], transcript: &Rc<Transcript>, keep: bool) -> Result<(), Box<dyn Error>> {
+fn play(acts: &[&'static Act], transcript: &Rc<Transcript>, keep: bool) -> Result<(), Box<dyn Error>> {
+    // Within, all is there.
+    let preparation = (!namespaces::within()).then(|| Preparation::begin(acts));
     for (at, act) in acts.iter().enumerate() {
+        let ready = preparation.as_ref().map(Preparation::next).transpose()?;
+        let keep = keep && at + 1 == acts.len();
+        if ready.is_some_and(|ready: Ready| ready.on_real_masters) {
+            play_on_real_masters(act, transcript, keep)?;
+            continue;
+        }
         transcript.act(act.name, act.title);
-        let stage = Stage::new(transcript, keep && at + 1 == acts.len())?;
+        let stage = Stage::new(transcript, keep)?;
         (act.play)(&stage).map_err(|error| format!("act {}: {error}", act.name))?;
     }
     Ok(())
+}
+
+/// Has a process of its own play it: within the namespaces of the masters.
+fn play_on_real_masters(act: &Act, transcript: &Transcript, keep: bool) -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let played = folder.path().join("played");
+    let own = std::env::current_exe()?;
+    let file = played.to_string_lossy();
+    let mut words = vec!["rehearse", "--act", act.name, "--played", file.as_ref()];
+    if keep {
+        words.push("--keep");
+    }
+    let ended = namespaces::enter(&own, &words)?;
+    if let Ok(text) = fs::read(&played) {
+        transcript.add_json(&text)?;
+    }
+    match ended.success() {
+        true => Ok(()),
+        false => Err(format!("act {}: {ended}", act.name).into()),
+    }
 }

@@ -1,12 +1,15 @@
 //! `cargo xtask test`: every check, by one command.
 
+mod binaries;
+mod side_by_side;
+
 use std::env;
 use std::process::Command;
 use std::thread;
 
 use support::{components, paths};
 
-use crate::steps::{Step, run_all};
+use crate::steps::{Step, Went, Work, run_all};
 use crate::{Outcome, cargo};
 
 /// Run every check: format, lints, documentation, dependencies, tests
@@ -23,8 +26,8 @@ pub fn run(_args: &Args) -> Outcome {
     }
     let deny = components::cargo_deny()?;
     Ok(run_all(vec![
-        step("format", cargo(&["fmt", "--all", "--check"])),
-        step(
+        command("format", cargo(&["fmt", "--all", "--check"])),
+        command(
             "lints",
             cargo(&[
                 "clippy",
@@ -36,24 +39,64 @@ pub fn run(_args: &Args) -> Outcome {
                 "warnings",
             ]),
         ),
-        step("docs", docs()),
-        step("dependencies", dependencies(&deny)),
-        step("tests", tests()),
+        command("docs", docs()),
+        command("dependencies", dependencies(&deny)),
+        command("examples", cargo(&["test", "--locked", "--workspace", "--doc"])),
+        Step {
+            name: "tests",
+            work: Work::Tests(Box::new(tests)),
+        },
     ]))
 }
 
-fn step(name: &'static str, command: Command) -> Step {
-    Step { name, command }
+fn command(name: &'static str, command: Command) -> Step {
+    let work = Work::Command(command);
+    Step { name, work }
 }
 
-fn tests() -> Command {
-    const THREADS: &str = "RUST_TEST_THREADS";
-    let mut test = cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
-    // Most tests wait for a server about half of their time.
-    if let (None, Ok(processors)) = (env::var_os(THREADS), thread::available_parallelism()) {
-        test.env(THREADS, (2 * processors.get()).to_string());
+/// What takes minutes, in the order in which they begin: the second and third need the processors the least, and run
+/// beside the first, which needs them the most. All others come after them.
+const LONG: [&str; 9] = [
+    "trust",
+    "real_masters",
+    "etcd_restore",
+    "wipe_masters",
+    "etcd_restore_hosts",
+    "etcd_backups",
+    "api_objects",
+    "masterleases_real",
+    "xtask (bin)",
+];
+
+/// Test binaries that run at the same time.
+const AT_ONCE: usize = 2;
+
+fn tests() -> Went {
+    let built = match binaries::build(&mut cargo(&["test", "--locked", "--workspace"])) {
+        Ok(built) => built,
+        Err(why) => return Went::failed(why),
+    };
+    if built.is_empty() {
+        return Went::failed("cargo builds no test".to_owned());
     }
-    test
+    let mut work: Vec<(String, Command)> = built
+        .into_iter()
+        .map(|binary| {
+            let mut command = binary.command();
+            set_threads(&mut command);
+            (binary.name, command)
+        })
+        .collect();
+    work.sort_by_key(|(name, _)| LONG.iter().position(|long| long == name).unwrap_or(LONG.len()));
+    side_by_side::run(work, AT_ONCE, side_by_side::SILENCE)
+}
+
+/// Most tests wait for a server about half of their time.
+fn set_threads(command: &mut Command) {
+    const THREADS: &str = "RUST_TEST_THREADS";
+    if let (None, Ok(processors)) = (env::var_os(THREADS), thread::available_parallelism()) {
+        command.env(THREADS, (2 * processors.get()).to_string());
+    }
 }
 
 fn docs() -> Command {

@@ -11,6 +11,8 @@ use crate::rehearse::{Act, Stage};
 pub const ACT: Act = Act {
     name: "backups",
     title: "find, verify and look into backups",
+    plugins: &["kubectl-etcd-backups"],
+    components: &["moto"],
     real_masters: false,
     play,
 };

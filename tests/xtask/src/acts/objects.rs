@@ -9,6 +9,8 @@ use crate::rehearse::{Act, Stage};
 pub const ACT: Act = Act {
     name: "objects",
     title: "one namespace is gone, and comes back",
+    plugins: &["kubectl-etcd-backups"],
+    components: &["etcd", "kube-apiserver", "sshd"],
     real_masters: false,
     play,
 };

@@ -18,6 +18,8 @@ use crate::{plugins, target_folder};
 pub const ACT: Act = Act {
     name: "runbook",
     title: "the generated runbook, block by block",
+    plugins: &plugins::ALL,
+    components: &["etcd", "etcd-3.5", "kube-apiserver", "moto", "sshd"],
     real_masters: false,
     play,
 };

@@ -14,12 +14,15 @@ use support::{ApiClient, KubeApiServer};
 
 use super::cluster::{Cluster, Control, Kubelets, register};
 use super::real_story;
+use crate::plugins;
 use crate::rehearse::{Act, Stage};
 
 /// See the module.
 pub const ACT: Act = Act {
     name: "story",
     title: "from a healthy cluster to broken masters, and back",
+    plugins: &plugins::ALL,
+    components: &["etcd", "etcd-3.5", "kube-apiserver", "moto", "sshd"],
     real_masters: true,
     play,
 };

@@ -8,12 +8,15 @@ use support::aws::{Built, EtcdVolume, Picture};
 use support::store::{CLUSTER, serve_state_store};
 use support::{AwsAccount, KopsCluster, Moto, S3};
 
+use crate::plugins;
 use crate::rehearse::{Act, Stage};
 
 /// See the module.
 pub const ACT: Act = Act {
     name: "wipe",
     title: "wipe the masters of one cluster, and nothing else",
+    plugins: &plugins::ALL,
+    components: &["moto"],
     real_masters: false,
     play,
 };

@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn every_archive_installs_as_krew_does_and_kubectl_finds_it() {
-        plugins::build(&["--quiet"]).unwrap();
+        plugins::build(&plugins::ALL, &["--quiet"]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         for plugin in plugins::ALL {
             let binary = target_folder().join("debug").join(plugin);

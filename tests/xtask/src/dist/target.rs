@@ -49,7 +49,7 @@ impl Target {
         self.install_standard_library()?;
         let folder = target_folder().join(&self.triple).join("release");
         if self.os != "linux" || host.os != "linux" {
-            plugins::build(&["--release", "--target", &self.triple])?;
+            plugins::build(&plugins::ALL, &["--release", "--target", &self.triple])?;
             return Ok(folder);
         }
         // Linked against the glibc of this machine it would not start on an older one.

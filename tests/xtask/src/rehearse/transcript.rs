@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::recording::{Kind, Line};
 use crate::say;
 
@@ -14,7 +16,7 @@ pub struct Transcript {
     parts: RefCell<Vec<Part>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Part {
     Act { name: String, title: String },
     Told(String),
@@ -24,7 +26,7 @@ enum Part {
 }
 
 /// A command that ended.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Played {
     /// What a user would type.
     pub shown: String,
@@ -155,6 +157,18 @@ impl Transcript {
         lines
     }
 
+    /// Everything, for [`Transcript::add_json`] of another process.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&*self.parts.borrow())
+    }
+
+    /// Adds what another process played.
+    pub fn add_json(&self, json: &[u8]) -> serde_json::Result<()> {
+        let parts: Vec<Part> = serde_json::from_slice(json)?;
+        self.parts.borrow_mut().extend(parts);
+        Ok(())
+    }
+
     fn add(&self, part: Part) {
         self.parts.borrow_mut().push(part);
     }
@@ -202,6 +216,10 @@ mod tests {
         let rest = "\n## wipe: away with the masters\n\nIs it dead?\n\nWhat would go.\n\n    $ export A=1\n    $ export B=2\n\n```\n$ kops-wipe-masters\nthe plan\n\
             ```\nexit code 3, 1.2 s\n";
         assert!(text.ends_with(rest), "{text}");
+        // What another process played is a part of the whole.
+        let whole = Transcript::new();
+        whole.add_json(&transcript.to_json().unwrap()).unwrap();
+        assert!(whole.markdown().ends_with(rest));
         transcript.failed("it broke");
         assert!(transcript.markdown().starts_with("# Rehearsal\n\n**Failed**"));
     }
