@@ -121,11 +121,7 @@ async fn what_shows_whose_account_it_is_and_what_goes_with_an_instance() {
     if !inner() {
         let moto = Moto::start().unwrap();
         let account = AwsAccount::of(&moto);
-        let cluster = KopsCluster {
-            masters: 1,
-            workers: false,
-            ..KopsCluster::new(A)
-        };
+        let cluster = KopsCluster::of_one_master(A);
         let built = cluster.build(&account).unwrap();
         account.delete_on_termination(&built.etcd_volumes[1], true).unwrap();
         let template = [

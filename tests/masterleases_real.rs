@@ -90,7 +90,7 @@ impl Cluster {
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+        assert!(begun.elapsed() < Duration::from_secs(240), "{what}");
         thread::sleep(Duration::from_millis(200));
     }
 }

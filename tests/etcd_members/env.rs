@@ -62,7 +62,7 @@ impl Env {
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(90), "{what}");
+        assert!(begun.elapsed() < Duration::from_secs(240), "{what}");
         thread::sleep(Duration::from_millis(100));
     }
 }

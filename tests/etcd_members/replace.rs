@@ -37,10 +37,7 @@ impl World {
         env.members[0].put(&keys).unwrap();
         let moto = Moto::start().unwrap();
         let account = AwsAccount::of(&moto);
-        let cluster = KopsCluster {
-            workers: false,
-            ..KopsCluster::new(CLUSTER)
-        };
+        let cluster = KopsCluster::of_masters(CLUSTER);
         let built = cluster.build(&account).unwrap();
         let state = tempfile::tempdir().unwrap();
         let base = format!("file://{}", state.path().display());
@@ -67,9 +64,14 @@ impl World {
         self.cmd(arguments).args(["--yes", "--confirm", CLUSTER])
     }
 
-    /// Kills `etcd-c`, and takes its volume off its master.
+    /// Kills `etcd-c`, and takes its volume off its master. If it was the leader, the others elect another one first.
     fn lose_c(&mut self) -> String {
         drop(self.env.members.pop());
+        let left: Vec<String> = self.env.members.iter().map(|member| member.id().unwrap()).collect();
+        until("there is a leader", || {
+            let mut leaders = self.env.members.iter().map(|member| member.leader().unwrap());
+            leaders.all(|leader| leader.is_some_and(|leader| left.contains(&leader)))
+        });
         let volume = self.volume_of_c();
         self.account.detach(&volume).unwrap();
         volume.id

@@ -15,10 +15,10 @@ use support::store::CLUSTER;
 use support::{Ca, Cmd, Ended, Etcd, EtcdVersion, KeyKind, Proxy, Put, Rule, S3, Usage};
 
 use crate::commands::{Own, ROWS, Row};
-use crate::place::Place;
+use crate::place::{Lines, Place};
 use crate::plugins;
 use crate::work::all_at_once;
-use crate::world::{BUCKET, World};
+use crate::world::World;
 
 const SECRET_KEY: &str = "CANARY/of/the/secret/access/key/0123456789";
 const SESSION: &str = "CANARY//of/the/session/token/0123456789abcdef";
@@ -119,7 +119,7 @@ fn run(world: &World, birds: &Birds, row: &'static Row, day: Day) -> Vec<String>
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = row.own.contains(&Own::Turn).then(|| TURN.lock().unwrap());
     let place = Place::new(world, row);
-    let denying = Proxy::start_tls(&world.moto, &world.ca).unwrap();
+    let denying = Proxy::start_tls(&place.aws().moto, &world.ca).unwrap();
     denying.inject(Rule::always("", "", Rule::error(403, "AccessDenied")));
     let mut lines = place.lines();
     if day == Day::Denied {
@@ -210,9 +210,13 @@ fn no_secret_is_said_or_left_anywhere() {
         (&format!("{IN_A_SECRET}x"), "2026-11-22T15:21:16Z"),
     ] {
         secret(value);
-        let mut place = Place::new(&world, take);
-        place.bucket = BUCKET.to_owned();
-        let _ = place.command(&place.lines()).now(now).run().unwrap().success();
+        let place = Place::new(&world, take);
+        let filled = Proxy::start_tls(&world.filled, &world.ca).unwrap();
+        let lines = Lines {
+            s3: filled.endpoint(),
+            ..place.lines()
+        };
+        let _ = place.command(&lines).now(now).run().unwrap().success();
     }
     // They are in there, and who asks for them gets them.
     let export = ROWS.iter().find(|row| row.name == "etcd-backups export").unwrap();

@@ -5,7 +5,7 @@ mod judge;
 mod midway;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ const GUARD: Duration = Duration::from_secs(150);
 fn lay(world: &World, place: &Place<'_>, (target, fault): Cell) -> (Lines, Option<Wire>, Option<Proxy>) {
     let mut lines = place.lines();
     if fault == Fault::Busy {
-        let busy = Proxy::start_tls(&world.moto, &world.ca).unwrap();
+        let busy = Proxy::start_tls(&place.aws().moto, &world.ca).unwrap();
         busy.inject(Rule::always("", "", Rule::error(503, "SlowDown")));
         match target {
             Target::S3 => lines.s3 = busy.endpoint(),
@@ -114,8 +114,8 @@ fn attempt(world: &World, row: &'static Row, cell: Option<Cell>) -> Tried {
     let tried = Tried {
         ended: ended.map(|ended| {
             let neutral = |text: &str| {
-                let text = text.replace(&place.bucket, "BUCKET").replace(&place.prefix, "PREFIX");
                 let text = text
+                    .replace(&place.prefix, "PREFIX")
                     .replace(place.account.key(), "KEY")
                     .replace(&place.home.path().display().to_string(), "HOME");
                 let text = text.replace(&format!(":{}", lines.etcd), ":ETCD");
@@ -189,7 +189,7 @@ fn every_command_under_every_fault() {
         .iter()
         .filter(|row| only.as_ref().is_none_or(|only| row.name == only))
         .collect();
-    let healthy: BTreeMap<&str, Tried> = all_at_once(rows.clone(), |row| (row.name, attempt(&world, row, None)))
+    let mut healthy: BTreeMap<&str, Tried> = all_at_once(rows.clone(), |row| (row.name, attempt(&world, row, None)))
         .into_iter()
         .collect();
     let mut trials: Vec<(&'static Row, Cell)> = rows
@@ -202,12 +202,33 @@ fn every_command_under_every_fault() {
         Fault::Busy | Fault::Refused => 1,
         _ => 2,
     });
-    let tried = all_at_once(trials, |(row, cell)| (row.name, cell, attempt(&world, row, Some(cell))));
+    let mut tried = all_at_once(trials, |(row, cell)| (row, cell, attempt(&world, row, Some(cell))));
+    // On a busy machine the other lines are slow, too: what is not as it was is tried once more, with nothing beside it; first what it
+    // is held against.
+    let mut anew = BTreeSet::new();
+    let kept = table::kept();
+    for (row, cell, trial) in &mut tried {
+        let as_it_was = |trial: &Tried, healthy: &Tried| {
+            table::held_code(&kept, row, *cell) == trial.code() && judge(row, *cell, trial, healthy).is_empty()
+        };
+        if !as_it_was(trial, &healthy[row.name]) && anew.insert(row.name) {
+            eprintln!("once more: {}", row.name);
+            healthy.insert(row.name, attempt(&world, row, None));
+        }
+        if !as_it_was(trial, &healthy[row.name]) {
+            eprintln!(
+                "once more: {} / {cell:?}, which ended with {:?}",
+                row.name,
+                trial.code()
+            );
+            *trial = attempt(&world, row, Some(*cell));
+        }
+    }
     let mut wrong = Vec::new();
     for row in &rows {
         let baseline = &healthy[row.name];
         wrong.extend(judge::healthy(row, baseline));
-        for (_, cell, trial) in tried.iter().filter(|(name, _, _)| *name == row.name) {
+        for (_, cell, trial) in tried.iter().filter(|(of, _, _)| of.name == row.name) {
             wrong.extend(judge(row, *cell, trial, baseline));
         }
     }

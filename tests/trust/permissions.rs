@@ -13,7 +13,7 @@ use support::{AwsAccount, Proxy, S3, paths};
 
 use crate::commands::{Own, ROWS, Row, Target};
 use crate::place::{Lines, Place};
-use crate::world::World;
+use crate::world::{BUCKET, World};
 use calls::{Call, of_aws, of_s3};
 use policy::Policy;
 
@@ -130,8 +130,8 @@ const MORE: &[Row] = &[
 fn record(world: &World, row: &'static Row) -> BTreeSet<Call> {
     let mut place = Place::new(world, row);
     let (s3, ec2) = (
-        Proxy::start_tls(&world.moto, &world.ca).unwrap(),
-        Proxy::start_tls(&world.moto, &world.ca).unwrap(),
+        Proxy::start_tls(&place.aws().moto, &world.ca).unwrap(),
+        Proxy::start_tls(&place.aws().moto, &world.ca).unwrap(),
     );
     let lines = Lines {
         s3: s3.endpoint(),
@@ -143,7 +143,7 @@ fn record(world: &World, row: &'static Row) -> BTreeSet<Call> {
     } else if row.name == "kops-wipe-masters --yes" {
         would_go_with_its_instance(&place);
     } else if row.name == "kops-wipe-masters" && row.changes() {
-        place.account = AwsAccount::another(&world.moto, "800000000001").unwrap();
+        place.account = AwsAccount::another(&place.aws().moto, "800000000001").unwrap();
     }
     let ended = place.command(&lines).run().unwrap();
     // Where nothing of the cluster is, the plan refuses.
@@ -158,7 +158,7 @@ fn record(world: &World, row: &'static Row) -> BTreeSet<Call> {
     let of_store = s3
         .requests()
         .iter()
-        .flat_map(|request| of_s3(request, &place.bucket))
+        .flat_map(|request| of_s3(request, BUCKET))
         .collect::<Vec<_>>();
     let of_machines = ec2.requests().iter().flat_map(of_aws).collect::<Vec<_>>();
     of_store.into_iter().chain(of_machines).collect()

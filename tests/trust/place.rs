@@ -9,7 +9,10 @@ use tempfile::TempDir;
 
 use crate::commands::{self, Own, Row, Target};
 use crate::plugins;
-use crate::world::{BUCKET, PREFIX, World, make_keys, port};
+use crate::world::{Aws, BUCKET, PREFIX, World, make_copies, make_keys, port};
+
+/// The bucket that copies of the state store go to.
+const COPIES: &str = "copies-of-kops-state";
 
 /// Where each server is reached from here.
 #[derive(Clone, Debug)]
@@ -22,14 +25,14 @@ pub struct Lines {
 
 impl Lines {
     /// Nothing between us and the servers.
-    fn straight(world: &World, row: &Row) -> Self {
+    fn straight(world: &World, aws: &Aws, row: &Row) -> Self {
         let etcd = match row.own.contains(&Own::Keys) {
             true => &world.changed_etcd,
             false => &world.etcd,
         };
         Self {
-            s3: world.s3.endpoint(),
-            ec2: world.ec2.endpoint(),
+            s3: aws.tls.endpoint(),
+            ec2: aws.tls.endpoint(),
             etcd: port(etcd.tls_endpoint().unwrap()),
             api: world.api.port(),
         }
@@ -40,7 +43,8 @@ impl Lines {
 pub struct Place<'a> {
     pub world: &'a World,
     pub row: &'a Row,
-    pub bucket: String,
+    /// Of [`Own::Store`] and [`Own::Cluster`].
+    own_aws: Option<Aws>,
     pub prefix: String,
     pub account: AwsAccount,
     /// Of [`Own::Member`].
@@ -51,45 +55,34 @@ pub struct Place<'a> {
     called: Vec<usize>,
 }
 
-/// A cluster with one master.
-fn small() -> KopsCluster {
-    KopsCluster {
-        masters: 1,
-        workers: false,
-        ..KopsCluster::new(CLUSTER)
-    }
-}
-
 impl<'a> Place<'a> {
     /// Makes it, and does what comes before the command.
     pub fn new(world: &'a World, row: &'a Row) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let owns = |own: Own| row.own.contains(&own);
+        let own_aws = (owns(Own::Store) || owns(Own::Cluster)).then(|| world.aws());
+        let moto = &own_aws.as_ref().unwrap_or_else(|| world.shared()).moto;
         let mut place = Self {
             world,
             row,
-            bucket: BUCKET.to_owned(),
             prefix: PREFIX.to_owned(),
-            account: world.account.clone(),
+            account: AwsAccount::of(moto),
             etcd: None,
             home: tempfile::tempdir().unwrap(),
             called: (0..4).map(|at| called(world, at)).collect(),
+            own_aws,
         };
-        if owns(Own::Store) {
-            place.bucket = format!("state-{number:05}");
-            world.make_bucket(&place.bucket);
-        }
         if row.name == "etcd-backups copy" {
-            world.make_copies(&place.copies());
+            make_copies(&place.aws().moto, COPIES);
         }
         if owns(Own::Keys) {
             place.prefix = format!("/trial-{number:05}");
             make_keys(&world.changed_etcd, &place.prefix);
         }
         if owns(Own::Cluster) {
-            place.account = AwsAccount::another(&world.moto, &format!("9{number:011}")).unwrap();
-            let built = small().build(&place.account).unwrap();
+            let (account, built) = &world.small;
+            place.account = account.on(&place.aws().moto);
             if owns(Own::Member) {
                 let volume = built.etcd_volumes.iter().find(|volume| volume.etcd == "main").unwrap();
                 place.account.detach(volume).unwrap();
@@ -111,14 +104,20 @@ impl<'a> Place<'a> {
         }
         if row.name == "kops-wipe-masters purge-volumes" {
             // The last resort goes only once the cluster is back.
-            small().build_masters(&place.account, &mut Built::default()).unwrap();
+            let cluster = KopsCluster::of_one_master(CLUSTER);
+            cluster.build_masters(&place.account, &mut Built::default()).unwrap();
         }
         place
     }
 
+    /// AWS as this place has it.
+    pub fn aws(&self) -> &Aws {
+        self.own_aws.as_ref().unwrap_or_else(|| self.world.shared())
+    }
+
     /// Nothing between this place and the servers.
     pub fn lines(&self) -> Lines {
-        let mut lines = Lines::straight(self.world, self.row);
+        let mut lines = Lines::straight(self.world, self.aws(), self.row);
         if let Some(etcd) = &self.etcd {
             lines.etcd = port(etcd.tls_endpoint().unwrap());
         }
@@ -141,11 +140,11 @@ impl<'a> Place<'a> {
                     arguments.extend(commands::etcd_flags(self.row, &endpoint));
                 }
                 "{prefix}" => arguments.push(self.prefix.clone()),
-                "{copies}" => arguments.push(format!("s3://{}", self.copies())),
+                "{copies}" => arguments.push(format!("s3://{COPIES}")),
                 _ => arguments.push(word),
             }
         }
-        arguments.extend(commands::flags(self.row, &self.bucket));
+        arguments.extend(commands::flags(self.row, BUCKET));
         let mut cmd = plugins::cmd(self.row.binary())
             .args(arguments)
             .envs(self.environment(lines))
@@ -190,9 +189,9 @@ impl<'a> Place<'a> {
                 // A wipe pins and writes its journal before it changes a machine: its own are the machines.
                 Own::Store if self.row.own.contains(&Own::Cluster) => {}
                 Own::Store => {
-                    state.extend(self.objects(&self.bucket));
+                    state.extend(self.objects(BUCKET));
                     if self.row.name == "etcd-backups copy" {
-                        state.extend(self.objects(&self.copies()));
+                        state.extend(self.objects(COPIES));
                     }
                 }
                 Own::Cluster => {
@@ -233,25 +232,20 @@ impl<'a> Place<'a> {
 
     /// The objects of the cluster's own bucket that hold no backup, as text.
     pub fn written(&self) -> Vec<(String, String)> {
-        if self.bucket == BUCKET {
+        if !self.row.own.contains(&Own::Store) {
             return Vec::new();
         }
         let ours = |key: &String| key.contains("/backups/") && !key.ends_with(".gz");
         let read = |key: String| {
-            let content = self.world.moto.get(&self.bucket, &key).unwrap();
+            let content = self.aws().moto.get(BUCKET, &key).unwrap();
             (key, String::from_utf8_lossy(&content).into_owned())
         };
-        self.objects(&self.bucket).into_iter().filter(ours).map(read).collect()
-    }
-
-    /// Where copies of the store go.
-    fn copies(&self) -> String {
-        format!("copies-of-{}", self.bucket)
+        self.objects(BUCKET).into_iter().filter(ours).map(read).collect()
     }
 
     fn objects(&self, bucket: &str) -> Vec<String> {
         let listed = self
-            .world
+            .aws()
             .moto
             .bucket_request("GET", bucket, "list-type=2&max-keys=1000", b"");
         let listed = listed.unwrap().text();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use serde_json::json;
 use support::aws::Built;
@@ -13,7 +14,7 @@ use support::{
 };
 use tempfile::TempDir;
 
-/// The bucket that nothing is written to.
+/// The bucket of the state store.
 pub const BUCKET: &str = "kops-state";
 /// Where the etcd of the world has keys that nobody changes.
 pub const PREFIX: &str = "/shared";
@@ -23,15 +24,22 @@ pub const GONE: &str = "i-0aaaaaaaaaaaaaaaa";
 const SHOP: &str = "/api/v1/namespaces/shop";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
-pub struct World {
+/// moto as S3 and as all else, and what is in front of it.
+pub struct Aws {
     pub moto: Moto,
-    pub account: AwsAccount,
-    pub built: Built,
+    pub tls: Proxy,
+}
+
+pub struct World {
+    /// What AWS holds before a trial. Nobody asks it for anything while there are trials.
+    pub filled: Moto,
+    /// For trials that change nothing in it.
+    shared: OnceLock<Aws>,
+    built: Built,
+    /// A cluster with one master in an account of its own.
+    pub small: (AwsAccount, Built),
     /// Signs the certificate of AWS' fronts.
     pub ca: Ca,
-    /// moto as S3, and as all else, behind TLS.
-    pub s3: Proxy,
-    pub ec2: Proxy,
     pub etcd: Etcd,
     /// Another one like it, whose keys are changed.
     pub changed_etcd: Etcd,
@@ -51,11 +59,13 @@ impl World {
     /// Everything running and healthy, but for one Node without a machine and what a restore leaves in etcd.
     pub fn new() -> Self {
         let ca = Ca::new("a-public-ca", KeyKind::Ec).unwrap();
-        let moto = Moto::start().unwrap();
-        let account = AwsAccount::of(&moto);
-        let built = KopsCluster::new(CLUSTER).build(&account).unwrap();
+        let filled = Moto::start().unwrap();
+        let built = KopsCluster::new(CLUSTER).build(&AwsAccount::of(&filled)).unwrap();
+        let other = AwsAccount::another(&filled, "900000000001").unwrap();
+        let small = KopsCluster::of_one_master(CLUSTER).build(&other).unwrap();
+        store::serve_state_store(&filled, BUCKET, "state-store-restored").unwrap();
         let store = tempfile::tempdir().unwrap();
-        store::make_state_store(store.path(), "s3://a-bucket", "state-store-restored").unwrap();
+        store::make_state_store(store.path(), &format!("s3://{BUCKET}"), "state-store-restored").unwrap();
         // Of a restored etcd: without leases, whose end would go on counting revisions.
         let healthy = "backups/etcd/main/2026-11-22T15:20:36Z-000001/etcd.backup.gz";
         let healthy = store.path().join(CLUSTER).join(healthy);
@@ -98,11 +108,10 @@ impl World {
         symlink(components::etcd(version).unwrap(), bin.join("etcd")).unwrap();
         symlink(components::etcdutl().unwrap(), bin.join("etcdutl")).unwrap();
         let world = Self {
-            s3: Proxy::start_tls(&moto, &ca).unwrap(),
-            ec2: Proxy::start_tls(&moto, &ca).unwrap(),
-            moto,
-            account,
+            filled,
+            shared: OnceLock::new(),
             built,
+            small: (other, small),
             ca,
             etcd,
             changed_etcd,
@@ -115,7 +124,6 @@ impl World {
             store,
             folder,
         };
-        world.make_bucket(BUCKET);
         make_keys(&world.etcd, PREFIX);
         for master in &world.built.masters {
             world.make_node(&master.instance);
@@ -136,40 +144,16 @@ impl World {
         Etcd::start_tls(EtcdVersion::V3_6, &self.etcd_tls).unwrap()
     }
 
-    /// A state store of its own.
-    pub fn make_bucket(&self, bucket: &str) {
-        self.moto.create_bucket(bucket).unwrap();
-        let copy = tempfile::tempdir().unwrap();
-        store::copy_folder(self.store.path(), copy.path()).unwrap();
-        for spec in ["cluster-completed.spec", "config"] {
-            let path = copy.path().join(CLUSTER).join(spec);
-            let text = fs::read_to_string(&path)
-                .unwrap()
-                .replace("s3://a-bucket", &format!("s3://{bucket}"));
-            fs::write(path, text).unwrap();
-        }
-        self.moto.upload_folder(bucket, "", copy.path()).unwrap();
+    /// AWS for one trial.
+    pub fn aws(&self) -> Aws {
+        let moto = self.filled.copy().unwrap();
+        let tls = Proxy::start_tls(&moto, &self.ca).unwrap();
+        Aws { moto, tls }
     }
 
-    /// A bucket that may hold private keys: encrypted, and closed to the public.
-    pub fn make_copies(&self, bucket: &str) {
-        self.moto.create_bucket(bucket).unwrap();
-        let xml = |name: &str, content: &str| {
-            format!("<{name} xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{content}</{name}>")
-        };
-        let encrypted = xml(
-            "ServerSideEncryptionConfiguration",
-            "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>\
-             </ApplyServerSideEncryptionByDefault></Rule>",
-        );
-        let blocked = xml(
-            "PublicAccessBlockConfiguration",
-            "<BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls>\
-             <BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets>",
-        );
-        for (query, body) in [("encryption", encrypted), ("publicAccessBlock", blocked)] {
-            let _ = self.moto.bucket_request("PUT", bucket, query, body.as_bytes()).unwrap();
-        }
+    /// AWS for all trials that change nothing in it.
+    pub fn shared(&self) -> &Aws {
+        self.shared.get_or_init(|| self.aws())
     }
 
     /// A Node, whose instance AWS has or not.
@@ -230,6 +214,27 @@ impl World {
             self.masters.path().display(),
             self.folder.path().join("bin").display()
         )
+    }
+}
+
+/// Makes a bucket that may hold private keys: encrypted, and closed to the public.
+pub fn make_copies(server: &impl S3, bucket: &str) {
+    server.create_bucket(bucket).unwrap();
+    let xml = |name: &str, content: &str| {
+        format!("<{name} xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{content}</{name}>")
+    };
+    let encrypted = xml(
+        "ServerSideEncryptionConfiguration",
+        "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>\
+         </ApplyServerSideEncryptionByDefault></Rule>",
+    );
+    let blocked = xml(
+        "PublicAccessBlockConfiguration",
+        "<BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls>\
+         <BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets>",
+    );
+    for (query, body) in [("encryption", encrypted), ("publicAccessBlock", blocked)] {
+        let _ = server.bucket_request("PUT", bucket, query, body.as_bytes()).unwrap();
     }
 }
 

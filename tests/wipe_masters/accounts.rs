@@ -8,11 +8,7 @@ use support::{KopsCluster, Moto};
 use crate::env::Env;
 
 fn small() -> Env {
-    Env::with(&KopsCluster {
-        masters: 1,
-        workers: false,
-        ..KopsCluster::new(CLUSTER)
-    })
+    Env::with(&KopsCluster::of_one_master(CLUSTER))
 }
 
 /// Writes a field of `spec` into the cluster's spec.

@@ -7,11 +7,7 @@ use support::store::CLUSTER;
 use crate::env::Env;
 
 fn cluster() -> KopsCluster {
-    KopsCluster {
-        masters: 1,
-        workers: false,
-        ..KopsCluster::new(CLUSTER)
-    }
+    KopsCluster::of_one_master(CLUSTER)
 }
 
 fn small() -> Env {

@@ -1,8 +1,8 @@
 //! One moto with a state store and an account, both of which a test may spoil.
 
 use serde_json::Value;
-use support::aws::{AwsAccount, Built, KopsCluster};
-use support::store::{CLUSTER, serve_state_store};
+use support::aws::{AwsAccount, Built, KopsCluster, account_with};
+use support::store::CLUSTER;
 use support::{Cmd, Ended, Moto, S3};
 
 /// A minute after the last backup of the healthy fixture.
@@ -18,10 +18,8 @@ pub struct AuditEnv {
 impl AuditEnv {
     /// Three masters that run, and the backups of one fixture.
     pub fn new(backups: &str) -> Self {
-        let moto = Moto::start().unwrap();
-        serve_state_store(&moto, BUCKET, backups).unwrap();
-        let account = AwsAccount::of(&moto);
-        let built = KopsCluster::new(CLUSTER).build(&account).unwrap();
+        let (moto, mut built) = account_with(&[&KopsCluster::new(CLUSTER)], &[(BUCKET, backups)]).unwrap();
+        let (account, built) = (AwsAccount::of(&moto), built.swap_remove(0));
         Self { moto, account, built }
     }
 

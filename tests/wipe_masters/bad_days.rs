@@ -22,11 +22,7 @@ const READS: [&str; 4] = [
 ];
 
 fn small() -> Env {
-    Env::with(&KopsCluster {
-        masters: 1,
-        workers: false,
-        ..KopsCluster::new(CLUSTER)
-    })
+    Env::with(&KopsCluster::of_one_master(CLUSTER))
 }
 
 /// The same with a volume that AWS would delete with its master: so every change there is occurs.

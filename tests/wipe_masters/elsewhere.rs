@@ -1,20 +1,16 @@
 //! A state store in another account, or one that fails.
 
 use support::store::CLUSTER;
-use support::{AwsAccount, Fault, KopsCluster, Moto, Proxy, Rule};
+use support::{AwsAccount, Fault, KopsCluster, Proxy, Rule};
 
 use crate::env::Env;
 
 fn cluster() -> KopsCluster {
-    KopsCluster {
-        masters: 1,
-        workers: false,
-        ..KopsCluster::new(CLUSTER)
-    }
+    KopsCluster::of_one_master(CLUSTER)
 }
 
 fn in_s3() -> Env {
-    Env::with_state_in_s3(Moto::start().unwrap(), &cluster())
+    Env::with_state_in_s3(&cluster())
 }
 
 #[test]

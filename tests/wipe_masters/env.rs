@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
-use support::aws::{Built, Picture};
+use support::aws::{Built, Picture, account_with};
 use support::store::{self, CLUSTER};
 use support::{AwsAccount, Cmd, KopsCluster, Moto, S3};
 use tempfile::TempDir;
@@ -34,19 +34,18 @@ impl Env {
 
     /// This cluster, and another one.
     pub fn with(cluster: &KopsCluster) -> Self {
-        Self::on(Moto::start().unwrap(), cluster)
+        Self::of(cluster, &[])
     }
 
-    /// The same on a moto that holds nothing.
-    fn on(moto: Moto, cluster: &KopsCluster) -> Self {
-        let account = AwsAccount::of(&moto);
-        let built = cluster.build(&account).unwrap();
+    /// The same with these buckets.
+    fn of(cluster: &KopsCluster, stores: &[(&str, &str)]) -> Self {
         let other = KopsCluster {
             masters: 1,
             older: true,
             ..KopsCluster::new(OTHER)
         };
-        other.build(&account).unwrap();
+        let (moto, mut built) = account_with(&[cluster, &other], stores).unwrap();
+        let (account, built) = (AwsAccount::of(&moto), built.swap_remove(0));
         let masters: Vec<String> = built
             .masters
             .iter()
@@ -77,11 +76,11 @@ impl Env {
     }
 
     /// The same with the state store where it usually is: in S3, which is moto, too.
-    pub fn with_state_in_s3(moto: Moto, cluster: &KopsCluster) -> Self {
-        let mut env = Self::on(moto, cluster);
-        store::serve_state_store(&env.moto, BUCKET, "state-store-restored").unwrap();
-        env.in_s3 = true;
-        env
+    pub fn with_state_in_s3(cluster: &KopsCluster) -> Self {
+        Self {
+            in_s3: true,
+            ..Self::of(cluster, &[(BUCKET, "state-store-restored")])
+        }
     }
 
     pub fn url(&self) -> String {

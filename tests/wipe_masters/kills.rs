@@ -3,19 +3,14 @@
 use std::os::unix::process::ExitStatusExt;
 
 use support::store::CLUSTER;
-use support::{Cmd, Fault, KopsCluster, Moto, Proxy, Recorded, Rule, Victim};
+use support::{Cmd, Fault, KopsCluster, Proxy, Recorded, Rule, Victim};
 
 use crate::env::Env;
 
 /// The other cluster has all that must be left alone. The state store is in S3: what is written there counts, too.
-fn new_env(moto: Moto) -> Env {
-    moto.reset().unwrap();
-    let cluster = KopsCluster {
-        masters: 1,
-        workers: false,
-        ..KopsCluster::new(CLUSTER)
-    };
-    Env::with_state_in_s3(moto, &cluster)
+fn new_env() -> Env {
+    let cluster = KopsCluster::of_one_master(CLUSTER);
+    Env::with_state_in_s3(&cluster)
 }
 
 fn assert_only_masters_were_named(env: &Env, requests: &[Recorded]) {
@@ -44,9 +39,8 @@ fn kill_at_each_change(
     check: impl Fn(&Env),
 ) -> Vec<String> {
     let mut killed_at = Vec::new();
-    let mut moto = Moto::start().unwrap();
     loop {
-        let env = new_env(moto);
+        let env = new_env();
         prepare(&env);
         let before = env.rest();
         let proxy = Proxy::start(&env.moto).unwrap();
@@ -70,7 +64,6 @@ fn kill_at_each_change(
         if !was_killed {
             return killed_at;
         }
-        moto = env.moto;
     }
 }
 
@@ -104,11 +97,7 @@ fn kill_after_a_wipe(arguments: &[&str], fault: impl Fn(Victim) -> Fault, check:
         let _ = env.wipe_yes(&[]).run().unwrap().success();
         // What is in quarantine is purged only once there are masters again, and comes back only while there are none.
         if arguments.contains(&"purge-volumes") {
-            let cluster = KopsCluster {
-                masters: 1,
-                workers: false,
-                ..KopsCluster::new(CLUSTER)
-            };
+            let cluster = KopsCluster::of_one_master(CLUSTER);
             cluster
                 .build_masters(&env.account, &mut support::aws::Built::default())
                 .unwrap();

@@ -9,11 +9,7 @@ use crate::env::Env;
 const MASTER: [&str; 2] = ["k8s.io/role/control-plane", "k8s.io/role/master"];
 
 fn cluster() -> KopsCluster {
-    KopsCluster {
-        masters: 1,
-        workers: false,
-        ..KopsCluster::new(CLUSTER)
-    }
+    KopsCluster::of_one_master(CLUSTER)
 }
 
 /// Auto Scaling makes another instance in the group that is planned.

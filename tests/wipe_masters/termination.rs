@@ -8,11 +8,7 @@ use crate::env::Env;
 const KEEP: &str = "ModifyInstanceAttribute";
 
 fn small() -> Env {
-    Env::with(&KopsCluster {
-        masters: 1,
-        workers: false,
-        ..KopsCluster::new(CLUSTER)
-    })
+    Env::with(&KopsCluster::of_one_master(CLUSTER))
 }
 
 /// A cluster whose last volume would go with its master.

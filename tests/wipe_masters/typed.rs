@@ -55,11 +55,7 @@ fn ended(mut child: Child, typed: &[u8]) -> (Option<i32>, String) {
 
 #[test]
 fn only_the_typed_name_is_consent_and_ctrl_c_exits() {
-    let env = Env::with(&KopsCluster {
-        masters: 1,
-        workers: false,
-        ..KopsCluster::new(CLUSTER)
-    });
+    let env = Env::with(&KopsCluster::of_one_master(CLUSTER));
     env.account
         .iam("CreateAccountAlias", &[("AccountAlias", "production")])
         .unwrap();

@@ -197,11 +197,7 @@ fn instances_left_by_their_group_are_terminated_one_by_one() {
 #[test]
 fn a_different_kops_version_warns() {
     use std::os::unix::fs::PermissionsExt;
-    let env = Env::with(&support::KopsCluster {
-        masters: 1,
-        workers: false,
-        ..support::KopsCluster::new(CLUSTER)
-    });
+    let env = Env::with(&support::KopsCluster::of_one_master(CLUSTER));
     let tools = tempfile::tempdir().unwrap();
     let kops = tools.path().join("kops");
     std::fs::write(&kops, "#!/bin/sh\necho 1.30.0\n").unwrap();

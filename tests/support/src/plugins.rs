@@ -1,5 +1,5 @@
-//! The plugins, and how they are built: always all of them in one go, since cargo resolves other features, and builds the SDKs anew,
-//! for each of them alone.
+//! The plugins, and how they are built: all of them in one go where all are needed, since cargo resolves other features, and
+//! builds the SDKs anew, for each of them alone.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,12 +21,12 @@ pub fn krew_name(plugin: &str) -> &str {
     plugin.trim_start_matches("kubectl-")
 }
 
-/// What builds them all; to be given further flags of `cargo build`.
+/// What builds these; to be given further flags of `cargo build`.
 #[must_use]
-pub fn build() -> Command {
+pub fn build(names: &[&str]) -> Command {
     let mut cargo = run::cargo();
     cargo.current_dir(paths::root()).args(["build", "--locked"]);
-    cargo.args(ALL.iter().flat_map(|package| ["--package", *package]));
+    cargo.args(names.iter().flat_map(|package| ["--package", *package]));
     cargo
 }
 
@@ -37,7 +37,7 @@ pub fn build() -> Command {
 pub fn beside_this_test() -> Result<PathBuf, Error> {
     let this = std::env::current_exe().map_err(Error::file("find", "the test that runs"))?;
     let folder = this.ancestors().nth(2).unwrap_or(&this).to_owned();
-    let mut build = build();
+    let mut build = build(&ALL);
     build.arg("--quiet").arg("--target-dir");
     run::run(build.arg(folder.parent().unwrap_or(&folder)))?;
     Ok(folder)

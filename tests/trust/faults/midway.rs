@@ -39,7 +39,7 @@ fn cut_off(world: &World, row: &'static Row, what: CutOff, passed: usize, right:
     let place = Place::new(world, row);
     let before = place.state();
     // One for both, so that changes are counted together.
-    let proxy = Proxy::start_tls(&world.moto, &world.ca).unwrap();
+    let proxy = Proxy::start_tls(&place.aws().moto, &world.ca).unwrap();
     let (fault, times) = match what {
         CutOff::Line => (Fault::HangUp, usize::MAX),
         CutOff::Answers => (Fault::LoseAnswer, usize::MAX),

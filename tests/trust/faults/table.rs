@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use support::paths;
 
@@ -17,7 +18,7 @@ pub struct Line {
 }
 
 /// Lines of the commands and of whom they talk to.
-pub fn lines(rows: &[&Row], healthy: &BTreeMap<&str, Tried>, tried: &[(&str, Cell, Tried)]) -> Vec<Line> {
+pub fn lines(rows: &[&Row], healthy: &BTreeMap<&str, Tried>, tried: &[(&Row, Cell, Tried)]) -> Vec<Line> {
     let cell = |trial: &Tried| {
         let code = trial.code().map_or_else(|| "-".to_owned(), |code| code.to_string());
         (code, trial.took.as_secs() + 1)
@@ -38,7 +39,7 @@ pub fn lines(rows: &[&Row], healthy: &BTreeMap<&str, Tried>, tried: &[(&str, Cel
             let under = |(fault, _): &(super::Fault, &str)| {
                 let found = tried
                     .iter()
-                    .find(|(name, at, _)| *name == row.name && *at == (*target, *fault));
+                    .find(|(of, at, _)| of.name == row.name && *at == (*target, *fault));
                 found.map(|(_, _, trial)| cell(trial))
             };
             let mut cells = vec![without.clone()];
@@ -95,14 +96,31 @@ pub fn markdown(lines: &[Line]) -> String {
     text
 }
 
+/// The code that the file in the project, `kept`, has for this trial.
+pub fn held_code(kept: &str, row: &Row, (target, fault): Cell) -> Option<i32> {
+    let start = format!("| `{}` | {} |", row.name, word(target));
+    let mut cells = kept.lines().find_map(|line| line.strip_prefix(&start))?.split('|');
+    // The first one is without a fault.
+    let at = FAULTS.iter().position(|(other, _)| *other == fault)? + 1;
+    cells.nth(at)?.split_whitespace().next()?.parse().ok()
+}
+
+fn file() -> PathBuf {
+    paths::root().join("tests/FAULTS.md")
+}
+
+/// The file in the project.
+pub fn kept() -> String {
+    fs::read_to_string(file()).unwrap()
+}
+
 /// Compares all but the times with the file in the project, or writes it.
 pub fn hold(written: &str) {
-    let path = paths::root().join("tests/FAULTS.md");
     if std::env::var_os("UPDATE_FAULTS").is_some() {
-        fs::write(&path, written).unwrap();
+        fs::write(file(), written).unwrap();
         return;
     }
-    let kept = fs::read_to_string(&path).unwrap();
+    let kept = kept();
     let differ: Vec<String> = timeless(&kept)
         .lines()
         .zip(timeless(written).lines())

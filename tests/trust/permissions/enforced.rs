@@ -22,10 +22,7 @@ impl Enforcing {
         store::serve_state_store(&moto, BUCKET, "state-store-restored").unwrap();
         let account = AwsAccount::of(&moto);
         // A queue of three members wants three masters.
-        let cluster = KopsCluster {
-            workers: false,
-            ..KopsCluster::new(CLUSTER)
-        };
+        let cluster = KopsCluster::of_masters(CLUSTER);
         cluster.build(&account).unwrap();
         let user = [("UserName", "operator")];
         account.iam("CreateUser", &user).unwrap();

@@ -73,6 +73,24 @@ impl KopsCluster {
         }
     }
 
+    /// The same without what is no master.
+    #[must_use]
+    pub fn of_masters(name: &str) -> Self {
+        Self {
+            workers: false,
+            ..Self::new(name)
+        }
+    }
+
+    /// The same with one master.
+    #[must_use]
+    pub fn of_one_master(name: &str) -> Self {
+        Self {
+            masters: 1,
+            ..Self::of_masters(name)
+        }
+    }
+
     /// Makes it.
     ///
     /// # Errors

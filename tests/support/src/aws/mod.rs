@@ -2,10 +2,12 @@
 
 mod cluster;
 mod picture;
+mod prepared;
 pub mod xml;
 
 pub use cluster::{Built, EtcdVolume, KopsCluster, Machine};
 pub use picture::Picture;
+pub use prepared::account_with;
 
 use crate::error::Error;
 use crate::http;
@@ -42,6 +44,15 @@ impl AwsAccount {
         let made = ours.request("iam", "2010-05-08", "CreateAccessKey", &user, &of_it)?;
         let key = made.text_at(&["CreateAccessKeyResult", "AccessKey", "AccessKeyId"]);
         Ok(Self { key, ..ours })
+    }
+
+    /// The same account on a copy of its moto.
+    #[must_use]
+    pub fn on(&self, server: &impl S3) -> Self {
+        Self {
+            endpoint: server.endpoint(),
+            key: self.key.clone(),
+        }
     }
 
     /// The id of the access key that leads to this account.

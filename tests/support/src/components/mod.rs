@@ -67,7 +67,7 @@ pub fn ensure(name: &str) -> Result<Option<Vec<PathBuf>>, Error> {
         "kubectl" => vec![kubectl()?],
         "kube-apiserver" => vec![kube_apiserver()?],
         "kubelet" => vec![kubelet()?],
-        "moto" => vec![moto()?.path],
+        "moto" => vec![moto()?],
         "awscli" => vec![aws()?.path],
         "seaweedfs" => vec![weed()?],
         "cargo-deny" => vec![cargo_deny()?],

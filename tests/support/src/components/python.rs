@@ -10,20 +10,16 @@ use super::version::{parse, users_own};
 use crate::error::Error;
 use crate::{paths, run};
 
-/// moto's server: EC2, Auto Scaling and S3.
+/// The Python that has moto: EC2, Auto Scaling and S3.
 ///
 /// # Errors
 /// When it has to be installed and cannot be.
-pub fn moto() -> Result<Program, Error> {
-    let first = ["-m", "moto.server"].map(str::to_owned).to_vec();
-    if let Some(path) = users_moto() {
-        return Ok(Program { path, first });
+pub fn moto() -> Result<PathBuf, Error> {
+    match users_moto() {
+        Some(python) => Ok(python),
+        // The environment was made under another name than it has now, so only its interpreter is of use, not its scripts.
+        None => Ok(environment("moto-5.2.5", "moto")?.join("bin/python")),
     }
-    // The environment was made under another name than it has now, so only its interpreter is of use, not its scripts.
-    Ok(Program {
-        path: environment("moto-5.2.5", "moto")?.join("bin/python"),
-        first,
-    })
 }
 
 /// AWS' own command line: what it makes of the commands that the plugins print. Always the pinned one: shorthand and JSON are read

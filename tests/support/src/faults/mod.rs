@@ -152,7 +152,7 @@ impl Gate {
         let waited = self
             .0
             .1
-            .wait_timeout_while(lock(&self.0.0), Duration::from_secs(120), |standing| !done(standing));
+            .wait_timeout_while(lock(&self.0.0), Duration::from_secs(240), |standing| !done(standing));
         let (standing, _) = waited.unwrap_or_else(PoisonError::into_inner);
         done(&standing)
     }

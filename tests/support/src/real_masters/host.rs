@@ -138,7 +138,7 @@ impl RealMaster {
         let begun = Instant::now();
         while !self.folder.join("up").exists() {
             let ended = self.outer.try_wait().is_ok_and(|status| status.is_some());
-            if ended || begun.elapsed() > Duration::from_secs(90) {
+            if ended || begun.elapsed() > Duration::from_secs(400) {
                 return Err(Error::NotServing {
                     server: self.node.clone(),
                     waited: begun.elapsed(),

@@ -183,7 +183,7 @@ impl RealMasters {
             fs::write(&file, "").map_err(Error::file("write", &file))?;
             let begun = Instant::now();
             while file.exists() {
-                if begun.elapsed() > Duration::from_secs(60) {
+                if begun.elapsed() > Duration::from_secs(400) {
                     return Err(Error::Answer {
                         from: file.display().to_string(),
                         answer: "no backup was taken".to_owned(),

@@ -189,8 +189,13 @@ impl Etcd {
     /// # Errors
     /// When etcd does not answer.
     pub fn cluster_id(&self) -> Result<String, Error> {
-        let answer = self.call("cluster/member/list", &json!({}))?;
-        let id = answer.pointer("/header/cluster_id").and_then(Value::as_str);
+        self.id_in_header("cluster/member/list", "cluster_id")
+    }
+
+    /// One of the ids at the head of an answer, in decimal digits.
+    pub(super) fn id_in_header(&self, what: &str, name: &str) -> Result<String, Error> {
+        let answer = self.call(what, &json!({}))?;
+        let id = answer.get("header").and_then(|header| header.get(name)?.as_str());
         id.map(str::to_owned).ok_or_else(|| Error::Answer {
             from: "etcd".to_owned(),
             answer: answer.to_string(),

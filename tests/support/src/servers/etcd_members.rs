@@ -1,5 +1,8 @@
 //! What somebody does to the members of an etcd cluster.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::etcd::{Etcd, Member};
@@ -24,10 +27,17 @@ impl Etcd {
         member.name = name.to_owned();
         member.joins = true;
         let own = member.peer_url();
-        let answer = self.call(
-            "cluster/member/add",
-            &json!({ "peerURLs": [own], "isLearner": learner }),
-        )?;
+        let adding = json!({ "peerURLs": [own], "isLearner": learner });
+        let begun = Instant::now();
+        // etcd wants to have seen all members for five seconds, which a busy machine interrupts.
+        let answer = loop {
+            match self.call("cluster/member/add", &adding) {
+                Err(Error::HttpStatus { status: 503, .. }) if begun.elapsed() < Duration::from_secs(240) => {
+                    thread::sleep(Duration::from_millis(500));
+                }
+                answer => break answer?,
+            }
+        };
         let others = answer.get("members").and_then(Value::as_array).into_iter().flatten();
         let mut cluster: Vec<String> = others
             .filter_map(|other| {
@@ -69,10 +79,25 @@ impl Etcd {
     /// # Errors
     /// When etcd refuses.
     pub fn raise(&self, alarm: &str) -> Result<(), Error> {
-        let status = self.call("maintenance/status", &json!({}))?;
-        let id = status.get("header").and_then(|header| header.get("member_id"));
-        let body = json!({ "action": "ACTIVATE", "memberID": id, "alarm": alarm });
+        let body = json!({ "action": "ACTIVATE", "memberID": self.id()?, "alarm": alarm });
         self.call("maintenance/alarm", &body).map(drop)
+    }
+
+    /// Its id as a member, in decimal digits.
+    ///
+    /// # Errors
+    /// When etcd does not answer.
+    pub fn id(&self) -> Result<String, Error> {
+        self.id_in_header("maintenance/status", "member_id")
+    }
+
+    /// The id of the leader that it knows, which may just have died.
+    ///
+    /// # Errors
+    /// When etcd does not answer.
+    pub fn leader(&self) -> Result<Option<String>, Error> {
+        let status = self.call("maintenance/status", &json!({}))?;
+        Ok(status.get("leader").and_then(Value::as_str).map(str::to_owned))
     }
 
     /// The names of the registered members; empty for those that never started.

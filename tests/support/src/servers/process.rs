@@ -1,10 +1,13 @@
 //! A started server process.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +25,7 @@ pub(super) struct Server {
 }
 
 /// How long a server may take to serve; a busy machine of two cores needs some of it.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 impl Server {
     /// Starts `command`, whose folder is `folder`, and waits until `serves` says yes.
@@ -92,20 +95,23 @@ pub(super) fn folder(name: &str) -> Result<TempDir, Error> {
         .map_err(Error::file("make", std::env::temp_dir()))
 }
 
-/// `N` different ports that nobody listens on right now. Servers that do not choose a port themselves need them; between
-/// here and their start another process may take one, so the callers start anew when that happens.
+/// Below those that Linux gives to outgoing connections, and above those that masters serve on.
+const FIRST_PORT: u16 = 12_000;
+const PORTS: u16 = 20_000;
+
+/// `N` different ports that nobody listens on right now, for servers that do not choose one themselves. None is given out twice for a long
+/// while: a client of a server that was killed must not find another one there. Another process may take one between here and the start, so
+/// the callers start anew when that happens.
 pub(super) fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
-    let unbound = |source: io::Error| Error::Start {
-        program: "a listener on 127.0.0.1".to_owned(),
-        source,
-    };
-    let mut listeners = Vec::new();
+    static OFFSET: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(RandomState::new().hash_one(()) as u16));
     let mut ports = [0; N];
     for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(unbound)?;
-        *port = listener.local_addr().map_err(unbound)?.port();
-        // Kept until all are chosen, so that they differ.
-        listeners.push(listener);
+        let mut tried = (0..PORTS).map(|_| FIRST_PORT + OFFSET.fetch_add(1, Ordering::Relaxed) % PORTS);
+        let free = tried.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+        *port = free.ok_or_else(|| Error::Start {
+            program: "a listener on 127.0.0.1".to_owned(),
+            source: io::ErrorKind::AddrInUse.into(),
+        })?;
     }
     Ok(ports)
 }
