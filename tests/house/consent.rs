@@ -8,7 +8,7 @@ use crate::source::sources;
 /// The verbs of each port that change something outside of this machine.
 const WRITING: &[(&str, &[&str])] = &[
     ("ObjectStore", &["put", "put_file", "copy", "delete", "delete_if"]),
-    ("EtcdKv", &["delete_unleased", "delete_if_unchanged", "put_if_absent"]),
+    ("EtcdKv", &["delete_spans", "delete_if_unchanged", "put_if_absent"]),
     ("EtcdMembers", &["compact", "defragment", "remove_member", "disarm"]),
     ("ClusterApi", &["delete_node"]),
     ("ClusterObjects", &["create", "patch", "delete"]),

@@ -34,7 +34,7 @@ pub fn by_a_kill() {
     harness.kill().unwrap();
     harness.wait().unwrap();
     // Nobody is there any more to end them: the kernel does it.
-    wait("all processes have ended", 20, || {
+    wait("all processes have ended", || {
         left_of(id).iter().all(|what| what.starts_with("group"))
     });
     remove_what_the_dead_left();

@@ -46,7 +46,7 @@ pub fn merged(world: &mut World) {
         }
         panic!("{what} of {host} was not followed: {all:#?}");
     };
-    wait("the logs are followed", 20, || {
+    wait("the logs are followed", || {
         world
             .masters
             .all()
@@ -84,7 +84,7 @@ pub fn merged(world: &mut World) {
     master
         .sh(&format!("ctr -n k8s.io tasks kill -s SIGKILL {old}"))
         .unwrap();
-    wait("another container runs", 120, || {
+    wait("another container runs", || {
         world
             .container(1, "kube-apiserver")
             .is_some_and(|running| running.id != old)
@@ -93,13 +93,13 @@ pub fn merged(world: &mut World) {
     seen("Serving securely", master.node(), 90);
     child.kill().unwrap();
     child.wait().unwrap();
-    wait("no tail stays on a master", 20, || {
+    wait("no tail stays on a master", || {
         world
             .masters
             .all()
             .all(|master| master.sh("! ps ax -o args | grep -q \"^[t]ail -n 0\"").is_ok())
     });
-    wait("the API is ready again", 90, || world.apis[1].ready());
+    wait("the API is ready again", || world.apis[1].ready());
 }
 
 fn date(offset: &str) -> String {

@@ -53,7 +53,7 @@ fn only_main_of_the_first_master_was_ended(world: &World, before: &[Vec<Running>
         }
     }
     for api in &world.apis {
-        wait("the API is ready again", 60, || api.ready());
+        wait("the API is ready again", || api.ready());
     }
 }
 

@@ -29,7 +29,7 @@ pub fn through_a_restore(world: &mut World) {
         .run()
         .unwrap()
         .success();
-    wait("the command is done", 120, || {
+    wait("the command is done", || {
         let queued = world
             .restore("commands --etcd main -o json")
             .run()
@@ -38,7 +38,7 @@ pub fn through_a_restore(world: &mut World) {
             .json();
         queued.as_array().unwrap().is_empty()
     });
-    wait("all members have joined the new cluster", 120, || {
+    wait("all members have joined the new cluster", || {
         world.masters.all().all(|master| {
             let listed = master.etcdctl("main", "endpoint health");
             listed.is_ok()
@@ -80,15 +80,15 @@ pub fn through_a_restore(world: &mut World) {
         );
     }
     for (at, old) in same.iter().enumerate() {
-        wait("another API server runs", 60, || {
+        wait("another API server runs", || {
             world
                 .container(at, "kube-apiserver")
                 .is_some_and(|running| running.id != *old)
         });
         let api = &world.apis[at];
-        wait("it is ready", 90, || api.ready());
+        wait("it is ready", || api.ready());
         api.get(&format!("{maps}/before")).unwrap();
         api.get(&format!("{maps}/after")).unwrap_err();
     }
-    wait("kubelets are back", 60, || world.ready_nodes() == 3);
+    wait("kubelets are back", || world.ready_nodes() == 3);
 }

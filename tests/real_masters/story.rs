@@ -18,7 +18,7 @@ pub fn from_broken_masters_and_back(world: &mut World) {
     assert_eq!(old.len(), 3);
     // A Lease may come later than its Node; a backup of before would tell of a kubelet that never renewed.
     let lease = |node: &String| format!("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}");
-    wait("each kubelet has its Lease", 60, || {
+    wait("each kubelet has its Lease", || {
         old.iter().all(|node| world.apis[0].get(&lease(node)).is_ok())
     });
     world.back_up();
@@ -74,7 +74,7 @@ pub fn from_broken_masters_and_back(world: &mut World) {
             )
         })
         .collect();
-    wait("the kubelets have written their pods", 90, || {
+    wait("the kubelets have written their pods", || {
         pods.iter().all(|pod| world.apis[0].get(pod).is_ok())
     });
     step("all kubelets have registered");
@@ -90,7 +90,7 @@ pub fn from_broken_masters_and_back(world: &mut World) {
     assert_eq!(world.apis[0].endpoint_slice().unwrap(), new);
     step("the endpoint is right");
     // Since the kubelets of those that are gone were heard last.
-    wait("their grace has passed", 60, || begun.elapsed().as_secs() > 70);
+    wait("their grace has passed", || begun.elapsed().as_secs() > 70);
     let cleaned = world
         .restore("cleanup nodes --yes -o json")
         .run()

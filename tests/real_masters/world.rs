@@ -40,9 +40,9 @@ impl World {
     /// The same where so many Nodes are Ready then: those of masters that are gone look so, too.
     pub fn come_up_with(&self, count: usize) {
         for (at, api) in self.apis.iter().enumerate() {
-            wait(&format!("the API of master {at} is ready"), 180, || api.ready());
+            wait(&format!("the API of master {at} is ready"), || api.ready());
         }
-        wait("all Nodes are Ready", 60, || self.ready_nodes() == count);
+        wait("all Nodes are Ready", || self.ready_nodes() == count);
     }
 
     /// The masters' daemons run; what their pods do is not waited for.
@@ -51,10 +51,7 @@ impl World {
         let aws = Moto::start_for_masters().unwrap();
         let account = AwsAccount::of(&aws);
         // API servers of a group of their own, and workers, do not play here.
-        let kops = KopsCluster {
-            workers: false,
-            ..KopsCluster::new(CLUSTER)
-        };
+        let kops = KopsCluster::of_masters(CLUSTER);
         let built = kops.build(&account).unwrap();
         serve_state_store(&aws, BUCKET, "kops-built/state").unwrap();
         let cluster_ca = Ca::new("kubernetes-ca", KeyKind::Ec).unwrap();
@@ -216,7 +213,13 @@ impl World {
     }
 }
 
-pub fn wait(what: &str, seconds: u64, mut done: impl FnMut() -> bool) {
+/// Waits for what comes by itself sooner or later; how soon is the machine's matter.
+pub fn wait(what: &str, done: impl FnMut() -> bool) {
+    wait_within(what, 300, done);
+}
+
+/// The same where more seconds would be a fault.
+pub fn wait_within(what: &str, seconds: u64, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(
