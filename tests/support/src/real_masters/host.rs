@@ -341,7 +341,7 @@ fn write_programs(folder: &Path, options: &HostOptions<'_>, keys: &Path) -> Resu
     let (keys, shown) = (keys.display(), folder.display());
     let config = format!(
         "ListenAddress {address}\nPort 22\nHostKey {keys}/host_key\nPidFile none\nAuthorizedKeysFile {keys}/user_key.pub\nStrictModes no\nUsePAM no\n\
-         PasswordAuthentication no\nPermitRootLogin prohibit-password\nAllowTcpForwarding yes\nSetEnv PATH={shown}/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
+         PasswordAuthentication no\nPermitRootLogin prohibit-password\nAllowTcpForwarding yes\nSetEnv PATH={shown}/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME={shown}\n",
         address = options.address
     );
     pki::write(folder, "sshd_config", &config).map(drop)
