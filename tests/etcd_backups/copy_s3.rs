@@ -1,6 +1,8 @@
 //! `copy` between S3 servers' buckets and folders.
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use support::store::{self, CLUSTER};
 use support::{Cmd, Moto, Proxy, Rule, S3, SeaweedFs};
@@ -38,9 +40,16 @@ fn count(ended: &support::Ended, field: &str, value: &str) -> usize {
         .count()
 }
 
+/// A state store that is older than its copies: S3 tells times in seconds, and objects of one content and time are taken
+/// for the same.
+fn serve_of_before(server: &impl S3, bucket: &str, backups: &str) {
+    store::serve_state_store(server, bucket, backups).unwrap();
+    thread::sleep(Duration::from_millis(1_100));
+}
+
 /// Bucket to bucket, folder to bucket, bucket to folder.
 fn every_way(server: &impl S3) {
-    store::serve_state_store(server, "kops-state", RESTORED).unwrap();
+    serve_of_before(server, "kops-state", RESTORED);
     server.create_bucket("copies").unwrap();
     let copied = copy(server, "s3://copies/kops", &["--all", "--yes"])
         .run()
@@ -100,7 +109,7 @@ fn every_way_works_on_seaweedfs() {
 #[test]
 fn where_the_server_does_not_copy_by_itself_the_data_is_streamed() {
     let moto = Moto::start().unwrap();
-    store::serve_state_store(&moto, "kops-state", RESTORED).unwrap();
+    serve_of_before(&moto, "kops-state", RESTORED);
     moto.create_bucket("copies").unwrap();
     let proxy = Proxy::start(&moto).unwrap();
     // The first write of the data is the server's own copy.
@@ -128,7 +137,7 @@ fn where_the_server_does_not_copy_by_itself_the_data_is_streamed() {
 #[test]
 fn a_bucket_that_denies_loses_nothing() {
     let moto = Moto::start().unwrap();
-    store::serve_state_store(&moto, "kops-state", RESTORED).unwrap();
+    serve_of_before(&moto, "kops-state", RESTORED);
     moto.create_bucket("copies").unwrap();
     let proxy = Proxy::start(&moto).unwrap();
     let all = ["--etcd", "main", "--all", "--keep", "1h", "--yes"];

@@ -162,8 +162,10 @@ pub fn all() -> &'static [Builtin] {
 #[must_use]
 pub fn of_path(path: &str) -> Option<(&'static Builtin, &str)> {
     BUILTINS.iter().find_map(|builtin| {
-        let rest = path.strip_prefix(builtin.stored)?.strip_prefix('/')?;
-        (!rest.is_empty()).then_some((builtin, rest))
+        // Where it ends is told by one byte, which tells most apart.
+        let (stored, rest) = path.split_at_checked(builtin.stored.len())?;
+        let rest = rest.strip_prefix('/')?;
+        (stored == builtin.stored && !rest.is_empty()).then_some((builtin, rest))
     })
 }
 
