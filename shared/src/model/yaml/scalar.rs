@@ -49,7 +49,6 @@ struct Classes(u8);
 
 impl Classes {
     fn of(text: &str) -> Self {
-        let class = |byte: u8| CLASSES.get(usize::from(byte)).copied().unwrap_or_default();
         Self(text.bytes().fold(0, |any, byte| any | class(byte)))
     }
 
@@ -82,6 +81,10 @@ fn is_plain_number(text: &str, classes: Classes) -> bool {
     }
     let parts = text.split('.');
     parts.clone().all(|part| !part.is_empty()) && parts.count() > 2
+}
+
+fn class(byte: u8) -> u8 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 const CLASSES: [u8; 256] = {
@@ -155,11 +158,7 @@ fn quoted(text: &str, out: &mut Vec<u8>) {
     loop {
         let end = rest
             .bytes()
-            .position(|byte| {
-                CLASSES
-                    .get(usize::from(byte))
-                    .is_none_or(|class| class & NOT_QUOTED != 0)
-            })
+            .position(|byte| class(byte) & NOT_QUOTED != 0)
             .unwrap_or(rest.len());
         let (copied, after) = rest.split_at(end);
         out.extend_from_slice(copied.as_bytes());

@@ -78,12 +78,16 @@ struct Pass<S> {
 }
 
 impl<S: Serializer> Pass<S> {
-    /// A value that is not an object.
-    fn hand_on<E: serde::de::Error>(self, write: impl FnOnce(S) -> Result<S::Ok, S::Error>) -> Result<S::Ok, E> {
+    /// For a value that is not an object.
+    fn serializer<E: serde::de::Error>(self) -> Result<S, E> {
         match self.place {
             Place::Object(_) => Err(E::custom("not an object")),
-            Place::Metadata(_) | Place::Within => write(self.serializer).map_err(E::custom),
+            Place::Metadata(_) | Place::Within => Ok(self.serializer),
         }
+    }
+
+    fn hand_on<E: serde::de::Error>(self, write: impl FnOnce(S) -> Result<S::Ok, S::Error>) -> Result<S::Ok, E> {
+        write(self.serializer()?).map_err(E::custom)
     }
 }
 
@@ -119,10 +123,7 @@ impl<'de, S: Serializer> Visitor<'de> for Pass<S> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<S::Ok, A::Error> {
-        if matches!(self.place, Place::Object(_)) {
-            return Err(A::Error::custom("not an object"));
-        }
-        let mut list = self.serializer.serialize_seq(None).map_err(A::Error::custom)?;
+        let mut list = self.serializer()?.serialize_seq(None).map_err(A::Error::custom)?;
         while from.next_element_seed(Element(&mut list))?.is_some() {}
         list.end().map_err(A::Error::custom)
     }
