@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::{
     Ca, Cmd, Etcd, EtcdManagerSimulator, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions, Put, ServerTls,
-    Usage,
+    Usage, wait_for,
 };
 use tempfile::TempDir;
 
@@ -84,14 +84,6 @@ impl Cluster {
         master
             .create("/api/v1/namespaces/kube-system/configmaps", &map)
             .unwrap();
-    }
-}
-
-fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(240), "{what}");
-        thread::sleep(Duration::from_millis(200));
     }
 }
 

@@ -1,12 +1,10 @@
 //! `diff --live`: a backup against a real kube-apiserver.
 
 use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::{
-    Ca, Cmd, Ended, Etcd, EtcdOptions, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions, Put, backup,
+    Ca, Cmd, Ended, Etcd, EtcdOptions, EtcdVersion, KeyKind, KubeApiServer, KubeApiServerOptions, Put, backup, wait_for,
 };
 use tempfile::TempDir;
 
@@ -104,14 +102,6 @@ impl Living {
         let mut object = self.api.get(path).unwrap();
         change(&mut object);
         self.api.replace(path, &object).unwrap();
-    }
-}
-
-fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(240);
-    while !done() {
-        assert!(Instant::now() < until, "{what}");
-        thread::sleep(Duration::from_millis(200));
     }
 }
 

@@ -1,8 +1,5 @@
 //! An etcd cluster of three that demands client certificates, and the plugin that is to reach it.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 use support::{Ca, Cmd, Etcd, EtcdVersion, KeyKind, ServerTls, Usage, pki};
 use tempfile::TempDir;
@@ -56,14 +53,6 @@ impl Env {
             .env("ETCDCTL_CACERT", at("ca.crt"))
             .env("ETCDCTL_CERT", at("client.crt"))
             .env("ETCDCTL_KEY", at("client.key"))
-    }
-}
-
-pub fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(240), "{what}");
-        thread::sleep(Duration::from_millis(100));
     }
 }
 

@@ -1,9 +1,9 @@
 //! `member list`.
 
 use serde_json::Value;
-use support::EtcdVersion;
+use support::{EtcdVersion, wait_for};
 
-use crate::env::{Env, until};
+use crate::env::Env;
 
 const QUOTA: u64 = 64 << 20;
 
@@ -45,7 +45,7 @@ fn members_that_die(version: EtcdVersion) {
     assert_eq!(states(&two)[2], ("m2".to_owned(), false, None));
 
     drop(env.members.pop());
-    until("the last member has lost its leader", || {
+    wait_for("the last member has lost its leader", || {
         let one = env.cmd("member list -o json").run().unwrap().success().json();
         states(&one)[0] == ("m0".to_owned(), true, None)
     });

@@ -5,10 +5,10 @@ use std::fs;
 use serde_json::Value;
 use support::aws::Built;
 use support::store::{self, CLUSTER};
-use support::{AwsAccount, Cmd, EtcdVersion, KopsCluster, Moto, Put, S3};
+use support::{AwsAccount, Cmd, EtcdVersion, KopsCluster, Moto, Put, S3, wait_for};
 use tempfile::TempDir;
 
-use crate::env::{Env, steps, until};
+use crate::env::{Env, steps};
 
 const QUOTA: u64 = 64 << 20;
 const KEYS: i64 = 500;
@@ -68,7 +68,7 @@ impl World {
     fn lose_c(&mut self) -> String {
         drop(self.env.members.pop());
         let left: Vec<String> = self.env.members.iter().map(|member| member.id().unwrap()).collect();
-        until("there is a leader", || {
+        wait_for("there is a leader", || {
             let mut leaders = self.env.members.iter().map(|member| member.leader().unwrap());
             leaders.all(|leader| leader.is_some_and(|leader| left.contains(&leader)))
         });
@@ -153,7 +153,7 @@ fn lost_and_replaced(version: EtcdVersion) {
 
     world.env.join(version, "etcd-c", false);
     let joined = world.env.members.last().unwrap();
-    until("the new member has all keys", || {
+    wait_for("the new member has all keys", || {
         joined.count_keys().is_ok_and(|count| count == KEYS)
     });
     let list = world.cmd("member list").run().unwrap().success();
@@ -222,7 +222,7 @@ fn what_must_not_be_removed_is_not() {
     assert_eq!(world.names().len(), 3);
     // Without quorum.
     drop(world.env.members.pop());
-    until("the last one has no leader", || {
+    wait_for("the last one has no leader", || {
         let refused = world.yes("member replace c").run().unwrap();
         refused.code(3).stderr.contains("no member has a leader")
     });

@@ -1,8 +1,8 @@
 //! `space`: NOSPACE provoked by a small quota and cured, with all keys there.
 
-use support::{EtcdVersion, Put};
+use support::{EtcdVersion, Put, wait_for};
 
-use crate::env::{Env, steps, until};
+use crate::env::{Env, steps};
 
 const QUOTA: u64 = 16 << 20;
 const KEYS: usize = 40;
@@ -81,7 +81,7 @@ fn a_member_that_is_down_is_no_obstacle_to_a_full_etcd_but_to_one_that_is_only_l
     let mut env = Env::new(EtcdVersion::V3_6, QUOTA);
     fill(&env);
     drop(env.members.pop());
-    until("two elect a leader", || {
+    wait_for("two elect a leader", || {
         env.cmd("member list")
             .run()
             .unwrap()
@@ -107,7 +107,7 @@ fn a_member_that_is_down_is_no_obstacle_to_a_full_etcd_but_to_one_that_is_only_l
 fn without_a_leader_nothing_is_done() {
     let mut env = Env::new(EtcdVersion::V3_6, QUOTA);
     drop(env.members.split_off(1));
-    until("the last member has lost its leader", || {
+    wait_for("the last member has lost its leader", || {
         env.cmd("member list")
             .run()
             .unwrap()

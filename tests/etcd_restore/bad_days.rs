@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 use support::store::CLUSTER;
-use support::{Etcd, EtcdManagerSimulator, EtcdOptions, EtcdVersion, Put, backup};
+use support::{Etcd, EtcdManagerSimulator, EtcdOptions, EtcdVersion, Put, backup, wait_for};
 
 use crate::env::{Env, MAIN, RESTORED};
 
@@ -63,7 +63,7 @@ fn an_etcd_without_quorum_is_alive_and_said_to_have_no_leader() {
         cmd.args(["--etcd-timeout", "3s"])
     };
     // The member that is left needs a moment to notice.
-    crate::env::wait_for("it has no leader", || {
+    wait_for("it has no leader", || {
         let rows = seen("status -o json").run().unwrap().success().json();
         rows[0]["etcdSays"].as_str().unwrap().contains("has no leader")
     });

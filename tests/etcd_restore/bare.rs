@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use support::paths;
 use support::store;
 use support::terminal::{broken_words, overlong, screen};
+use support::{paths, wait_for};
 
-use crate::env::{Env, MAIN, RESEEDED, RESTORED, tree, wait_for};
+use crate::env::{Env, MAIN, RESEEDED, RESTORED, tree};
 
 fn report(env: &Env) -> Value {
     let ended = env

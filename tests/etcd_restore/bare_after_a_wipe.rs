@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use support::store::CLUSTER;
+use support::wait_for;
 
-use crate::env::{Env, MAIN, RESTORED, wait_for};
+use crate::env::{Env, MAIN, RESTORED};
 
 const BEGUN: &str = "2026-11-22T15:24:00Z";
 const ENDED: &str = "2026-11-22T15:26:00Z";

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use support::{ControlLoopSimulator, Ended, HoldAt};
+use support::{ControlLoopSimulator, Ended, HoldAt, wait_for};
 
-use crate::env::{Env, RESTORED, tree, wait_for};
+use crate::env::{Env, RESTORED, tree};
 
 /// Runs, and removes the command under it as somebody with the AWS CLI would.
 fn removed_meanwhile(env: &Env, run: &str) -> Ended {

@@ -4,8 +4,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use support::aws::account_with;
@@ -173,14 +172,6 @@ pub fn restore(arguments: &str) -> Cmd {
         .without_env("AWS_SECRET_ACCESS_KEY")
         .now(NOW)
         .args(arguments.split_whitespace())
-}
-
-pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(240), "{what}");
-        thread::sleep(Duration::from_millis(30));
-    }
 }
 
 /// The checks of `plan -o json` that refuse, as `main queue`.

@@ -4,9 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use support::store::CLUSTER;
-use support::{ControlLoopSimulator, HoldAt};
+use support::{ControlLoopSimulator, HoldAt, wait_for};
 
-use crate::env::{Env, MAIN, RESTORED, wait_for};
+use crate::env::{Env, MAIN, RESTORED};
 
 fn pinned(env: &Env) -> std::path::PathBuf {
     env.root().join(CLUSTER).join("backups/recovery/main").join(MAIN)

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use support::aws::Built;
 use support::store::CLUSTER;
-use support::{AwsAccount, Cmd, ControlLoopSimulator, HoldAt, KopsCluster, Moto, S3};
+use support::{AwsAccount, Cmd, ControlLoopSimulator, HoldAt, KopsCluster, Moto, S3, wait_for};
 
-use crate::env::{Env, MAIN, RESTORED, restore, tree, wait_for};
+use crate::env::{Env, MAIN, RESTORED, restore, tree};
 
 /// Before the young backups of the fixture would be made, and before any master of moto is launched, which happens now.
 const WIPED: &str = "2026-11-22T15:21:30Z";

@@ -5,9 +5,9 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{ControlLoopSimulator, HoldAt, store};
+use support::{ControlLoopSimulator, HoldAt, store, wait_for};
 
-use crate::env::{EVENTS, Env, MAIN, RESTORED, tree, wait_for};
+use crate::env::{EVENTS, Env, MAIN, RESTORED, tree};
 
 /// What etcd's own tools say is in a backup of the fixture.
 fn expected(etcd: &str, backup: &str) -> Vec<String> {

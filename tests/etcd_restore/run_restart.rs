@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use support::{ContainerRuntime, ControlLoopSimulator, HoldAt, MastersSimulator, cmd};
+use support::{ContainerRuntime, ControlLoopSimulator, HoldAt, MastersSimulator, cmd, wait_for};
 
-use crate::env::{Env, MAIN, RESTORED, wait_for};
+use crate::env::{Env, MAIN, RESTORED};
 
 const HOSTS: [&str; 3] = ["master-c", "master-a", "master-b"];
 const ADDRESSES: [&str; 3] = ["10.0.0.3", "10.0.0.1", "10.0.0.2"];

@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use support::HoldAt;
+use support::{HoldAt, wait_for};
 
-use crate::env::{Env, RESTORED, wait_for};
+use crate::env::{Env, RESTORED};
 
 /// Kills a run while the stand-in is held, lets the stand-in go on at `release`, and runs it again.
 fn killed_at(hold: HoldAt, signal: &str, until: impl Fn(&Env, &str) -> bool) {

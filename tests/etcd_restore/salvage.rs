@@ -4,9 +4,9 @@ use std::fs;
 
 use serde_json::Value;
 use support::store::{self, CLUSTER};
-use support::{AwsAccount, Etcd, EtcdVersion, KopsCluster, Moto, Put, S3};
+use support::{AwsAccount, Etcd, EtcdVersion, KopsCluster, Moto, Put, S3, wait_for};
 
-use crate::env::{Env, MAIN, RESTORED, wait_for};
+use crate::env::{Env, MAIN, RESTORED};
 
 /// The check, as `severity: message. cure`.
 fn salvage(plan: &Value) -> Option<String> {

@@ -3,8 +3,8 @@
 use std::fs;
 
 use serde_json::json;
-use support::ControlLoopSimulator;
 use support::store::CLUSTER;
+use support::{ControlLoopSimulator, wait_for};
 
 use crate::env::{Env, MAIN, RESTORED};
 
@@ -122,7 +122,7 @@ fn where_masters_cannot_be_compared_an_etcd_that_is_seen_is_not_restored_again()
     let (main, events) = (env.start("main"), env.start("events"));
     let mut first = env.seeing("run --yes --confirm super.k8s.local");
     let mut child = first.spawn().unwrap();
-    crate::env::wait_for("both serve", || main.serving() && events.serving());
+    wait_for("both serve", || main.serving() && events.serving());
     // Killed as early as the record tells that both were ordered, and as late as they serve.
     child.kill().unwrap();
     child.wait().unwrap();

@@ -4,9 +4,9 @@ use std::fs;
 
 use serde_json::Value;
 use support::store::CLUSTER;
-use support::{ControlLoopSimulator, HoldAt};
+use support::{ControlLoopSimulator, HoldAt, wait_for};
 
-use crate::env::{Env, RESTORED, tree, wait_for};
+use crate::env::{Env, RESTORED, tree};
 
 fn states(rows: &Value) -> Vec<String> {
     let rows = rows.as_array().unwrap().iter();

@@ -1,9 +1,7 @@
 //! A master without crictl, on a real containerd: what `ctr` lists, what it ends, and what it leaves alone.
 
-use std::time::{Duration, Instant};
-
 use support::ContainerRuntime::Unknown;
-use support::{Cmd, Containerd};
+use support::{Cmd, Containerd, wait_for};
 
 use crate::env::{Env, HOSTS};
 
@@ -55,11 +53,9 @@ fn etcd_manager_is_ended_and_kubelets_next_one_is_seen() {
     let mut cmd = real.cmd("restart-etcd --etcd main --yes -o json");
     let mut child = cmd.spawn().unwrap();
     // The place of kubelet.
-    let begun = Instant::now();
-    while real.containerd.running().unwrap().contains(&"aaa111".to_owned()) {
-        assert!(begun.elapsed() < Duration::from_secs(240), "nobody ended aaa111");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait_for("aaa111 is ended", || {
+        !real.containerd.running().unwrap().contains(&"aaa111".to_owned())
+    });
     real.containerd
         .run("eee555", "etcd-manager", "etcd-manager-main-i-0", true)
         .unwrap();

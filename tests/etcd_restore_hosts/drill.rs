@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use support::store::{self, CLUSTER};
-use support::{Cmd, EtcdVersion, Moto, Proxy, S3, components};
+use support::{Cmd, EtcdVersion, Moto, Proxy, S3, components, wait_for};
 use tempfile::TempDir;
 
 use crate::env::plugin;
@@ -216,11 +216,5 @@ fn ctrl_c_leaves_nothing_behind() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(ground.left(), 0);
     let alive = || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
-    while alive() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(240),
-            "the throwaway etcd lives on"
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_for("the throwaway etcd ends", || !alive());
 }

@@ -1,9 +1,9 @@
 //! `logs`: the masters' logs as one, and nothing left on them.
 
 use std::io::{BufRead, BufReader};
-use std::time::{Duration, Instant};
 
 use support::ContainerRuntime::Containerd;
+use support::wait_for;
 
 use crate::env::Env;
 
@@ -88,14 +88,6 @@ fn new_lines_are_followed_and_no_process_stays_on_a_host() {
     child.kill().unwrap();
     child.wait().unwrap();
     wait_for("tail ends", || tails().is_empty());
-}
-
-fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(240), "{what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// Living processes whose command line holds all of these words.

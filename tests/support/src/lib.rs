@@ -21,6 +21,7 @@ pub mod servers;
 pub mod simulators;
 pub mod store;
 pub mod terminal;
+mod wait;
 pub mod wire;
 
 pub use aws::{AwsAccount, KopsCluster};
@@ -38,4 +39,5 @@ pub use simulators::{
     ContainerRuntime, ControlLoopOptions, ControlLoopSimulator, EtcdManagerSimulator, HoldAt, ManagerStore,
     MasterSimulator, MastersSimulator,
 };
+pub use wait::wait_for;
 pub use wire::{Wire, WireFault};
